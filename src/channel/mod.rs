@@ -1,0 +1,56 @@
+//! Ways in and out: one folder per channel, all behind [`Channel`].
+//!
+//! A channel knows its provider's wire format and nothing of the store, the model or the web framework. To add one: a
+//! folder, an implementation of [`Channel`], one line where the app is built.
+
+use async_trait::async_trait;
+
+use crate::clock::Time;
+use crate::fault::Fault;
+use crate::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+
+pub mod twilio;
+
+/// A way in and out.
+#[async_trait]
+pub trait Channel: Send + Sync {
+    /// The stored name, such as `twilio`.
+    fn name(&self) -> &'static str;
+
+    /// The longest text that one message may hold, in UTF-16 code units.
+    fn text_limit(&self) -> usize;
+
+    /// Whether the provider sent this. Nothing is parsed before this says yes.
+    fn verify(&self, delivery: &Delivery) -> Result<(), Refusal>;
+
+    /// What a verified webhook tells. `now` is when it arrived.
+    fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal>;
+
+    /// Sends one message. The fault says whether anything can have been created.
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault>;
+
+    /// Shows the contact that an answer is being written, and marks `inbound` read.
+    async fn typing(&self, inbound: &ProviderId) -> Result<(), Fault>;
+
+    /// Messages at the provider that could be the one looked for, oldest first.
+    async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault>;
+
+    /// Messages from contacts that the provider lists since then, oldest first.
+    async fn list_inbound(&self, since: Time) -> Result<Vec<Inbound>, Fault>;
+
+    /// Tries the credentials without changing anything; a sentence on what works.
+    async fn check(&self) -> Result<String, Fault>;
+}
+
+/// A sent message to be found again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Our address, as in [`Outgoing::from`].
+    pub from: String,
+    /// The contact's address, as in [`Outgoing::to`].
+    pub to: String,
+    /// The text, exactly as posted.
+    pub text: String,
+    /// When the first post of it began.
+    pub not_before: Time,
+}

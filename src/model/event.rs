@@ -1,0 +1,84 @@
+//! What arrives from a channel.
+
+use bytes::Bytes;
+
+use super::{Address, DeliveryStatus, PartRef, ProviderId};
+use crate::clock::Time;
+
+/// A webhook as it came in, free of any web framework.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Path and query exactly as received.
+    pub path_and_query: String,
+    /// Header names in lower case, in the order received.
+    pub headers: Vec<(String, String)>,
+    /// The raw body.
+    pub body: Bytes,
+}
+
+impl Delivery {
+    /// The first header of that (lower-case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a webhook tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A contact wrote.
+    Message(Box<Inbound>),
+    /// News of a message that we sent.
+    Status(StatusUpdate),
+}
+
+/// A message from a contact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inbound {
+    /// The channel's name, such as `twilio`.
+    pub channel: &'static str,
+    /// The provider's id; the same id is the same message.
+    pub provider_id: ProviderId,
+    /// Who wrote.
+    pub from: Address,
+    /// The sender exactly as received, which is where the answer goes.
+    pub reply_to: String,
+    /// Our address that was written to, exactly as received.
+    pub to: String,
+    /// The name that the contact shows.
+    pub profile_name: Option<String>,
+    /// What was said, in words also where it was a picture, a place or a button.
+    pub text: String,
+    /// Everything else that came along, unknown fields too.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// When it reached us, or when the provider says it did.
+    pub received_at: Time,
+}
+
+/// News of a message that we sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusUpdate {
+    /// The channel's name.
+    pub channel: &'static str,
+    /// The provider's id of the message.
+    pub provider_id: ProviderId,
+    /// What became of it; `None` where the provider uses a word that is not known.
+    pub status: Option<DeliveryStatus>,
+    /// Our part, where the callback bears our own proof that it is this one.
+    pub reference: Option<PartRef>,
+    /// The provider's error code, such as 63016.
+    pub error_code: Option<i64>,
+    /// The provider's words for it.
+    pub error_message: Option<String>,
+}
+
+/// Why a webhook is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The signature is missing or wrong, or none can be checked. Nothing is stored.
+    #[error("{0}")]
+    Forged(String),
+    /// Signed, but not to be understood.
+    #[error("{0}")]
+    Malformed(String),
+}

@@ -1,0 +1,19 @@
+//! The words of the house: plain data, parsed at the edge and trusted inside. No input, no output.
+//!
+//! To add a noun: a file of its own, a `parse` where it comes from outside, and a `Debug` that masks what is private.
+
+mod address;
+mod conversation;
+mod event;
+mod message;
+mod part;
+mod phone;
+mod turn;
+
+pub use address::{Address, AddressError, Bsuid};
+pub use conversation::ConversationId;
+pub use event::{Delivery, Event, Inbound, Refusal, StatusUpdate};
+pub use message::{MessageId, Role};
+pub use part::{DeliveryStatus, Outgoing, PartRef, PartState, ProviderId};
+pub use phone::{Phone, PhoneError};
+pub use turn::{TurnId, TurnState, Usage};

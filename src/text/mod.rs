@@ -1,0 +1,1 @@
+//! Text for WhatsApp: Markdown turned into its markup, and long texts split into messages.
