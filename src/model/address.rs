@@ -96,11 +96,9 @@ mod tests {
 
     #[test]
     fn a_sender_is_a_phone_or_a_business_scoped_user_id() {
-        for (text, kind) in [
-            ("+15551234567", "phone"),
-            ("US.13491208655302741918", "bsuid"),
-            ("US.ENT.11815799212886844830", "bsuid"),
-        ] {
+        for (text, kind) in
+            [("+15551234567", "phone"), ("US.13491208655302741918", "bsuid"), ("US.ENT.11815799212886844830", "bsuid")]
+        {
             let address = Address::parse(text).unwrap();
             assert_eq!((address.kind(), address.as_str()), (kind, text));
             assert!(!format!("{address} {address:?}").contains("34567"), "masked");

@@ -55,14 +55,8 @@ pub enum PartState {
 }
 
 impl PartState {
-    const ALL: [PartState; 6] = [
-        PartState::Ready,
-        PartState::Sending,
-        PartState::Unknown,
-        PartState::Sent,
-        PartState::Held,
-        PartState::Failed,
-    ];
+    const ALL: [PartState; 6] =
+        [PartState::Ready, PartState::Sending, PartState::Unknown, PartState::Sent, PartState::Held, PartState::Failed];
 
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
