@@ -1,0 +1,114 @@
+-- Times are milliseconds since 1970 (UTC). UUIDs are 16 bytes. JSON is text.
+
+CREATE TABLE contacts (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE addresses (
+    kind       TEXT    NOT NULL CHECK (kind IN ('phone', 'bsuid')),
+    value      TEXT    NOT NULL,
+    contact_id INTEGER NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, value)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX addresses_contact ON addresses (contact_id);
+
+CREATE TABLE conversations (
+    id              BLOB    NOT NULL PRIMARY KEY,
+    contact_id      INTEGER NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    channel         TEXT    NOT NULL,
+    our_address     TEXT    NOT NULL,
+    reply_to        TEXT    NOT NULL,
+    revision        INTEGER NOT NULL DEFAULT 1,
+    started_at      INTEGER NOT NULL,
+    last_inbound_at INTEGER NOT NULL,
+    ended_at        INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX conversations_contact ON conversations (contact_id);
+CREATE UNIQUE INDEX conversations_open ON conversations (contact_id, channel, our_address) WHERE ended_at IS NULL;
+
+-- turn_id has no foreign key: both go with their conversation, and a key would want one more index.
+CREATE TABLE messages (
+    id              BLOB    NOT NULL PRIMARY KEY,
+    conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    turn_id         INTEGER NOT NULL,
+    role            TEXT    NOT NULL CHECK (role IN ('user', 'assistant', 'operator')),
+    content         TEXT    NOT NULL,
+    metadata        TEXT    NOT NULL,
+    channel         TEXT,
+    provider_id     TEXT,
+    created_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX messages_window ON messages (conversation_id, turn_id, id);
+CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE provider_id IS NOT NULL;
+
+-- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
+-- AUTOINCREMENT: status callbacks name turns, so a number is never given twice.
+CREATE TABLE turns (
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id  BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    state            TEXT    NOT NULL
+                     CHECK (state IN ('open', 'running', 'retry', 'sending', 'done', 'dead', 'expired')),
+    due_at           INTEGER,
+    created_at       INTEGER NOT NULL,
+    claimed_at       INTEGER,
+    finished_at      INTEGER,
+    attempts         INTEGER NOT NULL DEFAULT 0,
+    crashes          INTEGER NOT NULL DEFAULT 0,
+    token            INTEGER,
+    error            TEXT,
+    model            TEXT,
+    input_tokens     INTEGER,
+    output_tokens    INTEGER,
+    tokens_estimated INTEGER
+) STRICT;
+CREATE INDEX turns_conversation ON turns (conversation_id, id);
+CREATE UNIQUE INDEX turns_open ON turns (conversation_id) WHERE state = 'open';
+CREATE UNIQUE INDEX turns_active ON turns (conversation_id) WHERE state IN ('running', 'retry', 'sending');
+CREATE INDEX turns_due ON turns (due_at) WHERE state IN ('open', 'retry') AND due_at IS NOT NULL;
+
+-- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
+CREATE TABLE parts (
+    turn_id         INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+    number          INTEGER NOT NULL,
+    conversation_id BLOB    NOT NULL,
+    body            TEXT    NOT NULL,
+    state           TEXT    NOT NULL CHECK (state IN ('ready', 'sending', 'unknown', 'sent', 'held', 'failed')),
+    due_at          INTEGER,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    absences        INTEGER NOT NULL DEFAULT 0,
+    token           INTEGER,
+    first_tried_at  INTEGER,
+    sent_at         INTEGER,
+    provider_id     TEXT,
+    status          TEXT,
+    status_rank     INTEGER NOT NULL DEFAULT -1,
+    status_at       INTEGER,
+    error_code      INTEGER,
+    error           TEXT,
+    PRIMARY KEY (turn_id, number)
+) STRICT;
+CREATE UNIQUE INDEX parts_in_flight ON parts (conversation_id) WHERE state IN ('sending', 'unknown');
+CREATE UNIQUE INDEX parts_provider ON parts (provider_id) WHERE provider_id IS NOT NULL;
+CREATE INDEX parts_due ON parts (due_at) WHERE state IN ('ready', 'unknown') AND due_at IS NOT NULL;
+
+CREATE TABLE webhook_log (
+    id            INTEGER PRIMARY KEY,
+    channel       TEXT    NOT NULL,
+    received_at   INTEGER NOT NULL,
+    path          TEXT    NOT NULL,
+    headers       TEXT    NOT NULL,
+    body          TEXT    NOT NULL,
+    status        INTEGER NOT NULL,
+    processing_us INTEGER NOT NULL,
+    message_id    BLOB,
+    error         TEXT
+) STRICT;
+
+CREATE TABLE secrets (
+    name       TEXT    NOT NULL PRIMARY KEY,
+    sealed     TEXT    NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

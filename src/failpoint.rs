@@ -1,0 +1,30 @@
+//! Places where the binary tests end the process on purpose (feature `failpoints`; nothing otherwise).
+//!
+//! `MYNAH_FAILPOINT=after-claim` aborts at the first pass, `MYNAH_FAILPOINT=after-claim@3` at the third.
+
+/// Ends the process here if the environment asks for it.
+#[cfg(feature = "failpoints")]
+pub fn hit(name: &str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static ARMED: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static PASSES: AtomicU64 = AtomicU64::new(0);
+    let armed = ARMED.get_or_init(|| {
+        let text = std::env::var("MYNAH_FAILPOINT").ok()?;
+        let (name, pass) = text.split_once('@').unwrap_or((&text, "1"));
+        Some((name.to_owned(), pass.parse().ok()?))
+    });
+    if let Some((wanted, pass)) = armed
+        && wanted == name
+        && PASSES.fetch_add(1, Ordering::SeqCst) + 1 == *pass
+    {
+        eprintln!("failpoint {name}: the process ends here");
+        std::process::abort();
+    }
+}
+
+/// Nothing: the feature is off.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn hit(_name: &str) {}

@@ -1,0 +1,116 @@
+//! The queue as an operator sees it.
+
+use super::database::{Row, args};
+use super::{Store, StoreError};
+use crate::clock::Time;
+use crate::model::{ConversationId, TurnId, TurnState};
+
+const LIST: &str = "
+    SELECT id, conversation_id, state, attempts, created_at, due_at, finished_at, error FROM turns
+    WHERE (?1 IS NULL OR state = ?1) AND (?1 IS NOT NULL OR state <> 'done') AND id < ?2 ORDER BY id DESC LIMIT ?3";
+
+const BACKLOG: &str = "
+    SELECT COUNT(*), MIN(due_at) FROM turns WHERE state IN ('open', 'retry') AND due_at IS NOT NULL";
+
+const REVIVE: &str = "
+    UPDATE turns SET state = 'retry', due_at = ?2, attempts = 0, crashes = 0, finished_at = NULL, error = NULL
+    WHERE id = ?1 AND state IN ('dead', 'expired')
+    AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state IN ('sent', 'held', 'unknown', 'sending'))
+    AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
+        AND a.state IN ('running', 'retry', 'sending'))
+    AND NOT EXISTS (SELECT 1 FROM turns l WHERE l.conversation_id = turns.conversation_id AND l.id > ?1
+        AND l.state <> 'open')";
+
+const CLEAR_PARTS: &str = "DELETE FROM parts WHERE turn_id = ?1 AND state = 'failed'";
+
+const PARK: &str = "
+    UPDATE turns SET due_at = NULL WHERE state = 'open'
+    AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
+
+/// A turn in a list.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct JobRow {
+    /// The turn's number.
+    pub turn: i64,
+    /// Its conversation.
+    pub conversation: String,
+    /// `open`, `running`, `retry`, `sending`, `done`, `dead` or `expired`.
+    pub state: String,
+    /// Claims so far.
+    pub attempts: i64,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339; when it may be claimed.
+    pub due_at: Option<String>,
+    /// RFC 3339.
+    pub finished_at: Option<String>,
+    /// Why it failed, or why its last attempt did.
+    pub error: Option<String>,
+}
+
+/// How much waits to be answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Turns.
+    pub waiting: i64,
+    /// When the oldest of them fell due.
+    pub oldest_due: Option<Time>,
+}
+
+impl Store {
+    /// Turns, newest first: all that are not `done`, or those of one state. `before` pages: only older numbers.
+    pub async fn jobs(
+        &self,
+        state: Option<TurnState>,
+        before: Option<TurnId>,
+        most: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        self.read(move |tx| {
+            let before = before.map_or(i64::MAX, |turn| turn.0);
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            tx.all(LIST, args![state.map(TurnState::as_str), before, most], job)
+        })
+        .await
+    }
+
+    /// How much waits.
+    pub async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.read(|tx| {
+            let backlog = tx.one(BACKLOG, &[], |row| {
+                Ok(Backlog { waiting: row.int(0)?, oldest_due: row.int_or_null(1)?.map(Time) })
+            })?;
+            Ok(backlog.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Has a `dead` or `expired` turn answered again. `false`: there is none of that number, something of it may have
+    /// been sent, or the conversation has gone on since.
+    pub async fn revive(&self, turn: TurnId, now: Time) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let revived = tx.execute(REVIVE, args![turn, now])? == 1;
+            if revived {
+                tx.execute(CLEAR_PARTS, args![turn])?;
+                tx.execute(PARK, args![turn])?;
+            }
+            Ok(revived)
+        })
+        .await
+    }
+}
+
+fn job(row: &dyn Row) -> Result<JobRow, StoreError> {
+    let time = |column| -> Result<Option<String>, StoreError> {
+        Ok(row.int_or_null(column)?.map(|millis| Time(millis).to_string()))
+    };
+    Ok(JobRow {
+        turn: row.int(0)?,
+        conversation: ConversationId(row.uuid(1)?).to_string(),
+        state: row.text(2)?.to_owned(),
+        attempts: row.int(3)?,
+        created_at: Time(row.int(4)?).to_string(),
+        due_at: time(5)?,
+        finished_at: time(6)?,
+        error: row.text_or_null(7)?.map(str::to_owned),
+    })
+}

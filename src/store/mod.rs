@@ -1,0 +1,150 @@
+//! The store: the only place with SQL.
+//!
+//! One file per noun, each with its statements as constants beside the functions that map their rows. Every public
+//! method is one transaction: it either happened and is durable, or it did not happen. To add a noun: a file with an
+//! `impl Store`, a migration, and a line for its statements in `tests/store/plans.rs`.
+
+mod accept;
+pub(crate) mod database;
+mod error;
+mod ids;
+mod jobs;
+mod lock;
+mod outcome;
+mod parts;
+mod recovery;
+mod sealed;
+mod sqlite;
+mod status;
+mod turns;
+mod unknown;
+mod webhooks;
+mod window;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+pub use self::accept::Accepted;
+pub use self::error::StoreError;
+pub use self::jobs::{Backlog, JobRow};
+pub use self::lock::{FolderLock, LockError};
+pub use self::parts::PartClaim;
+pub use self::recovery::Recovered;
+pub use self::turns::{Reply, TurnClaim};
+pub use self::unknown::{Looked, UnknownClaim};
+pub use self::webhooks::WebhookRecord;
+pub use self::window::WindowLine;
+
+use self::database::{Database, Job, Tx};
+use self::ids::Ids;
+
+/// How long a caller waits for a commit. Twilio gives up after 15 s; a 503 in time is better than no answer.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Nothing is sent later than this after the contact's last message: WhatsApp refuses free text after 24 h.
+pub const SEND_WITHIN: Duration = Duration::from_secs(23 * 3600);
+
+/// What the store needs to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// How long a new turn waits for more of a burst.
+    pub merge_window: Duration,
+}
+
+/// The database, opened.
+#[derive(Clone)]
+pub struct Store {
+    database: Arc<dyn Database>,
+    ids: Arc<Ids>,
+    options: StoreOptions,
+    fatal: watch::Receiver<Option<String>>,
+}
+
+impl Store {
+    /// Opens the SQLite file at `path`, which is made where it does not exist, and migrates it.
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Store, StoreError> {
+        let (tell, fatal) = watch::channel(None);
+        let database = sqlite::Sqlite::open(path, Arc::new(move |why| drop(tell.send(Some(why)))))?;
+        Ok(Store { database: Arc::new(database), ids: Arc::new(Ids::default()), options, fatal })
+    }
+
+    /// Why nothing can be written at the moment; `None` while all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.database.trouble()
+    }
+
+    /// Waits until the file is found damaged or the disk fails; the reason. The process has to end then.
+    pub async fn failed(&self) -> String {
+        let mut fatal = self.fatal.clone();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Runs `work` in a transaction; the answer comes after the commit is on the disk.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Asked::new(work);
+        self.database.write(job);
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(StoreError::Closed)),
+            Err(_) => Err(StoreError::Late(PATIENCE.as_secs())),
+        }
+    }
+
+    /// Runs `work` in a transaction that only reads.
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Asked::new(work);
+        let database = Arc::clone(&self.database);
+        tokio::task::spawn_blocking(move || database.read(job)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// A job with somebody who waits for its answer.
+struct Asked<T, F> {
+    work: Option<F>,
+    value: Option<T>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Asked<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+{
+    fn new(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
+        let (answer, wait) = oneshot::channel();
+        (Box::new(Asked { work: Some(work), value: None, answer }), wait)
+    }
+}
+
+impl<T, F> Job for Asked<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+{
+    fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
+        if let Some(work) = self.work.take() {
+            self.value = Some(work(tx)?);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Asked { value, answer, .. } = *self;
+        // Whoever asked may have stopped waiting; the work is done all the same.
+        drop(answer.send(outcome.and_then(|()| value.ok_or(StoreError::Closed))));
+    }
+}

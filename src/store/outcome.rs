@@ -1,0 +1,108 @@
+//! How turns end, and what that sets free: each ends once, and the conversation goes on.
+
+use super::database::{Tx, args};
+use super::{StoreError, StoreOptions};
+use crate::clock::Time;
+use crate::model::{ConversationId, PartRef, ProviderId, TurnId};
+
+const SENT: &str = "
+    UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
+    WHERE turn_id = ?1 AND number = ?2 RETURNING conversation_id";
+
+const NEXT_PART: &str = "
+    UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready'";
+
+const FINISH: &str = "
+    UPDATE turns SET state = CASE WHEN error IS NULL THEN 'done' ELSE 'dead' END, finished_at = ?2
+    WHERE id = ?1 AND state = 'sending'";
+
+const FAIL_PART: &str = "
+    UPDATE parts SET state = ?3, error = ?4, token = NULL, due_at = NULL
+    WHERE turn_id = ?1 AND number = ?2 RETURNING conversation_id";
+
+const FAIL_REST: &str = "
+    UPDATE parts SET state = 'failed', error = 'an earlier part was not sent', due_at = NULL
+    WHERE turn_id = ?1 AND number > ?2 AND state = 'ready'";
+
+const END: &str = "
+    UPDATE turns SET state = ?2, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
+    WHERE id = ?1 AND state IN ('open', 'running', 'retry', 'sending')";
+
+const WAKE_NEXT: &str = "
+    UPDATE turns SET due_at = MAX(?2, created_at + ?3)
+    WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL";
+
+/// The provider took the part: the next one falls due, or the turn is done.
+pub(super) fn sent(
+    tx: &mut dyn Tx,
+    part: PartRef,
+    id: &ProviderId,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    let conversation = tx.one(SENT, args![part.turn, part.number, id.0.as_str(), now], |row| row.uuid(0))?;
+    let Some(conversation) = conversation.map(ConversationId) else {
+        return Err(StoreError::Refused(format!("part {part} is gone")));
+    };
+    if tx.execute(NEXT_PART, args![part.turn, part.number, now])? == 0 {
+        tx.execute(FINISH, args![part.turn, now])?;
+        wake_next(tx, &conversation, now, options)?;
+    }
+    Ok(())
+}
+
+/// The part will not be sent: neither will those after it, and the turn is dead.
+pub(super) fn failed(
+    tx: &mut dyn Tx,
+    part: PartRef,
+    state: &'static str,
+    why: &str,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    let conversation = tx.one(FAIL_PART, args![part.turn, part.number, state, why], |row| row.uuid(0))?;
+    let Some(conversation) = conversation.map(ConversationId) else {
+        return Err(StoreError::Refused(format!("part {part} is gone")));
+    };
+    tx.execute(FAIL_REST, args![part.turn, part.number])?;
+    tx.execute(END, args![part.turn, "dead", why, now])?;
+    wake_next(tx, &conversation, now, options)
+}
+
+/// The deadline passed before the turn could be answered.
+pub(super) fn expire(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    tx.execute(END, args![turn, "expired", None::<&str>, now])?;
+    tx.execute(FAIL_REST, args![turn, 0])?;
+    wake_next(tx, conversation, now, options)
+}
+
+/// The turn is given up without a word to the contact.
+pub(super) fn dead(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    why: &str,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    tx.execute(END, args![turn, "dead", why, now])?;
+    wake_next(tx, conversation, now, options)
+}
+
+/// The turn that waited for this one may be claimed, after what is left of its merge window.
+pub(super) fn wake_next(
+    tx: &mut dyn Tx,
+    conversation: &ConversationId,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    let window = i64::try_from(options.merge_window.as_millis()).unwrap_or(i64::MAX);
+    tx.execute(WAKE_NEXT, args![conversation, now, window])?;
+    Ok(())
+}

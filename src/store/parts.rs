@@ -1,0 +1,169 @@
+//! Parts on their way out. Only `ready` may be posted, and `sending` is on the disk before the first byte.
+
+use super::database::{Row, Tx, args};
+use super::ids::token;
+use super::{SEND_WITHIN, Store, StoreError, outcome};
+use crate::clock::Time;
+use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
+
+const DUE: &str = "
+    SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id
+    FROM parts p JOIN conversations c ON c.id = p.conversation_id
+    WHERE p.state IN ('ready', 'unknown') AND p.state = 'ready' AND p.due_at <= ?1
+    ORDER BY p.due_at LIMIT ?2";
+
+const CLAIM: &str = "
+    UPDATE parts SET state = 'sending', attempts = attempts + 1, due_at = NULL, token = ?3,
+        first_tried_at = COALESCE(first_tried_at, ?4)
+    WHERE turn_id = ?1 AND number = ?2 AND state = 'ready'";
+
+const HELD: &str = "SELECT 1 FROM parts WHERE turn_id = ?1 AND number = ?2 AND token = ?3 AND state = 'sending'";
+
+const BACK: &str = "
+    UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0
+    WHERE turn_id = ?1 AND number = ?2";
+
+const LATER: &str = "SELECT number, body FROM parts WHERE turn_id = ?1 AND number > ?2 ORDER BY number";
+
+const DROP_LATER: &str = "DELETE FROM parts WHERE turn_id = ?1 AND number > ?2 AND state = 'ready'";
+
+const SHORTEN: &str = "UPDATE parts SET body = ?3, first_tried_at = NULL WHERE turn_id = ?1 AND number = ?2";
+
+const ADD: &str = "
+    INSERT INTO parts (turn_id, number, conversation_id, body, state)
+    SELECT turn_id, ?3, conversation_id, ?4, 'ready' FROM parts WHERE turn_id = ?1 AND number = ?2";
+
+const NEXT_DUE: &str = "SELECT MIN(due_at) FROM parts WHERE state IN ('ready', 'unknown') AND due_at IS NOT NULL";
+
+/// A part in the hands of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartClaim {
+    /// Proof that the claim is this one.
+    pub token: i64,
+    /// How often it has been claimed, this time included.
+    pub attempt: i64,
+    /// The channel's name.
+    pub channel: String,
+    /// After this it is not sent.
+    pub deadline: Time,
+    /// What to post.
+    pub outgoing: Outgoing,
+}
+
+impl Store {
+    /// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`.
+    pub async fn claim_parts(&self, now: Time, most: usize) -> Result<Vec<PartClaim>, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let sql = format!("{DUE} {}", tx.skip_locked());
+            let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
+            let mut claims = Vec::with_capacity(due.len());
+            for (mut claim, conversation) in due {
+                let part = claim.outgoing.reference;
+                if claim.deadline <= now {
+                    outcome::expire(tx, part.turn, &conversation, now, options)?;
+                    continue;
+                }
+                claim.token = token()?;
+                tx.execute(CLAIM, args![part.turn, part.number, claim.token, now])?;
+                claims.push(claim);
+            }
+            Ok(claims)
+        })
+        .await
+    }
+
+    /// When the next part falls due to be posted or looked for.
+    pub async fn next_part_due(&self) -> Result<Option<Time>, StoreError> {
+        self.read(|tx| Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))).await
+    }
+
+    /// The provider took the part and named it. `false`: the claim was stale.
+    pub async fn part_sent(&self, part: PartRef, token: i64, id: ProviderId, now: Time) -> Result<bool, StoreError> {
+        let options = self.options;
+        self.fenced(part, token, move |tx| outcome::sent(tx, part, &id, now, options)).await
+    }
+
+    /// Positively nothing was created: it may be posted again at `due`. `false`: the claim was stale.
+    pub async fn part_again(&self, part: PartRef, token: i64, due: Time, why: String) -> Result<bool, StoreError> {
+        self.fenced(part, token, move |tx| back(tx, part, "ready", due, &why)).await
+    }
+
+    /// Nobody knows whether it was created: it is looked for from `due` on. `false`: the claim was stale.
+    pub async fn part_unknown(&self, part: PartRef, token: i64, due: Time, why: String) -> Result<bool, StoreError> {
+        self.fenced(part, token, move |tx| back(tx, part, "unknown", due, &why)).await
+    }
+
+    /// It cannot be sent, and nothing was created. `false`: the claim was stale.
+    pub async fn part_failed(&self, part: PartRef, token: i64, why: String, now: Time) -> Result<bool, StoreError> {
+        let options = self.options;
+        self.fenced(part, token, move |tx| outcome::failed(tx, part, "failed", &why, now, options)).await
+    }
+
+    /// The provider refused it for its length, and nothing was created: its two halves take its place and those behind
+    /// it move up by one. `false`: the claim was stale.
+    pub async fn part_halved(
+        &self,
+        part: PartRef,
+        token: i64,
+        halves: (String, String),
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        self.fenced(part, token, move |tx| {
+            let later =
+                tx.all(LATER, args![part.turn, part.number], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
+            tx.execute(DROP_LATER, args![part.turn, part.number])?;
+            tx.execute(SHORTEN, args![part.turn, part.number, halves.0.as_str()])?;
+            let second = (part.number, halves.1);
+            for (number, body) in std::iter::once(second).chain(later) {
+                tx.execute(ADD, args![part.turn, part.number, number + 1, body.as_str()])?;
+            }
+            back(tx, part, "ready", now, "the provider refused it for its length; sent in two")
+        })
+        .await
+    }
+
+    /// Does `work` only while the claim holds.
+    async fn fenced(
+        &self,
+        part: PartRef,
+        token: i64,
+        work: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let held = tx.one(HELD, args![part.turn, part.number, token], |_| Ok(()))?.is_some();
+            if held {
+                work(tx)?;
+            }
+            Ok(held)
+        })
+        .await
+    }
+}
+
+pub(super) fn back(
+    tx: &mut dyn Tx,
+    part: PartRef,
+    state: &'static str,
+    due: Time,
+    why: &str,
+) -> Result<(), StoreError> {
+    tx.execute(BACK, args![part.turn, part.number, state, due, why])?;
+    Ok(())
+}
+
+fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId), StoreError> {
+    let claim = PartClaim {
+        token: 0,
+        attempt: row.int(2)? + 1,
+        channel: row.text(4)?.to_owned(),
+        deadline: Time(row.int(7)?) + SEND_WITHIN,
+        outgoing: Outgoing {
+            from: row.text(5)?.to_owned(),
+            to: row.text(6)?.to_owned(),
+            text: row.text(3)?.to_owned(),
+            reference: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
+        },
+    };
+    Ok((claim, ConversationId(row.uuid(8)?)))
+}

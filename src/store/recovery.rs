@@ -1,0 +1,87 @@
+//! What a start makes of the work that the last process left behind.
+//!
+//! The lock on the data folder proves that nobody else works here, so everything in flight belongs to a dead process:
+//! no lease has to run out.
+
+use std::time::Duration;
+
+use super::database::args;
+use super::unknown::FIRST_LOOK;
+use super::{Store, StoreError, outcome};
+use crate::clock::Time;
+use crate::model::{ConversationId, TurnId};
+
+/// A turn that was running when the process died this often is taken as the cause.
+const CRASHES: i64 = 3;
+
+/// A turn that was there at two deaths waits a little, so that a quick succession of restarts does not condemn it.
+const SUSPECT: Duration = Duration::from_secs(10);
+
+const RUNNING: &str = "SELECT id, conversation_id, crashes FROM turns
+    WHERE state IN ('running', 'retry', 'sending') AND state = 'running'";
+
+const AGAIN: &str = "
+    UPDATE turns SET state = 'retry', crashes = crashes + 1, attempts = attempts - 1, due_at = ?2, token = NULL
+    WHERE id = ?1";
+
+const SENDING: &str = "
+    UPDATE parts SET state = 'unknown', due_at = ?1, token = NULL, absences = 0,
+        error = 'the process ended while it was being sent'
+    WHERE state IN ('sending', 'unknown') AND state = 'sending'";
+
+/// For the test that shows what the rule is for: it breaks it.
+#[cfg(feature = "failpoints")]
+const SENDING_BROKEN: &str = "
+    UPDATE parts SET state = 'ready', due_at = ?1, token = NULL
+    WHERE state IN ('sending', 'unknown') AND state = 'sending'";
+
+const LEASED: &str = "
+    UPDATE parts SET due_at = MIN(due_at, ?1) WHERE state IN ('ready', 'unknown') AND state = 'unknown'";
+
+const PARKED: &str = "
+    UPDATE turns SET due_at = ?1 WHERE state = 'open' AND due_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id AND a.state IN ('running', 'retry', 'sending'))";
+
+/// What was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Turns that are answered again.
+    pub turns: usize,
+    /// Turns given up because the process died under them three times.
+    pub dead: usize,
+    /// Parts of which it must be found out whether they were sent.
+    pub unknown: u64,
+}
+
+impl Store {
+    /// Takes over what a dead process left: `running` turns are answered again, `sending` parts are looked for. Call it
+    /// once, under the lock on the data folder, before the first claim.
+    pub async fn recover(&self, now: Time) -> Result<Recovered, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let mut recovered = Recovered::default();
+            let running =
+                tx.all(RUNNING, &[], |row| Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)? + 1)))?;
+            for (turn, conversation, crashes) in running {
+                if crashes >= CRASHES {
+                    let why = "the process ended three times while this turn was being answered";
+                    outcome::dead(tx, turn, &conversation, why, now, options)?;
+                    recovered.dead += 1;
+                    continue;
+                }
+                let due = if crashes + 1 == CRASHES { now + SUSPECT } else { now };
+                tx.execute(AGAIN, args![turn, due])?;
+                recovered.turns += 1;
+            }
+            #[cfg(feature = "failpoints")]
+            if std::env::var_os("MYNAH_TEST_BREAK_RULE_1").is_some() {
+                tx.execute(SENDING_BROKEN, args![now])?;
+            }
+            recovered.unknown = tx.execute(SENDING, args![now + FIRST_LOOK])?;
+            tx.execute(LEASED, args![now + FIRST_LOOK])?;
+            tx.execute(PARKED, args![now])?;
+            Ok(recovered)
+        })
+        .await
+    }
+}

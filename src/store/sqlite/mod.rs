@@ -1,0 +1,168 @@
+//! SQLite: one writing connection on a thread of its own, a pool of reading ones.
+
+mod transaction;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use self::transaction::SqliteTx;
+use self::writer::Writer;
+use super::StoreError;
+use super::database::{Database, Job};
+
+/// The oldest SQLite without the bug that corrupts a database in WAL mode (sqlite.org, release 3.51.3).
+const OLDEST: i32 = 3_051_003;
+
+/// Connections that read at once.
+const READERS: u32 = 4;
+
+/// Statements kept prepared on each connection.
+const PREPARED: usize = 128;
+
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("../../../migrations/sqlite/0001_start.sql"))];
+
+/// A database file.
+pub(crate) struct Sqlite {
+    writer: Writer,
+    readers: r2d2::Pool<SqliteConnectionManager>,
+}
+
+impl Sqlite {
+    /// Opens the file, brings its schema up to date, starts the writer. `fatal` is called once if the file turns out
+    /// damaged or the disk fails to make a write durable.
+    pub(crate) fn open(path: &Path, fatal: Arc<dyn Fn(String) + Send + Sync>) -> Result<Sqlite, StoreError> {
+        if rusqlite::version_number() < OLDEST {
+            return Err(StoreError::Open(format!(
+                "this executable holds SQLite {}, which can corrupt a database in WAL mode; build with 3.51.3 or newer",
+                rusqlite::version()
+            )));
+        }
+        let mut connection = Connection::open(path).map_err(|error| opening(path, &error))?;
+        set_up(&connection).map_err(|error| opening(path, &error))?;
+        migrate(&mut connection, path)?;
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .with_init(|connection| {
+                connection.set_prepared_statement_cache_capacity(PREPARED);
+                connection
+                    .execute_batch("PRAGMA busy_timeout = 8000; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;")
+            });
+        let readers = r2d2::Pool::builder()
+            .max_size(READERS)
+            .min_idle(Some(1))
+            .connection_timeout(Duration::from_secs(8))
+            .build(manager)
+            .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+        Ok(Sqlite { writer: Writer::start(connection, fatal)?, readers })
+    }
+}
+
+fn opening(path: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Open(format!("the database {} cannot be opened: {error}", path.display()))
+}
+
+/// busy_timeout comes first: switching to WAL needs the lock that another process may hold.
+fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    connection.execute_batch(
+        "PRAGMA busy_timeout = 8000;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA journal_size_limit = 33554432;",
+    )
+}
+
+/// All missing migrations in one transaction; a schema from a newer program is refused.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let migrations = Migrations::from_slice(MIGRATIONS);
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| opening(path, &error))?;
+    let known = MIGRATIONS.len();
+    if found > i64::try_from(known).unwrap_or(i64::MAX) {
+        return Err(StoreError::Open(format!(
+            "the database {} has schema {found}, this program knows up to {known}: run the newer program, or restore a backup \
+             made by this one",
+            path.display()
+        )));
+    }
+    crate::failpoint::hit("migration");
+    migrations
+        .to_latest(connection)
+        .map_err(|error| StoreError::Open(format!("the database {} cannot be migrated: {error}", path.display())))
+}
+
+impl Database for Sqlite {
+    fn write(&self, job: Box<dyn Job>) {
+        self.writer.queue(job);
+    }
+
+    fn read(&self, mut job: Box<dyn Job>) {
+        let outcome = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string())).and_then(
+            |mut connection| {
+                let transaction = connection.transaction().map_err(transaction::judge)?;
+                job.run(&mut SqliteTx { connection: &transaction })
+            },
+        );
+        job.finish(outcome);
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.writer.trouble()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_flushed_to_the_disk_before_it_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("a.db")).unwrap();
+        set_up(&connection).unwrap();
+        let pragma = |name: &str| -> String {
+            connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+                .map(|value| format!("{value:?}"))
+                .unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "Text(\"wal\")");
+        assert_eq!(pragma("synchronous"), "Integer(2)", "FULL");
+        assert_eq!(pragma("foreign_keys"), "Integer(1)");
+        assert_eq!(pragma("trusted_schema"), "Integer(0)");
+    }
+
+    #[test]
+    fn a_schema_from_a_newer_program_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 999).unwrap();
+        let Err(StoreError::Open(why)) = Sqlite::open(&path, Arc::new(|_| ())) else { panic!("opened") };
+        assert!(why.contains("has schema 999") && why.contains("newer program"), "{why}");
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, 999);
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        std::fs::write(&path, "this is a letter to my aunt, and not a database at all, dear reader").unwrap();
+        let Err(StoreError::Open(why)) = Sqlite::open(&path, Arc::new(|_| ())) else { panic!("opened") };
+        assert!(why.contains("a.db"), "{why}");
+    }
+
+    #[test]
+    fn the_migrations_are_valid() {
+        Migrations::from_slice(MIGRATIONS).validate().unwrap();
+    }
+}

@@ -1,0 +1,196 @@
+//! The one writer, with group commit.
+//!
+//! It takes one job, drains what else waits, runs each in a savepoint of its own inside one `BEGIN IMMEDIATE`, commits
+//! once, and only then answers everybody: one flush to the disk serves all of them.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::transaction::{SqliteTx, judge};
+use crate::store::StoreError;
+use crate::store::database::Job;
+
+/// The most jobs of one commit.
+const GROUP: usize = 256;
+
+/// A transaction that runs longer than this is told by [`Writer::trouble`].
+const SLOW: Duration = Duration::from_secs(8);
+
+/// Failures of the same kind are logged at most this often.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// Hands jobs to the writing thread.
+pub(super) struct Writer {
+    jobs: Option<Sender<Box<dyn Job>>>,
+    health: Arc<Mutex<Health>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Health {
+    since: Option<Instant>,
+    failure: Option<String>,
+    logged: Option<Instant>,
+}
+
+fn lock(health: &Mutex<Health>) -> std::sync::MutexGuard<'_, Health> {
+    health.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    pub(super) fn start(
+        connection: Connection,
+        fatal: Arc<dyn Fn(String) + Send + Sync>,
+    ) -> Result<Writer, StoreError> {
+        let (jobs, waiting) = channel();
+        let health = Arc::new(Mutex::new(Health::default()));
+        let mut loop_ = Loop { connection, waiting, health: Arc::clone(&health), fatal };
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || loop_.run())
+            .map_err(|error| StoreError::Open(format!("the writing thread cannot start: {error}")))?;
+        Ok(Writer { jobs: Some(jobs), health, thread: Some(thread) })
+    }
+
+    pub(super) fn queue(&self, job: Box<dyn Job>) {
+        let refused = match &self.jobs {
+            Some(jobs) => jobs.send(job).err().map(|error| error.0),
+            None => Some(job),
+        };
+        if let Some(job) = refused {
+            job.finish(Err(StoreError::Closed));
+        }
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        let health = lock(&self.health);
+        let slow = health.since.is_some_and(|since| since.elapsed() > SLOW);
+        if slow {
+            Some(format!("a commit has been running for more than {} s", SLOW.as_secs()))
+        } else {
+            health.failure.clone()
+        }
+    }
+}
+
+/// Waits for what is queued: a store that is dropped has written everything it took.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the database writer ended in a panic");
+        }
+    }
+}
+
+struct Loop {
+    connection: Connection,
+    waiting: Receiver<Box<dyn Job>>,
+    health: Arc<Mutex<Health>>,
+    fatal: Arc<dyn Fn(String) + Send + Sync>,
+}
+
+impl Loop {
+    fn run(&mut self) {
+        let mut group: Vec<(Box<dyn Job>, Result<(), StoreError>)> = Vec::with_capacity(GROUP);
+        while let Ok(first) = self.waiting.recv() {
+            lock(&self.health).since = Some(Instant::now());
+            let outcome = self.transaction(first, &mut group);
+            self.note(&outcome);
+            let stop = matches!(outcome, Err(StoreError::Fatal(_)));
+            if let Err(StoreError::Fatal(why)) = &outcome {
+                (self.fatal)(why.clone());
+            }
+            for (job, result) in group.drain(..) {
+                job.finish(outcome.clone().and(result));
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Runs the first job and those that wait behind it. An error here is everybody's: nothing was committed.
+    fn transaction(
+        &mut self,
+        first: Box<dyn Job>,
+        group: &mut Vec<(Box<dyn Job>, Result<(), StoreError>)>,
+    ) -> Result<(), StoreError> {
+        let mut next = Some(first);
+        let begun = self.statement("BEGIN IMMEDIATE");
+        let mut whole = begun;
+        while let Some(mut job) = next.take() {
+            let mut result = Ok(());
+            if whole.is_ok() {
+                result = self.savepoint(job.as_mut());
+                // A full disk can undo the whole transaction, and with it the jobs before this one.
+                if self.connection.is_autocommit() {
+                    whole = Err(result
+                        .clone()
+                        .err()
+                        .unwrap_or(StoreError::Unavailable("the transaction was undone".into())));
+                } else if let Err(fatal @ StoreError::Fatal(_)) = &result {
+                    whole = Err(fatal.clone());
+                }
+            }
+            group.push((job, result));
+            if group.len() < GROUP && whole.is_ok() {
+                next = self.waiting.try_recv().ok();
+            }
+        }
+        if whole.is_ok() {
+            crate::failpoint::hit("before-commit");
+            whole = self.statement("COMMIT");
+            crate::failpoint::hit("after-commit");
+        }
+        if whole.is_err() && !self.connection.is_autocommit() {
+            // Nothing more can be done about a rollback that fails: the connection is left to the next BEGIN.
+            drop(self.statement("ROLLBACK"));
+        }
+        whole
+    }
+
+    fn savepoint(&self, job: &mut dyn Job) -> Result<(), StoreError> {
+        self.statement("SAVEPOINT job")?;
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            job.run(&mut SqliteTx { connection: &self.connection })
+        }))
+        .unwrap_or_else(|_| Err(StoreError::Refused("a job panicked".into())));
+        if ran.is_err() && !self.connection.is_autocommit() {
+            self.statement("ROLLBACK TO job")?;
+        }
+        if !self.connection.is_autocommit() {
+            self.statement("RELEASE job")?;
+        }
+        ran
+    }
+
+    fn statement(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop).map_err(judge)
+    }
+
+    fn note(&self, outcome: &Result<(), StoreError>) {
+        let mut health = lock(&self.health);
+        health.since = None;
+        match outcome {
+            Ok(()) => {
+                if health.failure.take().is_some() {
+                    tracing::info!("the database can be written again");
+                }
+            }
+            Err(error) => {
+                if health.logged.is_none_or(|logged| logged.elapsed() > REPEAT) {
+                    tracing::error!(%error, "a transaction failed");
+                    health.logged = Some(Instant::now());
+                }
+                health.failure = Some(error.to_string());
+            }
+        }
+    }
+}

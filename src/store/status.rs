@@ -1,0 +1,51 @@
+//! News from the provider of messages that were sent.
+
+use super::database::args;
+use super::{Store, StoreError, outcome};
+use crate::clock::Time;
+use crate::model::{PartRef, StatusUpdate, TurnId};
+
+const BY_ID: &str = "SELECT turn_id, number FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
+
+const UNSETTLED: &str = "
+    SELECT 1 FROM parts WHERE turn_id = ?1 AND number = ?2 AND provider_id IS NULL
+    AND state IN ('sending', 'unknown', 'ready', 'held')";
+
+/// Only upwards: callbacks repeat and overtake each other.
+const MOVE_ON: &str = "
+    UPDATE parts SET status = ?3, status_rank = ?4, status_at = ?5,
+        error_code = COALESCE(?6, error_code), error = COALESCE(?7, error)
+    WHERE turn_id = ?1 AND number = ?2 AND status_rank < ?4 AND provider_id = ?8";
+
+impl Store {
+    /// Takes a status callback: it ties an unsettled part to its provider id if it bears our reference, and moves the
+    /// part's delivery status on. `false`: it is about no message of ours.
+    pub async fn status(&self, update: StatusUpdate, now: Time) -> Result<bool, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let id = update.provider_id.0.as_str();
+            let known =
+                tx.one(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))?;
+            let part = match (known, update.reference) {
+                (Some(part), _) => part,
+                (None, Some(part)) => {
+                    if tx.one(UNSETTLED, args![part.turn, part.number], |_| Ok(()))?.is_none() {
+                        return Ok(false);
+                    }
+                    outcome::sent(tx, part, &update.provider_id, now, options)?;
+                    part
+                }
+                (None, None) => return Ok(false),
+            };
+            if let Some(status) = update.status {
+                let error = update.error_message.as_deref();
+                tx.execute(
+                    MOVE_ON,
+                    args![part.turn, part.number, status.as_str(), status.rank(), now, update.error_code, error, id],
+                )?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+}

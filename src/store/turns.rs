@@ -1,0 +1,224 @@
+//! Turns: claimed by a worker, finished once.
+//!
+//! A claim hands out a token. A finishing write names it; one that matches no row came from a stale worker and answers
+//! `false`, and its transaction changes nothing.
+
+use super::accept::{NewMessage, insert_message};
+use super::database::{Row, Tx, args};
+use super::ids::{Ids, token};
+use super::{SEND_WITHIN, Store, StoreError, outcome};
+use crate::clock::Time;
+use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
+
+const DUE: &str = "
+    SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    WHERE t.state IN ('open', 'retry') AND t.due_at <= ?1
+    ORDER BY t.due_at LIMIT ?2";
+
+const CLAIM: &str = "
+    UPDATE turns SET state = 'running', attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
+    WHERE id = ?1";
+
+const RETRY: &str = "
+    UPDATE turns SET state = 'retry', due_at = ?3, error = ?4, token = NULL
+    WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const RELEASE: &str = "
+    UPDATE turns SET state = 'retry', due_at = ?3, attempts = attempts - 1, token = NULL
+    WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const SENDING: &str = "
+    UPDATE turns SET state = 'sending', token = NULL, error = ?3,
+        model = ?4, input_tokens = ?5, output_tokens = ?6, tokens_estimated = ?7
+    WHERE id = ?1 AND token = ?2 AND state = 'running'
+    RETURNING conversation_id";
+
+const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+
+const NEW_PART: &str = "
+    INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at, attempts, token, first_tried_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8)";
+
+const OVERDUE: &str = "
+    SELECT t.id, t.conversation_id FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    WHERE t.state IN ('open', 'retry') AND t.due_at <= ?1 AND c.last_inbound_at <= ?2 LIMIT 256";
+
+const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE state IN ('open', 'retry') AND due_at IS NOT NULL";
+
+/// A turn in the hands of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnClaim {
+    /// The turn.
+    pub turn: TurnId,
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// How often it has been claimed, this time included.
+    pub attempt: i64,
+    /// Proof that the claim is this one.
+    pub token: i64,
+    /// The channel's name.
+    pub channel: String,
+    /// Our address.
+    pub from: String,
+    /// Where the answer goes.
+    pub to: String,
+    /// After this nothing is sent.
+    pub deadline: Time,
+    /// The conversation's revision at the claim.
+    pub revision: i64,
+}
+
+/// What a worker found to say.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The model answered.
+    Answer {
+        /// Its text as it gave it, for the history.
+        text: String,
+        /// The model's name.
+        model: String,
+        /// What it took.
+        usage: Usage,
+    },
+    /// No answer can be had; the turn ends `dead` once the contact has been told.
+    Apology {
+        /// Why, for the operator.
+        why: String,
+    },
+}
+
+impl Store {
+    /// Claims up to `most` turns that are due, the longest waiting first. Those past their deadline end `expired`.
+    pub async fn claim_turns(&self, now: Time, most: usize) -> Result<Vec<TurnClaim>, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let sql = format!("{DUE} {}", tx.skip_locked());
+            let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
+            let mut claims = Vec::with_capacity(due.len());
+            for mut claim in due {
+                if claim.deadline <= now {
+                    outcome::expire(tx, claim.turn, &claim.conversation, now, options)?;
+                    continue;
+                }
+                claim.token = token()?;
+                tx.execute(CLAIM, args![claim.turn, now, claim.token])?;
+                claims.push(claim);
+            }
+            Ok(claims)
+        })
+        .await
+    }
+
+    /// When the next turn falls due, if any waits for a time.
+    pub async fn next_turn_due(&self) -> Result<Option<Time>, StoreError> {
+        self.read(|tx| Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))).await
+    }
+
+    /// Ends turns that nobody could claim in time as `expired`; how many.
+    pub async fn expire_turns(&self, now: Time) -> Result<usize, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let overdue = tx.all(OVERDUE, args![now, now - SEND_WITHIN], |row| {
+                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?)))
+            })?;
+            for (turn, conversation) in &overdue {
+                outcome::expire(tx, *turn, conversation, now, options)?;
+            }
+            Ok(overdue.len())
+        })
+        .await
+    }
+
+    /// An attempt failed; another follows at `due`. `false`: the claim was stale.
+    pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
+        let (turn, token) = (claim.turn, claim.token);
+        self.write(move |tx| Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)).await
+    }
+
+    /// Gives a claim back untouched, as on shutdown: the attempt does not count. `false`: the claim was stale.
+    pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
+        let (turn, token) = (claim.turn, claim.token);
+        self.write(move |tx| Ok(tx.execute(RELEASE, args![turn, token, now])? == 1)).await
+    }
+
+    /// Stores the reply and its parts and moves the turn to `sending`. The first part leaves `sending` already, so that
+    /// the worker that wrote it may post it at once: it is on the disk before the first byte goes out. `None`: the claim
+    /// was stale. `parts` is not empty.
+    pub async fn reply(
+        &self,
+        claim: &TurnClaim,
+        reply: Reply,
+        parts: Vec<String>,
+        now: Time,
+    ) -> Result<Option<(PartRef, i64)>, StoreError> {
+        let (turn, held, ids) = (claim.turn, claim.token, self.ids.clone());
+        self.write(move |tx| store_reply(tx, &ids, turn, held, &reply, &parts, now)).await
+    }
+}
+
+fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
+    Ok(TurnClaim {
+        turn: TurnId(row.int(0)?),
+        conversation: ConversationId(row.uuid(1)?),
+        attempt: row.int(2)? + 1,
+        token: 0,
+        channel: row.text(3)?.to_owned(),
+        from: row.text(4)?.to_owned(),
+        to: row.text(5)?.to_owned(),
+        deadline: Time(row.int(6)?) + SEND_WITHIN,
+        revision: row.int(7)?,
+    })
+}
+
+fn store_reply(
+    tx: &mut dyn Tx,
+    ids: &Ids,
+    turn: TurnId,
+    held: i64,
+    reply: &Reply,
+    parts: &[String],
+    now: Time,
+) -> Result<Option<(PartRef, i64)>, StoreError> {
+    let (error, model, usage) = match reply {
+        Reply::Answer { model, usage, .. } => (None, Some(model.as_str()), Some(usage)),
+        Reply::Apology { why } => (Some(why.as_str()), None, None),
+    };
+    let moved = tx.one(
+        SENDING,
+        args![
+            turn,
+            held,
+            error,
+            model,
+            usage.map(|usage| i64::from(usage.input_tokens)),
+            usage.map(|usage| i64::from(usage.output_tokens)),
+            usage.map(|usage| i64::from(usage.estimated)),
+        ],
+        |row| row.uuid(0),
+    )?;
+    let Some(conversation) = moved.map(ConversationId) else { return Ok(None) };
+    if let Reply::Answer { text, .. } = reply {
+        let message = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
+        insert_message(tx, &MessageId(ids.next(now)?), &conversation, turn, &message)?;
+        tx.execute(TOUCH, args![&conversation])?;
+    }
+    let token = token()?;
+    for (number, body) in (1_i64..).zip(parts) {
+        let first = number == 1;
+        tx.execute(
+            NEW_PART,
+            args![
+                turn,
+                number,
+                &conversation,
+                body.as_str(),
+                if first { "sending" } else { "ready" },
+                i64::from(first),
+                first.then_some(token),
+                first.then_some(now),
+            ],
+        )?;
+    }
+    Ok(Some((PartRef { turn, number: 1 }, token)))
+}

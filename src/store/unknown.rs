@@ -1,0 +1,139 @@
+//! Parts of which nobody knows whether the provider created them: looked for until there is evidence.
+
+use std::time::Duration;
+
+use super::database::args;
+use super::{Store, StoreError, outcome, parts};
+use crate::clock::Time;
+use crate::model::{PartRef, ProviderId, TurnId};
+
+/// When to look, counted from the moment the part became unknown and then from look to look; after the last of them
+/// the message is taken as not created.
+const LOOKS: [Duration; 5] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(40),
+    Duration::from_secs(90),
+];
+
+/// How long one look may take before another worker may look.
+const LOOKING: Duration = Duration::from_secs(60);
+
+const DUE: &str = "
+    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to
+    FROM parts p JOIN conversations c ON c.id = p.conversation_id
+    WHERE p.state IN ('ready', 'unknown') AND p.state = 'unknown' AND p.due_at <= ?1
+    ORDER BY p.due_at LIMIT ?2";
+
+const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+
+const STILL: &str = "SELECT absences FROM parts WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+
+const TAKEN: &str = "SELECT 1 FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
+
+const ABSENT: &str = "
+    UPDATE parts SET absences = absences + 1, due_at = ?3 WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+
+/// A part to be looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownClaim {
+    /// The part.
+    pub part: PartRef,
+    /// The channel's name.
+    pub channel: String,
+    /// Our address.
+    pub from: String,
+    /// The contact's address.
+    pub to: String,
+    /// The text as posted.
+    pub text: String,
+    /// When the first post began.
+    pub first_tried_at: Time,
+}
+
+/// What a look led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// It was there; the part is sent.
+    Found,
+    /// Not there; it is looked for again.
+    Absent,
+    /// Not there in any of the looks: it may be posted again.
+    Ready,
+    /// Not there in any of the looks, and the operator chose not to post again.
+    Held,
+    /// Settled in the meantime, such as by a status callback.
+    Settled,
+}
+
+/// When an unknown part is looked for first.
+pub const FIRST_LOOK: Duration = LOOKS[0];
+
+impl Store {
+    /// Claims up to `most` parts that are to be looked for.
+    pub async fn claim_unknown(&self, now: Time, most: usize) -> Result<Vec<UnknownClaim>, StoreError> {
+        self.write(move |tx| {
+            let due = tx.all(DUE, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+                Ok(UnknownClaim {
+                    part: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
+                    text: row.text(2)?.to_owned(),
+                    first_tried_at: Time(row.int(3)?),
+                    channel: row.text(4)?.to_owned(),
+                    from: row.text(5)?.to_owned(),
+                    to: row.text(6)?.to_owned(),
+                })
+            })?;
+            for claim in &due {
+                tx.execute(LEASE, args![claim.part.turn, claim.part.number, now + LOOKING])?;
+            }
+            Ok(due)
+        })
+        .await
+    }
+
+    /// Settles a look. `candidates` are messages at the provider that could be the part, oldest first; the first that no
+    /// part of ours holds is it. `hold`: do not post again when it is absent to the end.
+    pub async fn looked(
+        &self,
+        part: PartRef,
+        candidates: Vec<ProviderId>,
+        hold: bool,
+        now: Time,
+    ) -> Result<Looked, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let Some(absences) = tx.one(STILL, args![part.turn, part.number], |row| row.int(0))? else {
+                return Ok(Looked::Settled);
+            };
+            for id in &candidates {
+                if tx.one(TAKEN, args![id.0.as_str()], |_| Ok(()))?.is_none() {
+                    outcome::sent(tx, part, id, now, options)?;
+                    return Ok(Looked::Found);
+                }
+            }
+            let next = usize::try_from(absences).ok().and_then(|absences| LOOKS.get(absences + 1));
+            match next {
+                Some(wait) => {
+                    tx.execute(ABSENT, args![part.turn, part.number, now + *wait])?;
+                    Ok(Looked::Absent)
+                }
+                None if hold => {
+                    let why = "the provider cannot tell whether it was sent; held, as set by MYNAH_UNKNOWN_SENDS";
+                    outcome::failed(tx, part, "held", why, now, options)?;
+                    Ok(Looked::Held)
+                }
+                None => {
+                    parts::back(tx, part, "ready", now, "not found at the provider in five looks")?;
+                    Ok(Looked::Ready)
+                }
+            }
+        })
+        .await
+    }
+
+    /// A look that could not be made: it is no evidence, so another follows.
+    pub async fn not_looked(&self, part: PartRef, due: Time) -> Result<(), StoreError> {
+        self.write(move |tx| tx.execute(LEASE, args![part.turn, part.number, due]).map(drop)).await
+    }
+}
