@@ -1,10 +1,15 @@
 //! The language model.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
+
+use super::parse;
+use super::problem::Problem;
+use super::reader::{self, Read, Reader};
 
 /// Which model answers, and how.
 #[derive(Clone, Debug)]
@@ -28,14 +33,14 @@ pub struct AiConfig {
 pub enum ProviderConfig {
     /// OpenAI's Chat Completions, at OpenAI or any compatible server.
     OpenAi {
-        /// With `/v1`, as in OpenAI's SDKs; never ends in a slash.
+        /// With `/v1`, as in OpenAI's SDKs; a path never ends in a slash, but no path prints as `/`.
         base_url: Url,
         /// The key; servers without keys need none.
         api_key: Option<SecretString>,
     },
     /// Anthropic's Messages.
     Anthropic {
-        /// Without `/v1`, as in Anthropic's SDKs; never ends in a slash.
+        /// Without `/v1`, as in Anthropic's SDKs; a path never ends in a slash, but no path prints as `/`.
         base_url: Url,
         /// The key.
         api_key: SecretString,
@@ -45,4 +50,254 @@ pub enum ProviderConfig {
         /// The folder; `None` takes the example business that is built in.
         folder: Option<PathBuf>,
     },
+}
+
+/// Calls at once to a provider of the world, and to a machine of one's own.
+const CONCURRENCY: usize = 64;
+const CONCURRENCY_AT_HOME: usize = 2;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    OpenAi,
+    Anthropic,
+    Offline,
+}
+
+/// Reads the model. `None` where no provider is named and none has a key or an address.
+pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
+    let kinds = [("openai", Kind::OpenAi), ("anthropic", Kind::Anthropic), ("offline", Kind::Offline)];
+    let kind = reader.read("MYNAH_AI_PROVIDER", |text| parse::one_of(text, &kinds));
+    let model = reader.read("MYNAH_AI_MODEL", parse::word);
+    let max_tokens = reader.read("MYNAH_AI_MAX_TOKENS", |text| parse::whole(text, 1..=u32::MAX)).good();
+    let temperature = reader.read("MYNAH_AI_TEMPERATURE", |text| parse::number(text, 0.0..=2.0)).good();
+    let second = Duration::from_secs(1);
+    let timeout = reader.or_default("MYNAH_AI_TIMEOUT", |text| parse::duration(text, second..=second * 3_600));
+    let concurrency = reader.read("MYNAH_AI_CONCURRENCY", |text| parse::whole(text, 1..=10_000)).good();
+    let openai_key = reader.read("OPENAI_API_KEY", parse::secret);
+    let openai_url = reader.read("OPENAI_BASE_URL", parse::base_url);
+    let anthropic_key = reader.read("ANTHROPIC_API_KEY", parse::secret);
+    let anthropic_url = reader.read("ANTHROPIC_BASE_URL", parse::base_url);
+    let folder = reader.path("MYNAH_OFFLINE_DIR");
+
+    let openai = !openai_key.is_absent() || !openai_url.is_absent();
+    let kind = match (kind, openai, !anthropic_key.is_absent()) {
+        (Read::Good(kind), ..) => kind,
+        (Read::Bad, ..) => return None,
+        (Read::Absent, true, false) => Kind::OpenAi,
+        (Read::Absent, false, true) => Kind::Anthropic,
+        (Read::Absent, true, true) => {
+            let found = "no value, though there are settings for both OpenAI and Anthropic";
+            reader.problems.push(Problem::new("MYNAH_AI_PROVIDER", found, "openai or anthropic, to choose one"));
+            return None;
+        }
+        (Read::Absent, false, false) => {
+            if !model.is_absent() || folder.is_some() {
+                let warning = "no AI provider is set, so nobody answers; set MYNAH_AI_PROVIDER, or the provider's key";
+                reader.warnings.push(warning.to_owned());
+            }
+            return None;
+        }
+    };
+    let provider = match kind {
+        Kind::OpenAi => {
+            if openai_key.is_absent() && openai_url.is_absent() {
+                reader.missing(
+                    "OPENAI_API_KEY",
+                    "the provider is openai and OPENAI_BASE_URL names no server of your own",
+                );
+            }
+            let base_url = openai_url.good().unwrap_or_else(|| reader::default("OPENAI_BASE_URL", parse::base_url));
+            if !has_version(&base_url) {
+                let warning = "OPENAI_BASE_URL has no /v1, which OpenAI's SDKs and most servers expect there";
+                reader.warnings.push(warning.to_owned());
+            }
+            ProviderConfig::OpenAi { base_url, api_key: openai_key.good() }
+        }
+        Kind::Anthropic => {
+            if anthropic_key.is_absent() {
+                reader.missing("ANTHROPIC_API_KEY", "the provider is anthropic");
+            }
+            let base_url =
+                anthropic_url.good().unwrap_or_else(|| reader::default("ANTHROPIC_BASE_URL", parse::base_url));
+            if has_version(&base_url) {
+                let warning =
+                    "ANTHROPIC_BASE_URL has a /v1, which belongs to the path that follows, as in Anthropic's SDKs";
+                reader.warnings.push(warning.to_owned());
+            }
+            if temperature.is_some_and(|temperature| temperature > 1.0) {
+                reader.warnings.push("MYNAH_AI_TEMPERATURE is above 1, which Anthropic refuses".to_owned());
+            }
+            ProviderConfig::Anthropic { base_url, api_key: anthropic_key.good()? }
+        }
+        Kind::Offline => ProviderConfig::Offline { folder },
+    };
+    let at_home = match &provider {
+        ProviderConfig::OpenAi { base_url, .. } | ProviderConfig::Anthropic { base_url, .. } => is_at_home(base_url),
+        ProviderConfig::Offline { .. } => false,
+    };
+    let concurrency = concurrency.unwrap_or(if at_home { CONCURRENCY_AT_HOME } else { CONCURRENCY });
+    Some(AiConfig { provider, model: model.good(), max_tokens, temperature, timeout, concurrency })
+}
+
+/// Whether a part of the path is a version, such as `v1` or `v1beta`.
+fn has_version(url: &Url) -> bool {
+    let version =
+        |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    url.path_segments().is_some_and(|mut parts| parts.any(version))
+}
+
+/// Whether the address is this machine's or of a private network, where one box serves the model.
+fn is_at_home(url: &Url) -> bool {
+    let address = match url.host() {
+        None => return false,
+        // A name without a dot is of this machine or of a container beside it.
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            return !name.contains('.')
+                || [".localhost", ".local", ".internal", ".home.arpa"].iter().any(|end| name.ends_with(end));
+        }
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical(),
+    };
+    match address {
+        IpAddr::V4(v4) => {
+            // 100.64.0.0/10 is what overlay networks hand out (RFC 6598).
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::config::tests::{errors, load};
+
+    const OPENAI: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
+    const OLLAMA: (&str, &str) = ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/");
+    const ANTHROPIC: (&str, &str) = ("ANTHROPIC_API_KEY", "sk-ant-1");
+
+    fn described(env: &[(&str, &str)]) -> String {
+        let exposed = |key: &SecretString| key.expose_secret().to_owned();
+        match load(env).unwrap().ai.map(|ai| ai.provider) {
+            None => "none".to_owned(),
+            Some(ProviderConfig::OpenAi { base_url, api_key }) => {
+                format!("openai {base_url} {}", api_key.as_ref().map(exposed).unwrap_or_default())
+            }
+            Some(ProviderConfig::Anthropic { base_url, api_key }) => {
+                format!("anthropic {base_url} {}", exposed(&api_key))
+            }
+            Some(ProviderConfig::Offline { folder }) => format!("offline {}", folder.unwrap_or_default().display()),
+        }
+    }
+
+    #[test]
+    fn the_provider_is_the_named_one_or_the_only_one_with_settings() {
+        let provider = |name| ("MYNAH_AI_PROVIDER", name);
+        for (env, description) in [
+            (&[][..], "none"),
+            (&[("ANTHROPIC_BASE_URL", "https://proxy.example")], "none"),
+            (&[OPENAI], "openai https://api.openai.com/v1 sk-1"),
+            (&[OLLAMA], "openai http://127.0.0.1:11434/v1 "),
+            (&[OLLAMA, OPENAI], "openai http://127.0.0.1:11434/v1 sk-1"),
+            (&[ANTHROPIC], "anthropic https://api.anthropic.com/ sk-ant-1"),
+            (&[ANTHROPIC, OPENAI, provider("openai")], "openai https://api.openai.com/v1 sk-1"),
+            (&[ANTHROPIC, OLLAMA, provider("anthropic")], "anthropic https://api.anthropic.com/ sk-ant-1"),
+            (&[OPENAI, provider("offline")], "offline "),
+            (&[provider("offline"), ("MYNAH_OFFLINE_DIR", "/srv/texts")], "offline /srv/texts"),
+        ] {
+            assert_eq!(described(env), description);
+        }
+    }
+
+    #[test]
+    fn two_providers_ask_for_a_choice() {
+        for openai in [OPENAI, OLLAMA] {
+            assert_eq!(
+                errors(&[openai, ANTHROPIC]),
+                [
+                    "MYNAH_AI_PROVIDER: found no value, though there are settings for both OpenAI and Anthropic, expected \
+                  openai or anthropic, to choose one"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_provider_without_its_key_is_an_error_unless_the_server_is_ones_own() {
+        for (provider, key) in [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")] {
+            let errors = errors(&[("MYNAH_AI_PROVIDER", provider)]);
+            assert!(
+                errors.len() == 1 && errors[0].starts_with(&format!("{key}: found no value, expected ")),
+                "{errors:?}"
+            );
+        }
+        assert!(load(&[("MYNAH_AI_PROVIDER", "openai"), OLLAMA]).is_ok());
+        // What is there and wrong is not also missing.
+        assert_eq!(errors(&[("ANTHROPIC_API_KEY", "a b")]).len(), 1);
+        assert_eq!(errors(&[("OPENAI_BASE_URL", "ollama")]).len(), 1);
+    }
+
+    #[test]
+    fn a_machine_of_ones_own_gets_two_calls_at_once() {
+        for (host, calls) in [
+            ("127.0.0.1", 2),
+            ("localhost:11434", 2),
+            ("192.168.1.20:8000", 2),
+            ("10.1.2.3", 2),
+            ("172.16.0.1", 2),
+            ("100.64.0.1", 2),
+            ("169.254.1.1", 2),
+            ("[::1]:8080", 2),
+            ("[fd00::1]", 2),
+            ("[::ffff:10.0.0.1]", 2),
+            ("ollama:11434", 2),
+            ("box.local", 2),
+            ("172.32.0.1", 64),
+            ("100.128.0.1", 64),
+            ("203.0.113.5", 64),
+            ("[2001:db8::1]", 64),
+            ("api.groq.com", 64),
+            ("local.example", 64),
+        ] {
+            let url = format!("http://{host}/v1");
+            assert_eq!(load(&[("OPENAI_BASE_URL", &url)]).unwrap().ai.unwrap().concurrency, calls, "{host}");
+        }
+        assert_eq!(load(&[OPENAI]).unwrap().ai.unwrap().concurrency, 64);
+        assert_eq!(load(&[OLLAMA, ("MYNAH_AI_CONCURRENCY", "9")]).unwrap().ai.unwrap().concurrency, 9);
+    }
+
+    #[test]
+    fn limits_are_the_providers_unless_they_are_set() {
+        let ai = load(&[OPENAI]).unwrap().ai.unwrap();
+        assert_eq!((ai.model, ai.max_tokens, ai.temperature), (None, None, None));
+        assert_eq!(ai.timeout, Duration::from_secs(120));
+        let limits = [
+            ("MYNAH_AI_MODEL", "llama3.2:3b"),
+            ("MYNAH_AI_MAX_TOKENS", "4096"),
+            ("MYNAH_AI_TEMPERATURE", "0.3"),
+            ("MYNAH_AI_TIMEOUT", "5m"),
+        ];
+        let ai = load(&[&[OPENAI][..], &limits].concat()).unwrap().ai.unwrap();
+        assert_eq!((ai.model.as_deref(), ai.max_tokens, ai.temperature), (Some("llama3.2:3b"), Some(4096), Some(0.3)));
+        assert_eq!(ai.timeout, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn an_address_that_seems_not_meant_is_a_warning() {
+        for (env, warning) in [
+            (&[("OPENAI_BASE_URL", "http://127.0.0.1:11434")][..], "OPENAI_BASE_URL has no /v1"),
+            (&[ANTHROPIC, ("ANTHROPIC_BASE_URL", "https://api.anthropic.com/v1")], "ANTHROPIC_BASE_URL has a /v1"),
+            (&[ANTHROPIC, ("MYNAH_AI_TEMPERATURE", "1.5")], "MYNAH_AI_TEMPERATURE is above 1"),
+            (&[("MYNAH_AI_MODEL", "gpt-5-mini")], "no AI provider is set"),
+        ] {
+            let warnings = load(env).unwrap().warnings;
+            assert!(warnings.len() == 1 && warnings[0].starts_with(warning), "{warnings:?}");
+        }
+        let gemini = "https://generativelanguage.googleapis.com/v1beta/openai/";
+        assert!(load(&[OPENAI, ("OPENAI_BASE_URL", gemini)]).unwrap().warnings.is_empty());
+    }
 }

@@ -1,7 +1,76 @@
-//! The configuration: one documented struct per concern.
+//! The configuration: one documented struct per concern, made from layers of which the first that has a value wins.
+//!
+//! To add a setting: a row in `settings/table.rs`, a field and the line that reads it in the file of its concern, and
+//! `MYNAH_BLESS=1 cargo test reference` for `docs/configuration.md`.
 
 mod ai;
+mod file;
+mod layers;
+mod log;
+mod nearest;
+mod network;
+mod parse;
+mod problem;
+mod reader;
+mod reference;
+mod server;
+mod settings;
+#[cfg(test)]
+mod tests;
 mod twilio;
+mod words;
+mod work;
 
 pub use ai::{AiConfig, ProviderConfig};
+pub use layers::Sources;
+pub use log::{LogConfig, LogFormat};
+pub use network::Network;
+pub use problem::{Problem, Problems};
+pub use reference::reference;
+pub use server::{DataConfig, ServerConfig};
+pub use settings::{Fallback, Group, SETTINGS, Setting};
 pub use twilio::{Sender, TwilioConfig};
+pub use work::{ConversationConfig, UnknownSends, WorkConfig};
+
+use reader::Reader;
+
+/// All that can be set. Its `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The web server.
+    pub server: ServerConfig,
+    /// Where data is kept.
+    pub data: DataConfig,
+    /// The WhatsApp number; `None` where nothing of it is set.
+    pub twilio: Option<TwilioConfig>,
+    /// The language model; `None` where nothing of it is set.
+    pub ai: Option<AiConfig>,
+    /// How answers are made.
+    pub work: WorkConfig,
+    /// When a conversation ends.
+    pub conversation: ConversationConfig,
+    /// What is logged.
+    pub log: LogConfig,
+    /// What is no error and yet seems not meant, a sentence each; never a secret.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads every setting. The error holds all that is wrong, not the first alone.
+    pub fn load(sources: Sources) -> Result<Config, Problems> {
+        Config::read(&mut Reader::new(sources))
+    }
+
+    fn read(reader: &mut Reader) -> Result<Config, Problems> {
+        let server = server::read(reader);
+        let data = server::read_data(reader);
+        let twilio = twilio::read(reader, server.public_url.as_ref());
+        let ai = ai::read(reader);
+        let work = work::read(reader);
+        let conversation = work::read_conversation(reader);
+        let log = log::read(reader);
+        Problems::none(std::mem::take(&mut reader.problems))?;
+        let warnings = std::mem::take(&mut reader.warnings);
+        Ok(Config { server, data, twilio, ai, work, conversation, log, warnings })
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads settings one by one and keeps every error, so that all are told at once.
+
+use std::path::PathBuf;
+
+use super::layers::{Found, Layers, Sources};
+use super::parse;
+use super::problem::{Problem, Rejected};
+use super::settings::{self, Fallback, Setting};
+
+/// Reads the layers and collects what is wrong.
+pub(super) struct Reader {
+    pub(super) layers: Layers,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
+    /// The settings asked for, so that a test can see that none of the table is forgotten.
+    #[cfg(test)]
+    pub(super) asked: std::collections::BTreeSet<&'static str>,
+}
+
+/// What came of one setting.
+pub(super) enum Read<T> {
+    /// No layer has it.
+    Absent,
+    /// It is there and wrong, and the error is noted.
+    Bad,
+    /// A value.
+    Good(T),
+}
+
+impl<T> Read<T> {
+    /// The value, if there is a right one.
+    pub(super) fn good(self) -> Option<T> {
+        match self {
+            Read::Good(value) => Some(value),
+            Read::Absent | Read::Bad => None,
+        }
+    }
+
+    /// Whether no layer has it.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Read::Absent)
+    }
+}
+
+impl Reader {
+    pub(super) fn new(sources: Sources) -> Reader {
+        let mut problems = Vec::new();
+        let layers = Layers::open(sources, &mut problems);
+        let warnings = layers.strangers();
+        Reader {
+            layers,
+            problems,
+            warnings,
+            #[cfg(test)]
+            asked: std::iter::once("MYNAH_CONFIG").collect(),
+        }
+    }
+
+    /// Reads a setting and notes what is wrong with it. It takes no default.
+    pub(super) fn read<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, Rejected>) -> Read<T> {
+        #[cfg(test)]
+        self.asked.insert(key);
+        let setting = setting(key);
+        match self.layers.find(setting) {
+            Ok(None) => Read::Absent,
+            Ok(Some(Found { value, origin })) => match parse(&value) {
+                Ok(value) => Read::Good(value),
+                Err(why) => {
+                    let place = self.layers.place(setting, &origin);
+                    self.problems.push(Problem::rejected(place, setting, &value, &why));
+                    Read::Bad
+                }
+            },
+            Err(problem) => {
+                self.problems.push(problem);
+                Read::Bad
+            }
+        }
+    }
+
+    /// Reads a setting whose default is a value of the table. A wrong one gives the default too, since its error is
+    /// noted and nothing comes of the rest.
+    pub(super) fn or_default<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, Rejected>) -> T {
+        let read = self.read(key, &parse);
+        read.good().unwrap_or_else(|| default(key, parse))
+    }
+
+    /// Reads a path; a relative one starts from the sources' folder.
+    pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let path = self.read(key, parse::path).good()?;
+        Some(self.layers.here(&path))
+    }
+
+    /// Notes that a setting is needed, and why.
+    pub(super) fn missing(&mut self, key: &'static str, why: &str) {
+        let expected = format!("{}, because {why}", setting(key).expects);
+        self.problems.push(Problem::new(key, "no value", expected));
+    }
+}
+
+/// The default of the table, read as any value.
+pub(super) fn default<T>(key: &'static str, parse: impl Fn(&str) -> Result<T, Rejected>) -> T {
+    let Fallback::Value(value) = setting(key).default else { unreachable!("{key} has a default in the table") };
+    parse(value).unwrap_or_else(|_| unreachable!("the default of {key} is right"))
+}
+
+fn setting(key: &'static str) -> &'static Setting {
+    settings::find(key).expect("settings are read by keys of the table")
+}

@@ -1,0 +1,47 @@
+//! The web server and the data folder.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::network::{self, Network};
+use super::parse;
+use super::reader::{Read, Reader};
+
+/// The web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The address that the world calls, without query; a path in it (a proxy's prefix) never ends in a slash.
+    pub public_url: Option<Url>,
+    /// The proxies whose `X-Forwarded-*` headers are believed; empty believes nobody.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// Where data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataConfig {
+    /// The data folder, relative to the working directory unless absolute.
+    pub dir: PathBuf,
+    /// The SQLite file, likewise.
+    pub database: PathBuf,
+}
+
+pub(super) fn read(reader: &mut Reader) -> ServerConfig {
+    ServerConfig {
+        listen: reader.or_default("MYNAH_LISTEN", parse::socket),
+        public_url: reader.read("MYNAH_PUBLIC_URL", parse::public_url).good(),
+        trusted_proxies: reader.or_default("MYNAH_TRUSTED_PROXIES", network::list),
+    }
+}
+
+pub(super) fn read_data(reader: &mut Reader) -> DataConfig {
+    let dir = reader.path("MYNAH_DATA_DIR").unwrap_or_else(|| reader.layers.default_data_dir());
+    let database = match reader.read("DATABASE_URL", parse::database) {
+        Read::Good(path) => reader.layers.here(&path),
+        Read::Absent | Read::Bad => dir.join("mynah.db"),
+    };
+    DataConfig { dir, database }
+}

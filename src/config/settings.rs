@@ -1,0 +1,86 @@
+//! The table of all settings: what they are called in each layer, what they expect, what they do without a value.
+//!
+//! To add one: a row in `settings/table.rs`, a line that reads it in the file of its concern, and
+//! `MYNAH_BLESS=1 cargo test reference`.
+
+mod table;
+
+pub use table::SETTINGS;
+
+use Group::{Ai, Answers, Logs, Server, Twilio};
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The environment variable, such as `MYNAH_LISTEN`.
+    pub key: &'static str,
+    /// The key in `mynah.toml`: the variable in lower case without `mynah_`. Empty where it cannot stand there.
+    pub file: &'static str,
+    /// Where the reference lists it.
+    pub group: Group,
+    /// Whether its value is never shown.
+    pub secret: bool,
+    /// Whether the file may give an array of strings, the same as the strings with commas between.
+    pub list: bool,
+    /// What holds where no layer gives a value.
+    pub default: Fallback,
+    /// What a value looks like; completes `expected …`.
+    pub expects: &'static str,
+    /// What it does, in whole sentences.
+    pub meaning: &'static str,
+}
+
+/// What holds where no layer gives a value.
+#[derive(Debug)]
+pub enum Fallback {
+    /// The feature is off, or the other side decides.
+    Nothing,
+    /// This value, read like any other.
+    Value(&'static str),
+    /// A value that depends on others, in words.
+    Computed(&'static str),
+}
+
+/// The chapters of the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The web server and the data folder.
+    Server,
+    /// The WhatsApp number.
+    Twilio,
+    /// The language model.
+    Ai,
+    /// How answers are made.
+    Answers,
+    /// Logs.
+    Logs,
+}
+
+impl Group {
+    /// All, in the order of the reference.
+    pub const ALL: [Group; 5] = [Server, Twilio, Ai, Answers, Logs];
+
+    /// The heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Server => "Server and data",
+            Twilio => "WhatsApp through Twilio",
+            Ai => "Language model",
+            Answers => "Answers and conversations",
+            Logs => "Logs",
+        }
+    }
+}
+
+impl Setting {
+    /// The command-line flag without its dashes: `MYNAH_DATA_DIR` is `data-dir`.
+    pub fn flag(&self) -> String {
+        let name = self.key.strip_prefix("MYNAH_").unwrap_or(self.key);
+        name.to_ascii_lowercase().replace('_', "-")
+    }
+}
+
+/// The setting of that environment variable.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}

@@ -1,0 +1,237 @@
+//! Logs: to stderr, and to a file per day where a folder is set.
+//!
+//! Lines on stderr are written at once, so that the last one before a crash is there. Files are written by a thread of
+//! their own: a slow disk delays no answer.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use tracing::Subscriber;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// How many daily files are kept: today's and two weeks of others.
+const FILES: usize = 15;
+
+/// Lines that wait for the disk; more are dropped. The crate's own 128,000 would set aside some megabytes at start.
+const WAITING_LINES: usize = 8_192;
+
+/// Keeps the log running; what is still to be written is written when this is dropped.
+#[must_use = "the log ends when this is dropped"]
+#[derive(Debug)]
+pub struct Guard {
+    _file: Option<WorkerGuard>,
+}
+
+/// Why the log could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is none.
+    #[error("MYNAH_LOG: {filter:?} is no filter; expected one such as info or info,mynah=debug")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// Where it breaks.
+        source: ParseError,
+    },
+    /// The folder cannot be made or written to.
+    #[error("MYNAH_LOG_DIR: cannot write to {}", dir.display())]
+    Dir {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// It was started before in this process.
+    #[error("the log is already running")]
+    Running(#[from] TryInitError),
+}
+
+/// Starts the log of the whole process; once.
+pub fn start(config: &LogConfig) -> Result<Guard, TelemetryError> {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let (subscriber, guard) = build(config, io::stderr, io::stderr().is_terminal() && !plain)?;
+    subscriber.try_init()?;
+    Ok(guard)
+}
+
+fn build<W>(
+    config: &LogConfig,
+    stderr: W,
+    colour: bool,
+) -> Result<(impl Subscriber + Send + Sync, Guard), TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder()
+        .parse(&config.filter)
+        .map_err(|source| TelemetryError::Filter { filter: config.filter.clone(), source })?;
+    let (file, guard) = match &config.dir {
+        Some(dir) => open(dir).map(|(file, guard)| (Some(file), Some(guard)))?,
+        None => (None, None),
+    };
+    let lines: Vec<Box<dyn Layer<Registry> + Send + Sync>> = match (config.format, file) {
+        (LogFormat::Text, file) => {
+            let text = tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(stderr);
+            let mut lines: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![text.boxed()];
+            lines.extend(file.map(json));
+            lines
+        }
+        // The same line for both, so it is made once.
+        (LogFormat::Json, Some(file)) => vec![json(stderr.and(file))],
+        (LogFormat::Json, None) => vec![json(stderr)],
+    };
+    Ok((tracing_subscriber::registry().with(lines).with(filter), Guard { _file: guard }))
+}
+
+fn json<S, W>(writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
+    layer.with_span_list(false).with_writer(writer).boxed()
+}
+
+fn open(dir: &Path) -> Result<(NonBlocking, WorkerGuard), TelemetryError> {
+    let wrong = |source| TelemetryError::Dir { dir: dir.to_owned(), source };
+    // The appender would make the folder too, after complaining on stderr that it cannot be read.
+    fs::create_dir_all(dir).map_err(|error| wrong(error.into()))?;
+    let file = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("mynah")
+        .filename_suffix("log")
+        .max_log_files(FILES)
+        .build(dir)
+        .map_err(|error| wrong(error.into()))?;
+    Ok(NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).thread_name("log").finish(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    /// What stands on stderr.
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Screen {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn logged(config: &LogConfig, colour: bool, log: impl FnOnce()) -> String {
+        let screen = Screen::default();
+        let writer = screen.clone();
+        let (subscriber, guard) = build(config, move || writer.clone(), colour).unwrap();
+        with_default(subscriber, log);
+        drop(guard);
+        screen.text()
+    }
+
+    fn config(filter: &str, format: LogFormat, dir: Option<&Path>) -> LogConfig {
+        LogConfig { filter: filter.into(), format, dir: dir.map(Path::to_owned) }
+    }
+
+    /// The one file of the folder, and its name.
+    fn file_in(dir: &Path) -> (String, String) {
+        let files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        let name = files[0].file_name().unwrap().to_string_lossy().into_owned();
+        (name, fs::read_to_string(&files[0]).unwrap())
+    }
+
+    #[test]
+    fn a_wrong_filter_is_an_error_that_names_its_setting() {
+        let wrong = config("mynah=loud", LogFormat::Text, None);
+        let error = start(&wrong).unwrap_err().to_string();
+        assert_eq!(error, "MYNAH_LOG: \"mynah=loud\" is no filter; expected one such as info or info,mynah=debug");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_an_error_that_names_its_setting() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = start(&config("info", LogFormat::Text, Some(&file.path().join("logs")))).unwrap_err();
+        assert!(error.to_string().starts_with("MYNAH_LOG_DIR: cannot write to "), "{error}");
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_logged() {
+        let text = logged(&config("info,quiet=error", LogFormat::Text, None), false, || {
+            tracing::info!("seen");
+            tracing::debug!("unseen detail");
+            tracing::warn!(target: "quiet", "unseen warning");
+        });
+        assert!(text.contains("seen") && !text.contains("unseen"), "{text}");
+    }
+
+    #[test]
+    fn text_is_coloured_only_where_told() {
+        let config = config("info", LogFormat::Text, None);
+        assert!(!logged(&config, false, || tracing::info!(turn = 7, "plain")).contains('\u{1b}'));
+        assert!(logged(&config, true, || tracing::info!(turn = 7, "bright")).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn json_is_one_object_on_each_line_with_its_fields_and_its_span() {
+        let text = logged(&config("info", LogFormat::Json, None), false, || {
+            let _turn = tracing::info_span!("answer", turn = 7).entered();
+            tracing::info!(parts = 2, "sent");
+        });
+        let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!((&line["message"], &line["parts"], &line["level"]), (&"sent".into(), &2.into(), &"INFO".into()));
+        assert_eq!(line["span"], serde_json::json!({"name": "answer", "turn": 7}));
+    }
+
+    #[test]
+    fn a_folder_gets_the_same_lines_as_json_by_the_time_the_guard_is_gone() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let dir = tempfile::tempdir().unwrap();
+            let logs = dir.path().join("logs");
+            let screen = logged(&config("info", format, Some(&logs)), true, || tracing::info!(parts = 2, "sent"));
+            let (name, text) = file_in(&logs);
+            let day = name.strip_prefix("mynah.").and_then(|rest| rest.strip_suffix(".log")).unwrap();
+            assert!(day.parse::<jiff::civil::Date>().is_ok() && day.len() == 10, "{name}");
+            let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
+            assert_eq!((&line["message"], &line["parts"]), (&"sent".into(), &2.into()));
+            assert_eq!(screen == text, format == LogFormat::Json, "{screen}");
+        }
+    }
+
+    #[test]
+    fn today_and_two_weeks_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for day in 1..=20 {
+            fs::write(dir.path().join(format!("mynah.2026-01-{day:02}.log")), "{}\n").unwrap();
+        }
+        fs::write(dir.path().join("other.log"), "").unwrap();
+        logged(&config("info", LogFormat::Text, Some(dir.path())), false, || tracing::info!("today"));
+        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.iter().filter(|name| name.to_string_lossy().starts_with("mynah.")).count(), FILES);
+        assert!(names.iter().any(|name| name == "other.log"));
+    }
+}
