@@ -1,1 +1,173 @@
 //! WhatsApp through Twilio.
+//!
+//! Inbound: `signature` says whether Twilio sent a webhook, `form` decodes it, `inbound` and `status` read it, `words`
+//! puts it into words. Outbound: `api` makes the calls and judges failures by `errors`, `send` posts, `lookup` reads
+//! Twilio's list of messages. To read a new kind of message, add its words in `words`; to judge a new error code, a
+//! line in `errors`.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{Channel, Lookup};
+use crate::clock::Time;
+use crate::config::{Sender, TwilioConfig};
+use crate::fault::Fault;
+use crate::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+
+mod api;
+pub mod errors;
+mod form;
+mod inbound;
+mod lookup;
+mod send;
+mod signature;
+mod status;
+mod words;
+
+pub use signature::sign;
+
+const NAME: &str = "twilio";
+
+/// Twilio takes 1600 characters, but counts some as more than one (error 21617), so a message stays below.
+const TEXT_LIMIT: usize = 1500;
+
+/// One account at Twilio with its sender. Prints no secrets.
+pub struct Twilio {
+    account_sid: String,
+    sender: Sender,
+    verifier: signature::Verifier,
+    callbacks: status::Callbacks,
+    api: api::Api,
+}
+
+impl Twilio {
+    /// A channel over this account. `callback_key` authenticates the part that a status callback's address names: keep
+    /// it secret, and the same over restarts.
+    #[expect(clippy::needless_pass_by_value, reason = "the channel takes the secrets over; the caller keeps no copy")]
+    pub fn new(config: TwilioConfig, callback_key: [u8; 32]) -> Twilio {
+        let api = api::Api::new(&config);
+        Twilio::with_api(&config, &callback_key, api)
+    }
+
+    fn with_api(config: &TwilioConfig, callback_key: &[u8; 32], api: api::Api) -> Twilio {
+        let public_url = config.public_url.as_ref();
+        Twilio {
+            account_sid: config.account_sid.clone(),
+            sender: config.sender.clone(),
+            verifier: signature::Verifier::new(public_url, &config.auth_tokens),
+            callbacks: status::Callbacks::new(public_url, callback_key),
+            api,
+        }
+    }
+}
+
+impl fmt::Debug for Twilio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Twilio")
+            .field("account_sid", &self.account_sid)
+            .field("sender", &self.sender)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Channel for Twilio {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn text_limit(&self) -> usize {
+        TEXT_LIMIT
+    }
+
+    fn verify(&self, delivery: &Delivery) -> Result<(), Refusal> {
+        self.verifier.verify(delivery)
+    }
+
+    fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal> {
+        inbound::events(&self.account_sid, &self.callbacks, delivery, now)
+    }
+
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
+        send::send(&self.api, &self.sender, outgoing, self.callbacks.url(outgoing.reference)).await
+    }
+
+    async fn typing(&self, inbound: &ProviderId) -> Result<(), Fault> {
+        send::typing(&self.api, inbound).await
+    }
+
+    async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
+        lookup::find_sent(&self.api, &self.sender, lookup).await
+    }
+
+    async fn list_inbound(&self, since: Time) -> Result<Vec<Inbound>, Fault> {
+        lookup::list_inbound(&self.api, &self.sender, since).await
+    }
+
+    async fn check(&self) -> Result<String, Fault> {
+        lookup::check(&self.api).await?;
+        Ok(format!("Twilio accepts the credentials of account {}", self.account_sid))
+    }
+}
+
+/// A message's id at Twilio. `SM` or `MM` and 32 hexadecimal digits today; only its being a plain word is relied on.
+fn provider_id(text: &str) -> Option<ProviderId> {
+    let plain = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    plain.then(|| ProviderId(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use url::Url;
+
+    use super::*;
+
+    /// An account with every secret set, whose calls go to `base`.
+    pub(super) fn config(base: &str) -> TwilioConfig {
+        TwilioConfig {
+            account_sid: "AC00000000000000000000000000000000".to_owned(),
+            auth_tokens: vec![SecretString::from("token-1"), SecretString::from("token-2")],
+            api_key: None,
+            sender: Sender::Number("whatsapp:+14155238886".to_owned()),
+            api_base_url: Some(Url::parse(base).unwrap()),
+            public_url: Some(Url::parse("https://bot.example.com/").unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_channel_prints_no_secret() {
+        let mut config = config("http://127.0.0.1:9");
+        config.api_key = Some(("SK1".to_owned(), SecretString::from("key-secret")));
+        let printed = format!("{:#?}", Twilio::new(config, *b"callback-key-callback-key-callba"));
+        assert!(printed.contains("AC000"), "{printed}");
+        for secret in ["token-1", "token-2", "key-secret", "callback-key", "Basic"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
+    }
+
+    #[test]
+    fn a_message_stays_below_twilios_limit() {
+        let channel = Twilio::new(config("http://127.0.0.1:9"), [7; 32]);
+        assert_eq!((channel.name(), channel.text_limit()), ("twilio", 1500));
+    }
+
+    #[test]
+    fn calls_go_to_twilio_unless_told_otherwise() {
+        let mut config = config("http://127.0.0.1:9/mock/");
+        let mock = api::Api::new(&config);
+        assert_eq!(
+            mock.messages,
+            "http://127.0.0.1:9/mock/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json"
+        );
+        assert_eq!(mock.typing, "http://127.0.0.1:9/mock/v2/Indicators/Typing.json");
+        config.api_base_url = None;
+        let own = api::Api::new(&config);
+        assert_eq!(
+            own.messages,
+            "https://api.twilio.com/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json"
+        );
+        assert_eq!(own.typing, "https://messaging.twilio.com/v2/Indicators/Typing.json");
+    }
+}

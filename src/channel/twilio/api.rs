@@ -1,0 +1,193 @@
+//! Calls to Twilio's REST API, and the judgement of what a failed one means.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+use super::errors::{self, Class};
+use crate::config::TwilioConfig;
+use crate::fault::{Fault, Whose};
+use crate::http::{self, BodyError};
+
+const API: &str = "https://api.twilio.com";
+const MESSAGING: &str = "https://messaging.twilio.com";
+
+/// The whole of a call; connecting may take 10 s of it.
+const WHOLE: Duration = Duration::from_secs(15);
+
+/// No answer makes us wait longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// For an answer that bids us wait until a date: no clock here to compare it with.
+const DATED_WAIT: Duration = Duration::from_secs(30);
+
+/// The account at Twilio, with a pool of connections. Holds the credentials; has no `Debug`.
+pub(super) struct Api {
+    pub(super) client: Client,
+    /// Without a trailing slash; a page's `next_page_uri` is relative to it.
+    pub(super) base: String,
+    /// The Messages resource of our account.
+    pub(super) messages: String,
+    /// The typing indicators.
+    pub(super) typing: String,
+    authorization: Option<HeaderValue>,
+}
+
+/// Whether a call may be repeated freely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// A repeat does no harm.
+    None,
+    /// A repeat sends a second message: there is no idempotency key for it.
+    Creates,
+}
+
+/// A JSON answer of Twilio's that names an error.
+#[derive(Deserialize)]
+struct ErrorBody {
+    code: Option<i64>,
+}
+
+impl Api {
+    pub(super) fn new(config: &TwilioConfig) -> Api {
+        Api::with_client(config, http::client(WHOLE, WHOLE))
+    }
+
+    pub(super) fn with_client(config: &TwilioConfig, client: Client) -> Api {
+        let own = config.api_base_url.as_ref().map(|url| url.as_str().trim_end_matches('/'));
+        let base = own.unwrap_or(API).to_owned();
+        Api {
+            messages: format!("{base}/2010-04-01/Accounts/{}/Messages.json", config.account_sid),
+            typing: format!("{}/v2/Indicators/Typing.json", own.unwrap_or(MESSAGING)),
+            authorization: authorization(config),
+            client,
+            base,
+        }
+    }
+
+    /// Makes the call; the body of a success, of at most `limit` bytes.
+    pub(super) async fn call(&self, request: RequestBuilder, effect: Effect, limit: usize) -> Result<Vec<u8>, Fault> {
+        let authorization = self.authorization.clone().ok_or_else(|| {
+            Fault::fail(Whose::Operator, "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key")
+        })?;
+        let sent = request.header(AUTHORIZATION, authorization).send().await;
+        let response = sent.map_err(|error| unanswered(error, effect))?;
+        let status = response.status().as_u16();
+        let after = retry_after(response.headers());
+        let body = http::body(response, limit).await;
+        if (200..300).contains(&status) {
+            return body.map_err(|error| unsure(effect, format!("Twilio's answer was lost ({})", cause(error))));
+        }
+        let code =
+            body.ok().and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok()).and_then(|body| body.code);
+        Err(refused(status, code, after, effect))
+    }
+}
+
+/// The API key where there is one, else the account's SID and its first token (Twilio, "API requests").
+fn authorization(config: &TwilioConfig) -> Option<HeaderValue> {
+    let (user, password) = match &config.api_key {
+        Some((sid, secret)) => (sid, secret),
+        None => (&config.account_sid, config.auth_tokens.first()?),
+    };
+    let basic = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
+    let mut value = HeaderValue::try_from(format!("Basic {basic}")).expect("Base64 is visible ASCII");
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// A call that got no answer.
+///
+/// `is_connect` is true of failures to resolve, connect or shake hands (hyper-util, `Client::connect_to`), all before
+/// the request is handed to a connection: nothing was sent. A pooled connection that turns out closed is no failure at
+/// all while the request still waits in its queue: hyper hands the request back (`TrySendError::message`) and hyper-util
+/// puts it on another connection (`TrySendError::Retryable`, only where the connection was reused). Once hyper has taken
+/// it from the queue to write it, it is not handed back and not repeated; neither does reqwest, whose own retries are
+/// for HTTP/2. What is left, time-outs included, may have reached Twilio.
+fn unanswered(error: reqwest::Error, effect: Effect) -> Fault {
+    if error.is_builder() {
+        let why = format!("the call to Twilio cannot be made: check TWILIO_API_BASE_URL ({})", http::explain(error));
+        Fault::fail(Whose::Operator, why)
+    } else if error.is_connect() {
+        Fault::retry(format!("Twilio cannot be reached ({})", http::explain(error)))
+    } else {
+        unsure(effect, format!("Twilio did not answer ({})", http::explain(error)))
+    }
+}
+
+/// A call that was answered, but not by a success. Pure, so that every line of it is tested.
+pub(super) fn refused(status: u16, code: Option<i64>, after: Option<Duration>, effect: Effect) -> Fault {
+    let known = code.and_then(errors::explain);
+    let why = match (known, code) {
+        (Some(known), _) => format!("{} (Twilio {})", known.sentence, known.code),
+        (None, Some(code)) => {
+            format!("Twilio refused the call: see https://www.twilio.com/docs/api/errors/{code} (Twilio {code})")
+        }
+        (None, None) => format!("{} (Twilio HTTP {status})", in_words(status)),
+    };
+    // Not processed, so safe to repeat (Twilio, error 20429); but a daily limit is told by a 429 too.
+    if code == Some(20429) || (status == 429 && known.is_none()) {
+        return Fault::Retry { after, why };
+    }
+    match (status, after) {
+        (503, Some(_)) => return Fault::Retry { after, why },
+        (500.., _) => return unsure(effect, why),
+        _ => {}
+    }
+    match (known.map(|known| known.class), status) {
+        (Some(Class::Retry), _) => Fault::Retry { after, why },
+        (Some(Class::Wait(wait)), _) => Fault::Retry { after: Some(after.map_or(wait, |after| after.max(wait))), why },
+        (Some(Class::Unknown), _) => unsure(effect, why),
+        (Some(Class::TooLong), _) => Fault::TooLong { why },
+        (Some(Class::Contact), _) => Fault::fail(Whose::Contact, why),
+        (Some(Class::Operator), _) | (None, 401 | 403 | 404) => Fault::fail(Whose::Operator, why),
+        (Some(Class::Message), _) => Fault::fail(Whose::Message, why),
+        // Not an answer of Twilio's own: what stands between may have let the call through.
+        (None, ..=399 | 408) => unsure(effect, why),
+        (None, _) => Fault::fail(Whose::Message, why),
+    }
+}
+
+fn in_words(status: u16) -> &'static str {
+    match status {
+        ..=399 => "the answer is not one of Twilio's: check TWILIO_API_BASE_URL",
+        401 | 403 => {
+            "Twilio does not accept the credentials: check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or the API key"
+        }
+        404 => "Twilio does not know this address: check TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL",
+        408 => "Twilio waited too long for the call",
+        429 => "Twilio takes no more calls at the moment",
+        500.. => "Twilio had an internal error",
+        _ => "Twilio refused the call",
+    }
+}
+
+/// It may have taken effect, which matters only where that creates something.
+pub(super) fn unsure(effect: Effect, why: String) -> Fault {
+    match effect {
+        Effect::None => Fault::retry(why),
+        Effect::Creates => Fault::unknown(why),
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    Some(value.parse().map_or(DATED_WAIT, Duration::from_secs).min(LONGEST_WAIT))
+}
+
+fn cause(error: BodyError) -> String {
+    match error {
+        // Its own words would name the URL, and with it the contact.
+        BodyError::Broken(error) => http::explain(error),
+        BodyError::TooLarge(_) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

@@ -1,0 +1,96 @@
+use super::*;
+
+fn posted(status: u16, code: Option<i64>) -> Fault {
+    refused(status, code, None, Effect::Creates)
+}
+
+fn seconds(count: u64) -> Option<Duration> {
+    Some(Duration::from_secs(count))
+}
+
+#[track_caller]
+fn fails(fault: &Fault, expected: Whose) {
+    assert!(matches!(fault, Fault::Fail { whose, .. } if *whose == expected), "{fault:?}");
+}
+
+#[test]
+fn only_what_was_certainly_not_processed_is_repeated() {
+    for (status, code) in [(429, None), (429, Some(20429)), (400, Some(20429)), (429, Some(99999))] {
+        let fault = refused(status, code, seconds(7), Effect::Creates);
+        assert!(matches!(fault, Fault::Retry { after, .. } if after == seconds(7)), "{fault:?}");
+    }
+    assert!(
+        matches!(refused(503, None, seconds(3), Effect::Creates), Fault::Retry { after, .. } if after == seconds(3))
+    );
+    for code in [63010, 63012, 63022, 63023] {
+        assert!(matches!(posted(400, Some(code)), Fault::Retry { after: None, .. }), "{code}");
+    }
+    for code in [63018, 63017, 30001, 21611] {
+        let fault = posted(400, Some(code));
+        assert!(matches!(&fault, Fault::Retry { after: Some(after), .. } if after.as_secs() >= 60), "{fault:?}");
+    }
+    fails(&posted(429, Some(63038)), Whose::Operator);
+    let longer = refused(400, Some(63018), seconds(3000), Effect::Creates);
+    assert!(matches!(longer, Fault::Retry { after, .. } if after == seconds(3000)), "the longer wait");
+}
+
+#[test]
+fn a_server_error_leaves_a_post_unknown_and_lets_a_look_be_repeated() {
+    // Even a code that elsewhere is a refusal: behind a 5xx nothing is certain.
+    for (status, code) in [(500, None), (502, None), (503, None), (504, None), (500, Some(20500)), (500, Some(21211))] {
+        assert!(matches!(posted(status, code), Fault::Unknown { .. }), "{status} {code:?}");
+        assert!(matches!(refused(status, code, None, Effect::None), Fault::Retry { .. }), "{status} {code:?}");
+    }
+    assert!(matches!(posted(400, Some(20500)), Fault::Unknown { .. }));
+    for status in [301, 307, 408] {
+        assert!(matches!(posted(status, None), Fault::Unknown { .. }), "{status}");
+    }
+}
+
+#[test]
+fn a_refusal_says_whose_it_is() {
+    for (status, code) in [
+        (401, None),
+        (403, None),
+        (404, None),
+        (401, Some(20003)),
+        (400, Some(20003)),
+        (400, Some(63007)),
+        (403, Some(12)),
+    ] {
+        fails(&posted(status, code), Whose::Operator);
+    }
+    for code in [21211, 21610, 63003, 63014, 63015, 63016] {
+        fails(&posted(400, Some(code)), Whose::Contact);
+    }
+    for code in [Some(21602), Some(63005), Some(99999), None] {
+        fails(&posted(400, code), Whose::Message);
+    }
+    for code in [21617, 21658] {
+        assert!(matches!(posted(400, Some(code)), Fault::TooLong { .. }), "{code}");
+    }
+}
+
+#[test]
+fn a_reason_is_a_sentence_with_the_code() {
+    assert_eq!(posted(400, Some(21211)).why(), "the contact's number is not valid (Twilio 21211)");
+    assert_eq!(
+        posted(400, Some(99999)).why(),
+        "Twilio refused the call: see https://www.twilio.com/docs/api/errors/99999 (Twilio 99999)"
+    );
+    assert_eq!(posted(502, None).why(), "Twilio had an internal error (Twilio HTTP 502)");
+    assert!(posted(400, Some(63016)).why().contains("24 hours"));
+}
+
+#[test]
+fn a_wait_is_bounded() {
+    let after = |text: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+        retry_after(&headers)
+    };
+    assert_eq!(after("12"), seconds(12));
+    assert_eq!(after("99999999999"), seconds(3600));
+    assert_eq!(after("Wed, 21 Oct 2026 07:28:00 GMT"), seconds(30));
+    assert_eq!(retry_after(&HeaderMap::new()), None);
+}

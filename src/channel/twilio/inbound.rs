@@ -1,0 +1,137 @@
+//! What a verified webhook tells: a message from a contact, or the status of one of ours (Twilio, "Webhook request").
+//!
+//! Parameters come and go without notice, so whatever is not known is kept in the metadata.
+
+use serde_json::{Map, Value};
+
+use super::form::Form;
+use super::status::{self, Callbacks};
+use super::{NAME, provider_id, signature, words};
+use crate::clock::Time;
+use crate::model::{Address, Delivery, Event, Inbound, Refusal};
+
+/// Twilio sends 15 to 30.
+const MOST_FIELDS: usize = 200;
+
+/// Kept elsewhere or of no use, hence not in the metadata.
+const NOT_METADATA: [&str; 8] =
+    ["Body", "From", "To", "MessageSid", "SmsMessageSid", "SmsSid", "AccountSid", "ApiVersion"];
+
+/// The fields of a webhook, all of them valid UTF-8 without NUL, in the order received.
+pub(super) struct Fields<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Fields<'a> {
+    fn read(form: &'a Form) -> Result<Fields<'a>, Refusal> {
+        if form.len() > MOST_FIELDS {
+            return Err(malformed(format!("{} fields, where at most {MOST_FIELDS} are taken", form.len())));
+        }
+        let mut fields = Vec::with_capacity(form.len());
+        for (name, value) in form.pairs() {
+            let name = clean(name, name)?;
+            fields.push((name, clean(value, name.as_bytes())?));
+        }
+        Ok(Fields(fields))
+    }
+
+    /// The first value of that name that is not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| *value)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(list: &[(&'a str, &'a str)]) -> Fields<'a> {
+        Fields(list.to_vec())
+    }
+
+    fn metadata(&self) -> Map<String, Value> {
+        let mut map = Map::new();
+        for (name, value) in &self.0 {
+            if value.is_empty() || NOT_METADATA.contains(name) {
+                continue;
+            }
+            let value = Value::from(*value);
+            match map.get_mut(*name) {
+                None => {
+                    map.insert((*name).to_owned(), value);
+                }
+                Some(Value::Array(values)) => values.push(value),
+                Some(first) => *first = Value::Array(vec![first.take(), value]),
+            }
+        }
+        map
+    }
+}
+
+/// Reads a verified delivery to the account `account_sid`.
+pub(super) fn events(
+    account_sid: &str,
+    callbacks: &Callbacks,
+    delivery: &Delivery,
+    now: Time,
+) -> Result<Vec<Event>, Refusal> {
+    if !signature::is_form(delivery) {
+        return Err(malformed("the body is not declared as application/x-www-form-urlencoded"));
+    }
+    let form = Form::decode(&delivery.body);
+    let fields = Fields::read(&form)?;
+    if fields.get("AccountSid").is_some_and(|sid| sid != account_sid) {
+        return Err(malformed("AccountSid is not our account: check TWILIO_ACCOUNT_SID"));
+    }
+    let sid = fields.get("MessageSid").ok_or_else(|| malformed("MessageSid is missing"))?;
+    let provider_id = provider_id(sid).ok_or_else(|| malformed("MessageSid is not an id"))?;
+
+    if is_status(&fields, &delivery.path_and_query) {
+        let reference = callbacks.part(&delivery.path_and_query);
+        return Ok(vec![Event::Status(status::update(&fields, provider_id, reference))]);
+    }
+
+    let from = fields.get("From").ok_or_else(|| malformed("From is missing"))?;
+    let address = address(from).ok_or_else(|| malformed("From is neither a phone number nor a user ID"))?;
+    let to = fields.get("To").ok_or_else(|| malformed("To is missing"))?;
+    Ok(vec![Event::Message(Box::new(Inbound {
+        channel: NAME,
+        provider_id,
+        from: address,
+        reply_to: from.to_owned(),
+        to: to.to_owned(),
+        profile_name: fields.get("ProfileName").map(str::to_owned),
+        text: words::text(&fields),
+        metadata: fields.metadata(),
+        received_at: now,
+    }))])
+}
+
+/// The person behind `whatsapp:+15551234567` or `whatsapp:US.1349…`.
+pub(super) fn address(text: &str) -> Option<Address> {
+    Address::parse(text.strip_prefix("whatsapp:").unwrap_or(text)).ok()
+}
+
+/// A message may come without a Body, so Body tells nothing. A message that was sent to the status address by a
+/// mistake in Twilio's settings is a message all the same, and a status at the other address is a status.
+fn is_status(fields: &Fields<'_>, path_and_query: &str) -> bool {
+    if fields.get("SmsStatus") == Some("received") {
+        return false;
+    }
+    match fields.get("MessageStatus") {
+        Some(status) => !matches!(status, "received" | "receiving"),
+        None => {
+            let path = path_and_query.split(['?', '#']).next().unwrap_or_default();
+            path.trim_end_matches('/').ends_with("/status")
+        }
+    }
+}
+
+/// `name` says which field it is, whether or not that is readable.
+fn clean<'a>(bytes: &'a [u8], name: &[u8]) -> Result<&'a str, Refusal> {
+    let field = || String::from_utf8_lossy(&name[..name.len().min(64)]).escape_debug().to_string();
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed(format!("the field {} is not UTF-8", field())))?;
+    if text.contains('\0') { Err(malformed(format!("the field {} holds a NUL", field()))) } else { Ok(text) }
+}
+
+fn malformed(why: impl Into<String>) -> Refusal {
+    Refusal::Malformed(why.into())
+}
+
+#[cfg(test)]
+#[path = "inbound_tests.rs"]
+mod tests;

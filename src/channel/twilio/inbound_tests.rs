@@ -1,0 +1,206 @@
+use serde_json::json;
+use url::Url;
+
+use super::*;
+use crate::model::{DeliveryStatus, PartRef, StatusUpdate};
+
+const ACCOUNT: &str = "AC00000000000000000000000000000000";
+const SID: &str = "SM00000000000000000000000000000001";
+const NOW: Time = Time(1_767_225_600_123);
+
+fn read(path: &str, body: impl AsRef<[u8]>) -> Result<Event, Refusal> {
+    let delivery = Delivery {
+        path_and_query: path.to_owned(),
+        headers: vec![("content-type".to_owned(), "application/x-www-form-urlencoded; charset=UTF-8".to_owned())],
+        body: body.as_ref().to_vec().into(),
+    };
+    let callbacks = Callbacks::new(Some(&Url::parse("https://bot.example.com").unwrap()), &[7; 32]);
+    events(ACCOUNT, &callbacks, &delivery, NOW).map(|mut events| {
+        assert_eq!(events.len(), 1);
+        events.remove(0)
+    })
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// A text message with these fields changed; an empty value takes a field away.
+fn message(changes: &[(&str, &str)]) -> String {
+    let mut fields = vec![
+        ("SmsMessageSid", SID),
+        ("SmsSid", SID),
+        ("MessageSid", SID),
+        ("AccountSid", ACCOUNT),
+        ("ApiVersion", "2010-04-01"),
+        ("From", "whatsapp:+15005550006"),
+        ("To", "whatsapp:+14155238886"),
+        ("Body", "Hello"),
+        ("SmsStatus", "received"),
+        ("NumMedia", "0"),
+        ("ProfileName", "Ana"),
+        ("WaId", "15005550006"),
+        ("MediaContentType0", ""),
+    ];
+    for (name, value) in changes {
+        match fields.iter_mut().find(|(key, _)| key == name) {
+            Some(field) => field.1 = value,
+            None => fields.push((name, value)),
+        }
+    }
+    form(&fields)
+}
+
+fn inbound(body: &str) -> Inbound {
+    match read("/webhooks/twilio", body) {
+        Ok(Event::Message(inbound)) => *inbound,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn status(path: &str, fields: &[(&str, &str)]) -> StatusUpdate {
+    match read(path, form(fields)) {
+        Ok(Event::Status(update)) => update,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn refused(body: impl AsRef<[u8]>, why: &str) {
+    assert_eq!(read("/webhooks/twilio", body), Err(Refusal::Malformed(why.to_owned())));
+}
+
+#[test]
+fn a_message_is_read_with_all_that_came_along() {
+    let changes = [("Forwarded", "true"), ("OriginalRepliedMessageSid", "SM2"), ("NewIn2027", "ñ"), ("Empty", "")];
+    let read = inbound(&message(&changes));
+    let metadata = json!({
+        "SmsStatus": "received", "NumMedia": "0", "ProfileName": "Ana", "WaId": "15005550006",
+        "Forwarded": "true", "OriginalRepliedMessageSid": "SM2", "NewIn2027": "ñ",
+    });
+    let expected = Inbound {
+        channel: "twilio",
+        provider_id: crate::model::ProviderId(SID.to_owned()),
+        from: Address::parse("+15005550006").unwrap(),
+        reply_to: "whatsapp:+15005550006".to_owned(),
+        to: "whatsapp:+14155238886".to_owned(),
+        profile_name: Some("Ana".to_owned()),
+        text: "Hello".to_owned(),
+        metadata: metadata.as_object().unwrap().clone(),
+        received_at: NOW,
+    };
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn a_person_without_a_number_can_write() {
+    let read = inbound(&message(&[("From", "whatsapp:US.13491208655302741918"), ("WaId", ""), ("ProfileName", "")]));
+    assert_eq!(read.from, Address::parse("US.13491208655302741918").unwrap());
+    assert_eq!(read.reply_to, "whatsapp:US.13491208655302741918");
+    assert_eq!(read.profile_name, None);
+}
+
+#[test]
+fn a_repeated_field_keeps_all_its_values() {
+    let read = inbound(&format!("{}&Tag=a&Tag=b&Tag=c", message(&[])));
+    assert_eq!(read.metadata["Tag"], json!(["a", "b", "c"]));
+}
+
+#[test]
+fn what_is_not_a_message_is_refused_with_its_reason() {
+    refused(message(&[("MessageSid", "")]), "MessageSid is missing");
+    refused(message(&[("MessageSid", "SM 1")]), "MessageSid is not an id");
+    refused(message(&[("MessageSid", &"S".repeat(65))]), "MessageSid is not an id");
+    refused(message(&[("From", "")]), "From is missing");
+    for from in ["whatsapp:", "whatsapp:bob", "15005550006", "whatsapp:+1", "messenger:123"] {
+        refused(message(&[("From", from)]), "From is neither a phone number nor a user ID");
+    }
+    refused(message(&[("To", "")]), "To is missing");
+    refused(
+        message(&[("AccountSid", "AC11111111111111111111111111111111")]),
+        "AccountSid is not our account: check TWILIO_ACCOUNT_SID",
+    );
+    refused("", "MessageSid is missing");
+}
+
+#[test]
+fn text_that_is_not_utf8_is_refused_by_the_name_of_its_field() {
+    let base = message(&[]);
+    refused(format!("{base}&Label=%ff"), "the field Label is not UTF-8");
+    refused(format!("{base}&Label=a%00b"), "the field Label holds a NUL");
+    refused(format!("{base}&La%00=b"), "the field La\\0 holds a NUL");
+    refused(format!("{base}&La%ff=b"), "the field La\u{fffd} is not UTF-8");
+    // A character cut in two between a name and its value is no character.
+    refused(format!("{base}&A%c3=%a9"), "the field A\u{fffd} is not UTF-8");
+}
+
+#[test]
+fn two_hundred_fields_are_taken_and_no_more() {
+    let base = message(&[]); // 13 fields
+    let more = |count: usize| format!("{base}{}", "&x=1".repeat(count));
+    assert!(read("/webhooks/twilio", more(187)).is_ok());
+    refused(more(188), "201 fields, where at most 200 are taken");
+}
+
+#[test]
+fn only_forms_are_read() {
+    let callbacks = Callbacks::new(None, &[7; 32]);
+    let mut delivery =
+        Delivery { path_and_query: "/webhooks/twilio".to_owned(), headers: vec![], body: message(&[]).into() };
+    for headers in [vec![], vec![("content-type".to_owned(), "application/json".to_owned())]] {
+        delivery.headers = headers;
+        assert!(matches!(events(ACCOUNT, &callbacks, &delivery, NOW), Err(Refusal::Malformed(_))));
+    }
+}
+
+#[test]
+fn a_message_without_a_body_is_a_message_wherever_it_arrives() {
+    let bodiless = message(&[("Body", ""), ("NumMedia", "1"), ("MediaContentType0", "image/jpeg")]);
+    assert_eq!(inbound(&bodiless).text, "[image]");
+    assert!(matches!(read("/webhooks/twilio/status", &bodiless), Ok(Event::Message(_))), "wrongly configured");
+    let old = message(&[("SmsStatus", "")]);
+    assert!(matches!(read("/webhooks/twilio", old), Ok(Event::Message(_))), "no MessageStatus");
+}
+
+#[test]
+fn a_status_tells_which_part_it_is_about() {
+    let fields = [
+        ("MessageSid", SID),
+        ("MessageStatus", "delivered"),
+        ("SmsStatus", "delivered"),
+        ("AccountSid", ACCOUNT),
+        ("From", "whatsapp:+14155238886"),
+        ("To", "whatsapp:+15005550006"),
+        ("EventType", "DELIVERED"),
+        ("Body", "a body proves nothing"),
+    ];
+    // HMAC-SHA256 of "part:12.1" under 32 bytes 07, computed with Python's hmac module; the first half.
+    let path = "/webhooks/twilio/status?p=12.1&m=1815c5bb9a08832c13d90a4fb301a562";
+    let expected = StatusUpdate {
+        channel: "twilio",
+        provider_id: crate::model::ProviderId(SID.to_owned()),
+        status: Some(DeliveryStatus::Delivered),
+        reference: PartRef::parse("12.1"),
+        error_code: None,
+        error_message: None,
+    };
+    assert_eq!(status(path, &fields), expected);
+    assert_eq!(status(&path.replace("12.1", "12.2"), &fields).reference, None, "a code for another part");
+    assert_eq!(status("/webhooks/twilio/status", &fields).reference, None);
+    assert_eq!(status("/webhooks/twilio", &fields).status, Some(DeliveryStatus::Delivered), "at the other address");
+}
+
+#[test]
+fn a_failure_keeps_its_code_and_words() {
+    let fields = [("MessageSid", SID), ("MessageStatus", "undelivered"), ("ErrorCode", "63016")];
+    let mut failed = fields.to_vec();
+    failed.push(("ChannelStatusMessage", "outside the window"));
+    let update = status("/webhooks/twilio/status", &failed);
+    assert_eq!(update.status, Some(DeliveryStatus::Failed));
+    assert_eq!((update.error_code, update.error_message.as_deref()), (Some(63016), Some("outside the window")));
+    failed.push(("ErrorMessage", "Twilio's words"));
+    assert_eq!(status("/webhooks/twilio/status", &failed).error_message.as_deref(), Some("Twilio's words"));
+    let odd = [("MessageSid", SID), ("MessageStatus", "vanished"), ("ErrorCode", "0")];
+    let update = status("/webhooks/twilio/status", &odd);
+    assert_eq!((update.status, update.error_code), (None, None));
+}

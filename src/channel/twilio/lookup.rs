@@ -1,0 +1,256 @@
+//! Twilio's own list of messages: to find a post whose answer was lost, and contacts' messages whose webhook never
+//! came (Twilio, "Messages resource, read multiple").
+//!
+//! Pages come newest first, and the next one is named by `next_page_uri`, relative to the API's address.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::RequestBuilder;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::api::{Api, Effect, unsure};
+use super::{NAME, inbound, provider_id, words};
+use crate::channel::Lookup;
+use crate::clock::Time;
+use crate::config::Sender;
+use crate::fault::Fault;
+use crate::model::{Inbound, ProviderId};
+
+/// A thousand rows of long texts.
+const PAGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Rows may stand a little out of order, and Twilio's clock is not ours.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// How much earlier than our post Twilio may have dated a message.
+const EARLIER: Duration = Duration::from_secs(2);
+
+const SENT_PAGES: usize = 5;
+const INBOUND_PAGES: usize = 20;
+
+static DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+
+/// A page. `messages` must be there: a page without it would read as proof that nothing was sent.
+#[derive(Deserialize)]
+struct Page {
+    messages: Vec<Row>,
+    #[serde(default, deserialize_with = "text")]
+    next_page_uri: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Row {
+    #[serde(deserialize_with = "text")]
+    sid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    direction: Option<String>,
+    #[serde(deserialize_with = "text")]
+    from: Option<String>,
+    #[serde(deserialize_with = "text")]
+    to: Option<String>,
+    #[serde(deserialize_with = "text")]
+    body: Option<String>,
+    #[serde(deserialize_with = "text")]
+    num_media: Option<String>,
+    #[serde(deserialize_with = "text")]
+    messaging_service_sid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    date_created: Option<String>,
+    #[serde(deserialize_with = "text")]
+    date_sent: Option<String>,
+}
+
+impl Row {
+    fn created(&self) -> Option<Time> {
+        self.date_created.as_deref().and_then(time)
+    }
+
+    /// When Twilio called our webhook, for a contact's message.
+    fn arrived(&self) -> Option<Time> {
+        self.date_sent.as_deref().and_then(time).or_else(|| self.created())
+    }
+
+    /// Whether it went through this service, or does not say.
+    fn fits_service(&self, service: &str) -> bool {
+        self.messaging_service_sid.as_deref().is_none_or(|sid| sid == service)
+    }
+}
+
+/// How a walk through the pages ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// All that was asked for was seen.
+    Whole,
+    /// There is more beyond the last page that we are willing to read.
+    CutOff,
+}
+
+/// Messages that could be the one looked for, oldest first.
+///
+/// Not finding one lets the text be sent again, so nothing that could be it is left out: a message that failed was
+/// still created, one that waits has no sender yet where a service picks it, and one whose body is withheld may be it.
+pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
+    let mut query = vec![("To", lookup.to.as_str()), ("PageSize", "100")];
+    let service = match sender {
+        Sender::Number(number) => {
+            query.push(("From", if lookup.from.is_empty() { number } else { &lookup.from }));
+            None
+        }
+        Sender::MessagingService(sid) => Some(sid.as_str()),
+    };
+    // No DateSent: a message that still waits has none.
+    let request = api.client.get(&api.messages).query(&query);
+    let earliest = second(lookup.not_before) - EARLIER;
+    let wanted = lookup.text.trim();
+    let mut found = Vec::new();
+    let end = pages(api, request, SENT_PAGES, |row| {
+        let created = row.created();
+        let could_be = row.direction.as_deref().is_some_and(|direction| direction.starts_with("outbound"))
+            && row.body.as_deref().is_none_or(|body| body.trim() == wanted)
+            && created.is_none_or(|created| created >= earliest)
+            && service.is_none_or(|service| row.fits_service(service));
+        if could_be {
+            found.extend(row.sid.as_deref().and_then(provider_id).map(|id| (created, id)));
+        }
+        created.is_none_or(|created| created >= lookup.not_before - SKEW)
+    })
+    .await?;
+    if end == End::CutOff {
+        return Err(Fault::retry("Twilio lists too many messages to this contact to look through"));
+    }
+    found.reverse();
+    found.sort_by_key(|(created, _)| *created);
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+/// Messages from contacts since then, oldest first. Twilio lists neither the contact's name nor buttons nor places.
+pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Result<Vec<Inbound>, Fault> {
+    let since = second(since);
+    let day = Timestamp::from_millisecond(since.millis()).unwrap_or_default().strftime("%Y-%m-%d").to_string();
+    // The name ends in `>`: sent on that day, which is the finest that Twilio filters by, or later.
+    let mut query = vec![("DateSent>", day.as_str()), ("PageSize", "1000")];
+    let service = match sender {
+        Sender::Number(number) => {
+            query.push(("To", number));
+            None
+        }
+        Sender::MessagingService(sid) => Some(sid.as_str()),
+    };
+    let request = api.client.get(&api.messages).query(&query);
+    let mut found = Vec::new();
+    let end = pages(api, request, INBOUND_PAGES, |row| {
+        let arrived = row.arrived();
+        let further = arrived.is_none_or(|arrived| arrived >= since - SKEW);
+        let ours = row.direction.as_deref() == Some("inbound")
+            && service.is_none_or(|service| {
+                // Without a To in the query other channels and senders of the account are listed too.
+                row.fits_service(service) && row.to.as_deref().is_some_and(|to| to.starts_with("whatsapp:"))
+            });
+        if let Some(arrived) = arrived.filter(|arrived| ours && *arrived >= since) {
+            found.extend(message(row, arrived));
+        }
+        further
+    })
+    .await?;
+    if end == End::CutOff {
+        tracing::warn!(
+            pages = INBOUND_PAGES,
+            "Twilio lists more messages than are read at once; the oldest are left out"
+        );
+    }
+    found.reverse();
+    found.sort_by_key(|inbound| inbound.received_at);
+    Ok(found)
+}
+
+/// One cheap call that every kind of key may make, unlike reading the account (Twilio, "API keys").
+pub(super) async fn check(api: &Api) -> Result<(), Fault> {
+    let request = api.client.get(&api.messages).query(&[("PageSize", "1")]);
+    page(api, request).await.map(drop)
+}
+
+fn message(row: Row, arrived: Time) -> Option<Inbound> {
+    let provider_id = row.sid.as_deref().and_then(provider_id)?;
+    let reply_to = row.from?;
+    let from = inbound::address(&reply_to)?;
+    let media = row.num_media.unwrap_or_default();
+    let text = words::listed(row.body, media.parse().unwrap_or(0));
+    let mut metadata = Map::new();
+    if !media.is_empty() {
+        metadata.insert("NumMedia".to_owned(), Value::from(media));
+    }
+    Some(Inbound {
+        channel: NAME,
+        provider_id,
+        from,
+        reply_to,
+        to: row.to?,
+        profile_name: None,
+        text,
+        metadata,
+        received_at: arrived,
+    })
+}
+
+/// Hands every row over once, until one at the end of a page says that what follows is too old.
+async fn pages(api: &Api, first: RequestBuilder, most: usize, mut take: impl FnMut(Row) -> bool) -> Result<End, Fault> {
+    let mut seen = HashSet::new();
+    let mut request = first;
+    for _ in 0..most {
+        let Page { messages, next_page_uri } = page(api, request).await?;
+        // Messages that arrive while we turn pages push rows on to the next one, and a page may repeat as a whole.
+        let mut further = false;
+        for row in messages {
+            let Some(sid) = row.sid.clone() else { continue };
+            if seen.insert(sid) {
+                further = take(row);
+            }
+        }
+        let next = match next_page_uri {
+            Some(uri) if further => uri,
+            _ => return Ok(End::Whole),
+        };
+        // Our credentials go nowhere else.
+        if !next.starts_with('/') {
+            return Err(Fault::retry("Twilio named a next page that is not on its own address"));
+        }
+        request = api.client.get(format!("{}{next}", api.base));
+    }
+    Ok(End::CutOff)
+}
+
+async fn page(api: &Api, request: RequestBuilder) -> Result<Page, Fault> {
+    let body = api.call(request, Effect::None, PAGE_BYTES).await?;
+    serde_json::from_slice(&body).map_err(|_| {
+        unsure(Effect::None, "Twilio's list of messages cannot be read: check TWILIO_API_BASE_URL".to_owned())
+    })
+}
+
+/// Twilio dates are RFC 2822, to the second; RFC 3339 is read too, as its newer APIs write it.
+fn time(text: &str) -> Option<Time> {
+    let time = DATES.parse_timestamp(text).or_else(|_| text.parse::<Timestamp>()).ok()?;
+    Some(Time(time.as_millisecond()))
+}
+
+fn second(time: Time) -> Time {
+    Time(time.millis().div_euclid(1000) * 1000)
+}
+
+/// Text, a number written as text, or nothing: one odd field must not hide a page of messages.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;

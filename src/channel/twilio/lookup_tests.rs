@@ -1,0 +1,297 @@
+use serde_json::json;
+use wiremock::matchers::{method, path, query_param, query_param_is_missing};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+use crate::channel::Channel;
+use crate::channel::twilio::Twilio;
+use crate::channel::twilio::tests::config;
+use crate::fault::Whose;
+use crate::model::Address;
+
+const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
+const SERVICE: &str = "MG00000000000000000000000000000001";
+
+/// Thu, 24 Aug 2023 05:01:45.600 UTC, by `date -u -d '2023-08-24 05:01:45' +%s`.
+const POSTED: Time = Time(1_692_853_305_600);
+
+fn lookup() -> Lookup {
+    Lookup {
+        from: "whatsapp:+14155238886".to_owned(),
+        to: "whatsapp:+15005550006".to_owned(),
+        text: "See you at 5.".to_owned(),
+        not_before: POSTED,
+    }
+}
+
+fn sent(sid: &str, created: &str) -> Value {
+    json!({
+        "sid": sid, "direction": "outbound-api", "body": "See you at 5.", "status": "queued", "num_media": "0",
+        "from": "whatsapp:+14155238886", "to": "whatsapp:+15005550006", "messaging_service_sid": null,
+        "date_created": created, "date_sent": null, "error_code": null,
+    })
+}
+
+fn received(sid: &str, date: &str) -> Value {
+    json!({
+        "sid": sid, "direction": "inbound", "body": "Hello", "status": "received", "num_media": "0",
+        "from": "whatsapp:+15005550006", "to": "whatsapp:+14155238886", "messaging_service_sid": null,
+        "date_created": date, "date_sent": date,
+    })
+}
+
+fn but(mut row: Value, field: &str, value: impl Into<Value>) -> Value {
+    row[field] = value.into();
+    row
+}
+
+fn page(rows: &[Value], next: Option<&str>) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({"messages": rows, "next_page_uri": next, "page_size": 100}))
+}
+
+fn next(number: usize) -> String {
+    format!("{MESSAGES}?PageSize=100&Page={number}&PageToken=PA{number}")
+}
+
+async fn listing(rows: Vec<Value>) -> (MockServer, Twilio) {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).and(path(MESSAGES)).respond_with(page(&rows, None)).mount(&server).await;
+    let channel = Twilio::new(config(&server.uri()), [7; 32]);
+    (server, channel)
+}
+
+async fn by_service(rows: Vec<Value>) -> (MockServer, Twilio) {
+    let (server, _) = listing(rows).await;
+    let mut config = config(&server.uri());
+    config.sender = Sender::MessagingService(SERVICE.to_owned());
+    let channel = Twilio::new(config, [7; 32]);
+    (server, channel)
+}
+
+async fn query(server: &MockServer) -> Vec<(String, String)> {
+    server.received_requests().await.unwrap()[0].url.query_pairs().into_owned().collect()
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+fn ids(found: Vec<ProviderId>) -> Vec<String> {
+    found.into_iter().map(|id| id.0).collect()
+}
+
+fn sids(found: &[Inbound]) -> Vec<&str> {
+    found.iter().map(|inbound| inbound.provider_id.0.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_lost_post_is_found_by_contact_text_and_time() {
+    let rows = vec![
+        sent("SM5", "Thu, 24 Aug 2023 05:02:00 +0000"),
+        but(sent("SM4", "Thu, 24 Aug 2023 05:01:50 +0000"), "status", "failed"),
+        but(sent("SMx", "Thu, 24 Aug 2023 05:01:50 +0000"), "body", "Another text"),
+        but(sent("SMy", "Thu, 24 Aug 2023 05:01:50 +0000"), "direction", "inbound"),
+        but(sent("SM3", "Thu, 24 Aug 2023 05:01:46 +0000"), "direction", "outbound-reply"),
+        // Dated to the second and by another clock: 43 is two before the second of our post.
+        sent("SM2", "Thu, 24 Aug 2023 05:01:43 +0000"),
+        sent("SMz", "Thu, 24 Aug 2023 05:01:42 +0000"),
+    ];
+    let (server, channel) = listing(rows).await;
+    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM2", "SM3", "SM4", "SM5"]);
+    let expected = [("To", "whatsapp:+15005550006"), ("PageSize", "100"), ("From", "whatsapp:+14155238886")];
+    assert_eq!(query(&server).await, pairs(&expected));
+}
+
+#[tokio::test]
+async fn a_message_that_could_be_the_one_is_not_left_out() {
+    let withheld = but(sent("SM1", "Thu, 24 Aug 2023 05:01:50 +0000"), "body", Value::Null);
+    let undated = but(sent("SM2", ""), "date_created", Value::Null);
+    let trimmed = but(sent("SM3", "Thu, 24 Aug 2023 05:01:50 +0000"), "body", "See you at 5.\n");
+    let (_server, channel) = listing(vec![withheld, undated, trimmed]).await;
+    let mut found = ids(channel.find_sent(&lookup()).await.unwrap());
+    found.sort();
+    assert_eq!(found, ["SM1", "SM2", "SM3"]);
+}
+
+#[tokio::test]
+async fn a_post_through_a_service_is_found_before_it_has_a_sender() {
+    let waiting = but(sent("SM1", "Thu, 24 Aug 2023 05:01:50 +0000"), "from", Value::Null);
+    let waiting = but(waiting, "messaging_service_sid", SERVICE);
+    let other = but(sent("SM2", "Thu, 24 Aug 2023 05:01:50 +0000"), "messaging_service_sid", "MGother");
+    let (server, channel) = by_service(vec![other, waiting]).await;
+    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM1"]);
+    assert_eq!(query(&server).await, pairs(&[("To", "whatsapp:+15005550006"), ("PageSize", "100")]));
+}
+
+#[tokio::test]
+async fn pages_are_followed_until_they_are_too_old() {
+    let server = MockServer::start().await;
+    let on =
+        |number: usize| Mock::given(method("GET")).and(path(MESSAGES)).and(query_param("Page", number.to_string()));
+    let first = vec![sent("SM3", "Thu, 24 Aug 2023 05:05:00 +0000")];
+    Mock::given(query_param_is_missing("Page")).respond_with(page(&first, Some(&next(1)))).mount(&server).await;
+    let second = vec![sent("SM3", "Thu, 24 Aug 2023 05:05:00 +0000"), sent("SM2", "Thu, 24 Aug 2023 05:01:00 +0000")];
+    on(1).respond_with(page(&second, Some(&next(2)))).mount(&server).await;
+    // Older than a minute before the post: what follows is not read.
+    let third = vec![sent("SM1", "Thu, 24 Aug 2023 05:00:44 +0000")];
+    on(2).respond_with(page(&third, Some(&next(3)))).mount(&server).await;
+    on(3).respond_with(ResponseTemplate::new(500)).expect(0).mount(&server).await;
+    let channel = Twilio::new(config(&server.uri()), [7; 32]);
+    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM3"]);
+}
+
+#[tokio::test]
+async fn a_page_that_repeats_ends_the_list() {
+    let server = MockServer::start().await;
+    let rows = vec![sent("SM1", "Thu, 24 Aug 2023 05:02:00 +0000")];
+    Mock::given(method("GET")).respond_with(page(&rows, Some(&next(1)))).expect(2).mount(&server).await;
+    let channel = Twilio::new(config(&server.uri()), [7; 32]);
+    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM1"]);
+}
+
+#[tokio::test]
+async fn a_list_too_long_to_read_proves_no_absence() {
+    let server = MockServer::start().await;
+    for number in 0..7 {
+        let rows = vec![but(sent(&format!("SM{number}"), "Thu, 24 Aug 2023 05:02:00 +0000"), "body", "no")];
+        let mock = match number {
+            0 => Mock::given(query_param_is_missing("Page")),
+            _ => Mock::given(query_param("Page", number.to_string())),
+        };
+        mock.respond_with(page(&rows, Some(&next(number + 1)))).mount(&server).await;
+    }
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).find_sent(&lookup()).await.unwrap_err();
+    assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn credentials_do_not_follow_a_page_elsewhere() {
+    for uri in ["https://elsewhere.example/x", "@elsewhere.example/x", "elsewhere"] {
+        let server = MockServer::start().await;
+        let rows = vec![sent("SM1", "Thu, 24 Aug 2023 05:02:00 +0000")];
+        Mock::given(method("GET")).respond_with(page(&rows, Some(uri))).expect(1).mount(&server).await;
+        let fault = Twilio::new(config(&server.uri()), [7; 32]).find_sent(&lookup()).await.unwrap_err();
+        assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn missed_messages_are_listed_oldest_first() {
+    let media = but(received("SM2", "Thu, 24 Aug 2023 05:01:50 +0000"), "body", "");
+    let rows = vec![
+        received("SM3", "Thu, 24 Aug 2023 05:02:00 +0000"),
+        but(media, "num_media", "1"),
+        but(received("SMx", "Thu, 24 Aug 2023 05:01:50 +0000"), "direction", "outbound-api"),
+        but(received("SMy", "Thu, 24 Aug 2023 05:01:50 +0000"), "from", "bob"),
+        but(received("SMz", "Thu, 24 Aug 2023 05:01:50 +0000"), "from", Value::Null),
+        received("SM1", "Thu, 24 Aug 2023 05:01:45 +0000"),
+        received("SM0", "Thu, 24 Aug 2023 05:01:44 +0000"),
+    ];
+    let (server, channel) = listing(rows).await;
+    let found = channel.list_inbound(POSTED).await.unwrap();
+    assert_eq!(sids(&found), ["SM1", "SM2", "SM3"]);
+    let raw = server.received_requests().await.unwrap()[0].url.query().unwrap().to_owned();
+    assert_eq!(raw, "DateSent%3E=2023-08-24&PageSize=1000&To=whatsapp%3A%2B14155238886");
+    let expected = Inbound {
+        channel: "twilio",
+        provider_id: ProviderId("SM2".to_owned()),
+        from: Address::parse("+15005550006").unwrap(),
+        reply_to: "whatsapp:+15005550006".to_owned(),
+        to: "whatsapp:+14155238886".to_owned(),
+        profile_name: None,
+        text: "[media message]".to_owned(),
+        metadata: json!({"NumMedia": "1"}).as_object().unwrap().clone(),
+        received_at: Time(1_692_853_310_000),
+    };
+    assert_eq!(found[1], expected);
+    assert_eq!(found[0].text, "Hello");
+}
+
+#[tokio::test]
+async fn a_services_list_takes_no_other_channel_or_service() {
+    let date = "Thu, 24 Aug 2023 05:01:50 +0000";
+    let rows = vec![
+        but(received("SM1", date), "messaging_service_sid", SERVICE),
+        but(received("SM2", date), "messaging_service_sid", "MGother"),
+        but(but(received("SM3", date), "to", "+14155238886"), "from", "+15005550006"),
+    ];
+    let (server, channel) = by_service(rows).await;
+    assert_eq!(sids(&channel.list_inbound(POSTED).await.unwrap()), ["SM1"]);
+    assert_eq!(query(&server).await, pairs(&[("DateSent>", "2023-08-24"), ("PageSize", "1000")]));
+}
+
+#[tokio::test]
+async fn inbound_pages_are_read_once_each_and_no_more_than_twenty() {
+    let server = MockServer::start().await;
+    for number in 0..25 {
+        let rows = vec![
+            received("SMrepeated", "Thu, 24 Aug 2023 05:02:00 +0000"),
+            received(&format!("SM{number}"), "Thu, 24 Aug 2023 05:02:00 +0000"),
+        ];
+        let mock = match number {
+            0 => Mock::given(query_param_is_missing("Page")),
+            _ => Mock::given(query_param("Page", number.to_string())),
+        };
+        mock.respond_with(page(&rows, Some(&next(number + 1)))).mount(&server).await;
+    }
+    let found = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED).await.unwrap();
+    assert_eq!(found.len(), 21, "twenty pages, and the repeated message once");
+}
+
+#[tokio::test]
+async fn a_look_that_failed_is_repeated_or_is_the_operators() {
+    let faults = [
+        (ResponseTemplate::new(500), true),
+        (ResponseTemplate::new(429), true),
+        (ResponseTemplate::new(200).set_body_string("<html>"), true),
+        // A page without its list is no proof that nothing was sent.
+        (ResponseTemplate::new(200).set_body_json(json!({"next_page_uri": null})), true),
+        (ResponseTemplate::new(401), false),
+        (ResponseTemplate::new(404), false),
+    ];
+    for (answer, again) in faults {
+        let server = MockServer::start().await;
+        Mock::given(method("GET")).respond_with(answer).mount(&server).await;
+        let channel = Twilio::new(config(&server.uri()), [7; 32]);
+        for fault in [
+            channel.find_sent(&lookup()).await.unwrap_err(),
+            channel.list_inbound(POSTED).await.unwrap_err(),
+            channel.check().await.unwrap_err(),
+        ] {
+            match fault {
+                Fault::Retry { .. } => assert!(again, "{fault:?}"),
+                Fault::Fail { whose: Whose::Operator, .. } => assert!(!again, "{fault:?}"),
+                _ => panic!("{fault:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_cut_during_a_look_is_repeated() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let fault = Twilio::new(config(&base), [7; 32]).check().await.unwrap_err();
+    server.join().unwrap();
+    assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
+    assert!(!fault.why().contains("127.0.0.1"), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_check_reads_one_message_and_says_what_works() {
+    let (server, channel) = listing(vec![]).await;
+    assert_eq!(
+        channel.check().await.unwrap(),
+        "Twilio accepts the credentials of account AC00000000000000000000000000000000"
+    );
+    assert_eq!(query(&server).await, pairs(&[("PageSize", "1")]));
+}
+
+#[test]
+fn dates_are_read_in_both_forms() {
+    assert_eq!(time("Thu, 24 Aug 2023 05:01:45 +0000"), Some(Time(1_692_853_305_000)));
+    assert_eq!(time("2023-08-24T05:01:45Z"), Some(Time(1_692_853_305_000)));
+    assert_eq!(time("yesterday"), None);
+}

@@ -1,0 +1,60 @@
+//! Sending a message, and showing that one is being written (Twilio, "Messages resource", "Typing indicators resource").
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::api::{Api, Effect};
+use super::provider_id;
+use crate::config::Sender;
+use crate::fault::{Fault, Whose};
+use crate::model::{Outgoing, ProviderId};
+
+/// An answer to a post is about a kilobyte.
+const ANSWER_BYTES: usize = 256 * 1024;
+
+/// The dots are a courtesy: an answer does not wait for them.
+const TYPING: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+struct Created {
+    sid: Option<String>,
+}
+
+/// Posts one message. Twilio takes no idempotency key, so whatever is not certainly refused is unknown.
+pub(super) async fn send(
+    api: &Api,
+    sender: &Sender,
+    outgoing: &Outgoing,
+    callback: Option<String>,
+) -> Result<ProviderId, Fault> {
+    if outgoing.text.trim().is_empty() {
+        return Err(Fault::fail(Whose::Message, "the message has no text"));
+    }
+    let sender = match sender {
+        Sender::Number(number) if outgoing.from.is_empty() => ("From", number.as_str()),
+        Sender::Number(_) => ("From", outgoing.from.as_str()),
+        Sender::MessagingService(sid) => ("MessagingServiceSid", sid.as_str()),
+    };
+    let fields = [Some(("To", outgoing.to.as_str())), Some(sender), Some(("Body", &outgoing.text))]
+        .into_iter()
+        .chain([callback.as_deref().map(|url| ("StatusCallback", url))]);
+    let request = api.client.post(&api.messages).form(&fields.flatten().collect::<Vec<_>>());
+    let body = api.call(request, Effect::Creates, ANSWER_BYTES).await?;
+    let created = serde_json::from_slice::<Created>(&body).ok().and_then(|created| created.sid);
+    created
+        .as_deref()
+        .and_then(provider_id)
+        .ok_or_else(|| Fault::unknown("Twilio answered with success, but its answer names no message"))
+}
+
+/// Shows the dots for up to 25 s and marks the message read: one call does both.
+pub(super) async fn typing(api: &Api, inbound: &ProviderId) -> Result<(), Fault> {
+    let fields = [("messageId", inbound.0.as_str()), ("channel", "whatsapp")];
+    let request = api.client.post(&api.typing).timeout(TYPING).form(&fields);
+    api.call(request, Effect::None, ANSWER_BYTES).await.map(drop)
+}
+
+#[cfg(test)]
+#[path = "send_tests.rs"]
+mod tests;

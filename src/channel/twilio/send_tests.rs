@@ -1,0 +1,282 @@
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use secrecy::SecretString;
+use serde_json::json;
+use url::Url;
+use wiremock::matchers::{header, method, path};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use super::*;
+use crate::channel::Channel;
+use crate::channel::twilio::Twilio;
+use crate::channel::twilio::tests::config;
+use crate::model::PartRef;
+
+const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
+const SID: &str = "SM00000000000000000000000000000009";
+
+fn outgoing() -> Outgoing {
+    Outgoing {
+        from: "whatsapp:+14155238887".to_owned(),
+        to: "whatsapp:+15005550006".to_owned(),
+        text: "Olá & 👋 a+b".to_owned(),
+        reference: PartRef::parse("12.1").unwrap(),
+    }
+}
+
+fn fields(request: &Request) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(&request.body).into_owned().collect()
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+async fn answering(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    server
+}
+
+fn created() -> ResponseTemplate {
+    ResponseTemplate::new(201).set_body_json(json!({"sid": SID, "status": "queued", "error_code": null}))
+}
+
+async fn sent(answer: ResponseTemplate) -> Result<ProviderId, Fault> {
+    let server = answering(answer).await;
+    Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await
+}
+
+fn refusal(status: u16, code: i64) -> ResponseTemplate {
+    let body =
+        json!({"code": code, "message": "Olá & 👋 a+b to whatsapp:+15005550006", "more_info": "", "status": status});
+    ResponseTemplate::new(status).set_body_json(body)
+}
+
+#[tokio::test]
+async fn a_message_is_posted_as_twilio_wants_it() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path(MESSAGES))
+        .and(header("content-type", "application/x-www-form-urlencoded"))
+        // AC00000000000000000000000000000000:token-1
+        .and(header("authorization", "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0x"))
+        .respond_with(created())
+        .expect(1)
+        .mount(&server)
+        .await;
+    let sent = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await;
+    assert_eq!(sent, Ok(ProviderId(SID.to_owned())));
+    let request = &server.received_requests().await.unwrap()[0];
+    let callback = "https://bot.example.com/webhooks/twilio/status?p=12.1&m=1815c5bb9a08832c13d90a4fb301a562";
+    let expected = [
+        ("To", "whatsapp:+15005550006"),
+        ("From", "whatsapp:+14155238887"),
+        ("Body", "Olá & 👋 a+b"),
+        ("StatusCallback", callback),
+    ];
+    assert_eq!(fields(request), pairs(&expected));
+}
+
+#[tokio::test]
+async fn key_service_and_missing_url_change_the_post() {
+    let server = MockServer::start().await;
+    Mock::given(header("authorization", "Basic U0sxOnNlY3JldA==")) // SK1:secret
+        .respond_with(created())
+        .expect(2)
+        .mount(&server)
+        .await;
+    let mut config = config(&server.uri());
+    config.api_key = Some(("SK1".to_owned(), SecretString::from("secret")));
+    config.public_url = Some(Url::parse("https://my_bot.example.com").unwrap());
+    let mut nameless = outgoing();
+    nameless.from.clear();
+    Twilio::new(config.clone(), [7; 32]).send(&nameless).await.unwrap();
+    config.sender = Sender::MessagingService("MG00000000000000000000000000000001".to_owned());
+    Twilio::new(config, [7; 32]).send(&outgoing()).await.unwrap();
+
+    let requests = server.received_requests().await.unwrap();
+    let (to, body) = (("To", "whatsapp:+15005550006"), ("Body", "Olá & 👋 a+b"));
+    assert_eq!(fields(&requests[0]), pairs(&[to, ("From", "whatsapp:+14155238886"), body]));
+    assert_eq!(fields(&requests[1]), pairs(&[to, ("MessagingServiceSid", "MG00000000000000000000000000000001"), body]));
+}
+
+#[tokio::test]
+async fn without_credentials_or_text_nothing_is_posted() {
+    let server = answering(created()).await;
+    let mut bare = config(&server.uri());
+    bare.auth_tokens.clear();
+    let fault = Twilio::new(bare, [7; 32]).send(&outgoing()).await.unwrap_err();
+    assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+    let mut empty = outgoing();
+    empty.text = " \n".to_owned();
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&empty).await.unwrap_err();
+    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_success_without_an_id_is_unknown() {
+    assert_eq!(sent(created()).await, Ok(ProviderId(SID.to_owned())));
+    assert!(sent(ResponseTemplate::new(200).set_body_json(json!({"sid": SID}))).await.is_ok());
+    for answer in [
+        ResponseTemplate::new(204),
+        ResponseTemplate::new(201).set_body_string("<html>"),
+        ResponseTemplate::new(201).set_body_json(json!({"sid": null})),
+        ResponseTemplate::new(201).set_body_json(json!({"sid": "two words"})),
+        ResponseTemplate::new(200).set_body_string("x".repeat(ANSWER_BYTES + 1)),
+    ] {
+        let fault = sent(answer).await.unwrap_err();
+        assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_gets_its_class() {
+    let fault = sent(refusal(429, 20429)).await.unwrap_err();
+    assert!(matches!(fault, Fault::Retry { after: None, .. }), "{fault:?}");
+    let fault = sent(ResponseTemplate::new(429).insert_header("retry-after", "4")).await.unwrap_err();
+    assert!(matches!(fault, Fault::Retry { after: Some(after), .. } if after.as_secs() == 4), "{fault:?}");
+    let fault = sent(ResponseTemplate::new(503).insert_header("retry-after", "2")).await.unwrap_err();
+    assert!(matches!(fault, Fault::Retry { after: Some(after), .. } if after.as_secs() == 2), "{fault:?}");
+    let fault = sent(ResponseTemplate::new(503)).await.unwrap_err();
+    assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+    let fault = sent(refusal(500, 20500)).await.unwrap_err();
+    assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+    let fault = sent(refusal(401, 20003)).await.unwrap_err();
+    assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+    let fault = sent(refusal(400, 63016)).await.unwrap_err();
+    assert!(matches!(fault, Fault::Fail { whose: Whose::Contact, .. }), "{fault:?}");
+    let fault = sent(refusal(400, 21617)).await.unwrap_err();
+    assert!(matches!(fault, Fault::TooLong { .. }), "{fault:?}");
+    // A redirect is not followed with the text and the credentials.
+    let fault = sent(ResponseTemplate::new(307).insert_header("location", "http://127.0.0.1:9/")).await.unwrap_err();
+    assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_reason_holds_neither_text_nor_number_nor_credentials() {
+    for answer in [refusal(400, 21211), refusal(400, 99999), refusal(500, 1), ResponseTemplate::new(201)] {
+        let why = sent(answer).await.unwrap_err().to_string();
+        for private in ["Olá", "5005550006", "token-1", "Basic", "127.0.0.1"] {
+            assert!(!why.contains(private), "{why}");
+        }
+    }
+}
+
+/// Reads one whole request off a connection; `None` where the other side closed it.
+fn request(stream: &mut TcpStream) -> Option<()> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("content-length: ").nth(1)?.lines().next()?.parse::<usize>().ok()?;
+            if body.len() >= length {
+                return Some(());
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+fn ascii() -> Outgoing {
+    Outgoing { text: "Hello".to_owned(), ..outgoing() }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_repeated() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii()).await.unwrap_err();
+    assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
+    assert!(fault.why().starts_with("Twilio cannot be reached"), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_connection_cut_after_the_post_is_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || request(&mut listener.accept().unwrap().0).unwrap());
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii()).await.unwrap_err();
+    server.join().unwrap();
+    assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+}
+
+#[tokio::test]
+async fn an_answer_cut_in_the_middle_is_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        request(&mut stream).unwrap();
+        stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 900\r\n\r\n{\"sid\": \"SM").unwrap();
+    });
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii()).await.unwrap_err();
+    server.join().unwrap();
+    assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_post_cut_on_a_pooled_connection_is_unknown_and_not_repeated() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!("{{\"sid\": \"{SID}\"}}");
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        request(&mut stream).unwrap();
+        write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).unwrap();
+        request(&mut stream).expect("the second post comes over the same connection");
+        drop(stream);
+        listener
+    });
+    let channel = Twilio::new(config(&base), [7; 32]);
+    assert!(channel.send(&ascii()).await.is_ok());
+    let fault = channel.send(&ascii()).await.unwrap_err();
+    assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+    let listener = server.join().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nobody posted again");
+}
+
+#[tokio::test]
+async fn a_post_without_an_answer_in_time_is_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = config(&format!("http://{}", listener.local_addr().unwrap()));
+    let client = crate::http::client(Duration::from_millis(300), Duration::from_secs(9));
+    let channel = Twilio::with_api(&config, &[7; 32], Api::with_client(&config, client));
+    let fault = channel.send(&ascii()).await.unwrap_err();
+    assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
+}
+
+#[tokio::test]
+async fn typing_names_the_inbound_message() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path("/v2/Indicators/Typing.json"))
+        .and(header("authorization", "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0x"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"success": true})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let channel = Twilio::new(config(&server.uri()), [7; 32]);
+    assert_eq!(channel.typing(&ProviderId(SID.to_owned())).await, Ok(()));
+    let request = &server.received_requests().await.unwrap()[0];
+    assert_eq!(fields(request), pairs(&[("messageId", SID), ("channel", "whatsapp")]));
+}
+
+#[tokio::test]
+async fn typing_may_be_repeated_after_any_doubt() {
+    let server = answering(ResponseTemplate::new(500)).await;
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).typing(&ProviderId(SID.to_owned())).await.unwrap_err();
+    assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
+    let server = answering(refusal(400, 20422)).await;
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).typing(&ProviderId(SID.to_owned())).await.unwrap_err();
+    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+}
