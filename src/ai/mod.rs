@@ -1,11 +1,24 @@
-//! Language models: one file per protocol, all behind [`Provider`].
+//! Language models: one folder per protocol, all behind [`Provider`].
 //!
-//! To add a provider: a file, an implementation of [`Provider`], one arm in [`connect`].
+//! To add a provider: a folder, an implementation of [`Provider`], one arm in [`connect`]. What providers share: one
+//! exchange with a server (`call`), the lines that go out (`window`), the answer within its limits (`answer`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::config::{AiConfig, ProviderConfig};
 use crate::fault::Fault;
 use crate::model::{Role, Usage};
+
+mod answer;
+mod anthropic;
+mod call;
+mod offline;
+mod openai;
+mod thinking;
+mod window;
 
 /// Something that answers.
 #[async_trait]
@@ -41,7 +54,7 @@ pub struct Line {
 /// What the model answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// The answer in Markdown, never empty.
+    /// The answer in Markdown, never empty, at most 32,000 characters.
     pub text: String,
     /// How it ended.
     pub finish: Finish,
@@ -60,4 +73,128 @@ pub enum Finish {
     Length,
     /// The model or its filter declined; the text says so, if it says anything.
     Refusal,
+}
+
+/// Why a configuration makes no provider.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server has no model that could be taken for granted.
+    #[error("no model is chosen for the server at {0}: set MYNAH_AI_MODEL to one that it offers")]
+    NoModel(String),
+    /// The provider's own server answers nobody without a key.
+    #[error("{host} needs a key: set {variable}")]
+    NoKey {
+        /// The setting that is missing.
+        variable: &'static str,
+        /// The server.
+        host: String,
+    },
+    /// A key that no HTTP header can carry.
+    #[error("{0} holds characters that no key has, such as a line break: copy it again")]
+    BadKey(&'static str),
+    /// A temperature that the protocol does not know.
+    #[error("MYNAH_AI_TEMPERATURE is {given}: {provider} takes 0 to {most}")]
+    Temperature {
+        /// What is set.
+        given: f64,
+        /// The provider's stored name.
+        provider: &'static str,
+        /// The highest that it takes.
+        most: f64,
+    },
+    /// A cap that lets the model say nothing.
+    #[error("MYNAH_AI_MAX_TOKENS is 0: leave it out, or set at least 1")]
+    NoTokens,
+    /// A file or folder of notes cannot be read.
+    #[error("the notes in {path} cannot be read: {source}")]
+    Notes {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder without notes.
+    #[error("the folder {0} holds no notes: put at least one Markdown file (.md) with some text into it")]
+    NoNotes(PathBuf),
+    /// A note that is no text.
+    #[error("the note {0} is not UTF-8 text: save it as UTF-8")]
+    NotText(PathBuf),
+    /// A note above the limit.
+    #[error("the note {0} is larger than 1 MiB: split it")]
+    NoteTooLarge(PathBuf),
+    /// A folder above the limit.
+    #[error("the notes in {0} are larger than 64 MiB together: take some out")]
+    NotesTooLarge(PathBuf),
+    /// The index of the notes could not be built.
+    #[error("the index of the notes could not be built: {0}")]
+    Index(#[from] rusqlite::Error),
+}
+
+/// The provider that `config` describes. `example` holds the built-in example business, as names and texts of Markdown
+/// files, for the offline provider without a folder of its own. Calls nobody; reads the offline provider's folder.
+pub fn connect(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc<dyn Provider>, Error> {
+    if config.max_tokens == Some(0) {
+        return Err(Error::NoTokens);
+    }
+    Ok(match &config.provider {
+        ProviderConfig::OpenAi { base_url, api_key } => {
+            Arc::new(openai::OpenAi::new(config, base_url, api_key.as_ref())?)
+        }
+        ProviderConfig::Anthropic { base_url, api_key } => {
+            Arc::new(anthropic::Anthropic::new(config, base_url, api_key)?)
+        }
+        ProviderConfig::Offline { folder: Some(folder) } => Arc::new(offline::Offline::of_folder(folder)?),
+        ProviderConfig::Offline { folder: None } => Arc::new(offline::Offline::of_example(example)?),
+    })
+}
+
+/// The owner's temperature, if the provider knows such a one.
+fn temperature(config: &AiConfig, provider: &'static str, most: f64) -> Result<Option<f64>, Error> {
+    match config.temperature {
+        Some(given) if !(0.0..=most).contains(&given) => Err(Error::Temperature { given, provider, most }),
+        given => Ok(given),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use secrecy::SecretString;
+    use url::Url;
+
+    use super::*;
+
+    fn config(provider: ProviderConfig) -> AiConfig {
+        let timeout = Duration::from_secs(1);
+        AiConfig { provider, model: None, max_tokens: None, temperature: None, timeout, concurrency: 1 }
+    }
+
+    fn base(url: &str) -> Url {
+        Url::parse(url).unwrap()
+    }
+
+    #[test]
+    fn each_provider_is_connected_by_its_configuration() {
+        let openai = base("https://api.openai.com/v1");
+        let anthropic = base("https://api.anthropic.com");
+        let key = SecretString::from("sk-1");
+        for (provider, name) in [
+            (ProviderConfig::OpenAi { base_url: openai, api_key: Some(key.clone()) }, "openai gpt-5-mini"),
+            (ProviderConfig::Anthropic { base_url: anthropic, api_key: key }, "anthropic claude-sonnet-5"),
+            (ProviderConfig::Offline { folder: None }, "offline"),
+        ] {
+            let provider = connect(&config(provider), &[("hours.md", "Nine to five.")]).unwrap();
+            assert_eq!(provider.name(), name);
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_work_is_refused() {
+        let mut config = config(ProviderConfig::Offline { folder: Some("/nowhere/notes".into()) });
+        let refused = |config: &AiConfig| connect(config, &[]).err().unwrap().to_string();
+        assert!(refused(&config).starts_with("the notes in /nowhere/notes cannot be read: "));
+        config.max_tokens = Some(0);
+        assert_eq!(refused(&config), "MYNAH_AI_MAX_TOKENS is 0: leave it out, or set at least 1");
+    }
 }

@@ -1,0 +1,41 @@
+//! An answer within its limits, and what it took.
+
+use super::Finish;
+use crate::model::Usage;
+
+/// Said where a model declines without a word.
+pub(super) const REFUSED: &str = "I can't help with that.";
+
+/// The longest answer, in characters.
+const LONGEST: usize = 32_000;
+
+/// The text, cut where it is longer than any answer may be.
+pub(super) fn capped(text: &str, finish: Finish) -> (String, Finish) {
+    match text.char_indices().nth(LONGEST - 1) {
+        Some((end, last)) if end + last.len_utf8() < text.len() => {
+            let finish = if finish == Finish::Refusal { finish } else { Finish::Length };
+            (format!("{}…", &text[..end]), finish)
+        }
+        _ => (text.to_owned(), finish),
+    }
+}
+
+/// The provider's figures (tokens read and written), or characters divided by four.
+pub(super) fn usage(figures: Option<(u64, u64)>, sent: usize, written: usize) -> Usage {
+    let narrow = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX);
+    let (input, output) = figures.unwrap_or((sent as u64 / 4, written as u64 / 4));
+    Usage { input_tokens: narrow(input), output_tokens: narrow(output), estimated: figures.is_none() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endless_answer_is_cut() {
+        let (text, finish) = capped(&"ä".repeat(32_000), Finish::Stop);
+        assert_eq!((text.chars().count(), text.ends_with('ä'), finish), (32_000, true, Finish::Stop));
+        let (text, finish) = capped(&"ä".repeat(32_001), Finish::Stop);
+        assert_eq!((text.chars().count(), text.ends_with("ä…"), finish), (32_000, true, Finish::Length));
+    }
+}

@@ -1,0 +1,80 @@
+//! What an error means: a lesson, a conversation that is too long, or a fault. Classes by Anthropic's errors and rate
+//! limits pages.
+
+use std::time::Duration;
+
+use super::wire::{Problem, Request};
+use crate::fault::{Fault, Whose};
+
+/// What to do about an error.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Ask again, otherwise.
+    Learn(Lesson),
+    /// Ask again with fewer lines.
+    TooLong,
+    /// Nothing to be done here.
+    Fault(Fault),
+}
+
+/// One thing to learn about the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// `temperature` is refused (Opus 4.7, Sonnet 5 and later).
+    NoTemperature,
+    /// The most tokens that the model can write.
+    MostTokens(u32),
+}
+
+/// How an account is told that it has no money or may spend no more.
+const ACCOUNT: [&str; 5] = ["credit balance", "billing", "spend limit", "usage limit", "spending limit"];
+
+/// How a prompt is told that it does not fit.
+const TOO_LONG: [&str; 4] = ["prompt is too long", "context limit", "context window", "context size"];
+
+/// Judges `problem` as the answer to `request`. `words` tell it to operators.
+pub(super) fn judge(problem: &Problem, request: &Request<'_>, retry_after: Option<Duration>, words: String) -> Verdict {
+    let message = problem.message.to_lowercase();
+    let operator = |words, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
+    let balance = "check the credit and the spending limits of the account";
+
+    if problem.code == "enforced_spend_limit_reached" {
+        return operator(words, balance);
+    }
+    match problem.status {
+        300..=399 => operator(words, "the address has moved: check ANTHROPIC_BASE_URL"),
+        400 | 422 => {
+            if TOO_LONG.iter().any(|wording| message.contains(wording)) {
+                Verdict::TooLong
+            } else if ACCOUNT.iter().any(|wording| message.contains(wording)) {
+                operator(words, balance)
+            } else if let Some(lesson) = lesson(request, &message) {
+                Verdict::Learn(lesson)
+            } else if message.contains("max_tokens") {
+                operator(words, "check MYNAH_AI_MAX_TOKENS")
+            } else {
+                Verdict::Fault(Fault::fail(Whose::Message, words))
+            }
+        }
+        401 => operator(words, "check ANTHROPIC_API_KEY"),
+        402 => operator(words, balance),
+        403 => operator(words, "check what ANTHROPIC_API_KEY may do"),
+        404 => operator(words, "check MYNAH_AI_MODEL, and ANTHROPIC_BASE_URL, which is written without /v1"),
+        405 => operator(words, "check ANTHROPIC_BASE_URL, which is written without /v1"),
+        413 => Verdict::TooLong,
+        // A limit that passes says when; one that does not is a spending limit, and asking again never helps.
+        429 if retry_after.is_none() => operator(words, balance),
+        408 | 409 | 429 | 500.. => Verdict::Fault(Fault::Retry { after: retry_after, why: words }),
+        _ => Verdict::Fault(Fault::fail(Whose::Message, words)),
+    }
+}
+
+fn lesson(request: &Request<'_>, message: &str) -> Option<Lesson> {
+    if request.temperature.is_some() && message.contains("temperature") {
+        return Some(Lesson::NoTemperature);
+    }
+    // "max_tokens: 16384 > 4096, which is the maximum allowed number of output tokens for …"
+    let (_, most) = message.split_once("max_tokens: ")?.1.split_once("> ")?;
+    let digits = most.split(|char: char| !char.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|most| (1..request.max_tokens).contains(most)).map(Lesson::MostTokens)
+}

@@ -1,0 +1,247 @@
+//! Anthropic's Messages.
+//!
+//! Nothing is sent that current models refuse: no temperature unless the owner sets one, no empty text, no assistant's
+//! line first. What a model refuses all the same is learned from its 400 and kept as long as the process runs.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use url::Url;
+
+use super::answer::{REFUSED, capped, usage};
+use super::call::{Caller, Reply, join};
+use super::window::Window;
+use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
+use crate::config::AiConfig;
+use crate::fault::{Fault, Whose};
+use crate::model::Role;
+
+mod judge;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use judge::{Lesson, Verdict, judge};
+use wire::{Answer, Problem, Request};
+
+/// The model where the owner names none.
+const DEFAULT_MODEL: &str = "claude-sonnet-5";
+/// The cap where the owner sets none: newer models think by default, and thinking counts.
+const DEFAULT_CAP: u32 = 16_384;
+/// The version of the API that this file speaks.
+const VERSION: &str = "2023-06-01";
+/// How often one call may change its request to please the model.
+const LESSONS: u32 = 3;
+
+/// One model.
+pub(super) struct Anthropic {
+    caller: Caller,
+    messages: Url,
+    models: Url,
+    host: String,
+    name: String,
+    model: String,
+    max_tokens: u32,
+    temperature: Option<f64>,
+    learned: Mutex<Learned>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Learned {
+    no_temperature: bool,
+    most_tokens: Option<u32>,
+}
+
+impl Anthropic {
+    pub(super) fn new(config: &AiConfig, base: &Url, key: &SecretString) -> Result<Anthropic, Error> {
+        let host = base.host_str().unwrap_or_default().to_owned();
+        let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()).unwrap_or(DEFAULT_MODEL);
+        let mut caller = Caller::new(config.timeout, Some(key));
+        // Other servers that speak Messages (llama.cpp) may need none.
+        if host == "api.anthropic.com" && !caller.has_key() {
+            return Err(Error::NoKey { variable: "ANTHROPIC_API_KEY", host });
+        }
+        caller.key_header("x-api-key", "", "ANTHROPIC_API_KEY")?;
+        caller.header("anthropic-version", VERSION);
+        let known = ["/v1/messages", "/v1"];
+        let mut models = join(base, &known, "/v1/models");
+        models.query_pairs_mut().append_pair("limit", "1000");
+        Ok(Anthropic {
+            caller,
+            messages: join(base, &known, "/v1/messages"),
+            models,
+            host,
+            name: format!("anthropic {model}"),
+            model: model.to_owned(),
+            max_tokens: config.max_tokens.unwrap_or(DEFAULT_CAP),
+            temperature: temperature(config, "anthropic", 1.0)?,
+            learned: Mutex::default(),
+        })
+    }
+
+    fn request<'a>(&'a self, system: &'a str, window: &Window<'a>, cap: Option<u32>) -> Request<'a> {
+        let learned = *self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let cap = cap.unwrap_or(self.max_tokens);
+        Request {
+            model: &self.model,
+            max_tokens: learned.most_tokens.map_or(cap, |most| most.min(cap)),
+            system,
+            messages: window.merged(),
+            temperature: self.temperature.filter(|_| !learned.no_temperature),
+        }
+    }
+
+    fn learn(&self, lesson: Lesson) {
+        tracing::info!(model = self.name, ?lesson, "the model refused a parameter; asking without it");
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        match lesson {
+            Lesson::NoTemperature => learned.no_temperature = true,
+            Lesson::MostTokens(most) => learned.most_tokens = Some(most),
+        }
+    }
+
+    /// Asks until the model takes the request: with other parameters, and once with half of the lines.
+    async fn ask(&self, system: &str, window: &mut Window<'_>, cap: Option<u32>) -> Result<(Answer, Reply), Fault> {
+        let (mut lessons, mut halved) = (0, false);
+        loop {
+            let request = self.request(system, window, cap);
+            let reply = self.caller.post(&self.messages, &request).await?;
+            let problem = match wire::read(&reply) {
+                // The window was full before a word was said.
+                Some(Ok(answer)) if full(&answer) && !halved && window.halve() => {
+                    halved = true;
+                    continue;
+                }
+                Some(Ok(answer)) => return Ok((answer, reply)),
+                Some(Err(problem)) => problem,
+                None => return Err(self.unreadable(&reply)),
+            };
+            let (retry_after, words) = (reply.retry_after, self.words(reply, &problem));
+            match judge(&problem, &request, retry_after, words.clone()) {
+                Verdict::Learn(lesson) if lessons < LESSONS => {
+                    self.learn(lesson);
+                    lessons += 1;
+                }
+                Verdict::Learn(_) => return Err(Fault::fail(Whose::Operator, words)),
+                Verdict::TooLong if !halved && window.halve() => halved = true,
+                Verdict::TooLong => {
+                    let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
+                    return Err(Fault::fail(Whose::Message, why));
+                }
+                Verdict::Fault(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// The answer in our form, or why there is none.
+    fn read(&self, answer: Answer, reply: &Reply, sent: usize) -> Result<Completion, Fault> {
+        let reason = answer.stop_reason.as_deref().unwrap_or_default();
+        let finish = match reason {
+            "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+            "refusal" => Finish::Refusal,
+            _ => Finish::Stop,
+        };
+        let said = answer.text();
+        let text = match (said.trim(), finish) {
+            ("", Finish::Refusal) => REFUSED,
+            ("", Finish::Length) if reason == "max_tokens" => {
+                let why =
+                    "the limit of tokens was used up by thinking before the answer began: raise MYNAH_AI_MAX_TOKENS";
+                return Err(Fault::fail(Whose::Message, self.caller.words(reply, why)));
+            }
+            ("", Finish::Length) => {
+                let why = "the conversation is too long for the model, and cannot be cut further";
+                return Err(Fault::fail(Whose::Message, self.caller.words(reply, why)));
+            }
+            ("", Finish::Stop) => {
+                let why = format!("the answer is empty (stop_reason `{reason}`)");
+                return Err(Fault::retry(self.caller.words(reply, &why)));
+            }
+            (text, _) => text,
+        };
+        let (text, finish) = capped(text, finish);
+        let usage = usage(answer.figures(), sent, said.chars().count());
+        let model = answer.model.filter(|model| !model.is_empty()).unwrap_or_else(|| self.model.clone());
+        Ok(Completion { text, finish, usage, model })
+    }
+
+    fn unreadable(&self, reply: &Reply) -> Fault {
+        if reply.page {
+            let why = "a web page instead of an answer: check ANTHROPIC_BASE_URL, which is written without /v1";
+            Fault::fail(Whose::Operator, self.caller.words(reply, why))
+        } else {
+            Fault::retry(self.caller.words(reply, "the answer is no Messages JSON"))
+        }
+    }
+
+    fn words(&self, mut reply: Reply, problem: &Problem) -> String {
+        if reply.request_id.is_none() {
+            reply.request_id.clone_from(&problem.request_id);
+        }
+        let code = if problem.code.is_empty() { &problem.kind } else { &problem.code };
+        match code.as_str() {
+            "" => self.caller.words(&reply, &problem.message),
+            code => self.caller.words(&reply, &format!("{} ({code})", problem.message)),
+        }
+    }
+
+    /// Whether the model is among those listed, and how many are; `None` where the server lists none.
+    async fn listed(&self) -> Result<Option<(bool, usize)>, Fault> {
+        let reply = self.caller.get(&self.models).await?;
+        if reply.status == 200 {
+            let models: Option<wire::Models> = serde_json::from_slice(&reply.body).ok();
+            return Ok(models.map(|models| (models.data.iter().any(|model| model.id == self.model), models.data.len())));
+        }
+        if matches!(reply.status, 403..=405 | 501) {
+            return Ok(None);
+        }
+        let problem = wire::problem(&reply);
+        let request = Request {
+            model: &self.model,
+            max_tokens: self.max_tokens,
+            system: "",
+            messages: Vec::new(),
+            temperature: None,
+        };
+        let (retry_after, words) = (reply.retry_after, self.words(reply, &problem));
+        match judge(&problem, &request, retry_after, words.clone()) {
+            Verdict::Fault(fault) => Err(fault),
+            _ => Err(Fault::fail(Whose::Operator, words)),
+        }
+    }
+}
+
+fn full(answer: &Answer) -> bool {
+    answer.stop_reason.as_deref() == Some("model_context_window_exceeded") && answer.text().trim().is_empty()
+}
+
+#[async_trait]
+impl Provider for Anthropic {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
+        let mut window = Window::of(&prompt.lines)?;
+        let system = prompt.system.trim();
+        let (answer, reply) = self.caller.within(self.ask(system, &mut window, None)).await?;
+        self.read(answer, &reply, system.chars().count() + window.characters())
+    }
+
+    async fn check(&self) -> Result<String, Fault> {
+        let (model, host) = (&self.model, &self.host);
+        let listed = self.caller.within(self.listed()).await?;
+        if let Some((true, count)) = listed {
+            return Ok(format!("{host} answers; {model} is one of the {count} models it lists"));
+        }
+        // Aliases are not listed, so only a question tells.
+        let lines = [Line { role: Role::User, text: "Hello".into() }];
+        let mut window = Window::of(&lines)?;
+        self.caller.within(self.ask("", &mut window, Some(1))).await?;
+        Ok(match listed {
+            Some((_, count)) => format!("{model} at {host} answers, though it is not among the {count} models listed"),
+            None => format!("{model} at {host} answers; the server lists no models"),
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! Messages on the wire (Anthropic's OpenAPI document: `CreateMessageParams`, `Message`, `ErrorResponse`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::ai::call::Reply;
+use crate::ai::window::Message;
+
+/// `CreateMessageParams`, as far as it is used.
+#[derive(Debug, Serialize)]
+pub(super) struct Request<'a> {
+    pub(super) model: &'a str,
+    pub(super) max_tokens: u32,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) system: &'a str,
+    pub(super) messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) temperature: Option<f64>,
+}
+
+/// `Message`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    #[serde(default)]
+    content: Vec<Block>,
+    #[serde(default)]
+    pub(super) stop_reason: Option<String>,
+    #[serde(default)]
+    pub(super) model: Option<String>,
+    #[serde(default)]
+    usage: Option<Figures>,
+    #[serde(default)]
+    error: Option<ErrorObject>,
+    #[serde(default)]
+    request_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Block {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Figures {
+    input_tokens: u64,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    output_tokens: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct ErrorPage {
+    error: ErrorObject,
+    #[serde(default)]
+    request_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ErrorObject {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    details: Option<Details>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Details {
+    #[serde(default)]
+    error_code: Option<String>,
+}
+
+/// An error, with the status that its type stands for where it came within a 200.
+#[derive(Debug, Default)]
+pub(super) struct Problem {
+    pub(super) status: u16,
+    pub(super) kind: String,
+    pub(super) message: String,
+    /// `error.details.error_code`.
+    pub(super) code: String,
+    /// Told in the body as well as in the header.
+    pub(super) request_id: Option<String>,
+}
+
+impl Answer {
+    /// All that is said; thinking and tools are left out.
+    pub(super) fn text(&self) -> String {
+        self.content.iter().filter(|block| block.kind == "text").filter_map(|block| block.text.as_deref()).collect()
+    }
+
+    /// Tokens read, cached ones included, and tokens written.
+    pub(super) fn figures(&self) -> Option<(u64, u64)> {
+        let usage = self.usage.as_ref()?;
+        let cached = [usage.cache_creation_input_tokens, usage.cache_read_input_tokens];
+        Some((usage.input_tokens + cached.into_iter().flatten().sum::<u64>(), usage.output_tokens))
+    }
+}
+
+/// The answer, or the error instead of it. `None` for a 2xx that is not to be understood.
+pub(super) fn read(reply: &Reply) -> Option<Result<Answer, Problem>> {
+    if !(200..300).contains(&reply.status) {
+        return Some(Err(problem(reply)));
+    }
+    let mut answer: Answer = serde_json::from_slice(&reply.body).ok()?;
+    let Some(error) = answer.error.take() else { return Some(Ok(answer)) };
+    let mut problem = Problem::of(ErrorPage { error, request_id: answer.request_id });
+    problem.status = match problem.kind.as_str() {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => 500,
+    };
+    Some(Err(problem))
+}
+
+/// The error that a status other than 2xx brings.
+pub(super) fn problem(reply: &Reply) -> Problem {
+    let mut problem = match serde_json::from_slice::<ErrorPage>(&reply.body) {
+        Ok(page) => Problem::of(page),
+        Err(_) => Problem { message: reply.plain().to_owned(), ..Problem::default() },
+    };
+    problem.status = reply.status;
+    problem
+}
+
+impl Problem {
+    fn of(page: ErrorPage) -> Problem {
+        let ErrorObject { kind, message, details } = page.error;
+        let code = details.and_then(|details| details.error_code).unwrap_or_default();
+        Problem { status: 0, kind, message, code, request_id: page.request_id }
+    }
+}
+
+/// `ListResponse_ModelInfo_`: the names that are offered.
+#[derive(Debug, Deserialize)]
+pub(super) struct Models {
+    pub(super) data: Vec<Model>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Model {
+    pub(super) id: String,
+}

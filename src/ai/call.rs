@@ -1,0 +1,275 @@
+//! One exchange of JSON with a model's server: what came back, or whether another try may help.
+//!
+//! A model call that fails half-way is simply tried again: it changes nothing but the bill.
+
+use std::future::Future;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, RequestBuilder};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use url::Url;
+
+use super::Error;
+use crate::fault::{Fault, Whose};
+use crate::http::{self, BodyError};
+
+/// The largest body that is read, in bytes.
+const BODY: usize = 4 << 20;
+/// The longest quotation of a server's own words, in characters.
+const QUOTE: usize = 300;
+/// The longest wait that a server is believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Calls one server with one key.
+pub(super) struct Caller {
+    client: Client,
+    headers: HeaderMap,
+    key: Option<SecretString>,
+    limit: Duration,
+}
+
+/// What came back, whatever its status.
+pub(super) struct Reply {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// How long the server asks to wait.
+    pub(super) retry_after: Option<Duration>,
+    /// The server's name for this exchange.
+    pub(super) request_id: Option<String>,
+    /// Whether it is a web page.
+    pub(super) page: bool,
+    /// The body as received.
+    pub(super) body: Vec<u8>,
+}
+
+impl Caller {
+    /// Calls that end after `limit`. A key that is blank is none.
+    pub(super) fn new(limit: Duration, key: Option<&SecretString>) -> Caller {
+        let key = key.map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
+        // The first byte of an answer that is not streamed comes when the model has finished (and, at Ollama, after the
+        // model was loaded), so waiting for it may take the whole time.
+        Caller {
+            client: http::client(limit, limit),
+            headers: HeaderMap::new(),
+            key: key.map(SecretString::from),
+            limit,
+        }
+    }
+
+    /// Whether there is a key.
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Sends the key, if there is one, in this header after `scheme`. `variable` is the setting to blame.
+    pub(super) fn key_header(&mut self, name: &'static str, scheme: &str, variable: &'static str) -> Result<(), Error> {
+        if let Some(key) = &self.key {
+            let text = format!("{scheme}{}", key.expose_secret());
+            let mut value = HeaderValue::from_str(&text).map_err(|_| Error::BadKey(variable))?;
+            value.set_sensitive(true);
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
+        Ok(())
+    }
+
+    /// Sends this header with each call.
+    pub(super) fn header(&mut self, name: &'static str, value: &'static str) {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+
+    /// Posts JSON.
+    pub(super) async fn post<T: Serialize + Sync>(&self, url: &Url, body: &T) -> Result<Reply, Fault> {
+        self.run(self.client.post(url.clone()).json(body)).await
+    }
+
+    /// Gets a page.
+    pub(super) async fn get(&self, url: &Url) -> Result<Reply, Fault> {
+        self.run(self.client.get(url.clone())).await
+    }
+
+    /// Ends `work`, which may be several exchanges, at the limit of one call.
+    pub(super) async fn within<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        match tokio::time::timeout(self.limit, work).await {
+            Ok(result) => result,
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    async fn run(&self, request: RequestBuilder) -> Result<Reply, Fault> {
+        let response = request.headers(self.headers.clone()).send().await.map_err(|error| self.broken(error))?;
+        let headers = response.headers();
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (status, retry_after) = (response.status().as_u16(), retry_after(headers));
+        let request_id = text("x-request-id").or_else(|| text("request-id")).map(|id| tidy(id, 100));
+        let page = text("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        let body = http::body(response, BODY).await.map_err(|error| match error {
+            BodyError::TooLarge(_) => {
+                Fault::fail(Whose::Message, format!("the model's server answered {status}: {error}"))
+            }
+            BodyError::Broken(error) => self.broken(error),
+        })?;
+        Ok(Reply { status, retry_after, request_id, page, body })
+    }
+
+    fn too_late(&self) -> Fault {
+        let limit = self.limit.as_secs_f64();
+        Fault::retry(format!("the model's server gave no answer within {limit} s (MYNAH_AI_TIMEOUT)"))
+    }
+
+    fn broken(&self, error: reqwest::Error) -> Fault {
+        if error.is_timeout() && !error.is_connect() {
+            self.too_late()
+        } else if error.is_builder() {
+            Fault::fail(
+                Whose::Operator,
+                format!("the call to the model's server cannot be made: {}", http::explain(error)),
+            )
+        } else {
+            Fault::retry(format!("the call to the model's server failed: {}", http::explain(error)))
+        }
+    }
+
+    /// For operators: the status, the server's words without our key, its id of the exchange.
+    pub(super) fn words(&self, reply: &Reply, said: &str) -> String {
+        let mut words = format!("the model's server answered {}", reply.status);
+        // Some servers repeat the key that they refuse.
+        let said = match &self.key {
+            Some(key) if said.contains(key.expose_secret()) => &said.replace(key.expose_secret(), "[key]"),
+            _ => said,
+        };
+        if !said.trim().is_empty() {
+            words.push_str(": ");
+            words.push_str(&tidy(said, QUOTE));
+        }
+        if let Some(id) = &reply.request_id {
+            words.push_str("; request id ");
+            words.push_str(id);
+        }
+        words
+    }
+}
+
+impl Reply {
+    /// A body that is plain words, for servers and proxies that answer without JSON.
+    pub(super) fn plain(&self) -> &str {
+        let text = str::from_utf8(&self.body).unwrap_or_default().trim();
+        if self.page || text.starts_with(['<', '{', '[']) { "" } else { text }
+    }
+}
+
+/// `base` with `path` behind it and one slash between. `known` are endings that the owner may have written already; the
+/// first that fits is taken off.
+pub(super) fn join(base: &Url, known: &[&str], path: &str) -> Url {
+    let root = base.path().trim_end_matches('/');
+    let root = known.iter().find_map(|known| root.strip_suffix(known)).unwrap_or(root).trim_end_matches('/');
+    let mut url = base.clone();
+    url.set_path(&format!("{root}{path}"));
+    url
+}
+
+/// One line of at most `limit` characters.
+fn tidy(text: &str, limit: usize) -> String {
+    let mut line: String =
+        text.trim().chars().take(limit).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    if text.trim().chars().nth(limit).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// The wait that a server names: `retry-after-ms` (OpenAI), else `Retry-After` in seconds or as a date (RFC 9110). A
+/// date is held against the server's own `Date`, so that neither clock need be right.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |name: &str| text(name).and_then(|text| text.parse::<f64>().ok());
+    let wait = if let Some(millis) = number("retry-after-ms") {
+        Duration::try_from_secs_f64(millis / 1000.0).ok()
+    } else if let Some(seconds) = number("retry-after") {
+        Duration::try_from_secs_f64(seconds).ok()
+    } else {
+        let date = |name: &str| jiff::fmt::rfc2822::parse(text(name)?).ok();
+        let (until, now) = (date("retry-after")?, date("date")?);
+        Some(Duration::from_secs(
+            u64::try_from(until.timestamp().as_second() - now.timestamp().as_second()).unwrap_or(0),
+        ))
+    };
+    wait.map(|wait| wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_wait_is_read_in_each_of_its_forms() {
+        for (pairs, millis) in [
+            (headers(&[("retry-after", "20")]), Some(20_000)),
+            (headers(&[("retry-after", "0.5")]), Some(500)),
+            (headers(&[("retry-after", "2"), ("retry-after-ms", "1500")]), Some(1_500)),
+            (
+                headers(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), ("date", "Wed, 21 Oct 2015 07:27:15 GMT")]),
+                Some(45_000),
+            ),
+            (
+                headers(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), ("date", "Wed, 21 Oct 2015 07:29:00 GMT")]),
+                Some(0),
+            ),
+            (headers(&[("retry-after", "99999999")]), Some(86_400_000)),
+            (headers(&[("retry-after", "-3")]), None),
+            (headers(&[("retry-after", "soon")]), None),
+            (headers(&[]), None),
+        ] {
+            assert_eq!(retry_after(&pairs).map(|wait| wait.as_millis()), millis, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_joined_without_doubling() {
+        for (base, joined) in [
+            ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
+            ("https://api.openai.com/v1/", "https://api.openai.com/v1/chat/completions"),
+            ("http://localhost:11434/v1//", "http://localhost:11434/v1/chat/completions"),
+            ("https://openrouter.ai/api/v1/chat/completions", "https://openrouter.ai/api/v1/chat/completions"),
+            ("https://a.example/x?api-version=1", "https://a.example/x/chat/completions?api-version=1"),
+        ] {
+            let base = Url::parse(base).unwrap();
+            assert_eq!(join(&base, &["/chat/completions"], "/chat/completions").as_str(), joined);
+        }
+        for base in
+            ["https://api.anthropic.com", "https://api.anthropic.com/v1/", "https://api.anthropic.com/v1/messages"]
+        {
+            let base = Url::parse(base).unwrap();
+            assert_eq!(
+                join(&base, &["/v1/messages", "/v1"], "/v1/messages").as_str(),
+                "https://api.anthropic.com/v1/messages"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_is_sent_hidden_and_never_quoted() {
+        let mut caller = Caller::new(Duration::from_secs(1), Some(&SecretString::from(" sk-very-secret\n")));
+        caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY").unwrap();
+        assert_eq!(caller.headers["authorization"], "Bearer sk-very-secret");
+        assert!(caller.headers["authorization"].is_sensitive());
+        let reply =
+            Reply { status: 401, retry_after: None, request_id: Some("req_7".into()), page: false, body: Vec::new() };
+        assert_eq!(
+            caller.words(&reply, "wrong key:\nsk-very-secret"),
+            "the model's server answered 401: wrong key: [key]; request id req_7"
+        );
+    }
+
+    #[test]
+    fn a_key_with_a_line_break_is_an_error_that_names_its_setting() {
+        let mut caller = Caller::new(Duration::from_secs(1), Some(&SecretString::from("sk-one\nsk-two")));
+        let error = caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY").unwrap_err().to_string();
+        assert!(error.starts_with("OPENAI_API_KEY holds characters") && !error.contains("sk-"), "{error}");
+    }
+}

@@ -1,0 +1,139 @@
+//! No model: the best passage of the owner's notes, or a plain word that there is none.
+//!
+//! The notes are read once, cut into passages (`passage`), and put into a full-text index in memory (`index`). A
+//! question becomes a safe query (`question`, with its words in `words`).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Completion, Error, Finish, Prompt, Provider};
+use crate::fault::{Fault, Whose};
+use crate::model::{Role, Usage};
+
+mod index;
+mod notes;
+mod passage;
+mod question;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use index::{Found, Index};
+use notes::Note;
+use passage::Passage;
+use question::Question;
+
+/// The most topics that are listed.
+const TOPICS: usize = 12;
+/// The longest question that is looked at, in characters.
+const LONGEST: usize = 2_000;
+/// Said under each answer.
+const WHO: &str = "This is the offline responder: it quotes the business's notes, and no language model is involved.";
+
+/// Answers from notes.
+pub(super) struct Offline {
+    index: Arc<Index>,
+    topics: Vec<String>,
+    told: String,
+}
+
+impl Offline {
+    /// Reads all `.md` files below `folder`.
+    pub(super) fn of_folder(folder: &Path) -> Result<Offline, Error> {
+        let notes = notes::read(folder)?;
+        Offline::new(&notes, folder)
+    }
+
+    /// Takes notes that are built in.
+    pub(super) fn of_example(example: &[(&str, &str)]) -> Result<Offline, Error> {
+        let notes: Vec<Note> =
+            example.iter().map(|(name, text)| Note { name: (*name).into(), text: (*text).into() }).collect();
+        Offline::new(&notes, Path::new("the built-in example"))
+    }
+
+    fn new(notes: &[Note], place: &Path) -> Result<Offline, Error> {
+        let passages: Vec<Passage> = notes.iter().flat_map(passage::cut).collect();
+        if passages.is_empty() {
+            return Err(Error::NoNotes(place.to_owned()));
+        }
+        let told = format!("{} passages from {} notes in {}", passages.len(), notes.len(), place.display());
+        Ok(Offline { index: Arc::new(Index::new(&passages)?), topics: topics(&passages), told })
+    }
+
+    fn list(&self) -> String {
+        let mut list: String = self.topics.iter().take(TOPICS).map(|topic| format!("- {topic}\n")).collect();
+        if let Some(more) = self.topics.len().checked_sub(TOPICS).filter(|more| *more > 0) {
+            list.push_str(&format!("- and {more} more\n"));
+        }
+        list
+    }
+
+    async fn answer(&self, text: String) -> Result<String, Fault> {
+        let question = Question::of(&text);
+        if question.greets() {
+            return Ok(format!("Hello! I can answer questions on:\n\n{}\n{WHO}", self.list()));
+        }
+        if question.thanks() {
+            return Ok("You're welcome! Write again whenever you have a question.".into());
+        }
+        let index = Arc::clone(&self.index);
+        let found = tokio::task::spawn_blocking(move || index.search(&question)).await;
+        let found = found.map_err(|error| Fault::retry(format!("the search in the notes stopped: {error}")))?;
+        let found =
+            found.map_err(|error| Fault::fail(Whose::Operator, format!("the notes cannot be searched: {error}")))?;
+        Ok(match found {
+            Some(Found { heading, text }) => format!("**{heading}**\n\n{text}\n\n{WHO}"),
+            None => {
+                format!("I found nothing on that in the notes. I can answer questions on:\n\n{}\n{WHO}", self.list())
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Provider for Offline {
+    fn name(&self) -> &str {
+        "offline"
+    }
+
+    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
+        let text = self.answer(asked(prompt)).await?;
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "offline".into() })
+    }
+
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(format!("the offline responder has {}", self.told))
+    }
+}
+
+/// What the contact has said since the last answer.
+fn asked(prompt: &Prompt) -> String {
+    let since = prompt.lines.iter().rposition(|line| line.role != Role::User).map_or(0, |place| place + 1);
+    let mut text = String::new();
+    for line in &prompt.lines[since..] {
+        text.push_str(&line.text);
+        text.push('\n');
+    }
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+    }
+    text
+}
+
+/// The titles of the notes; where there are hardly any, the headings in them.
+fn topics(passages: &[Passage]) -> Vec<String> {
+    let distinct = |of: fn(&Passage) -> &str| {
+        let mut topics: Vec<String> = Vec::new();
+        for topic in passages.iter().map(of).filter(|topic| !topic.is_empty()) {
+            if !topics.iter().any(|known| known == topic) {
+                topics.push(topic.to_owned());
+            }
+        }
+        topics
+    };
+    let titles = distinct(|passage| &passage.title);
+    let headings = distinct(|passage| &passage.heading);
+    if titles.len() < 3 && headings.len() > titles.len() { headings } else { titles }
+}

@@ -1,0 +1,69 @@
+//! The owner's notes: Markdown files in a folder and the folders below it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::ai::Error;
+
+/// The largest note, in bytes.
+const NOTE: u64 = 1 << 20;
+/// The most that all notes may hold together, in bytes.
+const ALL: u64 = 64 << 20;
+/// How many folders deep notes are looked for; ends a walk through links that go in circles.
+const DEPTH: u32 = 8;
+
+/// One file.
+#[derive(Debug)]
+pub(super) struct Note {
+    /// Its name, with `.md`.
+    pub(super) name: String,
+    /// Its text.
+    pub(super) text: String,
+}
+
+/// Reads them all, in the order of their paths. Hidden files and folders are left out.
+pub(super) fn read(folder: &Path) -> Result<Vec<Note>, Error> {
+    let mut paths = Vec::new();
+    walk(folder, DEPTH, &mut paths)?;
+    paths.sort();
+    let (mut notes, mut total) = (Vec::with_capacity(paths.len()), 0);
+    for path in paths {
+        let size = fs::metadata(&path).map_err(|source| unread(&path, source))?.len();
+        total += size;
+        if size > NOTE {
+            return Err(Error::NoteTooLarge(path));
+        }
+        if total > ALL {
+            return Err(Error::NotesTooLarge(folder.to_owned()));
+        }
+        let bytes = fs::read(&path).map_err(|source| unread(&path, source))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = String::from_utf8(bytes).map_err(|_| Error::NotText(path))?;
+        notes.push(Note { name, text });
+    }
+    if notes.is_empty() { Err(Error::NoNotes(folder.to_owned())) } else { Ok(notes) }
+}
+
+fn walk(folder: &Path, depth: u32, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(|source| unread(folder, source))? {
+        let entry = entry.map_err(|source| unread(folder, source))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let markdown = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("md"));
+        // Follows links: mounted configuration often is one.
+        match fs::metadata(&path) {
+            Ok(kind) if kind.is_dir() && depth > 1 => walk(&path, depth - 1, paths)?,
+            Ok(kind) if kind.is_file() && markdown => paths.push(path),
+            Err(source) if markdown => return Err(unread(&path, source)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn unread(path: &Path, source: io::Error) -> Error {
+    Error::Notes { path: path.to_owned(), source }
+}

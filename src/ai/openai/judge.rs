@@ -1,0 +1,143 @@
+//! What an error means: a lesson, a conversation that is too long, or a fault. Classes by OpenAI's error codes guide and
+//! OpenRouter's errors page.
+
+use std::time::Duration;
+
+use super::learned::Lesson;
+use super::wire::{Problem, Request};
+use crate::fault::{Fault, Whose};
+
+/// What to do about an error.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Ask again, otherwise.
+    Learn(Lesson),
+    /// Ask again with fewer lines.
+    TooLong,
+    /// The cap on tokens left no room for an answer.
+    Spent,
+    /// Nothing to be done here.
+    Fault(Fault),
+}
+
+/// Codes of an account that answers nothing until its owner acts. They come as 429, and wrapped in other errors' words
+/// by gateways such as LiteLLM.
+const ACCOUNT: [&str; 6] = [
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "invalid_api_key",
+];
+
+/// How servers say that the prompt does not fit: OpenAI, llama.cpp, vLLM, and those that quote them.
+const TOO_LONG: [&str; 9] = [
+    "context_length_exceeded",
+    "exceed_context_size",
+    "context length",
+    "context size",
+    "context window",
+    "maximum model length",
+    "prompt is too long",
+    "input is too long",
+    "too many tokens",
+];
+
+/// How servers say that they do not know a parameter, or not this value of it.
+const UNSUPPORTED: [&str; 10] = [
+    "unsupported",
+    "not support",
+    "n't support",
+    "unknown",
+    "unrecognized",
+    "unexpected",
+    "deprecated",
+    "not permitted",
+    "not allowed",
+    "only the default",
+];
+
+/// Judges `problem` as the answer to `request`. `words` tell it to operators.
+pub(super) fn judge(
+    problem: &Problem,
+    request: &Request<'_>,
+    merged: bool,
+    retry_after: Option<Duration>,
+    words: String,
+) -> Verdict {
+    let message = problem.message.to_lowercase();
+    let names = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
+    let retry = |words| Verdict::Fault(Fault::Retry { after: retry_after, why: words });
+    let operator = |words, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
+    let given_up = |words| Verdict::Fault(Fault::fail(Whose::Message, words));
+
+    if ACCOUNT.iter().any(|code| names(code)) {
+        return operator(words, "check the key, the balance and the spending limits of the account");
+    }
+    // llama.cpp tells a chat template's complaint as 500.
+    if matches!(problem.status, 400 | 413 | 422 | 500) {
+        if TOO_LONG.iter().any(|wording| {
+            problem.code.contains(wording) || problem.kind.contains(wording) || message.contains(wording)
+        }) {
+            return Verdict::TooLong;
+        }
+        if !merged && about_roles(&message) {
+            return Verdict::Learn(Lesson::Merge);
+        }
+    }
+    if matches!(problem.status, 400 | 422) {
+        if message.contains("output limit was reached") {
+            return Verdict::Spent;
+        }
+        if let Some(lesson) = refused(problem, request, &message) {
+            let known =
+                ["unsupported_parameter", "unsupported_value", "unknown_parameter"].contains(&problem.code.as_str());
+            if known || UNSUPPORTED.iter().any(|wording| message.contains(wording)) {
+                return Verdict::Learn(lesson);
+            }
+            return operator(words, "check MYNAH_AI_MAX_TOKENS and MYNAH_AI_TEMPERATURE");
+        }
+        if problem.param == "model" || names("model_not_found") || message.contains("not a valid model") {
+            return operator(words, "check MYNAH_AI_MODEL");
+        }
+        return given_up(words);
+    }
+    match problem.status {
+        300..=399 => operator(words, "the address has moved: check OPENAI_BASE_URL"),
+        401 => operator(words, "check OPENAI_API_KEY"),
+        // OpenRouter: a 402 is for good unless it says when to come again.
+        402 if retry_after.is_none() => operator(words, "check the balance of the account"),
+        403 if problem.flagged || message.contains("moderation") || message.contains("flagged") => given_up(words),
+        403 => operator(words, "check what OPENAI_API_KEY may do, and whether the provider serves this country"),
+        404 => operator(words, "check MYNAH_AI_MODEL, and OPENAI_BASE_URL, which mostly ends in /v1"),
+        405 => operator(words, "check OPENAI_BASE_URL, which mostly ends in /v1"),
+        413 => Verdict::TooLong,
+        402 | 408 | 409 | 425 | 429 | 500.. => retry(words),
+        _ => given_up(words),
+    }
+}
+
+/// The parameter of ours that the error names.
+fn refused(problem: &Problem, request: &Request<'_>, message: &str) -> Option<Lesson> {
+    let sent = [
+        (request.max_tokens.is_some(), "max_tokens", Lesson::NoMaxTokens),
+        (request.max_completion_tokens.is_some(), "max_completion_tokens", Lesson::NoMaxCompletionTokens),
+        (request.temperature.is_some(), "temperature", Lesson::NoTemperature),
+    ];
+    let sent = || sent.into_iter().filter(|(sent, ..)| *sent);
+    let by_param = sent().find(|(_, name, _)| problem.param == *name);
+    by_param.or_else(|| sent().find(|(_, name, _)| message.contains(name))).map(|(.., lesson)| lesson)
+}
+
+/// Whether a chat template complains: "System role not supported", "Conversation roles must alternate
+/// user/assistant/…", "Only user and assistant roles are supported", "'messages[0].role' does not support 'system'".
+fn about_roles(message: &str) -> bool {
+    message.contains("role")
+        && (message.contains("alternat")
+            || message.contains("only user")
+            || (message.contains("system")
+                && ["support", "not allowed", "invalid", "unexpected", "unknown"]
+                    .iter()
+                    .any(|word| message.contains(word))))
+}

@@ -1,0 +1,69 @@
+//! What a server has taught about a model: which parameters it refuses and how it wants the roles. Kept as long as the
+//! process runs.
+
+use std::borrow::Cow;
+
+use crate::ai::window::{Message, Window};
+
+/// Everything learned, as of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Learned {
+    no_max_tokens: bool,
+    no_max_completion_tokens: bool,
+    no_temperature: bool,
+    /// The chat template knows no system role, or wants the roles to take turns (vLLM with Gemma or Mistral).
+    pub(super) merges: bool,
+}
+
+/// One thing to learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// `max_tokens` is refused.
+    NoMaxTokens,
+    /// `max_completion_tokens` is refused.
+    NoMaxCompletionTokens,
+    /// `temperature` is refused.
+    NoTemperature,
+    /// No system role, and user and assistant take turns.
+    Merge,
+}
+
+impl Learned {
+    /// Takes the lesson to heart.
+    pub(super) fn learn(&mut self, lesson: Lesson) {
+        match lesson {
+            Lesson::NoMaxTokens => self.no_max_tokens = true,
+            Lesson::NoMaxCompletionTokens => self.no_max_completion_tokens = true,
+            Lesson::NoTemperature => self.no_temperature = true,
+            Lesson::Merge => self.merges = true,
+        }
+    }
+
+    /// `max_tokens` and `max_completion_tokens`: the one that the server is known for, else the other, else neither.
+    pub(super) fn cap(self, tokens: Option<u32>, newer: bool) -> (Option<u32>, Option<u32>) {
+        match (newer, self.no_max_tokens, self.no_max_completion_tokens) {
+            (true, _, false) | (false, true, false) => (None, tokens),
+            (false, false, _) | (true, false, true) => (tokens, None),
+            (_, true, true) => (None, None),
+        }
+    }
+
+    /// The temperature, unless it is refused.
+    pub(super) fn temperature(self, configured: Option<f64>) -> Option<f64> {
+        configured.filter(|_| !self.no_temperature)
+    }
+
+    /// The messages in the form that the model takes.
+    pub(super) fn messages<'a>(self, system: &'a str, window: &Window<'a>) -> Vec<Message<'a>> {
+        if self.merges {
+            let mut messages = window.merged();
+            if let Some(first) = messages.first_mut().filter(|_| !system.is_empty()) {
+                first.content = Cow::Owned(format!("{system}\n\n{}", first.content));
+            }
+            return messages;
+        }
+        let system = Some(system).filter(|system| !system.is_empty());
+        let system = system.map(|text| Message { role: "system", content: Cow::Borrowed(text) });
+        system.into_iter().chain(window.messages()).collect()
+    }
+}

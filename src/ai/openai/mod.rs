@@ -1,0 +1,252 @@
+//! OpenAI's Chat Completions, at OpenAI or any server that speaks it: Ollama, llama.cpp, vLLM, OpenRouter, LiteLLM, Groq.
+//!
+//! Servers differ in what they refuse and in what they silently ignore. A refusal teaches (`learned`): the request is
+//! changed, sent again at once, and stays changed. An error is read in any of its shapes (`wire`) and judged in one
+//! place (`judge`).
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use url::Url;
+
+use super::answer::{REFUSED, capped, usage};
+use super::call::{Caller, Reply, join};
+use super::thinking::strip_thinking;
+use super::window::Window;
+use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
+use crate::config::AiConfig;
+use crate::fault::{Fault, Whose};
+use crate::model::Role;
+
+mod judge;
+mod learned;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use judge::{Verdict, judge};
+use learned::Learned;
+use wire::{Answer, Problem, Request};
+
+/// The model at OpenAI where the owner names none.
+const DEFAULT_MODEL: &str = "gpt-5-mini";
+/// The cap at other servers where the owner sets none: llama.cpp is unlimited without one.
+const DEFAULT_CAP: u32 = 1024;
+/// How often one call may change its request to please the server.
+const LESSONS: u32 = 3;
+
+/// One model at one server.
+pub(super) struct OpenAi {
+    caller: Caller,
+    completions: Url,
+    models: Url,
+    host: String,
+    /// Whether this is OpenAI's own server, where `max_tokens` is out of date.
+    official: bool,
+    name: String,
+    model: String,
+    max_tokens: Option<u32>,
+    temperature: Option<f64>,
+    learned: Mutex<Learned>,
+}
+
+impl OpenAi {
+    pub(super) fn new(config: &AiConfig, base: &Url, key: Option<&SecretString>) -> Result<OpenAi, Error> {
+        let host = base.host_str().unwrap_or_default().to_owned();
+        let official = host == "api.openai.com" || host.ends_with(".api.openai.com");
+        let model = match config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()) {
+            Some(model) => model,
+            None if official => DEFAULT_MODEL,
+            None => return Err(Error::NoModel(host)),
+        };
+        let mut caller = Caller::new(config.timeout, key);
+        if official && !caller.has_key() {
+            return Err(Error::NoKey { variable: "OPENAI_API_KEY", host });
+        }
+        caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY")?;
+        Ok(OpenAi {
+            caller,
+            completions: join(base, &["/chat/completions"], "/chat/completions"),
+            models: join(base, &["/chat/completions"], "/models"),
+            host,
+            official,
+            name: format!("openai {model}"),
+            model: model.to_owned(),
+            max_tokens: config.max_tokens,
+            temperature: temperature(config, "openai", 2.0)?,
+            learned: Mutex::default(),
+        })
+    }
+
+    fn learned(&self) -> Learned {
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only what the owner configured goes to OpenAI. Ollama reads `max_tokens` alone, and llama.cpp goes on for ever
+    /// without it, so any other server gets one.
+    fn request<'a>(&'a self, system: &'a str, window: &Window<'a>, learned: Learned, cap: Option<u32>) -> Request<'a> {
+        let cap = cap.or(self.max_tokens).or((!self.official).then_some(DEFAULT_CAP));
+        let (max_tokens, max_completion_tokens) = learned.cap(cap, self.official);
+        Request {
+            model: &self.model,
+            messages: learned.messages(system, window),
+            max_tokens,
+            max_completion_tokens,
+            temperature: learned.temperature(self.temperature),
+        }
+    }
+
+    /// Asks until the server takes the request: with other parameters, and once with half of the lines. `None` where the
+    /// cap was too small for any answer.
+    async fn ask(
+        &self,
+        system: &str,
+        window: &mut Window<'_>,
+        cap: Option<u32>,
+    ) -> Result<(Option<Answer>, Reply), Fault> {
+        let (mut lessons, mut halved) = (0, false);
+        loop {
+            let learned = self.learned();
+            let request = self.request(system, window, learned, cap);
+            let reply = self.caller.post(&self.completions, &request).await?;
+            let problem = match wire::read(&reply) {
+                Some(Ok(answer)) => return Ok((Some(answer), reply)),
+                Some(Err(problem)) => problem,
+                None => return Err(self.unreadable(&reply)),
+            };
+            let words = self.words(&reply, &problem);
+            match judge(&problem, &request, learned.merges, reply.retry_after, words.clone()) {
+                Verdict::Learn(lesson) if lessons < LESSONS => {
+                    tracing::info!(
+                        model = self.name,
+                        ?lesson,
+                        "the model's server refused a parameter; asking without it"
+                    );
+                    self.learned.lock().unwrap_or_else(PoisonError::into_inner).learn(lesson);
+                    lessons += 1;
+                }
+                Verdict::Learn(_) => return Err(Fault::fail(Whose::Operator, words)),
+                Verdict::TooLong if !halved && window.halve() => halved = true,
+                Verdict::TooLong => {
+                    let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
+                    return Err(Fault::fail(Whose::Message, why));
+                }
+                Verdict::Spent => return Ok((None, reply)),
+                Verdict::Fault(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// The answer in our form, or why there is none.
+    fn read(&self, mut answer: Answer, reply: &Reply, sent: usize) -> Result<Completion, Fault> {
+        let (raw, refusal) = answer.said();
+        let text = strip_thinking(&raw);
+        let reason = answer.choices.first().and_then(|choice| choice.finish_reason.as_deref()).unwrap_or_default();
+        let finish = match reason {
+            "error" => return Err(Fault::retry(self.caller.words(reply, "the model broke off with an error"))),
+            "content_filter" => Finish::Refusal,
+            _ if refusal.is_some() => Finish::Refusal,
+            "length" => Finish::Length,
+            _ => Finish::Stop,
+        };
+        let text = match (text.is_empty(), finish) {
+            (false, _) => text.as_ref(),
+            (true, Finish::Refusal) => refusal.as_deref().unwrap_or(REFUSED),
+            (true, Finish::Length) => return Err(self.spent(reply)),
+            (true, Finish::Stop) => {
+                let why = format!("the answer is empty (finish_reason `{reason}`)");
+                return Err(Fault::retry(self.caller.words(reply, &why)));
+            }
+        };
+        let (text, finish) = capped(text, finish);
+        let usage = usage(answer.figures(), sent, raw.chars().count());
+        let model = answer.model.filter(|model| !model.is_empty()).unwrap_or_else(|| self.model.clone());
+        Ok(Completion { text, finish, usage, model })
+    }
+
+    fn spent(&self, reply: &Reply) -> Fault {
+        let why = "the limit of tokens was used up before the answer began, by reasoning that is not shown: raise \
+                   MYNAH_AI_MAX_TOKENS";
+        Fault::fail(Whose::Message, self.caller.words(reply, why))
+    }
+
+    fn unreadable(&self, reply: &Reply) -> Fault {
+        if reply.page {
+            let why = "a web page instead of an answer: check OPENAI_BASE_URL, which mostly ends in /v1";
+            Fault::fail(Whose::Operator, self.caller.words(reply, why))
+        } else {
+            Fault::retry(self.caller.words(reply, "the answer is no Chat Completions JSON"))
+        }
+    }
+
+    fn words(&self, reply: &Reply, problem: &Problem) -> String {
+        match problem.code.as_str() {
+            "" => self.caller.words(reply, &problem.message),
+            code => self.caller.words(reply, &format!("{} ({code})", problem.message)),
+        }
+    }
+
+    /// Whether the model is among those listed, and how many are; `None` where the server lists none, or not to us.
+    async fn listed(&self) -> Result<Option<(bool, usize)>, Fault> {
+        let reply = self.caller.get(&self.models).await?;
+        if reply.status == 200 {
+            let models: Option<wire::Models> = serde_json::from_slice(&reply.body).ok();
+            return Ok(models.map(|models| {
+                // Ollama lists `llama3.2:latest` for what is asked for as `llama3.2`.
+                let fits = |id: &str| id == self.model || id.strip_suffix(":latest") == Some(&self.model);
+                (models.data.iter().any(|model| fits(&model.id)), models.data.len())
+            }));
+        }
+        let problem = wire::problem(&reply);
+        // A restricted key may be allowed to ask a model and not to list them.
+        if matches!(reply.status, 403..=405 | 501) || problem.message.to_lowercase().contains("scope") {
+            return Ok(None);
+        }
+        let request = Request {
+            model: &self.model,
+            messages: Vec::new(),
+            max_tokens: None,
+            max_completion_tokens: None,
+            temperature: None,
+        };
+        let words = self.words(&reply, &problem);
+        match judge(&problem, &request, true, reply.retry_after, words.clone()) {
+            Verdict::Fault(fault) => Err(fault),
+            _ => Err(Fault::fail(Whose::Operator, words)),
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for OpenAi {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
+        let mut window = Window::of(&prompt.lines)?;
+        let system = prompt.system.trim();
+        let (answer, reply) = self.caller.within(self.ask(system, &mut window, None)).await?;
+        let sent = system.chars().count() + window.characters();
+        match answer {
+            Some(answer) => self.read(answer, &reply, sent),
+            None => Err(self.spent(&reply)),
+        }
+    }
+
+    async fn check(&self) -> Result<String, Fault> {
+        let (model, host) = (&self.model, &self.host);
+        let listed = self.caller.within(self.listed()).await?;
+        if let Some((true, count)) = listed {
+            return Ok(format!("{host} answers; {model} is one of the {count} models it lists"));
+        }
+        let lines = [Line { role: Role::User, text: "Hello".into() }];
+        let mut window = Window::of(&lines)?;
+        self.caller.within(self.ask("", &mut window, Some(1))).await?;
+        Ok(match listed {
+            Some((_, count)) => format!("{model} at {host} answers, though it is not among the {count} models listed"),
+            None => format!("{model} at {host} answers; the server lists no models"),
+        })
+    }
+}

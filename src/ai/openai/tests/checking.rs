@@ -1,0 +1,80 @@
+//! What a check tries and tells.
+
+use super::*;
+
+async fn listing(status: u16, body: Value) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/v1/models"))
+        .and(header("authorization", "Bearer sk-test-key"))
+        .respond_with(ResponseTemplate::new(status).set_body_json(body))
+        .expect(1)
+        .mount(&server)
+        .await;
+    server
+}
+
+fn models(ids: &[&str]) -> Value {
+    let data: Vec<Value> = ids.iter().map(|id| json!({"id": id, "object": "model"})).collect();
+    json!({"object": "list", "data": data})
+}
+
+/// The one question that a check may ask.
+fn question() -> Value {
+    json!({"model": "m1", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1})
+}
+
+#[tokio::test]
+async fn a_listed_model_is_checked_without_a_question() {
+    for ids in [["m0", "m1"], ["m1:latest", "m2"]] {
+        let server = listing(200, models(&ids)).await;
+        let told = build(&compatible(&server)).unwrap().check().await.unwrap();
+        assert_eq!(told, "127.0.0.1 answers; m1 is one of the 2 models it lists");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_listed_is_asked() {
+    let server = listing(200, models(&["m2"])).await;
+    expect(&server, question(), 1, ok(message(&json!({"content": ""}), "length"))).await;
+    let told = build(&compatible(&server)).unwrap().check().await.unwrap();
+    assert_eq!(told, "m1 at 127.0.0.1 answers, though it is not among the 1 models listed");
+}
+
+#[tokio::test]
+async fn a_server_or_key_that_lists_nothing_is_asked() {
+    let scope =
+        json!({"error": {"message": "Missing scopes: api.model.read", "type": "x", "param": null, "code": null}});
+    for (status, body) in [(404, json!({})), (403, scope.clone()), (401, scope)] {
+        let server = listing(status, body).await;
+        expect(&server, question(), 1, ok(said("H"))).await;
+        let told = build(&compatible(&server)).unwrap().check().await.unwrap();
+        assert_eq!(told, "m1 at 127.0.0.1 answers; the server lists no models");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_or_model_fails_the_check() {
+    let wrong =
+        json!({"error": {"message": "Incorrect API key", "type": "x", "param": null, "code": "invalid_api_key"}});
+    let server = listing(401, wrong).await;
+    let fault = build(&compatible(&server)).unwrap().check().await.unwrap_err();
+    assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+
+    let server = listing(200, models(&[])).await;
+    let missing =
+        ResponseTemplate::new(404).set_body_json(json!({"error": "model 'm1' not found, try pulling it first"}));
+    expect(&server, question(), 1, missing).await;
+    let fault = build(&compatible(&server)).unwrap().check().await.unwrap_err();
+    assert!(
+        matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("MYNAH_AI_MODEL")),
+        "{fault:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_busy_server_may_be_checked_again() {
+    let server = listing(503, json!({})).await;
+    let fault = build(&compatible(&server)).unwrap().check().await.unwrap_err();
+    assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
+}

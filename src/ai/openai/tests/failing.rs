@@ -1,0 +1,156 @@
+//! What a failure is judged to be.
+
+use super::*;
+
+#[derive(Debug, PartialEq)]
+enum Kind {
+    Retry(Option<u64>),
+    Message,
+    Operator,
+}
+
+fn kind(fault: &Fault) -> Kind {
+    match fault {
+        Fault::Retry { after, .. } => Kind::Retry(after.map(|after| after.as_secs())),
+        Fault::Fail { whose: Whose::Message, .. } => Kind::Message,
+        Fault::Fail { whose: Whose::Operator, .. } => Kind::Operator,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn judged(answer: ResponseTemplate) -> (Kind, String) {
+    let fault = outcome(answer).await.unwrap_err();
+    (kind(&fault), fault.why().to_owned())
+}
+
+fn error(code: &str, message: &str) -> Value {
+    json!({"error": {"message": message, "type": "some_error", "param": null, "code": code}})
+}
+
+#[tokio::test]
+async fn each_status_and_code_has_its_class() {
+    for (status, body, class) in [
+        (301, json!({}), Kind::Operator),
+        (400, error("invalid_value", "Bad."), Kind::Message),
+        (400, error("model_not_found", "Bad."), Kind::Operator),
+        (400, json!({"error": {"message": "foo is not a valid model ID", "code": 400}}), Kind::Operator),
+        (401, error("some_code", "Incorrect API key."), Kind::Operator),
+        (402, json!({"error": {"code": 402, "message": "Insufficient credits"}}), Kind::Operator),
+        (403, error("unsupported_country_region_territory", "Country not supported"), Kind::Operator),
+        (403, json!({"error": {"code": 403, "message": "x", "metadata": {"reasons": ["violence"]}}}), Kind::Message),
+        (403, json!({"error": {"code": 403, "message": "Input was flagged"}}), Kind::Message),
+        (404, error("model_not_found", "no model"), Kind::Operator),
+        (404, json!({"error": "model 'llama9' not found, try pulling it first"}), Kind::Operator),
+        (408, json!({}), Kind::Retry(None)),
+        (409, json!({}), Kind::Retry(None)),
+        (429, error("rate_limit_exceeded", "Slow down"), Kind::Retry(None)),
+        (429, error("slow_down", "Slow down"), Kind::Retry(None)),
+        (429, error("insufficient_quota", "Quota"), Kind::Operator),
+        (429, error("credit_balance_exhausted", "x"), Kind::Operator),
+        (429, error("organization_spend_limit_exceeded", "x"), Kind::Operator),
+        (429, error("project_spend_limit_exceeded", "x"), Kind::Operator),
+        (429, error("organization_usage_limit_exceeded", "x"), Kind::Operator),
+        (429, json!({"error": {"message": "x", "type": "insufficient_quota", "code": null}}), Kind::Operator),
+        (500, error("server_error", "x"), Kind::Retry(None)),
+        (500, error("x", "litellm: OpenAIException - {'code': 'insufficient_quota'}"), Kind::Operator),
+        (502, json!({"error": {"code": 502, "message": "Provider down"}}), Kind::Retry(None)),
+        (503, error("server_is_overloaded", "x"), Kind::Retry(None)),
+        (529, json!([{"error": {"code": 529, "message": "x"}}]), Kind::Retry(None)),
+    ] {
+        let (judged, why) = judged(ResponseTemplate::new(status).set_body_json(&body)).await;
+        assert_eq!(judged, class, "{status} {body}: {why}");
+        assert!(why.starts_with(&format!("the model's server answered {status}")), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_the_server_names_is_kept() {
+    let busy =
+        |status| ResponseTemplate::new(status).set_body_json(json!({"error": {"message": "busy", "code": status}}));
+    assert_eq!(judged(busy(429).insert_header("retry-after", "20")).await.0, Kind::Retry(Some(20)));
+    assert_eq!(judged(busy(503).insert_header("retry-after-ms", "7000")).await.0, Kind::Retry(Some(7)));
+    let dated = busy(429)
+        .insert_header("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")
+        .insert_header("date", "Wed, 21 Oct 2015 07:27:30 GMT");
+    assert_eq!(judged(dated).await.0, Kind::Retry(Some(30)));
+    assert_eq!(judged(busy(402).insert_header("retry-after", "60")).await.0, Kind::Retry(Some(60)), "OpenRouter");
+}
+
+#[tokio::test]
+async fn an_error_within_a_200_is_an_error() {
+    for (body, class) in [
+        (json!({"error": {"code": 502, "message": "Provider disconnected"}}), Kind::Retry(None)),
+        (json!({"error": {"code": "429", "message": "x"}, "choices": []}), Kind::Retry(None)),
+        (json!({"error": {"code": 402, "message": "Insufficient credits"}}), Kind::Operator),
+        (json!({"error": "it broke"}), Kind::Retry(None)),
+        (
+            json!({"choices": [{"message": {"content": "Half"}, "finish_reason": "error",
+                "error": {"code": 403, "message": "flagged by moderation"}}]}),
+            Kind::Message,
+        ),
+        (
+            json!({"choices": [{"message": {"content": "Half"}, "finish_reason": "stop", "error": {"message": "x"}}]}),
+            Kind::Retry(None),
+        ),
+    ] {
+        assert_eq!(judged(ok(body.clone())).await.0, class, "{body}");
+    }
+    let none = json!({"error": null, "choices": [{"message": {"content": "Hi"}, "error": null}]});
+    assert_eq!(outcome(ok(none)).await.unwrap().text, "Hi");
+}
+
+#[tokio::test]
+async fn the_words_for_operators_hold_code_and_request_id_and_no_key() {
+    let body = error("rate_limit_exceeded", "Slow down, sk-test-key!");
+    let answer = ResponseTemplate::new(429).set_body_json(body).insert_header("x-request-id", "req_abc");
+    assert_eq!(
+        judged(answer).await.1,
+        "the model's server answered 429: Slow down, [key]! (rate_limit_exceeded); request id req_abc"
+    );
+    let gateway = ResponseTemplate::new(502).set_body_raw("<html>Bad gateway</html>", "text/html");
+    assert_eq!(judged(gateway).await.1, "the model's server answered 502");
+    let words =
+        ResponseTemplate::new(503).set_body_raw("upstream\nis away", "text/plain").insert_header("request-id", "r1");
+    assert_eq!(judged(words).await.1, "the model's server answered 503: upstream is away; request id r1");
+}
+
+#[tokio::test]
+async fn a_web_page_instead_of_an_answer_is_a_wrong_address() {
+    let (kind, why) = judged(ResponseTemplate::new(200).set_body_raw("<html>", "text/html; charset=utf-8")).await;
+    assert!(kind == Kind::Operator && why.contains("OPENAI_BASE_URL"), "{why}");
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_not_read() {
+    let (kind, why) = judged(ResponseTemplate::new(200).set_body_bytes(vec![b' '; (4 << 20) + 1])).await;
+    assert_eq!(
+        (kind, why.as_str()),
+        (Kind::Message, "the model's server answered 200: the answer is larger than 4194304 bytes")
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_tried_again_later() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let provider = build(&config(&format!("http://{closed}/v1"), None, Some("m1"))).unwrap();
+    let fault = provider.complete(&hello()).await.unwrap_err();
+    assert_eq!(kind(&fault), Kind::Retry(None));
+    assert!(fault.why().starts_with("the call to the model's server failed: "), "{fault}");
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_silent_is_tried_again_later() {
+    let server = always(ok(said("Hi")).set_delay(Duration::from_secs(600))).await;
+    let config = AiConfig { timeout: Duration::from_millis(50), ..compatible(&server) };
+    let fault = build(&config).unwrap().complete(&hello()).await.unwrap_err();
+    assert_eq!(fault, Fault::retry("the model's server gave no answer within 0.05 s (MYNAH_AI_TIMEOUT)"));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_without_a_question() {
+    let server = always(ok(said("Hi"))).await;
+    let provider = build(&compatible(&server)).unwrap();
+    let fault = provider.complete(&prompt("Be kind.", &[])).await.unwrap_err();
+    assert_eq!(kind(&fault), Kind::Message);
+    assert!(server.received_requests().await.unwrap().is_empty());
+}

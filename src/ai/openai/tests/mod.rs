@@ -1,0 +1,81 @@
+//! Against a server that holds the requests to the letter.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wiremock::matchers::{body_json, header, method, path};
+use wiremock::{Mock, MockServer, Request as Received, ResponseTemplate};
+
+use super::*;
+use crate::config::ProviderConfig;
+use crate::model::Usage;
+
+mod answering;
+mod asking;
+mod checking;
+mod failing;
+
+fn config(base: &str, key: Option<&str>, model: Option<&str>) -> AiConfig {
+    AiConfig {
+        provider: ProviderConfig::OpenAi { base_url: Url::parse(base).unwrap(), api_key: key.map(SecretString::from) },
+        model: model.map(str::to_owned),
+        max_tokens: None,
+        temperature: None,
+        timeout: Duration::from_secs(20),
+        concurrency: 1,
+    }
+}
+
+fn build(config: &AiConfig) -> Result<OpenAi, Error> {
+    let ProviderConfig::OpenAi { base_url, api_key } = &config.provider else { panic!("another provider") };
+    OpenAi::new(config, base_url, api_key.as_ref())
+}
+
+/// A compatible server with the model `m1`.
+fn compatible(server: &MockServer) -> AiConfig {
+    config(&format!("{}/v1", server.uri()), Some("sk-test-key"), Some("m1"))
+}
+
+fn prompt(system: &str, said: &[(Role, &str)]) -> Prompt {
+    let lines = said.iter().map(|(role, text)| Line { role: *role, text: (*text).into() }).collect();
+    Prompt { system: system.into(), lines }
+}
+
+fn hello() -> Prompt {
+    prompt("", &[(Role::User, "Hello")])
+}
+
+fn message(message: &Value, finish_reason: &str) -> Value {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m1-2026",
+        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason}],
+        "usage": {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29}
+    })
+}
+
+fn said(text: &str) -> Value {
+    message(&json!({"role": "assistant", "content": text, "refusal": null}), "stop")
+}
+
+fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+/// Answers a post of exactly `body`, `times` times.
+async fn expect(server: &MockServer, body: Value, times: u64, answer: ResponseTemplate) {
+    let mock = Mock::given(method("POST")).and(path("/v1/chat/completions")).and(body_json(body));
+    mock.respond_with(answer).expect(times).mount(server).await;
+}
+
+/// Answers every post alike.
+async fn always(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    server
+}
+
+/// What comes of "Hello" when the server answers so.
+async fn outcome(answer: ResponseTemplate) -> Result<Completion, Fault> {
+    let server = always(answer).await;
+    build(&compatible(&server)).unwrap().complete(&hello()).await
+}

@@ -1,0 +1,257 @@
+//! Chat Completions on the wire (OpenAI's OpenAPI document: `CreateChatCompletionRequest`,
+//! `CreateChatCompletionResponse`, `ErrorResponse`), read as widely as compatible servers write it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ai::call::Reply;
+use crate::ai::window::Message;
+
+/// `CreateChatCompletionRequest`, as far as it is used.
+#[derive(Debug, Serialize)]
+pub(super) struct Request<'a> {
+    pub(super) model: &'a str,
+    pub(super) messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) temperature: Option<f64>,
+}
+
+/// `CreateChatCompletionResponse`. OpenRouter answers 200 with an `error` once generation has begun.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    #[serde(default)]
+    pub(super) choices: Vec<Choice>,
+    #[serde(default)]
+    pub(super) model: Option<String>,
+    #[serde(default)]
+    usage: Option<Figures>,
+    #[serde(default)]
+    error: Option<ErrorBody>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Figures {
+    #[serde(default)]
+    prompt_tokens: Option<u64>,
+    #[serde(default)]
+    completion_tokens: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Choice {
+    #[serde(default)]
+    message: Option<Said>,
+    #[serde(default)]
+    pub(super) finish_reason: Option<String>,
+    #[serde(default)]
+    error: Option<ErrorBody>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Said {
+    #[serde(default)]
+    content: Option<Content>,
+    #[serde(default)]
+    refusal: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+/// Only text and refusals are read: reasoning comes in parts of other kinds (Mistral).
+#[derive(Debug, Deserialize)]
+struct Part {
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    refusal: Option<String>,
+}
+
+/// `{message, type, param, code}`; a bare string; or something else again.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum ErrorBody {
+    Text(String),
+    Object(ErrorObject),
+    Other(Value),
+}
+
+#[derive(Debug, Deserialize)]
+struct ErrorObject {
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: Option<Value>,
+    #[serde(default)]
+    param: Option<Value>,
+    #[serde(default)]
+    code: Option<Value>,
+    #[serde(default)]
+    metadata: Option<Value>,
+}
+
+/// An error's whole body: OpenAI's form, vLLM's older flat one, or FastAPI's `detail`.
+#[derive(Debug, Deserialize)]
+struct ErrorPage {
+    #[serde(default)]
+    error: Option<ErrorBody>,
+    #[serde(default)]
+    detail: Option<Detail>,
+    #[serde(flatten)]
+    flat: ErrorObject,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Detail {
+    Text(String),
+    // Without `input`, which repeats what the contact wrote.
+    Places(Vec<Place>),
+    Other(Value),
+}
+
+#[derive(Debug, Deserialize)]
+struct Place {
+    #[serde(default)]
+    loc: Vec<Value>,
+    #[serde(default)]
+    msg: String,
+}
+
+/// An error in one form, whatever server it came from. All but the message in lower case.
+#[derive(Debug, Default)]
+pub(super) struct Problem {
+    /// The HTTP status; for an error within a 200, the status that its code names, or 500.
+    pub(super) status: u16,
+    pub(super) message: String,
+    pub(super) kind: String,
+    pub(super) param: String,
+    pub(super) code: String,
+    /// Whether a moderation names what it found (OpenRouter's metadata).
+    pub(super) flagged: bool,
+}
+
+impl Answer {
+    /// Text and refusal of the first choice.
+    pub(super) fn said(&mut self) -> (String, Option<String>) {
+        let Some(said) = self.choices.first_mut().and_then(|choice| choice.message.take()) else {
+            return (String::new(), None);
+        };
+        let (mut text, mut refusal) = (String::new(), said.refusal.filter(|refusal| !refusal.trim().is_empty()));
+        match said.content {
+            Some(Content::Text(content)) => text = content,
+            Some(Content::Parts(parts)) => {
+                for part in parts {
+                    text.push_str(part.text.as_deref().unwrap_or_default());
+                    refusal = refusal.or(part.refusal);
+                }
+            }
+            None => {}
+        }
+        (text, refusal)
+    }
+
+    /// Tokens read and written, where the server tells both.
+    pub(super) fn figures(&self) -> Option<(u64, u64)> {
+        let usage = self.usage.as_ref()?;
+        Some((usage.prompt_tokens?, usage.completion_tokens?))
+    }
+}
+
+/// The answer, or the error in it or instead of it. `None` for a 2xx that is not to be understood.
+pub(super) fn read(reply: &Reply) -> Option<Result<Answer, Problem>> {
+    if !(200..300).contains(&reply.status) {
+        return Some(Err(problem(reply)));
+    }
+    let mut answer: Answer = serde_json::from_slice(&reply.body).ok()?;
+    let within = answer.error.take().or_else(|| answer.choices.first_mut().and_then(|choice| choice.error.take()));
+    Some(match within {
+        Some(error) => {
+            let mut problem = Problem::of(error);
+            let named = problem.code.parse().ok().filter(|status| (400..600).contains(status));
+            problem.status = named.unwrap_or(500);
+            Err(problem)
+        }
+        None => Ok(answer),
+    })
+}
+
+/// The error that a status other than 2xx brings.
+pub(super) fn problem(reply: &Reply) -> Problem {
+    // Google's compatible endpoint wraps the object in an array.
+    let page = serde_json::from_slice::<ErrorPage>(&reply.body)
+        .ok()
+        .or_else(|| serde_json::from_slice::<Vec<ErrorPage>>(&reply.body).ok()?.pop());
+    let mut problem = match page {
+        Some(ErrorPage { error: Some(error), .. }) => Problem::of(error),
+        Some(ErrorPage { detail: Some(detail), .. }) => Problem { message: detail.words(), ..Problem::default() },
+        Some(ErrorPage { flat, .. }) => Problem::of(ErrorBody::Object(flat)),
+        None => Problem { message: reply.plain().to_owned(), ..Problem::default() },
+    };
+    problem.status = reply.status;
+    problem
+}
+
+impl Problem {
+    fn of(error: ErrorBody) -> Problem {
+        match error {
+            ErrorBody::Text(message) => Problem { message, ..Problem::default() },
+            ErrorBody::Other(value) => Problem { message: word(Some(value)), ..Problem::default() },
+            ErrorBody::Object(error) => Problem {
+                status: 0,
+                message: error.message.unwrap_or_default(),
+                kind: word(error.kind),
+                param: word(error.param),
+                code: word(error.code),
+                flagged: error.metadata.is_some_and(|data| {
+                    data.get("reasons").is_some_and(|reasons| !reasons.is_null()) || data.get("flagged_input").is_some()
+                }),
+            },
+        }
+    }
+}
+
+impl Detail {
+    fn words(self) -> String {
+        match self {
+            Detail::Text(text) => text,
+            Detail::Other(value) => value.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            Detail::Places(places) => {
+                let words = places.into_iter().map(|place| {
+                    let path: Vec<String> = place.loc.into_iter().map(|step| word(Some(step))).collect();
+                    format!("{}: {}", path.join("."), place.msg)
+                });
+                words.collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+}
+
+/// A string, a number or nothing, as a word in lower case.
+fn word(value: Option<Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.to_lowercase(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// `ListModelsResponse`: the names that a server offers.
+#[derive(Debug, Deserialize)]
+pub(super) struct Models {
+    pub(super) data: Vec<Model>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Model {
+    pub(super) id: String,
+}

@@ -1,0 +1,53 @@
+//! What a reasoning model thinks aloud is not for the contact.
+
+use std::borrow::Cow;
+
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
+
+/// The text without `<think>…</think>`, trimmed. A block that leads and never closes is the whole text. A closing mark
+/// alone ends a block whose opening stood in the prompt (as with DeepSeek R1's chat template).
+pub(super) fn strip_thinking(text: &str) -> Cow<'_, str> {
+    let mut rest = text.trim();
+    loop {
+        match (rest.find(OPEN), rest.find(CLOSE)) {
+            (Some(0), None) => return Cow::Borrowed(""),
+            (open, Some(close)) if open.is_none_or(|open| open == 0 || open > close) => {
+                rest = rest[close + CLOSE.len()..].trim_start();
+            }
+            (Some(_), Some(_)) => break,
+            _ => return Cow::Borrowed(rest),
+        }
+    }
+    let mut kept = String::with_capacity(rest.len());
+    while let Some(open) = rest.find(OPEN) {
+        let Some(length) = rest[open..].find(CLOSE) else { break };
+        kept.push_str(&rest[..open]);
+        rest = &rest[open + length + CLOSE.len()..];
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinking_is_taken_out() {
+        for (text, left) in [
+            ("Hello.", "Hello."),
+            ("<think>hm</think>\n\nHello.", "Hello."),
+            ("\n<think>\n</think>\n<think>again</think>Hello.\n", "Hello."),
+            ("<think>never closed", ""),
+            ("<think></think>", ""),
+            ("so the answer is\n</think>\n\nHello.", "Hello."),
+            ("<think>a<think>b</think>c</think>Hello.", "Hello."),
+            ("One.<think>hm</think> Two.<think>hm</think>", "One. Two."),
+            ("Write <think> to begin.", "Write <think> to begin."),
+            ("", ""),
+        ] {
+            assert_eq!(strip_thinking(text), left, "{text}");
+        }
+    }
+}
