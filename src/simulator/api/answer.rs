@@ -1,0 +1,88 @@
+//! Refusals in Twilio's form, and answers that were ordered to be bad.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::simulator::{Misbehaviour, Simulator};
+
+/// An error of the REST API: a code, words, and a page about it.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    code: u32,
+    message: String,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Refused {
+        Refused { status, code, message: message.into() }
+    }
+
+    pub(super) fn bad_request(code: u32, message: impl Into<String>) -> Refused {
+        Refused::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(super) fn unauthorized() -> Refused {
+        Refused::new(StatusCode::UNAUTHORIZED, 20003, "Authenticate")
+    }
+
+    pub(super) fn not_found(what: &str) -> Refused {
+        Refused::new(StatusCode::NOT_FOUND, 20404, format!("The requested resource {what} was not found"))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "code": self.code,
+            "message": self.message,
+            "more_info": format!("https://www.twilio.com/docs/errors/{}", self.code),
+            "status": self.status.as_u16(),
+        });
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let realm = HeaderValue::from_static("Basic realm=\"Twilio API\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, realm);
+        }
+        response
+    }
+}
+
+/// The bad answer that was ordered; `None` where the call is answered as usual.
+pub(super) async fn misbehave(simulator: &Simulator, fault: &Misbehaviour) -> Option<Response> {
+    let answer = match fault {
+        Misbehaviour::TooManyRequests { retry_after } => {
+            let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests");
+            match retry_after {
+                Some(wait) => ([(RETRY_AFTER, wait.as_secs().to_string())], refused).into_response(),
+                None => refused.into_response(),
+            }
+        }
+        Misbehaviour::Unavailable { retry_after } => {
+            let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, 20503, "Service Unavailable");
+            ([(RETRY_AFTER, retry_after.as_secs().to_string())], refused).into_response()
+        }
+        Misbehaviour::ServerError { .. } => {
+            Refused::new(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error").into_response()
+        }
+        Misbehaviour::Refuse { code } => Refused::bad_request(*code, format!("Simulated error {code}")).into_response(),
+        Misbehaviour::Unauthorized => Refused::unauthorized().into_response(),
+        Misbehaviour::Drop { .. } => cut(),
+        Misbehaviour::Hang { .. } => {
+            simulator.inner.closed.cancelled().await;
+            cut()
+        }
+        Misbehaviour::Undelivered { .. } => return None,
+    };
+    Some(answer)
+}
+
+/// A body that fails before its first byte: hyper then closes the connection with the head still unsent.
+fn cut() -> Response {
+    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "cut on order");
+    Body::from_stream(tokio_stream::once(Err::<Bytes, _>(broken))).into_response()
+}

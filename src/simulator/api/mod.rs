@@ -1,0 +1,170 @@
+//! The REST API as Twilio answers it (Twilio, "Messages resource" and "Typing indicators resource").
+
+mod answer;
+mod create;
+mod list;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use url::form_urlencoded;
+
+use self::answer::{Refused, misbehave};
+use super::misbehaviour::{Call, count};
+use super::{Simulator, locked};
+use crate::clock::Time;
+
+/// The dots vanish after this long where no message follows.
+const TYPING: std::time::Duration = std::time::Duration::from_secs(25);
+
+pub(super) fn router(simulator: Simulator) -> Router {
+    Router::new()
+        .route("/2010-04-01/Accounts/{account}/Messages.json", get(messages).post(send))
+        .route("/2010-04-01/Accounts/{account}/Messages/{file}", get(message))
+        .route("/v2/Indicators/Typing.json", post(typing))
+        .fallback(|| async { Refused::not_found("this path") })
+        .with_state(simulator)
+}
+
+/// Parameters of a form or a query, in the order given.
+struct Params(Vec<(String, String)>);
+
+impl Params {
+    fn parse(bytes: &[u8]) -> Params {
+        Params(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// The first of that name that is not empty.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// All of that name that are not empty.
+    fn all<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Simulator {
+    /// Whether the caller may use this account: by the account's SID and auth token, or by the API key.
+    fn admit(&self, headers: &HeaderMap, account: Option<&str>) -> Result<(), Refused> {
+        let config = &self.inner.config;
+        let given = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
+            .and_then(|text| STANDARD.decode(text).ok());
+        let known = |user: &str, password: &str| {
+            let expected = format!("{user}:{password}");
+            given.as_ref().is_some_and(|given| given.ct_eq(expected.as_bytes()).into())
+        };
+        let by_key = config.api_key.as_ref().is_some_and(|(sid, secret)| known(sid, secret.expose_secret()));
+        if !by_key && !known(&config.account_sid, self.auth_token()) {
+            count(&self.inner.counts.unauthorized);
+            return Err(Refused::unauthorized());
+        }
+        match account {
+            Some(other) if other != config.account_sid => Err(Refused::not_found(&format!("/Accounts/{other}"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn send(
+    State(simulator): State<Simulator>,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    simulator.admit(&headers, Some(&account))?;
+    count(&simulator.inner.counts.sends);
+    let fault = simulator.inner.orders.take(Call::Send);
+    if let Some(fault) = fault.as_ref().filter(|fault| !fault.creates())
+        && let Some(answer) = misbehave(&simulator, fault).await
+    {
+        return Ok(answer);
+    }
+    let message = create::create(&simulator, &Params::parse(&body), fault.as_ref())?;
+    if let Some(fault) = &fault
+        && let Some(answer) = misbehave(&simulator, fault).await
+    {
+        return Ok(answer);
+    }
+    Ok((StatusCode::CREATED, axum::Json(message)).into_response())
+}
+
+async fn messages(
+    State(simulator): State<Simulator>,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
+    simulator.admit(&headers, Some(&account))?;
+    count(&simulator.inner.counts.lookups);
+    if let Some(fault) = simulator.inner.orders.take(Call::Lookup)
+        && let Some(answer) = misbehave(&simulator, &fault).await
+    {
+        return Ok(answer);
+    }
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let page = list::list(&locked(&simulator.inner.ledger), &account, &params)?;
+    Ok(axum::Json(page).into_response())
+}
+
+async fn message(
+    State(simulator): State<Simulator>,
+    Path((account, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    simulator.admit(&headers, Some(&account))?;
+    count(&simulator.inner.counts.lookups);
+    if let Some(fault) = simulator.inner.orders.take(Call::Lookup)
+        && let Some(answer) = misbehave(&simulator, &fault).await
+    {
+        return Ok(answer);
+    }
+    let found = file
+        .strip_suffix(".json")
+        .and_then(|sid| locked(&simulator.inner.ledger).get(sid).map(|message| message.json(&account)));
+    match found {
+        Some(message) => Ok(axum::Json(message).into_response()),
+        None => Err(Refused::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{file}"))),
+    }
+}
+
+async fn typing(State(simulator): State<Simulator>, headers: HeaderMap, body: Bytes) -> Result<Response, Refused> {
+    simulator.admit(&headers, None)?;
+    count(&simulator.inner.counts.typings);
+    if let Some(fault) = simulator.inner.orders.take(Call::Typing)
+        && let Some(answer) = misbehave(&simulator, &fault).await
+    {
+        return Ok(answer);
+    }
+    let params = Params::parse(&body);
+    if params.get("channel") != Some("whatsapp") {
+        return Err(Refused::bad_request(20422, "Invalid parameter: channel must be whatsapp"));
+    }
+    let sid = params.get("messageId").unwrap_or_default();
+    let sender = {
+        let ledger = locked(&simulator.inner.ledger);
+        ledger.get(sid).filter(|message| message.inbound).map(|message| message.from.clone())
+    };
+    let Some(sender) = sender else {
+        return Err(Refused::bad_request(20422, "Invalid parameter: messageId must be the SID of an inbound message"));
+    };
+    let phone = sender.strip_prefix("whatsapp:").unwrap_or(&sender);
+    let until: Time = simulator.now() + TYPING;
+    let changes = locked(&simulator.inner.phones).typing(phone, sid, until);
+    simulator.tell(changes);
+    Ok(axum::Json(json!({ "success": true })).into_response())
+}

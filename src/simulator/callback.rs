@@ -1,0 +1,106 @@
+//! What becomes of a message that was taken: it moves on, and the status callback is told of each step.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::misbehaviour::count;
+use super::{Simulator, Status, locked};
+
+/// A message on its way.
+pub(super) struct Journey {
+    pub(super) sid: String,
+    /// The contact, without the channel's prefix.
+    pub(super) contact: String,
+    /// The `StatusCallback` exactly as it was given: that text is what is signed.
+    pub(super) callback: Option<String>,
+    pub(super) service: Option<String>,
+    /// The error with which it ends as `undelivered`.
+    pub(super) error: Option<u32>,
+}
+
+impl Simulator {
+    /// Lets the message travel in the background.
+    pub(super) fn set_off(&self, journey: Journey) {
+        let simulator = self.clone();
+        self.inner.tasks.spawn(async move {
+            let closed = simulator.inner.closed.clone();
+            closed.run_until_cancelled(simulator.travel(journey)).await;
+        });
+    }
+
+    async fn travel(&self, journey: Journey) {
+        let steps: &[Status] = match (journey.service.is_some(), journey.error.is_some()) {
+            (false, false) => &[Status::Sent, Status::Delivered, Status::Read],
+            (false, true) => &[Status::Sent, Status::Undelivered],
+            (true, false) => &[Status::Queued, Status::Sent, Status::Delivered, Status::Read],
+            (true, true) => &[Status::Queued, Status::Sent, Status::Undelivered],
+        };
+        for &status in steps {
+            if self.inner.config.step > Duration::ZERO {
+                tokio::time::sleep(self.inner.config.step).await;
+            }
+            self.move_on(&journey, status);
+            if let Some(callback) = &journey.callback
+                && !self.inner.mute.load(Ordering::Relaxed)
+            {
+                count(&self.inner.counts.callbacks);
+                let result = self.call(callback, &self.callback_params(&journey, status)).await;
+                if !matches!(result, Ok(200..300)) {
+                    count(&self.inner.counts.callbacks_failed);
+                    tracing::debug!(sid = journey.sid, status = status.as_str(), ?result, "status callback not taken");
+                }
+            }
+        }
+    }
+
+    fn move_on(&self, journey: &Journey, status: Status) {
+        let now = self.now();
+        if let Some(message) = locked(&self.inner.ledger).get_mut(&journey.sid) {
+            message.status = status;
+            message.updated = now;
+            if status == Status::Sent {
+                message.sent = Some(now);
+            }
+            if status == Status::Undelivered {
+                message.error = journey.error;
+            }
+        }
+        let problem = journey.error.filter(|_| status == Status::Undelivered);
+        let problem = problem.map(|code| format!("Not delivered: error {code}."));
+        let change = locked(&self.inner.phones).set(&journey.contact, &journey.sid, status, problem);
+        self.tell(change);
+    }
+
+    /// The parameters of a status callback for a WhatsApp message (as captured from Twilio).
+    fn callback_params(&self, journey: &Journey, status: Status) -> Vec<(String, String)> {
+        let shown = journey.contact.len().saturating_sub(4);
+        let masked = format!("{}XXXX", journey.contact.get(..shown).unwrap_or_default());
+        let mut params = vec![
+            ("ChannelPrefix", "whatsapp".to_owned()),
+            ("ApiVersion", "2010-04-01".to_owned()),
+            ("MessageStatus", status.as_str().to_owned()),
+            ("SmsSid", journey.sid.clone()),
+            ("SmsStatus", status.as_str().to_owned()),
+            ("ChannelInstallSid", self.inner.install_sid.clone()),
+            ("To", format!("whatsapp:{}", journey.contact)),
+            ("From", self.our_address()),
+            ("MessageSid", journey.sid.clone()),
+            ("AccountSid", self.inner.config.account_sid.clone()),
+            ("ChannelToAddress", masked),
+            ("StructuredMessage", "false".to_owned()),
+        ];
+        match status {
+            Status::Delivered => params.push(("EventType", "DELIVERED".to_owned())),
+            Status::Read => params.push(("EventType", "READ".to_owned())),
+            _ => {}
+        }
+        if let Some(code) = journey.error.filter(|_| status == Status::Undelivered) {
+            params.push(("ErrorCode", code.to_string()));
+            params.push(("ChannelStatusMessage", format!("simulated failure {code}")));
+        }
+        if let Some(service) = &journey.service {
+            params.push(("MessagingServiceSid", service.clone()));
+        }
+        params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}

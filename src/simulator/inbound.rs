@@ -1,0 +1,198 @@
+//! A contact writes: the message enters the account's list and the webhook is called, signed and retried as Twilio
+//! signs and retries.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use url::form_urlencoded;
+
+use super::ledger::Message;
+use super::misbehaviour::count;
+use super::phones::Bubble;
+use super::sign::{sign, without_fragment};
+use super::{Simulator, Status, locked};
+use crate::http;
+
+/// Twilio waits this long for an answer, all tries together.
+const ANSWER: Duration = Duration::from_secs(15);
+/// A longer answer is refused (error 11750).
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// A webhook that was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The message's SID.
+    pub sid: String,
+    /// The webhook's HTTP status; the message counts as taken where it is 2xx.
+    pub status: u16,
+}
+
+/// A webhook that was not answered.
+#[derive(Debug, thiserror::Error)]
+#[error("the webhook was not answered: {why}")]
+pub struct Unanswered {
+    /// The message's SID.
+    pub sid: String,
+    /// What happened, without the address.
+    pub why: String,
+}
+
+impl Simulator {
+    /// A contact writes `text`: the message enters the account's list and the phone's conversation, and the webhook is
+    /// posted with all that Twilio sends. `from` is `+15551234567`, or a business-scoped user ID for a person who hides
+    /// the number. Any answer is `Ok`; without a 2xx the bubble shows that the message was not taken.
+    pub async fn deliver(&self, from: &str, profile: &str, text: &str) -> Result<Delivered, Unanswered> {
+        let sid = self.arrive(from, text);
+        self.call_webhook(from, profile, text, sid).await
+    }
+
+    /// A contact writes, and the webhook is never called: as when it was lost on the way. The SID.
+    pub fn arrive(&self, from: &str, text: &str) -> String {
+        let (sid, now) = (self.new_sid("SM"), self.now());
+        locked(&self.inner.ledger).add(Message {
+            sid: sid.clone(),
+            inbound: true,
+            from: format!("whatsapp:{from}"),
+            to: self.our_address(),
+            body: text.to_owned(),
+            num_media: 0,
+            service: None,
+            status: Status::Received,
+            error: None,
+            created: now,
+            sent: Some(now),
+            updated: now,
+        });
+        let bubble = Bubble {
+            sid: sid.clone(),
+            from_contact: true,
+            text: text.to_owned(),
+            at: now,
+            status: Status::Sent,
+            problem: None,
+            changed: 0,
+        };
+        self.add_bubble(from, bubble);
+        sid
+    }
+
+    /// Calls the webhook for a message that has arrived, and shows on the phone what came of it.
+    pub(super) async fn call_webhook(
+        &self,
+        from: &str,
+        profile: &str,
+        text: &str,
+        sid: String,
+    ) -> Result<Delivered, Unanswered> {
+        let result = self.post(self.inbound_params(&sid, from, profile, text), &sid).await;
+        let problem = match &result {
+            Ok(delivered) if (200..300).contains(&delivered.status) => None,
+            Ok(delivered) => Some(format!("Not delivered: the webhook answered {}.", delivered.status)),
+            Err(unanswered) => Some(format!("Not delivered: the webhook did not answer ({}).", unanswered.why)),
+        };
+        let status = if problem.is_none() { Status::Delivered } else { Status::Undelivered };
+        // The dots may have been quicker than the webhook's answer: what is read stays read.
+        let change = {
+            let mut phones = locked(&self.inner.phones);
+            let read = phones.status(from, &sid) == Some(Status::Read);
+            if read { None } else { phones.set(from, &sid, status, problem) }
+        };
+        self.tell(change);
+        result
+    }
+
+    /// The parameters of a WhatsApp text message's webhook, to be changed at will and given to [`Simulator::post`]
+    /// (Twilio, "Twilio's request to your incoming message webhook URL").
+    pub fn inbound_params(&self, sid: &str, from: &str, profile: &str, text: &str) -> Vec<(String, String)> {
+        let digits = from.strip_prefix('+');
+        let context = match digits {
+            Some(digits) => json!({ "ProfileName": profile, "WaId": digits }),
+            None => json!({ "ProfileName": profile }),
+        };
+        let metadata = json!({ "type": "whatsapp", "data": { "context": context } });
+        let mut params = vec![
+            ("SmsMessageSid", sid.to_owned()),
+            ("NumMedia", "0".to_owned()),
+            ("ProfileName", profile.to_owned()),
+            ("MessageType", "text".to_owned()),
+            ("SmsSid", sid.to_owned()),
+            ("SmsStatus", "received".to_owned()),
+            ("Body", text.to_owned()),
+            ("To", self.our_address()),
+            ("NumSegments", "1".to_owned()),
+            ("ReferralNumMedia", "0".to_owned()),
+            ("MessageSid", sid.to_owned()),
+            ("AccountSid", self.inner.config.account_sid.clone()),
+            ("ChannelMetadata", metadata.to_string()),
+            ("From", format!("whatsapp:{from}")),
+            ("ExternalUserId", format!("whatsapp:{}", user_id(from))),
+            ("ApiVersion", "2010-04-01".to_owned()),
+        ];
+        if let Some(digits) = digits {
+            params.push(("WaId", digits.to_owned()));
+        }
+        params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Posts a webhook with just these parameters, signed: a repeat, a picture, a field that nobody knows. Neither the
+    /// account's list nor a phone takes note; `sid` only comes back with the result.
+    pub async fn post(&self, params: Vec<(String, String)>, sid: &str) -> Result<Delivered, Unanswered> {
+        count(&self.inner.counts.webhooks);
+        let result = self.call(self.inner.config.webhook_url.as_str(), &params).await;
+        if !matches!(result, Ok(200..300)) {
+            count(&self.inner.counts.webhooks_failed);
+        }
+        match result {
+            Ok(status) => Ok(Delivered { sid: sid.to_owned(), status }),
+            Err(why) => Err(Unanswered { sid: sid.to_owned(), why }),
+        }
+    }
+
+    /// One signed post; the status, or what went wrong. Only a connection that could not be made is tried again, once
+    /// (Twilio's default, `rc=1` and `rp=ct`, "Webhooks connection overrides").
+    pub(super) async fn call(&self, url: &str, params: &[(String, String)]) -> Result<u16, String> {
+        let signature = sign(self.auth_token(), url, params);
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        let token = uuid::Builder::from_random_bytes(super::random()).into_uuid().to_string();
+        let attempt = || {
+            self.inner
+                .client
+                .post(without_fragment(url))
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=UTF-8")
+                .header(USER_AGENT, "TwilioProxy/1.1")
+                .header("X-Twilio-Signature", &signature)
+                .header("I-Twilio-Idempotency-Token", &token)
+                .body(body.clone())
+                .send()
+        };
+        let answer = async {
+            let response = match attempt().await {
+                Err(error) if error.is_connect() => attempt().await,
+                other => other,
+            };
+            let response = response.map_err(http::explain)?;
+            let status = response.status().as_u16();
+            http::body(response, ANSWER_BYTES).await.map_err(|error| match error {
+                http::BodyError::Broken(error) => http::explain(error),
+                too_large => too_large.to_string(),
+            })?;
+            Ok(status)
+        };
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),
+        }
+    }
+}
+
+/// The business-scoped user ID that WhatsApp would send beside this number: always the same one.
+fn user_id(from: &str) -> String {
+    if !from.starts_with('+') {
+        return from.to_owned();
+    }
+    let hash = Sha256::digest(from.as_bytes());
+    let number = u64::from_be_bytes(hash[..8].try_into().expect("a digest has 32 bytes"));
+    format!("US.{number:020}")
+}

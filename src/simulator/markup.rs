@@ -1,0 +1,292 @@
+//! WhatsApp's markup as HTML. Everything that a person wrote is escaped; the only tags are the ones made here.
+//!
+//! `*bold*`, `_italic_`, `~strike~`, `` `code` ``, ```` ```monospace``` ````, `> quote`, `- item` or `* item`, `1. item`
+//! (WhatsApp help, "How to format your messages"). Addresses that begin with `http://` or `https://` become links.
+
+/// The fence of monospaced text.
+const FENCE: &str = "```";
+
+/// The HTML of a message's text.
+pub(super) fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    // Monospaced text over several lines is a block of its own; on one line it is part of the line.
+    while let Some((before, mono, after)) = fenced_block(rest) {
+        lines(before, &mut out);
+        out.push_str("<pre><code>");
+        escape(mono, &mut out);
+        out.push_str("</code></pre>");
+        rest = after.strip_prefix('\n').unwrap_or(after);
+    }
+    lines(rest, &mut out);
+    out
+}
+
+/// The first fenced text that spans lines: what is before it, in it and after it.
+fn fenced_block(text: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    loop {
+        let open = from + text[from..].find(FENCE)?;
+        let inside = open + FENCE.len();
+        let close = inside + text[inside..].find(FENCE)?;
+        let mono = &text[inside..close];
+        if mono.contains('\n') {
+            return Some((text[..open].trim_end_matches('\n'), mono.trim_matches('\n'), &text[close + FENCE.len()..]));
+        }
+        from = close + FENCE.len();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Block {
+    Plain,
+    Quote,
+    Bullets,
+    Numbers,
+}
+
+impl Block {
+    const fn tags(self) -> (&'static str, &'static str) {
+        match self {
+            Block::Plain => ("<p>", "</p>"),
+            Block::Quote => ("<blockquote>", "</blockquote>"),
+            Block::Bullets => ("<ul>", "</ul>"),
+            Block::Numbers => ("<ol>", "</ol>"),
+        }
+    }
+}
+
+/// What kind of line it is, the number that it bears, and its text.
+fn kind(line: &str) -> (Block, Option<u32>, &str) {
+    if let Some(text) = line.strip_prefix("> ") {
+        return (Block::Quote, None, text);
+    }
+    if let Some(text) = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")) {
+        return (Block::Bullets, None, text);
+    }
+    if let Some((number, text)) = line.split_once(". ")
+        && number.len() <= 3
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(number) = number.parse()
+    {
+        return (Block::Numbers, Some(number), text);
+    }
+    (Block::Plain, None, line)
+}
+
+fn lines(text: &str, out: &mut String) {
+    if text.is_empty() {
+        return;
+    }
+    let mut open: Option<Block> = None;
+    for line in text.lines() {
+        let (block, number, text) = kind(line);
+        // The blank line that sets a list or a quote apart is the distance between two blocks already.
+        if text.trim().is_empty()
+            && block == Block::Plain
+            && let Some(before) = open.filter(|open| *open != Block::Plain)
+        {
+            out.push_str(before.tags().1);
+            open = None;
+            continue;
+        }
+        let goes_on = open == Some(block);
+        if !goes_on {
+            if let Some(block) = open {
+                out.push_str(block.tags().1);
+            }
+            out.push_str(block.tags().0);
+            open = Some(block);
+        }
+        match (block, number) {
+            (Block::Bullets, _) => out.push_str("<li>"),
+            (Block::Numbers, Some(number)) => out.push_str(&format!("<li value=\"{number}\">")),
+            _ if goes_on => out.push_str("<br>"),
+            _ => {}
+        }
+        inline(text, 0, out);
+        if matches!(block, Block::Bullets | Block::Numbers) {
+            out.push_str("</li>");
+        }
+    }
+    if let Some(block) = open {
+        out.push_str(block.tags().1);
+    }
+}
+
+/// Delimiter, tag, and the bit that says that it is open already: nothing nests in itself, so the depth is bounded.
+const SPANS: [(u8, &str, u8); 3] = [(b'*', "b", 1), (b'_', "i", 2), (b'~', "s", 4)];
+
+/// One line. `open` holds the spans around it.
+fn inline(text: &str, open: u8, out: &mut String) {
+    let bytes = text.as_bytes();
+    let (mut at, mut plain) = (0, 0);
+    while at < bytes.len() {
+        let made = match bytes[at] {
+            b'`' => code(text, at),
+            b'h' => link(text, at),
+            _ => None,
+        };
+        if let Some((end, html)) = made {
+            escape(&text[plain..at], out);
+            out.push_str(&html);
+            (at, plain) = (end, end);
+            continue;
+        }
+        if let Some((_, tag, bit)) = SPANS.into_iter().find(|(byte, _, bit)| *byte == bytes[at] && open & bit == 0)
+            && let Some(end) = span_end(text, at)
+        {
+            escape(&text[plain..at], out);
+            out.push_str(&format!("<{tag}>"));
+            inline(&text[at + 1..end], open | bit, out);
+            out.push_str(&format!("</{tag}>"));
+            (at, plain) = (end + 1, end + 1);
+            continue;
+        }
+        at += 1;
+    }
+    escape(&text[plain..], out);
+}
+
+/// Where the span that opens at `at` closes: it opens before and closes after text that is not blank, at the edge of a
+/// word.
+fn span_end(text: &str, at: usize) -> Option<usize> {
+    let mark = text.as_bytes()[at];
+    let joined = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let blank = |c: Option<char>| c.is_none_or(char::is_whitespace);
+    if joined(text[..at].chars().next_back()) || blank(text[at + 1..].chars().next()) {
+        return None;
+    }
+    let closes = |end: &usize| {
+        text.as_bytes()[*end] == mark
+            && *end > at + 1
+            && !blank(text[..*end].chars().next_back())
+            && !joined(text[end + 1..].chars().next())
+    };
+    (at + 1..text.len()).find(closes)
+}
+
+/// Code that opens at `at`, between one or three backticks: its end and its HTML.
+fn code(text: &str, at: usize) -> Option<(usize, String)> {
+    let mark = if text[at..].starts_with(FENCE) { FENCE } else { "`" };
+    let inside = at + mark.len();
+    let close = inside + text[inside..].find(mark)?;
+    if text[inside..close].trim().is_empty() {
+        return None;
+    }
+    let mut html = "<code>".to_owned();
+    escape(&text[inside..close], &mut html);
+    html.push_str("</code>");
+    Some((close + mark.len(), html))
+}
+
+/// A link that begins at `at`: its end and its HTML.
+fn link(text: &str, at: usize) -> Option<(usize, String)> {
+    let rest = &text[at..];
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| rest.starts_with(scheme))?;
+    if text[..at].chars().next_back().is_some_and(char::is_alphanumeric) {
+        return None;
+    }
+    let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`')).unwrap_or(rest.len());
+    let address = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '\'', '*', '_', '~']);
+    if address.len() <= scheme.len() {
+        return None;
+    }
+    let mut html = "<a href=\"".to_owned();
+    escape(address, &mut html);
+    html.push_str("\" rel=\"noopener noreferrer\" target=\"_blank\">");
+    escape(address, &mut html);
+    html.push_str("</a>");
+    Some((at + address.len(), html))
+}
+
+/// Text that means nothing to a browser, in a tag or between two.
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::html;
+
+    #[test]
+    fn whatsapp_markup_becomes_html() {
+        for (text, expected) in [
+            ("plain", "<p>plain</p>"),
+            ("*bold* _italic_ ~gone~ `x`", "<p><b>bold</b> <i>italic</i> <s>gone</s> <code>x</code></p>"),
+            ("*_both_*", "<p><b><i>both</i></b></p>"),
+            ("(*bold*)", "<p>(<b>bold</b>)</p>"),
+            ("one\ntwo", "<p>one<br>two</p>"),
+            ("> said\n> twice\nnow", "<blockquote>said<br>twice</blockquote><p>now</p>"),
+            ("- a\n- *b*", "<ul><li>a</li><li><b>b</b></li></ul>"),
+            ("- a\n\nb", "<ul><li>a</li></ul><p>b</p>"),
+            ("a\n\nb", "<p>a<br><br>b</p>"),
+            ("* a", "<ul><li>a</li></ul>"),
+            ("2. a\n3. b", "<ol><li value=\"2\">a</li><li value=\"3\">b</li></ol>"),
+            ("run ```ls *a*``` now", "<p>run <code>ls *a*</code> now</p>"),
+            ("a\n```\nlet x;\ny\n```\nb", "<p>a</p><pre><code>let x;\ny</code></pre><p>b</p>"),
+        ] {
+            assert_eq!(html(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_markup_stays_text() {
+        for text in ["2 * 3 * 4", "snake_case_name", "* *", "**", "a*b*c", "~ 5", "``` ```", "*open", "10.30 o", "é*a*"]
+        {
+            assert!(
+                !html(text).contains("<b>") && !html(text).contains("<i>") && !html(text).contains("<code>"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_a_person_writes_is_escaped() {
+        let nasty = r#"<script>alert('x')</script> <img src=x onerror="y"> &lt;"#;
+        let escaped =
+            "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &lt;img src=x onerror=&quot;y&quot;&gt; &amp;lt;";
+        assert_eq!(html(nasty), format!("<p>{escaped}</p>"));
+        for text in [
+            "*<b>*",
+            "`<b>`",
+            "```<b>```",
+            "```\n<b>\n```",
+            "> <b>",
+            "- <b>",
+            "1. <b>",
+            "_*~<b>~*_",
+            "https://x.org/<b>",
+        ] {
+            assert!(html(text).contains("&lt;b&gt;"), "{text}: {}", html(text));
+        }
+    }
+
+    #[test]
+    fn only_web_addresses_become_links_and_cannot_leave_their_quotes() {
+        assert_eq!(
+            html("see https://example.org/a_b_?q=1&r=2."),
+            "<p>see <a href=\"https://example.org/a_b_?q=1&amp;r=2\" rel=\"noopener noreferrer\" target=\"_blank\">\
+             https://example.org/a_b_?q=1&amp;r=2</a>.</p>"
+        );
+        assert!(!html("javascript:alert(1)").contains("href"));
+        assert!(html("https://x.org/\"onclick=a").contains("href=\"https://x.org/\" rel"));
+        assert!(!html("https://").contains("href"));
+    }
+
+    #[test]
+    fn text_of_any_script_and_depth_is_rendered() {
+        assert_eq!(html("*¿Qué?* 👋 _日本語_"), "<p><b>¿Qué?</b> 👋 <i>日本語</i></p>");
+        assert_eq!(html(""), "");
+        assert!(html(&"*_~".repeat(1_300)).starts_with("<p>"));
+    }
+}

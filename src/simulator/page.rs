@@ -1,0 +1,220 @@
+//! The phone as a web page. It works by forms and reloads; a script, where it runs, updates it in place.
+
+use std::convert::Infallible;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderName, IF_NONE_MATCH, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use rust_embed::RustEmbed;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tower::ServiceBuilder;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::view::{self, PhoneView};
+use super::{Simulator, locked};
+
+/// The longest message, in characters; WhatsApp's own limit for what a person writes.
+const TEXT: usize = 4_096;
+
+/// Everything comes from this address; nothing is inline.
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'self'";
+
+#[derive(RustEmbed)]
+#[folder = "assets/"]
+struct Assets;
+
+pub(super) fn router(simulator: Simulator) -> Router {
+    let header =
+        |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let headers = ServiceBuilder::new()
+        .layer(header(CONTENT_SECURITY_POLICY, POLICY))
+        .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(REFERRER_POLICY, "same-origin"))
+        .layer(header(CACHE_CONTROL, "no-store"));
+    Router::new()
+        .route("/", get(phone))
+        .route("/send", post(send))
+        .route("/events", get(events))
+        .route("/assets/{file}", get(asset))
+        .layer(headers)
+        .with_state(simulator)
+}
+
+async fn phone(State(simulator): State<Simulator>) -> Response {
+    simulator.phone_page(StatusCode::OK, "", None)
+}
+
+#[derive(Deserialize)]
+struct Draft {
+    #[serde(default)]
+    text: String,
+}
+
+async fn send(State(simulator): State<Simulator>, headers: HeaderMap, Form(draft): Form<Draft>) -> Response {
+    if !same_origin(&headers) {
+        return (
+            StatusCode::FORBIDDEN,
+            "This form was sent from another site. Open the phone itself and write there.\n",
+        )
+            .into_response();
+    }
+    // A form sends its line ends as CR LF.
+    let text = draft.text.replace("\r\n", "\n");
+    let text = text.trim();
+    if text.is_empty() {
+        return Redirect::to("/").into_response();
+    }
+    let length = text.chars().count();
+    if length > TEXT {
+        let why =
+            format!("This message has {length} characters; WhatsApp takes {TEXT} at most. Shorten it and send again.");
+        return simulator.phone_page(StatusCode::UNPROCESSABLE_ENTITY, text, Some(why));
+    }
+    let (from, profile) = (simulator.inner.config.page.contact.clone(), simulator.inner.config.page.profile.clone());
+    let sid = simulator.arrive(&from, text);
+    // A task of its own: a browser that leaves early must not take the message with it.
+    let (call, text) = (simulator.clone(), text.to_owned());
+    let task = simulator.inner.tasks.spawn(async move { call.call_webhook(&from, &profile, &text, sid).await });
+    if let Ok(Err(unanswered)) = task.await {
+        tracing::warn!(why = unanswered.why, "the phone's message was not taken");
+    }
+    Redirect::to("/").into_response()
+}
+
+/// Whether a page of ours sent the form. Browsers say where a form comes from in `Sec-Fetch-Site`, older ones in
+/// `Origin`; who says neither is no browser.
+fn same_origin(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    match headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default()) {
+        None => true,
+        Some(origin) => origin.split_once("://").is_some_and(|(_, host)| Some(host) == text(HOST)),
+    }
+}
+
+impl Simulator {
+    fn phone_page(&self, status: StatusCode, draft: &str, problem: Option<String>) -> Response {
+        let page = &self.inner.config.page;
+        let news = locked(&self.inner.phones).since(&page.contact, 0);
+        let now = self.now();
+        let bubbles = news.bubbles.iter().map(view::bubble).collect::<Result<_, _>>();
+        let html = bubbles.and_then(|bubbles| {
+            PhoneView {
+                title: &page.title,
+                initials: view::initials(&page.title),
+                responder: &page.responder,
+                number: &self.inner.config.our_number,
+                contact: &page.contact,
+                suggestions: if news.bubbles.is_empty() { &page.suggestions } else { &[] },
+                bubbles,
+                typing: news.typing_until.is_some_and(|until| until > now),
+                waiting: view::awaits_answer(&news.bubbles, now),
+                seen: format!("{}-{}", self.inner.run, news.latest),
+                draft,
+                problem,
+            }
+            .render()
+        });
+        match html {
+            Ok(html) => (status, Html(html)).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "the phone page could not be rendered");
+                (StatusCode::INTERNAL_SERVER_ERROR, "The page could not be made. The log says why.\n").into_response()
+            }
+        }
+    }
+
+    /// The last change that a viewer has seen; `None` where it saw another run of this program.
+    fn seen(&self, id: &str) -> Option<u64> {
+        let (run, change) = id.rsplit_once('-')?;
+        change.parse().ok().filter(|_| run == self.inner.run)
+    }
+
+    /// What a viewer has missed since `seen`, as events; then that far is seen.
+    fn news(&self, seen: &mut u64) -> Vec<Event> {
+        let news = locked(&self.inner.phones).since(&self.inner.config.page.contact, *seen);
+        *seen = news.latest;
+        let id = format!("{}-{}", self.inner.run, news.latest);
+        let mut events = Vec::with_capacity(news.bubbles.len() + 1);
+        for bubble in &news.bubbles {
+            if let Ok(html) = view::bubble(bubble) {
+                let data = json!({ "sid": bubble.sid, "html": html });
+                events.push(Event::default().event("bubble").data(data.to_string()));
+            }
+        }
+        let left = news.typing_until.map_or(0, |until| until.since(self.now()).as_millis());
+        events.push(Event::default().event("typing").id(&id).data(left.to_string()));
+        events
+    }
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: String,
+}
+
+/// Server-sent events: `bubble` (a new or changed one, `{sid, html}`), `typing` (milliseconds left, 0 for none) and
+/// `reload` (the page belongs to an earlier run).
+async fn events(State(simulator): State<Simulator>, Query(query): Query<After>, headers: HeaderMap) -> Response {
+    // Subscribed before the first look, so that nothing falls between.
+    let mut changes = simulator.subscribe();
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&query.after);
+    let seen = simulator.seen(last);
+    let (sender, receiver) = mpsc::channel::<Result<Event, Infallible>>(16);
+    tokio::spawn(async move {
+        let Some(mut seen) = seen else {
+            let _ = sender.send(Ok(Event::default().event("reload").data("now"))).await;
+            return;
+        };
+        loop {
+            for event in simulator.news(&mut seen) {
+                if sender.send(Ok(event)).await.is_err() {
+                    return;
+                }
+            }
+            loop {
+                let change = tokio::select! {
+                    change = changes.recv() => change,
+                    () = sender.closed() => return,
+                    () = simulator.inner.closed.cancelled() => return,
+                };
+                match change {
+                    Ok(change) if change.phone() != simulator.inner.config.page.contact => {}
+                    // One that lagged looks at the phone itself, and so misses nothing.
+                    Ok(_) | Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        }
+    });
+    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()).into_response()
+}
+
+async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Response {
+    let Some(asset) = Assets::get(&file) else {
+        return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();
+    };
+    let tag = format!("\"{}\"", hex::encode(&asset.metadata.sha256_hash()[..12]));
+    // Asked for again each time, and answered by 304 while it is the same.
+    let cached = [(CACHE_CONTROL, "no-cache"), (ETAG, tag.as_str())];
+    if headers.get(IF_NONE_MATCH).is_some_and(|known| known == tag.as_str()) {
+        return (StatusCode::NOT_MODIFIED, cached).into_response();
+    }
+    (cached, [(CONTENT_TYPE, asset.metadata.mimetype())], asset.data.into_owned()).into_response()
+}
