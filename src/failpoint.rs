@@ -24,6 +24,23 @@ pub fn hit(name: &str) {
     }
 }
 
+/// Ends the process a tenth of a second from now if the environment asks for it: time for a request to be written to a
+/// provider that is slow to answer.
+#[cfg(feature = "failpoints")]
+pub fn hit_soon(name: &'static str) {
+    if std::env::var("MYNAH_FAILPOINT").is_ok_and(|armed| armed.split('@').next() == Some(name)) {
+        tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            hit(name);
+        });
+    }
+}
+
+/// Nothing: the feature is off.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn hit_soon(_name: &'static str) {}
+
 /// Nothing: the feature is off.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]

@@ -5,17 +5,30 @@
 //!
 //! | floor | rooms |
 //! | --- | --- |
-//! | 0 | [`model`] [`clock`] [`fault`] [`text`]: plain data, no input or output |
+//! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`channel`] [`ai`] |
+//! | 2 | [`telemetry`] [`secrets`] [`store`] [`channel`] [`ai`] |
+//! | 3 | [`app`] [`limit`] |
+//! | 4 | [`work`] [`web`] [`simulator`] |
+//! | 5 | [`daemon`] |
+//! | 6 | [`cli`] |
 
 pub mod ai;
+pub mod app;
 pub mod channel;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod failpoint;
 pub mod fault;
 pub mod http;
+pub mod limit;
 pub mod model;
+pub mod secrets;
+pub mod simulator;
 pub mod store;
+pub mod telemetry;
 pub mod text;
+pub mod web;
+pub mod work;

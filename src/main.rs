@@ -1,2 +1,20 @@
-//! The executable.
-fn main() {}
+//! The executable: arguments, run, the chain of causes, the exit status.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mynah::cli::{self, Cli};
+use mynah::daemon::Damaged;
+
+/// The database is damaged or its disk fails (`EX_IOERR` of sysexits): restarting does not help.
+const DAMAGED: u8 = 74;
+
+fn main() -> ExitCode {
+    // Wrong usage ends here with status 2; --help and --version with 0.
+    let Err(error) = cli::run(Cli::parse()) else { return ExitCode::SUCCESS };
+    eprintln!("mynah: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+    ExitCode::from(if error.is::<Damaged>() { DAMAGED } else { 1 })
+}

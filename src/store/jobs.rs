@@ -1,7 +1,7 @@
 //! The queue as an operator sees it.
 
 use super::database::{Row, args};
-use super::{Store, StoreError};
+use super::{Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId, TurnState};
 
@@ -26,6 +26,8 @@ const CLEAR_PARTS: &str = "DELETE FROM parts WHERE turn_id = ?1 AND state = 'fai
 const PARK: &str = "
     UPDATE turns SET due_at = NULL WHERE state = 'open'
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
+
+const WAITING: &str = "SELECT conversation_id FROM turns WHERE id = ?1 AND state IN ('open', 'retry')";
 
 /// A turn in a list.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -94,6 +96,19 @@ impl Store {
                 tx.execute(PARK, args![turn])?;
             }
             Ok(revived)
+        })
+        .await
+    }
+
+    /// Gives up a turn that waits to be claimed: it ends `dead`. `false`: it does not wait.
+    pub async fn discard(&self, turn: TurnId, now: Time) -> Result<bool, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let Some(conversation) = tx.one(WAITING, args![turn], |row| row.uuid(0))?.map(ConversationId) else {
+                return Ok(false);
+            };
+            outcome::dead(tx, turn, &conversation, "discarded by the operator", now, options)?;
+            Ok(true)
         })
         .await
     }

@@ -5,6 +5,7 @@
 //! `impl Store`, a migration, and a line for its statements in `tests/store/plans.rs`.
 
 mod accept;
+mod claims;
 pub(crate) mod database;
 mod error;
 mod ids;
@@ -28,13 +29,14 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 pub use self::accept::Accepted;
+pub use self::claims::Claims;
 pub use self::error::StoreError;
 pub use self::jobs::{Backlog, JobRow};
 pub use self::lock::{FolderLock, LockError};
 pub use self::parts::PartClaim;
 pub use self::recovery::Recovered;
 pub use self::turns::{Reply, TurnClaim};
-pub use self::unknown::{Looked, UnknownClaim};
+pub use self::unknown::{FIRST_LOOK, Looked, UnknownClaim};
 pub use self::webhooks::WebhookRecord;
 pub use self::window::WindowLine;
 
@@ -79,9 +81,14 @@ impl Store {
     /// Waits until the file is found damaged or the disk fails; the reason. The process has to end then.
     pub async fn failed(&self) -> String {
         let mut fatal = self.fatal.clone();
-        match fatal.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
-            Err(_) => std::future::pending().await,
+        loop {
+            let why = fatal.borrow_and_update().clone();
+            if let Some(why) = why {
+                return why;
+            }
+            if fatal.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -91,7 +98,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Asked::new(work);
+        let (job, answer) = Asked::boxed(work);
         self.database.write(job);
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Closed)),
@@ -105,7 +112,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Asked::new(work);
+        let (job, answer) = Asked::boxed(work);
         let database = Arc::clone(&self.database);
         tokio::task::spawn_blocking(move || database.read(job)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
@@ -124,7 +131,7 @@ where
     T: Send + 'static,
     F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
 {
-    fn new(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
+    fn boxed(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, wait) = oneshot::channel();
         (Box::new(Asked { work: Some(work), value: None, answer }), wait)
     }

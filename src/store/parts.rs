@@ -2,7 +2,7 @@
 
 use super::database::{Row, Tx, args};
 use super::ids::token;
-use super::{SEND_WITHIN, Store, StoreError, outcome};
+use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
 
@@ -51,33 +51,6 @@ pub struct PartClaim {
 }
 
 impl Store {
-    /// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`.
-    pub async fn claim_parts(&self, now: Time, most: usize) -> Result<Vec<PartClaim>, StoreError> {
-        let options = self.options;
-        self.write(move |tx| {
-            let sql = format!("{DUE} {}", tx.skip_locked());
-            let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
-            let mut claims = Vec::with_capacity(due.len());
-            for (mut claim, conversation) in due {
-                let part = claim.outgoing.reference;
-                if claim.deadline <= now {
-                    outcome::expire(tx, part.turn, &conversation, now, options)?;
-                    continue;
-                }
-                claim.token = token()?;
-                tx.execute(CLAIM, args![part.turn, part.number, claim.token, now])?;
-                claims.push(claim);
-            }
-            Ok(claims)
-        })
-        .await
-    }
-
-    /// When the next part falls due to be posted or looked for.
-    pub async fn next_part_due(&self) -> Result<Option<Time>, StoreError> {
-        self.read(|tx| Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))).await
-    }
-
     /// The provider took the part and named it. `false`: the claim was stale.
     pub async fn part_sent(&self, part: PartRef, token: i64, id: ProviderId, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
@@ -139,6 +112,34 @@ impl Store {
         })
         .await
     }
+}
+
+/// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`.
+pub(super) fn claim_due(
+    tx: &mut dyn Tx,
+    now: Time,
+    most: usize,
+    options: StoreOptions,
+) -> Result<Vec<PartClaim>, StoreError> {
+    let sql = format!("{DUE} {}", tx.skip_locked());
+    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
+    let mut claims = Vec::with_capacity(due.len());
+    for (mut claim, conversation) in due {
+        let part = claim.outgoing.reference;
+        if claim.deadline <= now {
+            outcome::expire(tx, part.turn, &conversation, now, options)?;
+            continue;
+        }
+        claim.token = token()?;
+        tx.execute(CLAIM, args![part.turn, part.number, claim.token, now])?;
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+/// When the next part falls due to be posted or looked for.
+pub(super) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
+    Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
 
 pub(super) fn back(

@@ -1,7 +1,7 @@
 //! News from the provider of messages that were sent.
 
 use super::database::args;
-use super::{Store, StoreError, outcome};
+use super::{Store, StoreError, WebhookRecord, outcome, webhooks};
 use crate::clock::Time;
 use crate::model::{PartRef, StatusUpdate, TurnId};
 
@@ -20,9 +20,17 @@ const MOVE_ON: &str = "
 impl Store {
     /// Takes a status callback: it ties an unsettled part to its provider id if it bears our reference, and moves the
     /// part's delivery status on. `false`: it is about no message of ours.
-    pub async fn status(&self, update: StatusUpdate, now: Time) -> Result<bool, StoreError> {
+    pub async fn status(
+        &self,
+        update: StatusUpdate,
+        record: Option<WebhookRecord>,
+        now: Time,
+    ) -> Result<bool, StoreError> {
         let options = self.options;
         self.write(move |tx| {
+            if let Some(record) = &record {
+                webhooks::insert(tx, record, None)?;
+            }
             let id = update.provider_id.0.as_str();
             let known =
                 tx.one(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))?;

@@ -6,7 +6,7 @@
 use super::accept::{NewMessage, insert_message};
 use super::database::{Row, Tx, args};
 use super::ids::{Ids, token};
-use super::{SEND_WITHIN, Store, StoreError, outcome};
+use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -89,32 +89,6 @@ pub enum Reply {
 }
 
 impl Store {
-    /// Claims up to `most` turns that are due, the longest waiting first. Those past their deadline end `expired`.
-    pub async fn claim_turns(&self, now: Time, most: usize) -> Result<Vec<TurnClaim>, StoreError> {
-        let options = self.options;
-        self.write(move |tx| {
-            let sql = format!("{DUE} {}", tx.skip_locked());
-            let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
-            let mut claims = Vec::with_capacity(due.len());
-            for mut claim in due {
-                if claim.deadline <= now {
-                    outcome::expire(tx, claim.turn, &claim.conversation, now, options)?;
-                    continue;
-                }
-                claim.token = token()?;
-                tx.execute(CLAIM, args![claim.turn, now, claim.token])?;
-                claims.push(claim);
-            }
-            Ok(claims)
-        })
-        .await
-    }
-
-    /// When the next turn falls due, if any waits for a time.
-    pub async fn next_turn_due(&self) -> Result<Option<Time>, StoreError> {
-        self.read(|tx| Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))).await
-    }
-
     /// Ends turns that nobody could claim in time as `expired`; how many.
     pub async fn expire_turns(&self, now: Time) -> Result<usize, StoreError> {
         let options = self.options;
@@ -155,6 +129,33 @@ impl Store {
         let (turn, held, ids) = (claim.turn, claim.token, self.ids.clone());
         self.write(move |tx| store_reply(tx, &ids, turn, held, &reply, &parts, now)).await
     }
+}
+
+/// Claims up to `most` turns that are due, the longest waiting first. Those past their deadline end `expired`.
+pub(super) fn claim_due(
+    tx: &mut dyn Tx,
+    now: Time,
+    most: usize,
+    options: StoreOptions,
+) -> Result<Vec<TurnClaim>, StoreError> {
+    let sql = format!("{DUE} {}", tx.skip_locked());
+    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
+    let mut claims = Vec::with_capacity(due.len());
+    for mut claim in due {
+        if claim.deadline <= now {
+            outcome::expire(tx, claim.turn, &claim.conversation, now, options)?;
+            continue;
+        }
+        claim.token = token()?;
+        tx.execute(CLAIM, args![claim.turn, now, claim.token])?;
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+/// When the next turn falls due, if any waits for a time.
+pub(super) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
+    Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
 
 fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::database::args;
+use super::database::{Tx, args};
 use super::{Store, StoreError, outcome, parts};
 use crate::clock::Time;
 use crate::model::{PartRef, ProviderId, TurnId};
@@ -71,27 +71,6 @@ pub enum Looked {
 pub const FIRST_LOOK: Duration = LOOKS[0];
 
 impl Store {
-    /// Claims up to `most` parts that are to be looked for.
-    pub async fn claim_unknown(&self, now: Time, most: usize) -> Result<Vec<UnknownClaim>, StoreError> {
-        self.write(move |tx| {
-            let due = tx.all(DUE, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-                Ok(UnknownClaim {
-                    part: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
-                    text: row.text(2)?.to_owned(),
-                    first_tried_at: Time(row.int(3)?),
-                    channel: row.text(4)?.to_owned(),
-                    from: row.text(5)?.to_owned(),
-                    to: row.text(6)?.to_owned(),
-                })
-            })?;
-            for claim in &due {
-                tx.execute(LEASE, args![claim.part.turn, claim.part.number, now + LOOKING])?;
-            }
-            Ok(due)
-        })
-        .await
-    }
-
     /// Settles a look. `candidates` are messages at the provider that could be the part, oldest first; the first that no
     /// part of ours holds is it. `hold`: do not post again when it is absent to the end.
     pub async fn looked(
@@ -136,4 +115,23 @@ impl Store {
     pub async fn not_looked(&self, part: PartRef, due: Time) -> Result<(), StoreError> {
         self.write(move |tx| tx.execute(LEASE, args![part.turn, part.number, due]).map(drop)).await
     }
+}
+
+/// Claims up to `most` parts that are to be looked for.
+pub(super) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<UnknownClaim>, StoreError> {
+    let sql = format!("{DUE} {}", tx.skip_locked());
+    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        Ok(UnknownClaim {
+            part: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
+            text: row.text(2)?.to_owned(),
+            first_tried_at: Time(row.int(3)?),
+            channel: row.text(4)?.to_owned(),
+            from: row.text(5)?.to_owned(),
+            to: row.text(6)?.to_owned(),
+        })
+    })?;
+    for claim in &due {
+        tx.execute(LEASE, args![claim.part.turn, claim.part.number, now + LOOKING])?;
+    }
+    Ok(due)
 }

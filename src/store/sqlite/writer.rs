@@ -30,6 +30,9 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A job that ran, and how.
+type Ran = (Box<dyn Job>, Result<(), StoreError>);
+
 #[derive(Default)]
 struct Health {
     since: Option<Instant>,
@@ -98,7 +101,7 @@ struct Loop {
 
 impl Loop {
     fn run(&mut self) {
-        let mut group: Vec<(Box<dyn Job>, Result<(), StoreError>)> = Vec::with_capacity(GROUP);
+        let mut group: Vec<Ran> = Vec::with_capacity(GROUP);
         while let Ok(first) = self.waiting.recv() {
             lock(&self.health).since = Some(Instant::now());
             let outcome = self.transaction(first, &mut group);
@@ -117,11 +120,7 @@ impl Loop {
     }
 
     /// Runs the first job and those that wait behind it. An error here is everybody's: nothing was committed.
-    fn transaction(
-        &mut self,
-        first: Box<dyn Job>,
-        group: &mut Vec<(Box<dyn Job>, Result<(), StoreError>)>,
-    ) -> Result<(), StoreError> {
+    fn transaction(&mut self, first: Box<dyn Job>, group: &mut Vec<Ran>) -> Result<(), StoreError> {
         let mut next = Some(first);
         let begun = self.statement("BEGIN IMMEDIATE");
         let mut whole = begun;

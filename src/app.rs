@@ -1,0 +1,105 @@
+//! The app: everything that runs shares, built once.
+
+use std::borrow::Cow;
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use rust_embed::RustEmbed;
+use tokio::sync::Notify;
+
+use crate::ai::{self, Provider};
+use crate::channel::Channel;
+use crate::channel::twilio::Twilio;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::limit::Limit;
+use crate::secrets::Secrets;
+use crate::store::{Store, StoreOptions};
+
+/// What web, workers and schedule share.
+pub struct App {
+    /// The configuration it was built from.
+    pub config: Config,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The database.
+    pub store: Store,
+    /// The ways in and out.
+    pub channels: Vec<Arc<dyn Channel>>,
+    /// What answers; `None` until a model is configured: messages are accepted and wait.
+    pub assistant: Option<Assistant>,
+    /// Wakes the worker when something was queued.
+    pub wake: Notify,
+}
+
+/// The model in use.
+pub struct Assistant {
+    /// Where to ask.
+    pub provider: Arc<dyn Provider>,
+    /// How many may ask at once.
+    pub limit: Limit,
+}
+
+/// The business of the demo, which the offline provider knows when it is given no folder.
+#[derive(RustEmbed)]
+#[folder = "assets/example"]
+struct Example;
+
+/// The name under which the key for references in status callbacks is stored.
+const CALLBACK_KEY: &str = "status-callback-key";
+
+impl App {
+    /// Opens the data folder, the database and what the configuration names. Calls nobody.
+    pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<App> {
+        let folder = &config.data.dir;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("the data folder {} cannot be made (MYNAH_DATA_DIR)", folder.display()))?;
+        let store = open_store(&config)?;
+        let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
+        if let Some(twilio) = &config.twilio {
+            let key = callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?;
+            channels.push(Arc::new(Twilio::new(twilio.clone(), key)));
+        }
+        let assistant = match &config.ai {
+            Some(ai) => Some(Assistant { provider: connect(ai)?, limit: Limit::new(ai.concurrency) }),
+            None => None,
+        };
+        Ok(App { config, clock, store, channels, assistant, wake: Notify::new() })
+    }
+
+    /// The channel of that name.
+    pub fn channel(&self, name: &str) -> Option<&Arc<dyn Channel>> {
+        self.channels.iter().find(|channel| channel.name() == name)
+    }
+}
+
+/// The database that the configuration names, opened and migrated.
+pub fn open_store(config: &Config) -> Result<Store> {
+    let options = StoreOptions { merge_window: config.work.merge_window };
+    Ok(Store::open(&config.data.database, options)?)
+}
+
+fn connect(config: &crate::config::AiConfig) -> Result<Arc<dyn Provider>> {
+    let files: Vec<(Cow<'static, str>, Cow<'static, [u8]>)> =
+        Example::iter().filter_map(|name| Example::get(&name).map(|file| (name, file.data))).collect();
+    let texts = files
+        .iter()
+        .map(|(name, data)| Ok((name.as_ref(), std::str::from_utf8(data)?)))
+        .collect::<Result<Vec<_>, std::str::Utf8Error>>()?;
+    Ok(ai::connect(config, &texts)?)
+}
+
+/// The key that proves a status callback's reference ours: made once for each installation, sealed in the database.
+async fn callback_key(store: &Store, secrets: &Secrets, clock: &dyn Clock) -> Result<[u8; 32]> {
+    if let Some(sealed) = store.sealed(CALLBACK_KEY).await? {
+        let key = secrets.unseal(&sealed).context(
+            "the data folder's age identity does not fit its database; restore identity.age.txt from the same backup",
+        )?;
+        return key.try_into().map_err(|_| anyhow!("the stored {CALLBACK_KEY} is not 32 bytes"));
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| anyhow!("no random numbers: {error}"))?;
+    store.put_sealed(CALLBACK_KEY, secrets.seal(&key)?, clock.now()).await?;
+    Ok(key)
+}

@@ -1,0 +1,111 @@
+//! `mynah jobs`: the queue. Works beside a running `serve`, which notices within a second.
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::app::open_store;
+use crate::config::Config;
+use crate::model::{TurnId, TurnState};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List turns, newest first: those that are not done, or those of one state
+    List {
+        /// Only turns of this state
+        #[arg(long)]
+        state: Option<State>,
+        /// Only turns older than this number
+        #[arg(long, value_name = "TURN")]
+        before: Option<i64>,
+        /// How many at the most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Answer a dead or expired turn again
+    Retry {
+        /// The turn's number
+        turn: i64,
+    },
+    /// Give up a turn that waits: it ends dead, and the conversation goes on
+    Discard {
+        /// The turn's number
+        turn: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    Open,
+    Running,
+    Retry,
+    Sending,
+    Done,
+    Dead,
+    Expired,
+}
+
+impl From<State> for TurnState {
+    fn from(state: State) -> TurnState {
+        match state {
+            State::Open => TurnState::Open,
+            State::Running => TurnState::Running,
+            State::Retry => TurnState::Retry,
+            State::Sending => TurnState::Sending,
+            State::Done => TurnState::Done,
+            State::Dead => TurnState::Dead,
+            State::Expired => TurnState::Expired,
+        }
+    }
+}
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
+    if !config.data.database.exists() {
+        bail!(
+            "there is no database at {}; has `mynah serve` run with this MYNAH_DATA_DIR?",
+            config.data.database.display()
+        );
+    }
+    let store = open_store(&config)?;
+    let now = super::clock().now();
+    match arguments.action {
+        Action::List { state, before, limit, json } => {
+            let jobs = store.jobs(state.map(Into::into), before.map(TurnId), limit).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&jobs)?);
+                return Ok(());
+            }
+            if jobs.is_empty() {
+                println!("no turns{}", if state.is_some() { " of this state" } else { " wait and none has failed" });
+            }
+            for job in jobs {
+                let error = job.error.unwrap_or_default();
+                println!("{:>8}  {:<8} {}  tries {}  {error}", job.turn, job.state, job.created_at, job.attempts);
+            }
+        }
+        Action::Retry { turn } => {
+            if !store.revive(TurnId(turn), now).await? {
+                bail!(
+                    "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
+                     conversation has gone on since"
+                );
+            }
+            println!("turn {turn} will be answered again");
+        }
+        Action::Discard { turn } => {
+            if !store.discard(TurnId(turn), now).await? {
+                bail!("turn {turn} does not wait: only an open turn or one between two tries can be discarded");
+            }
+            println!("turn {turn} is discarded");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The commands: one file each.
+//!
+//! To add a command: a file with its arguments and a `run`, a variant of [`Command`], an arm in [`run`].
+
+mod chat;
+mod check;
+mod demo;
+mod jobs;
+mod migrate;
+mod serve;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, LogConfig, Sources};
+use crate::telemetry;
+
+/// A business's own WhatsApp assistant: one executable, one data folder, no other service.
+///
+/// Settings come from flags, the environment, files and mynah.toml; docs/configuration.md lists them all.
+#[derive(Debug, Parser)]
+#[command(name = "mynah", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// Configuration file [MYNAH_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<String>,
+    /// Data folder [MYNAH_DATA_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Log filter, such as info or mynah=debug [MYNAH_LOG]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// Log format, text or json [MYNAH_LOG_FORMAT]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the appliance: web server, queue workers, scheduler
+    Serve(serve::Arguments),
+    /// Try it: a phone on a web page that answers; needs no account and no key
+    Demo(demo::Arguments),
+    /// Talk with the assistant in the terminal, through the whole path
+    Chat(chat::Arguments),
+    /// Check the configuration, the database and the credentials
+    Check(check::Arguments),
+    /// Look at the queue, and answer failed turns again
+    Jobs(jobs::Arguments),
+    /// Bring the database up to date
+    Migrate(migrate::Arguments),
+}
+
+/// Runs a command to its end. The error's first line says what went wrong, the chain below it why.
+pub fn run(cli: Cli) -> Result<()> {
+    let Cli { settings, command } = cli;
+    let mut flags = settings.flags();
+    match command {
+        Command::Serve(arguments) => {
+            arguments.add_to(&mut flags);
+            let config = load(flags)?;
+            let _log = start_log(&config.log)?;
+            warn_of(&config);
+            block_on(serve::run(config))
+        }
+        Command::Demo(arguments) => {
+            let config = load_staged(flags)?;
+            let _log = start_log(&config.log)?;
+            block_on(demo::run(config, arguments))
+        }
+        Command::Chat(arguments) => {
+            flags.entry("MYNAH_LOG".into()).or_insert_with(|| "error".into());
+            let config = load_staged(flags)?;
+            let _log = start_log(&config.log)?;
+            block_on(chat::run(config, arguments))
+        }
+        Command::Check(arguments) => check::run(load(flags), &arguments),
+        Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
+        Command::Migrate(_) => migrate::run(&load(flags)?),
+    }
+}
+
+impl Settings {
+    fn flags(self) -> BTreeMap<String, String> {
+        let pairs = [
+            ("MYNAH_CONFIG", self.config),
+            ("MYNAH_DATA_DIR", self.data_dir),
+            ("MYNAH_LOG", self.log),
+            ("MYNAH_LOG_FORMAT", self.log_format),
+        ];
+        pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+fn load(flags: BTreeMap<String, String>) -> Result<Config> {
+    Ok(Config::load(Sources::of_process(flags))?)
+}
+
+/// The configuration of a command that plays on a stage of its own: the model may be configured, the account is not.
+fn load_staged(flags: BTreeMap<String, String>) -> Result<Config> {
+    let mut sources = Sources::of_process(flags);
+    sources.env.retain(|key, _| !key.starts_with("TWILIO_"));
+    Ok(Config::load(sources)?)
+}
+
+fn start_log(config: &LogConfig) -> Result<telemetry::Guard> {
+    Ok(telemetry::start(config)?)
+}
+
+fn warn_of(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")?;
+    let outcome = runtime.block_on(work);
+    // A look-up or a read that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The clock that commands run by: the machine's, or in the binary tests a fast one.
+fn clock() -> Arc<dyn Clock> {
+    #[cfg(feature = "failpoints")]
+    if let Some(speed) = std::env::var("MYNAH_TEST_CLOCK_SPEED").ok().and_then(|speed| speed.parse().ok()) {
+        return Arc::new(crate::clock::FastClock::new(speed));
+    }
+    Arc::new(SystemClock)
+}

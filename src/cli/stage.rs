@@ -1,0 +1,130 @@
+//! The stage that the demo and the chat play on: the whole appliance against the simulator, on a data folder that goes
+//! when they end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::app::App;
+use crate::config::{AiConfig, Config, ProviderConfig, Sender, TwilioConfig};
+use crate::daemon;
+use crate::simulator::{PhonePage, Simulator, SimulatorConfig};
+
+const ACCOUNT: &str = "AC00000000000000000000000000000000";
+const OUR_NUMBER: &str = "+14155238886";
+
+/// The contact's number on the stage: one that is reserved for fiction.
+pub(super) const CONTACT: &str = "+12025550123";
+
+/// Everything that a stage needs, ready to run.
+pub(super) struct Stage {
+    pub(super) simulator: Simulator,
+    pub(super) address: SocketAddr,
+    app: Arc<App>,
+    listener: TcpListener,
+    folder: Folder,
+}
+
+impl Stage {
+    /// Sets it up. `listen` is tried first; where it is taken, any free port of the same address serves.
+    pub(super) async fn set(mut config: Config, listen: SocketAddr, page: bool) -> Result<Stage> {
+        let folder = Folder::new()?;
+        let listener = match TcpListener::bind(listen).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await.context("no port is free")?,
+        };
+        let address = listener.local_addr()?;
+        let here = Url::parse(&format!("http://{address}"))?;
+        let token = SecretString::from(uuid::Uuid::now_v7().simple().to_string());
+        config.data.dir = folder.0.clone();
+        config.data.database = folder.0.join("mynah.db");
+        config.work.merge_window = config.work.merge_window.min(Duration::from_millis(300));
+        config.server.public_url = Some(here.clone());
+        config.twilio = Some(TwilioConfig {
+            account_sid: ACCOUNT.into(),
+            auth_tokens: vec![token.clone()],
+            api_key: None,
+            sender: Sender::Number(format!("whatsapp:{OUR_NUMBER}")),
+            api_base_url: Some(here.join("simulator")?),
+            public_url: Some(here.clone()),
+        });
+        let ai = config.ai.get_or_insert(AiConfig {
+            provider: ProviderConfig::Offline { folder: None },
+            model: None,
+            max_tokens: None,
+            temperature: None,
+            timeout: Duration::from_secs(30),
+            concurrency: 4,
+        });
+        let offline = matches!(ai.provider, ProviderConfig::Offline { .. });
+        let clock = super::clock();
+        let app = Arc::new(App::build(config, Arc::clone(&clock)).await?);
+        let responder = match (&app.assistant, offline) {
+            (_, true) => "Offline responder: no account, no key".to_owned(),
+            (Some(assistant), false) => assistant.provider.name().to_owned(),
+            (None, false) => String::new(),
+        };
+        let webhook = here.join("webhooks/twilio")?;
+        let mut settings = SimulatorConfig::new(ACCOUNT, token, OUR_NUMBER, webhook, clock);
+        settings.page = PhonePage {
+            title: if offline { "Blue Door Bakery".into() } else { "Your assistant".into() },
+            responder,
+            suggestions: if offline {
+                ["When are you open?", "How do I order a birthday cake?", "Is anything nut-free?"]
+                    .map(str::to_owned)
+                    .to_vec()
+            } else {
+                vec!["What can you help me with?".into()]
+            },
+            contact: CONTACT.into(),
+            ..settings.page
+        };
+        if page {
+            settings.step = Duration::from_millis(600);
+        }
+        Ok(Stage { simulator: Simulator::new(settings), address, app, listener, folder })
+    }
+
+    /// Runs until `stop`.
+    pub(super) async fn run(self, page: bool, stop: CancellationToken) -> Result<()> {
+        let mut routes = axum::Router::new().nest("/simulator", self.simulator.api());
+        if page {
+            routes = routes.merge(self.simulator.page());
+        }
+        let simulator = self.simulator.clone();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            stopped.cancelled().await;
+            simulator.close();
+        });
+        let outcome = daemon::run(self.app, self.listener, routes, stop).await;
+        drop(self.folder);
+        outcome
+    }
+}
+
+/// A folder that goes with the process.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Folder> {
+        let path = std::env::temp_dir().join(format!("mynah-{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, folder = %self.0.display(), "a temporary folder is left behind");
+        }
+    }
+}

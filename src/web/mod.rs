@@ -1,0 +1,59 @@
+//! What mynah serves: every route in one table.
+//!
+//! To add a page: a handler in a file named after what it shows, and a line in [`routes`].
+
+mod connection;
+mod headers;
+mod health;
+mod server;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+pub use self::server::serve;
+
+/// The largest body of any request, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The routes of the appliance. `extra` are pages that only some commands serve, such as the demo's phone.
+pub fn routes(app: Arc<App>, extra: Router) -> Router {
+    Router::new()
+        .route("/webhooks/twilio", get(webhook::hello).post(webhook::twilio))
+        .route("/webhooks/twilio/status", post(webhook::twilio))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .with_state(app)
+        .merge(extra)
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(headers::secure))
+}
+
+async fn not_found(request: Request) -> Response {
+    (StatusCode::NOT_FOUND, format!("there is nothing at {}\n", request.uri().path())).into_response()
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let text = format!("{} does not answer {}\n", request.uri().path(), request.method());
+    (StatusCode::METHOD_NOT_ALLOWED, text).into_response()
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("of an unknown kind");
+    tracing::error!(what, "a request ended in a panic");
+    (StatusCode::INTERNAL_SERVER_ERROR, "something went wrong here; the log says what\n").into_response()
+}

@@ -1,0 +1,182 @@
+//! Webhooks: verified, understood, committed, and only then acknowledged.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tracing::{info, warn};
+
+use super::BODY_LIMIT;
+use crate::app::App;
+use crate::channel::Channel;
+use crate::clock::Time;
+use crate::model::{Delivery, Event, Refusal};
+use crate::store::{Accepted, StoreError, WebhookRecord};
+
+/// A body that is not complete by then is not waited for.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Seconds after which a webhook that could not be stored is worth another try.
+const TRY_AGAIN: &str = "10";
+
+/// Headers whose value is a secret, or proves one.
+const REDACTED: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-twilio-signature"];
+
+/// For a person or a monitor to see that the address is right.
+pub(super) async fn hello() -> &'static str {
+    "this is the address for Twilio's webhooks; Twilio calls it with POST\n"
+}
+
+/// A message or a status callback from Twilio.
+pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Response {
+    let began = Instant::now();
+    let now = app.clock.now();
+    let (head, body) = request.into_parts();
+    let body = match whole(&head.headers, body).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let delivery = Delivery { path_and_query, headers, body };
+    let Some(channel) = app.channel("twilio") else {
+        warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
+        return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
+    };
+    take(&app, channel.as_ref(), &delivery, began, now).await
+}
+
+async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Instant, now: Time) -> Response {
+    if let Err(refusal) = channel.verify(delivery) {
+        warn!(why = %refusal, "a webhook was refused");
+        return (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response();
+    }
+    let events = match channel.events(delivery, now) {
+        Ok(events) => events,
+        Err(refusal) => {
+            let reason = match refusal {
+                Refusal::Malformed(reason) | Refusal::Forged(reason) => reason,
+            };
+            warn!(why = reason, "a signed webhook was not understood");
+            let record = record(channel.name(), delivery, StatusCode::BAD_REQUEST, Some(&reason), began, now);
+            if let Err(error) = app.store.log_webhook(record).await {
+                warn!(%error, "a webhook could not be logged");
+            }
+            return (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response();
+        }
+    };
+    for event in events {
+        let record = record(channel.name(), delivery, StatusCode::OK, None, began, now);
+        let stored = match event {
+            Event::Message(inbound) => {
+                let accepted = app.store.accept(*inbound, Some(record)).await;
+                if let Ok(Accepted::New(turn)) = &accepted {
+                    info!(%turn, "a message was accepted");
+                    app.wake.notify_one();
+                }
+                accepted.map(drop)
+            }
+            Event::Status(update) => {
+                let stored = app.store.status(update, Some(record), now).await;
+                if let Ok(true) = &stored {
+                    app.wake.notify_one();
+                }
+                stored.map(drop)
+            }
+        };
+        if let Err(error) = stored {
+            return unavailable(&error);
+        }
+    }
+    crate::failpoint::hit("before-200");
+    // An empty answer without XML has been logged as an error by Twilio (11200), so the element is always there.
+    ([(CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>").into_response()
+}
+
+fn unavailable(error: &StoreError) -> Response {
+    warn!(%error, "a webhook could not be stored");
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, TRY_AGAIN)], "it could not be stored; try again\n").into_response()
+}
+
+/// The body, if it is small enough and arrives in time.
+async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+    let too_large = || {
+        let text = format!("the body is larger than {BODY_LIMIT} bytes\n");
+        (StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
+    };
+    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if told.is_some_and(|length| length > BODY_LIMIT as u64) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body broke off\n").into_response()),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response()),
+    }
+}
+
+/// The webhook as it is logged: without signatures, credentials and our own proofs.
+fn record(
+    channel: &'static str,
+    delivery: &Delivery,
+    status: StatusCode,
+    error: Option<&str>,
+    began: Instant,
+    now: Time,
+) -> WebhookRecord {
+    let headers: serde_json::Map<_, _> = delivery
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let value = if REDACTED.contains(&name.as_str()) { "[redacted]" } else { value.as_str() };
+            (name.clone(), value.into())
+        })
+        .collect();
+    WebhookRecord {
+        channel,
+        received_at: now,
+        path: without_proof(&delivery.path_and_query),
+        headers: serde_json::Value::Object(headers).to_string(),
+        body: String::from_utf8_lossy(&delivery.body).into_owned(),
+        status: status.as_u16(),
+        began,
+        error: error.map(str::to_owned),
+    }
+}
+
+/// The query of a status callback bears a MAC (`m`) of ours.
+fn without_proof(path_and_query: &str) -> String {
+    let Some((path, query)) = path_and_query.split_once('?') else { return path_and_query.to_owned() };
+    let kept: Vec<_> =
+        query.split('&').map(|pair| if pair.starts_with("m=") { "m=[redacted]" } else { pair }).collect();
+    format!("{path}?{}", kept.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_holds_no_signature_and_no_proof() {
+        let delivery = Delivery {
+            path_and_query: "/webhooks/twilio/status?p=1.1&m=c0ffee".into(),
+            headers: vec![("x-twilio-signature".into(), "c2lnbmVk".into()), ("host".into(), "a.example".into())],
+            body: Bytes::from_static(b"MessageSid=SM1"),
+        };
+        let record = record("twilio", &delivery, StatusCode::OK, None, Instant::now(), Time(0));
+        let all = format!("{record:?}");
+        assert!(!all.contains("c0ffee") && !all.contains("c2lnbmVk"), "{all}");
+        assert!(all.contains("p=1.1") && all.contains("a.example"), "{all}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Answering a turn: window, model, reply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{backoff, deliver, insist};
+use crate::ai::{Completion, Line, Prompt};
+use crate::app::{App, Assistant};
+use crate::channel::Channel;
+use crate::fault::{Fault, Whose};
+use crate::model::{Outgoing, ProviderId, Role};
+use crate::store::{PartClaim, Reply, StoreError, TurnClaim, WindowLine};
+use crate::text;
+
+/// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
+const ATTEMPTS: i64 = 8;
+
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Messages of one reply.
+const PARTS: usize = 5;
+
+/// Claim in hand: asks the model and stores what it says.
+pub(super) async fn answer(app: &App, claim: TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
+    crate::failpoint::hit("after-claim");
+    let (Some(assistant), Some(channel)) = (&app.assistant, app.channel(&claim.channel)) else {
+        // Both were there at the claim's start or the turn would not have been claimed; give it back and wait.
+        return insist(|| app.store.release_turn(&claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
+    };
+    let window =
+        insist(|| app.store.window(claim.conversation, claim.turn, app.config.work.max_context_messages)).await?;
+    if app.config.work.typing
+        && let Some(inbound) = window.iter().rev().find_map(|line| line.provider_id.clone())
+    {
+        show_typing(Arc::clone(channel), inbound);
+    }
+    let prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
+    let outcome = tokio::select! {
+        biased;
+        outcome = ask(assistant, &prompt) => outcome,
+        () = stop.cancelled() => {
+            return insist(|| app.store.release_turn(&claim, app.clock.now())).await.map(drop);
+        }
+    };
+    match outcome {
+        Ok(completion) => {
+            let parts = text::split(&text::whatsapp(&completion.text), channel.text_limit(), PARTS);
+            if parts.is_empty() {
+                return again(app, channel.as_ref(), &claim, None, "the model's answer holds no text".into()).await;
+            }
+            let reply = Reply::Answer { text: completion.text, model: completion.model, usage: completion.usage };
+            say(app, &claim, reply, parts).await
+        }
+        Err(Fault::Retry { after, why }) => again(app, channel.as_ref(), &claim, after, why).await,
+        // A model call has no effect that a second one would double.
+        Err(Fault::Unknown { why }) => again(app, channel.as_ref(), &claim, None, why).await,
+        Err(fault @ (Fault::TooLong { .. } | Fault::Fail { .. })) => {
+            let operator = matches!(fault, Fault::Fail { whose: Whose::Operator, .. });
+            warn!(turn = claim.turn.0, operator_must_act = operator, why = fault.why(), "no answer can be had");
+            apologise(app, channel.as_ref(), &claim, fault.why().to_owned()).await
+        }
+    }
+}
+
+/// Never awaited: a typing indicator that fails or is slow must not delay the answer.
+fn show_typing(channel: Arc<dyn Channel>, inbound: ProviderId) {
+    tokio::spawn(async move {
+        if let Err(fault) = channel.typing(&inbound).await {
+            tracing::debug!(why = fault.why(), "the typing indicator was not shown");
+        }
+    });
+}
+
+async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault> {
+    let _place = assistant.limit.enter().await;
+    let outcome = assistant.provider.complete(prompt).await;
+    match &outcome {
+        Ok(_) => assistant.limit.went_well(),
+        Err(Fault::Retry { .. }) => assistant.limit.overloaded(),
+        Err(_) => {}
+    }
+    outcome
+}
+
+/// The window as the model takes it: it begins with the user, since an answer without its question only confuses.
+fn trim(window: Vec<WindowLine>) -> Vec<Line> {
+    window
+        .into_iter()
+        .skip_while(|line| line.role != Role::User)
+        .map(|line| Line { role: line.role, text: line.content })
+        .collect()
+}
+
+/// Another try later, or the end of tries.
+async fn again(
+    app: &App,
+    channel: &dyn Channel,
+    claim: &TurnClaim,
+    after: Option<Duration>,
+    why: String,
+) -> Result<(), StoreError> {
+    let due = app.clock.now() + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
+    if claim.attempt >= ATTEMPTS || due >= claim.deadline {
+        warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all tries");
+        return apologise(app, channel, claim, format!("no answer after {} tries; the last: {why}", claim.attempt))
+            .await;
+    }
+    warn!(turn = claim.turn.0, attempt = claim.attempt, why, "no answer yet; another try follows");
+    fenced(claim, insist(|| app.store.retry_turn(claim, due, why.clone())).await?);
+    app.wake.notify_one();
+    Ok(())
+}
+
+/// Tells the contact, once, that there is no answer; the turn ends `dead` with the reason.
+async fn apologise(app: &App, channel: &dyn Channel, claim: &TurnClaim, why: String) -> Result<(), StoreError> {
+    let mut parts = text::split(&app.config.work.sorry, channel.text_limit(), PARTS);
+    if parts.is_empty() {
+        parts.push("…".into());
+    }
+    say(app, claim, Reply::Apology { why }, parts).await
+}
+
+/// Stores the reply and sends its first part.
+async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> Result<(), StoreError> {
+    crate::failpoint::hit("before-reply");
+    let now = app.clock.now();
+    let text = parts[0].clone();
+    let Some((reference, token)) = insist(|| app.store.reply(claim, reply.clone(), parts.clone(), now)).await? else {
+        fenced(claim, false);
+        return Ok(());
+    };
+    let first = PartClaim {
+        token,
+        attempt: 1,
+        channel: claim.channel.clone(),
+        deadline: claim.deadline,
+        outgoing: Outgoing { from: claim.from.clone(), to: claim.to.clone(), text, reference },
+    };
+    deliver::deliver(app, first).await
+}
+
+fn fenced(claim: &TurnClaim, held: bool) {
+    if !held {
+        info!(turn = claim.turn.0, "another worker took over");
+    }
+}

@@ -1,0 +1,31 @@
+//! How long to wait before another try: full jitter, so that those who failed together do not return together.
+
+use std::time::Duration;
+
+/// A random wait below `base · 2^(attempt - 1)`, itself at most `cap`; never below `least`. `attempt` counts from 1.
+pub(super) fn wait(attempt: i64, base: Duration, cap: Duration, least: Option<Duration>) -> Duration {
+    let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(20);
+    let ceiling = base.saturating_mul(1 << doublings).min(cap);
+    // Without random numbers the ceiling itself is still a right answer.
+    let share = getrandom::u32().unwrap_or(u32::MAX);
+    let wait = ceiling.mul_f64(f64::from(share) / f64::from(u32::MAX));
+    least.map_or(wait, |least| least + wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn waits_grow_to_a_cap_and_never_fall_below_what_the_provider_asked() {
+        for attempt in 1..40 {
+            assert!(wait(attempt, SECOND, SECOND * 60, None) <= SECOND * 60);
+            assert!(wait(attempt, SECOND, SECOND * 60, Some(SECOND * 90)) >= SECOND * 90);
+        }
+        assert!(wait(1, SECOND, SECOND * 60, None) <= SECOND);
+        let longest = (0..200).map(|_| wait(10, SECOND, SECOND * 60, None)).max().unwrap();
+        assert!(longest > SECOND * 30, "jitter spans the whole range: {longest:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Posting a part. It is `sending` on the disk before this begins.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::{backoff, insist};
+use crate::app::App;
+use crate::fault::{Fault, Whose};
+use crate::store::{FIRST_LOOK, PartClaim, StoreError};
+use crate::text;
+
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Claim in hand: posts it and settles what came of it.
+pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreError> {
+    let part = claim.outgoing.reference;
+    let outcome = match app.channel(&claim.channel) {
+        Some(_) if app.clock.now() >= claim.deadline => {
+            Err(Fault::fail(Whose::Contact, "its time ran out: 23 hours have passed since the contact's last message"))
+        }
+        Some(channel) => {
+            crate::failpoint::hit("before-connect");
+            crate::failpoint::hit_soon("request-written");
+            channel.send(&claim.outgoing).await
+        }
+        None => Err(Fault::retry(format!("the channel {} is not configured", claim.channel))),
+    };
+    let now = app.clock.now();
+    let held = match outcome {
+        Ok(id) => {
+            crate::failpoint::hit("before-sent");
+            let held = insist(|| app.store.part_sent(part, claim.token, id.clone(), now)).await?;
+            crate::failpoint::hit("after-sent");
+            // The next part or the next turn may have become due.
+            app.wake.notify_one();
+            held
+        }
+        Err(Fault::Retry { after, why }) => {
+            let due = now + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
+            warn!(%part, attempt = claim.attempt, why, "not sent; another try follows");
+            let held = insist(|| app.store.part_again(part, claim.token, due, why.clone())).await?;
+            app.wake.notify_one();
+            held
+        }
+        Err(Fault::Unknown { why }) => {
+            warn!(%part, why, "nobody knows whether it was sent; looking for it");
+            let held = insist(|| app.store.part_unknown(part, claim.token, now + FIRST_LOOK, why.clone())).await?;
+            app.wake.notify_one();
+            held
+        }
+        Err(Fault::TooLong { why }) => match text::halve(&claim.outgoing.text) {
+            Some(halves) => {
+                let held = insist(|| app.store.part_halved(part, claim.token, halves.clone(), now)).await?;
+                app.wake.notify_one();
+                held
+            }
+            None => insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await?,
+        },
+        Err(Fault::Fail { why, whose }) => {
+            if whose == Whose::Operator {
+                error!(%part, why, "not sent; the operator must act");
+            } else {
+                warn!(%part, why, "not sent");
+            }
+            let held = insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await?;
+            app.wake.notify_one();
+            held
+        }
+    };
+    if !held {
+        info!(%part, "settled by somebody else in the meantime");
+    }
+    Ok(())
+}

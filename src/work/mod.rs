@@ -1,0 +1,55 @@
+//! The work: claims what is due, answers, delivers, looks for what is unknown.
+//!
+//! One file per verb. No verb holds a transaction while it waits on the world: it reads, asks, then writes once, fenced
+//! by its claim. To add a verb: a file, a claim in `store/claims.rs`, an arm in [`perform`].
+
+mod answer;
+mod backoff;
+mod deliver;
+mod reconcile;
+mod worker;
+
+use crate::app::App;
+use crate::store::{Claims, PartClaim, StoreError, TurnClaim, UnknownClaim};
+
+pub use self::worker::{Worker, drain};
+
+/// One piece of claimed work.
+enum Work {
+    Answer(TurnClaim),
+    Deliver(PartClaim),
+    Look(UnknownClaim),
+}
+
+/// The pieces of a claim, oldest promises first: what is already said goes out before new answers are written.
+fn pieces(claims: Claims) -> impl Iterator<Item = Work> {
+    let parts = claims.parts.into_iter().map(Work::Deliver);
+    let unknown = claims.unknown.into_iter().map(Work::Look);
+    parts.chain(unknown).chain(claims.turns.into_iter().map(Work::Answer))
+}
+
+/// Does one piece. An error is the store's; what was claimed is then recovered at the next start, or by its lease.
+async fn perform(app: &App, work: Work, stop: &tokio_util::sync::CancellationToken) -> Result<(), StoreError> {
+    match work {
+        Work::Answer(claim) => answer::answer(app, claim, stop).await,
+        Work::Deliver(claim) => deliver::deliver(app, claim).await,
+        Work::Look(claim) => reconcile::look(app, claim).await,
+    }
+}
+
+/// Repeats a write that records what has happened until the database takes it: it is the only record there is. A write
+/// that came through late is harmless to repeat, since it is fenced.
+async fn insist<T, F>(mut write: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match write().await {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Late(_))) => {
+                tracing::warn!(%error, "an outcome cannot be recorded yet");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The loop that claims what is due and hands it out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+use super::{perform, pieces};
+use crate::app::App;
+use crate::store::{Claims, StoreError};
+
+/// Work of other processes, such as a command, is noticed within this.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The most to claim at once: enough to share one commit, few enough to spread over workers.
+const GROUP: usize = 64;
+
+/// After a failed claim: the database is in trouble.
+const TROUBLE: Duration = Duration::from_secs(1);
+
+/// How long work in progress may go on after a stop before model calls are given back to the queue. A post is never cut
+/// short: its outcome would be unknown.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Claims and performs until told to stop.
+pub struct Worker {
+    app: Arc<App>,
+    slots: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// Cuts model calls short.
+    cut: CancellationToken,
+}
+
+impl Worker {
+    /// A worker for the app; `MYNAH_WORKERS` pieces of work run at once.
+    pub fn new(app: Arc<App>) -> Worker {
+        let slots = Arc::new(Semaphore::new(app.config.work.workers));
+        Worker { app, slots, tasks: TaskTracker::new(), cut: CancellationToken::new() }
+    }
+
+    /// Runs until `stop`, then waits for the work in progress.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut next_expiry = self.app.clock.now();
+        while !stop.is_cancelled() {
+            let now = self.app.clock.now();
+            if now >= next_expiry {
+                next_expiry = now + Duration::from_secs(60);
+                self.expire().await;
+            }
+            let free = self.slots.available_permits().min(GROUP);
+            if free == 0 {
+                tokio::select! {
+                    permit = self.slots.acquire() => drop(permit),
+                    () = stop.cancelled() => {}
+                }
+                continue;
+            }
+            let claims = match claim(&self.app, free).await {
+                Ok(claims) => claims,
+                Err(error) => {
+                    error!(%error, "the queue cannot be read");
+                    tokio::select! { () = tokio::time::sleep(TROUBLE) => {}, () = stop.cancelled() => {} }
+                    continue;
+                }
+            };
+            let (full, next_due) = (claims.len() >= free, claims.next_due);
+            self.hand_out(claims).await;
+            if full {
+                continue;
+            }
+            let wait = next_due.map_or(POLL, |due| due.since(self.app.clock.now()).min(POLL));
+            tokio::select! {
+                () = self.app.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        self.finish().await;
+    }
+
+    async fn hand_out(&self, claims: Claims) {
+        for work in pieces(claims) {
+            // Claims never exceed the free slots, and only this loop takes them.
+            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+            let (app, cut) = (Arc::clone(&self.app), self.cut.clone());
+            self.tasks.spawn(async move {
+                if let Err(error) = perform(&app, work, &cut).await {
+                    error!(%error, "a piece of work could not be recorded");
+                }
+                drop(slot);
+            });
+        }
+    }
+
+    async fn expire(&self) {
+        match self.app.store.expire_turns(self.app.clock.now()).await {
+            Ok(0) => {}
+            Ok(turns) => error!(turns, "turns expired unanswered: 23 hours have passed since the contact wrote"),
+            Err(error) => error!(%error, "expired turns could not be ended"),
+        }
+    }
+
+    async fn finish(self) {
+        self.tasks.close();
+        if !self.tasks.is_empty() {
+            info!(pieces = self.tasks.len(), "waiting for work in progress");
+        }
+        if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
+            self.cut.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+async fn claim(app: &App, most: usize) -> Result<Claims, StoreError> {
+    // Without a model, turns wait unclaimed.
+    let turns = if app.assistant.is_some() { most } else { 0 };
+    app.store.claim(app.clock.now(), turns, most).await
+}
+
+/// Does everything that is due now, and what falls due meanwhile at a clock that stands still; how many pieces. For
+/// tests and for commands that run once.
+pub async fn drain(app: &Arc<App>) -> Result<usize, StoreError> {
+    let mut pieces_done = 0;
+    loop {
+        let claims = claim(app, GROUP).await?;
+        if claims.is_empty() {
+            return Ok(pieces_done);
+        }
+        let mut set = JoinSet::new();
+        for work in pieces(claims) {
+            let app = Arc::clone(app);
+            set.spawn(async move { perform(&app, work, &CancellationToken::new()).await });
+            pieces_done += 1;
+        }
+        for outcome in set.join_all().await {
+            outcome?;
+        }
+    }
+}
