@@ -7,8 +7,8 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`secrets`] [`store`] [`channel`] [`ai`] |
-//! | 3 | [`app`] [`limit`] |
+//! | 2 | [`telemetry`] [`limit`] [`secrets`] [`store`] [`channel`] [`ai`] |
+//! | 3 | [`app`] |
 //! | 4 | [`work`] [`web`] [`simulator`] |
 //! | 5 | [`daemon`] |
 //! | 6 | [`cli`] |

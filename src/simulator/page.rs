@@ -1,5 +1,8 @@
 //! The phone as a web page. It works by forms and reloads; a script, where it runs, updates it in place.
 
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 
 use askama::Template;
@@ -207,7 +210,8 @@ async fn events(State(simulator): State<Simulator>, Query(query): Query<After>, 
 }
 
 async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Response {
-    let Some(asset) = Assets::get(&file) else {
+    // Files in folders belong to others.
+    let Some(asset) = Some(file).filter(|file| !file.contains('/')).and_then(|file| Assets::get(&file)) else {
         return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();
     };
     let tag = format!("\"{}\"", hex::encode(&asset.metadata.sha256_hash()[..12]));

@@ -165,7 +165,7 @@ async fn all_text_is_taken_and_thinking_is_not() {
     let content = json!([
         {"type": "thinking", "thinking": "hm", "signature": "x"},
         {"type": "text", "text": "Yes, "},
-        {"type": "redacted_thinking", "data": "x"},
+        {"type": "redacted_thinking", "data": "x", "text": "x"},
         {"type": "text", "text": "we are.\n"}
     ]);
     for (reason, finish) in [

@@ -69,6 +69,8 @@ enum Content {
 /// Only text and refusals are read: reasoning comes in parts of other kinds (Mistral).
 #[derive(Debug, Deserialize)]
 struct Part {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -150,7 +152,9 @@ impl Answer {
             Some(Content::Text(content)) => text = content,
             Some(Content::Parts(parts)) => {
                 for part in parts {
-                    text.push_str(part.text.as_deref().unwrap_or_default());
+                    if part.kind.as_deref().is_none_or(|kind| kind == "text") {
+                        text.push_str(part.text.as_deref().unwrap_or_default());
+                    }
                     refusal = refusal.or(part.refusal);
                 }
             }

@@ -9,7 +9,7 @@ async fn text(message: Value) -> String {
 #[tokio::test]
 async fn content_is_read_in_each_of_its_shapes() {
     assert_eq!(text(json!({"role": "assistant", "content": " Hi. \n"})).await, "Hi.");
-    let parts = json!([{"type": "text", "text": "Hi "}, {"type": "thinking", "thinking": [{"text": "x"}]}, {"type": "text", "text": "you."}]);
+    let parts = json!([{"type": "text", "text": "Hi "}, {"type": "thinking", "thinking": [{"text": "x"}], "text": "x"}, {"type": "text", "text": "you."}]);
     assert_eq!(text(json!({"role": "assistant", "content": parts})).await, "Hi you.");
     let thinks =
         json!({"role": "assistant", "content": "<think>hm</think>\nHi.", "reasoning": "hm", "reasoning_content": "hm"});

@@ -45,7 +45,7 @@ async fn a_model_that_is_not_listed_is_asked() {
 async fn a_server_or_key_that_lists_nothing_is_asked() {
     let scope =
         json!({"error": {"message": "Missing scopes: api.model.read", "type": "x", "param": null, "code": null}});
-    for (status, body) in [(404, json!({})), (403, scope.clone()), (401, scope)] {
+    for (status, body) in [(404, json!({})), (403, json!({"error": "Not for this key"})), (401, scope)] {
         let server = listing(status, body).await;
         expect(&server, question(), 1, ok(said("H"))).await;
         let told = build(&compatible(&server)).unwrap().check().await.unwrap();

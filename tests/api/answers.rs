@@ -1,0 +1,229 @@
+//! From a webhook to an answer.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use crate::house::{ANA, BEN, House, body, completion};
+
+#[tokio::test]
+async fn a_message_is_answered() {
+    let house = House::new().await;
+    let params = house.message(ANA, "Are you open?");
+    let answer = house.post("/webhooks/twilio", &params).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], "text/xml");
+    assert!(body(answer).await.ends_with("<Response/>"));
+    house.drain().await;
+    assert_eq!(house.posted().await, [(ANA.to_owned(), "Hello!".to_owned())]);
+    assert_eq!(house.states().await, ["done"]);
+    let prompts = house.prompts().await;
+    assert_eq!(prompts[0][0].0, "system");
+    assert_eq!(prompts[0][1..], [("user".to_owned(), "Are you open?".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_message_delivered_twice_is_answered_once() {
+    let house = House::new().await;
+    let params = house.message(ANA, "hello");
+    for _ in 0..3 {
+        assert_eq!(house.deliver(&params).await, StatusCode::OK);
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Hello!"]);
+    assert_eq!(house.count("SELECT COUNT(*) FROM webhook_log"), 3);
+}
+
+#[tokio::test]
+async fn a_burst_is_answered_once() {
+    let house = House::with(&[("MYNAH_MERGE_WINDOW", "1s")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("All in one.").await;
+    for text in ["one", "two", "three"] {
+        house.say(ANA, text).await;
+    }
+    assert_eq!(house.drain().await, 0, "the window is still open");
+    house.advance(1);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["All in one."]);
+    assert_eq!(house.prompts().await[0][1..].len(), 3);
+}
+
+#[tokio::test]
+async fn the_model_sees_the_history_in_order_and_only_its_own_conversation() {
+    let house = House::new().await;
+    for (from, text) in [(ANA, "first"), (BEN, "other"), (ANA, "second")] {
+        house.say(from, text).await;
+        house.drain().await;
+    }
+    let prompts = house.prompts().await;
+    let told: Vec<_> = prompts[2][1..].iter().map(|(role, text)| format!("{role}: {text}")).collect();
+    assert_eq!(told, ["user: first", "assistant: Hello!", "user: second"]);
+}
+
+#[tokio::test]
+async fn the_window_is_limited_and_begins_with_the_user() {
+    let house = House::with(&[("MYNAH_MAX_CONTEXT_MESSAGES", "4")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("yes").await;
+    for n in 1..=4 {
+        house.say(ANA, &format!("question {n}")).await;
+        house.drain().await;
+    }
+    let last = house.prompts().await.pop().unwrap();
+    let told: Vec<_> = last[1..].iter().map(|(role, text)| format!("{role}: {text}")).collect();
+    assert_eq!(told, ["user: question 3", "assistant: yes", "user: question 4"]);
+}
+
+#[tokio::test]
+async fn markdown_reaches_the_contact_as_whatsapp_markup_and_stays_markdown_in_the_history() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("## Hours\n\n**Monday** to [Friday](https://example.org/f)").await;
+    house.say(ANA, "hours?").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["*Hours*\n\n*Monday* to Friday (https://example.org/f)"]);
+    assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE role = 'assistant' AND content LIKE '## Hours%'"), 1);
+}
+
+#[tokio::test]
+async fn a_long_answer_goes_out_in_order_in_at_most_five_parts() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    let paragraphs: Vec<String> =
+        (0..40).map(|n| format!("Paragraph {n}. {}", "word ".repeat(60).trim_end())).collect();
+    house.model_says(&paragraphs.join("\n\n")).await;
+    house.say(ANA, "tell me everything").await;
+    house.drain().await;
+    let texts = house.texts().await;
+    assert_eq!(texts.len(), 5);
+    assert!(texts.iter().all(|text| text.encode_utf16().count() <= 1500));
+    assert!(texts[0].starts_with("Paragraph 0.") && texts[4].ends_with('…'), "{:?}", texts[4]);
+    let starts: Vec<usize> =
+        texts.iter().filter_map(|text| text[10..].split('.').next()?.trim().parse().ok()).collect();
+    assert!(starts.windows(2).all(|pair| pair[0] < pair[1]), "{starts:?}");
+}
+
+#[tokio::test]
+async fn an_overloaded_model_is_asked_again_and_the_contact_hears_once() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    house
+        .ask_model()
+        .respond_with(ResponseTemplate::new(503).set_body_json(json!({ "error": { "message": "overloaded" } })))
+        .up_to_n_times(2)
+        .mount(&house.model)
+        .await;
+    house.model_says("Here I am.").await;
+    house.say(ANA, "hello").await;
+    for _ in 0..3 {
+        house.drain().await;
+        house.advance(10);
+    }
+    assert_eq!(house.texts().await, ["Here I am."]);
+    assert_eq!(house.prompts().await.len(), 3);
+}
+
+#[tokio::test]
+async fn retry_after_is_obeyed() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    let busy = ResponseTemplate::new(429)
+        .insert_header("retry-after", "120")
+        .set_body_json(json!({ "error": { "message": "slow down", "code": "rate_limit_exceeded" } }));
+    house.ask_model().respond_with(busy).up_to_n_times(1).mount(&house.model).await;
+    house.model_says("Now.").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    house.advance(119);
+    assert_eq!(house.drain().await, 0);
+    house.advance(4);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Now."]);
+}
+
+#[tokio::test]
+async fn when_no_answer_can_be_had_the_contact_is_told_once_and_never_why() {
+    for failure in [
+        ResponseTemplate::new(401)
+            .set_body_json(json!({ "error": { "message": "Incorrect API key", "code": "invalid_api_key" } })),
+        ResponseTemplate::new(429)
+            .set_body_json(json!({ "error": { "message": "You exceeded your quota", "code": "insufficient_quota" } })),
+    ] {
+        let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry, please call us.")]).await;
+        house.twilio_takes_everything().await;
+        house.ask_model().respond_with(failure).mount(&house.model).await;
+        house.say(ANA, "hello").await;
+        house.drain().await;
+        house.advance(3600);
+        house.drain().await;
+        assert_eq!(house.texts().await, ["Sorry, please call us."]);
+        let turns = house.turns().await;
+        assert_eq!(turns[0].state, "dead");
+        assert!(turns[0].error.is_some());
+        assert_eq!(house.prompts().await.len(), 1, "a permanent failure is not repeated");
+    }
+}
+
+#[tokio::test]
+async fn tries_end_and_the_conversation_goes_on() {
+    let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+    house.twilio_takes_everything().await;
+    house.ask_model().respond_with(ResponseTemplate::new(500)).up_to_n_times(8).mount(&house.model).await;
+    house.model_says("Back again.").await;
+    house.say(ANA, "first").await;
+    for _ in 0..9 {
+        house.drain().await;
+        house.advance(301);
+    }
+    house.say(ANA, "second").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Sorry.", "Back again."]);
+    assert_eq!(house.states().await, ["dead", "done"]);
+}
+
+#[tokio::test]
+async fn a_message_during_the_answer_is_answered_after_it() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    let slow =
+        ResponseTemplate::new(200).set_body_json(completion("to the first")).set_delay(Duration::from_millis(300));
+    house.ask_model().respond_with(slow).up_to_n_times(1).mount(&house.model).await;
+    house.model_says("to the rest").await;
+    house.say(ANA, "one").await;
+    let (_, ()) = tokio::join!(house.drain(), async {
+        while house.prompts().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        house.say(ANA, "two").await;
+        house.say(ANA, "three").await;
+    });
+    house.drain().await;
+    assert_eq!(house.texts().await, ["to the first", "to the rest"]);
+    let second: Vec<_> = house.prompts().await[1][1..].iter().map(|(_, text)| text.clone()).collect();
+    assert_eq!(second, ["one", "to the first", "two", "three"]);
+}
+
+#[tokio::test]
+async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
+    let house = House::with(&[("MYNAH_TYPING", "true")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
+    let shown = async {
+        loop {
+            let requests = house.twilio.received_requests().await.unwrap();
+            if let Some(request) =
+                requests.iter().find(|request| request.url.path().ends_with("/Indicators/Typing.json"))
+            {
+                return String::from_utf8(request.body.clone()).unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(shown.await.contains("messageId=SM00000000000000000000000000000001"));
+}

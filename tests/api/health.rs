@@ -1,0 +1,31 @@
+//! What monitors and browsers see.
+
+use axum::http::StatusCode;
+
+use crate::house::{House, body};
+
+#[tokio::test]
+async fn a_healthy_house_says_so() {
+    let house = House::new().await;
+    let healthy = house.get("/healthz").await;
+    assert_eq!((healthy.status(), body(healthy).await.trim()), (StatusCode::OK, "ok"));
+    let ready = house.get("/readyz").await;
+    assert_eq!(ready.status(), StatusCode::OK);
+    let told: serde_json::Value = serde_json::from_str(&body(ready).await).unwrap();
+    assert_eq!(told["database"], "ok");
+    assert_eq!(told["configured"], true);
+    assert_eq!(told["queue"]["waiting"], 0);
+}
+
+#[tokio::test]
+async fn every_response_bears_the_security_headers() {
+    let house = House::new().await;
+    for path in ["/healthz", "/readyz", "/webhooks/twilio", "/nothing", "/webhooks/twilio/status"] {
+        let answer = house.get(path).await;
+        for header in
+            ["x-content-type-options", "x-frame-options", "referrer-policy", "content-security-policy", "cache-control"]
+        {
+            assert!(answer.headers().contains_key(header), "{path} has no {header}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The app under test with its stand-ins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use mynah::app::App;
+use mynah::channel::twilio;
+use mynah::clock::{Clock, ManualClock, Time};
+use mynah::config::{Config, Sources};
+use mynah::store::JobRow;
+use mynah::{web, work};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub const PUBLIC: &str = "https://bot.example.org";
+pub const OURS: &str = "whatsapp:+14155238886";
+pub const ANA: &str = "whatsapp:+12025550101";
+pub const BEN: &str = "whatsapp:+12025550102";
+
+/// 2026-11-01T10:00:00Z.
+const START: Time = Time(1_793_527_200_000);
+
+pub struct House {
+    pub app: Arc<App>,
+    pub clock: ManualClock,
+    pub twilio: MockServer,
+    pub model: MockServer,
+    pub folder: TempDir,
+    settings: BTreeMap<String, String>,
+    sids: AtomicU64,
+}
+
+impl House {
+    /// Twilio takes everything, the model answers `Hello!`.
+    pub async fn new() -> House {
+        let house = House::with(&[]).await;
+        house.twilio_takes_everything().await;
+        house.model_says("Hello!").await;
+        house
+    }
+
+    /// Stand-ins that answer nothing yet, and settings over the usual ones; an empty value takes one away.
+    pub async fn with(settings: &[(&str, &str)]) -> House {
+        let (twilio, model) = (MockServer::start().await, MockServer::start().await);
+        let folder = tempfile::tempdir().unwrap();
+        let mut all = BTreeMap::from(
+            [
+                ("MYNAH_DATA_DIR", folder.path().to_str().unwrap()),
+                ("MYNAH_PUBLIC_URL", PUBLIC),
+                ("MYNAH_MERGE_WINDOW", "0"),
+                ("MYNAH_TYPING", "false"),
+                ("TWILIO_ACCOUNT_SID", ACCOUNT),
+                ("TWILIO_AUTH_TOKEN", TOKEN),
+                ("TWILIO_WHATSAPP_FROM", OURS),
+                ("TWILIO_API_BASE_URL", &twilio.uri()),
+                ("OPENAI_BASE_URL", &format!("{}/v1", model.uri())),
+                ("OPENAI_API_KEY", "sk-test"),
+                ("MYNAH_AI_MODEL", "test-model"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        for (key, value) in settings {
+            all.insert((*key).to_owned(), (*value).to_owned());
+            if value.is_empty() {
+                all.remove(*key);
+            }
+        }
+        let clock = ManualClock::new(START);
+        let app = build(&all, &clock).await;
+        House { app, clock, twilio, model, folder, settings: all, sids: AtomicU64::new(1) }
+    }
+
+    /// The same house after a restart, perhaps with other settings.
+    pub async fn restarted(self, settings: &[(&str, &str)]) -> House {
+        let House { app, clock, twilio, model, folder, settings: mut all, sids } = self;
+        drop(app);
+        all.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let app = build(&all, &clock).await;
+        app.store.recover(clock.now()).await.unwrap();
+        House { app, clock, twilio, model, folder, settings: all, sids }
+    }
+
+    pub async fn twilio_takes_everything(&self) {
+        let next = AtomicU64::new(1);
+        self.post_messages()
+            .respond_with(move |_: &wiremock::Request| {
+                let sid = format!("SM{:032x}", 0xabc0_0000 + next.fetch_add(1, Ordering::SeqCst));
+                ResponseTemplate::new(201).set_body_json(json!({ "sid": sid, "status": "queued" }))
+            })
+            .mount(&self.twilio)
+            .await;
+    }
+
+    /// The answer to Twilio's send; mount it after `respond_with`.
+    pub fn post_messages(&self) -> wiremock::MockBuilder {
+        Mock::given(method("POST")).and(path(format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json")))
+    }
+
+    pub fn list_messages(&self) -> wiremock::MockBuilder {
+        Mock::given(method("GET")).and(path(format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json")))
+    }
+
+    pub fn ask_model(&self) -> wiremock::MockBuilder {
+        Mock::given(method("POST")).and(path("/v1/chat/completions"))
+    }
+
+    pub async fn model_says(&self, text: &str) {
+        self.ask_model()
+            .respond_with(ResponseTemplate::new(200).set_body_json(completion(text)))
+            .mount(&self.model)
+            .await;
+    }
+
+    /// A message as Twilio delivers it, under a new id.
+    pub fn message(&self, from: &str, text: &str) -> Vec<(String, String)> {
+        let sid = format!("SM{:032x}", self.sids.fetch_add(1, Ordering::SeqCst));
+        form(&[
+            ("MessageSid", &sid),
+            ("SmsMessageSid", &sid),
+            ("SmsSid", &sid),
+            ("AccountSid", ACCOUNT),
+            ("ApiVersion", "2010-04-01"),
+            ("From", from),
+            ("To", OURS),
+            ("Body", text),
+            ("NumMedia", "0"),
+            ("NumSegments", "1"),
+            ("ProfileName", "Ana"),
+            ("MessageType", "text"),
+            ("SmsStatus", "received"),
+        ])
+    }
+
+    /// Sends a message and expects the acknowledgement.
+    pub async fn say(&self, from: &str, text: &str) {
+        let params = self.message(from, text);
+        assert_eq!(self.deliver(&params).await, StatusCode::OK);
+    }
+
+    /// Posts a signed webhook.
+    pub async fn deliver(&self, params: &[(String, String)]) -> StatusCode {
+        self.post("/webhooks/twilio", params).await.status()
+    }
+
+    pub async fn post(&self, path: &str, params: &[(String, String)]) -> Response<Body> {
+        let signature = twilio::sign(&format!("{PUBLIC}{path}"), params, TOKEN);
+        self.send(path, encode(params).into(), Some(&signature)).await
+    }
+
+    pub async fn send(&self, path: &str, body: Body, signature: Option<&str>) -> Response<Body> {
+        let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        if let Some(signature) = signature {
+            request = request.header("x-twilio-signature", signature);
+        }
+        self.routes().oneshot(request.body(body).unwrap()).await.unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Response<Body> {
+        self.routes().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    pub fn routes(&self) -> Router {
+        web::routes(Arc::clone(&self.app), Router::new())
+    }
+
+    /// Does all that is due.
+    pub async fn drain(&self) -> usize {
+        work::drain(&self.app).await.unwrap()
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// What Twilio was asked to send: the recipient and the text, in order.
+    pub async fn posted(&self) -> Vec<(String, String)> {
+        let requests = self.twilio.received_requests().await.unwrap();
+        requests
+            .iter()
+            .filter(|request| request.method.as_str() == "POST" && request.url.path().ends_with("/Messages.json"))
+            .map(|request| {
+                let fields: BTreeMap<_, _> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+                (fields["To"].clone(), fields["Body"].clone())
+            })
+            .collect()
+    }
+
+    pub async fn texts(&self) -> Vec<String> {
+        self.posted().await.into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// The status callback address that was given with the last send, without the public origin.
+    pub async fn callback(&self) -> String {
+        let requests = self.twilio.received_requests().await.unwrap();
+        let last = requests.iter().rfind(|request| request.method.as_str() == "POST").unwrap();
+        let fields: BTreeMap<_, _> = url::form_urlencoded::parse(&last.body).into_owned().collect();
+        fields["StatusCallback"].strip_prefix(PUBLIC).unwrap().to_owned()
+    }
+
+    /// The messages that the model was shown in each of its calls, as (role, text).
+    pub async fn prompts(&self) -> Vec<Vec<(String, String)>> {
+        let requests = self.model.received_requests().await.unwrap();
+        requests
+            .iter()
+            .map(|request| {
+                let body: Value = serde_json::from_slice(&request.body).unwrap();
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                let messages = body["messages"].as_array().unwrap();
+                messages.iter().map(|message| (text(&message["role"]), text(&message["content"]))).collect()
+            })
+            .collect()
+    }
+
+    /// All turns, oldest first.
+    pub async fn turns(&self) -> Vec<JobRow> {
+        use mynah::model::TurnState;
+        let mut all = self.app.store.jobs(None, None, 1000).await.unwrap();
+        all.extend(self.app.store.jobs(Some(TurnState::Done), None, 1000).await.unwrap());
+        all.sort_by_key(|job| job.turn);
+        all
+    }
+
+    pub async fn states(&self) -> Vec<String> {
+        self.turns().await.into_iter().map(|job| job.state).collect()
+    }
+
+    /// A number from the database, seen from outside.
+    pub fn count(&self, sql: &str) -> i64 {
+        let connection = rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+async fn build(settings: &BTreeMap<String, String>, clock: &ManualClock) -> Arc<App> {
+    let env = settings.iter().map(|(key, value)| (key.clone(), value.into())).collect();
+    let config = Config::load(Sources { env, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"));
+    Arc::new(App::build(config, Arc::new(clock.clone())).await.unwrap())
+}
+
+pub fn completion(text: &str) -> Value {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "test-model",
+        "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23 }
+    })
+}
+
+pub fn form(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+pub fn encode(params: &[(String, String)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
+}
+
+pub async fn body(response: Response<Body>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}

@@ -1,0 +1,13 @@
+//! The house from the inside: the real app on a temporary folder, wiremock in the place of Twilio and of the model, and a
+//! clock that stands still until the test moves it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod answers;
+mod floors;
+mod health;
+mod house;
+mod refusals;
+mod sending;
+mod sockets;
+mod waiting;

@@ -1,0 +1,113 @@
+//! Bad input: refused clearly, and nothing is stored that should not be.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+
+use crate::house::{ANA, House, PUBLIC, TOKEN, body, encode, form};
+
+const MESSAGES: &str = "SELECT COUNT(*) FROM messages";
+const LOGGED: &str = "SELECT COUNT(*) FROM webhook_log";
+
+#[tokio::test]
+async fn an_unsigned_or_forged_webhook_is_refused_and_nothing_is_stored() {
+    let house = House::new().await;
+    let params = house.message(ANA, "hello");
+    let forged = mynah::channel::twilio::sign(&format!("{PUBLIC}/webhooks/twilio"), &params, "another token");
+    let elsewhere = mynah::channel::twilio::sign("https://bot.example.com/webhooks/twilio", &params, TOKEN);
+    for signature in [None, Some("c2lnbmVk"), Some(""), Some(forged.as_str()), Some(elsewhere.as_str())] {
+        for path in ["/webhooks/twilio", "/webhooks/twilio/status"] {
+            let answer = house.send(path, encode(&params).into(), signature).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{signature:?}");
+        }
+    }
+    assert_eq!((house.count(MESSAGES), house.count(LOGGED)), (0, 0));
+    assert_eq!(house.drain().await, 0);
+}
+
+#[tokio::test]
+async fn without_a_public_url_every_webhook_is_refused() {
+    let house = House::with(&[("MYNAH_PUBLIC_URL", "")]).await;
+    let params = house.message(ANA, "hello");
+    assert_eq!(house.deliver(&params).await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_signed_webhook_that_makes_no_sense_is_refused_with_a_reason_and_logged() {
+    let house = House::new().await;
+    let whole = house.message(ANA, "hello");
+    let without = |name: &str| whole.iter().filter(|(key, _)| key != name).cloned().collect::<Vec<_>>();
+    let with = |name: &str, value: &str| {
+        let mut params = without(name);
+        params.extend(form(&[(name, value)]));
+        params
+    };
+    let many = whole.iter().cloned().chain((0..200).map(|n| (format!("Extra{n}"), "x".into()))).collect::<Vec<_>>();
+    for (params, named) in [
+        (without("MessageSid"), "MessageSid"),
+        (without("From"), "From"),
+        (with("From", "whatsapp:somebody"), "From"),
+        (with("Body", "a\0b"), "Body"),
+        (many, "200"),
+    ] {
+        let answer = house.post("/webhooks/twilio", &params).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let reason = body(answer).await;
+        assert!(reason.contains(named), "{reason}");
+    }
+    assert_eq!((house.count(MESSAGES), house.count(LOGGED)), (0, 5));
+    assert_eq!(house.count("SELECT COUNT(*) FROM webhook_log WHERE status = 400 AND error <> ''"), 5);
+}
+
+#[tokio::test]
+async fn a_signed_body_that_is_not_utf_8_is_malformed_and_not_forged() {
+    let house = House::new().await;
+    // The bytes as they stand decode to FF; signed over those bytes by an HMAC of the URL and `BodyÿMessageSidSM1`.
+    let body = b"Body=%FF&MessageSid=SM1".to_vec();
+    let signature = {
+        use base64::Engine;
+        use hmac::{Hmac, KeyInit, Mac};
+        let mut mac = Hmac::<sha1::Sha1>::new_from_slice(TOKEN.as_bytes()).unwrap();
+        mac.update(format!("{PUBLIC}/webhooks/twilio").as_bytes());
+        mac.update(b"Body\xffMessageSidSM1");
+        base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
+    };
+    let answer = house.send("/webhooks/twilio", body.into(), Some(&signature)).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_body_over_64_kib_is_refused_whether_or_not_its_length_is_told() {
+    let house = House::new().await;
+    let large = vec![b'a'; 64 * 1024 + 1];
+    let told = house.send("/webhooks/twilio", large.clone().into(), Some("x")).await;
+    assert_eq!(told.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let chunks =
+        tokio_stream::iter(large.chunks(1000).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>());
+    let untold = house.send("/webhooks/twilio", Body::from_stream(chunks), Some("x")).await;
+    assert_eq!(untold.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let exact = house.send("/webhooks/twilio", vec![b'a'; 64 * 1024].into(), Some("x")).await;
+    assert_eq!(exact.status(), StatusCode::FORBIDDEN, "small enough to be looked at");
+}
+
+#[tokio::test]
+async fn odd_texts_are_stored_to_the_letter() {
+    let house = House::new().await;
+    let long: String = "é👩\u{200d}👩\u{200d}👧 ".chars().cycle().take(4096).collect();
+    for text in ["👋🏽 ¿Qué tal?", "مرحبا \u{202e}abc", "a\u{200b}b\u{200d}c\u{feff}", "a+b & c=d %41", &long]
+    {
+        house.say(ANA, text).await;
+        let stored: i64 = {
+            let connection = rusqlite::Connection::open(house.folder.path().join("mynah.db")).unwrap();
+            connection.query_row("SELECT COUNT(*) FROM messages WHERE content = ?1", [text], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(stored, 1, "{}", text.chars().take(20).collect::<String>());
+    }
+}
+
+#[tokio::test]
+async fn other_methods_and_addresses_are_told_so() {
+    let house = House::new().await;
+    assert_eq!(house.get("/webhooks/twilio").await.status(), StatusCode::OK);
+    assert_eq!(house.get("/webhooks/twilio/status").await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(house.get("/nothing").await.status(), StatusCode::NOT_FOUND);
+}

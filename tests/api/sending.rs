@@ -1,0 +1,191 @@
+//! Sending: a part goes out again only after positive evidence that nothing was created.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use wiremock::ResponseTemplate;
+
+use crate::house::{ANA, House, OURS, form};
+
+const LOOKS: [u64; 5] = [2, 5, 15, 40, 90];
+
+fn listed(rows: &[(&str, &str)]) -> ResponseTemplate {
+    let messages: Vec<Value> = rows
+        .iter()
+        .map(|(sid, text)| {
+            json!({
+                "sid": sid, "from": OURS, "to": ANA, "body": text, "direction": "outbound-api", "status": "delivered",
+                "date_created": "Sun, 01 Nov 2026 10:00:00 +0000", "date_sent": null, "num_media": "0"
+            })
+        })
+        .collect();
+    ResponseTemplate::new(200).set_body_json(json!({ "messages": messages, "next_page_uri": null }))
+}
+
+/// A house whose first send ends in a 500 that may have created the message.
+async fn in_doubt(settings: &[(&str, &str)]) -> House {
+    let house = House::with(settings).await;
+    house.post_messages().respond_with(ResponseTemplate::new(500)).up_to_n_times(1).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(house.states().await, ["sending"]);
+    house
+}
+
+#[tokio::test]
+async fn an_unknown_send_that_is_found_at_twilio_is_not_sent_again() {
+    let house = in_doubt(&[]).await;
+    house
+        .list_messages()
+        .respond_with(listed(&[("SM0000000000000000000000000000ffff", "Hello!")]))
+        .mount(&house.twilio)
+        .await;
+    house.advance(2);
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["done".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_unknown_send_goes_out_again_only_after_five_absences() {
+    let house = in_doubt(&[]).await;
+    house
+        .list_messages()
+        .respond_with(listed(&[("SM0000000000000000000000000000eeee", "Another text")]))
+        .mount(&house.twilio)
+        .await;
+    for (n, seconds) in LOOKS.into_iter().enumerate() {
+        assert_eq!(house.texts().await.len(), 1, "after {n} looks");
+        house.advance(seconds - 1);
+        assert_eq!(house.drain().await, 0, "look {n} is not due yet");
+        house.advance(1);
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Hello!", "Hello!"]);
+    assert_eq!(house.states().await, ["done"]);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_is_no_evidence() {
+    let house = in_doubt(&[]).await;
+    house.list_messages().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
+    for _ in 0..40 {
+        house.advance(60);
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await.len(), 1);
+    assert_eq!(house.states().await, ["sending"]);
+}
+
+#[tokio::test]
+async fn an_unknown_send_is_held_where_the_operator_chose_that() {
+    let house = in_doubt(&[("MYNAH_UNKNOWN_SENDS", "hold")]).await;
+    house.list_messages().respond_with(listed(&[])).mount(&house.twilio).await;
+    for seconds in LOOKS {
+        house.advance(seconds);
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await.len(), 1);
+    assert_eq!(house.states().await, ["dead"]);
+    house.say(ANA, "still there?").await;
+    house.drain().await;
+    assert_eq!(house.texts().await.len(), 2, "the conversation goes on");
+}
+
+#[tokio::test]
+async fn a_status_callback_with_our_reference_settles_an_unknown_send() {
+    let house = in_doubt(&[]).await;
+    let callback = house.callback().await;
+    let params = form(&[
+        ("MessageSid", "SM0000000000000000000000000000aaaa"),
+        ("MessageStatus", "delivered"),
+        ("From", OURS),
+        ("To", ANA),
+    ]);
+    assert_eq!(house.post(&callback, &params).await.status(), StatusCode::OK);
+    assert_eq!(house.states().await, ["done"]);
+    house.advance(600);
+    house.drain().await;
+    assert_eq!(house.texts().await.len(), 1);
+    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE status = 'delivered' AND provider_id LIKE '%aaaa'"), 1);
+}
+
+#[tokio::test]
+async fn delivery_status_moves_forward_only() {
+    let house = House::new().await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    let callback = house.callback().await;
+    let sid = "SM000000000000000000000000abc00001";
+    for (status, stored) in
+        [("sent", "sent"), ("delivered", "delivered"), ("sent", "delivered"), ("read", "read"), ("delivered", "read")]
+    {
+        let params = form(&[("MessageSid", sid), ("MessageStatus", status), ("From", OURS), ("To", ANA)]);
+        assert_eq!(house.post(&callback, &params).await.status(), StatusCode::OK);
+        assert_eq!(house.count(&format!("SELECT COUNT(*) FROM parts WHERE status = '{stored}'")), 1, "after {status}");
+    }
+    assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE role = 'user'"), 1, "a status is not a message");
+}
+
+#[tokio::test]
+async fn a_send_that_twilio_throttles_is_repeated() {
+    let house = House::with(&[]).await;
+    let busy = ResponseTemplate::new(429)
+        .set_body_json(json!({ "code": 20429, "message": "Too Many Requests", "status": 429 }));
+    house.post_messages().respond_with(busy).up_to_n_times(3).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    for _ in 0..4 {
+        house.drain().await;
+        house.advance(30);
+    }
+    assert_eq!((house.texts().await.len(), house.states().await), (4, vec!["done".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_refused_send_ends_the_turn_and_the_next_one_goes_on() {
+    let house = House::with(&[]).await;
+    let refused = ResponseTemplate::new(400)
+        .set_body_json(json!({ "code": 21211, "message": "Invalid 'To' Phone Number", "status": 400 }));
+    house.post_messages().respond_with(refused).up_to_n_times(1).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "one").await;
+    house.drain().await;
+    house.say(ANA, "two").await;
+    house.drain().await;
+    assert_eq!(house.states().await, ["dead", "done"]);
+    let error = house.turns().await[0].error.clone().unwrap();
+    assert!(error.contains("21211"), "{error}");
+}
+
+#[tokio::test]
+async fn a_part_that_is_too_long_for_twilio_goes_out_in_halves() {
+    let house = House::with(&[]).await;
+    let refused =
+        ResponseTemplate::new(400).set_body_json(json!({ "code": 21617, "message": "too long", "status": 400 }));
+    house.post_messages().respond_with(refused).up_to_n_times(1).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    house.model_says("The first sentence is here. The second sentence is there.").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    let texts = house.texts().await;
+    assert_eq!(texts[1..], ["The first sentence is here.", "The second sentence is there."]);
+    assert_eq!(house.states().await, ["done"]);
+}
+
+#[tokio::test]
+async fn a_slow_twilio_is_in_doubt_and_not_asked_twice() {
+    // The channel waits 15 s for an answer; the stand-in needs longer.
+    let house = House::with(&[]).await;
+    let late = ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1" })).set_delay(Duration::from_secs(20));
+    house.post_messages().respond_with(late).mount(&house.twilio).await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
+    assert_eq!(house.texts().await.len(), 1);
+}

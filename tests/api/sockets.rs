@@ -1,0 +1,84 @@
+//! The accept loop, over real sockets and a clock of tokio's that the tests pause.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+async fn server() -> (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let slow = || async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        "slow"
+    };
+    let routes = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/slow", get(slow))
+        .route("/", post(|body: String| async { body }));
+    (address, stop.clone(), tokio::spawn(mynah::web::serve(listener, routes, stop)))
+}
+
+async fn read(stream: &mut TcpStream) -> String {
+    let mut bytes = vec![0; 4096];
+    let read = stream.read(&mut bytes).await.unwrap();
+    String::from_utf8(bytes[..read].to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn half_a_header_is_ended_with_408() {
+    let (address, _stop, _server) = server().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n").await.unwrap();
+    tokio::time::pause();
+    assert!(read(&mut stream).await.starts_with("HTTP/1.1 408 "));
+    assert_eq!(read(&mut stream).await, "", "closed");
+}
+
+#[tokio::test]
+async fn a_header_that_trickles_in_is_ended_too() {
+    let (address, _stop, _server) = server().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    tokio::time::pause();
+    stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    for n in 0..6 {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        if stream.write_all(format!("x-{n}: 1\r\n").as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    assert!(read(&mut stream).await.starts_with("HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_a_proxys_patience_and_the_next_header_has_its_own_time() {
+    let (address, _stop, _server) = server().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(read(&mut stream).await.ends_with("hello"));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(75)).await;
+    tokio::time::resume();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(read(&mut stream).await.ends_with("hello"));
+    stream.write_all(b"GET / HT").await.unwrap();
+    tokio::time::pause();
+    assert!(read(&mut stream).await.starts_with("HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_in_progress_end() {
+    let (address, stop, server) = server().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stop.cancel();
+    let mut whole = String::new();
+    stream.read_to_string(&mut whole).await.unwrap();
+    assert!(whole.ends_with("slow"), "{whole}");
+    server.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
+}
