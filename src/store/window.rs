@@ -6,7 +6,7 @@ use crate::model::{ConversationId, ProviderId, Role, TurnId};
 
 /// Ordered by turn, then by id: what was said while an earlier turn was being answered comes after that answer.
 const WINDOW: &str = "
-    SELECT role, content, provider_id FROM messages
+    SELECT role, content, provider_id, turn_id FROM messages
     WHERE conversation_id = ?1 AND turn_id <= ?2
     ORDER BY turn_id DESC, id DESC LIMIT ?3";
 
@@ -22,7 +22,8 @@ pub struct WindowLine {
 }
 
 impl Store {
-    /// The last `most` messages up to and with that turn, oldest first.
+    /// The last messages up to and with that turn, oldest first: at most `most`, in whole exchanges. An exchange that would
+    /// be cut in the middle is left out, unless it is the turn's own.
     pub async fn window(
         &self,
         conversation: ConversationId,
@@ -30,16 +31,23 @@ impl Store {
         most: usize,
     ) -> Result<Vec<WindowLine>, StoreError> {
         self.read(move |tx| {
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let mut lines = tx.all(WINDOW, args![&conversation, turn, most], |row| {
-                Ok(WindowLine {
+            // One more than wanted tells whether the oldest exchange is whole.
+            let wanted = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+            let mut lines = tx.all(WINDOW, args![&conversation, turn, wanted], |row| {
+                let line = WindowLine {
                     role: Role::parse(row.text(0)?).ok_or_else(|| StoreError::unexpected(0, "a role"))?,
                     content: row.text(1)?.to_owned(),
                     provider_id: row.text_or_null(2)?.map(|id| ProviderId(id.to_owned())),
-                })
+                };
+                Ok((TurnId(row.int(3)?), line))
             })?;
-            lines.reverse();
-            Ok(lines)
+            if lines.len() > most {
+                let cut = lines.pop().map(|(turn, _)| turn);
+                while lines.last().is_some_and(|(of, _)| Some(*of) == cut && *of != turn) {
+                    lines.pop();
+                }
+            }
+            Ok(lines.into_iter().rev().map(|(_, line)| line).collect())
         })
         .await
     }

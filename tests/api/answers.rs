@@ -78,6 +78,24 @@ async fn the_window_is_limited_and_begins_with_the_user() {
 }
 
 #[tokio::test]
+async fn an_exchange_that_would_be_cut_is_left_out_whole() {
+    let house = House::with(&[("MYNAH_MAX_CONTEXT_MESSAGES", "4")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("yes").await;
+    for burst in [&["a", "b", "c"][..], &["d"], &["e"]] {
+        for text in burst {
+            house.say(ANA, text).await;
+        }
+        house.drain().await;
+    }
+    let told = |prompt: &[(String, String)]| prompt[1..].iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+    let prompts = house.prompts().await;
+    assert_eq!(told(&prompts[0]), ["a", "b", "c"]);
+    assert_eq!(told(&prompts[1]), ["d"], "of the first exchange only b, c and the answer would fit");
+    assert_eq!(told(&prompts[2]), ["d", "yes", "e"]);
+}
+
+#[tokio::test]
 async fn markdown_reaches_the_contact_as_whatsapp_markup_and_stays_markdown_in_the_history() {
     let house = House::with(&[]).await;
     house.twilio_takes_everything().await;

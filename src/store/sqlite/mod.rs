@@ -25,7 +25,17 @@ const READERS: u32 = 4;
 /// Statements kept prepared on each connection.
 const PREPARED: usize = 128;
 
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("../../../migrations/sqlite/0001_start.sql"))];
+/// The schema's steps, in order; each is as it was once released.
+fn steps() -> Vec<M<'static>> {
+    [include_str!("../../../migrations/sqlite/0001_start.sql")]
+        .map(|sql| {
+            M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {
+                crate::failpoint::hit("migration");
+                Ok(())
+            })
+        })
+        .into()
+}
 
 /// A database file.
 pub(crate) struct Sqlite {
@@ -82,10 +92,10 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// All missing migrations in one transaction; a schema from a newer program is refused.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let migrations = Migrations::from_slice(MIGRATIONS);
+    let steps = steps();
     let found: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| opening(path, &error))?;
-    let known = MIGRATIONS.len();
+    let known = steps.len();
     if found > i64::try_from(known).unwrap_or(i64::MAX) {
         return Err(StoreError::Open(format!(
             "the database {} has schema {found}, this program knows up to {known}: run the newer program, or restore a backup \
@@ -93,8 +103,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
             path.display()
         )));
     }
-    crate::failpoint::hit("migration");
-    migrations
+    Migrations::new(steps)
         .to_latest(connection)
         .map_err(|error| StoreError::Open(format!("the database {} cannot be migrated: {error}", path.display())))
 }
@@ -163,6 +172,6 @@ mod tests {
 
     #[test]
     fn the_migrations_are_valid() {
-        Migrations::from_slice(MIGRATIONS).validate().unwrap();
+        Migrations::new(steps()).validate().unwrap();
     }
 }
