@@ -30,7 +30,22 @@ pub struct WebhookRecord {
     pub error: Option<String>,
 }
 
+const PROBE: &str = "
+    INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us)
+    VALUES ('probe', 0, '', '{}', '', 0, 0) RETURNING id";
+
+const UNPROBE: &str = "DELETE FROM webhook_log WHERE id = ?1";
+
 impl Store {
+    /// Writes a row and takes it away again: whether the database can be written after trouble.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let id = tx.one(PROBE, &[], |row| row.int(0))?;
+            tx.execute(UNPROBE, args![id]).map(drop)
+        })
+        .await
+    }
+
     /// Logs a webhook that led to no message.
     pub async fn log_webhook(&self, record: WebhookRecord) -> Result<(), StoreError> {
         self.write(move |tx| insert(tx, &record, None)).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{backoff, deliver, insist};
 use crate::ai::{Completion, Line, Prompt};
@@ -60,8 +60,11 @@ pub(super) async fn answer(app: &App, claim: TurnClaim, stop: &CancellationToken
         // A model call has no effect that a second one would double.
         Err(Fault::Unknown { why }) => again(app, channel.as_ref(), &claim, None, why).await,
         Err(fault @ (Fault::TooLong { .. } | Fault::Fail { .. })) => {
-            let operator = matches!(fault, Fault::Fail { whose: Whose::Operator, .. });
-            warn!(turn = claim.turn.0, operator_must_act = operator, why = fault.why(), "no answer can be had");
+            if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
+                error!(turn = claim.turn.0, why = fault.why(), "no answer can be had; the operator must act");
+            } else {
+                warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
+            }
             apologise(app, channel.as_ref(), &claim, fault.why().to_owned()).await
         }
     }

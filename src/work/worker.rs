@@ -51,6 +51,10 @@ impl Worker {
                 next_expiry = now + Duration::from_secs(60);
                 self.expire().await;
             }
+            if self.app.store.trouble().is_some() {
+                // Without traffic nothing else would notice that the trouble has passed. A failure is told by the store.
+                drop(self.app.store.probe().await);
+            }
             let free = self.slots.available_permits().min(GROUP);
             if free == 0 {
                 tokio::select! {

@@ -104,8 +104,9 @@ impl Loop {
         let mut group: Vec<Ran> = Vec::with_capacity(GROUP);
         while let Ok(first) = self.waiting.recv() {
             lock(&self.health).since = Some(Instant::now());
+            let changes = self.connection.total_changes();
             let outcome = self.transaction(first, &mut group);
-            self.note(&outcome);
+            self.note(&outcome, self.connection.total_changes() > changes);
             let stop = matches!(outcome, Err(StoreError::Fatal(_)));
             if let Err(StoreError::Fatal(why)) = &outcome {
                 (self.fatal)(why.clone());
@@ -174,12 +175,13 @@ impl Loop {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop).map_err(judge)
     }
 
-    fn note(&self, outcome: &Result<(), StoreError>) {
+    /// A commit that changed nothing wrote nothing, so it shows nothing about the disk.
+    fn note(&self, outcome: &Result<(), StoreError>, changed: bool) {
         let mut health = lock(&self.health);
         health.since = None;
         match outcome {
             Ok(()) => {
-                if health.failure.take().is_some() {
+                if changed && health.failure.take().is_some() {
                     tracing::info!("the database can be written again");
                 }
             }
