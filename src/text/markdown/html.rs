@@ -1,0 +1,160 @@
+//! HTML in Markdown: a line break is kept, other tags go and their text stays.
+
+/// What a piece of HTML is to a reader.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    /// `<br>`
+    Break,
+    /// A tag or a comment: not shown. The text stands in its place in a block of HTML.
+    Markup(&'static str),
+    /// No tag of HTML (`<name>`): shown as it is.
+    Text,
+}
+
+/// Tags that put what follows on a new line.
+const BLOCKS: [&str; 24] = [
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "figure",
+    "footer",
+    "form",
+    "header",
+    "hr",
+    "main",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "summary",
+    "table",
+    "ul",
+];
+const HEADINGS: [&str; 10] = ["h1", "h2", "h3", "h4", "h5", "h6", "tr", "thead", "tbody", "caption"];
+const CELLS: [&str; 2] = ["td", "th"];
+const INLINE: [&str; 48] = [
+    "a",
+    "abbr",
+    "audio",
+    "b",
+    "bdi",
+    "bdo",
+    "big",
+    "button",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "data",
+    "del",
+    "dfn",
+    "em",
+    "figcaption",
+    "font",
+    "head",
+    "html",
+    "i",
+    "iframe",
+    "img",
+    "input",
+    "ins",
+    "kbd",
+    "label",
+    "link",
+    "mark",
+    "meta",
+    "picture",
+    "q",
+    "s",
+    "samp",
+    "script",
+    "small",
+    "source",
+    "span",
+    "strike",
+    "strong",
+    "style",
+    "sub",
+    "sup",
+    "time",
+    "u",
+    "video",
+    "wbr",
+];
+
+/// Reads one tag, with its brackets.
+pub(super) fn tag(tag: &str) -> Tag {
+    let inner = tag.trim_start_matches('<');
+    if inner.starts_with(['!', '?']) {
+        return Tag::Markup("");
+    }
+    let name = inner.trim_start_matches('/');
+    let end = name.find(|sign: char| !sign.is_ascii_alphanumeric()).unwrap_or(name.len());
+    // Longer than any name of HTML: not worth copying.
+    if end == 0 || end > 12 || !name[end..].starts_with([' ', '\n', '\t', '/', '>']) {
+        return Tag::Text;
+    }
+    let name = name[..end].to_ascii_lowercase();
+    let name = name.as_str();
+    match name {
+        "br" => Tag::Break,
+        "li" => Tag::Markup(if inner.starts_with('/') { "" } else { "\n- " }),
+        _ if BLOCKS.contains(&name) || HEADINGS.contains(&name) => Tag::Markup("\n"),
+        _ if CELLS.contains(&name) => Tag::Markup(" "),
+        _ if INLINE.contains(&name) => Tag::Markup(""),
+        _ => Tag::Text,
+    }
+}
+
+/// The text of a block of HTML, its lines trimmed.
+pub(super) fn strip(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    let mut rest = html;
+    // Where the next `>` stands, counted from the end, so that it is looked for once: `<<<<…` must not cost its square.
+    let mut closing: Option<usize> = None;
+    let mut comments = true;
+    while let Some(open) = rest.find('<') {
+        text.push_str(&rest[..open]);
+        rest = &rest[open..];
+        if comments && rest.starts_with("<!--") {
+            match rest.find("-->") {
+                Some(end) => {
+                    rest = &rest[end + 3..];
+                    continue;
+                }
+                None => comments = false,
+            }
+        }
+        if closing.is_none_or(|left| left > rest.len()) {
+            let Some(close) = rest.find('>') else { break };
+            closing = Some(rest.len() - close);
+        }
+        let close = rest.len() - closing.unwrap_or_default();
+        match tag(&rest[..=close]) {
+            Tag::Break => text.push('\n'),
+            Tag::Markup(instead) if !rest.starts_with("<!--") => text.push_str(instead),
+            _ => {
+                text.push('<');
+                rest = &rest[1..];
+                continue;
+            }
+        }
+        rest = &rest[close + 1..];
+    }
+    text.push_str(rest);
+    let mut lines = String::with_capacity(text.len());
+    for line in text.lines() {
+        lines.push_str(line.trim());
+        lines.push('\n');
+    }
+    lines
+}

@@ -1,0 +1,270 @@
+//! The words of one block and the emphasis over them, rendered line by line.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+
+use super::link;
+
+/// An emphasis that WhatsApp knows. The order is the order of nesting where several cover the same words: `*_x_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mark {
+    Bold,
+    Italic,
+    Strike,
+}
+
+impl Mark {
+    fn sign(self) -> char {
+        match self {
+            Self::Bold => '*',
+            Self::Italic => '_',
+            Self::Strike => '~',
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    mark: Mark,
+    start: usize,
+    end: usize,
+}
+
+#[derive(Debug)]
+enum Open {
+    Marked(Mark, usize),
+    /// Signs that are no emphasis: written again as they stood.
+    Literal(String),
+}
+
+/// The words of a block, without markers, and the spans that will bear them.
+#[derive(Debug, Default)]
+pub(super) struct Inline {
+    text: String,
+    spans: Vec<Span>,
+    open: Vec<Open>,
+    /// Where a `**` stands that Markdown did not take for emphasis and that may open one all the same.
+    loose: Option<usize>,
+}
+
+impl Inline {
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Code between as many backticks as it needs. WhatsApp reads one or three, so three come after one.
+    pub(super) fn push_code(&mut self, code: &str) {
+        let ticks = match longest_run(code) {
+            0 => 1,
+            run => (run + 1).max(3),
+        };
+        // Markdown takes one space off each end, so a space that belongs to the code needs a second.
+        let spaced = code.starts_with(' ') && code.ends_with(' ') && !code.trim_matches(' ').is_empty();
+        let pad = if spaced || code.starts_with('`') || code.ends_with('`') { " " } else { "" };
+        let fence = "`".repeat(ticks);
+        for piece in [&fence, pad, code, pad, &fence] {
+            self.text.push_str(piece);
+        }
+    }
+
+    pub(super) fn open(&mut self, mark: Mark) {
+        self.open.push(Open::Marked(mark, self.text.len()));
+    }
+
+    pub(super) fn open_literal(&mut self, signs: &str) {
+        self.text.push_str(signs);
+        self.open.push(Open::Literal(signs.to_owned()));
+    }
+
+    pub(super) fn close(&mut self) {
+        match self.open.pop() {
+            Some(Open::Marked(mark, start)) => self.spans.push(Span { mark, start, end: self.text.len() }),
+            Some(Open::Literal(signs)) => self.text.push_str(&signs),
+            None => {}
+        }
+    }
+
+    /// The words end in a `**` that Markdown left over. It refuses `**중요:**입니다`, for want of a space, where a model
+    /// meant bold: common in scripts without spaces, so such a pair on one line is read as it was meant.
+    pub(super) fn pair_loose(&mut self, opens: bool) {
+        let at = self.text.len() - 2;
+        if let Some(start) = self.loose.take() {
+            let inner = &self.text[start + 2..at];
+            let crossed = self.open.iter().any(|open| matches!(open, Open::Marked(_, from) if *from > start))
+                || self.spans.iter().rev().take_while(|span| span.end > start).any(|span| span.start < start);
+            if !crossed && !inner.is_empty() && !inner.contains('\n') && !inner.ends_with(char::is_whitespace) {
+                self.text.truncate(at);
+                self.text.replace_range(start..start + 2, "");
+                for span in self.spans.iter_mut().rev().take_while(|span| span.start > start) {
+                    span.start -= 2;
+                    span.end -= 2;
+                }
+                self.spans.push(Span { mark: Mark::Bold, start, end: self.text.len() });
+                return;
+            }
+        }
+        self.loose = opens.then_some(at);
+    }
+
+    /// What stands loose so far stays as it is.
+    pub(super) fn forget_loose(&mut self) {
+        self.loose = None;
+    }
+
+    pub(super) fn forget_open(&mut self) {
+        self.open.clear();
+    }
+
+    pub(super) fn spans_lines(&self) -> bool {
+        self.text.contains('\n')
+    }
+
+    /// Makes one line of several. A break and a space have one width, so the spans still fit.
+    pub(super) fn join_lines(&mut self) {
+        if self.spans_lines() {
+            self.text = self.text.replace('\n', " ");
+        }
+    }
+
+    /// Takes the words as they are, without emphasis.
+    pub(super) fn take_plain(&mut self) -> String {
+        self.join_lines();
+        self.spans.clear();
+        self.open.clear();
+        self.loose = None;
+        std::mem::take(&mut self.text)
+    }
+
+    pub(super) fn tail(&self, start: usize) -> &str {
+        self.text.get(start..).unwrap_or_default()
+    }
+
+    /// Forgets the words from `start` on.
+    pub(super) fn truncate(&mut self, start: usize) {
+        self.text.truncate(start);
+        while self.spans.pop_if(|span| span.end > start).is_some() {}
+    }
+
+    /// A link's label stands from `start`; its target follows in brackets unless the label says it already.
+    pub(super) fn end_link(&mut self, start: usize, target: &str) {
+        let shown = link::shown(target);
+        let label = self.tail(start).trim();
+        if shown.is_empty() || shown.starts_with('#') || label == shown {
+            return;
+        }
+        if label.is_empty() {
+            self.text.push_str(&shown);
+        } else if link::same(label, target) {
+            self.truncate(start);
+            self.text.push_str(&shown);
+        } else if !link::same_number(label, target) {
+            for piece in [" (", &shown, ")"] {
+                self.text.push_str(piece);
+            }
+        }
+    }
+
+    /// The block's lines with their markers, and an empty block in its place.
+    pub(super) fn render(&mut self) -> String {
+        self.open.clear();
+        self.loose = None;
+        let text = std::mem::take(&mut self.text);
+        let spans = outermost(std::mem::take(&mut self.spans));
+        let mut out = String::with_capacity(text.len() + 2 * spans.len());
+        let mut waiting = spans.as_slice();
+        let (mut current, mut line_spans): (Vec<Span>, Vec<Span>) = (Vec::new(), Vec::new());
+        let (mut start, mut blank) = (0, false);
+        for line in text.split('\n') {
+            let end = start + line.len();
+            let fresh = waiting.partition_point(|span| span.start < end);
+            current.retain(|span| span.end > start);
+            current.extend_from_slice(&waiting[..fresh]);
+            waiting = &waiting[fresh..];
+            let visible = trimmed(&text, start..end);
+            if visible.is_empty() {
+                blank = !out.is_empty();
+            } else {
+                if !out.is_empty() {
+                    out.push_str(if blank { "\n\n" } else { "\n" });
+                }
+                blank = false;
+                line_spans.clear();
+                line_spans.extend(current.iter().filter_map(|span| shown(&text, &visible, *span)));
+                mark(&mut out, &text, &visible, &mut line_spans);
+            }
+            start = end + 1;
+        }
+        out
+    }
+}
+
+/// The longest run of backticks.
+pub(super) fn longest_run(code: &str) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for byte in code.bytes() {
+        run = if byte == b'`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
+/// The spans in order, without those inside another of their own kind: bold in bold is bold. What remains is at most
+/// three deep, one of each kind, which keeps rendering linear.
+fn outermost(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end), span.mark));
+    let mut covered = [0; 3];
+    spans.retain(|span| {
+        let until = &mut covered[span.mark as usize];
+        let outer = span.start >= *until;
+        *until = span.end.max(*until);
+        outer && span.start < span.end
+    });
+    spans
+}
+
+fn trimmed(text: &str, within: Range<usize>) -> Range<usize> {
+    let slice = &text[within.clone()];
+    let end = within.start + slice.trim_end().len();
+    let start = end - text[within.start..end].trim_start().len();
+    start..end
+}
+
+/// The part of a span on a line, where WhatsApp would take it for markup: no space just inside, no word just outside,
+/// and no link at its end, which would swallow the marker.
+fn shown(text: &str, line: &Range<usize>, span: Span) -> Option<Span> {
+    let (from, to) = (span.start.max(line.start), span.end.min(line.end));
+    if from >= to {
+        return None;
+    }
+    let Range { start, end } = trimmed(text, from..to);
+    let is_word = |sign: char| sign.is_alphanumeric() || sign == '_';
+    let touches = text[line.start..start].chars().next_back().is_some_and(is_word)
+        || text[end..line.end].chars().next().is_some_and(is_word);
+    (start < end && !touches && !link::ends(&text[start..end])).then_some(Span { start, end, ..span })
+}
+
+fn mark(out: &mut String, text: &str, line: &Range<usize>, spans: &mut [Span]) {
+    spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end), span.mark));
+    let mut open: Vec<Span> = Vec::new();
+    let mut at = line.start;
+    let close = |out: &mut String, open: &mut Vec<Span>, at: &mut usize, until: usize| {
+        while let Some(span) = open.pop_if(|span| span.end <= until) {
+            out.push_str(&text[*at..span.end]);
+            out.push(span.mark.sign());
+            *at = span.end;
+        }
+    };
+    for span in spans {
+        close(out, &mut open, &mut at, span.start);
+        out.push_str(&text[at..span.start]);
+        out.push(span.mark.sign());
+        at = span.start;
+        open.push(*span);
+    }
+    close(out, &mut open, &mut at, line.end);
+    out.push_str(&text[at..line.end]);
+}
