@@ -11,14 +11,26 @@ use super::{Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
 
-/// A turn that was running when the process died this often is taken as the cause.
-const CRASHES: i64 = 3;
+/// How long a turn that was running when the process died waits to be answered again, by how often that has happened. One
+/// that was running at more deaths than these is taken as their cause.
+///
+/// A death names nobody: what caused it ran, but so did others, and a kill from outside has no cause in here. So after the
+/// first all are answered again at once. After that the waits grow, which a burst of kills or a loop of restarts for some
+/// other reason does not outlast; a turn that kills the process each time costs a restart each, further and further apart.
+const WAITS: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(60 * 60),
+];
 
-/// A turn that was there at two deaths waits a little, so that a quick succession of restarts does not condemn it.
-const SUSPECT: Duration = Duration::from_secs(10);
+/// Between turns that wait after the same death, so that the cause runs without the others.
+const APART: Duration = Duration::from_secs(5);
 
 const RUNNING: &str = "SELECT id, conversation_id, crashes FROM turns
-    WHERE state IN ('running', 'retry', 'sending') AND state = 'running'";
+    WHERE state IN ('running', 'retry', 'sending') AND state = 'running' ORDER BY id";
 
 const AGAIN: &str = "
     UPDATE turns SET state = 'retry', crashes = crashes + 1, attempts = attempts - 1, due_at = ?2, token = NULL
@@ -47,7 +59,7 @@ const PARKED: &str = "
 pub struct Recovered {
     /// Turns that are answered again.
     pub turns: usize,
-    /// Turns given up because the process died under them three times.
+    /// Turns given up because the process died under them too often.
     pub dead: usize,
     /// Parts of which it must be found out whether they were sent.
     pub unknown: u64,
@@ -62,14 +74,20 @@ impl Store {
             let mut recovered = Recovered::default();
             let running =
                 tx.all(RUNNING, &[], |row| Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)? + 1)))?;
+            let mut apart = Duration::ZERO;
             for (turn, conversation, crashes) in running {
-                if crashes >= CRASHES {
-                    let why = "the process ended three times while this turn was being answered";
-                    outcome::dead(tx, turn, &conversation, why, now, options)?;
+                let wait = usize::try_from(crashes - 1).ok().and_then(|before| WAITS.get(before));
+                let Some(wait) = wait else {
+                    let why = format!("the process ended {crashes} times while this turn was being answered");
+                    outcome::dead(tx, turn, &conversation, &why, now, options)?;
                     recovered.dead += 1;
                     continue;
+                };
+                let mut due = now;
+                if !wait.is_zero() {
+                    due = now + *wait + apart;
+                    apart += APART;
                 }
-                let due = if crashes + 1 == CRASHES { now + SUSPECT } else { now };
                 tx.execute(AGAIN, args![turn, due])?;
                 recovered.turns += 1;
             }

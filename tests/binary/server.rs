@@ -1,0 +1,270 @@
+//! The program as a process: started on a port and a folder of its own, killed when the test lets go of it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use crate::wait::{LONG, until};
+
+/// How fast the program's clock runs: the looks at 2, 5, 15, 40 and 90 s pass in seconds.
+pub const SPEED: u32 = if cfg!(feature = "failpoints") { 60 } else { 1 };
+
+/// What a command of the program is run with. The environment holds nothing else.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The data folder, and where commands run.
+    pub folder: PathBuf,
+    /// Where `serve` listens.
+    pub port: u16,
+    env: BTreeMap<String, String>,
+    /// Words before the program's own, such as those of a shell that sets a limit.
+    wrapper: Vec<String>,
+}
+
+impl Settings {
+    pub fn new(folder: &Path, port: u16) -> Settings {
+        let settings = Settings { folder: folder.to_owned(), port, env: BTreeMap::new(), wrapper: Vec::new() };
+        settings
+            .with("MYNAH_DATA_DIR", folder.to_str().expect("temporary folders have plain names"))
+            .with("MYNAH_LISTEN", &format!("127.0.0.1:{port}"))
+            .with("MYNAH_PUBLIC_URL", &format!("http://127.0.0.1:{port}"))
+            .with("MYNAH_LOG", "info")
+            .with("MYNAH_TEST_CLOCK_SPEED", &SPEED.to_string())
+    }
+
+    pub fn with(mut self, key: &str, value: &str) -> Settings {
+        self.env.insert(key.into(), value.into());
+        self
+    }
+
+    pub fn without(mut self, key: &str) -> Settings {
+        self.env.remove(key);
+        self
+    }
+
+    /// Started by these words, to which the program's path and arguments are appended.
+    pub fn wrapped(mut self, words: &[&str]) -> Settings {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let program = env!("CARGO_BIN_EXE_mynah");
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        command.args(arguments).env_clear().envs(&self.env).current_dir(&self.folder).stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+        let output = output.expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what is printed is UTF-8");
+        Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// `None` where a signal ended it.
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// What it printed with `--json`.
+    pub fn json(&self) -> serde_json::Value {
+        assert_eq!(self.status, Some(0), "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A free port below those that the system hands to outgoing connections, so that nobody takes it between two starts.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 1000).expect("below a thousand") * 10;
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A `mynah serve`.
+pub struct Server {
+    pub settings: Settings,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts it and waits until it serves.
+    pub async fn start(settings: &Settings) -> Server {
+        let mut server = Server::launch(settings);
+        server.ready().await;
+        server
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn launch(settings: &Settings) -> Server {
+        let log = Arc::new(Mutex::new(String::new()));
+        let (child, reader) = spawn(settings, &log);
+        Server { settings: settings.clone(), child, log, reader: Some(reader) }
+    }
+
+    /// Waits until it serves. Panics if it ends instead.
+    pub async fn ready(&mut self) {
+        assert!(self.ready_or_dead().await, "it ended at its start:\n{}", self.log());
+    }
+
+    /// Whether it came to serve; `false`: it ended before.
+    pub async fn ready_or_dead(&mut self) -> bool {
+        let url = self.url("/healthz");
+        until("the server serves", LONG, || {
+            let dead = self.ended().is_some();
+            let asked = get(url.clone());
+            async move {
+                match asked.await {
+                    _ if dead => Some(false),
+                    Some((200, text)) if text == "ok\n" => Some(true),
+                    _ => None,
+                }
+            }
+        })
+        .await
+    }
+
+    /// The same program on the same folder and port, with these settings from now on. The one before has ended.
+    pub async fn restart(&mut self, settings: &Settings) {
+        self.relaunch(settings);
+        self.ready().await;
+    }
+
+    /// As [`Server::restart`], and waits for nothing.
+    pub fn relaunch(&mut self, settings: &Settings) {
+        assert!(self.ended().is_some(), "it still runs");
+        self.drained_log();
+        let (child, reader) = spawn(settings, &self.log);
+        (self.child, self.reader, self.settings) = (child, Some(reader), settings.clone());
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.settings.port)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Status and body of a GET; `None` without an answer.
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        get(self.url(path)).await
+    }
+
+    /// Ends it as a power cut does.
+    pub async fn kill9(&mut self) -> ExitStatus {
+        self.child.kill().expect("it is ours to kill");
+        self.wait().await
+    }
+
+    /// Asks it to end, as systemd does (`TERM`) or a terminal (`INT`).
+    pub fn signal(&self, name: &str) {
+        let line = format!("kill -s {name} {}", self.pid());
+        let sent = Command::new("sh").args(["-c", &line]).status();
+        assert!(sent.expect("there is a shell").success());
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> ExitStatus {
+        let status = until("the server ends", LONG, || {
+            let ended = self.ended();
+            async move { ended }
+        })
+        .await;
+        self.drained_log();
+        status
+    }
+
+    /// Waits until it has died of an abort.
+    #[cfg(feature = "failpoints")]
+    pub async fn wait_for_abort(&mut self) {
+        const SIGABRT: i32 = 6;
+        let status = self.wait().await;
+        assert_eq!(status.signal(), Some(SIGABRT), "{status}\n{}", self.log());
+    }
+
+    /// What it wrote on stderr, those before it on this folder included.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no panic under this lock").clone()
+    }
+
+    /// Whether SIGKILL ended it; for tests that know.
+    pub fn was_killed(status: ExitStatus) -> bool {
+        const SIGKILL: i32 = 9;
+        status.signal() == Some(SIGKILL)
+    }
+
+    /// Waits for the last line of a process that has ended.
+    fn drained_log(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the log is read to its end");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn spawn(settings: &Settings, log: &Arc<Mutex<String>>) -> (Child, JoinHandle<()>) {
+    let mut child =
+        settings.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let stderr = child.stderr.take().expect("it is piped");
+    let log = Arc::clone(log);
+    let reader = std::thread::spawn(move || {
+        let mut lines = BufReader::new(stderr);
+        let mut line = String::new();
+        while matches!(lines.read_line(&mut line), Ok(1..)) {
+            log.lock().expect("no panic under this lock").push_str(&line);
+            line.clear();
+        }
+    });
+    (child, reader)
+}
+
+/// Status and body; `None` without an answer. Each on a connection of its own.
+async fn get(url: String) -> Option<(u16, String)> {
+    let client = mynah::http::client(LONG, LONG);
+    let response = client.get(url).send().await.ok()?;
+    let status = response.status().as_u16();
+    let body = mynah::http::body(response, 1 << 20).await.ok()?;
+    Some((status, String::from_utf8_lossy(&body).into_owned()))
+}

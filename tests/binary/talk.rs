@@ -1,0 +1,73 @@
+//! A message in, a reply out.
+
+use std::sync::Arc;
+
+use mynah::simulator::Status;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use crate::server::Server;
+use crate::tally::phone;
+use crate::wait::{LONG, until};
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_answered_and_its_delivery_is_followed_to_the_end() {
+    let world = World::new().await;
+    let mut server = Server::start(&world.settings).await;
+    world.say((0, 0)).await;
+    world.all_answered_once(&mut server, 1, 1).await;
+    assert_eq!(world.answers(), [("whatsapp:+12025550000".to_owned(), "re: #0-0#".to_owned())]);
+    world.twilio.settled().await;
+    let counts = world.twilio.counts();
+    assert_eq!((counts.callbacks, counts.callbacks_failed), (3, 0), "sent, delivered, read");
+    let bubbles = world.twilio.conversation(&phone(0));
+    let shown: Vec<_> = bubbles.iter().map(|bubble| (bubble.from_contact, bubble.status)).collect();
+    assert_eq!(shown, [(true, Status::Read), (false, Status::Read)]);
+    let database = world.settings.folder.join("mynah.db");
+    let database = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let part: (String, String) =
+        database.query_row("SELECT state, status FROM parts", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(part, ("sent".to_owned(), "read".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn monitors_and_people_find_their_addresses() {
+    let world = World::new().await;
+    let server = Server::start(&world.settings).await;
+    assert_eq!(server.get("/healthz").await, Some((200, "ok\n".to_owned())));
+    let (status, body) = server.get("/readyz").await.unwrap();
+    let ready: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &ready["status"], &ready["database"]), (200, &"ready".into(), &"ok".into()), "{ready}");
+    assert_eq!((&ready["configured"], &ready["queue"]["waiting"]), (&true.into(), &0.into()), "{ready}");
+    let (status, body) = server.get("/webhooks/twilio").await.unwrap();
+    assert!(status == 200 && body.contains("address for Twilio's webhooks"), "{status} {body}");
+    assert_eq!(server.get("/elsewhere").await.unwrap().0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_is_answered_in_order_by_one_reply_at_a_time() {
+    let world = Arc::new(World::new().await);
+    world.model.delay.store(20, std::sync::atomic::Ordering::Relaxed);
+    let mut server = Server::start(&world.settings).await;
+    let talk = world.talk(5, 8);
+    talk.join_all().await;
+    world.all_answered_once(&mut server, 5, 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_twilio_repeats_is_acknowledged_and_answered_once() {
+    let world = World::new().await;
+    let mut server = Server::start(&world.settings).await;
+    let sid = world.twilio.arrive(&phone(0), "#0-0#");
+    let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", "#0-0#");
+    for _ in 0..3 {
+        assert_eq!(world.twilio.post(params.clone(), &sid).await.unwrap().status, 200);
+    }
+    world.all_answered_once(&mut server, 1, 1).await;
+    assert_eq!(world.twilio.post(params.clone(), &sid).await.unwrap().status, 200);
+    // A later message of the same contact passes after whatever the repeat would have caused.
+    world.say((0, 1)).await;
+    world.all_answered_once(&mut server, 1, 2).await;
+    until("both are read", LONG, || async { (world.twilio.counts().callbacks == 6).then_some(()) }).await;
+}

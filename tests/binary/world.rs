@@ -1,0 +1,248 @@
+//! Twilio, the model and the contacts, inside the test.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use mynah::clock::{Clock, FastClock, SystemClock};
+use mynah::simulator::{Simulator, SimulatorConfig};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::server::{SPEED, Server, Settings, free_port};
+use crate::tally::{Mark, Tally, marked, marks, phone};
+use crate::wait::{LONG, Random, until};
+
+const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+pub const TOKEN: &str = "fedcba9876543210fedcba9876543210";
+pub const OPENAI_KEY: &str = "sk-of-the-test";
+const NUMBER: &str = "+14155238886";
+
+/// Between two tries of a webhook that was not acknowledged.
+const REPEAT: Duration = Duration::from_millis(30);
+
+/// Everything outside the program.
+pub struct World {
+    pub twilio: Simulator,
+    pub desk: Arc<Desk>,
+    pub model: Arc<Model>,
+    pub settings: Settings,
+    #[cfg(feature = "failpoints")]
+    sids: AtomicU64,
+    _folder: TempDir,
+}
+
+/// What stands before the simulator: writes down what was created, and is slow on demand.
+#[derive(Default)]
+pub struct Desk {
+    created: Mutex<Vec<(String, String)>>,
+    /// Milliseconds between the creation of a message and the answer.
+    pub slow: AtomicU64,
+}
+
+/// The model: answers with the marks of what was said since its last answer.
+pub struct Model {
+    random: Mutex<Random>,
+    /// Milliseconds that an answer takes at the most; a random time below.
+    pub delay: AtomicU64,
+    /// Calls so far.
+    pub calls: AtomicU64,
+    /// While it is `true`, nothing is answered.
+    pub held: watch::Sender<bool>,
+}
+
+impl World {
+    pub async fn new() -> World {
+        World::seeded(1).await
+    }
+
+    pub async fn seeded(seed: u64) -> World {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let webhook = format!("http://127.0.0.1:{port}/webhooks/twilio").parse().expect("an address");
+        // The same clock as the program's: a message is looked for by when it was created.
+        let clock: Arc<dyn Clock> = if SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(SPEED)) };
+        let twilio = Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), NUMBER, webhook, clock));
+        let desk = Arc::new(Desk::default());
+        let model = Arc::new(Model {
+            random: Mutex::new(Random(seed)),
+            delay: AtomicU64::default(),
+            calls: AtomicU64::default(),
+            held: watch::Sender::new(false),
+        });
+        let api = twilio.api().layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), note));
+        let completions = Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&model));
+        let settings = Settings::new(folder.path(), port)
+            .with("TWILIO_ACCOUNT_SID", ACCOUNT)
+            .with("TWILIO_AUTH_TOKEN", TOKEN)
+            .with("TWILIO_WHATSAPP_FROM", NUMBER)
+            .with("TWILIO_API_BASE_URL", &serve(api).await)
+            .with("OPENAI_BASE_URL", &format!("{}/v1", serve(completions).await))
+            .with("OPENAI_API_KEY", OPENAI_KEY)
+            .with("MYNAH_AI_MODEL", "test")
+            .with("MYNAH_AI_CONCURRENCY", "64")
+            .with("MYNAH_MERGE_WINDOW", "0");
+        World {
+            twilio,
+            desk,
+            model,
+            settings,
+            #[cfg(feature = "failpoints")]
+            sids: AtomicU64::default(),
+            _folder: folder,
+        }
+    }
+
+    /// A contact says one message, and repeats it until it is acknowledged.
+    pub async fn say(&self, mark: Mark) {
+        let sid = self.twilio.arrive(&phone(mark.0), &marked(mark));
+        self.deliver(mark, &sid).await;
+    }
+
+    /// As [`World::say`], without a line in Twilio's list: for more messages than the list keeps.
+    #[cfg(feature = "failpoints")]
+    pub async fn say_unlisted(&self, mark: Mark) {
+        let sid = format!("SM{:032x}", self.sids.fetch_add(1, Ordering::Relaxed));
+        self.deliver(mark, &sid).await;
+    }
+
+    async fn deliver(&self, mark: Mark, sid: &str) {
+        let began = Instant::now();
+        let params = self.twilio.inbound_params(sid, &phone(mark.0), "Ana", &marked(mark));
+        loop {
+            match self.twilio.post(params.clone(), sid).await {
+                Ok(delivered) if delivered.status == 200 => return,
+                other => assert!(began.elapsed() < LONG, "{mark:?} was never acknowledged; the last: {other:?}"),
+            }
+            tokio::time::sleep(REPEAT).await;
+        }
+    }
+
+    /// Messages 0 to `each` of senders 0 to `senders`, one task per sender, each in order.
+    pub fn talk(self: &Arc<Self>, senders: usize, each: usize) -> tokio::task::JoinSet<()> {
+        let mut talk = tokio::task::JoinSet::new();
+        for sender in 0..senders {
+            let world = Arc::clone(self);
+            talk.spawn(async move {
+                for number in 0..each {
+                    world.say((sender, number)).await;
+                }
+            });
+        }
+        talk
+    }
+
+    /// What was sent, address and text, in the order of its creation.
+    pub fn answers(&self) -> Vec<(String, String)> {
+        self.desk.created.lock().expect("no panic under this lock").clone()
+    }
+
+    pub fn tally(&self, senders: usize, each: usize) -> Tally {
+        Tally::of(&self.answers(), senders, each)
+    }
+
+    /// Waits until nothing is left to do, then counts: each message is answered once, in order, and no turn has failed.
+    pub async fn all_answered_once(&self, server: &mut Server, senders: usize, each: usize) {
+        self.drained(server, senders, each).await;
+        let tally = self.tally(senders, each);
+        assert_eq!(tally, Tally::default(), "{tally}\n{}", server.log());
+    }
+
+    /// Waits until each message is answered and no turn waits or has failed.
+    pub async fn drained(&self, server: &mut Server, senders: usize, each: usize) {
+        let began = Instant::now();
+        let mut jobs = Value::Null;
+        loop {
+            if let Some(status) = server.ended() {
+                panic!("the server has ended: {status}\n{}", server.log());
+            }
+            if self.tally(senders, each).lost.is_empty() {
+                jobs = server.settings.run(&["jobs", "list", "--json"]).await.json();
+                if jobs == json!([]) {
+                    return;
+                }
+            }
+            if began.elapsed() > LONG {
+                let tally = self.tally(senders, each);
+                panic!("not all is answered: {tally}\njobs: {jobs:#}\n{}", server.log());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the model has been asked that often.
+    pub async fn asked(&self, calls: u64) {
+        until("the model is asked", LONG, || async {
+            (self.model.calls.load(Ordering::SeqCst) >= calls).then_some(())
+        })
+        .await;
+    }
+}
+
+/// On a free port of the loopback; its address.
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it has an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+/// Writes down the message that a call creates. The call may be cut off any time after that.
+async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    if request.method() != Method::POST || !request.uri().path().ends_with("/Messages.json") {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, 1 << 20).await else { return axum::http::StatusCode::BAD_REQUEST.into_response() };
+    let field = |name: &str| {
+        let mut pairs = url::form_urlencoded::parse(&body);
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    let message = (field("To"), field("Body"));
+    let response = next.run(Request::from_parts(head, Body::from(body))).await;
+    if response.status() == 201 {
+        desk.created.lock().expect("no panic under this lock").push(message);
+    }
+    let slow = desk.slow.load(Ordering::Relaxed);
+    if slow > 0 {
+        tokio::time::sleep(Duration::from_millis(slow)).await;
+    }
+    response
+}
+
+async fn complete(State(model): State<Arc<Model>>, Json(request): Json<Value>) -> Json<Value> {
+    model.calls.fetch_add(1, Ordering::SeqCst);
+    let lines = request["messages"].as_array().cloned().unwrap_or_default();
+    let mut new: Vec<&Value> = lines.iter().rev().take_while(|line| line["role"] != "assistant").collect();
+    new.reverse();
+    let new = new.iter().filter(|line| line["role"] == "user").filter_map(|line| line["content"].as_str());
+    let answer: Vec<String> = new.flat_map(marks).map(|(sender, number)| format!("#{sender}-{number}#")).collect();
+    // An error means that the test is over.
+    let _ = model.held.subscribe().wait_for(|held| !held).await;
+    let most = model.delay.load(Ordering::Relaxed);
+    if most > 0 {
+        let delay = model.random.lock().expect("no panic under this lock").below(most + 1);
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+    }
+    Json(json!({
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "test",
+        "choices": [{
+            "index": 0,
+            "message": { "role": "assistant", "content": format!("re: {}", answer.join(" ")) },
+            "finish_reason": "stop",
+        }],
+        "usage": { "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 },
+    }))
+}
