@@ -11,12 +11,16 @@ use super::{Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
 
+/// A turn that was the only one running at the third of its deaths is their cause.
+const ALONE: i64 = 3;
+
 /// How long a turn that was running when the process died waits to be answered again, by how often that has happened. One
 /// that was running at more deaths than these is taken as their cause.
 ///
 /// A death names nobody: what caused it ran, but so did others, and a kill from outside has no cause in here. So after the
-/// first all are answered again at once. After that the waits grow, which a burst of kills or a loop of restarts for some
-/// other reason does not outlast; a turn that kills the process each time costs a restart each, further and further apart.
+/// first all are answered again at once, and one that runs alone and dies again is known. Otherwise the waits grow, which
+/// a burst of kills or a loop of restarts for some other reason does not outlast; a turn that kills the process each time
+/// costs a restart each, further and further apart.
 const WAITS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_secs(10),
@@ -75,8 +79,10 @@ impl Store {
             let running =
                 tx.all(RUNNING, &[], |row| Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)? + 1)))?;
             let mut apart = Duration::ZERO;
+            let alone = running.len() == 1;
             for (turn, conversation, crashes) in running {
-                let wait = usize::try_from(crashes - 1).ok().and_then(|before| WAITS.get(before));
+                let again = usize::try_from(crashes - 1).ok().and_then(|before| WAITS.get(before));
+                let wait = again.filter(|_| !(alone && crashes >= ALONE));
                 let Some(wait) = wait else {
                     let why = format!("the process ended {crashes} times while this turn was being answered");
                     outcome::dead(tx, turn, &conversation, &why, now, options)?;

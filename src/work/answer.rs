@@ -1,8 +1,10 @@
 //! Answering a turn: window, model, reply.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -81,7 +83,9 @@ fn show_typing(channel: Arc<dyn Channel>, inbound: ProviderId) {
 
 async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault> {
     let _place = assistant.limit.enter().await;
-    let outcome = assistant.provider.complete(prompt).await;
+    // A panic is a defect of ours, and must not leave the turn in nobody's hands.
+    let asked = AssertUnwindSafe(assistant.provider.complete(prompt)).catch_unwind().await;
+    let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(Whose::Message, "the model's adapter panicked")));
     match &outcome {
         Ok(_) => assistant.limit.went_well(),
         Err(Fault::Retry { .. }) => assistant.limit.overloaded(),

@@ -1,7 +1,9 @@
 //! Posting a part. It is `sending` on the disk before this begins.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tracing::{error, info, warn};
 
 use super::{backoff, insist};
@@ -24,7 +26,9 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
         Some(channel) => {
             crate::failpoint::hit("before-connect");
             crate::failpoint::hit_soon("request-written");
-            channel.send(&claim.outgoing).await
+            // A panic is a defect of ours; what was sent before it nobody knows.
+            let sent = AssertUnwindSafe(channel.send(&claim.outgoing)).catch_unwind().await;
+            sent.unwrap_or_else(|_| Err(Fault::unknown("the channel panicked while it sent")))
         }
         None => Err(Fault::retry(format!("the channel {} is not configured", claim.channel))),
     };

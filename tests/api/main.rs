@@ -7,6 +7,7 @@ mod answers;
 mod floors;
 mod health;
 mod house;
+mod panics;
 mod refusals;
 mod sending;
 mod sockets;

@@ -11,6 +11,7 @@ mod server;
 mod world;
 
 mod beside;
+mod durable;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod full_disk;

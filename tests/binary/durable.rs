@@ -1,0 +1,35 @@
+//! Killing the program does not show that anything reached the disk: the system's page cache survives it. So here the
+//! program's system calls are watched.
+
+use crate::server::Server;
+use crate::world::World;
+
+/// G1: between the last write to the database and the 200 lies a flush.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_message_is_flushed_to_the_disk_before_it_is_acknowledged() {
+    let world = World::new().await;
+    let trace = world.settings.folder.join("trace");
+    let calls = "trace=fsync,fdatasync,pwrite64,write,writev,sendto";
+    let words = ["strace", "-D", "-f", "-y", "-e", calls, "-s", "40", "-o", trace.to_str().unwrap()];
+    // Without a model nothing else writes to the database in the meantime.
+    let settings =
+        world.settings.clone().without("OPENAI_BASE_URL").without("MYNAH_AI_MODEL").without("OPENAI_API_KEY");
+    let mut server = Server::start(&settings.wrapped(&words)).await;
+    world.say((0, 0)).await;
+    server.signal("TERM");
+    assert_eq!(server.wait().await.code(), Some(0), "{}", server.log());
+
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let ack =
+        lines.iter().position(|line| line.contains("HTTP/1.1 200 OK\\r\\ncontent-type: text/xml")).expect("an ack");
+    let wal = |line: &&str| line.contains("mynah.db-wal>");
+    let written = lines[..ack].iter().rposition(|line| wal(line) && line.contains("pwrite64(")).expect("a write");
+    let flushed = lines[..ack].iter().rposition(|line| wal(line) && line.contains("sync(")).expect("a flush");
+    assert!(
+        written < flushed,
+        "the last write before the acknowledgement was not flushed:\n{}",
+        lines[..=ack].join("\n")
+    );
+    assert!(lines[flushed].ends_with("= 0"), "{}", lines[flushed]);
+}
