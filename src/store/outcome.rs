@@ -28,9 +28,12 @@ const END: &str = "
     UPDATE turns SET state = ?2, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
     WHERE id = ?1 AND state IN ('open', 'running', 'retry', 'sending')";
 
+/// Not while another turn is active: late news of a held part ends nothing, and a turn that fell due beside an active
+/// one would fail every claim.
 const WAKE_NEXT: &str = "
     UPDATE turns SET due_at = MAX(?2, created_at + ?3)
-    WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL";
+    WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM turns a WHERE a.conversation_id = ?1 AND a.state IN ('running', 'retry', 'sending'))";
 
 /// The provider took the part: the next one falls due, or the turn is done.
 pub(super) fn sent(

@@ -36,7 +36,7 @@ const SENDING_BROKEN: &str = "
     WHERE state IN ('sending', 'unknown') AND state = 'sending'";
 
 const LEASED: &str = "
-    UPDATE parts SET due_at = MIN(due_at, ?1) WHERE state IN ('ready', 'unknown') AND state = 'unknown'";
+    UPDATE parts SET due_at = MIN(due_at, ?1) WHERE state IN ('sending', 'unknown') AND state = 'unknown'";
 
 const PARKED: &str = "
     UPDATE turns SET due_at = ?1 WHERE state = 'open' AND due_at IS NULL AND NOT EXISTS (

@@ -105,7 +105,9 @@ impl Loop {
         while let Ok(first) = self.waiting.recv() {
             lock(&self.health).since = Some(Instant::now());
             let outcome = self.transaction(first, &mut group);
-            self.note(&outcome);
+            // A full disk may undo one statement only and leave the commit of the rest to succeed.
+            let alone = group.iter().find(|(_, result)| matches!(result, Err(StoreError::Unavailable(_))));
+            self.note(alone.filter(|_| outcome.is_ok()).map_or(&outcome, |(_, result)| result));
             let stop = matches!(outcome, Err(StoreError::Fatal(_)));
             if let Err(StoreError::Fatal(why)) = &outcome {
                 (self.fatal)(why.clone());
@@ -193,3 +195,7 @@ impl Loop {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
