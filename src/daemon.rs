@@ -23,7 +23,7 @@ pub struct Damaged(pub String);
 /// Takes over what the last process left, then serves until `stop`, then drains for up to 30 s. `extra` are routes beside
 /// the appliance's own.
 pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
-    let recovered = app.store.recover(app.clock.now()).await?;
+    let recovered = app.store.recover(app.clock.now(), app.config.work.sorry.clone()).await?;
     if recovered != Default::default() {
         info!(
             turns = recovered.turns,

@@ -14,9 +14,11 @@ const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?
 
 const NEW_ADDRESS: &str = "INSERT INTO addresses (kind, value, contact_id, created_at) VALUES (?1, ?2, ?3, ?4)";
 
+/// A message that is found late at the provider does not take the answer back to where an older one came from.
 const CONTINUE: &str = "
     UPDATE conversations
-    SET reply_to = ?4, last_inbound_at = MAX(last_inbound_at, ?5), revision = revision + 1
+    SET reply_to = CASE WHEN ?5 >= last_inbound_at THEN ?4 ELSE reply_to END,
+        last_inbound_at = MAX(last_inbound_at, ?5), revision = revision + 1
     WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND ended_at IS NULL
     RETURNING id";
 

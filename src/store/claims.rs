@@ -33,7 +33,7 @@ impl Store {
     /// before more is written. Turns past their deadline end `expired`.
     pub async fn claim(&self, now: Time, most_turns: usize, most: usize) -> Result<Claims, StoreError> {
         let options = self.options;
-        self.write(move |tx| {
+        self.write_for_good(move |tx| {
             let parts = parts::claim_due(tx, now, most, options)?;
             let unknown = unknown::claim_due(tx, now, most - parts.len())?;
             let left = (most - parts.len() - unknown.len()).min(most_turns);

@@ -23,6 +23,15 @@ const REVIVE: &str = "
 
 const CLEAR_PARTS: &str = "DELETE FROM parts WHERE turn_id = ?1 AND state = 'failed'";
 
+/// An answer of which nothing was sent, else the model would go on from what nobody has read.
+const FORGET: &str = "
+    DELETE FROM messages WHERE turn_id = ?1 AND role = 'assistant'
+    AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
+
+const TOUCH: &str = "
+    UPDATE conversations SET revision = revision + 1
+    WHERE id = (SELECT conversation_id FROM turns WHERE id = ?1)";
+
 const PARK: &str = "
     UPDATE turns SET due_at = NULL WHERE state = 'open'
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
@@ -94,6 +103,9 @@ impl Store {
             if revived {
                 tx.execute(CLEAR_PARTS, args![turn])?;
                 tx.execute(PARK, args![turn])?;
+                if tx.execute(FORGET, args![turn])? > 0 {
+                    tx.execute(TOUCH, args![turn])?;
+                }
             }
             Ok(revived)
         })

@@ -28,9 +28,18 @@ const END: &str = "
     UPDATE turns SET state = ?2, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
     WHERE id = ?1 AND state IN ('open', 'running', 'retry', 'sending')";
 
+const APOLOGISING: &str = "
+    UPDATE turns SET state = 'sending', error = ?2, due_at = NULL, token = NULL WHERE id = ?1";
+
+const APOLOGY: &str = "
+    INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at) VALUES (?1, 1, ?2, ?3, 'ready', ?4)";
+
+/// Not while another turn is active: late news of a held part ends nothing, and a turn that fell due beside an active
+/// one would fail every claim.
 const WAKE_NEXT: &str = "
     UPDATE turns SET due_at = MAX(?2, created_at + ?3)
-    WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL";
+    WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM turns a WHERE a.conversation_id = ?1 AND a.state IN ('running', 'retry', 'sending'))";
 
 /// The provider took the part: the next one falls due, or the turn is done.
 pub(super) fn sent(
@@ -48,6 +57,20 @@ pub(super) fn sent(
         tx.execute(FINISH, args![part.turn, now])?;
         wake_next(tx, &conversation, now, options)?;
     }
+    Ok(())
+}
+
+/// No answer can be had for a turn in nobody's hands: `text` tells the contact, and the turn is dead once that is sent.
+pub(super) fn apologise(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    why: &str,
+    text: &str,
+    now: Time,
+) -> Result<(), StoreError> {
+    tx.execute(APOLOGISING, args![turn, why])?;
+    tx.execute(APOLOGY, args![turn, conversation, text, now])?;
     Ok(())
 }
 

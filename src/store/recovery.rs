@@ -34,7 +34,7 @@ const WAITS: [Duration; 6] = [
 const APART: Duration = Duration::from_secs(5);
 
 const RUNNING: &str = "SELECT id, conversation_id, crashes FROM turns
-    WHERE state IN ('running', 'retry', 'sending') AND state = 'running' ORDER BY id";
+    WHERE state IN ('running', 'retry', 'sending') AND state = 'running'";
 
 const AGAIN: &str = "
     UPDATE turns SET state = 'retry', crashes = crashes + 1, attempts = attempts - 1, due_at = ?2, token = NULL
@@ -52,7 +52,7 @@ const SENDING_BROKEN: &str = "
     WHERE state IN ('sending', 'unknown') AND state = 'sending'";
 
 const LEASED: &str = "
-    UPDATE parts SET due_at = MIN(due_at, ?1) WHERE state IN ('ready', 'unknown') AND state = 'unknown'";
+    UPDATE parts SET due_at = MIN(due_at, ?1) WHERE state IN ('sending', 'unknown') AND state = 'unknown'";
 
 const PARKED: &str = "
     UPDATE turns SET due_at = ?1 WHERE state = 'open' AND due_at IS NULL AND NOT EXISTS (
@@ -71,21 +71,21 @@ pub struct Recovered {
 
 impl Store {
     /// Takes over what a dead process left: `running` turns are answered again, `sending` parts are looked for. Call it
-    /// once, under the lock on the data folder, before the first claim.
-    pub async fn recover(&self, now: Time) -> Result<Recovered, StoreError> {
-        let options = self.options;
+    /// once, under the lock on the data folder, before the first claim. `apology` tells the contact of a turn that is given up.
+    pub async fn recover(&self, now: Time, apology: String) -> Result<Recovered, StoreError> {
         self.write(move |tx| {
             let mut recovered = Recovered::default();
-            let running =
+            let mut running =
                 tx.all(RUNNING, &[], |row| Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)? + 1)))?;
             let mut apart = Duration::ZERO;
+            running.sort_unstable_by_key(|(turn, ..)| *turn);
             let alone = running.len() == 1;
             for (turn, conversation, crashes) in running {
                 let again = usize::try_from(crashes - 1).ok().and_then(|before| WAITS.get(before));
                 let wait = again.filter(|_| !(alone && crashes >= ALONE));
                 let Some(wait) = wait else {
                     let why = format!("the process ended {crashes} times while this turn was being answered");
-                    outcome::dead(tx, turn, &conversation, &why, now, options)?;
+                    outcome::apologise(tx, turn, &conversation, &why, &apology, now)?;
                     recovered.dead += 1;
                     continue;
                 };

@@ -127,7 +127,7 @@ impl Store {
         now: Time,
     ) -> Result<Option<(PartRef, i64)>, StoreError> {
         let (turn, held, ids) = (claim.turn, claim.token, self.ids.clone());
-        self.write(move |tx| store_reply(tx, &ids, turn, held, &reply, &parts, now)).await
+        self.write_for_good(move |tx| store_reply(tx, &ids, turn, held, &reply, &parts, now)).await
     }
 }
 

@@ -87,7 +87,7 @@ impl House {
         drop(app);
         all.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let app = build(&all, &clock).await;
-        app.store.recover(clock.now()).await.unwrap();
+        app.store.recover(clock.now(), "Sorry.".into()).await.unwrap();
         House { app, clock, twilio, model, folder, settings: all, sids }
     }
 

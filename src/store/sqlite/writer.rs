@@ -106,7 +106,10 @@ impl Loop {
             lock(&self.health).since = Some(Instant::now());
             let changes = self.connection.total_changes();
             let outcome = self.transaction(first, &mut group);
-            self.note(&outcome, self.connection.total_changes() > changes);
+            // A full disk may undo one statement only and leave the commit of the rest to succeed.
+            let alone = group.iter().find(|(_, result)| matches!(result, Err(StoreError::Unavailable(_))));
+            let told = alone.filter(|_| outcome.is_ok()).map_or(&outcome, |(_, result)| result);
+            self.note(told, self.connection.total_changes() > changes);
             let stop = matches!(outcome, Err(StoreError::Fatal(_)));
             if let Err(StoreError::Fatal(why)) = &outcome {
                 (self.fatal)(why.clone());
@@ -195,3 +198,7 @@ impl Loop {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

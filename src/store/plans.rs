@@ -1,0 +1,113 @@
+//! No statement reads a whole table. Statements are found in the source, so none can be forgotten.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::sqlite::Sqlite;
+
+/// The statements of every file of this room, by file and name.
+fn statements() -> BTreeMap<String, String> {
+    let room = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(room).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.extension().is_none_or(|extension| extension != "rs") || file == "plans.rs" {
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        let mut rest = source.as_str();
+        while let Some((_, after)) = rest.split_once("const ") {
+            rest = after;
+            let Some((name, value)) = after.split_once(": &str =") else { continue };
+            if !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
+                continue;
+            }
+            let text = value.trim_start().strip_prefix('"').and_then(|text| text.split_once('"'));
+            let (sql, _) = text.unwrap_or_else(|| panic!("{file} {name} is no plain string"));
+            assert!(!sql.contains('\\'), "{file} {name} holds an escape, which this test does not read");
+            found.insert(format!("{file} {name}"), sql.to_owned());
+        }
+        // Statements are constants: the text of one in any other place would be missed.
+        let verbs = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let constants: String = found.iter().filter(|(key, _)| key.starts_with(&file)).map(|(_, sql)| &**sql).collect();
+        for verb in verbs {
+            let told = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let told = told.map(|line| line.matches(verb).count()).sum::<usize>();
+            assert_eq!(told, constants.matches(verb).count(), "{file}: a {verb}outside of the constants");
+        }
+    }
+    found
+}
+
+fn database() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    drop(Sqlite::open(&path, Arc::new(|_| ())).unwrap());
+    let connection = Connection::open(path).unwrap();
+    (folder, connection)
+}
+
+/// The steps of a statement's plan (sqlite.org, EXPLAIN QUERY PLAN).
+fn plan(connection: &Connection, sql: &str) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let mut rows = statement.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(row.get(3)?);
+    }
+    Ok(steps)
+}
+
+fn texts(connection: &Connection, sql: &str) -> HashSet<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Whether a step costs more with every stored message. A partial index holds only what is under way.
+fn grows(step: &str, partial: &HashSet<String>) -> bool {
+    let whole = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
+    let index = step.split_once("INDEX ").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
+    step.contains("TEMP B-TREE")
+        || step.contains("AUTOMATIC")
+        || (whole && !index.is_some_and(|index| partial.contains(index)))
+}
+
+#[test]
+fn no_statement_reads_or_sorts_a_whole_table() {
+    let (_folder, connection) = database();
+    let partial = texts(&connection, "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE %'");
+    assert!(partial.contains("turns_due") && !partial.contains("messages_window"), "{partial:?}");
+    let statements = statements();
+    assert!(statements.len() > 40 && statements.contains_key("turns.rs DUE"), "{:?}", statements.keys());
+    let mut wrong = Vec::new();
+    for (name, sql) in &statements {
+        match plan(&connection, sql) {
+            Ok(steps) => {
+                wrong.extend(steps.iter().filter(|step| grows(step, &partial)).map(|step| format!("{name}: {step}")));
+            }
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The test above can fail.
+#[test]
+fn a_statement_that_reads_a_whole_table_is_noticed() {
+    let (_folder, connection) = database();
+    let partial = texts(&connection, "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE %'");
+    for sql in [
+        "SELECT 1 FROM messages WHERE content = ?1",
+        "SELECT 1 FROM parts WHERE provider_id IS NULL AND status_rank < ?1",
+        "SELECT id FROM messages WHERE conversation_id = ?1 ORDER BY created_at",
+        "UPDATE turns SET error = ?1 WHERE model = ?2",
+        "DELETE FROM webhook_log WHERE received_at < ?1",
+    ] {
+        let steps = plan(&connection, sql).unwrap();
+        assert!(steps.iter().any(|step| grows(step, &partial)), "{sql}: {steps:?}");
+    }
+}

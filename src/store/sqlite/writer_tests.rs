@@ -1,0 +1,199 @@
+//! The writer with hand-made jobs: what one of them does to the others, and what a full disk does to all.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::store::database::{Arg, Tx};
+
+type Work = Box<dyn FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send>;
+
+/// What a job's caller is told, and the rows that another connection sees at that moment.
+type Told = (Result<(), StoreError>, Vec<i64>);
+
+struct Hand {
+    work: Option<Work>,
+    path: PathBuf,
+    told: Sender<Told>,
+}
+
+impl Job for Hand {
+    fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
+        (self.work.take().unwrap())(tx)
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        self.told.send((outcome, stored(&self.path))).unwrap();
+    }
+}
+
+fn stored(path: &Path) -> Vec<i64> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement = connection.prepare("SELECT id FROM t ORDER BY id").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+struct Bench {
+    writer: Writer,
+    path: PathBuf,
+    fatal: Receiver<String>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = Connection::open(&path).unwrap();
+        crate::store::sqlite::set_up(&connection).unwrap();
+        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB, UNIQUE (id, body))").unwrap();
+        let (tell, fatal) = channel();
+        let writer = Writer::start(connection, Arc::new(move |why| tell.send(why).unwrap())).unwrap();
+        Bench { writer, path, fatal, _folder: folder }
+    }
+
+    fn queue(&self, work: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Receiver<Told> {
+        let (told, wait) = channel();
+        self.writer.queue(Box::new(Hand { work: Some(Box::new(work)), path: self.path.clone(), told }));
+        wait
+    }
+
+    fn run(&self, work: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Result<(), StoreError> {
+        self.queue(work).recv().unwrap().0
+    }
+
+    /// Holds the writer in a job until the answer is dropped, so that what is queued meanwhile makes one group with it.
+    fn held(&self) -> (Sender<()>, Receiver<Told>) {
+        let (release, wait) = channel::<()>();
+        let told = self.queue(move |tx| {
+            // The sender is dropped: that is the signal.
+            assert!(wait.recv().is_err());
+            insert(tx, 0)
+        });
+        (release, told)
+    }
+}
+
+fn insert(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO t (id) VALUES (?1)", &[Arg::Int(id)]).map(drop)
+}
+
+/// The most pages that the file may have; never fewer than it has (sqlite.org, PRAGMA max_page_count).
+fn limit(tx: &mut dyn Tx, pages: &str) -> Result<(), StoreError> {
+    tx.rows(&format!("PRAGMA max_page_count = {pages}"), &[], &mut |_| Ok(()))
+}
+
+fn refused() -> StoreError {
+    StoreError::Refused("on purpose".into())
+}
+
+#[test]
+fn a_job_that_fails_or_panics_does_not_undo_its_neighbours_and_all_are_told_after_one_commit() {
+    let bench = Bench::new();
+    let (release, first) = bench.held();
+    let one = bench.queue(|tx| insert(tx, 1));
+    let fails = bench.queue(|tx| insert(tx, 2).and(Err(refused())));
+    let panics = bench.queue(|tx| {
+        insert(tx, 3).unwrap();
+        panic!("on purpose")
+    });
+    let breaks = bench.queue(|tx| {
+        insert(tx, 4)?;
+        insert(tx, 1)
+    });
+    let five = bench.queue(|tx| insert(tx, 5));
+    drop(release);
+    let all = vec![0, 1, 5];
+    for good in [first, one, five] {
+        assert_eq!(good.recv().unwrap(), (Ok(()), all.clone()));
+    }
+    assert_eq!(fails.recv().unwrap(), (Err(refused()), all.clone()));
+    assert_eq!(panics.recv().unwrap(), (Err(StoreError::Refused("a job panicked".into())), all.clone()));
+    let (broken, seen) = breaks.recv().unwrap();
+    assert!(matches!(&broken, Err(StoreError::Refused(why)) if why.contains("UNIQUE")), "{broken:?}");
+    assert_eq!(seen, all);
+    assert_eq!(bench.writer.trouble(), None);
+}
+
+#[test]
+fn a_full_database_refuses_writes_says_so_and_goes_on_by_itself_when_there_is_room() {
+    let bench = Bench::new();
+    bench.run(|tx| limit(tx, "1")).unwrap();
+    for attempt in 1..=3 {
+        let full = bench.run(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop));
+        assert!(matches!(&full, Err(StoreError::Unavailable(why)) if why.contains("full")), "{attempt}: {full:?}");
+        assert!(bench.writer.trouble().is_some_and(|why| why.contains("full")), "{attempt}");
+    }
+    assert_eq!(stored(&bench.path), [0; 0]);
+    bench.run(|tx| limit(tx, "100000")).unwrap();
+    bench.run(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop)).unwrap();
+    assert_eq!((bench.writer.trouble(), stored(&bench.path)), (None, vec![7]));
+    assert!(bench.fatal.try_recv().is_err(), "a full disk ends nothing");
+}
+
+/// SQLite undoes the whole transaction, and with it the jobs of the group that had run (sqlite.org, SQLITE_FULL).
+#[test]
+fn nobody_in_the_group_of_a_write_that_fills_the_database_is_told_that_it_is_stored() {
+    let bench = Bench::new();
+    bench.run(|tx| limit(tx, "1")).unwrap();
+    let (release, first) = bench.held();
+    let full = bench.queue(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop));
+    let behind = bench.queue(|tx| insert(tx, 8));
+    drop(release);
+    for told in [first, full] {
+        let (outcome, seen) = told.recv().unwrap();
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        assert_eq!(seen, [0; 0]);
+    }
+    assert_eq!(behind.recv().unwrap(), (Ok(()), vec![8]), "what is small enough still fits");
+}
+
+/// A statement with a journal of its own is undone alone, and the commit of the rest succeeds: the trouble is told all
+/// the same.
+#[test]
+fn a_write_that_alone_finds_the_database_full_is_told_as_trouble() {
+    let bench = Bench::new();
+    bench.run(|tx| limit(tx, "1")).unwrap();
+    let (release, first) = bench.held();
+    let full = bench.queue(|tx| {
+        let many = "WITH RECURSIVE n (i) AS (VALUES (100) UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+            INSERT INTO t SELECT i, zeroblob(100) FROM n";
+        tx.execute(many, &[]).map(drop)
+    });
+    drop(release);
+    assert_eq!(first.recv().unwrap(), (Ok(()), vec![0]));
+    let (outcome, seen) = full.recv().unwrap();
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    assert_eq!(seen, [0]);
+    assert!(bench.writer.trouble().is_some_and(|why| why.contains("full")), "{:?}", bench.writer.trouble());
+    bench.run(|tx| insert(tx, 1)).unwrap();
+    assert_eq!(bench.writer.trouble(), None);
+}
+
+#[test]
+fn a_damaged_file_ends_the_writer_and_nobody_is_told_that_it_is_stored() {
+    let bench = Bench::new();
+    let damaged = || StoreError::Fatal("disk image is malformed".into());
+    let (release, first) = bench.held();
+    let finds = bench.queue(move |tx| insert(tx, 1).and(Err(damaged())));
+    let behind = bench.queue(|tx| insert(tx, 2));
+    drop(release);
+    assert_eq!(first.recv().unwrap(), (Err(damaged()), vec![]));
+    assert_eq!(finds.recv().unwrap(), (Err(damaged()), vec![]));
+    assert_eq!(bench.fatal.recv().unwrap(), "disk image is malformed");
+    // Queued before the end or after it: never run.
+    assert!(behind.recv().map_or(true, |(outcome, _)| outcome == Err(StoreError::Closed)));
+    assert!(bench.queue(|tx| insert(tx, 3)).recv().map_or(true, |(outcome, _)| outcome == Err(StoreError::Closed)));
+    assert_eq!(stored(&bench.path), [0; 0]);
+}
+
+#[test]
+fn a_writer_that_is_dropped_has_written_everything_it_took() {
+    let bench = Bench::new();
+    let (release, _first) = bench.held();
+    let waits: Vec<_> = (1..=600).map(|id| bench.queue(move |tx| insert(tx, id))).collect();
+    drop(release);
+    let Bench { writer, path, _folder, .. } = bench;
+    drop(writer);
+    assert_eq!(stored(&path), (0..=600).collect::<Vec<i64>>());
+    assert!(waits.iter().all(|told| told.try_recv().is_ok_and(|(outcome, _)| outcome.is_ok())));
+}

@@ -1,0 +1,70 @@
+//! Many writers at once.
+
+use mynah::store::Accepted;
+
+use crate::fresh::{Fresh, START, inbound, record};
+
+/// So many contacts write at once; the body of each one's webhook is what `body` says.
+async fn all_at_once(fresh: &Fresh, many: usize, body: fn(usize) -> &'static str) -> Vec<bool> {
+    let writers: Vec<_> = (0..many)
+        .map(|number| {
+            let store = (**fresh).clone();
+            tokio::spawn(async move {
+                let message = inbound(&format!("+1555{number:07}"), &format!("SM{number}"), START);
+                match store.accept(message, Some(record(body(number)))).await {
+                    Ok(accepted) => {
+                        assert!(matches!(accepted, Accepted::New(_)));
+                        true
+                    }
+                    Err(_) => false,
+                }
+            })
+        })
+        .collect();
+    let mut stored = Vec::new();
+    for writer in writers {
+        stored.push(writer.await.unwrap());
+    }
+    stored
+}
+
+pub async fn five_hundred_messages_at_once_are_all_stored(fresh: &Fresh) {
+    let stored = all_at_once(fresh, 500, |_| "wholesome").await;
+    assert_eq!(stored, [true; 500]);
+    for table in ["contacts", "conversations", "messages", "turns", "webhook_log"] {
+        assert_eq!(fresh.count(table), 500, "{table}");
+    }
+}
+
+pub async fn a_write_that_fails_does_not_undo_its_neighbours(fresh: &Fresh) {
+    fresh.poison();
+    let stored = all_at_once(fresh, 300, |number| if number % 7 == 3 { "poison" } else { "wholesome" }).await;
+    for (number, stored) in stored.iter().enumerate() {
+        assert_eq!(*stored, number % 7 != 3, "message {number}");
+    }
+    for table in ["contacts", "conversations", "messages", "turns", "webhook_log"] {
+        assert_eq!(fresh.count(table), 257, "{table}");
+    }
+    assert_eq!(fresh.trouble(), None, "one refused statement is no trouble of the database");
+}
+
+/// Each looks through a connection of its own as soon as it is told.
+pub async fn a_caller_is_told_after_the_commit(fresh: &Fresh) {
+    let (answers, mut told) = tokio::sync::mpsc::unbounded_channel();
+    for number in 0..100 {
+        let (store, answers) = ((**fresh).clone(), answers.clone());
+        tokio::spawn(async move {
+            let id = format!("SM{number}");
+            store.accept(inbound(&format!("+1555{number:07}"), &id, START), None).await.unwrap();
+            answers.send(id).unwrap();
+        });
+    }
+    drop(answers);
+    let mut count = 0;
+    while let Some(id) = told.recv().await {
+        let found = fresh.rows(&format!("SELECT COUNT(*) FROM messages WHERE provider_id = '{id}'"));
+        assert_eq!(found, ["1"], "{id}");
+        count += 1;
+    }
+    assert_eq!(count, 100);
+}

@@ -1,0 +1,101 @@
+//! What the model sees of a conversation.
+
+use mynah::model::{DeliveryStatus, Role};
+
+use crate::fresh::{ANN, BEN, Fresh, answer, at, inbound, news, sid};
+
+pub async fn the_window_is_the_last_messages_up_to_the_turn_oldest_first(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    fresh.started(BEN).await;
+    let (part, token) = fresh.answer(&claim, &["One."]).await;
+    assert!(fresh.sent(part, token, "SMout", at(2_000)).await);
+    for number in 2..=4 {
+        fresh.said(ANN, &format!("SM{number}"), at(2_000)).await;
+    }
+    let claim = fresh.due_turn(at(3_000)).await;
+    fresh.said(ANN, "SM5", at(3_000)).await;
+    let conversation = claim.conversation;
+    let all = ["user: SM-first-of-+15550000001", "assistant: One.", "user: SM2", "user: SM3", "user: SM4"];
+    assert_eq!(fresh.heard(conversation, claim.turn, 100).await, all, "and nothing of the turn behind it");
+    assert_eq!(fresh.heard(conversation, claim.turn, 4).await, all[1..]);
+    assert_eq!(fresh.heard(conversation, claim.turn, 1).await, all[4..]);
+    let lines = fresh.window(conversation, claim.turn, 4).await.unwrap();
+    assert_eq!((lines[0].role, &lines[0].provider_id), (Role::Assistant, &None));
+    assert_eq!((lines[3].role, &lines[3].provider_id), (Role::User, &Some(sid("SM4"))));
+}
+
+pub async fn an_answer_stands_before_what_was_said_while_it_was_made(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    fresh.said(ANN, "SM2", at(1_100)).await;
+    let (part, token) = fresh.answer_at(&claim, &["One."], at(5_000)).await;
+    fresh.said(ANN, "SM3", at(5_100)).await;
+    assert!(fresh.sent(part, token, "SMout", at(5_200)).await);
+    let next = fresh.due_turn(at(5_200)).await;
+    assert_eq!(
+        fresh.heard(next.conversation, next.turn, 10).await,
+        ["user: SM-first-of-+15550000001", "assistant: One.", "user: SM2", "user: SM3"]
+    );
+}
+
+pub async fn text_comes_back_to_the_letter(fresh: &Fresh) {
+    let family = "\u{1f469}\u{1f3fd}\u{200d}\u{1f469}\u{1f3fd}\u{200d}\u{1f466}\u{1f3fd}";
+    let hard = [
+        "\u{1f99c}".repeat(4_096),
+        family.repeat(4_096 / family.chars().count()),
+        format!("\u{202b}{}\u{202c}", "مرحبا، كم الساعة؟ ".repeat(200)),
+        "e\u{301}\u{200b}\u{feff}\u{200d}\u{2060}".repeat(600),
+        "\u{1}\u{7f}\t\r\n'; DROP TABLE messages; -- \\ \" % _ ?1 $1 :a\u{10ffff}".repeat(60),
+        " \u{a0} ".into(),
+        String::new(),
+    ];
+    let mut said = Vec::new();
+    for (number, text) in hard.iter().enumerate() {
+        let mut message = inbound(ANN, &format!("SM{number}"), at(0));
+        message.text.clone_from(text);
+        message.profile_name = Some("\u{202e}Ann\u{1f99c}".into());
+        message.metadata.insert("Körper".into(), text.as_str().into());
+        said.push(serde_json::to_string(&message.metadata).unwrap());
+        fresh.accept(message, None).await.unwrap();
+    }
+    let claim = fresh.due_turn(at(1_000)).await;
+    let lines = fresh.window(claim.conversation, claim.turn, 100).await.unwrap();
+    assert_eq!(lines.into_iter().map(|line| line.content).collect::<Vec<_>>(), hard);
+    assert_eq!(fresh.rows("SELECT metadata FROM messages ORDER BY id"), said);
+    assert_eq!(fresh.rows("SELECT name FROM contacts"), ["\u{202e}Ann\u{1f99c}"]);
+
+    // And on the way out.
+    let reply = answer(&hard[3]);
+    let (part, token) = fresh.reply(&claim, reply, hard[..6].to_vec(), at(1_000)).await.unwrap().unwrap();
+    assert!(fresh.sent(part, token, "SMout1", at(1_000)).await);
+    for (number, text) in hard[..6].iter().enumerate().skip(1) {
+        let next = fresh.due_part(at(1_000)).await;
+        assert_eq!(&next.outgoing.text, text);
+        assert!(fresh.sent(next.outgoing.reference, next.token, &format!("SMout{}", number + 1), at(1_000)).await);
+    }
+    assert_eq!(fresh.window(claim.conversation, claim.turn, 1).await.unwrap()[0].content, hard[3]);
+}
+
+pub async fn the_revision_rises_with_every_change_of_the_history(fresh: &Fresh) {
+    let revision = || -> i64 { fresh.rows("SELECT revision FROM conversations")[0].parse().unwrap() };
+    let last = std::cell::Cell::new(0);
+    let rose = |what: &str| {
+        assert!(revision() > last.get(), "{what}");
+        last.set(revision());
+    };
+    fresh.said(ANN, "SM1", at(0)).await;
+    rose("the first message");
+    fresh.said(ANN, "SM2", at(0)).await;
+    rose("a message of the same turn");
+    let claim = fresh.due_turn(at(1_000)).await;
+    assert_eq!((claim.revision, revision()), (last.get(), last.get()), "a claim tells it and changes nothing");
+    fresh.said(ANN, "SM3", at(1_000)).await;
+    rose("a message that waits");
+    let (part, token) = fresh.answer(&claim, &["One."]).await;
+    rose("an answer");
+    assert!(fresh.part_failed(part, token, "63024".into(), at(2_000)).await.unwrap());
+    fresh.status(news("SMx", DeliveryStatus::Read, None), None, at(2_000)).await.unwrap();
+    fresh.accept(inbound(ANN, "SM3", at(3_000)), None).await.unwrap();
+    assert_eq!(revision(), last.get(), "a repeat changes nothing");
+    assert!(fresh.revive(claim.turn, at(4_000)).await.unwrap());
+    rose("an answer that is taken back");
+}

@@ -1,0 +1,133 @@
+//! The store's exercise: one list of promises, for every database that there is.
+//!
+//! A promise is an `async fn(&Fresh)` in the file of its noun and a line in [`every_promise`]; a forgotten line is
+//! told by the compiler. It is written against the public `Store`, and looks behind it only with plain `SELECT`s
+//! through [`fresh::Fresh::rows`]. A new database: a file like `sqlite.rs`, which says how to make a fresh store.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod accepting;
+mod deadlines;
+mod fresh;
+mod group;
+mod history;
+mod jobs;
+mod parts;
+mod recovery;
+mod sealed;
+mod sqlite;
+mod status;
+mod turns;
+mod unknown;
+mod walk;
+
+/// Runs each promise as a test of its own, on a store that `$fresh` makes.
+#[macro_export]
+macro_rules! every_promise {
+    ($fresh:path) => {
+        $crate::promises! { $fresh, accepting:
+            a_message_delivered_twice_is_stored_once_and_leads_to_one_turn,
+            fifty_deliveries_of_one_message_at_once_store_it_once,
+            a_message_is_stored_with_all_that_belongs_to_it,
+            a_message_is_stored_with_all_that_belongs_to_it_or_not_at_all,
+            the_same_id_on_another_channel_is_another_message,
+            a_contact_is_known_by_phone_or_by_business_scoped_id,
+            a_contact_has_one_conversation_on_each_of_our_numbers,
+            the_answer_goes_where_the_latest_message_came_from,
+        }
+        $crate::promises! { $fresh, turns:
+            a_turn_waits_for_more_of_a_burst,
+            messages_join_the_open_turn,
+            messages_wait_in_one_open_turn_while_another_is_active,
+            a_waiting_turn_falls_due_after_what_is_left_of_its_merge_window,
+            turns_never_overlap_and_run_in_order,
+            a_failed_attempt_is_made_again_and_counted,
+            a_claim_given_back_is_not_counted,
+            a_stale_worker_changes_nothing_of_a_turn,
+            a_reply_is_stored_once_with_its_parts,
+            an_apology_ends_the_turn_dead_and_is_no_part_of_the_history,
+            a_claim_takes_no_more_than_it_is_asked_for,
+        }
+        $crate::promises! { $fresh, parts:
+            parts_go_out_one_at_a_time_and_in_order,
+            what_is_said_goes_out_before_more_is_written,
+            a_part_of_which_nothing_was_created_is_posted_again,
+            a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next,
+            a_part_that_is_too_long_goes_out_in_halves,
+            parts_are_halved_again_and_in_the_middle,
+            a_stale_worker_changes_nothing_of_a_part,
+            conversations_do_not_wait_for_each_other,
+        }
+        $crate::promises! { $fresh, unknown:
+            an_unknown_part_is_never_posted_and_holds_up_its_conversation,
+            an_unknown_part_that_is_found_is_sent,
+            an_unknown_part_absent_five_times_is_posted_again,
+            an_unknown_part_absent_five_times_is_held_where_the_operator_chose_so,
+            a_message_that_another_part_holds_is_not_taken_for_this_one,
+            a_look_that_could_not_be_made_is_no_evidence,
+            one_worker_looks_at_a_time,
+            a_look_at_a_settled_part_changes_nothing,
+        }
+        $crate::promises! { $fresh, status:
+            a_delivery_status_moves_forward_only,
+            a_reference_ties_a_part_that_is_being_sent_to_its_id,
+            a_reference_ties_an_unknown_part_to_its_id,
+            a_reference_ties_a_part_about_to_be_posted_again_to_its_id,
+            news_of_an_unknown_message_changes_nothing,
+            a_reference_to_a_part_with_another_id_changes_nothing,
+            late_news_of_a_held_part_does_not_wake_a_turn_that_waits_for_another,
+        }
+        $crate::promises! { $fresh, deadlines:
+            a_turn_is_claimed_up_to_its_deadline_and_expires_at_it,
+            overdue_turns_are_ended_without_a_claim,
+            a_part_past_its_deadline_is_not_sent_and_its_turn_expires,
+            a_new_message_moves_the_deadline,
+        }
+        $crate::promises! { $fresh, recovery:
+            a_turn_that_was_running_is_answered_again,
+            a_part_that_was_being_sent_is_looked_for,
+            a_look_that_was_being_made_is_made_again,
+            a_turn_that_ends_the_process_three_times_is_dead_and_the_conversation_goes_on,
+            a_turn_that_waits_for_nobody_is_freed,
+            a_start_after_a_clean_end_changes_nothing,
+        }
+        $crate::promises! { $fresh, history:
+            the_window_is_the_last_messages_up_to_the_turn_oldest_first,
+            an_answer_stands_before_what_was_said_while_it_was_made,
+            text_comes_back_to_the_letter,
+            the_revision_rises_with_every_change_of_the_history,
+        }
+        $crate::promises! { $fresh, jobs:
+            jobs_are_listed_newest_first_by_state_and_page_by_page,
+            the_backlog_counts_what_waits_to_be_claimed,
+            a_dead_turn_is_answered_again_on_request,
+            a_turn_is_not_answered_again_once_something_of_it_was_sent,
+            a_turn_is_not_answered_again_once_the_conversation_has_gone_on,
+            a_turn_answered_again_forgets_the_answer_that_was_not_sent,
+            the_turn_behind_one_that_is_answered_again_waits_for_it,
+            a_turn_is_discarded_while_it_waits,
+        }
+        $crate::promises! { $fresh, sealed: a_secret_is_kept_sealed_and_replaced, }
+        $crate::promises! { $fresh, group:
+            five_hundred_messages_at_once_are_all_stored,
+            a_write_that_fails_does_not_undo_its_neighbours,
+            a_caller_is_told_after_the_commit,
+        }
+        $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
+    };
+}
+
+/// Tests of one file.
+#[macro_export]
+macro_rules! promises {
+    ($fresh:path, $noun:ident: $($promise:ident,)*) => {
+        mod $noun {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $promise() {
+                    $crate::$noun::$promise(&$fresh()).await;
+                }
+            )*
+        }
+    };
+}

@@ -1,0 +1,153 @@
+//! Parts on their way out.
+
+use mynah::model::PartRef;
+
+use crate::fresh::{ANN, BEN, Fresh, at, sid};
+
+pub async fn parts_go_out_one_at_a_time_and_in_order(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (mut part, mut token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
+    for (number, text) in [(2, "Two."), (3, "Three.")] {
+        fresh.nothing_due(at(900_000)).await;
+        assert!(fresh.sent(part, token, &format!("SM{part}"), at(2_000)).await);
+        let next = fresh.due_part(at(2_000)).await;
+        assert_eq!((next.outgoing.text.as_str(), next.outgoing.reference.number), (text, number));
+        assert_eq!((next.outgoing.to.as_str(), next.channel.as_str()), ("whatsapp:+15550000001", "twilio"));
+        assert_eq!((next.outgoing.from.as_str(), next.attempt), ("whatsapp:+14155238886", 1));
+        assert_eq!(next.deadline, at(23 * 3_600_000));
+        (part, token) = (next.outgoing.reference, next.token);
+    }
+    assert_eq!(
+        (fresh.part_states(claim.turn), fresh.turn_state(claim.turn)),
+        ("sent sent sending".into(), "sending".into())
+    );
+    assert!(fresh.sent(part, token, "SMlast", at(9_000)).await);
+    assert_eq!(fresh.rows("SELECT state, finished_at FROM turns"), [format!("done|{}", at(9_000).0)]);
+    let sent = "SELECT number, state, provider_id, sent_at FROM parts WHERE number = 3";
+    assert_eq!(fresh.rows(sent), [format!("3|sent|SMlast|{}", at(9_000).0)]);
+    fresh.nothing_due(at(900_000)).await;
+}
+
+pub async fn what_is_said_goes_out_before_more_is_written(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    fresh.said(BEN, "SM-ben", at(1_000)).await;
+    assert!(fresh.sent(part, token, "SMone", at(5_000)).await);
+    let claims = fresh.claim(at(5_000), 10, 1).await.unwrap();
+    assert_eq!((claims.parts.len(), claims.turns.len()), (1, 0));
+    assert_eq!(claims.next_due, Some(at(2_000)), "the turn is due still");
+    assert_eq!(fresh.due_turn(at(5_000)).await.to, "whatsapp:+15550000002");
+}
+
+pub async fn a_part_of_which_nothing_was_created_is_posted_again(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    assert!(fresh.part_again(part, token, at(4_000), "429".into()).await.unwrap());
+    assert_eq!(fresh.rows("SELECT state, error FROM parts WHERE number = 1"), ["ready|429"]);
+    let claims = fresh.claim(at(3_999), 10, 10).await.unwrap();
+    assert!(claims.is_empty());
+    assert_eq!(claims.next_due, Some(at(4_000)));
+    let again = fresh.due_part(at(4_000)).await;
+    assert_eq!((again.outgoing.reference, again.attempt, again.outgoing.text.as_str()), (part, 2, "One."));
+    assert_ne!(again.token, token);
+    assert!(!fresh.sent(part, token, "SMstale", at(4_100)).await, "the first claim is stale");
+    assert!(fresh.sent(part, again.token, "SMone", at(4_100)).await);
+    assert_eq!(fresh.rows("SELECT state, error FROM parts WHERE number = 1"), ["sent|-"]);
+    assert_eq!(fresh.due_part(at(4_100)).await.outgoing.text, "Two.");
+}
+
+pub async fn a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    assert!(fresh.sent(part, token, "SMone", at(2_000)).await);
+    let second = fresh.due_part(at(2_000)).await;
+    assert!(
+        fresh
+            .part_failed(second.outgoing.reference, second.token, "63024: no such number".into(), at(3_000))
+            .await
+            .unwrap()
+    );
+    assert_eq!(fresh.part_states(claim.turn), "sent failed failed");
+    assert_eq!(
+        fresh.rows(&format!("SELECT state, error, finished_at, due_at FROM turns WHERE id = {}", claim.turn)),
+        [format!("dead|63024: no such number|{}|-", at(3_000).0)]
+    );
+    assert_eq!(fresh.due_turn(at(3_000)).await.turn, waiting);
+}
+
+/// The texts of a turn's parts, in order, with their states.
+fn texts(fresh: &Fresh, part: PartRef) -> Vec<String> {
+    fresh.rows(&format!("SELECT number, body, state FROM parts WHERE turn_id = {} ORDER BY number", part.turn))
+}
+
+pub async fn a_part_that_is_too_long_goes_out_in_halves(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["OneTwo.", "Three."]).await;
+    assert!(fresh.part_halved(part, token, ("One".into(), "Two.".into()), at(2_000)).await.unwrap());
+    assert_eq!(texts(fresh, part), ["1|One|ready", "2|Two.|ready", "3|Three.|ready"]);
+    let mut heard = Vec::new();
+    for number in 1..=3 {
+        let next = fresh.due_part(at(2_000)).await;
+        assert_eq!(next.outgoing.reference, PartRef { turn: claim.turn, number });
+        heard.push(next.outgoing.text);
+        assert!(fresh.sent(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
+    }
+    assert_eq!(heard, ["One", "Two.", "Three."]);
+    assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+pub async fn parts_are_halved_again_and_in_the_middle(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["A", "BCDE", "F"]).await;
+    assert!(fresh.sent(part, token, "SMa", at(2_000)).await);
+    let middle = fresh.due_part(at(2_000)).await;
+    let part = middle.outgoing.reference;
+    assert!(fresh.part_halved(part, middle.token, ("BC".into(), "DE".into()), at(2_000)).await.unwrap());
+    let again = fresh.due_part(at(2_000)).await;
+    assert_eq!(again.outgoing.reference, part);
+    assert!(fresh.part_halved(part, again.token, ("B".into(), "C".into()), at(2_000)).await.unwrap());
+    assert_eq!(texts(fresh, part), ["1|A|sent", "2|B|ready", "3|C|ready", "4|DE|ready", "5|F|ready"]);
+    for number in 2..=5 {
+        let next = fresh.due_part(at(2_000)).await;
+        assert_eq!(next.outgoing.reference.number, number);
+        assert!(fresh.sent(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
+    }
+    assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+pub async fn a_stale_worker_changes_nothing_of_a_part(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, first) = fresh.answer(&claim, &["One.", "Two."]).await;
+    assert!(fresh.part_again(part, first, at(2_000), "429".into()).await.unwrap());
+    let held = fresh.due_part(at(2_000)).await.token;
+    let waiting = PartRef { turn: part.turn, number: 2 };
+    let nowhere = PartRef { turn: part.turn, number: 9 };
+    let before = fresh.everything();
+    for (part, stale) in [(part, first), (part, held.wrapping_add(1)), (waiting, held), (nowhere, held)] {
+        let why = || "late".to_owned();
+        assert!(!fresh.part_sent(part, stale, sid("SMlate"), at(3_000)).await.unwrap());
+        assert!(!fresh.part_again(part, stale, at(3_000), why()).await.unwrap());
+        assert!(!fresh.part_unknown(part, stale, at(3_000), why()).await.unwrap());
+        assert!(!fresh.part_failed(part, stale, why(), at(3_000)).await.unwrap());
+        assert!(!fresh.part_halved(part, stale, (why(), why()), at(3_000)).await.unwrap());
+        assert_eq!(fresh.everything(), before);
+    }
+    assert!(fresh.sent(part, held, "SMone", at(3_000)).await);
+    let before = fresh.everything();
+    assert!(!fresh.sent(part, held, "SMtwice", at(3_000)).await, "a part is settled once");
+    assert_eq!(fresh.everything(), before);
+}
+
+pub async fn conversations_do_not_wait_for_each_other(fresh: &Fresh) {
+    let ann = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&ann, &["One.", "Two."]).await;
+    assert!(fresh.part_unknown(part, token, at(500_000), "no answer".into()).await.unwrap());
+    let ben = fresh.started(BEN).await;
+    let (part, token) = fresh.answer(&ben, &["Eins.", "Zwei."]).await;
+    assert!(fresh.sent(part, token, "SMeins", at(2_000)).await);
+    let next = fresh.due_part(at(2_000)).await;
+    assert_eq!(next.outgoing.text, "Zwei.");
+    assert!(fresh.sent(next.outgoing.reference, next.token, "SMzwei", at(2_000)).await);
+    assert_eq!((fresh.turn_state(ben.turn), fresh.turn_state(ann.turn)), ("done".into(), "sending".into()));
+}

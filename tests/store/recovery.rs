@@ -1,0 +1,86 @@
+//! What a start makes of the work that a dead process left.
+
+use mynah::model::DeliveryStatus;
+use mynah::store::Recovered;
+
+use crate::fresh::{ANN, BEN, Fresh, at, news};
+
+/// What a contact is told whose turn is given up.
+const SORRY: &str = "Sorry.";
+
+pub async fn a_turn_that_was_running_is_answered_again(fresh: &Fresh) {
+    let lost = fresh.started(ANN).await;
+    let recovered = fresh.recover(at(5_000), SORRY.into()).await.unwrap();
+    assert_eq!(recovered, Recovered { turns: 1, dead: 0, unknown: 0 });
+    let before = fresh.everything();
+    assert!(!fresh.release_turn(&lost, at(5_000)).await.unwrap(), "the dead process's claim holds no longer");
+    assert_eq!(fresh.everything(), before);
+    let claim = fresh.due_turn(at(5_000)).await;
+    assert_eq!((claim.turn, claim.attempt), (lost.turn, 1), "the attempt is not counted");
+}
+
+pub async fn a_part_that_was_being_sent_is_looked_for(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap(), Recovered { turns: 0, dead: 0, unknown: 1 });
+    assert_eq!(fresh.part_states(claim.turn), "unknown ready");
+    assert!(!fresh.sent(part, token, "SM1", at(5_000)).await);
+    fresh.nothing_due(at(6_999)).await;
+    assert_eq!(fresh.due_look(at(7_000)).await.part, part);
+    // Evidence settles it as ever.
+    assert!(fresh.status(news("SM1", DeliveryStatus::Sent, Some(part)), None, at(7_100)).await.unwrap());
+    assert_eq!(fresh.due_part(at(7_100)).await.outgoing.text, "Two.");
+}
+
+pub async fn a_look_that_was_being_made_is_made_again(fresh: &Fresh) {
+    let (_, part) = fresh.lost(ANN, &["One."]).await;
+    fresh.due_look(at(3_000)).await;
+    assert_eq!(fresh.recover(at(4_000), SORRY.into()).await.unwrap(), Recovered::default());
+    fresh.nothing_due(at(5_999)).await;
+    assert_eq!(fresh.due_look(at(6_000)).await.part, part, "long before the lease of the look has run out");
+}
+
+pub async fn a_turn_that_ends_the_process_three_times_is_dead_and_the_conversation_goes_on(fresh: &Fresh) {
+    let deadly = fresh.started(ANN).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap().turns, 1);
+    fresh.due_turn(at(5_000)).await;
+    assert_eq!(fresh.recover(at(6_000), SORRY.into()).await.unwrap().turns, 1);
+    fresh.nothing_due(at(15_999)).await;
+    let third = fresh.due_turn(at(16_000)).await;
+    assert_eq!(third.turn, deadly.turn, "after two deaths it waits for ten seconds");
+    assert_eq!(fresh.recover(at(17_000), SORRY.into()).await.unwrap(), Recovered { turns: 0, dead: 1, unknown: 0 });
+    let told = fresh.due_part(at(17_000)).await;
+    assert_eq!((told.outgoing.text.as_str(), told.outgoing.reference.turn), (SORRY, deadly.turn), "never silent");
+    assert!(fresh.sent(told.outgoing.reference, told.token, "SM9", at(17_000)).await);
+    assert_eq!(fresh.turn_state(deadly.turn), "dead");
+    let why = fresh.rows(&format!("SELECT error FROM turns WHERE id = {}", deadly.turn));
+    assert_eq!(why, ["the process ended 3 times while this turn was being answered"]);
+    assert_eq!(fresh.due_turn(at(17_000)).await.turn, waiting);
+}
+
+/// No path leaves such a turn; should one appear all the same, a start repairs it. What waits for an active turn waits on.
+pub async fn a_turn_that_waits_for_nobody_is_freed(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    let other = fresh.started(BEN).await;
+    let parked = fresh.said(BEN, "SM3", at(1_000)).await;
+    fresh.meddle(&format!("UPDATE turns SET state = 'done' WHERE id = {}", claim.turn));
+    fresh.nothing_due(at(50_000)).await;
+    assert_eq!(fresh.recover(at(60_000), SORRY.into()).await.unwrap().turns, 1);
+    let turns: Vec<_> = fresh.due_turns(at(60_000)).await.into_iter().map(|claim| claim.turn).collect();
+    assert!(turns.len() == 2 && turns.contains(&waiting) && turns.contains(&other.turn), "{turns:?}, not {parked}");
+}
+
+pub async fn a_start_after_a_clean_end_changes_nothing(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
+    fresh.said(ANN, "SM2", at(2_000)).await;
+    fresh.said(BEN, "SM3", at(2_000)).await;
+    let before = fresh.everything();
+    for _ in 0..5 {
+        assert_eq!(fresh.recover(at(9_000), SORRY.into()).await.unwrap(), Recovered::default());
+    }
+    assert_eq!(fresh.everything(), before);
+}

@@ -1,0 +1,120 @@
+//! SQLite: a file in a temporary folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mynah::store::{Store, StoreOptions};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::fresh::{Fresh, MERGE};
+
+crate::every_promise!(crate::sqlite::fresh);
+
+/// An empty store.
+fn fresh() -> Fresh {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mynah.db");
+    let store = Store::open(&path, StoreOptions { merge_window: MERGE }).unwrap();
+    let (reads, writes) = (path.clone(), path);
+    Fresh::new(
+        store,
+        Box::new(move |sql| rows(&reads, sql)),
+        Box::new(move |sql| write(&writes, sql)),
+        POISON,
+        Box::new(folder),
+    )
+}
+
+/// A connection of its own for each look, so that only what is committed is seen.
+fn reader(path: &Path) -> Connection {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(8)).unwrap();
+    connection
+}
+
+fn rows(path: &Path, sql: &str) -> Vec<String> {
+    let connection = reader(path);
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let mut found = Vec::new();
+    let mut rows = statement.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        let cells = (0..columns).map(|column| match row.get_ref(column).unwrap() {
+            ValueRef::Null => "-".to_owned(),
+            ValueRef::Integer(value) => value.to_string(),
+            ValueRef::Real(value) => value.to_string(),
+            ValueRef::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+            ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        });
+        found.push(cells.collect::<Vec<_>>().join("|"));
+    }
+    found
+}
+
+fn write(path: &Path, sql: &str) {
+    let connection = Connection::open(path).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(8)).unwrap();
+    connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+const POISON: &str = "
+    CREATE TRIGGER poison BEFORE INSERT ON webhook_log WHEN NEW.body = 'poison'
+    BEGIN SELECT RAISE(ABORT, 'poisoned'); END";
+
+/// Without such an index, deleting one row would read the whole table of its children.
+#[test]
+fn every_foreign_key_has_an_index_that_begins_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mynah.db");
+    drop(Store::open(&path, StoreOptions { merge_window: MERGE }).unwrap());
+    let tables = rows(&path, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+    assert!(tables.len() >= 6, "{tables:?}");
+    let mut keys = 0;
+    for table in &tables {
+        // One key may span several columns.
+        let mut children: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let sql = format!("SELECT id, \"from\" FROM pragma_foreign_key_list('{table}') ORDER BY id, seq");
+        for row in rows(&path, &sql) {
+            let (key, column) = row.split_once('|').unwrap();
+            children.entry(key.to_owned()).or_default().push(column.to_owned());
+        }
+        // A partial index does not find every child.
+        let names = rows(&path, &format!("SELECT name FROM pragma_index_list('{table}') WHERE partial = 0"));
+        let indexes: Vec<Vec<String>> = names
+            .iter()
+            .map(|index| rows(&path, &format!("SELECT name FROM pragma_index_info('{index}') ORDER BY seqno")))
+            .collect();
+        for columns in children.values() {
+            keys += 1;
+            let found = indexes.iter().any(|index| index.starts_with(columns));
+            assert!(found, "{table} {columns:?} is a foreign key without an index; there are {indexes:?}");
+        }
+    }
+    assert_eq!(keys, 5, "foreign keys in the schema");
+}
+
+/// With the keys' actions and their indexes, a contact goes with all that was said.
+#[tokio::test]
+async fn a_contact_that_is_deleted_goes_with_everything() {
+    let fresh = fresh();
+    let claim = fresh.started("+15550000001").await;
+    fresh.answer(&claim, &["One.", "Two."]).await;
+    fresh.meddle("DELETE FROM contacts");
+    for table in ["contacts", "addresses", "conversations", "messages", "turns", "parts"] {
+        assert_eq!(fresh.count(table), 0, "{table}");
+    }
+}
+
+/// Whatever was told is there when the file is opened again.
+#[tokio::test]
+async fn what_was_accepted_is_there_after_a_new_start() {
+    let fresh = fresh();
+    let claim = fresh.started("+15550000001").await;
+    let everything = fresh.everything();
+    let folder: &tempfile::TempDir = fresh.keep.downcast_ref().unwrap();
+    let again = Store::open(&folder.path().join("mynah.db"), StoreOptions { merge_window: MERGE }).unwrap();
+    assert_eq!(fresh.everything(), everything);
+    assert_eq!(again.window(claim.conversation, claim.turn, 10).await.unwrap().len(), 1);
+}

@@ -1,0 +1,220 @@
+//! Turns: claimed, answered, tried again.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mynah::model::{ConversationId, TurnId};
+use mynah::store::{Reply, TurnClaim};
+
+use crate::fresh::{ANN, Fresh, MERGE, START, answer, at, inbound, sid};
+
+pub async fn a_turn_waits_for_more_of_a_burst(fresh: &Fresh) {
+    let turn = fresh.said(ANN, "SM1", START).await;
+    let claims = fresh.claim(at(999), 10, 10).await.unwrap();
+    assert!(claims.is_empty());
+    assert_eq!(claims.next_due, Some(at(1_000)));
+    let claim = fresh.due_turn(at(1_000)).await;
+    assert_eq!((claim.turn, claim.attempt, claim.from.as_str()), (turn, 1, "whatsapp:+14155238886"));
+}
+
+pub async fn messages_join_the_open_turn(fresh: &Fresh) {
+    let turn = fresh.said(ANN, "SM1", START).await;
+    assert_eq!(fresh.said(ANN, "SM2", at(600)).await, turn);
+    assert_eq!(fresh.said(ANN, "SM3", at(5_000)).await, turn, "also past the merge window, if nobody has claimed it");
+    let claim = fresh.due_turn(at(5_000)).await;
+    assert_eq!(fresh.heard(claim.conversation, turn, 10).await, ["user: SM1", "user: SM2", "user: SM3"]);
+    fresh.nothing_due(at(100_000)).await;
+}
+
+pub async fn messages_wait_in_one_open_turn_while_another_is_active(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_100)).await;
+    assert_ne!(waiting, claim.turn);
+    fresh.nothing_due(at(100_000)).await;
+    // Between two tries.
+    assert!(fresh.retry_turn(&claim, at(200_000), "overloaded".into()).await.unwrap());
+    assert_eq!(fresh.said(ANN, "SM3", at(100_000)).await, waiting);
+    fresh.nothing_due(at(199_999)).await;
+    let claim = fresh.due_turn(at(200_000)).await;
+    assert!(claim.turn < waiting, "the first turn comes first");
+    // While its reply goes out.
+    let (part, token) = fresh.answer_at(&claim, &["Hello."], at(200_000)).await;
+    assert_eq!(fresh.said(ANN, "SM4", at(200_100)).await, waiting);
+    fresh.nothing_due(at(300_000)).await;
+    // The first message waited longer than the merge window: at once.
+    assert!(fresh.sent(part, token, "SMout", at(200_200)).await);
+    let next = fresh.due_turn(at(200_200)).await;
+    assert_eq!(next.turn, waiting);
+    assert_eq!(
+        fresh.heard(next.conversation, next.turn, 10).await[1..],
+        ["assistant: Hello.", "user: SM2", "user: SM3", "user: SM4"]
+    );
+}
+
+pub async fn a_waiting_turn_falls_due_after_what_is_left_of_its_merge_window(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["Hello."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(2_000)).await;
+    assert_eq!(fresh.claim(at(2_100), 10, 10).await.unwrap().next_due, None, "nobody can tell when");
+    assert!(fresh.sent(part, token, "SMout", at(2_300)).await);
+    let claims = fresh.claim(at(2_999), 10, 10).await.unwrap();
+    assert!(claims.is_empty());
+    assert_eq!(claims.next_due, Some(at(3_000)));
+    assert_eq!(fresh.due_turn(at(3_000)).await.turn, waiting);
+}
+
+pub async fn turns_never_overlap_and_run_in_order(fresh: &Fresh) {
+    const CONVERSATIONS: usize = 40;
+    const ROUNDS: usize = 4;
+    #[derive(Default)]
+    struct Seen {
+        active: Mutex<HashSet<ConversationId>>,
+        order: Mutex<BTreeMap<ConversationId, Vec<TurnId>>>,
+        done: AtomicUsize,
+    }
+    async fn work(fresh: &Fresh, seen: &Seen) {
+        let later = START + MERGE + MERGE;
+        while seen.done.load(Ordering::SeqCst) < CONVERSATIONS * ROUNDS {
+            let claims = fresh.claim(later, 3, 3).await.unwrap();
+            assert!(claims.len() <= 3);
+            for claim in claims.turns {
+                answer_one(fresh, seen, &claim).await;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    async fn answer_one(fresh: &Fresh, seen: &Seen, claim: &TurnClaim) {
+        let later = START + MERGE + MERGE;
+        assert!(seen.active.lock().unwrap().insert(claim.conversation), "two turns of one conversation at once");
+        let round = {
+            let mut order = seen.order.lock().unwrap();
+            let turns = order.entry(claim.conversation).or_default();
+            assert!(turns.last() < Some(&claim.turn), "{turns:?} and then {}", claim.turn);
+            turns.push(claim.turn);
+            turns.len()
+        };
+        if round < ROUNDS {
+            let from = claim.to.strip_prefix("whatsapp:").unwrap();
+            for number in 0..3 {
+                fresh.said(from, &format!("SM-{from}-{round}-{number}"), START).await;
+            }
+        }
+        let (part, token) = fresh.answer_at(claim, &["Hello."], later).await;
+        // Told before the write that lets the next one in.
+        seen.active.lock().unwrap().remove(&claim.conversation);
+        assert!(fresh.sent(part, token, &format!("SM-out-{}", claim.turn), later).await);
+        seen.done.fetch_add(1, Ordering::SeqCst);
+    }
+
+    for number in 0..CONVERSATIONS {
+        fresh.said(&format!("+1555000{number:04}"), &format!("SM{number}"), START).await;
+    }
+    let seen = Seen::default();
+    let (one, two, three, four) = (work(fresh, &seen), work(fresh, &seen), work(fresh, &seen), work(fresh, &seen));
+    tokio::join!(one, two, three, four);
+    let order = seen.order.lock().unwrap();
+    assert_eq!(order.len(), CONVERSATIONS);
+    assert!(order.values().all(|turns| turns.len() == ROUNDS));
+    assert_eq!(fresh.rows("SELECT state, COUNT(*) FROM turns GROUP BY state"), ["done|160"]);
+}
+
+pub async fn a_failed_attempt_is_made_again_and_counted(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    assert!(fresh.retry_turn(&claim, at(5_000), "429: slow down".into()).await.unwrap());
+    assert_eq!(fresh.rows("SELECT state, error FROM turns"), ["retry|429: slow down"]);
+    fresh.nothing_due(at(4_999)).await;
+    let again = fresh.due_turn(at(5_000)).await;
+    assert_eq!((again.turn, again.attempt), (claim.turn, 2));
+    assert_ne!(again.token, claim.token);
+    let (part, token) = fresh.answer_at(&again, &["Hello."], at(6_000)).await;
+    assert!(fresh.sent(part, token, "SMout", at(6_500)).await);
+    assert_eq!(fresh.rows("SELECT state, error, finished_at FROM turns"), [format!("done|-|{}", at(6_500).0)]);
+}
+
+pub async fn a_claim_given_back_is_not_counted(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    assert!(fresh.release_turn(&claim, at(2_000)).await.unwrap());
+    let again = fresh.due_turn(at(2_000)).await;
+    assert_eq!((again.turn, again.attempt), (claim.turn, 1));
+}
+
+pub async fn a_stale_worker_changes_nothing_of_a_turn(fresh: &Fresh) {
+    let first = fresh.started(ANN).await;
+    assert!(fresh.release_turn(&first, at(1_500)).await.unwrap());
+    let held = fresh.due_turn(at(1_500)).await;
+    let mut forged = held.clone();
+    forged.token = held.token.wrapping_add(1);
+    let before = fresh.everything();
+    for stale in [&first, &forged] {
+        assert!(!fresh.retry_turn(stale, at(2_000), "late".into()).await.unwrap());
+        assert!(!fresh.release_turn(stale, at(2_000)).await.unwrap());
+        assert_eq!(fresh.reply(stale, answer("late"), vec!["late".into()], at(2_000)).await.unwrap(), None);
+        let apology = Reply::Apology { why: "late".into() };
+        assert_eq!(fresh.reply(stale, apology, vec!["sorry".into()], at(2_000)).await.unwrap(), None);
+    }
+    assert_eq!(fresh.everything(), before);
+    fresh.answer(&held, &["Hello."]).await;
+    // It holds no longer once it has answered.
+    let before = fresh.everything();
+    assert_eq!(fresh.reply(&held, answer("twice"), vec!["twice".into()], at(2_000)).await.unwrap(), None);
+    assert!(!fresh.retry_turn(&held, at(2_000), "late".into()).await.unwrap());
+    assert!(!fresh.release_turn(&held, at(2_000)).await.unwrap());
+    assert_eq!(fresh.everything(), before);
+}
+
+pub async fn a_reply_is_stored_once_with_its_parts(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
+    assert_eq!((part.turn, part.number), (claim.turn, 1));
+    let now = (START + MERGE).0;
+    assert_eq!(
+        fresh.rows(
+            "SELECT number, body, state, due_at, attempts, first_tried_at, provider_id FROM parts ORDER BY number"
+        ),
+        [format!("1|One.|sending|-|1|{now}|-"), "2|Two.|ready|-|0|-|-".into(), "3|Three.|ready|-|0|-|-".into()]
+    );
+    assert_eq!(
+        fresh.rows("SELECT state, model, input_tokens, output_tokens, tokens_estimated, error FROM turns"),
+        ["sending|parrot-1|11|7|0|-"]
+    );
+    let said = "SELECT role, content, turn_id, provider_id FROM messages WHERE role = 'assistant'";
+    assert_eq!(fresh.rows(said), [format!("assistant|One. Two. Three.|{}|-", claim.turn)]);
+    assert!(fresh.part_sent(part, token, sid("SMout"), at(2_000)).await.unwrap(), "the token is the first part's");
+}
+
+pub async fn an_apology_ends_the_turn_dead_and_is_no_part_of_the_history(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let apology = Reply::Apology { why: "the key is wrong".into() };
+    let (part, token) = fresh.reply(&claim, apology, vec!["Sorry.".into()], at(1_000)).await.unwrap().unwrap();
+    assert_eq!(fresh.turn_state(claim.turn), "sending");
+    let next = fresh.said(ANN, "SM2", START).await;
+    assert!(fresh.sent(part, token, "SMout", at(2_000)).await);
+    assert_eq!(
+        fresh.rows(&format!("SELECT state, error, model FROM turns WHERE id = {}", claim.turn)),
+        ["dead|the key is wrong|-"]
+    );
+    assert_eq!(fresh.part_states(claim.turn), "sent");
+    let claim = fresh.due_turn(at(2_000)).await;
+    assert_eq!(claim.turn, next, "the conversation goes on");
+    assert_eq!(fresh.heard(claim.conversation, next, 10).await[1..], ["user: SM2"]);
+}
+
+pub async fn a_claim_takes_no_more_than_it_is_asked_for(fresh: &Fresh) {
+    for number in 0..5 {
+        let message = inbound(&format!("+1555000000{number}"), &format!("SM{number}"), at(number));
+        fresh.accept(message, None).await.unwrap();
+    }
+    let now = at(1_010);
+    assert!(fresh.claim(now, 0, 10).await.unwrap().is_empty(), "without a model turns wait");
+    assert_eq!(fresh.claim(now, 0, 10).await.unwrap().next_due, None, "and nobody is woken for them");
+    let some = fresh.claim(now, 2, 10).await.unwrap();
+    assert_eq!(
+        some.turns.iter().map(|claim| claim.to.as_str()).collect::<Vec<_>>(),
+        ["whatsapp:+15550000000", "whatsapp:+15550000001"]
+    );
+    assert_eq!(some.next_due, Some(at(1_002)), "the longest waiting went first");
+    let third = fresh.claim(now, 10, 1).await.unwrap();
+    assert_eq!((third.len(), third.turns[0].to.as_str()), (1, "whatsapp:+15550000002"));
+    assert_eq!(fresh.claim(now, 10, 10).await.unwrap().turns.len(), 2);
+}

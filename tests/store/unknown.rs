@@ -1,0 +1,117 @@
+//! Parts of which nobody knows whether the provider created them.
+
+use mynah::store::Looked;
+
+use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, sid};
+
+pub async fn an_unknown_part_is_never_posted_and_holds_up_its_conversation(fresh: &Fresh) {
+    let (claim, part) = fresh.lost(ANN, &["One.", "Two."]).await;
+    fresh.said(ANN, "SM2", at(1_000)).await;
+    assert_eq!(fresh.claim(at(2_999), 10, 10).await.unwrap().next_due, Some(at(3_000)));
+    let look = fresh.due_look(at(3_000)).await;
+    assert_eq!((look.part, look.text.as_str(), look.channel.as_str()), (part, "One.", "twilio"));
+    assert_eq!((look.from.as_str(), look.to.as_str()), ("whatsapp:+14155238886", "whatsapp:+15550000001"));
+    assert_eq!(look.first_tried_at, START + MERGE);
+    fresh.nothing_due(at(20_000)).await;
+    assert_eq!(fresh.part_states(claim.turn), "unknown ready");
+    assert_eq!(fresh.turn_state(claim.turn), "sending");
+}
+
+pub async fn an_unknown_part_that_is_found_is_sent(fresh: &Fresh) {
+    let (claim, part) = fresh.lost(ANN, &["One.", "Two."]).await;
+    let look = fresh.due_look(at(3_000)).await;
+    assert_eq!(fresh.looked(look.part, vec![sid("SMfound")], false, at(3_100)).await.unwrap(), Looked::Found);
+    assert_eq!(
+        fresh.rows("SELECT state, provider_id, sent_at, error FROM parts WHERE number = 1"),
+        [format!("sent|SMfound|{}|-", at(3_100).0)]
+    );
+    let next = fresh.due_part(at(3_100)).await;
+    assert_eq!((next.outgoing.reference.turn, next.outgoing.reference.number), (part.turn, 2));
+    assert!(fresh.sent(next.outgoing.reference, next.token, "SMtwo", at(3_200)).await);
+    assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+/// Looks five times and finds nothing; when the last look was and what it led to.
+async fn look_in_vain(fresh: &Fresh, hold: bool) -> (i64, Looked) {
+    let mut now = 3_000;
+    // Waits between the looks, in seconds.
+    for wait in [5, 15, 40, 90] {
+        fresh.nothing_due(at(now - 1)).await;
+        let look = fresh.due_look(at(now)).await;
+        assert_eq!(fresh.looked(look.part, vec![], hold, at(now)).await.unwrap(), Looked::Absent);
+        now += wait * 1_000;
+    }
+    fresh.nothing_due(at(now - 1)).await;
+    let look = fresh.due_look(at(now)).await;
+    (now, fresh.looked(look.part, vec![], hold, at(now)).await.unwrap())
+}
+
+pub async fn an_unknown_part_absent_five_times_is_posted_again(fresh: &Fresh) {
+    let (_, part) = fresh.lost(ANN, &["One.", "Two."]).await;
+    let (now, outcome) = look_in_vain(fresh, false).await;
+    assert_eq!((outcome, now), (Looked::Ready, 153_000));
+    let again = fresh.due_part(at(now)).await;
+    assert_eq!((again.outgoing.reference, again.attempt, again.outgoing.text.as_str()), (part, 2, "One."));
+    // Unknown once more: five looks once more, for anything since the first post.
+    assert!(fresh.part_unknown(part, again.token, at(now + 2_000), "no answer".into()).await.unwrap());
+    let look = fresh.due_look(at(now + 2_000)).await;
+    assert_eq!(look.first_tried_at, START + MERGE);
+    assert_eq!(fresh.looked(part, vec![], false, at(now + 2_000)).await.unwrap(), Looked::Absent);
+    let look = fresh.due_look(at(now + 7_000)).await;
+    assert_eq!(fresh.looked(look.part, vec![sid("SMone")], false, at(now + 7_000)).await.unwrap(), Looked::Found);
+    assert_eq!(fresh.due_part(at(now + 7_000)).await.outgoing.text, "Two.");
+}
+
+pub async fn an_unknown_part_absent_five_times_is_held_where_the_operator_chose_so(fresh: &Fresh) {
+    let (claim, _) = fresh.lost(ANN, &["One.", "Two."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    let (now, outcome) = look_in_vain(fresh, true).await;
+    assert_eq!((outcome, now), (Looked::Held, 153_000));
+    assert_eq!(fresh.part_states(claim.turn), "held failed");
+    assert_eq!(fresh.turn_state(claim.turn), "dead");
+    assert_eq!(fresh.due_turn(at(now)).await.turn, waiting, "the conversation goes on");
+}
+
+pub async fn a_message_that_another_part_holds_is_not_taken_for_this_one(fresh: &Fresh) {
+    let ben = fresh.started(BEN).await;
+    let (part, token) = fresh.answer(&ben, &["Hello.", "Hello."]).await;
+    assert!(fresh.sent(part, token, "SM1", at(1_500)).await);
+    let second = fresh.due_part(at(1_500)).await;
+    let part = second.outgoing.reference;
+    assert!(fresh.part_unknown(part, second.token, at(3_000), "no answer".into()).await.unwrap());
+    let look = fresh.due_look(at(3_000)).await;
+    assert_eq!(fresh.looked(look.part, vec![sid("SM1")], false, at(3_000)).await.unwrap(), Looked::Absent);
+    let look = fresh.due_look(at(8_000)).await;
+    let candidates = vec![sid("SM1"), sid("SM2"), sid("SM3")];
+    assert_eq!(fresh.looked(look.part, candidates, false, at(8_000)).await.unwrap(), Looked::Found);
+    assert_eq!(fresh.rows("SELECT provider_id FROM parts ORDER BY number"), ["SM1", "SM2"], "the first that is free");
+}
+
+pub async fn a_look_that_could_not_be_made_is_no_evidence(fresh: &Fresh) {
+    let (_, part) = fresh.lost(ANN, &["One."]).await;
+    let mut now = 3_000;
+    for _ in 0..20 {
+        fresh.due_look(at(now)).await;
+        now += 7_000;
+        fresh.not_looked(part, at(now)).await.unwrap();
+        fresh.nothing_due(at(now - 1)).await;
+    }
+    assert_eq!(fresh.rows("SELECT state, absences FROM parts"), ["unknown|0"]);
+}
+
+pub async fn one_worker_looks_at_a_time(fresh: &Fresh) {
+    let (_, part) = fresh.lost(ANN, &["One."]).await;
+    fresh.due_look(at(3_000)).await;
+    fresh.nothing_due(at(62_999)).await;
+    assert_eq!(fresh.due_look(at(63_000)).await.part, part, "a look that nobody finished is made again");
+}
+
+pub async fn a_look_at_a_settled_part_changes_nothing(fresh: &Fresh) {
+    let (_, part) = fresh.lost(ANN, &["One.", "Two."]).await;
+    fresh.due_look(at(3_000)).await;
+    assert_eq!(fresh.looked(part, vec![sid("SM1")], false, at(3_000)).await.unwrap(), Looked::Found);
+    let before = fresh.everything();
+    assert_eq!(fresh.looked(part, vec![sid("SM2")], true, at(3_100)).await.unwrap(), Looked::Settled);
+    fresh.not_looked(part, at(9_000)).await.unwrap();
+    assert_eq!(fresh.everything(), before);
+}

@@ -1,0 +1,379 @@
+//! A random walk through everything that can happen, checked after each step.
+//!
+//! Beside the store goes a small truth: which parts the provider really created. Answers get lost, callbacks overtake
+//! them, workers are stale, the process dies; but nobody lies, so no part may ever be posted twice.
+//! `MYNAH_WALK_SEED` and `MYNAH_WALK_STEPS` walk elsewhere and further.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mynah::clock::Time;
+use mynah::model::{DeliveryStatus, PartRef, ProviderId, TurnId};
+use mynah::store::{Accepted, Claims, Reply, TurnClaim};
+
+use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
+
+const CONTACTS: u64 = 3;
+
+pub async fn random_histories_keep_the_promises(fresh: &Fresh) {
+    let setting = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let seed = setting("MYNAH_WALK_SEED").unwrap_or(20_260_101);
+    let steps = setting("MYNAH_WALK_STEPS").unwrap_or(1_500);
+    let mut walk = Walk::new(fresh, seed);
+    for step in 0..steps {
+        let did = walk.step().await;
+        walk.trail = format!("seed {seed}, step {step}: {did}");
+        walk.check();
+    }
+    walk.settle().await;
+    walk.check();
+    walk.check_the_end();
+}
+
+struct Walk<'a> {
+    fresh: &'a Fresh,
+    dice: u64,
+    now: Time,
+    said: Vec<String>,
+    /// Claims in the hands of workers, stale ones too.
+    turns: Vec<TurnClaim>,
+    posts: Vec<(PartRef, i64, String)>,
+    looks: Vec<PartRef>,
+    /// What the provider really created.
+    created: BTreeMap<PartRef, ProviderId>,
+    ids: u64,
+    /// How each turn ended.
+    ended: BTreeMap<i64, String>,
+    trail: String,
+}
+
+impl<'a> Walk<'a> {
+    fn new(fresh: &'a Fresh, seed: u64) -> Walk<'a> {
+        Walk {
+            fresh,
+            dice: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            now: START,
+            said: Vec::new(),
+            turns: Vec::new(),
+            posts: Vec::new(),
+            looks: Vec::new(),
+            created: BTreeMap::new(),
+            ids: 0,
+            ended: BTreeMap::new(),
+            trail: String::new(),
+        }
+    }
+
+    /// 0 to `sides - 1` (xorshift64).
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 16) % sides
+    }
+
+    fn pick(&mut self, len: usize) -> usize {
+        usize::try_from(self.roll(len as u64)).unwrap()
+    }
+
+    fn id(&mut self) -> String {
+        self.ids += 1;
+        format!("SM{}", self.ids)
+    }
+
+    async fn step(&mut self) -> String {
+        match self.roll(100) {
+            0..14 => self.hear().await,
+            14..34 => self.claim().await,
+            34..52 => self.work_on_a_turn().await,
+            52..72 => self.settle_a_post().await,
+            72..78 => self.settle_a_look().await,
+            78..83 => self.call_back().await,
+            83..85 => self.die().await,
+            85..87 => self.steer().await,
+            _ => self.wait(),
+        }
+    }
+
+    /// A message, sometimes one that was heard before.
+    async fn hear(&mut self) -> String {
+        let contact = self.roll(CONTACTS);
+        let from = format!("+1555000{contact:04}");
+        if !self.said.is_empty() && self.roll(4) == 0 {
+            let index = self.pick(self.said.len());
+            let (id, from) = self.said[index].split_once(' ').unwrap();
+            let again = self.fresh.accept(inbound(from, id, self.now), None).await.unwrap();
+            assert_eq!(again, Accepted::Known, "{}", self.trail);
+            return format!("heard {id} again");
+        }
+        let id = self.id();
+        let turn = self.fresh.said(&from, &id, self.now).await;
+        self.said.push(format!("{id} {from}"));
+        format!("heard {id} from {from}, turn {turn}")
+    }
+
+    async fn claim(&mut self) -> String {
+        let most = self.pick(6) + 1;
+        let most_turns = self.pick(4);
+        let claims = self.fresh.claim(self.now, most_turns, most).await.unwrap();
+        let did = format!("claimed {claims:?}");
+        self.take(claims);
+        did
+    }
+
+    fn take(&mut self, claims: Claims) {
+        for claim in claims.parts {
+            assert!(claim.deadline > self.now, "posted too late after {}", self.trail);
+            self.post(claim.outgoing.reference, claim.token, claim.outgoing.text);
+        }
+        self.turns.extend(claims.turns);
+        self.looks.extend(claims.unknown.into_iter().map(|claim| claim.part));
+    }
+
+    /// A worker posts; the provider creates the message or does not.
+    fn post(&mut self, part: PartRef, token: i64, text: String) {
+        assert!(!self.created.contains_key(&part), "{part} is posted twice, after {}", self.trail);
+        if self.roll(3) > 0 {
+            let id = self.id();
+            self.created.insert(part, ProviderId(id));
+        }
+        self.posts.push((part, token, text));
+    }
+
+    async fn work_on_a_turn(&mut self) -> String {
+        if self.turns.is_empty() {
+            return "no turn".into();
+        }
+        let index = self.pick(self.turns.len());
+        // Sometimes it is kept, to come back stale.
+        let claim = if self.roll(8) == 0 { self.turns[index].clone() } else { self.turns.swap_remove(index) };
+        match self.roll(8) {
+            0 => {
+                let due = self.now + Duration::from_secs(self.roll(20));
+                let held = self.fresh.retry_turn(&claim, due, "429".into()).await.unwrap();
+                format!("tried turn {} in vain: {held}", claim.turn)
+            }
+            1 => format!("gave turn {} back: {}", claim.turn, self.fresh.release_turn(&claim, self.now).await.unwrap()),
+            sort => {
+                let parts: Vec<String> = (0..self.roll(4) + 1).map(|part| format!("part {part} of it")).collect();
+                let reply = if sort == 2 { Reply::Apology { why: "no".into() } } else { answer("all of it") };
+                let first = parts[0].clone();
+                let held = self.fresh.reply(&claim, reply, parts, self.now).await.unwrap();
+                if let Some((part, token)) = held {
+                    self.post(part, token, first);
+                }
+                format!("answered turn {}: {held:?}", claim.turn)
+            }
+        }
+    }
+
+    async fn settle_a_post(&mut self) -> String {
+        if self.posts.is_empty() {
+            return "no post".into();
+        }
+        let index = self.pick(self.posts.len());
+        let (part, token, text) =
+            if self.roll(8) == 0 { self.posts[index].clone() } else { self.posts.swap_remove(index) };
+        let due = self.now + Duration::from_secs(self.roll(10));
+        let (fresh, why) = (self.fresh, "so it went".to_owned());
+        let sort = self.roll(6);
+        // A stale worker may say what it likes; the truth is about the one that holds the part.
+        let (did, held) = match self.created.get(&part).cloned() {
+            Some(_) if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
+            Some(id) => ("sent", fresh.part_sent(part, token, id, self.now).await.unwrap()),
+            None if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
+            None if sort == 1 => ("failed", fresh.part_failed(part, token, why, self.now).await.unwrap()),
+            None if sort == 2 && text.len() > 1 => {
+                let (head, tail) = text.split_at(text.len() / 2);
+                ("halved", fresh.part_halved(part, token, (head.into(), tail.into()), self.now).await.unwrap())
+            }
+            None => ("again", fresh.part_again(part, token, due, why).await.unwrap()),
+        };
+        format!("{part} {did}: {held}")
+    }
+
+    async fn settle_a_look(&mut self) -> String {
+        if self.looks.is_empty() {
+            return "no look".into();
+        }
+        let index = self.pick(self.looks.len());
+        let part = self.looks.swap_remove(index);
+        if self.roll(5) == 0 {
+            self.fresh.not_looked(part, self.now + Duration::from_secs(7)).await.unwrap();
+            return format!("could not look for {part}");
+        }
+        let mut candidates: Vec<ProviderId> = self.created.values().take(2).cloned().collect();
+        candidates.retain(|id| self.fresh.rows(&format!("SELECT 1 FROM parts WHERE provider_id = '{id}'")) == ["1"]);
+        candidates.extend(self.created.get(&part).cloned());
+        let hold = self.roll(2) == 0;
+        let outcome = self.fresh.looked(part, candidates, hold, self.now).await.unwrap();
+        format!("looked for {part}: {outcome:?}")
+    }
+
+    async fn call_back(&mut self) -> String {
+        const ALL: [DeliveryStatus; 7] = [
+            DeliveryStatus::Accepted,
+            DeliveryStatus::Queued,
+            DeliveryStatus::Sending,
+            DeliveryStatus::Sent,
+            DeliveryStatus::Failed,
+            DeliveryStatus::Delivered,
+            DeliveryStatus::Read,
+        ];
+        if self.created.is_empty() {
+            return "no news".into();
+        }
+        // Mostly of what was created of late.
+        let last = self.created.len();
+        let back = self.pick(last.min(5)) + 1;
+        let (part, id) = self.created.iter().nth(last - back).map(|(part, id)| (*part, id.clone())).unwrap();
+        let status = ALL[self.pick(ALL.len())];
+        let reference = (self.roll(4) > 0).then_some(part);
+        let ours = self.fresh.status(news(&id.0, status, reference), None, self.now).await.unwrap();
+        format!("news of {part} {id}: {status:?}: {ours}")
+    }
+
+    /// The process dies and starts again. What its workers held is lost, or comes back stale.
+    async fn die(&mut self) -> String {
+        if self.roll(2) == 0 {
+            self.turns.clear();
+            self.posts.clear();
+            self.looks.clear();
+        }
+        format!("{:?}", self.fresh.recover(self.now, "Sorry.".into()).await.unwrap())
+    }
+
+    /// The operator or the clock ends or revives a turn.
+    async fn steer(&mut self) -> String {
+        let turns = self.fresh.count("turns") as u64;
+        let turn = TurnId(i64::try_from(turns.saturating_sub(self.roll(6))).unwrap());
+        match self.roll(3) {
+            0 => {
+                let revived = self.fresh.revive(turn, self.now).await.unwrap();
+                if revived {
+                    self.ended.remove(&turn.0);
+                }
+                format!("revived {turn}: {revived}")
+            }
+            1 => format!("discarded {turn}: {}", self.fresh.discard(turn, self.now).await.unwrap()),
+            _ => format!("expired {}", self.fresh.expire_turns(self.now).await.unwrap()),
+        }
+    }
+
+    fn wait(&mut self) -> String {
+        let millis = match self.roll(24) {
+            0 => 23 * 3_600_000,
+            1..8 => self.roll(100_000),
+            _ => self.roll(10_000),
+        };
+        self.now = self.now + Duration::from_millis(millis);
+        format!("waited {millis} ms")
+    }
+
+    /// Nothing may be found; each line says what is wrong.
+    fn check(&mut self) {
+        const WRONG: &str = "
+            SELECT 'two open turns in a conversation' FROM turns WHERE state = 'open'
+                GROUP BY conversation_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'two active turns in a conversation' FROM turns
+                WHERE state IN ('running', 'retry', 'sending') GROUP BY conversation_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'two parts of a conversation in flight' FROM parts
+                WHERE state IN ('sending', 'unknown') GROUP BY conversation_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'a message of no turn of its conversation ' || m.provider_id FROM messages m
+                LEFT JOIN turns t ON t.id = m.turn_id AND t.conversation_id = m.conversation_id WHERE t.id IS NULL
+            UNION ALL SELECT 'a turn without a question ' || id FROM turns t WHERE NOT EXISTS (
+                SELECT 1 FROM messages m WHERE m.turn_id = t.id AND m.role = 'user')
+            UNION ALL SELECT 'two answers of a turn ' || turn_id FROM messages WHERE role = 'assistant'
+                GROUP BY turn_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'a part before its turn ' || p.turn_id FROM parts p JOIN parts e
+                ON e.turn_id = p.turn_id AND e.number < p.number AND e.state <> 'sent'
+                WHERE p.state IN ('sending', 'unknown', 'sent')
+            UNION ALL SELECT 'a gap in the parts of ' || turn_id FROM parts
+                GROUP BY turn_id HAVING MIN(number) <> 1 OR MAX(number) <> COUNT(*)
+            UNION ALL SELECT 'a part of another conversation ' || p.turn_id FROM parts p JOIN turns t ON t.id = p.turn_id
+                WHERE t.conversation_id <> p.conversation_id
+            UNION ALL SELECT 'an end and no end ' || id FROM turns
+                WHERE (state IN ('done', 'dead', 'expired')) <> (finished_at IS NOT NULL)
+            UNION ALL SELECT 'an ended turn that is due or held ' || id FROM turns
+                WHERE state IN ('done', 'dead', 'expired') AND (due_at IS NOT NULL OR token IS NOT NULL)
+            UNION ALL SELECT 'a claim without a token ' || id FROM turns WHERE (state = 'running') <> (token IS NOT NULL)
+            UNION ALL SELECT 'a turn that is sent by nobody ' || t.id FROM turns t WHERE t.state = 'sending' AND 1 <> (
+                SELECT COUNT(*) FROM parts p WHERE p.turn_id = t.id AND (p.state = 'sending'
+                    OR (p.state IN ('ready', 'unknown') AND p.due_at IS NOT NULL)))
+            UNION ALL SELECT 'parts in the air of a turn that is not sending ' || t.id FROM parts p
+                JOIN turns t ON t.id = p.turn_id
+                WHERE p.state IN ('ready', 'sending', 'unknown') AND t.state <> 'sending'
+            UNION ALL SELECT 'done but not sent ' || t.id FROM turns t WHERE t.state = 'done' AND (
+                NOT EXISTS (SELECT 1 FROM parts p WHERE p.turn_id = t.id)
+                OR EXISTS (SELECT 1 FROM parts p WHERE p.turn_id = t.id AND p.state <> 'sent'))
+            UNION ALL SELECT 'waits for nobody, or not for the one it should ' || o.id FROM turns o
+                WHERE o.state = 'open' AND (o.due_at IS NULL) <> EXISTS (
+                    SELECT 1 FROM turns a WHERE a.conversation_id = o.conversation_id
+                    AND a.state IN ('running', 'retry', 'sending'))
+            UNION ALL SELECT 'a retry without a time ' || id FROM turns WHERE state = 'retry' AND due_at IS NULL
+            UNION ALL SELECT 'out of order ' || t.id FROM turns t JOIN turns l
+                ON l.conversation_id = t.conversation_id AND l.id > t.id AND l.claimed_at IS NOT NULL
+                WHERE t.state IN ('open', 'running', 'retry', 'sending')
+            UNION ALL SELECT 'sent without an id ' || turn_id FROM parts
+                WHERE (state = 'sent') <> (provider_id IS NOT NULL)";
+        let wrong = self.fresh.rows(WRONG);
+        assert!(wrong.is_empty(), "{wrong:?} after {}", self.trail);
+        for row in self.fresh.rows("SELECT id, state, finished_at FROM turns WHERE finished_at IS NOT NULL") {
+            let (turn, end) = row.split_once('|').unwrap();
+            let first = self.ended.entry(turn.parse().unwrap()).or_insert_with(|| end.to_owned());
+            assert_eq!(first, end, "turn {turn} ended twice, after {}", self.trail);
+        }
+        for row in self.fresh.rows("SELECT turn_id, number, provider_id FROM parts WHERE state = 'sent'") {
+            let cells: Vec<&str> = row.split('|').collect();
+            let part = PartRef { turn: TurnId(cells[0].parse().unwrap()), number: cells[1].parse().unwrap() };
+            assert_eq!(self.created.get(&part), Some(&sid(cells[2])), "{part} after {}", self.trail);
+        }
+    }
+
+    /// The weather clears: everything that can still be answered is.
+    async fn settle(&mut self) {
+        self.turns.clear();
+        self.posts.clear();
+        self.fresh.recover(self.now, "Sorry.".into()).await.unwrap();
+        for round in 0..2_000 {
+            let unended = self.fresh.rows("SELECT 1 FROM turns WHERE finished_at IS NULL LIMIT 1");
+            if unended.is_empty() {
+                return;
+            }
+            self.now = self.now + MERGE * 20;
+            let claims = self.fresh.claim(self.now, 100, 100).await.unwrap();
+            self.trail = format!("round {round} of settling: {claims:?}");
+            self.take(claims);
+            for claim in std::mem::take(&mut self.turns) {
+                if let Some((part, token)) =
+                    self.fresh.reply(&claim, answer("Done."), vec!["Done.".into()], self.now).await.unwrap()
+                {
+                    self.post(part, token, "Done.".into());
+                }
+            }
+            for (part, token, _) in std::mem::take(&mut self.posts) {
+                match self.created.get(&part).cloned() {
+                    Some(id) => self.fresh.part_sent(part, token, id, self.now).await.unwrap(),
+                    None => self.fresh.part_again(part, token, self.now, "503".into()).await.unwrap(),
+                };
+            }
+            for part in std::mem::take(&mut self.looks) {
+                let found = self.created.get(&part).cloned().into_iter().collect();
+                self.fresh.looked(part, found, false, self.now).await.unwrap();
+            }
+            self.check();
+        }
+        panic!("some turns never end: {:?}", self.fresh.rows("SELECT * FROM turns WHERE finished_at IS NULL"));
+    }
+
+    fn check_the_end(&self) {
+        assert_eq!(self.fresh.rows("SELECT COUNT(*) FROM messages WHERE role = 'user'"), [self.said.len().to_string()]);
+        let ends = self.fresh.rows("SELECT state, COUNT(*) FROM turns GROUP BY state ORDER BY state");
+        // A walk that meets one end only has shown little.
+        for end in ["dead|", "done|", "expired|"] {
+            assert!(ends.iter().any(|row| row.starts_with(end)), "{ends:?}");
+        }
+        let states = self.fresh.rows("SELECT DISTINCT state FROM parts ORDER BY state");
+        assert!(["failed", "sent"].iter().all(|state| states.iter().any(|found| found == state)), "{states:?}");
+    }
+}
