@@ -17,11 +17,12 @@ pub async fn the_window_is_the_last_messages_up_to_the_turn_oldest_first(fresh: 
     let conversation = claim.conversation;
     let all = ["user: SM-first-of-+15550000001", "assistant: One.", "user: SM2", "user: SM3", "user: SM4"];
     assert_eq!(fresh.heard(conversation, claim.turn, 100).await, all, "and nothing of the turn behind it");
-    assert_eq!(fresh.heard(conversation, claim.turn, 4).await, all[1..]);
-    assert_eq!(fresh.heard(conversation, claim.turn, 1).await, all[4..]);
-    let lines = fresh.window(conversation, claim.turn, 4).await.unwrap();
-    assert_eq!((lines[0].role, &lines[0].provider_id), (Role::Assistant, &None));
-    assert_eq!((lines[3].role, &lines[3].provider_id), (Role::User, &Some(sid("SM4"))));
+    assert_eq!(fresh.heard(conversation, claim.turn, 5).await, all);
+    assert_eq!(fresh.heard(conversation, claim.turn, 4).await, all[2..], "an exchange that would be cut is left out");
+    assert_eq!(fresh.heard(conversation, claim.turn, 1).await, all[4..], "but never the turn's own messages");
+    let lines = fresh.window(conversation, claim.turn, 5).await.unwrap();
+    assert_eq!((lines[1].role, &lines[1].provider_id), (Role::Assistant, &None));
+    assert_eq!((lines[4].role, &lines[4].provider_id), (Role::User, &Some(sid("SM4"))));
 }
 
 pub async fn an_answer_stands_before_what_was_said_while_it_was_made(fresh: &Fresh) {
