@@ -1,0 +1,191 @@
+//! The pieces of a message's path, one by one: `cargo bench --bench pieces`.
+//!
+//! What touches the store runs on the real disk, in Cargo's own folder for temporary files.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mynah::channel::Channel;
+use mynah::channel::twilio::Twilio;
+use mynah::clock::{Clock, SystemClock};
+use mynah::config::{Sender, TwilioConfig};
+use mynah::model::{Delivery, Event, Inbound, ProviderId, Usage};
+use mynah::store::{Reply, Store, StoreOptions, TurnClaim, WebhookRecord};
+use mynah::text;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+#[path = "serve/webhook.rs"]
+mod webhook;
+
+const SENDERS: usize = 5_000;
+
+fn channel() -> Twilio {
+    let config = TwilioConfig {
+        account_sid: webhook::ACCOUNT.into(),
+        auth_tokens: vec![SecretString::from(webhook::TOKEN)],
+        api_key: None,
+        sender: Sender::Number(webhook::OUR_NUMBER.into()),
+        api_base_url: None,
+        public_url: Some(webhook::PUBLIC_URL.parse().expect("the public URL is one")),
+    };
+    Twilio::new(config, [7; 32])
+}
+
+fn delivery(number: usize) -> Delivery {
+    let params = webhook::params(number, number % SENDERS);
+    Delivery {
+        path_and_query: webhook::PATH.into(),
+        headers: webhook::headers(webhook::PATH, &params),
+        body: Bytes::from(webhook::body(&params)),
+    }
+}
+
+fn understand(channel: &Twilio, delivery: &Delivery) -> Inbound {
+    channel.verify(delivery).expect("the webhook is signed");
+    match channel.events(delivery, SystemClock.now()).expect("the webhook is understood").pop() {
+        Some(Event::Message(inbound)) => *inbound,
+        other => panic!("a message was expected, not {other:?}"),
+    }
+}
+
+fn webhooks(criterion: &mut Criterion) {
+    let (channel, delivery) = (channel(), delivery(1));
+    let mut group = criterion.benchmark_group("webhook");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("verify", |bencher| bencher.iter(|| channel.verify(black_box(&delivery))));
+    group.bench_function("verify and parse", |bencher| bencher.iter(|| understand(&channel, black_box(&delivery))));
+    group.finish();
+}
+
+/// A store on the disk, with messages that are always new.
+struct Desk {
+    runtime: Runtime,
+    store: Store,
+    channel: Twilio,
+    next: AtomicUsize,
+    _folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Arc<Desk> {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+        let options = StoreOptions { merge_window: Duration::ZERO };
+        Arc::new(Desk {
+            runtime: Runtime::new().expect("a runtime starts"),
+            store: Store::open(&folder.path().join("mynah.db"), options).expect("a new database opens"),
+            channel: channel(),
+            next: AtomicUsize::new(1),
+            _folder: folder,
+        })
+    }
+
+    fn inbound(&self) -> (Inbound, WebhookRecord) {
+        let delivery = delivery(self.next.fetch_add(1, Ordering::Relaxed));
+        let inbound = understand(&self.channel, &delivery);
+        let record = WebhookRecord {
+            channel: "twilio",
+            received_at: inbound.received_at,
+            path: delivery.path_and_query.clone(),
+            headers: serde_json::json!(delivery.headers).to_string(),
+            body: String::from_utf8_lossy(&delivery.body).into_owned(),
+            status: 200,
+            began: Instant::now(),
+            error: None,
+        };
+        (inbound, record)
+    }
+
+    /// How long it takes to accept so many messages at once.
+    fn accept(&self, count: usize) -> Duration {
+        let messages: Vec<_> = (0..count).map(|_| self.inbound()).collect();
+        self.runtime.block_on(async {
+            let began = Instant::now();
+            let mut all = JoinSet::new();
+            for (inbound, record) in messages {
+                let store = self.store.clone();
+                all.spawn(async move { store.accept(inbound, Some(record)).await });
+            }
+            for accepted in all.join_all().await {
+                accepted.expect("the message is stored");
+            }
+            began.elapsed()
+        })
+    }
+
+    /// How long it takes to claim, answer and settle so many accepted messages, without model and provider.
+    fn settle(&self, count: usize) -> Duration {
+        self.accept(count);
+        self.runtime.block_on(async {
+            let began = Instant::now();
+            let claims = self.store.claim(SystemClock.now(), count, count).await.expect("the queue is read");
+            assert_eq!(claims.turns.len(), count, "each message is from a sender of its own");
+            let mut all = JoinSet::new();
+            for claim in claims.turns {
+                all.spawn(settle(self.store.clone(), claim, self.next.fetch_add(1, Ordering::Relaxed)));
+            }
+            all.join_all().await;
+            began.elapsed()
+        })
+    }
+}
+
+async fn settle(store: Store, claim: TurnClaim, number: usize) {
+    let now = SystemClock.now();
+    let text = answer(1_000);
+    let reply = Reply::Answer { text: text.clone(), model: "bench".into(), usage: Usage::default() };
+    let replied = store.reply(&claim, reply, vec![text], now).await.expect("the reply is stored");
+    let (part, token) = replied.expect("the claim holds");
+    let id = ProviderId(format!("SM{:032x}", number | 1 << 60));
+    assert!(store.part_sent(part, token, id, now).await.expect("the part is settled"));
+}
+
+fn stores(criterion: &mut Criterion) {
+    for (name, run) in [("accept", Desk::accept as fn(&Desk, usize) -> Duration), ("claim, reply, sent", Desk::settle)]
+    {
+        let mut group = criterion.benchmark_group(name);
+        group.sample_size(10).measurement_time(Duration::from_secs(4));
+        for callers in [1, 16, 64] {
+            let desk = Desk::new();
+            group.throughput(Throughput::Elements(callers));
+            let at_once = usize::try_from(callers).expect("a small number");
+            group.bench_function(BenchmarkId::from_parameter(callers), |bencher| {
+                bencher.iter_custom(|rounds| (0..rounds).map(|_| run(&desk, at_once)).sum());
+            });
+        }
+        group.finish();
+    }
+}
+
+/// An answer as a model writes it, of about so many bytes.
+fn answer(bytes: usize) -> String {
+    const PARAGRAPH: &str = "## Booking\n\nYes, we have a table for four **by the window** on Friday. Which time suits you \
+                             best?\n\n- 18:30\n- 19:15, with the *tasting menu*\n- 20:45\n\nThe menu is at [our \
+                             site](https://example.org/menu), and `GARDEN10` takes ten per cent off. Für größere Gruppen \
+                             rufen Sie bitte an.\n\n";
+    let mut text = PARAGRAPH.repeat(bytes / PARAGRAPH.len() + 1);
+    let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+    text
+}
+
+fn texts(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("format and split");
+    for bytes in [1_000, 6_000] {
+        let answer = answer(bytes);
+        group.throughput(Throughput::Bytes(answer.len() as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(bytes), &answer, |bencher, answer| {
+            bencher.iter(|| text::split(&text::whatsapp(black_box(answer)), 1_500, 5));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, webhooks, stores, texts);
+criterion_main!(benches);

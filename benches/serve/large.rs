@@ -1,0 +1,68 @@
+//! A database of about a gigabyte, as a busy year leaves it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+use rusqlite::Connection;
+
+use super::process::MYNAH;
+
+/// Answered turns, of about 3.5 KB each.
+const TURNS: u32 = 290_000;
+
+/// Makes it in `folder`, as [`super::process::Server::mynah`] looks for it. Its schema is the executable's own.
+pub fn generate(folder: &Path) -> Result<u64> {
+    let data = folder.join("data");
+    let migrate = Command::new(MYNAH)
+        .arg("migrate")
+        .current_dir(folder)
+        .env_clear()
+        .env("MYNAH_DATA_DIR", &data)
+        .stdout(Stdio::null())
+        .status()?;
+    ensure!(migrate.success(), "mynah migrate: {migrate}");
+    let path = data.join("mynah.db");
+    let connection = Connection::open(&path)?;
+    // A place in time and a UUIDv7 for message ?2 of turn n; one turn every 100 s, the last of them two days ago.
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = OFF;
+         PRAGMA foreign_keys = OFF;
+         BEGIN;
+         CREATE TEMP TABLE n AS
+             WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {TURNS})
+             SELECT n, n % 30000 AS contact, 1760000000000 - ({TURNS} - n) * 100000 AS at FROM c;
+         INSERT INTO contacts (id, name, created_at) SELECT n, 'Maria Garcia', at FROM n WHERE n <= 30000;
+         INSERT INTO addresses (kind, value, contact_id, created_at)
+             SELECT 'phone', printf('+1777%07d', id), id, created_at FROM contacts;
+         INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at)
+             SELECT unhex(printf('%012x7000800000%06x', created_at, id)), id, 'twilio', 'whatsapp:+14155238886',
+                 printf('whatsapp:+1777%07d', id), created_at, 1760000000000 FROM contacts;
+         INSERT INTO turns (id, conversation_id, state, created_at, claimed_at, finished_at, attempts, model,
+                 input_tokens, output_tokens, tokens_estimated)
+             SELECT n, c.id, 'done', at, at, at + 900, 1, 'bench', 212, 96, 0
+             FROM n JOIN conversations c ON c.contact_id = n.contact + 1;
+         INSERT INTO messages (id, conversation_id, turn_id, role, content, metadata, channel, provider_id, created_at)
+             SELECT unhex(printf('%012x7000800001%06x', created_at, id)), conversation_id, id, 'user',
+                 'Hello! Do you have a table for four on Friday evening, near the window if possible?',
+                 '{{\"ChannelMetadata\":\"' || hex(zeroblob(60)) || '\",\"ProfileName\":\"Maria Garcia\"}}',
+                 'twilio', printf('SM%032x', 1000000000 + id), created_at
+             FROM turns ORDER BY id;
+         INSERT INTO messages (id, conversation_id, turn_id, role, content, metadata, created_at)
+             SELECT unhex(printf('%012x7001800002%06x', finished_at, id)), conversation_id, id, 'assistant',
+                 'Yes, we have a table. ' || hex(zeroblob(150)), '{{}}', finished_at
+             FROM turns ORDER BY id;
+         INSERT INTO parts (turn_id, number, conversation_id, body, state, attempts, first_tried_at, sent_at, provider_id,
+                 status, status_rank, status_at)
+             SELECT id, 1, conversation_id, 'Yes, we have a table. ' || hex(zeroblob(150)), 'sent', 1, finished_at,
+                 finished_at, printf('SM%032x', 2000000000 + id), 'delivered', 5, finished_at
+             FROM turns ORDER BY id;
+         INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us, message_id)
+             SELECT 'twilio', created_at, '/webhooks/twilio', hex(zeroblob(210)), hex(zeroblob(390)), 200, 900, id
+             FROM messages WHERE role = 'user' ORDER BY id;
+         COMMIT;
+         PRAGMA wal_checkpoint(TRUNCATE);"
+    ))?;
+    drop(connection);
+    Ok(std::fs::metadata(path)?.len())
+}

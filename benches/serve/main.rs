@@ -1,0 +1,379 @@
+//! The whole path, measured from outside: the release executable over loopback, beside two bare servers in the same run.
+//!
+//! `cargo bench --bench serve` measures all but the database of a gigabyte; `-- steady cost` measures those, `-- large`
+//! that database; `--quick` is brief, `--dir PATH` keeps the data on another disk. Nothing here fails for being slow.
+//! What the figures mean is told in docs/performance.md. To add a measurement: a function here that prints a table.
+
+mod bare;
+mod large;
+mod load;
+mod process;
+mod report;
+mod standin;
+mod webhook;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use self::load::{Connection, Requests, Run, SENDERS};
+use self::process::{MYNAH, Server, Setting};
+use self::report::{median, mib, millis, percentile, table};
+use self::standin::StandIn;
+
+/// Connections of the throughput runs.
+const CONNECTIONS: [usize; 3] = [1, 32, 128];
+/// Requests before the clock starts.
+const WARM_UP: usize = 200;
+
+/// What to run, and how long.
+struct Plan {
+    folder: PathBuf,
+    stand_ins: StandIn,
+    rounds: usize,
+    /// Of each throughput run.
+    time: Duration,
+    /// Of each run at a steady rate, in seconds.
+    seconds: usize,
+    /// Starts of the process.
+    starts: usize,
+}
+
+impl Plan {
+    fn folder(&self) -> Result<TempDir> {
+        tempfile::tempdir_in(&self.folder).with_context(|| format!("making a folder in {}", self.folder.display()))
+    }
+
+    fn answering(&self, typing: bool) -> Setting<'_> {
+        Setting { stand_ins: Some(&self.stand_ins), typing }
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [bare, what, folder] = arguments.as_slice()
+        && bare == "bare"
+    {
+        return bare::run((what == "store").then_some(Path::new(folder)));
+    }
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let folder = arguments.iter().skip_while(|argument| *argument != "--dir").nth(1);
+    let folder = folder.map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    std::fs::create_dir_all(&folder)?;
+    let quick = has("--quick");
+    let plan = Plan {
+        folder,
+        stand_ins: StandIn::start()?,
+        rounds: if quick { 1 } else { 5 },
+        time: Duration::from_secs(if quick { 1 } else { 2 }),
+        seconds: if quick { 4 } else { 20 },
+        starts: if quick { 3 } else { 10 },
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let names = ["throughput", "steady", "cost", "memory", "start", "large"];
+    let some = names.iter().any(|name| has(name));
+    let wanted = |name: &str| if some { has(name) } else { name != "large" };
+    runtime.block_on(async {
+        report::machine(&plan.folder)?;
+        for name in names.into_iter().filter(|name| wanted(name)) {
+            match name {
+                "throughput" => throughput(&plan).await?,
+                "steady" => steady(&plan).await?,
+                "cost" => cost(&plan).await?,
+                "memory" => memory(&plan).await?,
+                "start" => start(&plan).await?,
+                _ => gigabyte(&plan).await?,
+            }
+        }
+        println!("load after the run: {}", report::load());
+        Ok(())
+    })
+}
+
+/// The servers of the throughput runs, in the order in which they take turns.
+const KINDS: [&str; 5] = [
+    "bare: checks the signature",
+    "bare: checks and stores one row",
+    "mynah, no model: accepts",
+    "mynah, answering meanwhile",
+    "mynah, answering, with typing",
+];
+
+async fn launch(plan: &Plan, kind: usize, folder: &Path) -> Result<Server> {
+    let mut server = match kind {
+        0 => Server::bare(folder, "verify")?,
+        1 => Server::bare(folder, "store")?,
+        2 => Server::mynah(folder, Setting { stand_ins: None, typing: false })?,
+        _ => Server::mynah(folder, plan.answering(kind == 4))?,
+    };
+    server.ready().await?;
+    Ok(server)
+}
+
+#[derive(Default)]
+struct Figures {
+    acks: Vec<f64>,
+    answers: Vec<f64>,
+    p50: Vec<f64>,
+    p99: Vec<f64>,
+}
+
+/// Acks as fast as they come, every server in turn, several rounds.
+async fn throughput(plan: &Plan) -> Result<()> {
+    let most = WARM_UP + 60_000 * usize::try_from(plan.time.as_secs())?;
+    let requests = Arc::new(Requests::messages(0, most, SENDERS));
+    let mut rows = Vec::new();
+    for connections in CONNECTIONS {
+        let mut all: [Figures; KINDS.len()] = Default::default();
+        for _ in 0..plan.rounds {
+            for (kind, figures) in all.iter_mut().enumerate() {
+                let folder = plan.folder()?;
+                let server = launch(plan, kind, folder.path()).await?;
+                warm_up(&server, &requests).await?;
+                plan.stand_ins.clear();
+                let mut run = load::closed(server.address, connections, &requests, WARM_UP, plan.time).await?;
+                figures.answers.push(plan.stand_ins.posts() as f64 / run.wall.as_secs_f64());
+                figures.acks.push(run.per_second());
+                figures.p50.push(percentile(&mut run.latencies, 50));
+                figures.p99.push(percentile(&mut run.latencies, 99));
+            }
+        }
+        for (kind, figures) in all.iter().enumerate() {
+            // Rounds are compared within themselves, so that a busy minute weighs on both sides.
+            let ratio = |other: usize| {
+                let pairs = figures.acks.iter().zip(&all[other].acks);
+                format!("{:.2}", median(pairs.map(|(own, bare)| own / bare).collect()))
+            };
+            let figure = |figures: &[f64], digits: usize| format!("{:.digits$}", median(figures.to_vec()));
+            rows.push(vec![
+                connections.to_string(),
+                KINDS[kind].to_owned(),
+                figure(&figures.acks, 0),
+                figure(&figures.p50, 2),
+                figure(&figures.p99, 2),
+                ratio(0),
+                ratio(1),
+                if kind > 2 { figure(&figures.answers, 0) } else { "–".to_owned() },
+            ]);
+        }
+    }
+    println!("Medians of {} rounds of {} s, the servers in turn; latencies in ms.\n", plan.rounds, plan.time.as_secs());
+    let head = ["connections", "server", "acks/s", "p50", "p99", "of check", "of check and store", "answers/s"];
+    table(&head, &rows);
+    Ok(())
+}
+
+async fn warm_up(server: &Server, requests: &Requests) -> Result<()> {
+    let mut connection = Connection::open(server.address).await?;
+    for number in 0..WARM_UP {
+        connection.call(requests.get(number).context("requests for the warm-up")?).await?;
+    }
+    Ok(())
+}
+
+/// What a process has used up so far.
+struct Spent {
+    user: Duration,
+    kernel: Duration,
+    written: u64,
+}
+
+impl Spent {
+    fn of(server: &Server) -> Result<Spent> {
+        let (user, kernel) = server.processor_time()?;
+        Ok(Spent { user, kernel, written: server.written()? })
+    }
+
+    /// Since `before`, for each of so many messages: processor time in milliseconds with its two halves, KB written.
+    fn per_message(&self, before: &Spent, messages: usize) -> [String; 3] {
+        let each = |time: Duration| time.as_secs_f64() * 1e3 / messages as f64;
+        let (user, kernel) = (each(self.user - before.user), each(self.kernel - before.kernel));
+        [
+            format!("{:.3} ms", user + kernel),
+            format!("{user:.3} + {kernel:.3}"),
+            format!("{:.1} KB", (self.written - before.written) as f64 / 1e3 / messages as f64),
+        ]
+    }
+}
+
+/// At the pace of a quiet business and of a busy one: how long an ack takes, and how long after it the reply is posted.
+async fn steady(plan: &Plan) -> Result<()> {
+    let mut rows = Vec::new();
+    for (rate, kind) in [(100, 1), (100, 3), (50, 1), (50, 3), (50, 4), (5, 3)] {
+        let folder = plan.folder()?;
+        let server = launch(plan, kind, folder.path()).await?;
+        let messages = (rate * plan.seconds).min(SENDERS - WARM_UP);
+        let requests = Arc::new(Requests::messages(0, WARM_UP + messages, SENDERS));
+        plan.stand_ins.clear();
+        warm_up(&server, &requests).await?;
+        let answered = kind > 2;
+        if answered {
+            plan.stand_ins.wait_for(WARM_UP).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let before = Spent::of(&server)?;
+        let mut run = load::steady(server.address, rate, &requests, WARM_UP).await?;
+        if answered {
+            plan.stand_ins.wait_for(WARM_UP + messages).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let [processor, _, written] = Spent::of(&server)?.per_message(&before, messages);
+        let mut replies = reply_times(plan, &run);
+        let mut reply = |percent| match answered {
+            true => format!("{:.2}", percentile(&mut replies, percent)),
+            false => "–".to_owned(),
+        };
+        rows.push(vec![
+            format!("{rate}/s"),
+            KINDS[kind].to_owned(),
+            format!("{:.2}", percentile(&mut run.latencies, 50)),
+            format!("{:.2}", percentile(&mut run.latencies, 99)),
+            reply(50),
+            reply(99),
+            processor,
+            written,
+        ]);
+    }
+    println!("At a steady rate for {} s; latencies in ms; processor time and bytes for each message.\n", plan.seconds);
+    let head = ["rate", "server", "ack p50", "ack p99", "ack to reply p50", "p99", "processor", "written"];
+    table(&head, &rows);
+    Ok(())
+}
+
+/// From the ack read by the client to the reply's arrival at the stand-in, in microseconds.
+fn reply_times(plan: &Plan, run: &Run) -> Vec<u32> {
+    let arrived = |&(number, acked): &(usize, Instant)| {
+        let arrival = plan.stand_ins.arrival(number % SENDERS)?;
+        u32::try_from(arrival.saturating_duration_since(acked).as_micros()).ok()
+    };
+    run.acked.iter().filter_map(arrived).collect()
+}
+
+/// Messages of the cost runs.
+const COUNTED: usize = 5_000;
+
+/// What a message costs from webhook to sent reply when many come at once.
+async fn cost(plan: &Plan) -> Result<()> {
+    let mut rows = Vec::new();
+    for (typing, callbacks) in [(false, false), (true, false), (false, true)] {
+        let folder = plan.folder()?;
+        let mut server = Server::mynah(folder.path(), plan.answering(typing))?;
+        server.ready().await?;
+        let name = match (typing, callbacks) {
+            (false, false) => "replies",
+            (true, _) => "replies and typing indicators",
+            (false, true) => "replies, and three status callbacks for each",
+        };
+        rows.push(burst_cost(plan, &server, name, callbacks, 0).await?);
+    }
+    println!("{COUNTED} messages on 32 connections, all answered, for each message.\n");
+    table(&["work", "processor", "user + kernel", "written", "all answered after"], &rows);
+    Ok(())
+}
+
+async fn burst_cost(plan: &Plan, server: &Server, name: &str, callbacks: bool, first: usize) -> Result<Vec<String>> {
+    let requests = Arc::new(Requests::messages(first, WARM_UP + COUNTED, SENDERS + WARM_UP));
+    plan.stand_ins.clear();
+    warm_up(server, &requests).await?;
+    plan.stand_ins.wait_for(WARM_UP).await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    if callbacks {
+        plan.stand_ins.keep_callbacks();
+    }
+    let before = Spent::of(server)?;
+    let began = Instant::now();
+    load::closed(server.address, 32, &requests, WARM_UP, Duration::MAX).await?;
+    plan.stand_ins.wait_for(WARM_UP + COUNTED).await?;
+    let wall = began.elapsed();
+    if callbacks {
+        let told = plan.stand_ins.callbacks();
+        for status in ["sent", "delivered", "read"] {
+            let requests = Arc::new(Requests::callbacks(&told, status));
+            load::closed(server.address, 32, &requests, 0, Duration::MAX).await?;
+        }
+    }
+    // What was posted last is still to be recorded.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let [processor, halves, written] = Spent::of(server)?.per_message(&before, COUNTED);
+    Ok(vec![name.to_owned(), processor, halves, written, format!("{:.2} s", wall.as_secs_f64())])
+}
+
+/// Memory as the owner of a small machine pays for it.
+async fn memory(plan: &Plan) -> Result<()> {
+    let folder = plan.folder()?;
+    let mut server = Server::mynah(folder.path(), plan.answering(true))?;
+    server.ready().await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut rows = vec![vec!["idle".to_owned(), mib(server.pss()?), server.threads()?.to_string()]];
+    plan.stand_ins.clear();
+    let mut sent = 0;
+    for (name, upto) in [("after a burst of 2,000", 2_000), ("after 10,000 senders", 10_000)] {
+        let requests = Arc::new(Requests::messages(sent, upto - sent, usize::MAX));
+        load::closed(server.address, 128, &requests, 0, Duration::MAX).await?;
+        plan.stand_ins.wait_for(upto).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rows.push(vec![name.to_owned(), mib(server.pss()?), server.threads()?.to_string()]);
+        sent = upto;
+    }
+    let typing = plan.stand_ins.typing();
+    println!("Memory (PSS), 128 connections, {typing} typing indicators.\n");
+    table(&["moment", "memory", "threads"], &rows);
+    let size = std::fs::metadata(MYNAH)?.len();
+    table(&["executable (release profile, not the stripped one that packages hold)"], &[vec![mib(size)]]);
+    Ok(())
+}
+
+/// From the start of the process to the first signed webhook that was stored and answered.
+async fn start(plan: &Plan) -> Result<()> {
+    let folder = plan.folder()?;
+    let first = started(plan, folder.path(), 0).await?;
+    let mut times = Vec::new();
+    for number in 1..=plan.starts {
+        times.push(started(plan, folder.path(), number).await?.as_secs_f64());
+    }
+    let rows = [
+        vec!["a new data folder (once)".to_owned(), millis(first)],
+        vec![format!("the same again (median of {})", plan.starts), millis(Duration::from_secs_f64(median(times)))],
+    ];
+    table(&["from start to the first signed 200", ""], &rows);
+    Ok(())
+}
+
+async fn started(plan: &Plan, folder: &Path, number: usize) -> Result<Duration> {
+    let requests = Requests::messages(9_000_000 + number, 1, 1);
+    let began = Instant::now();
+    let mut server = Server::mynah(folder, plan.answering(false))?;
+    server.ready().await?;
+    let request = requests.get(0).context("one request")?;
+    Connection::open(server.address).await?.call(request).await?;
+    let took = began.elapsed();
+    server.stop()?;
+    Ok(took)
+}
+
+/// The same on a database of a gigabyte.
+async fn gigabyte(plan: &Plan) -> Result<()> {
+    let folder = plan.folder()?;
+    let size = large::generate(folder.path())?;
+    let mut times = Vec::new();
+    for number in 0..plan.starts {
+        times.push(started(plan, folder.path(), number).await?.as_secs_f64());
+    }
+    let mut server = Server::mynah(folder.path(), plan.answering(false))?;
+    server.ready().await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = server.pss()?;
+    let cost = burst_cost(plan, &server, "", false, 0).await?;
+    let rows = [
+        vec!["start to the first signed 200".to_owned(), millis(Duration::from_secs_f64(median(times)))],
+        vec!["memory idle".to_owned(), mib(idle)],
+        vec!["processor time for each message".to_owned(), cost[1].clone()],
+        vec!["written for each message".to_owned(), cost[3].clone()],
+    ];
+    println!("On a database of {}, its pages in the cache of the kernel.\n", mib(size));
+    table(&["measured", ""], &rows);
+    Ok(())
+}
