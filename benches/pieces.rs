@@ -143,7 +143,7 @@ async fn settle(store: Store, claim: TurnClaim, number: usize) {
     let replied = store.reply(&claim, reply, vec![text], now).await.expect("the reply is stored");
     let (part, token) = replied.expect("the claim holds");
     let id = ProviderId(format!("SM{:032x}", number | 1 << 60));
-    assert!(store.part_sent(part, token, id, now).await.expect("the part is settled"));
+    assert_eq!(store.part_sent(part, token, id, now).await.expect("the part is settled"), mynah::store::PartSent::Last);
 }
 
 fn stores(criterion: &mut Criterion) {

@@ -29,9 +29,10 @@ CREATE TABLE conversations (
 CREATE INDEX conversations_contact ON conversations (contact_id);
 CREATE UNIQUE INDEX conversations_open ON conversations (contact_id, channel, our_address) WHERE ended_at IS NULL;
 
--- turn_id has no foreign key: both go with their conversation, and a key would want one more index.
+-- turn_id has no foreign key: both go with their conversation, and a key would want one more index. Nor has id an index
+-- of its own: a message is always looked up within its conversation.
 CREATE TABLE messages (
-    id              BLOB    NOT NULL PRIMARY KEY,
+    id              BLOB    NOT NULL,
     conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
     turn_id         INTEGER NOT NULL,
     role            TEXT    NOT NULL CHECK (role IN ('user', 'assistant', 'operator')),
@@ -41,7 +42,7 @@ CREATE TABLE messages (
     provider_id     TEXT,
     created_at      INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX messages_window ON messages (conversation_id, turn_id, id);
+CREATE UNIQUE INDEX messages_window ON messages (conversation_id, turn_id, id);
 CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE provider_id IS NOT NULL;
 
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.

@@ -29,19 +29,28 @@ impl Claims {
 }
 
 impl Store {
-    /// Claims up to `most` pieces of work, among them up to `most_turns` turns: parts first, since what is said goes out
-    /// before more is written. Turns past their deadline end `expired`.
+    /// Claims up to `most` pieces of work, among them up to `most_turns` turns. Turns past their deadline end `expired`.
     pub async fn claim(&self, now: Time, most_turns: usize, most: usize) -> Result<Claims, StoreError> {
         let options = self.options;
-        self.write_for_good(move |tx| {
-            let parts = parts::claim_due(tx, now, most, options)?;
-            let unknown = unknown::claim_due(tx, now, most - parts.len())?;
-            let left = (most - parts.len() - unknown.len()).min(most_turns);
-            let turns = if left == 0 { Vec::new() } else { turns::claim_due(tx, now, left, options)? };
-            let next_turn = if most_turns == 0 { None } else { turns::next_due(tx)? };
-            let next_due = [next_turn, parts::next_due(tx)?].into_iter().flatten().min();
-            Ok(Claims { turns, parts, unknown, next_due })
-        })
-        .await
+        let (mut claims, parts_due) = self
+            .write_unflushed(move |tx| {
+                let unknown = unknown::claim_due(tx, now, most)?;
+                // A part of them is kept for what is already said.
+                let parts_due = parts::any_due(tx, now)?;
+                let kept = if parts_due { most.div_ceil(4) } else { 0 };
+                let left = most.saturating_sub(unknown.len() + kept).min(most_turns);
+                let turns = if left == 0 { Vec::new() } else { turns::claim_due(tx, now, left, options)? };
+                let next_turn = if most_turns == 0 { None } else { turns::next_due(tx)? };
+                let next_part = parts::next_due(tx)?;
+                let next_due = [next_turn, next_part].into_iter().flatten().min();
+                Ok((Claims { turns, parts: Vec::new(), unknown, next_due }, parts_due))
+            })
+            .await?;
+        let left = most - claims.len();
+        if parts_due && left > 0 {
+            // A part that is about to be posted is `sending` on the disk first.
+            claims.parts = self.write_for_good(move |tx| parts::claim_due(tx, now, left, options)).await?;
+        }
+        Ok(claims)
     }
 }

@@ -146,6 +146,9 @@ impl dyn Tx + '_ {
 
 /// Work to be done inside a transaction.
 pub trait Job: Send {
+    /// Whether it must be on the disk before `finish` is called. What need not be survives the death of the process all
+    /// the same, and a power cut undoes it only together with all that was committed after it.
+    fn durable(&self) -> bool;
     /// Does it. May be called once only.
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError>;
     /// Tells whoever waits: after the commit, or with the reason why there is none.
@@ -154,7 +157,7 @@ pub trait Job: Send {
 
 /// Something that runs transactions.
 pub trait Database: Send + Sync {
-    /// Queues a job that writes. Its `finish` is called after the commit is durable.
+    /// Queues a job that writes. Its `finish` is called after the commit, and after the flush where it is durable.
     fn write(&self, job: Box<dyn Job>);
     /// Runs a job that only reads.
     fn read(&self, job: Box<dyn Job>);

@@ -31,14 +31,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::accept::Accepted;
 pub use self::claims::Claims;
 pub use self::error::StoreError;
 pub use self::jobs::{Backlog, JobRow};
 pub use self::lock::{FolderLock, LockError};
-pub use self::parts::PartClaim;
+pub use self::parts::{PartClaim, PartSent};
 pub use self::recovery::Recovered;
 pub use self::turns::{Reply, TurnClaim};
 pub use self::unknown::{FIRST_LOOK, Looked, UnknownClaim};
@@ -50,6 +50,9 @@ use self::ids::Ids;
 
 /// How long a caller waits for a commit. Twilio gives up after 15 s; a 503 in time is better than no answer.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Reads at once: as many as there are connections, so that no thread waits for one.
+const READS: usize = sqlite::READERS as usize;
 
 /// Nothing is sent later than this after the contact's last message: WhatsApp refuses free text after 24 h.
 pub const SEND_WITHIN: Duration = Duration::from_secs(23 * 3600);
@@ -68,6 +71,7 @@ pub struct Store {
     ids: Arc<Ids>,
     options: StoreOptions,
     patience: Duration,
+    reads: Arc<Semaphore>,
     fatal: watch::Receiver<Option<String>>,
 }
 
@@ -76,7 +80,14 @@ impl Store {
     pub fn open(path: &Path, options: StoreOptions) -> Result<Store, StoreError> {
         let (tell, fatal) = watch::channel(None);
         let database = sqlite::Sqlite::open(path, Arc::new(move |why| drop(tell.send(Some(why)))))?;
-        Ok(Store { database: Arc::new(database), ids: Arc::new(Ids::default()), options, patience: PATIENCE, fatal })
+        Ok(Store {
+            database: Arc::new(database),
+            ids: Arc::new(Ids::default()),
+            options,
+            patience: PATIENCE,
+            reads: Arc::new(Semaphore::new(READS)),
+            fatal,
+        })
     }
 
     /// Why nothing can be written at the moment; `None` while all is well.
@@ -98,7 +109,7 @@ impl Store {
         }
     }
 
-    /// Runs `work` in a transaction; the answer comes after the commit is on the disk.
+    /// Runs `work` in a transaction; the answer comes after the commit is on the disk, or after [`PATIENCE`].
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -117,7 +128,19 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Asked::boxed(work);
+        let (job, answer) = Asked::boxed(work, true);
+        self.database.write(job);
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The same without waiting for the disk, for what a power cut may undo because the next start finds it out: a turn
+    /// that is claimed again, a part that is looked for. Halves the flushes of a message.
+    async fn write_unflushed<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Asked::boxed(work, false);
         self.database.write(job);
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -128,7 +151,8 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Asked::boxed(work);
+        let (job, answer) = Asked::boxed(work, false);
+        let _place = self.reads.acquire().await.map_err(|_| StoreError::Closed)?;
         let database = Arc::clone(&self.database);
         tokio::task::spawn_blocking(move || database.read(job)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
@@ -138,6 +162,7 @@ impl Store {
 /// A job with somebody who waits for its answer.
 struct Asked<T, F> {
     work: Option<F>,
+    durable: bool,
     value: Option<T>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -147,9 +172,9 @@ where
     T: Send + 'static,
     F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
 {
-    fn boxed(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
+    fn boxed(work: F, durable: bool) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, wait) = oneshot::channel();
-        (Box::new(Asked { work: Some(work), value: None, answer }), wait)
+        (Box::new(Asked { work: Some(work), durable, value: None, answer }), wait)
     }
 }
 
@@ -158,6 +183,10 @@ where
     T: Send + 'static,
     F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
 {
+    fn durable(&self) -> bool {
+        self.durable
+    }
+
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
         if let Some(work) = self.work.take() {
             self.value = Some(work(tx)?);

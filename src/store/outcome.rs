@@ -41,23 +41,23 @@ const WAKE_NEXT: &str = "
     WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM turns a WHERE a.conversation_id = ?1 AND a.state IN ('running', 'retry', 'sending'))";
 
-/// The provider took the part: the next one falls due, or the turn is done.
+/// The provider took the part: the next one falls due, or the turn is done. Whether anything fell due by it.
 pub(super) fn sent(
     tx: &mut dyn Tx,
     part: PartRef,
     id: &ProviderId,
     now: Time,
     options: StoreOptions,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let conversation = tx.one(SENT, args![part.turn, part.number, id.0.as_str(), now], |row| row.uuid(0))?;
     let Some(conversation) = conversation.map(ConversationId) else {
         return Err(StoreError::Refused(format!("part {part} is gone")));
     };
-    if tx.execute(NEXT_PART, args![part.turn, part.number, now])? == 0 {
-        tx.execute(FINISH, args![part.turn, now])?;
-        wake_next(tx, &conversation, now, options)?;
+    if tx.execute(NEXT_PART, args![part.turn, part.number, now])? > 0 {
+        return Ok(true);
     }
-    Ok(())
+    tx.execute(FINISH, args![part.turn, now])?;
+    wake_next(tx, &conversation, now, options)
 }
 
 /// No answer can be had for a turn in nobody's hands: `text` tells the contact, and the turn is dead once that is sent.
@@ -89,7 +89,7 @@ pub(super) fn failed(
     };
     tx.execute(FAIL_REST, args![part.turn, part.number])?;
     tx.execute(END, args![part.turn, "dead", why, now])?;
-    wake_next(tx, &conversation, now, options)
+    wake_next(tx, &conversation, now, options).map(drop)
 }
 
 /// The deadline passed before the turn could be answered.
@@ -102,7 +102,7 @@ pub(super) fn expire(
 ) -> Result<(), StoreError> {
     tx.execute(END, args![turn, "expired", None::<&str>, now])?;
     tx.execute(FAIL_REST, args![turn, 0])?;
-    wake_next(tx, conversation, now, options)
+    wake_next(tx, conversation, now, options).map(drop)
 }
 
 /// The turn is given up without a word to the contact.
@@ -115,7 +115,7 @@ pub(super) fn dead(
     options: StoreOptions,
 ) -> Result<(), StoreError> {
     tx.execute(END, args![turn, "dead", why, now])?;
-    wake_next(tx, conversation, now, options)
+    wake_next(tx, conversation, now, options).map(drop)
 }
 
 /// The turn that waited for this one may be claimed, after what is left of its merge window.
@@ -124,8 +124,7 @@ pub(super) fn wake_next(
     conversation: &ConversationId,
     now: Time,
     options: StoreOptions,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let window = i64::try_from(options.merge_window.as_millis()).unwrap_or(i64::MAX);
-    tx.execute(WAKE_NEXT, args![conversation, now, window])?;
-    Ok(())
+    Ok(tx.execute(WAKE_NEXT, args![conversation, now, window])? > 0)
 }

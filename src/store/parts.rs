@@ -12,6 +12,9 @@ const DUE: &str = "
     WHERE p.state IN ('ready', 'unknown') AND p.state = 'ready' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
 
+const ANY_DUE: &str = "
+    SELECT 1 FROM parts WHERE state IN ('ready', 'unknown') AND state = 'ready' AND due_at <= ?1 LIMIT 1";
+
 const CLAIM: &str = "
     UPDATE parts SET state = 'sending', attempts = attempts + 1, due_at = NULL, token = ?3,
         first_tried_at = COALESCE(first_tried_at, ?4)
@@ -50,11 +53,36 @@ pub struct PartClaim {
     pub outgoing: Outgoing,
 }
 
+/// What became of a part that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartSent {
+    /// It was settled by somebody else in the meantime.
+    Stale,
+    /// The next part, or the next turn, has become due.
+    More,
+    /// Nothing else waited for it.
+    Last,
+}
+
 impl Store {
-    /// The provider took the part and named it. `false`: the claim was stale.
-    pub async fn part_sent(&self, part: PartRef, token: i64, id: ProviderId, now: Time) -> Result<bool, StoreError> {
+    /// The provider took the part and named it. Not flushed at once: a part of which a power cut takes this back is looked
+    /// for, and found.
+    pub async fn part_sent(
+        &self,
+        part: PartRef,
+        token: i64,
+        id: ProviderId,
+        now: Time,
+    ) -> Result<PartSent, StoreError> {
         let options = self.options;
-        self.fenced(part, token, move |tx| outcome::sent(tx, part, &id, now, options)).await
+        self.write_unflushed(move |tx| {
+            if !held(tx, part, token)? {
+                return Ok(PartSent::Stale);
+            }
+            let more = outcome::sent(tx, part, &id, now, options)?;
+            Ok(if more { PartSent::More } else { PartSent::Last })
+        })
+        .await
     }
 
     /// Positively nothing was created: it may be posted again at `due`. `false`: the claim was stale.
@@ -104,7 +132,7 @@ impl Store {
         work: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let held = tx.one(HELD, args![part.turn, part.number, token], |_| Ok(()))?.is_some();
+            let held = held(tx, part, token)?;
             if held {
                 work(tx)?;
             }
@@ -112,6 +140,15 @@ impl Store {
         })
         .await
     }
+}
+
+fn held(tx: &mut dyn Tx, part: PartRef, token: i64) -> Result<bool, StoreError> {
+    Ok(tx.one(HELD, args![part.turn, part.number, token], |_| Ok(()))?.is_some())
+}
+
+/// Whether any part may be posted now.
+pub(super) fn any_due(tx: &mut dyn Tx, now: Time) -> Result<bool, StoreError> {
+    Ok(tx.one(ANY_DUE, args![now], |_| Ok(()))?.is_some())
 }
 
 /// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`.

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::{backoff, insist};
 use crate::app::App;
 use crate::fault::{Fault, Whose};
-use crate::store::{FIRST_LOOK, PartClaim, StoreError};
+use crate::store::{FIRST_LOOK, PartClaim, PartSent, StoreError};
 use crate::text;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -36,11 +36,12 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
     let held = match outcome {
         Ok(id) => {
             crate::failpoint::hit("before-sent");
-            let held = insist(|| app.store.part_sent(part, claim.token, id.clone(), now)).await?;
+            let sent = insist(|| app.store.part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
-            // The next part or the next turn may have become due.
-            app.wake.notify_one();
-            held
+            if sent == PartSent::More {
+                app.wake.notify_one();
+            }
+            sent != PartSent::Stale
         }
         Err(Fault::Retry { after, why }) => {
             let due = now + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);

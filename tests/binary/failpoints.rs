@@ -123,10 +123,14 @@ async fn a_turn_that_ends_the_process_each_time_is_given_up_and_the_conversation
         server.relaunch(if death < 3 { &deadly } else { &settings });
     }
     server.ready().await;
-    let jobs = settings.run(&["jobs", "list", "--json"]).await.json();
-    assert_eq!((jobs.as_array().unwrap().len(), &jobs[0]["state"]), (1, &"dead".into()), "{jobs}");
-    assert_eq!(jobs[0]["error"], "the process ended 3 times while this turn was being answered");
+    until("the contact is told", LONG, || async { (world.answers().len() == 1).then_some(()) }).await;
+    let error = until("it is dead", LONG, || async {
+        let jobs = settings.run(&["jobs", "list", "--state", "dead", "--json"]).await.json();
+        jobs[0]["error"].as_str().map(str::to_owned)
+    })
+    .await;
+    assert_eq!(error, "the process ended 3 times while this turn was being answered");
     world.say((0, 1)).await;
-    until("the next one is answered", LONG, || async { (!world.answers().is_empty()).then_some(()) }).await;
+    until("the next one is answered", LONG, || async { (world.answers().len() == 2).then_some(()) }).await;
     assert_eq!(world.tally(1, 2), Tally::default(), "the model sees what was never answered, and answers both");
 }

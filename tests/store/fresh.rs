@@ -8,7 +8,7 @@ use mynah::clock::Time;
 use mynah::model::{
     Address, ConversationId, DeliveryStatus, Inbound, PartRef, ProviderId, StatusUpdate, TurnId, Usage,
 };
-use mynah::store::{Accepted, PartClaim, Reply, Store, TurnClaim, UnknownClaim, WebhookRecord};
+use mynah::store::{Accepted, PartClaim, PartSent, Reply, Store, TurnClaim, UnknownClaim, WebhookRecord};
 
 /// When each promise begins.
 pub const START: Time = Time(1_790_000_000_000);
@@ -170,7 +170,7 @@ impl Fresh {
 
     /// The provider took the part.
     pub async fn sent(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
-        self.part_sent(part, token, sid(id), now).await.unwrap()
+        self.part_sent(part, token, sid(id), now).await.unwrap() != PartSent::Stale
     }
 
     /// One part of which nobody knows whether it was created, to be looked for at `at(3_000)`. The rest wait.

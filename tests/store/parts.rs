@@ -1,6 +1,7 @@
 //! Parts on their way out.
 
 use mynah::model::PartRef;
+use mynah::store::PartSent;
 
 use crate::fresh::{ANN, BEN, Fresh, at, sid};
 
@@ -126,7 +127,7 @@ pub async fn a_stale_worker_changes_nothing_of_a_part(fresh: &Fresh) {
     let before = fresh.everything();
     for (part, stale) in [(part, first), (part, held.wrapping_add(1)), (waiting, held), (nowhere, held)] {
         let why = || "late".to_owned();
-        assert!(!fresh.part_sent(part, stale, sid("SMlate"), at(3_000)).await.unwrap());
+        assert_eq!(fresh.part_sent(part, stale, sid("SMlate"), at(3_000)).await.unwrap(), PartSent::Stale);
         assert!(!fresh.part_again(part, stale, at(3_000), why()).await.unwrap());
         assert!(!fresh.part_unknown(part, stale, at(3_000), why()).await.unwrap());
         assert!(!fresh.part_failed(part, stale, why(), at(3_000)).await.unwrap());

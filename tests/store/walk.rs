@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{DeliveryStatus, PartRef, ProviderId, TurnId};
-use mynah::store::{Accepted, Claims, Reply, TurnClaim};
+use mynah::store::{Accepted, Claims, PartSent, Reply, TurnClaim};
 
 use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
 
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
         // A stale worker may say what it likes; the truth is about the one that holds the part.
         let (did, held) = match self.created.get(&part).cloned() {
             Some(_) if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
-            Some(id) => ("sent", fresh.part_sent(part, token, id, self.now).await.unwrap()),
+            Some(id) => ("sent", fresh.part_sent(part, token, id, self.now).await.unwrap() != PartSent::Stale),
             None if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
             None if sort == 1 => ("failed", fresh.part_failed(part, token, why, self.now).await.unwrap()),
             None if sort == 2 && text.len() > 1 => {
@@ -353,7 +353,7 @@ impl<'a> Walk<'a> {
             }
             for (part, token, _) in std::mem::take(&mut self.posts) {
                 match self.created.get(&part).cloned() {
-                    Some(id) => self.fresh.part_sent(part, token, id, self.now).await.unwrap(),
+                    Some(id) => self.fresh.part_sent(part, token, id, self.now).await.unwrap() != PartSent::Stale,
                     None => self.fresh.part_again(part, token, self.now, "503".into()).await.unwrap(),
                 };
             }

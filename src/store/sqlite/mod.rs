@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
@@ -20,7 +21,7 @@ use super::database::{Database, Job};
 const OLDEST: i32 = 3_051_003;
 
 /// Connections that read at once.
-const READERS: u32 = 4;
+pub(super) const READERS: u32 = 4;
 
 /// Statements kept prepared on each connection.
 const PREPARED: usize = 128;
@@ -66,6 +67,7 @@ impl Sqlite {
         let readers = r2d2::Pool::builder()
             .max_size(READERS)
             .min_idle(Some(1))
+            .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(8))
             .build(manager)
             .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
@@ -77,12 +79,19 @@ fn opening(path: &Path, error: &rusqlite::Error) -> StoreError {
     StoreError::Open(format!("the database {} cannot be opened: {error}", path.display()))
 }
 
-/// busy_timeout comes first: switching to WAL needs the lock that another process may hold.
+/// busy_timeout comes first: switching to WAL needs the lock that another process may hold. page_size counts for a new
+/// file only: a message touches some thirty pages, each of which is written whole, so small ones spare the disk.
+/// temp_store: what a savepoint would undo is kept in memory, not in files of /var/tmp, which may be full or missing.
 fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Without this, statements over partial indexes are planned anew at each call, for the values of their arguments.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         "PRAGMA busy_timeout = 8000;
+         PRAGMA page_size = 1024;
+         PRAGMA temp_store = MEMORY;
          PRAGMA journal_mode = WAL;
+         PRAGMA wal_autocheckpoint = 8000;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;

@@ -1,8 +1,11 @@
 //! The one writer, with group commit.
 //!
-//! It takes one job, drains what else waits, runs each in a savepoint of its own inside one `BEGIN IMMEDIATE`, commits
-//! once, and only then answers everybody: one flush to the disk serves all of them.
+//! It takes one job and what else waits, runs each in a savepoint of its own inside one `BEGIN IMMEDIATE`, commits
+//! once, and only then answers everybody: one flush to the disk serves all of them. A group in which nobody needs the
+//! flush is committed without; the next flush takes it along.
 
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -51,7 +54,7 @@ impl Writer {
     ) -> Result<Writer, StoreError> {
         let (jobs, waiting) = channel();
         let health = Arc::new(Mutex::new(Health::default()));
-        let mut loop_ = Loop { connection, waiting, health: Arc::clone(&health), fatal };
+        let mut loop_ = Loop { connection, waiting, health: Arc::clone(&health), fatal, flushes: true };
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || loop_.run())
@@ -97,15 +100,23 @@ struct Loop {
     waiting: Receiver<Box<dyn Job>>,
     health: Arc<Mutex<Health>>,
     fatal: Arc<dyn Fn(String) + Send + Sync>,
+    /// Whether commits flush: `PRAGMA synchronous` is FULL, and not NORMAL.
+    flushes: bool,
 }
 
 impl Loop {
     fn run(&mut self) {
+        let mut jobs: VecDeque<Box<dyn Job>> = VecDeque::with_capacity(GROUP);
         let mut group: Vec<Ran> = Vec::with_capacity(GROUP);
-        while let Ok(first) = self.waiting.recv() {
+        loop {
+            if jobs.is_empty() {
+                let Ok(first) = self.waiting.recv() else { return };
+                jobs.push_back(first);
+            }
+            jobs.extend(self.waiting.try_iter().take(GROUP - jobs.len()));
             lock(&self.health).since = Some(Instant::now());
             let changes = self.connection.total_changes();
-            let outcome = self.transaction(first, &mut group);
+            let outcome = self.transaction(&mut jobs, &mut group);
             // A full disk may undo one statement only and leave the commit of the rest to succeed.
             let alone = group.iter().find(|(_, result)| matches!(result, Err(StoreError::Unavailable(_))));
             let told = alone.filter(|_| outcome.is_ok()).map_or(&outcome, |(_, result)| result);
@@ -123,31 +134,33 @@ impl Loop {
         }
     }
 
-    /// Runs the first job and those that wait behind it. An error here is everybody's: nothing was committed.
-    fn transaction(&mut self, first: Box<dyn Job>, group: &mut Vec<Ran>) -> Result<(), StoreError> {
-        let mut next = Some(first);
-        let begun = self.statement("BEGIN IMMEDIATE");
-        let mut whole = begun;
-        while let Some(mut job) = next.take() {
-            let mut result = Ok(());
-            if whole.is_ok() {
-                result = self.savepoint(job.as_mut());
-                // A full disk can undo the whole transaction, and with it the jobs before this one.
-                if self.connection.is_autocommit() {
-                    whole = Err(result
-                        .clone()
-                        .err()
-                        .unwrap_or(StoreError::Unavailable("the transaction was undone".into())));
-                } else if let Err(fatal @ StoreError::Fatal(_)) = &result {
-                    whole = Err(fatal.clone());
-                }
+    /// Runs the jobs. An error here is everybody's in the group: nothing was committed. Those behind the one that undid the
+    /// transaction stay in `jobs`.
+    fn transaction(&mut self, jobs: &mut VecDeque<Box<dyn Job>>, group: &mut Vec<Ran>) -> Result<(), StoreError> {
+        let flush = jobs.iter().any(|job| job.durable());
+        let mut whole = self.flush_at_commit(flush).and_then(|()| self.statement("BEGIN IMMEDIATE"));
+        if whole.is_err() {
+            group.extend(jobs.drain(..).map(|job| (job, Ok(()))));
+        }
+        // One job alone needs no savepoint: what it did is undone with the transaction.
+        let alone = jobs.len() == 1;
+        while let Some(mut job) = jobs.pop_front() {
+            let result = if alone { self.perform(job.as_mut()) } else { self.savepoint(job.as_mut()) };
+            // A full disk can undo the whole transaction, and with it the jobs before this one.
+            if self.connection.is_autocommit() {
+                let undone = || StoreError::Unavailable("the transaction was undone".into());
+                whole = Err(result.clone().err().unwrap_or_else(undone));
+            } else if let Err(fatal @ StoreError::Fatal(_)) = &result {
+                whole = Err(fatal.clone());
             }
             group.push((job, result));
-            if group.len() < GROUP && whole.is_ok() {
-                next = self.waiting.try_recv().ok();
+            if whole.is_err() {
+                break;
             }
         }
-        if whole.is_ok() {
+        if whole.is_ok() && alone && group.iter().any(|(_, result)| result.is_err()) {
+            whole = self.statement("ROLLBACK");
+        } else if whole.is_ok() {
             crate::failpoint::hit("before-commit");
             whole = self.statement("COMMIT");
             crate::failpoint::hit("after-commit");
@@ -159,12 +172,19 @@ impl Loop {
         whole
     }
 
+    fn flush_at_commit(&mut self, flush: bool) -> Result<(), StoreError> {
+        if flush != self.flushes {
+            // Not as a cached statement: the pragma takes effect when it is prepared.
+            let pragma = if flush { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+            self.connection.execute_batch(pragma).map_err(judge)?;
+            self.flushes = flush;
+        }
+        Ok(())
+    }
+
     fn savepoint(&self, job: &mut dyn Job) -> Result<(), StoreError> {
         self.statement("SAVEPOINT job")?;
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            job.run(&mut SqliteTx { connection: &self.connection })
-        }))
-        .unwrap_or_else(|_| Err(StoreError::Refused("a job panicked".into())));
+        let ran = self.perform(job);
         if ran.is_err() && !self.connection.is_autocommit() {
             self.statement("ROLLBACK TO job")?;
         }
@@ -172,6 +192,11 @@ impl Loop {
             self.statement("RELEASE job")?;
         }
         ran
+    }
+
+    fn perform(&self, job: &mut dyn Job) -> Result<(), StoreError> {
+        let run = AssertUnwindSafe(|| job.run(&mut SqliteTx { connection: &self.connection }));
+        std::panic::catch_unwind(run).unwrap_or_else(|_| Err(StoreError::Refused("a job panicked".into())))
     }
 
     fn statement(&self, sql: &str) -> Result<(), StoreError> {

@@ -17,6 +17,10 @@ struct Hand {
 }
 
 impl Job for Hand {
+    fn durable(&self) -> bool {
+        true
+    }
+
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
         (self.work.take().unwrap())(tx)
     }
