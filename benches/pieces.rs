@@ -76,7 +76,7 @@ struct Desk {
 impl Desk {
     fn new() -> Arc<Desk> {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
-        let options = StoreOptions { merge_window: Duration::ZERO };
+        let options = StoreOptions { merge_window: Duration::ZERO, conversation_ttl: Duration::from_secs(86_400) };
         Arc::new(Desk {
             runtime: Runtime::new().expect("a runtime starts"),
             store: Store::open(&folder.path().join("mynah.db"), options).expect("a new database opens"),

@@ -76,7 +76,7 @@ impl App {
 
 /// The database that the configuration names, opened and migrated.
 pub fn open_store(config: &Config) -> Result<Store> {
-    let options = StoreOptions { merge_window: config.work.merge_window };
+    let options = StoreOptions { merge_window: config.work.merge_window, conversation_ttl: config.conversation.ttl };
     Ok(Store::open(&config.data.database, options)?)
 }
 

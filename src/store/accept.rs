@@ -22,6 +22,13 @@ const CONTINUE: &str = "
     WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND ended_at IS NULL
     RETURNING id";
 
+/// Not while something in it still waits for its answer: the answer belongs to it.
+const END_IDLE: &str = "
+    UPDATE conversations SET ended_at = ?4
+    WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND ended_at IS NULL AND last_inbound_at < ?5
+    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = conversations.id
+        AND t.state IN ('open', 'running', 'retry', 'sending'))";
+
 const NEW_CONVERSATION: &str = "
     INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
@@ -68,7 +75,7 @@ fn accept(
     let (message, accepted) = match known {
         Some(message) => (message, Accepted::Known),
         None => {
-            let conversation = conversation(tx, ids, inbound)?;
+            let conversation = conversation(tx, ids, options, inbound)?;
             let turn = open_turn(tx, &conversation, inbound.received_at, options)?;
             let message = MessageId(ids.next(inbound.received_at)?);
             let metadata = serde_json::to_string(&inbound.metadata).unwrap_or_else(|_| "{}".into());
@@ -95,7 +102,12 @@ fn accept(
 }
 
 /// The contact's open conversation on the number written to, with its contact, made where there is none.
-fn conversation(tx: &mut dyn Tx, ids: &Ids, inbound: &Inbound) -> Result<ConversationId, StoreError> {
+fn conversation(
+    tx: &mut dyn Tx,
+    ids: &Ids,
+    options: StoreOptions,
+    inbound: &Inbound,
+) -> Result<ConversationId, StoreError> {
     let (kind, value, now) = (inbound.from.kind(), inbound.from.as_str(), inbound.received_at);
     let contact = match tx.one(CONTACT, args![kind, value], |row| row.int(0))? {
         Some(contact) => contact,
@@ -108,6 +120,7 @@ fn conversation(tx: &mut dyn Tx, ids: &Ids, inbound: &Inbound) -> Result<Convers
         }
     };
     let (ours, reply_to) = (inbound.to.as_str(), inbound.reply_to.as_str());
+    tx.execute(END_IDLE, args![contact, inbound.channel, ours, now, now - options.conversation_ttl])?;
     let going = tx.one(CONTINUE, args![contact, inbound.channel, ours, reply_to, now], |row| row.uuid(0))?;
     if let Some(id) = going {
         return Ok(ConversationId(id));

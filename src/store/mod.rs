@@ -62,6 +62,8 @@ pub const SEND_WITHIN: Duration = Duration::from_secs(23 * 3600);
 pub struct StoreOptions {
     /// How long a new turn waits for more of a burst.
     pub merge_window: Duration,
+    /// The idle time after which a contact's next message begins a new conversation.
+    pub conversation_ttl: Duration,
 }
 
 /// The database, opened.

@@ -78,6 +78,22 @@ async fn the_window_is_limited_and_begins_with_the_user() {
 }
 
 #[tokio::test]
+async fn after_an_idle_day_a_message_begins_a_new_conversation() {
+    let house = House::new().await;
+    house.say(ANA, "yesterday").await;
+    house.drain().await;
+    house.advance(24 * 3600);
+    house.say(ANA, "just in time").await;
+    house.drain().await;
+    house.advance(24 * 3600 + 1);
+    house.say(ANA, "today").await;
+    house.drain().await;
+    let prompts = house.prompts().await;
+    assert_eq!((prompts[1][1..].len(), prompts[2][1..].len()), (3, 1), "the history and the question; the question");
+    assert_eq!(house.count("SELECT COUNT(*) FROM conversations WHERE ended_at IS NOT NULL"), 1);
+}
+
+#[tokio::test]
 async fn an_exchange_that_would_be_cut_is_left_out_whole() {
     let house = House::with(&[("MYNAH_MAX_CONTEXT_MESSAGES", "4")]).await;
     house.twilio_takes_everything().await;

@@ -11,11 +11,14 @@ use crate::fresh::{Fresh, MERGE};
 
 crate::every_promise!(crate::sqlite::fresh);
 
+const OPTIONS: StoreOptions =
+    StoreOptions { merge_window: MERGE, conversation_ttl: std::time::Duration::from_secs(7 * 86_400) };
+
 /// An empty store.
 fn fresh() -> Fresh {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mynah.db");
-    let store = Store::open(&path, StoreOptions { merge_window: MERGE }).unwrap();
+    let store = Store::open(&path, OPTIONS).unwrap();
     let (reads, writes) = (path.clone(), path);
     Fresh::new(
         store,
@@ -68,7 +71,7 @@ const POISON: &str = "
 fn every_foreign_key_has_an_index_that_begins_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mynah.db");
-    drop(Store::open(&path, StoreOptions { merge_window: MERGE }).unwrap());
+    drop(Store::open(&path, OPTIONS).unwrap());
     let tables = rows(&path, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
     assert!(tables.len() >= 6, "{tables:?}");
     let mut keys = 0;
@@ -114,7 +117,7 @@ async fn what_was_accepted_is_there_after_a_new_start() {
     let claim = fresh.started("+15550000001").await;
     let everything = fresh.everything();
     let folder: &tempfile::TempDir = fresh.keep.downcast_ref().unwrap();
-    let again = Store::open(&folder.path().join("mynah.db"), StoreOptions { merge_window: MERGE }).unwrap();
+    let again = Store::open(&folder.path().join("mynah.db"), OPTIONS).unwrap();
     assert_eq!(fresh.everything(), everything);
     assert_eq!(again.window(claim.conversation, claim.turn, 10).await.unwrap().len(), 1);
 }

@@ -55,7 +55,7 @@ pub const SETTINGS: &[Setting] = &[
         list: true,
         default: Value("loopback"),
         expects: "addresses or networks with commas between, such as 10.0.0.0/8, or loopback, or none",
-        meaning: "The proxies whose `X-Forwarded-*` headers are believed.",
+        meaning: "The proxies whose `X-Forwarded-*` headers are believed. Checked and kept; nothing reads those headers yet.",
         ..PLAIN
     },
     Setting {
