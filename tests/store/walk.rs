@@ -30,6 +30,15 @@ pub async fn random_histories_keep_the_promises(fresh: &Fresh) {
     walk.check_the_end();
 }
 
+/// A post in the hands of a worker, who knows what came of this one and of no other.
+#[derive(Clone)]
+struct Post {
+    part: PartRef,
+    token: i64,
+    text: String,
+    created: Option<ProviderId>,
+}
+
 struct Walk<'a> {
     fresh: &'a Fresh,
     dice: u64,
@@ -37,7 +46,7 @@ struct Walk<'a> {
     said: Vec<String>,
     /// Claims in the hands of workers, stale ones too.
     turns: Vec<TurnClaim>,
-    posts: Vec<(PartRef, i64, String)>,
+    posts: Vec<Post>,
     looks: Vec<PartRef>,
     /// What the provider really created.
     created: BTreeMap<PartRef, ProviderId>,
@@ -133,11 +142,9 @@ impl<'a> Walk<'a> {
     /// A worker posts; the provider creates the message or does not.
     fn post(&mut self, part: PartRef, token: i64, text: String) {
         assert!(!self.created.contains_key(&part), "{part} is posted twice, after {}", self.trail);
-        if self.roll(3) > 0 {
-            let id = self.id();
-            self.created.insert(part, ProviderId(id));
-        }
-        self.posts.push((part, token, text));
+        let created = (self.roll(3) > 0).then(|| ProviderId(self.id()));
+        self.created.extend(created.clone().map(|id| (part, id)));
+        self.posts.push(Post { part, token, text, created });
     }
 
     async fn work_on_a_turn(&mut self) -> String {
@@ -172,13 +179,12 @@ impl<'a> Walk<'a> {
             return "no post".into();
         }
         let index = self.pick(self.posts.len());
-        let (part, token, text) =
-            if self.roll(8) == 0 { self.posts[index].clone() } else { self.posts.swap_remove(index) };
+        let Post { part, token, text, created } =
+            if self.roll(3) == 0 { self.posts[index].clone() } else { self.posts.swap_remove(index) };
         let due = self.now + Duration::from_secs(self.roll(10));
         let (fresh, why) = (self.fresh, "so it went".to_owned());
         let sort = self.roll(6);
-        // A stale worker may say what it likes; the truth is about the one that holds the part.
-        let (did, held) = match self.created.get(&part).cloned() {
+        let (did, held) = match created {
             Some(_) if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
             Some(id) => ("sent", fresh.part_sent(part, token, id, self.now).await.unwrap() != PartSent::Stale),
             None if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
@@ -351,8 +357,8 @@ impl<'a> Walk<'a> {
                     self.post(part, token, "Done.".into());
                 }
             }
-            for (part, token, _) in std::mem::take(&mut self.posts) {
-                match self.created.get(&part).cloned() {
+            for Post { part, token, created, .. } in std::mem::take(&mut self.posts) {
+                match created {
                     Some(id) => self.fresh.part_sent(part, token, id, self.now).await.unwrap() != PartSent::Stale,
                     None => self.fresh.part_again(part, token, self.now, "503".into()).await.unwrap(),
                 };
