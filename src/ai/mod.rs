@@ -15,6 +15,7 @@ use crate::model::{Role, Usage};
 mod answer;
 mod anthropic;
 mod call;
+mod listing;
 mod offline;
 mod openai;
 mod thinking;

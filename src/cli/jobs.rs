@@ -1,7 +1,8 @@
 //! `mynah jobs`: the queue. Works beside a running `serve`, which notices within a second.
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 
 use crate::app::open_store;
 use crate::config::Config;
@@ -18,8 +19,8 @@ enum Action {
     /// List turns, newest first: those that are not done, or those of one state
     List {
         /// Only turns of this state
-        #[arg(long)]
-        state: Option<State>,
+        #[arg(long, value_parser = PossibleValuesParser::new(TurnState::ALL.map(TurnState::as_str)).try_map(state))]
+        state: Option<TurnState>,
         /// Only turns older than this number
         #[arg(long, value_name = "TURN")]
         before: Option<i64>,
@@ -42,29 +43,8 @@ enum Action {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum State {
-    Open,
-    Running,
-    Retry,
-    Sending,
-    Done,
-    Dead,
-    Expired,
-}
-
-impl From<State> for TurnState {
-    fn from(state: State) -> TurnState {
-        match state {
-            State::Open => TurnState::Open,
-            State::Running => TurnState::Running,
-            State::Retry => TurnState::Retry,
-            State::Sending => TurnState::Sending,
-            State::Done => TurnState::Done,
-            State::Dead => TurnState::Dead,
-            State::Expired => TurnState::Expired,
-        }
-    }
+fn state(text: String) -> Result<TurnState, &'static str> {
+    TurnState::parse(&text).ok_or("no such state")
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
@@ -78,7 +58,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     let now = super::clock().now();
     match arguments.action {
         Action::List { state, before, limit, json } => {
-            let jobs = store.jobs(state.map(Into::into), before.map(TurnId), limit).await?;
+            let jobs = store.jobs(state, before.map(TurnId), limit).await?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&jobs)?);
                 return Ok(());

@@ -32,7 +32,8 @@ pub enum TurnState {
 }
 
 impl TurnState {
-    const ALL: [TurnState; 7] = [
+    /// All of them.
+    pub const ALL: [TurnState; 7] = [
         TurnState::Open,
         TurnState::Running,
         TurnState::Retry,

@@ -1,4 +1,4 @@
-//! Everything that is due, claimed in one transaction.
+//! Everything that is due: turns and looks in one transaction, parts, which must be on the disk first, in another.
 
 use super::{PartClaim, Store, StoreError, TurnClaim, UnknownClaim, parts, turns, unknown};
 use crate::clock::Time;

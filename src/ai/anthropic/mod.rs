@@ -11,6 +11,7 @@ use url::Url;
 
 use super::answer::{REFUSED, capped, usage};
 use super::call::{Caller, Reply, join};
+use super::listing::{self, Listed, Models};
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
 use crate::config::AiConfig;
@@ -187,11 +188,11 @@ impl Anthropic {
     }
 
     /// Whether the model is among those listed, and how many are; `None` where the server lists none.
-    async fn listed(&self) -> Result<Option<(bool, usize)>, Fault> {
+    async fn listed(&self) -> Result<Option<Listed>, Fault> {
         let reply = self.caller.get(&self.models).await?;
         if reply.status == 200 {
-            let models: Option<wire::Models> = serde_json::from_slice(&reply.body).ok();
-            return Ok(models.map(|models| (models.data.iter().any(|model| model.id == self.model), models.data.len())));
+            let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
+            return Ok(models.map(|models| models.listed(|id| id == self.model)));
         }
         if matches!(reply.status, 403..=405 | 501) {
             return Ok(None);
@@ -230,18 +231,12 @@ impl Provider for Anthropic {
     }
 
     async fn check(&self) -> Result<String, Fault> {
-        let (model, host) = (&self.model, &self.host);
         let listed = self.caller.within(self.listed()).await?;
-        if let Some((true, count)) = listed {
-            return Ok(format!("{host} answers; {model} is one of the {count} models it lists"));
+        if !matches!(listed, Some((true, _))) {
+            let lines = [Line { role: Role::User, text: "Hello".into() }];
+            let mut window = Window::of(&lines)?;
+            self.caller.within(self.ask("", &mut window, Some(1))).await?;
         }
-        // Aliases are not listed, so only a question tells.
-        let lines = [Line { role: Role::User, text: "Hello".into() }];
-        let mut window = Window::of(&lines)?;
-        self.caller.within(self.ask("", &mut window, Some(1))).await?;
-        Ok(match listed {
-            Some((_, count)) => format!("{model} at {host} answers, though it is not among the {count} models listed"),
-            None => format!("{model} at {host} answers; the server lists no models"),
-        })
+        Ok(listing::verdict(&self.model, &self.host, listed))
     }
 }

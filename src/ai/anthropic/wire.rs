@@ -141,15 +141,3 @@ impl Problem {
         Problem { status: 0, kind, message, code, request_id: page.request_id }
     }
 }
-
-/// `ListResponse_ModelInfo_`: the names that are offered.
-#[derive(Debug, Deserialize)]
-pub(super) struct Models {
-    pub(super) data: Vec<Model>,
-}
-
-/// One of them.
-#[derive(Debug, Deserialize)]
-pub(super) struct Model {
-    pub(super) id: String,
-}

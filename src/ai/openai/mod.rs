@@ -12,6 +12,7 @@ use url::Url;
 
 use super::answer::{REFUSED, capped, usage};
 use super::call::{Caller, Reply, join};
+use super::listing::{self, Listed, Models};
 use super::thinking::strip_thinking;
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
@@ -188,14 +189,14 @@ impl OpenAi {
     }
 
     /// Whether the model is among those listed, and how many are; `None` where the server lists none, or not to us.
-    async fn listed(&self) -> Result<Option<(bool, usize)>, Fault> {
+    async fn listed(&self) -> Result<Option<Listed>, Fault> {
         let reply = self.caller.get(&self.models).await?;
         if reply.status == 200 {
-            let models: Option<wire::Models> = serde_json::from_slice(&reply.body).ok();
+            let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
             return Ok(models.map(|models| {
                 // Ollama lists `llama3.2:latest` for what is asked for as `llama3.2`.
                 let fits = |id: &str| id == self.model || id.strip_suffix(":latest") == Some(&self.model);
-                (models.data.iter().any(|model| fits(&model.id)), models.data.len())
+                models.listed(fits)
             }));
         }
         let problem = wire::problem(&reply);
@@ -236,17 +237,12 @@ impl Provider for OpenAi {
     }
 
     async fn check(&self) -> Result<String, Fault> {
-        let (model, host) = (&self.model, &self.host);
         let listed = self.caller.within(self.listed()).await?;
-        if let Some((true, count)) = listed {
-            return Ok(format!("{host} answers; {model} is one of the {count} models it lists"));
+        if !matches!(listed, Some((true, _))) {
+            let lines = [Line { role: Role::User, text: "Hello".into() }];
+            let mut window = Window::of(&lines)?;
+            self.caller.within(self.ask("", &mut window, Some(1))).await?;
         }
-        let lines = [Line { role: Role::User, text: "Hello".into() }];
-        let mut window = Window::of(&lines)?;
-        self.caller.within(self.ask("", &mut window, Some(1))).await?;
-        Ok(match listed {
-            Some((_, count)) => format!("{model} at {host} answers, though it is not among the {count} models listed"),
-            None => format!("{model} at {host} answers; the server lists no models"),
-        })
+        Ok(listing::verdict(&self.model, &self.host, listed))
     }
 }

@@ -247,15 +247,3 @@ fn word(value: Option<Value>) -> String {
         Some(other) => other.to_string(),
     }
 }
-
-/// `ListModelsResponse`: the names that a server offers.
-#[derive(Debug, Deserialize)]
-pub(super) struct Models {
-    pub(super) data: Vec<Model>,
-}
-
-/// One of them.
-#[derive(Debug, Deserialize)]
-pub(super) struct Model {
-    pub(super) id: String,
-}

@@ -1,0 +1,33 @@
+//! The models that a server lists, and what a check makes of the list.
+
+use serde::Deserialize;
+
+/// OpenAI's `ListModelsResponse` and Anthropic's list of `ModelInfo`, as far as it is read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Models {
+    data: Vec<Model>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Model {
+    id: String,
+}
+
+/// Whether the model is listed, and how many are.
+pub(super) type Listed = (bool, usize);
+
+impl Models {
+    /// Whether any of them `fits`.
+    pub(super) fn listed(&self, fits: impl Fn(&str) -> bool) -> Listed {
+        (self.data.iter().any(|model| fits(&model.id)), self.data.len())
+    }
+}
+
+/// What a check says, once a model that is not listed (an alias, a server without a list) has answered a question.
+pub(super) fn verdict(model: &str, host: &str, listed: Option<Listed>) -> String {
+    match listed {
+        Some((true, count)) => format!("{host} answers; {model} is one of the {count} models it lists"),
+        Some((false, count)) => format!("{model} at {host} answers, though it is not among the {count} models listed"),
+        None => format!("{model} at {host} answers; the server lists no models"),
+    }
+}
