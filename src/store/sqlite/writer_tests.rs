@@ -26,7 +26,8 @@ impl Job for Hand {
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
-        self.told.send((outcome, stored(&self.path))).unwrap();
+        // Nobody waits for a job that only holds the writer.
+        drop(self.told.send((outcome, stored(&self.path))));
     }
 }
 
@@ -65,15 +66,19 @@ impl Bench {
         self.queue(work).recv().unwrap().0
     }
 
-    /// Holds the writer in a job until the answer is dropped, so that what is queued meanwhile makes one group with it.
+    /// Holds the writer in a job of its own until the answer is dropped, so that what is queued meanwhile makes one group,
+    /// of which the first job is here already.
     fn held(&self) -> (Sender<()>, Receiver<Told>) {
         let (release, wait) = channel::<()>();
-        let told = self.queue(move |tx| {
+        let (started, running) = channel();
+        drop(self.queue(move |_| {
+            started.send(()).unwrap();
             // The sender is dropped: that is the signal.
             assert!(wait.recv().is_err());
-            insert(tx, 0)
-        });
-        (release, told)
+            Ok(())
+        }));
+        running.recv().unwrap();
+        (release, self.queue(|tx| insert(tx, 0)))
     }
 }
 
