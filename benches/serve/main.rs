@@ -119,6 +119,8 @@ struct Figures {
     answers: Vec<f64>,
     p50: Vec<f64>,
     p99: Vec<f64>,
+    /// The server's processor time for each ack, in microseconds.
+    processor: Vec<f64>,
 }
 
 /// Acks as fast as they come, every server in turn, several rounds.
@@ -134,7 +136,11 @@ async fn throughput(plan: &Plan) -> Result<()> {
                 let server = launch(plan, kind, folder.path()).await?;
                 warm_up(&server, &requests).await?;
                 plan.stand_ins.clear();
+                let before = Spent::of(&server)?;
                 let mut run = load::closed(server.address, connections, &requests, WARM_UP, plan.time).await?;
+                figures
+                    .processor
+                    .push(Spent::of(&server)?.processor(&before).as_micros() as f64 / run.latencies.len() as f64);
                 figures.answers.push(plan.stand_ins.posts() as f64 / run.wall.as_secs_f64());
                 figures.acks.push(run.per_second());
                 figures.p50.push(percentile(&mut run.latencies, 50));
@@ -154,14 +160,20 @@ async fn throughput(plan: &Plan) -> Result<()> {
                 figure(&figures.acks, 0),
                 figure(&figures.p50, 2),
                 figure(&figures.p99, 2),
+                figure(&figures.processor, 0),
                 ratio(0),
                 ratio(1),
                 if kind > 2 { figure(&figures.answers, 0) } else { "–".to_owned() },
             ]);
         }
     }
-    println!("Medians of {} rounds of {} s, the servers in turn; latencies in ms.\n", plan.rounds, plan.time.as_secs());
-    let head = ["connections", "server", "acks/s", "p50", "p99", "of check", "of check and store", "answers/s"];
+    println!(
+        "Medians of {} rounds of {} s, the servers in turn; latencies in ms, processor time for each ack in µs.\n",
+        plan.rounds,
+        plan.time.as_secs()
+    );
+    let head =
+        ["connections", "server", "acks/s", "p50", "p99", "processor", "of check", "of check and store", "answers/s"];
     table(&head, &rows);
     Ok(())
 }
@@ -185,6 +197,10 @@ impl Spent {
     fn of(server: &Server) -> Result<Spent> {
         let (user, kernel) = server.processor_time()?;
         Ok(Spent { user, kernel, written: server.written()? })
+    }
+
+    fn processor(&self, before: &Spent) -> Duration {
+        self.user + self.kernel - before.user - before.kernel
     }
 
     /// Since `before`, for each of so many messages: processor time in milliseconds with its two halves, KB written.

@@ -24,10 +24,11 @@ CREATE TABLE conversations (
     revision        INTEGER NOT NULL DEFAULT 1,
     started_at      INTEGER NOT NULL,
     last_inbound_at INTEGER NOT NULL,
-    ended_at        INTEGER
+    ended_at        INTEGER,
+    is_open         INTEGER GENERATED ALWAYS AS (CASE WHEN ended_at IS NULL THEN 1 END) VIRTUAL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX conversations_contact ON conversations (contact_id);
-CREATE UNIQUE INDEX conversations_open ON conversations (contact_id, channel, our_address) WHERE ended_at IS NULL;
+-- One open conversation with a contact on a number: NULLs, of ended ones, are never equal. Finds a contact's all as well.
+CREATE UNIQUE INDEX conversations_contact ON conversations (contact_id, channel, our_address, is_open);
 
 -- turn_id has no foreign key: both go with their conversation, and a key would want one more index. Nor has id an index
 -- of its own: a message is always looked up within its conversation.
@@ -47,9 +48,11 @@ CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE p
 
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
 -- AUTOINCREMENT: status callbacks name turns, so a number is never given twice.
+-- conversation_id has no foreign key, which would want an index written with each turn: every turn has a message, so the
+-- trigger finds them.
 CREATE TABLE turns (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
-    conversation_id  BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    conversation_id  BLOB    NOT NULL,
     state            TEXT    NOT NULL
                      CHECK (state IN ('open', 'running', 'retry', 'sending', 'done', 'dead', 'expired')),
     due_at           INTEGER,
@@ -65,9 +68,12 @@ CREATE TABLE turns (
     output_tokens    INTEGER,
     tokens_estimated INTEGER
 ) STRICT;
-CREATE INDEX turns_conversation ON turns (conversation_id, id);
-CREATE UNIQUE INDEX turns_open ON turns (conversation_id) WHERE state = 'open';
-CREATE UNIQUE INDEX turns_active ON turns (conversation_id) WHERE state IN ('running', 'retry', 'sending');
+-- One open and one active turn in a conversation.
+CREATE UNIQUE INDEX turns_live ON turns (conversation_id, (state = 'open'))
+    WHERE state IN ('open', 'running', 'retry', 'sending');
+CREATE TRIGGER conversations_turns BEFORE DELETE ON conversations BEGIN
+    DELETE FROM turns WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id);
+END;
 CREATE INDEX turns_due ON turns (due_at) WHERE state IN ('open', 'retry') AND due_at IS NOT NULL;
 
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.

@@ -1,7 +1,7 @@
 //! The thin seam between the store's statements and a database.
 //!
 //! SQL is written once, in the shared dialect: arguments `?1`, times as integer milliseconds, UUIDs as bytes, JSON as
-//! text, `ON CONFLICT`, `RETURNING`, partial indexes. A database runs it inside a [`Tx`] that it opened and commits.
+//! text, `ON CONFLICT`, partial indexes; no `RETURNING`, for which SQLite opens a table of its own at each call. A database runs it inside a [`Tx`] that it opened and commits.
 
 use super::StoreError;
 
@@ -97,6 +97,9 @@ pub trait Tx {
     /// Runs a statement that answers no rows; how many rows it changed.
     fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, StoreError>;
 
+    /// Runs an `INSERT` of one row into a table that gives it an id of its own; the id.
+    fn insert(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<i64, StoreError>;
+
     /// Runs a statement and hands each row to `each`.
     fn rows(
         &mut self,
@@ -149,7 +152,7 @@ pub trait Job: Send {
     /// Whether it must be on the disk before `finish` is called. What need not be survives the death of the process all
     /// the same, and a power cut undoes it only together with all that was committed after it.
     fn durable(&self) -> bool;
-    /// Does it. May be called once only.
+    /// Does it. It is done again where its transaction was undone because of a neighbour.
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError>;
     /// Tells whoever waits: after the commit, or with the reason why there is none.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);

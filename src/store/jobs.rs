@@ -17,9 +17,9 @@ const REVIVE: &str = "
     WHERE id = ?1 AND state IN ('dead', 'expired')
     AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state IN ('sent', 'held', 'unknown', 'sending'))
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
-        AND a.state IN ('running', 'retry', 'sending'))
-    AND NOT EXISTS (SELECT 1 FROM turns l WHERE l.conversation_id = turns.conversation_id AND l.id > ?1
-        AND l.state <> 'open')";
+        AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')
+    AND NOT EXISTS (SELECT 1 FROM messages m JOIN turns l ON l.id = m.turn_id
+        WHERE m.conversation_id = turns.conversation_id AND m.turn_id > ?1 AND l.state <> 'open')";
 
 const CLEAR_PARTS: &str = "DELETE FROM parts WHERE turn_id = ?1 AND state = 'failed'";
 
@@ -33,7 +33,7 @@ const TOUCH: &str = "
     WHERE id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
 const PARK: &str = "
-    UPDATE turns SET due_at = NULL WHERE state = 'open'
+    UPDATE turns SET due_at = NULL WHERE state IN ('open', 'running', 'retry', 'sending') AND state = 'open'
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
 const WAITING: &str = "SELECT conversation_id FROM turns WHERE id = ?1 AND state IN ('open', 'retry')";

@@ -111,11 +111,12 @@ impl Store {
         }
     }
 
-    /// Runs `work` in a transaction; the answer comes after the commit is on the disk, or after [`PATIENCE`].
+    /// Runs `work` in a transaction; the answer comes after the commit is on the disk, or after [`PATIENCE`]. It runs again
+    /// where a neighbour in the same commit failed, so it changes nothing but the transaction.
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
         match tokio::time::timeout(self.patience, self.write_for_good(work)).await {
             Ok(answer) => answer,
@@ -128,7 +129,7 @@ impl Store {
     async fn write_for_good<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = Asked::boxed(work, true);
         self.database.write(job);
@@ -140,7 +141,7 @@ impl Store {
     async fn write_unflushed<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = Asked::boxed(work, false);
         self.database.write(job);
@@ -151,7 +152,7 @@ impl Store {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = Asked::boxed(work, false);
         let _place = self.reads.acquire().await.map_err(|_| StoreError::Closed)?;
@@ -163,7 +164,7 @@ impl Store {
 
 /// A job with somebody who waits for its answer.
 struct Asked<T, F> {
-    work: Option<F>,
+    work: F,
     durable: bool,
     value: Option<T>,
     answer: oneshot::Sender<Result<T, StoreError>>,
@@ -172,27 +173,25 @@ struct Asked<T, F> {
 impl<T, F> Asked<T, F>
 where
     T: Send + 'static,
-    F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    F: Fn(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
 {
     fn boxed(work: F, durable: bool) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, wait) = oneshot::channel();
-        (Box::new(Asked { work: Some(work), durable, value: None, answer }), wait)
+        (Box::new(Asked { work, durable, value: None, answer }), wait)
     }
 }
 
 impl<T, F> Job for Asked<T, F>
 where
     T: Send + 'static,
-    F: FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    F: Fn(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
 {
     fn durable(&self) -> bool {
         self.durable
     }
 
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
-        if let Some(work) = self.work.take() {
-            self.value = Some(work(tx)?);
-        }
+        self.value = Some((self.work)(tx)?);
         Ok(())
     }
 

@@ -5,9 +5,11 @@ use super::{StoreError, StoreOptions};
 use crate::clock::Time;
 use crate::model::{ConversationId, PartRef, ProviderId, TurnId};
 
+const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE turn_id = ?1 AND number = ?2";
+
 const SENT: &str = "
     UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
-    WHERE turn_id = ?1 AND number = ?2 RETURNING conversation_id";
+    WHERE turn_id = ?1 AND number = ?2";
 
 const NEXT_PART: &str = "
     UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready'";
@@ -18,7 +20,7 @@ const FINISH: &str = "
 
 const FAIL_PART: &str = "
     UPDATE parts SET state = ?3, error = ?4, token = NULL, due_at = NULL
-    WHERE turn_id = ?1 AND number = ?2 RETURNING conversation_id";
+    WHERE turn_id = ?1 AND number = ?2";
 
 const FAIL_REST: &str = "
     UPDATE parts SET state = 'failed', error = 'an earlier part was not sent', due_at = NULL
@@ -38,8 +40,9 @@ const APOLOGY: &str = "
 /// one would fail every claim.
 const WAKE_NEXT: &str = "
     UPDATE turns SET due_at = MAX(?2, created_at + ?3)
-    WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM turns a WHERE a.conversation_id = ?1 AND a.state IN ('running', 'retry', 'sending'))";
+    WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending') AND state = 'open' AND due_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = ?1
+        AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')";
 
 /// The provider took the part: the next one falls due, or the turn is done. Whether anything fell due by it.
 pub(super) fn sent(
@@ -49,15 +52,18 @@ pub(super) fn sent(
     now: Time,
     options: StoreOptions,
 ) -> Result<bool, StoreError> {
-    let conversation = tx.one(SENT, args![part.turn, part.number, id.0.as_str(), now], |row| row.uuid(0))?;
-    let Some(conversation) = conversation.map(ConversationId) else {
-        return Err(StoreError::Refused(format!("part {part} is gone")));
-    };
+    let conversation = conversation(tx, part)?;
+    tx.execute(SENT, args![part.turn, part.number, id.0.as_str(), now])?;
     if tx.execute(NEXT_PART, args![part.turn, part.number, now])? > 0 {
         return Ok(true);
     }
     tx.execute(FINISH, args![part.turn, now])?;
     wake_next(tx, &conversation, now, options)
+}
+
+fn conversation(tx: &mut dyn Tx, part: PartRef) -> Result<ConversationId, StoreError> {
+    tx.one(CONVERSATION, args![part.turn, part.number], |row| row.uuid(0).map(ConversationId))?
+        .ok_or_else(|| StoreError::Refused(format!("part {part} is gone")))
 }
 
 /// No answer can be had for a turn in nobody's hands: `text` tells the contact, and the turn is dead once that is sent.
@@ -83,10 +89,8 @@ pub(super) fn failed(
     now: Time,
     options: StoreOptions,
 ) -> Result<(), StoreError> {
-    let conversation = tx.one(FAIL_PART, args![part.turn, part.number, state, why], |row| row.uuid(0))?;
-    let Some(conversation) = conversation.map(ConversationId) else {
-        return Err(StoreError::Refused(format!("part {part} is gone")));
-    };
+    let conversation = conversation(tx, part)?;
+    tx.execute(FAIL_PART, args![part.turn, part.number, state, why])?;
     tx.execute(FAIL_REST, args![part.turn, part.number])?;
     tx.execute(END, args![part.turn, "dead", why, now])?;
     wake_next(tx, &conversation, now, options).map(drop)

@@ -115,9 +115,10 @@ impl Store {
                 tx.all(LATER, args![part.turn, part.number], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
             tx.execute(DROP_LATER, args![part.turn, part.number])?;
             tx.execute(SHORTEN, args![part.turn, part.number, halves.0.as_str()])?;
-            let second = (part.number, halves.1);
+            let second = (part.number, halves.1.as_str());
+            let later = later.iter().map(|(number, body)| (*number, body.as_str()));
             for (number, body) in std::iter::once(second).chain(later) {
-                tx.execute(ADD, args![part.turn, part.number, number + 1, body.as_str()])?;
+                tx.execute(ADD, args![part.turn, part.number, number + 1, body])?;
             }
             back(tx, part, "ready", now, "the provider refused it for its length; sent in two")
         })
@@ -129,7 +130,7 @@ impl Store {
         &self,
         part: PartRef,
         token: i64,
-        work: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static,
+        work: impl Fn(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let held = held(tx, part, token)?;
@@ -167,7 +168,7 @@ pub(super) fn claim_due(
             outcome::expire(tx, part.turn, &conversation, now, options)?;
             continue;
         }
-        claim.token = token()?;
+        claim.token = token();
         tx.execute(CLAIM, args![part.turn, part.number, claim.token, now])?;
         claims.push(claim);
     }

@@ -31,8 +31,7 @@ const RELEASE: &str = "
 const SENDING: &str = "
     UPDATE turns SET state = 'sending', token = NULL, error = ?3,
         model = ?4, input_tokens = ?5, output_tokens = ?6, tokens_estimated = ?7
-    WHERE id = ?1 AND token = ?2 AND state = 'running'
-    RETURNING conversation_id";
+    WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
 const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
@@ -126,8 +125,8 @@ impl Store {
         parts: Vec<String>,
         now: Time,
     ) -> Result<Option<(PartRef, i64)>, StoreError> {
-        let (turn, held, ids) = (claim.turn, claim.token, self.ids.clone());
-        self.write_for_good(move |tx| store_reply(tx, &ids, turn, held, &reply, &parts, now)).await
+        let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
+        self.write_for_good(move |tx| store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now)).await
     }
 }
 
@@ -146,7 +145,7 @@ pub(super) fn claim_due(
             outcome::expire(tx, claim.turn, &claim.conversation, now, options)?;
             continue;
         }
-        claim.token = token()?;
+        claim.token = token();
         tx.execute(CLAIM, args![claim.turn, now, claim.token])?;
         claims.push(claim);
     }
@@ -175,8 +174,7 @@ fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
 fn store_reply(
     tx: &mut dyn Tx,
     ids: &Ids,
-    turn: TurnId,
-    held: i64,
+    (turn, conversation, held): (TurnId, &ConversationId, i64),
     reply: &Reply,
     parts: &[String],
     now: Time,
@@ -185,7 +183,7 @@ fn store_reply(
         Reply::Answer { model, usage, .. } => (None, Some(model.as_str()), Some(usage)),
         Reply::Apology { why } => (Some(why.as_str()), None, None),
     };
-    let moved = tx.one(
+    let moved = tx.execute(
         SENDING,
         args![
             turn,
@@ -196,15 +194,16 @@ fn store_reply(
             usage.map(|usage| i64::from(usage.output_tokens)),
             usage.map(|usage| i64::from(usage.estimated)),
         ],
-        |row| row.uuid(0),
     )?;
-    let Some(conversation) = moved.map(ConversationId) else { return Ok(None) };
+    if moved == 0 {
+        return Ok(None);
+    }
     if let Reply::Answer { text, .. } = reply {
         let message = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
-        insert_message(tx, &MessageId(ids.next(now)?), &conversation, turn, &message)?;
-        tx.execute(TOUCH, args![&conversation])?;
+        insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
+        tx.execute(TOUCH, args![conversation])?;
     }
-    let token = token()?;
+    let token = token();
     for (number, body) in (1_i64..).zip(parts) {
         let first = number == 1;
         tx.execute(
@@ -212,7 +211,7 @@ fn store_reply(
             args![
                 turn,
                 number,
-                &conversation,
+                conversation,
                 body.as_str(),
                 if first { "sending" } else { "ready" },
                 i64::from(first),

@@ -32,7 +32,7 @@ pub struct WebhookRecord {
 
 const PROBE: &str = "
     INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us)
-    VALUES ('probe', 0, '', '{}', '', 0, 0) RETURNING id";
+    VALUES ('probe', 0, '', '{}', '', 0, 0)";
 
 const UNPROBE: &str = "DELETE FROM webhook_log WHERE id = ?1";
 
@@ -40,7 +40,7 @@ impl Store {
     /// Writes a row and takes it away again: whether the database can be written after trouble.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.write(|tx| {
-            let id = tx.one(PROBE, &[], |row| row.int(0))?;
+            let id = tx.insert(PROBE, &[])?;
             tx.execute(UNPROBE, args![id]).map(drop)
         })
         .await

@@ -45,20 +45,23 @@ impl Form {
 }
 
 fn unescape(text: &[u8], into: &mut Vec<u8>) {
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        let escaped = match byte {
-            b'%' => text.get(at + 1).copied().and_then(hex).zip(text.get(at + 2).copied().and_then(hex)),
+    let mut rest = text;
+    while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'%' | b'+')) {
+        into.extend_from_slice(&rest[..plain]);
+        let (byte, behind) = (rest[plain], &rest[plain + 1..]);
+        let escaped = match (byte, behind) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
             _ => None,
         };
         if let Some((high, low)) = escaped {
             into.push(high << 4 | low);
-            at += 3;
+            rest = &behind[2..];
         } else {
             into.push(if byte == b'+' { b' ' } else { byte });
-            at += 1;
+            rest = behind;
         }
     }
+    into.extend_from_slice(rest);
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -29,6 +29,11 @@ impl Tx for SqliteTx<'_> {
         Ok(changed as u64)
     }
 
+    fn insert(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<i64, StoreError> {
+        self.execute(sql, args)?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
     fn rows(
         &mut self,
         sql: &str,

@@ -1,8 +1,11 @@
 //! The one writer, with group commit.
 //!
-//! It takes one job and what else waits, runs each in a savepoint of its own inside one `BEGIN IMMEDIATE`, commits
-//! once, and only then answers everybody: one flush to the disk serves all of them. A group in which nobody needs the
-//! flush is committed without; the next flush takes it along.
+//! It takes one job and what else waits, runs all inside one `BEGIN IMMEDIATE`, commits once, and only then answers
+//! everybody: one flush to the disk serves all of them. A group in which nobody needs the flush is committed without; the
+//! next flush takes it along.
+//!
+//! A job that fails undoes itself alone: the group is taken back and done again with a savepoint around each job.
+//! Savepoints from the start would have SQLite copy every page that a job touches, for failures that hardly ever come.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -139,6 +142,14 @@ impl Loop {
     fn transaction(&mut self, jobs: &mut VecDeque<Box<dyn Job>>, group: &mut Vec<Ran>) -> Result<(), StoreError> {
         let flush = jobs.iter().any(|job| job.durable());
         let mut whole = self.flush_at_commit(flush).and_then(|()| self.statement("BEGIN IMMEDIATE"));
+        if whole.is_ok() && jobs.len() > 1 {
+            if jobs.iter_mut().all(|job| self.perform(job.as_mut()).is_ok()) {
+                whole = self.commit();
+                group.extend(jobs.drain(..).map(|job| (job, Ok(()))));
+                return whole;
+            }
+            whole = self.roll_back().and_then(|()| self.statement("BEGIN IMMEDIATE"));
+        }
         if whole.is_err() {
             group.extend(jobs.drain(..).map(|job| (job, Ok(()))));
         }
@@ -159,17 +170,30 @@ impl Loop {
             }
         }
         if whole.is_ok() && alone && group.iter().any(|(_, result)| result.is_err()) {
-            whole = self.statement("ROLLBACK");
+            whole = self.roll_back();
         } else if whole.is_ok() {
-            crate::failpoint::hit("before-commit");
-            whole = self.statement("COMMIT");
-            crate::failpoint::hit("after-commit");
+            return self.commit();
         }
-        if whole.is_err() && !self.connection.is_autocommit() {
+        if whole.is_err() {
             // Nothing more can be done about a rollback that fails: the connection is left to the next BEGIN.
-            drop(self.statement("ROLLBACK"));
+            drop(self.roll_back());
         }
         whole
+    }
+
+    fn commit(&self) -> Result<(), StoreError> {
+        crate::failpoint::hit("before-commit");
+        let outcome = self.statement("COMMIT");
+        crate::failpoint::hit("after-commit");
+        if outcome.is_err() {
+            drop(self.roll_back());
+        }
+        outcome
+    }
+
+    /// Some failures have undone the transaction already.
+    fn roll_back(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() { Ok(()) } else { self.statement("ROLLBACK") }
     }
 
     fn flush_at_commit(&mut self, flush: bool) -> Result<(), StoreError> {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::store::database::{Arg, Tx};
 
-type Work = Box<dyn FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send>;
+type Work = Box<dyn Fn(&mut dyn Tx) -> Result<(), StoreError> + Send>;
 
 /// What a job's caller is told, and the rows that another connection sees at that moment.
 type Told = (Result<(), StoreError>, Vec<i64>);
 
 struct Hand {
-    work: Option<Work>,
+    work: Work,
     path: PathBuf,
     told: Sender<Told>,
 }
@@ -22,7 +22,7 @@ impl Job for Hand {
     }
 
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
-        (self.work.take().unwrap())(tx)
+        (self.work)(tx)
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
@@ -56,13 +56,13 @@ impl Bench {
         Bench { writer, path, fatal, _folder: folder }
     }
 
-    fn queue(&self, work: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Receiver<Told> {
+    fn queue(&self, work: impl Fn(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Receiver<Told> {
         let (told, wait) = channel();
-        self.writer.queue(Box::new(Hand { work: Some(Box::new(work)), path: self.path.clone(), told }));
+        self.writer.queue(Box::new(Hand { work: Box::new(work), path: self.path.clone(), told }));
         wait
     }
 
-    fn run(&self, work: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Result<(), StoreError> {
+    fn run(&self, work: impl Fn(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Result<(), StoreError> {
         self.queue(work).recv().unwrap().0
     }
 
