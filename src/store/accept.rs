@@ -2,7 +2,7 @@
 
 use super::database::{Tx, args};
 use super::ids::Ids;
-use super::{Store, StoreError, StoreOptions, WebhookRecord, webhooks};
+use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
 use crate::clock::Time;
 use crate::model::{ConversationId, Inbound, MessageId, Role, TurnId};
 
@@ -59,6 +59,7 @@ impl Store {
     /// Stores a contact's message with the contact, the conversation, the turn that will answer it and the log of its
     /// webhook, all in one transaction. The same provider id again changes nothing but the log.
     pub async fn accept(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Accepted, StoreError> {
+        let _waits = Accepting::count(&self.accepting);
         let (ids, options) = (self.ids.clone(), self.options);
         // Here and not in the transaction, where everybody would wait for it.
         let metadata = serde_json::to_string(&inbound.metadata).unwrap_or_else(|_| "{}".into());

@@ -29,6 +29,7 @@ mod window;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -74,6 +75,7 @@ pub struct Store {
     options: StoreOptions,
     patience: Duration,
     reads: Arc<Semaphore>,
+    accepting: Arc<AtomicUsize>,
     fatal: watch::Receiver<Option<String>>,
 }
 
@@ -88,6 +90,7 @@ impl Store {
             options,
             patience: PATIENCE,
             reads: Arc::new(Semaphore::new(READS)),
+            accepting: Arc::default(),
             fatal,
         })
     }
@@ -95,6 +98,11 @@ impl Store {
     /// Why nothing can be written at the moment; `None` while all is well.
     pub fn trouble(&self) -> Option<String> {
         self.database.trouble()
+    }
+
+    /// How many webhooks wait for their commit at this moment: the measure of a flood.
+    pub fn accepting(&self) -> usize {
+        self.accepting.load(Ordering::Relaxed)
     }
 
     /// Waits until the file is found damaged or the disk fails; the reason. The process has to end then.
@@ -159,6 +167,22 @@ impl Store {
         let database = Arc::clone(&self.database);
         tokio::task::spawn_blocking(move || database.read(job)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// Counts one webhook that waits, until it is dropped.
+struct Accepting<'a>(&'a AtomicUsize);
+
+impl<'a> Accepting<'a> {
+    fn count(counter: &'a AtomicUsize) -> Accepting<'a> {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Accepting(counter)
+    }
+}
+
+impl Drop for Accepting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

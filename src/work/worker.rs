@@ -19,6 +19,13 @@ const POLL: Duration = Duration::from_secs(1);
 /// The most to claim at once: enough to share one commit, few enough to spread over workers.
 const GROUP: usize = 64;
 
+/// So many webhooks waiting for their commit are a flood. Twilio gives a webhook up after seconds, while an answer has
+/// minutes and costs many times the processor time of an acknowledgement, so new work then begins only now and then.
+const FLOOD: usize = 8;
+
+/// How long new work stands back in a flood.
+const BREATHER: Duration = Duration::from_millis(100);
+
 /// After a failed claim: the database is in trouble.
 const TROUBLE: Duration = Duration::from_secs(1);
 
@@ -54,6 +61,9 @@ impl Worker {
             if self.app.store.trouble().is_some() {
                 // Without traffic nothing else would notice that the trouble has passed. A failure is told by the store.
                 drop(self.app.store.probe().await);
+            }
+            if self.app.store.accepting() > FLOOD {
+                tokio::select! { () = tokio::time::sleep(BREATHER) => {}, () = stop.cancelled() => continue }
             }
             let free = self.slots.available_permits().min(GROUP);
             if free == 0 {
