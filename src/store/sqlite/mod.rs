@@ -91,7 +91,7 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
          PRAGMA page_size = 1024;
          PRAGMA temp_store = MEMORY;
          PRAGMA journal_mode = WAL;
-         PRAGMA wal_autocheckpoint = 16000;
+         PRAGMA wal_autocheckpoint = 32000;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
