@@ -1,4 +1,5 @@
-//! Text for WhatsApp: Markdown turned into its markup, and long texts split into messages.
+//! Text for WhatsApp: Markdown turned into its markup, and long texts split into messages; for both sides, text without
+//! what hides in it.
 //!
 //! WhatsApp knows `*bold*`, `_italic_`, `~strike~`, code, lists and quotes, and nothing else of Markdown; a model writes
 //! Markdown whatever it is told. [`whatsapp`] converts what the model wrote; [`split`] then cuts it into messages, and
@@ -7,8 +8,12 @@
 //! To add: a new construct is one arm in `markdown.rs` and one row in its table of tests; a new way to cut is one
 //! level in `split/cut.rs`, coarse before fine.
 
+mod clean;
+mod links;
 mod markdown;
 mod split;
 
+pub use clean::{cap, clean};
+pub use links::{LinkPolicy, links};
 pub use markdown::whatsapp;
 pub use split::{halve, split};

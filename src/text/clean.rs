@@ -1,0 +1,152 @@
+//! Text without what nobody can see and somebody could misuse.
+//!
+//! What goes to the model, to a contact and to the logs passes here. The store keeps what was said as it was said.
+
+use std::borrow::Cow;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The most code points of one grapheme. A family of four with skin tones has 11, an Indic conjunct about 8; what is
+/// longer is a pile of combining marks.
+const GRAPHEME: usize = 16;
+
+/// Takes out control characters (but line breaks and tabs), the characters that turn the direction of writing around
+/// what follows (U+202A–202E, U+2066–2069; Unicode TR 36, "Bidirectional text spoofing"), Unicode tags
+/// (U+E0000–E007F) and repeated variation selectors, which carry hidden text, annotations and noncharacters. A line break
+/// is `\n`. A grapheme keeps its first 16 code points.
+///
+/// A second pass changes nothing, and the result is never longer.
+#[must_use]
+pub fn clean(text: &str) -> Cow<'_, str> {
+    // Almost every text is clean, and is then only looked at.
+    if text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut selected = false;
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\r' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
+            _ if hidden(char) => {}
+            _ if selector(char) => {
+                if !selected && !kept.is_empty() {
+                    kept.push(char);
+                }
+                selected = true;
+                continue;
+            }
+            _ => kept.push(char),
+        }
+        selected = false;
+    }
+    let piled = kept.graphemes(true).any(|grapheme| grapheme.chars().nth(GRAPHEME).is_some());
+    if piled {
+        kept = kept.graphemes(true).flat_map(|grapheme| grapheme.chars().take(GRAPHEME)).collect();
+    }
+    if kept == text { Cow::Borrowed(text) } else { Cow::Owned(kept) }
+}
+
+/// At most `most` code points of a text, cut between graphemes; `…` tells that it was cut.
+#[must_use]
+pub fn cap(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most || text.chars().nth(most).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::new();
+    let mut count = 1;
+    for grapheme in text.graphemes(true) {
+        count += grapheme.chars().count();
+        if count > most {
+            break;
+        }
+        kept.push_str(grapheme);
+    }
+    kept.push('…');
+    Cow::Owned(kept)
+}
+
+fn hidden(char: char) -> bool {
+    match char {
+        '\n' | '\t' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        // Deprecated formatting, interlinear annotations, the byte order mark, the replacement of an object.
+        '\u{206a}'..='\u{206f}' | '\u{fff9}'..='\u{fffc}' | '\u{feff}' => true,
+        '\u{e0000}'..='\u{e007f}' => true,
+        // Noncharacters.
+        '\u{fdd0}'..='\u{fdef}' => true,
+        _ => char.is_control() || u32::from(char) & 0xfffe == 0xfffe,
+    }
+}
+
+fn selector(char: char) -> bool {
+    matches!(char, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn honest_writing_in_any_script_stays_as_it_is() {
+        for text in [
+            "Hello!\n\tTwo lines.",
+            "¿Cuánto cuesta? – 12 €",
+            "مرحبا، كم السعر؟",
+            "שלום\u{200f}!",
+            "नमस्ते, क्ष्म्य",
+            "👩🏽‍👩🏽‍👧🏽‍👦🏽 ❤️ 1️⃣",
+            "می\u{200c}خواهم",
+            "葛\u{e0100}城",
+        ] {
+            assert!(matches!(clean(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_hides_or_deceives_is_taken_out() {
+        for (text, clear) in [
+            ("a\0b\u{7}c\u{1b}[31md\u{85}", "abc[31md"),
+            ("one\r\ntwo\rthree\u{2028}four", "one\ntwo\nthree\nfour"),
+            ("pay \u{202e}001\u{202c} now \u{2066}x\u{2069}", "pay 001 now x"),
+            ("hi\u{e0068}\u{e0069}\u{e007f}", "hi"),
+            ("x\u{fe01}\u{fe02}\u{e0101}y", "x\u{fe01}y"),
+            ("\u{fe0f}\u{feff}z\u{fffe}\u{1ffff}\u{fdd0}", "z"),
+            ("\u{0}\u{1}\u{2}", ""),
+        ] {
+            assert_eq!(clean(text), clear, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_pile_of_combining_marks_is_cut() {
+        let pile = format!("a{}b", "\u{301}".repeat(4_095));
+        assert_eq!(clean(&pile), format!("a{}b", "\u{301}".repeat(15)));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_graphemes() {
+        assert_eq!(cap("abc", 3), "abc");
+        assert_eq!(cap("abcd", 3), "ab…");
+        assert_eq!(cap("ne\u{301}e!", 3), "n…");
+        assert_eq!(cap("👩🏽‍👧🏽", 5), "👩🏽‍👧🏽");
+        assert_eq!(cap("👩🏽‍👧🏽x", 5), "…");
+    }
+
+    proptest! {
+        #[test]
+        fn a_second_pass_changes_nothing(text in "(\\PC|\\pC|[\u{300}-\u{36f}\u{fe00}-\u{fe0f}\u{202a}-\u{202e}\r\n]){0,60}") {
+            let once = clean(&text).into_owned();
+            prop_assert!(once.len() <= text.len());
+            prop_assert_eq!(clean(&once).into_owned(), once);
+        }
+
+        #[test]
+        fn a_capped_text_is_never_longer(text in "\\PC{0,40}", most in 1_usize..30) {
+            prop_assert!(cap(&text, most).chars().count() <= most);
+        }
+    }
+}
