@@ -1,0 +1,158 @@
+//! The cache of one process: bounded in bytes, the least wanted goes first.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use moka::Expiry;
+use moka::ops::compute::Op;
+use moka::sync::Cache as Moka;
+
+use super::{Cache, Rate};
+use crate::clock::{Clock, Time};
+
+/// Bytes of values kept. A window of 20 messages takes about 10 KB, so this holds that of some 800 conversations; those
+/// that fall out are read from the store again.
+const VALUES: u64 = 8 * 1024 * 1024;
+
+/// Callers whose rate is known at once.
+const CALLERS: u64 = 50_000;
+
+/// Values and rates, in two caches of moka's.
+pub struct MemoryCache {
+    clock: Arc<dyn Clock>,
+    values: Moka<String, Value>,
+    rates: Moka<String, Arrival>,
+}
+
+#[derive(Clone)]
+struct Value {
+    bytes: Arc<[u8]>,
+    ttl: Duration,
+    until: Time,
+}
+
+/// When the next call would arrive by its rate, and how long that is worth knowing.
+#[derive(Clone, Copy)]
+struct Arrival {
+    at: Time,
+    ttl: Duration,
+}
+
+/// moka tells the time by the machine, which is good for giving memory back; what counts is `until`, by our clock.
+struct Lifetime;
+
+impl Expiry<String, Value> for Lifetime {
+    fn expire_after_create(&self, _: &String, value: &Value, _: Instant) -> Option<Duration> {
+        Some(value.ttl)
+    }
+
+    fn expire_after_update(&self, _: &String, value: &Value, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(value.ttl)
+    }
+}
+
+impl Expiry<String, Arrival> for Lifetime {
+    fn expire_after_create(&self, _: &String, value: &Arrival, _: Instant) -> Option<Duration> {
+        Some(value.ttl)
+    }
+
+    fn expire_after_update(&self, _: &String, value: &Arrival, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(value.ttl)
+    }
+}
+
+impl MemoryCache {
+    /// An empty cache.
+    pub fn new(clock: Arc<dyn Clock>) -> MemoryCache {
+        let weight = |key: &String, value: &Value| u32::try_from(key.len() + value.bytes.len()).unwrap_or(u32::MAX);
+        MemoryCache {
+            clock,
+            values: Moka::builder().max_capacity(VALUES).weigher(weight).expire_after(Lifetime).build(),
+            rates: Moka::builder().max_capacity(CALLERS).expire_after(Lifetime).build(),
+        }
+    }
+}
+
+#[async_trait]
+impl Cache for MemoryCache {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    async fn get(&self, key: &str) -> Option<Arc<[u8]>> {
+        let value = self.values.get(key)?;
+        (self.clock.now() < value.until).then_some(value.bytes)
+    }
+
+    async fn put(&self, key: &str, bytes: Arc<[u8]>, ttl: Duration) {
+        let until = self.clock.now() + ttl;
+        self.values.insert(key.to_owned(), Value { bytes, ttl, until });
+    }
+
+    async fn forget(&self, key: &str) {
+        self.values.invalidate(key);
+    }
+
+    async fn take(&self, key: &str, rate: Rate) -> Result<(), Duration> {
+        let now = self.clock.now();
+        let mut refused = None;
+        self.rates.entry_by_ref(key).and_compute_with(|entry| {
+            match rate.take(entry.map(|entry| entry.into_value().at), now) {
+                Ok(at) => Op::Put(Arrival { at, ttl: rate.period * 2 }),
+                Err(wait) => {
+                    refused = Some(wait);
+                    Op::Nop
+                }
+            }
+        });
+        refused.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn cache() -> (Arc<ManualClock>, MemoryCache) {
+        let clock = Arc::new(ManualClock::new(Time(1_000_000)));
+        (Arc::clone(&clock), MemoryCache::new(clock))
+    }
+
+    #[tokio::test]
+    async fn a_value_is_kept_until_its_time_has_run_out_or_it_is_forgotten() {
+        let (clock, cache) = cache();
+        let value: Arc<[u8]> = Arc::from(&b"window"[..]);
+        cache.put("a", Arc::clone(&value), Duration::from_secs(60)).await;
+        cache.put("b", Arc::clone(&value), Duration::from_secs(60)).await;
+        cache.forget("b").await;
+        assert_eq!((cache.get("a").await, cache.get("b").await), (Some(value), None));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(cache.get("a").await, None);
+    }
+
+    #[tokio::test]
+    async fn each_key_has_a_rate_of_its_own() {
+        let (clock, cache) = cache();
+        let rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(10) };
+        assert_eq!(cache.take("a", rate).await, Ok(()));
+        assert_eq!(cache.take("b", rate).await, Ok(()));
+        assert_eq!(cache.take("a", rate).await, Err(Duration::from_secs(10)));
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(cache.take("a", rate).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded() {
+        let (_clock, cache) = cache();
+        let value: Arc<[u8]> = vec![0; 64 * 1024].into();
+        for number in 0..500 {
+            cache.put(&number.to_string(), Arc::clone(&value), Duration::from_secs(60)).await;
+        }
+        cache.values.run_pending_tasks();
+        assert!(cache.values.weighted_size() <= VALUES, "{}", cache.values.weighted_size());
+    }
+}

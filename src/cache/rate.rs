@@ -1,0 +1,69 @@
+//! A rate as the generic cell rate algorithm sees it (ITU-T I.371): each call moves a "theoretical arrival time" on by one
+//! interval, and is granted while that lies no more than a whole period ahead. One number for each key is all its state,
+//! so it can lie in any cache; a library that keeps state of its own could not be shared between machines.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::clock::Time;
+
+/// So many in so long: a burst of that size at once, then one at a time, evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, at least one.
+    pub most: NonZeroU32,
+    /// In what time.
+    pub period: Duration,
+}
+
+impl Rate {
+    /// The new theoretical arrival time after one more call at `now`, or how long until a call is granted.
+    pub(super) fn take(self, arrival: Option<Time>, now: Time) -> Result<Time, Duration> {
+        let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX / 4).max(1);
+        // Rounded up, or a period of few milliseconds would grant without end.
+        let interval = (period + i64::from(self.most.get()) - 1) / i64::from(self.most.get());
+        // A clock that was set back must not shut anybody out for longer than a period.
+        let limit = interval.saturating_mul(i64::from(self.most.get()));
+        let ahead = arrival.map_or(0, |arrival| (arrival.0 - now.0).clamp(0, limit));
+        let next = ahead + interval;
+        if next > limit {
+            return Err(Duration::from_millis(u64::try_from(next - limit).unwrap_or(1)));
+        }
+        Ok(Time(now.0 + next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWENTY_A_MINUTE: Rate =
+        Rate { most: NonZeroU32::new(20).expect("twenty"), period: Duration::from_secs(60) };
+
+    #[test]
+    fn a_burst_is_granted_and_then_one_for_each_interval() {
+        let (mut state, mut now) = (None, Time(1_000_000));
+        for _ in 0..20 {
+            state = Some(TWENTY_A_MINUTE.take(state, now).unwrap());
+        }
+        assert_eq!(TWENTY_A_MINUTE.take(state, now), Err(Duration::from_secs(3)));
+        now = now + Duration::from_millis(2_999);
+        assert_eq!(TWENTY_A_MINUTE.take(state, now), Err(Duration::from_millis(1)));
+        now = now + Duration::from_millis(1);
+        state = Some(TWENTY_A_MINUTE.take(state, now).unwrap());
+        assert_eq!(TWENTY_A_MINUTE.take(state, now), Err(Duration::from_secs(3)));
+        // A quiet minute restores the whole burst, and no more.
+        now = now + Duration::from_secs(600);
+        for _ in 0..20 {
+            state = Some(TWENTY_A_MINUTE.take(state, now).unwrap());
+        }
+        assert!(TWENTY_A_MINUTE.take(state, now).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_shuts_nobody_out_for_longer_than_a_period() {
+        let state = Some(Time(10_000_000));
+        let wait = TWENTY_A_MINUTE.take(state, Time(1_000)).unwrap_err();
+        assert!(wait <= Duration::from_secs(60), "{wait:?}");
+    }
+}
