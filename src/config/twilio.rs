@@ -12,7 +12,7 @@ use super::reader::Reader;
 pub struct TwilioConfig {
     /// `AC` and 32 hexadecimal digits.
     pub account_sid: String,
-    /// The auth tokens that may sign webhooks: the primary one, then, during a rotation, the secondary one.
+    /// The auth tokens that may sign webhooks and make calls: the primary one, then, during a rotation, the secondary one.
     pub auth_tokens: Vec<SecretString>,
     /// API key SID and secret, used for calls instead of the auth token.
     pub api_key: Option<(String, SecretString)>,
