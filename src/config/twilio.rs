@@ -18,7 +18,8 @@ pub struct TwilioConfig {
     pub api_key: Option<(String, SecretString)>,
     /// Who sends.
     pub sender: Sender,
-    /// Overrides `https://api.twilio.com` and `https://messaging.twilio.com` alike; a path in it never ends in a slash.
+    /// Overrides `https://api.twilio.com`, and with it `https://messaging.twilio.com`: a region's own where it is Twilio's,
+    /// else the same address. A path in it never ends in a slash.
     pub api_base_url: Option<Url>,
     /// The address that Twilio calls, before `/webhooks/…`; signatures are checked against it. `None`: every webhook is
     /// refused.

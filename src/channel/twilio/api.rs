@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use super::errors::{self, Class};
 use crate::config::TwilioConfig;
@@ -16,7 +17,6 @@ use crate::fault::{Fault, Whose};
 use crate::http::{self, BodyError};
 
 const API: &str = "https://api.twilio.com";
-const MESSAGING: &str = "https://messaging.twilio.com";
 
 /// The whole of a call; connecting may take 10 s of it.
 const WHOLE: Duration = Duration::from_secs(15);
@@ -70,7 +70,7 @@ impl Api {
         let base = own.unwrap_or(API).to_owned();
         Api {
             messages: format!("{base}/2010-04-01/Accounts/{}/Messages.json", config.account_sid),
-            typing: format!("{}/v2/Indicators/Typing.json", own.unwrap_or(MESSAGING)),
+            typing: format!("{}/v2/Indicators/Typing.json", messaging(&base)),
             credentials: credentials(config),
             taken: AtomicUsize::new(0),
             client,
@@ -101,6 +101,21 @@ impl Api {
         }
         Err(fault)
     }
+}
+
+/// Where the typing indicators are: Twilio has them at a host of their own, in each region (`api.dublin.ie1.twilio.com`,
+/// `messaging.dublin.ie1.twilio.com`); a stand-in answers for both.
+fn messaging(base: &str) -> String {
+    let region = |host: &str| {
+        let rest = host.strip_prefix("api.")?;
+        (rest == "twilio.com" || rest.ends_with(".twilio.com")).then(|| format!("messaging.{rest}"))
+    };
+    let moved = Url::parse(base).ok().and_then(|mut url| {
+        let host = region(url.host_str()?)?;
+        url.set_host(Some(&host)).ok()?;
+        Some(url.as_str().trim_end_matches('/').to_owned())
+    });
+    moved.unwrap_or_else(|| base.to_owned())
 }
 
 /// Why a call did not succeed.
