@@ -107,6 +107,24 @@ async fn a_header_that_trickles_in_is_ended_too() {
 }
 
 #[tokio::test]
+async fn a_body_that_stops_halfway_is_ended_with_408_after_30_seconds_and_nothing_is_stored() {
+    let house = House::new().await;
+    let (address, _stop, _server) = serving(house.routes()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // From here on the clock leaps from timer to timer, whenever nothing else is left to do.
+    tokio::time::pause();
+    let before = tokio::time::Instant::now();
+    let head = "POST /webhooks/twilio HTTP/1.1\r\nhost: a\r\ncontent-length: 20\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(b"MessageSid").await.unwrap();
+    let answer = read(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("did not arrive in time"), "{answer}");
+    assert_eq!(security(&answer)[0].len(), SECURITY_HEADERS.len(), "{answer}");
+    assert_eq!(before.elapsed().as_secs(), 30);
+    assert_eq!(house.count("SELECT COUNT(*) FROM webhook_log"), 0);
+}
+
+#[tokio::test]
 async fn an_idle_connection_outlives_a_proxys_patience_and_the_next_header_has_its_own_time() {
     let (address, _stop, _server) = server().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
