@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::app::App;
+use crate::store::StoreError;
 use crate::{web, work};
 
 /// From the stop to the end, whatever still runs.
@@ -20,13 +21,18 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// The database is damaged or its disk fails. Nothing was touched; restarting does not help.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error(
+    "the database is damaged or its disk fails ({0}); a restart does not help: check the disk, then put a backup in its place"
+)]
 pub struct Damaged(pub String);
 
 /// Takes over what the last process left, then serves until `stop`, then drains for up to 30 s. `extra` are routes beside
 /// the appliance's own.
 pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
-    let recovered = app.store.recover(app.clock.now(), app.config.work.sorry.clone()).await?;
+    let recovered = match app.store.recover(app.clock.now(), app.config.work.sorry.clone()).await {
+        Err(StoreError::Fatal(why)) => bail!(Damaged(why)),
+        recovered => recovered?,
+    };
     if recovered != Default::default() {
         info!(
             turns = recovered.turns,

@@ -11,6 +11,7 @@ mod server;
 mod world;
 
 mod beside;
+mod damage;
 mod durable;
 #[cfg(feature = "failpoints")]
 mod failpoints;
