@@ -12,6 +12,7 @@ mod world;
 
 mod beside;
 mod damage;
+mod demo;
 mod durable;
 #[cfg(feature = "failpoints")]
 mod failpoints;
