@@ -11,6 +11,7 @@ mod server;
 mod world;
 
 mod beside;
+mod chat;
 mod damage;
 mod demo;
 mod durable;
