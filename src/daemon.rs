@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::app::App;
+use crate::store::StoreError;
 use crate::{web, work};
 
 /// From the stop to the end, whatever still runs.
@@ -17,13 +21,18 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// The database is damaged or its disk fails. Nothing was touched; restarting does not help.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error(
+    "the database is damaged or its disk fails ({0}); a restart does not help: check the disk, then put a backup in its place"
+)]
 pub struct Damaged(pub String);
 
 /// Takes over what the last process left, then serves until `stop`, then drains for up to 30 s. `extra` are routes beside
 /// the appliance's own.
 pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
-    let recovered = app.store.recover(app.clock.now(), app.config.work.sorry.clone()).await?;
+    let recovered = match app.store.recover(app.clock.now(), app.config.work.sorry.clone()).await {
+        Err(StoreError::Fatal(why)) => bail!(Damaged(why)),
+        recovered => recovered?,
+    };
     if recovered != Default::default() {
         info!(
             turns = recovered.turns,
@@ -45,27 +54,53 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     let address = listener.local_addr()?;
     info!(%address, "serving");
     let routes = web::routes(Arc::clone(&app), extra);
-    let web = tokio::spawn(web::serve(listener, routes, stop.clone()));
-    let worker = tokio::spawn(work::Worker::new(Arc::clone(&app)).run(stop.clone()));
-    let damaged = tokio::select! {
+    // Both are told to stop by the caller, or when one of them has ended early.
+    let halt = stop.child_token();
+    let web = tokio::spawn(web::serve(listener, routes, halt.clone()));
+    let worker = tokio::spawn(work::Worker::new(Arc::clone(&app)).run(halt.clone()));
+    tokio::select! {
+        outcome = supervise([("web server", web), ("worker", worker)], halt) => outcome,
+        why = app.store.failed() => bail!(Damaged(why)),
+    }
+}
+
+/// Waits for the stop, and then for the tasks to finish what they have begun.
+///
+/// With one task gone the process would look well and answer nobody. So if one ends before it is told to, the others are
+/// stopped as well, and the process ends with an error: whoever started it, such as systemd, starts it again.
+async fn supervise<const N: usize>(tasks: [(&'static str, JoinHandle<()>); N], stop: CancellationToken) -> Result<()> {
+    let mut tasks: FuturesUnordered<_> =
+        tasks.into_iter().map(|(name, task)| async move { (name, task.await) }).collect();
+    let early = tokio::select! {
+        biased;
         () = stop.cancelled() => None,
-        why = app.store.failed() => Some(why),
+        ended = tasks.next() => ended,
     };
-    if let Some(why) = damaged {
-        bail!(Damaged(why));
+    let mut failed = early.map(|(name, outcome)| match whole(name, outcome) {
+        Ok(()) => anyhow!("the {name} ended though nobody had stopped it"),
+        Err(error) => error,
+    });
+    if let Some(error) = &failed {
+        error!(error = format!("{error:#}"), "stopping the rest as well");
+        stop.cancel();
     }
     info!("stopping: no new requests, finishing what is in progress");
     let drained = tokio::time::timeout(DRAIN, async {
-        web.await?;
-        worker.await
-    })
-    .await;
-    match drained {
-        Ok(Ok(())) => info!("stopped"),
-        Ok(Err(error)) => bail!("a task ended in a panic: {error}"),
+        while let Some((name, outcome)) = tasks.next().await {
+            if let Err(error) = whole(name, outcome) {
+                failed.get_or_insert(error);
+            }
+        }
+    });
+    match drained.await {
+        Ok(()) => info!("stopped"),
         Err(_) => warn!("stopped with work in progress; the next start takes it over"),
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+fn whole(name: &str, outcome: Result<(), JoinError>) -> Result<()> {
+    outcome.with_context(|| format!("the {name} ended in a panic"))
 }
 
 /// A token that is cancelled by SIGTERM and SIGINT.
@@ -79,4 +114,53 @@ pub fn stop_on_signal() -> Result<CancellationToken> {
         told.cancel();
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task that ends when it is told to.
+    fn good(stop: &CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(stop.clone().cancelled_owned())
+    }
+
+    async fn ended(early: JoinHandle<()>) -> String {
+        let stop = CancellationToken::new();
+        let tasks = [("first", good(&stop)), ("second", early)];
+        // On a paused clock: where nothing ends, the time-out comes at once.
+        let ended = tokio::time::timeout(DRAIN * 2, supervise(tasks, stop.clone())).await;
+        let error = ended.expect("it ends").unwrap_err();
+        assert!(stop.is_cancelled(), "the other one is told");
+        format!("{error:#}")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_ends_early_ends_the_rest_with_an_error_that_names_it() {
+        let why = ended(tokio::spawn(async { panic!("a defect") })).await;
+        assert!(why.starts_with("the second ended in a panic: ") && why.contains("a defect"), "{why}");
+        let why = ended(tokio::spawn(async {})).await;
+        assert_eq!(why, "the second ended though nobody had stopped it");
+    }
+
+    #[tokio::test]
+    async fn tasks_that_end_when_they_are_told_to_are_no_error() {
+        let stop = CancellationToken::new();
+        let tasks = [("first", good(&stop)), ("second", good(&stop))];
+        stop.cancel();
+        supervise(tasks, stop).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_while_it_stops_is_an_error() {
+        let stop = CancellationToken::new();
+        let told = stop.clone().cancelled_owned();
+        let late = tokio::spawn(async move {
+            told.await;
+            panic!("a defect");
+        });
+        let tasks = [("first", good(&stop)), ("second", late)];
+        stop.cancel();
+        assert!(supervise(tasks, stop).await.unwrap_err().to_string().starts_with("the second ended in a panic"));
+    }
 }

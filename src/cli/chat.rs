@@ -2,83 +2,187 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::stage::{CONTACT, Stage};
+use crate::app::App;
 use crate::config::Config;
 use crate::daemon;
-use crate::simulator::Simulator;
+use crate::model::TurnState;
+use crate::simulator::{Bubble, Simulator};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {}
 
-/// How long the last answer is waited for once the input has ended.
-const LAST: Duration = Duration::from_secs(150);
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// How often to look whether the answer is complete: what the database records last changes nothing on the phone.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(config: Config, _arguments: Arguments) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let stage = Stage::set(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
-    let simulator = stage.simulator.clone();
+    let talk = Talk { simulator: stage.simulator.clone(), app: Arc::clone(&stage.app), last: None };
     println!("You write as a contact; the assistant answers. An empty line is skipped, Ctrl+D ends.");
-    let running = tokio::spawn(stage.run(false, stop.clone()));
-    let outcome = talk(&simulator, &stop).await;
+    let mut running = tokio::spawn(stage.run(false, stop.clone()));
+    let outcome = tokio::select! {
+        biased;
+        outcome = talk.run(&stop) => outcome,
+        ended = &mut running => return ended?,
+    };
     stop.cancel();
     running.await??;
     outcome
 }
 
-async fn talk(simulator: &Simulator, stop: &CancellationToken) -> Result<()> {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    loop {
-        prompt()?;
-        let line = tokio::select! {
-            line = lines.next_line() => line?,
-            () = stop.cancelled() => None,
-        };
-        let Some(line) = line else {
-            println!();
-            return Ok(());
-        };
-        if line.trim().is_empty() {
-            continue;
-        }
-        // Subscribed before it is sent: an answer may be there before the webhook's own.
-        let mut changes = simulator.subscribe();
-        let seen = answers(simulator).len();
-        let delivered = simulator.deliver(CONTACT, "You", &line).await?;
-        if delivered.status != 200 {
-            println!("(the webhook was answered with {})", delivered.status);
-            continue;
-        }
-        let answered = tokio::time::timeout(LAST, async {
-            while answers(simulator).len() == seen {
-                if let Err(RecvError::Closed) = changes.recv().await {
-                    return;
-                }
+/// The person at the terminal, with the phone that they hold.
+struct Talk {
+    simulator: Simulator,
+    app: Arc<App>,
+    /// The last bubble that was looked at. Not how many there were: a phone keeps only so many.
+    last: Option<String>,
+}
+
+impl Talk {
+    async fn run(mut self, stop: &CancellationToken) -> Result<()> {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        loop {
+            prompt()?;
+            let line = tokio::select! {
+                line = lines.next_line() => line?,
+                () = stop.cancelled() => None,
+            };
+            let Some(line) = line else {
+                println!();
+                return Ok(());
+            };
+            if line.trim().is_empty() {
+                continue;
             }
-        });
-        tokio::select! {
-            answered = answered => if answered.is_err() { println!("(no answer in {} s)", LAST.as_secs()); },
-            () = stop.cancelled() => return Ok(()),
+            let delivered = self.simulator.deliver(CONTACT, "You", &line).await?;
+            if delivered.status != 200 {
+                println!("(the webhook was answered with {})", delivered.status);
+                continue;
+            }
+            tokio::select! {
+                answered = tokio::time::timeout(PATIENCE, self.answers()) => match answered {
+                    Ok(answered) => answered?,
+                    Err(_) => println!("(no answer in {} s; MYNAH_LOG=info shows why)", PATIENCE.as_secs()),
+                },
+                () = stop.cancelled() => return Ok(()),
+            }
         }
-        for text in &answers(simulator)[seen..] {
-            println!("{text}");
+    }
+
+    /// Prints what arrives until all of the answer is there.
+    async fn answers(&mut self) -> Result<()> {
+        let mut changes = self.simulator.subscribe();
+        let mut printed = false;
+        loop {
+            // Asked before the look at the phone: once it is complete, all of it is on the phone.
+            let complete = complete(&self.app).await?;
+            for text in news(self.simulator.conversation(CONTACT), &mut self.last) {
+                println!("{text}");
+                printed = true;
+            }
+            if complete {
+                if !printed {
+                    println!("(no answer; MYNAH_LOG=info shows why)");
+                }
+                return Ok(());
+            }
+            // One that missed changes looks at the phone all the same.
+            drop(tokio::time::timeout(LOOK, changes.recv()).await);
         }
     }
 }
 
-fn answers(simulator: &Simulator) -> Vec<String> {
-    let bubbles = simulator.conversation(CONTACT);
-    bubbles.into_iter().filter(|bubble| !bubble.from_contact).map(|bubble| bubble.text).collect()
+/// Whether nothing is left to be answered or sent.
+async fn complete(app: &App) -> Result<bool> {
+    let jobs = app.store.jobs(None, None, 10).await?;
+    let over = [TurnState::Done, TurnState::Dead, TurnState::Expired].map(TurnState::as_str);
+    Ok(jobs.iter().all(|job| over.contains(&job.state.as_str())))
+}
+
+/// What the assistant has said since the bubble `last`, which moves on.
+fn news(bubbles: Vec<Bubble>, last: &mut Option<String>) -> Vec<String> {
+    let seen = last.as_ref().and_then(|sid| bubbles.iter().rposition(|bubble| bubble.sid == *sid));
+    let new = bubbles.into_iter().skip(seen.map_or(0, |at| at + 1));
+    let mut texts = Vec::new();
+    for bubble in new {
+        if !bubble.from_contact {
+            texts.push(bubble.text);
+        }
+        *last = Some(bubble.sid);
+    }
+    texts
 }
 
 fn prompt() -> std::io::Result<()> {
     print!("> ");
     std::io::stdout().flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt;
+    use url::Url;
+
+    use super::*;
+    use crate::clock::{ManualClock, Time};
+    use crate::simulator::SimulatorConfig;
+
+    const OURS: &str = "+14155238886";
+
+    fn simulator() -> Simulator {
+        let clock = Arc::new(ManualClock::new(Time(0)));
+        let nowhere = Url::parse("http://127.0.0.1:9/webhooks/twilio").unwrap();
+        Simulator::new(SimulatorConfig::new("AC1", "token", OURS, nowhere, clock))
+    }
+
+    /// The assistant sends a message.
+    async fn send(simulator: &Simulator, text: &str) {
+        let fields =
+            [("To", format!("whatsapp:{CONTACT}")), ("From", format!("whatsapp:{OURS}")), ("Body", text.into())];
+        let request = Request::post("/2010-04-01/Accounts/AC1/Messages.json")
+            .header("authorization", "Basic QUMxOnRva2Vu") // AC1:token
+            .body(Body::from(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()))
+            .unwrap();
+        assert_eq!(simulator.api().oneshot(request).await.unwrap().status(), 201);
+    }
+
+    #[tokio::test]
+    async fn every_part_of_every_answer_is_told_once_also_when_the_phone_forgets_the_oldest() {
+        let simulator = simulator();
+        let mut last = None;
+        let mut told = || news(simulator.conversation(CONTACT), &mut last);
+        // A phone keeps 500 bubbles: three times as many come.
+        for number in 0..500 {
+            simulator.arrive(CONTACT, "a question");
+            let parts = [format!("{number} first"), format!("{number} second")];
+            send(&simulator, &parts[0]).await;
+            if number % 2 == 0 {
+                assert_eq!(told(), [parts[0].clone()]);
+                send(&simulator, &parts[1]).await;
+                assert_eq!(told(), [parts[1].clone()]);
+            } else {
+                send(&simulator, &parts[1]).await;
+                assert_eq!(told(), parts);
+            }
+            assert_eq!(told(), [""; 0]);
+        }
+        for number in 0..501 {
+            send(&simulator, &number.to_string()).await;
+        }
+        assert_eq!(told().len(), 500, "all that the phone still has");
+    }
 }

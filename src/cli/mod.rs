@@ -21,11 +21,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, Sources};
 use crate::telemetry;
 
+const STATUS: &str = "Exit status: 0 done; 1 failed, the cause on stderr; 2 wrong usage; 74 the database is damaged or its \
+                      disk fails, where a restart does not help.";
+
 /// A business's own WhatsApp assistant: one executable, one data folder, no other service.
 ///
 /// Settings come from flags, the environment, files and mynah.toml; docs/configuration.md lists them all.
 #[derive(Debug, Parser)]
-#[command(name = "mynah", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "mynah", version, propagate_version = true, max_term_width = 100, after_help = STATUS)]
 pub struct Cli {
     #[command(flatten)]
     settings: Settings,

@@ -27,7 +27,7 @@ pub(super) const CONTACT: &str = "+12025550123";
 pub(super) struct Stage {
     pub(super) simulator: Simulator,
     pub(super) address: SocketAddr,
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
     listener: TcpListener,
     folder: Folder,
 }

@@ -12,13 +12,14 @@ use super::reader::Reader;
 pub struct TwilioConfig {
     /// `AC` and 32 hexadecimal digits.
     pub account_sid: String,
-    /// The auth tokens that may sign webhooks: the primary one, then, during a rotation, the secondary one.
+    /// The auth tokens that may sign webhooks and make calls: the primary one, then, during a rotation, the secondary one.
     pub auth_tokens: Vec<SecretString>,
     /// API key SID and secret, used for calls instead of the auth token.
     pub api_key: Option<(String, SecretString)>,
     /// Who sends.
     pub sender: Sender,
-    /// Overrides `https://api.twilio.com` and `https://messaging.twilio.com` alike; a path in it never ends in a slash.
+    /// Overrides `https://api.twilio.com`, and with it `https://messaging.twilio.com`: a region's own where it is Twilio's,
+    /// else the same address. A path in it never ends in a slash.
     pub api_base_url: Option<Url>,
     /// The address that Twilio calls, before `/webhooks/…`; signatures are checked against it. `None`: every webhook is
     /// refused.

@@ -2,29 +2,39 @@
 //!
 //! hyper has one timer for both the header and the idle time before it. A proxy keeps idle connections for a minute
 //! and would lose a request on one that we close at the same moment, so the two are told apart here.
+//!
+//! It is also where the answers pass that no route makes: the one to a header that is late, and hyper's own to what it
+//! cannot read as a request. They get the security headers that every response bears.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::headers;
+
 /// From the first byte of a request, or from the start of the connection, to the end of the header.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-const TOO_SLOW: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\nx-content-type-options: nosniff\r\n\r\n";
+const TOO_SLOW: &str = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n";
+
+/// An answer of hyper's own is shorter: status, `content-length: 0`, `connection: close` and a date.
+const OWN_ANSWER: usize = 256;
 
 /// A stream with a timer that runs while a header is incomplete.
 pub(super) struct Connection {
     stream: TcpStream,
     timer: Option<Pin<Box<Sleep>>>,
     phase: Phase,
+    /// What is still to be written of an answer that was completed here.
+    rest: Bytes,
 }
 
 /// Whether the connection is inside a request; the service tells it.
@@ -49,8 +59,30 @@ impl Phase {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, phase: Phase) -> Connection {
-        Connection { stream, timer: Some(Box::pin(sleep_until(Instant::now() + HEADER_TIMEOUT))), phase }
+        let timer = Some(Box::pin(sleep_until(Instant::now() + HEADER_TIMEOUT)));
+        Connection { stream, timer, phase, rest: Bytes::new() }
     }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.rest.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// hyper's own answer to what it cannot read as a request, with the security headers; `None` for any other bytes. Routes
+/// set the headers themselves, so an error's head that is whole and has none is hyper's.
+fn completed(bytes: &[u8]) -> Option<Bytes> {
+    if bytes.len() > OWN_ANSWER || !bytes.starts_with(b"HTTP/1.1 4") {
+        return None;
+    }
+    let (head, body) = str::from_utf8(bytes).ok()?.split_once("\r\n\r\n")?;
+    let own = body.is_empty() && !head.contains("x-frame-options");
+    own.then(|| format!("{head}\r\n{}\r\n", headers::lines()).into())
 }
 
 impl AsyncRead for Connection {
@@ -70,21 +102,32 @@ impl AsyncRead for Connection {
             return Poll::Pending;
         }
         // The client has sent half a header; if it cannot even take the answer, closing is all that is left.
-        drop(self.stream.try_write(TOO_SLOW));
+        drop(self.stream.try_write(format!("{TOO_SLOW}{}\r\n", headers::lines()).as_bytes()));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_rest(cx))?;
+        if let Some(answer) = completed(bytes) {
+            self.rest = answer;
+            // Taken over; the flush that follows writes what the client does not take at once.
+            return match self.poll_rest(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
+            };
+        }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_rest(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_rest(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
@@ -93,6 +136,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // An answer of hyper's own has no body, and so comes in one piece.
+        if let [whole] = slices {
+            return self.poll_write(cx, whole);
+        }
+        ready!(self.poll_rest(cx))?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

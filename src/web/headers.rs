@@ -24,3 +24,9 @@ pub(super) async fn secure(request: Request, next: Next) -> Response {
     }
     response
 }
+
+/// The same as the lines of a head, for answers that no route makes.
+pub(super) fn lines() -> String {
+    let line = |(name, value): (HeaderName, HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
+    HEADERS.map(line).concat()
+}

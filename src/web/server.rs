@@ -1,5 +1,6 @@
 //! The accept loop: `axum::serve` has no time-outs, so this one does it with hyper.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, info, warn};
@@ -28,21 +29,25 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then lets requests in progress end.
 pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
+    serve_with(Arc::new(Semaphore::new(CONNECTIONS)), listener, routes, stop).await;
+}
+
+async fn serve_with(places: Arc<Semaphore>, listener: TcpListener, routes: Router, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let (stream, _peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, or a connection that was gone before it was accepted.
-                    warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
+        // Told to stop, it waits for no place either: on a full house none may come free for long.
+        let accepted = tokio::select! {
+            accepted = next(&places, &listener) => accepted,
             () = stop.cancelled() => break,
+        };
+        let (place, stream) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, or a connection that was gone before it was accepted.
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
         };
         // Answers are small and whole; waiting for more to send would only delay them.
         drop(stream.set_nodelay(true));
@@ -76,5 +81,30 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
     }
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         warn!("some requests did not end in time");
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn next(places: &Arc<Semaphore>, listener: &TcpListener) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _peer) = listener.accept().await?;
+    Ok((place, stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_ends_the_wait_for_a_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (full, stop) = (Arc::new(Semaphore::new(0)), CancellationToken::new());
+        let server = tokio::spawn(serve_with(full, listener, Router::new(), stop.clone()));
+        // It has come to wait: this task goes on only once that one can go no further.
+        tokio::task::yield_now().await;
+        stop.cancel();
+        // A paused clock leaps to the next timer once nothing else can run: a server that hangs ends the test at once.
+        tokio::time::pause();
+        tokio::time::timeout(GRACE * 2, server).await.expect("it ends").unwrap();
     }
 }

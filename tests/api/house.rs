@@ -28,6 +28,10 @@ pub const OURS: &str = "whatsapp:+14155238886";
 pub const ANA: &str = "whatsapp:+12025550101";
 pub const BEN: &str = "whatsapp:+12025550102";
 
+/// What every response bears.
+pub const SECURITY_HEADERS: [&str; 5] =
+    ["x-content-type-options", "x-frame-options", "referrer-policy", "content-security-policy", "cache-control"];
+
 /// 2026-11-01T10:00:00Z.
 const START: Time = Time(1_793_527_200_000);
 

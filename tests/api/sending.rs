@@ -68,6 +68,30 @@ async fn an_unknown_send_goes_out_again_only_after_five_absences() {
 }
 
 #[tokio::test]
+async fn an_earlier_message_of_the_same_words_is_not_taken_for_the_one_in_doubt() {
+    let house = House::with(&[]).await;
+    let sid = "SM0000000000000000000000000000ffff";
+    let taken = ResponseTemplate::new(201).set_body_json(json!({ "sid": sid, "status": "queued" }));
+    house.post_messages().respond_with(taken).up_to_n_times(1).mount(&house.twilio).await;
+    house.post_messages().respond_with(ResponseTemplate::new(500)).up_to_n_times(1).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    house.list_messages().respond_with(listed(&[(sid, "Hello!")])).mount(&house.twilio).await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    // Close enough for two clocks that differ.
+    house.advance(30);
+    house.say(ANA, "hello again").await;
+    house.drain().await;
+    assert_eq!(house.states().await, ["done", "sending"]);
+    for seconds in LOOKS {
+        house.advance(seconds);
+        house.drain().await;
+    }
+    assert_eq!((house.texts().await.len(), house.states().await), (3, vec!["done".to_owned(), "done".to_owned()]));
+}
+
+#[tokio::test]
 async fn a_look_that_fails_is_no_evidence() {
     let house = in_doubt(&[]).await;
     house.list_messages().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;

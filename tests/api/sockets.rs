@@ -8,9 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-async fn server() -> (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+use crate::house::{House, SECURITY_HEADERS};
+
+type Server = (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>);
+
+async fn server() -> Server {
     let slow = || async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         "slow"
@@ -19,6 +21,12 @@ async fn server() -> (std::net::SocketAddr, CancellationToken, tokio::task::Join
         .route("/", get(|| async { "hello" }))
         .route("/slow", get(slow))
         .route("/", post(|body: String| async { body }));
+    serving(routes).await
+}
+
+async fn serving(routes: Router) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     (address, stop.clone(), tokio::spawn(mynah::web::serve(listener, routes, stop)))
 }
 
@@ -38,6 +46,51 @@ async fn half_a_header_is_ended_with_408() {
     assert_eq!(read(&mut stream).await, "", "closed");
 }
 
+/// What the server says to these bytes until it closes the connection.
+async fn said(address: std::net::SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).await.unwrap();
+    all
+}
+
+/// The security headers of each answer in `said`, with their values.
+fn security(said: &str) -> Vec<Vec<&str>> {
+    let named = |line: &&str| line.split_once(": ").is_some_and(|(name, _)| SECURITY_HEADERS.contains(&name));
+    said.split("HTTP/1.1 ").skip(1).map(|answer| answer.lines().filter(named).collect()).collect()
+}
+
+#[tokio::test]
+async fn answers_that_no_route_makes_bear_the_same_security_headers() {
+    let house = House::new().await;
+    let (address, _stop, _server) = serving(house.routes()).await;
+    let ordinary = said(address, b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let expected = security(&ordinary).pop().unwrap();
+    assert_eq!(expected.len(), SECURITY_HEADERS.len(), "{ordinary}");
+
+    let fields: String = (0..101).map(|n| format!("x-{n}: 1\r\n")).collect();
+    for (request, status) in [
+        ("no request at all\r\n\r\n".to_owned(), "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n".to_owned(), "400 Bad Request"),
+        (format!("GET / HTTP/1.1\r\n{fields}\r\n"), "431 Request Header Fields Too Large"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(66_000)), "414 URI Too Long"),
+    ] {
+        let answer = said(address, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.ends_with("\r\n\r\n"), "{answer}");
+        assert_eq!(security(&answer), std::slice::from_ref(&expected), "{answer}");
+    }
+    let second = said(address, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nno request at all\r\n\r\n").await;
+    assert_eq!(security(&second), [expected.as_slice(), &expected], "{second}");
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n").await.unwrap();
+    tokio::time::pause();
+    let late = read(&mut stream).await;
+    assert!(late.starts_with("HTTP/1.1 408 Request Timeout\r\n") && late.ends_with("\r\n\r\n"), "{late}");
+    assert_eq!(security(&late), [expected], "{late}");
+}
+
 #[tokio::test]
 async fn a_header_that_trickles_in_is_ended_too() {
     let (address, _stop, _server) = server().await;
@@ -51,6 +104,24 @@ async fn a_header_that_trickles_in_is_ended_too() {
         }
     }
     assert!(read(&mut stream).await.starts_with("HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn a_body_that_stops_halfway_is_ended_with_408_after_30_seconds_and_nothing_is_stored() {
+    let house = House::new().await;
+    let (address, _stop, _server) = serving(house.routes()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // From here on the clock leaps from timer to timer, whenever nothing else is left to do.
+    tokio::time::pause();
+    let before = tokio::time::Instant::now();
+    let head = "POST /webhooks/twilio HTTP/1.1\r\nhost: a\r\ncontent-length: 20\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(b"MessageSid").await.unwrap();
+    let answer = read(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("did not arrive in time"), "{answer}");
+    assert_eq!(security(&answer)[0].len(), SECURITY_HEADERS.len(), "{answer}");
+    assert_eq!(before.elapsed().as_secs(), 30);
+    assert_eq!(house.count("SELECT COUNT(*) FROM webhook_log"), 0);
 }
 
 #[tokio::test]

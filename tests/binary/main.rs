@@ -11,6 +11,9 @@ mod server;
 mod world;
 
 mod beside;
+mod chat;
+mod damage;
+mod demo;
 mod durable;
 #[cfg(feature = "failpoints")]
 mod failpoints;

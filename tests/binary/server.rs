@@ -1,7 +1,7 @@
 //! The program as a process: started on a port and a folder of its own, killed when the test lets go of it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,12 @@ impl Settings {
         self
     }
 
+    /// Nothing is set any more.
+    pub fn bare(mut self) -> Settings {
+        self.env.clear();
+        self
+    }
+
     /// Started by these words, to which the program's path and arguments are appended.
     pub fn wrapped(mut self, words: &[&str]) -> Settings {
         self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
@@ -71,9 +77,22 @@ impl Settings {
 
     /// Runs a command to its end.
     pub async fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "").await
+    }
+
+    /// The same with something to read on its stdin.
+    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
         let mut command = self.command(arguments);
-        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
-        let output = output.expect("the program starts");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let (mut stdin, input) = (child.stdin.take().expect("it is piped"), input.to_owned());
+        let output = tokio::task::spawn_blocking(move || {
+            // A command that reads nothing may have ended before this.
+            drop(stdin.write_all(input.as_bytes()));
+            drop(stdin);
+            child.wait_with_output()
+        });
+        let output = output.await.expect("no panic").expect("its output is read");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what is printed is UTF-8");
         Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
@@ -108,12 +127,14 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A `mynah serve`.
+/// A `mynah serve`, or another command that serves.
 pub struct Server {
     pub settings: Settings,
+    arguments: Vec<String>,
     child: Child,
+    out: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -126,9 +147,15 @@ impl Server {
 
     /// Starts it and waits for nothing.
     pub fn launch(settings: &Settings) -> Server {
-        let log = Arc::new(Mutex::new(String::new()));
-        let (child, reader) = spawn(settings, &log);
-        Server { settings: settings.clone(), child, log, reader: Some(reader) }
+        Server::launch_as(settings, &["serve"])
+    }
+
+    /// The same with another command.
+    pub fn launch_as(settings: &Settings, arguments: &[&str]) -> Server {
+        let (out, log) = (Arc::default(), Arc::default());
+        let (child, readers) = spawn(settings, arguments, &out, &log);
+        let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+        Server { settings: settings.clone(), arguments, child, out, log, readers }
     }
 
     /// Waits until it serves. Panics if it ends instead.
@@ -163,8 +190,9 @@ impl Server {
     pub fn relaunch(&mut self, settings: &Settings) {
         assert!(self.ended().is_some(), "it still runs");
         self.drained_log();
-        let (child, reader) = spawn(settings, &self.log);
-        (self.child, self.reader, self.settings) = (child, Some(reader), settings.clone());
+        let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
+        let (child, readers) = spawn(settings, &arguments, &self.out, &self.log);
+        (self.child, self.readers, self.settings) = (child, readers, settings.clone());
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -173,6 +201,14 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Posts a form as a browser does that has the page open; the status and where it is sent to.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
+        let client = mynah::http::client(LONG, LONG);
+        let response = client.post(self.url(path)).form(fields).send().await.expect("an answer");
+        let to = response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
+        (response.status().as_u16(), to.to_owned())
     }
 
     /// Status and body of a GET; `None` without an answer.
@@ -222,6 +258,11 @@ impl Server {
         self.log.lock().expect("no panic under this lock").clone()
     }
 
+    /// What it wrote on stdout.
+    pub fn out(&self) -> String {
+        self.out.lock().expect("no panic under this lock").clone()
+    }
+
     /// Whether SIGKILL ended it; for tests that know.
     pub fn was_killed(status: ExitStatus) -> bool {
         const SIGKILL: i32 = 9;
@@ -230,8 +271,8 @@ impl Server {
 
     /// Waits for the last line of a process that has ended.
     fn drained_log(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.join().expect("the log is read to its end");
+        for reader in self.readers.drain(..) {
+            reader.join().expect("it is read to its end");
         }
     }
 }
@@ -244,20 +285,26 @@ impl Drop for Server {
     }
 }
 
-fn spawn(settings: &Settings, log: &Arc<Mutex<String>>) -> (Child, JoinHandle<()>) {
-    let mut child =
-        settings.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+type Text = Arc<Mutex<String>>;
+
+fn spawn(settings: &Settings, arguments: &[&str], out: &Text, log: &Text) -> (Child, Vec<JoinHandle<()>>) {
+    let mut command = settings.command(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let stdout = child.stdout.take().expect("it is piped");
     let stderr = child.stderr.take().expect("it is piped");
-    let log = Arc::clone(log);
-    let reader = std::thread::spawn(move || {
-        let mut lines = BufReader::new(stderr);
+    let readers = vec![collect(stdout, Arc::clone(out)), collect(stderr, Arc::clone(log))];
+    (child, readers)
+}
+
+fn collect(from: impl Read + Send + 'static, text: Text) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(from);
         let mut line = String::new();
         while matches!(lines.read_line(&mut line), Ok(1..)) {
-            log.lock().expect("no panic under this lock").push_str(&line);
+            text.lock().expect("no panic under this lock").push_str(&line);
             line.clear();
         }
-    });
-    (child, reader)
+    })
 }
 
 /// Status and body; `None` without an answer. Each on a connection of its own.

@@ -58,6 +58,8 @@ pub struct Model {
     pub calls: AtomicU64,
     /// While it is `true`, nothing is answered.
     pub held: watch::Sender<bool>,
+    /// What each answer ends with.
+    pub tail: Mutex<String>,
 }
 
 impl World {
@@ -78,6 +80,7 @@ impl World {
             delay: AtomicU64::default(),
             calls: AtomicU64::default(),
             held: watch::Sender::new(false),
+            tail: Mutex::default(),
         });
         let api = twilio.api().layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), note));
         let completions = Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&model));
@@ -233,6 +236,7 @@ async fn complete(State(model): State<Arc<Model>>, Json(request): Json<Value>) -
         let delay = model.random.lock().expect("no panic under this lock").below(most + 1);
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
+    let tail = model.tail.lock().expect("no panic under this lock").clone();
     Json(json!({
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -240,7 +244,7 @@ async fn complete(State(model): State<Arc<Model>>, Json(request): Json<Value>) -
         "model": "test",
         "choices": [{
             "index": 0,
-            "message": { "role": "assistant", "content": format!("re: {}", answer.join(" ")) },
+            "message": { "role": "assistant", "content": format!("re: {}{tail}", answer.join(" ")) },
             "finish_reason": "stop",
         }],
         "usage": { "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 },

@@ -1,13 +1,15 @@
 //! Calls to Twilio's REST API, and the judgement of what a failed one means.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use super::errors::{self, Class};
 use crate::config::TwilioConfig;
@@ -15,7 +17,6 @@ use crate::fault::{Fault, Whose};
 use crate::http::{self, BodyError};
 
 const API: &str = "https://api.twilio.com";
-const MESSAGING: &str = "https://messaging.twilio.com";
 
 /// The whole of a call; connecting may take 10 s of it.
 const WHOLE: Duration = Duration::from_secs(15);
@@ -26,6 +27,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// For an answer that bids us wait until a date: no clock here to compare it with.
 const DATED_WAIT: Duration = Duration::from_secs(30);
 
+/// Twilio does not know the credentials.
+const NO_CREDENTIALS: i64 = 20003;
+
 /// The account at Twilio, with a pool of connections. Holds the credentials; has no `Debug`.
 pub(super) struct Api {
     pub(super) client: Client,
@@ -35,7 +39,10 @@ pub(super) struct Api {
     pub(super) messages: String,
     /// The typing indicators.
     pub(super) typing: String,
-    authorization: Option<HeaderValue>,
+    /// What may open the account: the API key alone, or each auth token.
+    credentials: Vec<HeaderValue>,
+    /// Which of them Twilio took last.
+    taken: AtomicUsize,
 }
 
 /// Whether a call may be repeated freely.
@@ -63,42 +70,95 @@ impl Api {
         let base = own.unwrap_or(API).to_owned();
         Api {
             messages: format!("{base}/2010-04-01/Accounts/{}/Messages.json", config.account_sid),
-            typing: format!("{}/v2/Indicators/Typing.json", own.unwrap_or(MESSAGING)),
-            authorization: authorization(config),
+            typing: format!("{}/v2/Indicators/Typing.json", messaging(&base)),
+            credentials: credentials(config),
+            taken: AtomicUsize::new(0),
             client,
             base,
         }
     }
 
     /// Makes the call; the body of a success, of at most `limit` bytes.
+    ///
+    /// Once tokens are rotated, the one that was set first may be the one that is gone. A call that Twilio did not let in
+    /// had no effect, so it is made again with the next token, and the one that is taken comes first from then on.
     pub(super) async fn call(&self, request: RequestBuilder, effect: Effect, limit: usize) -> Result<Vec<u8>, Fault> {
-        let authorization = self.authorization.clone().ok_or_else(|| {
-            Fault::fail(Whose::Operator, "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key")
-        })?;
-        let sent = request.header(AUTHORIZATION, authorization).send().await;
-        let response = sent.map_err(|error| unanswered(error, effect))?;
-        let status = response.status().as_u16();
-        let after = retry_after(response.headers());
-        let body = http::body(response, limit).await;
-        if (200..300).contains(&status) {
-            return body.map_err(|error| unsure(effect, format!("Twilio's answer was lost ({})", cause(error))));
+        let count = self.credentials.len();
+        let first = self.taken.load(Ordering::Relaxed);
+        let mut fault = Fault::fail(Whose::Operator, "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key");
+        for at in (first..first + count).map(|at| at % count) {
+            let request = request.try_clone().expect("its body is in memory");
+            match attempt(request, &self.credentials[at], effect, limit).await {
+                Ok(body) => {
+                    if self.taken.swap(at, Ordering::Relaxed) != at {
+                        tracing::warn!("Twilio takes the other auth token now: set it as TWILIO_AUTH_TOKEN");
+                    }
+                    return Ok(body);
+                }
+                Err(Failure::NotLetIn(why)) => fault = why,
+                Err(Failure::Other(why)) => return Err(why),
+            }
         }
-        let code =
-            body.ok().and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok()).and_then(|body| body.code);
-        Err(refused(status, code, after, effect))
+        Err(fault)
     }
 }
 
-/// The API key where there is one, else the account's SID and its first token (Twilio, "API requests").
-fn authorization(config: &TwilioConfig) -> Option<HeaderValue> {
-    let (user, password) = match &config.api_key {
-        Some((sid, secret)) => (sid, secret),
-        None => (&config.account_sid, config.auth_tokens.first()?),
+/// Where the typing indicators are: Twilio has them at a host of their own, in each region (`api.dublin.ie1.twilio.com`,
+/// `messaging.dublin.ie1.twilio.com`); a stand-in answers for both.
+fn messaging(base: &str) -> String {
+    let region = |host: &str| {
+        let rest = host.strip_prefix("api.")?;
+        (rest == "twilio.com" || rest.ends_with(".twilio.com")).then(|| format!("messaging.{rest}"))
     };
+    let moved = Url::parse(base).ok().and_then(|mut url| {
+        let host = region(url.host_str()?)?;
+        url.set_host(Some(&host)).ok()?;
+        Some(url.as_str().trim_end_matches('/').to_owned())
+    });
+    moved.unwrap_or_else(|| base.to_owned())
+}
+
+/// Why a call did not succeed.
+enum Failure {
+    /// Twilio does not know the credentials.
+    NotLetIn(Fault),
+    Other(Fault),
+}
+
+async fn attempt(
+    request: RequestBuilder,
+    authorization: &HeaderValue,
+    effect: Effect,
+    limit: usize,
+) -> Result<Vec<u8>, Failure> {
+    let sent = request.header(AUTHORIZATION, authorization).send().await;
+    let response = sent.map_err(|error| Failure::Other(unanswered(error, effect)))?;
+    let status = response.status().as_u16();
+    let after = retry_after(response.headers());
+    let body = http::body(response, limit).await;
+    if (200..300).contains(&status) {
+        let lost = |error| unsure(effect, format!("Twilio's answer was lost ({})", cause(error)));
+        return body.map_err(|error| Failure::Other(lost(error)));
+    }
+    let code = body.ok().and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok()).and_then(|body| body.code);
+    let fault = refused(status, code, after, effect);
+    let let_in = status >= 500 || (status != 401 && code != Some(NO_CREDENTIALS));
+    Err(if let_in { Failure::Other(fault) } else { Failure::NotLetIn(fault) })
+}
+
+/// The API key where there is one, else the account's SID with each of its tokens (Twilio, "API requests").
+fn credentials(config: &TwilioConfig) -> Vec<HeaderValue> {
+    match &config.api_key {
+        Some((sid, secret)) => vec![basic(sid, secret)],
+        None => config.auth_tokens.iter().map(|token| basic(&config.account_sid, token)).collect(),
+    }
+}
+
+fn basic(user: &str, password: &SecretString) -> HeaderValue {
     let basic = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
     let mut value = HeaderValue::try_from(format!("Basic {basic}")).expect("Base64 is visible ASCII");
     value.set_sensitive(true);
-    Some(value)
+    value
 }
 
 /// A call that got no answer.

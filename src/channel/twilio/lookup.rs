@@ -23,11 +23,10 @@ use crate::model::{Inbound, ProviderId};
 /// A thousand rows of long texts.
 const PAGE_BYTES: usize = 32 * 1024 * 1024;
 
-/// Rows may stand a little out of order, and Twilio's clock is not ours.
+/// Rows may stand a little out of order, and Twilio's clock is not ours. Twilio dates a message by its own clock and we
+/// date the post by ours: where ours is ahead, the message seems older than its post. A message that is passed over for
+/// that is sent twice, so the bound is wide; one too many does no harm, since the store skips ids that our parts hold.
 const SKEW: Duration = Duration::from_secs(60);
-
-/// How much earlier than our post Twilio may have dated a message.
-const EARLIER: Duration = Duration::from_secs(2);
 
 const SENT_PAGES: usize = 5;
 const INBOUND_PAGES: usize = 20;
@@ -106,7 +105,7 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
     };
     // No DateSent: a message that still waits has none.
     let request = api.client.get(&api.messages).query(&query);
-    let earliest = second(lookup.not_before) - EARLIER;
+    let earliest = second(lookup.not_before) - SKEW;
     let wanted = lookup.text.trim();
     let mut found = Vec::new();
     let end = pages(api, request, SENT_PAGES, |row| {
@@ -118,7 +117,7 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
         if could_be {
             found.extend(row.sid.as_deref().and_then(provider_id).map(|id| (created, id)));
         }
-        created.is_none_or(|created| created >= lookup.not_before - SKEW)
+        created.is_none_or(|created| created >= earliest)
     })
     .await?;
     if end == End::CutOff {

@@ -92,9 +92,9 @@ async fn a_lost_post_is_found_by_contact_text_and_time() {
         but(sent("SMx", "Thu, 24 Aug 2023 05:01:50 +0000"), "body", "Another text"),
         but(sent("SMy", "Thu, 24 Aug 2023 05:01:50 +0000"), "direction", "inbound"),
         but(sent("SM3", "Thu, 24 Aug 2023 05:01:46 +0000"), "direction", "outbound-reply"),
-        // Dated to the second and by another clock: 43 is two before the second of our post.
-        sent("SM2", "Thu, 24 Aug 2023 05:01:43 +0000"),
-        sent("SMz", "Thu, 24 Aug 2023 05:01:42 +0000"),
+        // Dated to the second and by another clock: sixty before the second of our post is the most that clocks differ.
+        sent("SM2", "Thu, 24 Aug 2023 05:00:45 +0000"),
+        sent("SMz", "Thu, 24 Aug 2023 05:00:44 +0000"),
     ];
     let (server, channel) = listing(rows).await;
     assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM2", "SM3", "SM4", "SM5"]);
@@ -130,14 +130,21 @@ async fn pages_are_followed_until_they_are_too_old() {
         |number: usize| Mock::given(method("GET")).and(path(MESSAGES)).and(query_param("Page", number.to_string()));
     let first = vec![sent("SM3", "Thu, 24 Aug 2023 05:05:00 +0000")];
     Mock::given(query_param_is_missing("Page")).respond_with(page(&first, Some(&next(1)))).mount(&server).await;
-    let second = vec![sent("SM3", "Thu, 24 Aug 2023 05:05:00 +0000"), sent("SM2", "Thu, 24 Aug 2023 05:01:00 +0000")];
+    let second = vec![sent("SM3", "Thu, 24 Aug 2023 05:05:00 +0000"), sent("SM2", "Thu, 24 Aug 2023 05:00:45 +0000")];
     on(1).respond_with(page(&second, Some(&next(2)))).mount(&server).await;
     // Older than a minute before the post: what follows is not read.
     let third = vec![sent("SM1", "Thu, 24 Aug 2023 05:00:44 +0000")];
     on(2).respond_with(page(&third, Some(&next(3)))).mount(&server).await;
     on(3).respond_with(ResponseTemplate::new(500)).expect(0).mount(&server).await;
     let channel = Twilio::new(config(&server.uri()), [7; 32]);
-    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM3"]);
+    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM2", "SM3"]);
+}
+
+#[tokio::test]
+async fn a_lost_post_is_found_though_our_clock_is_ahead_of_twilios() {
+    // Posted at 05:01:45 by our clock; at that moment Twilio's showed 05:00:50.
+    let (_server, channel) = listing(vec![sent("SM1", "Thu, 24 Aug 2023 05:00:50 +0000")]).await;
+    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM1"]);
 }
 
 #[tokio::test]

@@ -170,4 +170,22 @@ mod tests {
         );
         assert_eq!(own.typing, "https://messaging.twilio.com/v2/Indicators/Typing.json");
     }
+
+    #[test]
+    fn a_regions_typing_indicators_are_at_its_own_messaging_host() {
+        for (base, host) in [
+            ("https://api.dublin.ie1.twilio.com", "https://messaging.dublin.ie1.twilio.com"),
+            ("https://api.dublin.ie1.twilio.com/", "https://messaging.dublin.ie1.twilio.com"),
+            ("https://api.ie1.twilio.com:8443/", "https://messaging.ie1.twilio.com:8443"),
+            ("https://api.twilio.com", "https://messaging.twilio.com"),
+            // A stand-in answers for both.
+            ("http://127.0.0.1:4010/mock/", "http://127.0.0.1:4010/mock"),
+            ("https://api.example.org", "https://api.example.org"),
+            ("https://api.twilio.com.example.org", "https://api.twilio.com.example.org"),
+            ("https://api.eviltwilio.com", "https://api.eviltwilio.com"),
+            ("https://twilio.com", "https://twilio.com"),
+        ] {
+            assert_eq!(api::Api::new(&config(base)).typing, format!("{host}/v2/Indicators/Typing.json"), "{base}");
+        }
+    }
 }

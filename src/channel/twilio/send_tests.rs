@@ -17,6 +17,12 @@ use crate::model::PartRef;
 const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
 const SID: &str = "SM00000000000000000000000000000009";
 
+/// `AC00000000000000000000000000000000:token-1` and `…:token-2`.
+const TOKENS: [&str; 2] = [
+    "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0x",
+    "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0y",
+];
+
 fn outgoing() -> Outgoing {
     Outgoing {
         from: "whatsapp:+14155238887".to_owned(),
@@ -61,8 +67,7 @@ async fn a_message_is_posted_as_twilio_wants_it() {
     Mock::given(method("POST"))
         .and(path(MESSAGES))
         .and(header("content-type", "application/x-www-form-urlencoded"))
-        // AC00000000000000000000000000000000:token-1
-        .and(header("authorization", "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0x"))
+        .and(header("authorization", TOKENS[0]))
         .respond_with(created())
         .expect(1)
         .mount(&server)
@@ -101,6 +106,65 @@ async fn key_service_and_missing_url_change_the_post() {
     let (to, body) = (("To", "whatsapp:+15005550006"), ("Body", "Olá & 👋 a+b"));
     assert_eq!(fields(&requests[0]), pairs(&[to, ("From", "whatsapp:+14155238886"), body]));
     assert_eq!(fields(&requests[1]), pairs(&[to, ("MessagingServiceSid", "MG00000000000000000000000000000001"), body]));
+}
+
+/// The tokens of the calls that were made, by their place in [`TOKENS`].
+async fn tokens(server: &MockServer) -> Vec<Option<usize>> {
+    let requests = server.received_requests().await.unwrap();
+    let token = |request: &Request| TOKENS.iter().position(|token| request.headers["authorization"] == **token);
+    requests.iter().map(token).collect()
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_token_that_twilio_takes_is_used_and_remembered() {
+    for refused in [refusal(401, 20003), ResponseTemplate::new(401), refusal(403, 20003)] {
+        let server = MockServer::start().await;
+        Mock::given(header("authorization", TOKENS[0])).respond_with(refused).mount(&server).await;
+        Mock::given(header("authorization", TOKENS[1])).respond_with(created()).mount(&server).await;
+        let channel = Twilio::new(config(&server.uri()), [7; 32]);
+        for _ in 0..2 {
+            assert_eq!(channel.send(&outgoing()).await, Ok(ProviderId(SID.to_owned())));
+        }
+        assert_eq!(tokens(&server).await, [Some(0), Some(1), Some(1)]);
+        let requests = server.received_requests().await.unwrap();
+        assert_eq!(fields(&requests[0]), fields(&requests[1]), "the same message");
+        // Rotated once more, the other way around.
+        server.reset().await;
+        Mock::given(header("authorization", TOKENS[1])).respond_with(refusal(401, 20003)).mount(&server).await;
+        Mock::given(header("authorization", TOKENS[0])).respond_with(created()).mount(&server).await;
+        channel.send(&outgoing()).await.unwrap();
+        assert_eq!(tokens(&server).await, [Some(1), Some(0)]);
+    }
+}
+
+#[tokio::test]
+async fn a_post_is_repeated_with_another_token_only_where_twilio_did_not_let_it_in() {
+    for answer in [refusal(400, 21211), refusal(429, 20429), refusal(500, 20500), refusal(500, 20003), refusal(403, 12)]
+    {
+        let server = answering(answer).await;
+        Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
+        assert_eq!(tokens(&server).await, [Some(0)]);
+    }
+}
+
+#[tokio::test]
+async fn where_no_token_is_taken_each_is_tried_once_and_the_operator_is_told() {
+    let server = answering(refusal(401, 20003)).await;
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
+    assert!(
+        matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("TWILIO_AUTH_TOKEN")),
+        "{fault:?}"
+    );
+    assert_eq!(tokens(&server).await, [Some(0), Some(1)]);
+}
+
+#[tokio::test]
+async fn an_api_key_that_is_refused_is_not_replaced_by_a_token() {
+    let server = answering(refusal(401, 20003)).await;
+    let mut config = config(&server.uri());
+    config.api_key = Some(("SK1".to_owned(), SecretString::from("secret")));
+    Twilio::new(config, [7; 32]).send(&outgoing()).await.unwrap_err();
+    assert_eq!(tokens(&server).await, [None]);
 }
 
 #[tokio::test]

@@ -91,7 +91,8 @@ pub const SETTINGS: &[Setting] = &[
         group: Twilio,
         secret: true,
         expects: "the account's secondary auth token, without blanks",
-        meaning: "Signatures by this token are accepted as well, so that tokens can be rotated without a gap.",
+        meaning: "Signatures by this token are accepted as well, and calls are made with it where Twilio refuses the other, so \
+                  that tokens can be rotated without a gap.",
         ..PLAIN
     },
     Setting {

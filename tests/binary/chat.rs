@@ -1,0 +1,21 @@
+//! `mynah chat` with its input from a pipe.
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_prints_every_part_of_every_answer_in_order() {
+    let world = World::new().await;
+    let paragraphs = ["first", "second", "third"].map(|word| format!("\n\n{}the {word} ends.", "word ".repeat(230)));
+    *world.model.tail.lock().unwrap() = paragraphs.concat();
+    let chat = world.settings.run_with(&["chat"], "#0-0# hello\n\n#0-1# and now?\n").await;
+    assert_eq!(chat.status, Some(0), "{chat:?}");
+    let order = ["re: #0-0#", "the first ends.", "the second ends.", "the third ends."];
+    let again = ["re: #0-1#", "the first ends.", "the second ends.", "the third ends."];
+    let mut rest = chat.stdout.as_str();
+    for expected in [order, again].concat() {
+        let Some((_, behind)) = rest.split_once(expected) else { panic!("{expected:?} is missing in {chat:?}") };
+        rest = behind;
+    }
+    assert_eq!(chat.stdout.matches("the third ends.").count(), 2, "{chat:?}");
+    assert_eq!(world.answers(), [], "it is played on a stage of its own");
+}
