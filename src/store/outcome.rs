@@ -1,9 +1,15 @@
 //! How turns end, and what that sets free: each ends once, and the conversation goes on.
 
+use std::time::Duration;
+
 use super::database::{Tx, args};
 use super::{StoreError, StoreOptions};
 use crate::clock::Time;
 use crate::model::{ConversationId, PartRef, ProviderId, TurnId};
+
+/// How long a part waits for word that the one before it is on its way. The provider takes messages in order and hands
+/// them on in any, so two that are posted at once may arrive swapped.
+const PACE: Duration = Duration::from_secs(3);
 
 const SENT: &str = "
     UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
@@ -11,6 +17,11 @@ const SENT: &str = "
 
 const NEXT_PART: &str = "
     UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready'";
+
+/// Not where it waits for another reason, such as a provider that wants fewer calls.
+const NEXT_PART_NOW: &str = "
+    UPDATE parts SET due_at = ?3
+    WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready' AND attempts = 0 AND due_at > ?3";
 
 const FINISH: &str = "
     UPDATE turns SET state = CASE WHEN error IS NULL THEN 'done' ELSE 'dead' END, finished_at = ?2
@@ -41,7 +52,8 @@ const WAKE_NEXT: &str = "
     WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM turns a WHERE a.conversation_id = ?1 AND a.state IN ('running', 'retry', 'sending'))";
 
-/// The provider took the part: the next one falls due, or the turn is done. Whether anything fell due by it.
+/// The provider took the part: the next one falls due in a moment, or the turn is done. Whether anything waits for its
+/// time now that waited for this.
 pub(super) fn sent(
     tx: &mut dyn Tx,
     part: PartRef,
@@ -53,11 +65,16 @@ pub(super) fn sent(
     let Some(conversation) = conversation.map(ConversationId) else {
         return Err(StoreError::Refused(format!("part {part} is gone")));
     };
-    if tx.execute(NEXT_PART, args![part.turn, part.number, now])? > 0 {
+    if tx.execute(NEXT_PART, args![part.turn, part.number, now + PACE])? > 0 {
         return Ok(true);
     }
     tx.execute(FINISH, args![part.turn, now])?;
     wake_next(tx, &conversation, now, options)
+}
+
+/// The provider handed the part on: nothing can overtake it any more, so the next one is due. Whether there is one.
+pub(super) fn handed_on(tx: &mut dyn Tx, part: PartRef, now: Time) -> Result<bool, StoreError> {
+    Ok(tx.execute(NEXT_PART_NOW, args![part.turn, part.number, now])? > 0)
 }
 
 /// No answer can be had for a turn in nobody's hands: `text` tells the contact, and the turn is dead once that is sent.

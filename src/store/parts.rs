@@ -58,7 +58,7 @@ pub struct PartClaim {
 pub enum PartSent {
     /// It was settled by somebody else in the meantime.
     Stale,
-    /// The next part, or the next turn, has become due.
+    /// The next part, or the next turn, waits for its time now.
     More,
     /// Nothing else waited for it.
     Last,

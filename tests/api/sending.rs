@@ -172,6 +172,8 @@ async fn a_part_that_is_too_long_for_twilio_goes_out_in_halves() {
     house.model_says("The first sentence is here. The second sentence is there.").await;
     house.say(ANA, "hello").await;
     house.drain().await;
+    house.advance(3);
+    house.drain().await;
     let texts = house.texts().await;
     assert_eq!(texts[1..], ["The first sentence is here.", "The second sentence is there."]);
     assert_eq!(house.states().await, ["done"]);

@@ -79,7 +79,7 @@ pub async fn a_dead_turn_is_answered_again_on_request(fresh: &Fresh) {
 pub async fn a_turn_is_not_answered_again_once_something_of_it_was_sent(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
-    assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
+    assert!(fresh.handed_on(part, token, "SM1", at(2_000)).await);
     let second = fresh.due_part(at(2_000)).await;
     assert!(fresh.part_failed(second.outgoing.reference, second.token, "63024".into(), at(2_000)).await.unwrap());
     let (held, _) = fresh.lost(BEN, &["One."]).await;

@@ -50,6 +50,9 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, parts:
             parts_go_out_one_at_a_time_and_in_order,
+            a_part_waits_until_the_one_before_is_handed_on_or_for_three_seconds,
+            a_part_that_is_settled_by_its_callback_lets_the_next_one_go,
+            late_word_of_a_part_does_not_hurry_one_that_waits_for_another_reason,
             what_is_said_goes_out_before_more_is_written,
             a_part_of_which_nothing_was_created_is_posted_again,
             a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next,

@@ -25,9 +25,9 @@ pub async fn an_unknown_part_that_is_found_is_sent(fresh: &Fresh) {
         fresh.rows("SELECT state, provider_id, sent_at, error FROM parts WHERE number = 1"),
         [format!("sent|SMfound|{}|-", at(3_100).0)]
     );
-    let next = fresh.due_part(at(3_100)).await;
+    let next = fresh.due_part(at(6_100)).await;
     assert_eq!((next.outgoing.reference.turn, next.outgoing.reference.number), (part.turn, 2));
-    assert!(fresh.sent(next.outgoing.reference, next.token, "SMtwo", at(3_200)).await);
+    assert!(fresh.sent(next.outgoing.reference, next.token, "SMtwo", at(6_200)).await);
     assert_eq!(fresh.turn_state(claim.turn), "done");
 }
 
@@ -59,7 +59,7 @@ pub async fn an_unknown_part_absent_five_times_is_posted_again(fresh: &Fresh) {
     assert_eq!(fresh.looked(part, vec![], false, at(now + 2_000)).await.unwrap(), Looked::Absent);
     let look = fresh.due_look(at(now + 7_000)).await;
     assert_eq!(fresh.looked(look.part, vec![sid("SMone")], false, at(now + 7_000)).await.unwrap(), Looked::Found);
-    assert_eq!(fresh.due_part(at(now + 7_000)).await.outgoing.text, "Two.");
+    assert_eq!(fresh.due_part(at(now + 10_000)).await.outgoing.text, "Two.");
 }
 
 pub async fn an_unknown_part_absent_five_times_is_held_where_the_operator_chose_so(fresh: &Fresh) {
@@ -75,7 +75,7 @@ pub async fn an_unknown_part_absent_five_times_is_held_where_the_operator_chose_
 pub async fn a_message_that_another_part_holds_is_not_taken_for_this_one(fresh: &Fresh) {
     let ben = fresh.started(BEN).await;
     let (part, token) = fresh.answer(&ben, &["Hello.", "Hello."]).await;
-    assert!(fresh.sent(part, token, "SM1", at(1_500)).await);
+    assert!(fresh.handed_on(part, token, "SM1", at(1_500)).await);
     let second = fresh.due_part(at(1_500)).await;
     let part = second.outgoing.reference;
     assert!(fresh.part_unknown(part, second.token, at(3_000), "no answer".into()).await.unwrap());
