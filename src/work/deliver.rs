@@ -43,7 +43,7 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
             }
             sent != PartSent::Stale
         }
-        Err(Fault::Retry { after, why }) => {
+        Err(Fault::Retry { after, why, .. }) => {
             let due = now + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
             warn!(%part, attempt = claim.attempt, why, "not sent; another try follows");
             let held = insist(|| app.store.part_again(part, claim.token, due, why.clone())).await?;

@@ -182,6 +182,26 @@ async fn an_overloaded_model_is_asked_again_and_the_contact_hears_once() {
     assert_eq!(house.prompts().await.len(), 3);
 }
 
+/// A model that is slow or talks nonsense is not helped by fewer questions, and contacts would only wait for each other.
+#[tokio::test]
+async fn a_model_is_asked_less_at_once_only_when_it_says_that_it_is_overloaded() {
+    let allowed = |house: &House| house.app.assistant.as_ref().unwrap().limit.allowed();
+    for (answer, fewer) in [
+        (ResponseTemplate::new(500), false),
+        (ResponseTemplate::new(504), false),
+        (ResponseTemplate::new(200).set_body_string("no JSON"), false),
+        (ResponseTemplate::new(429), true),
+        (ResponseTemplate::new(503), true),
+    ] {
+        let house = House::with(&[("MYNAH_AI_CONCURRENCY", "8")]).await;
+        house.ask_model().respond_with(answer.clone()).mount(&house.model).await;
+        house.say(ANA, "hello").await;
+        house.drain().await;
+        assert_eq!(house.states().await, ["retry"], "{answer:?}");
+        assert_eq!(allowed(&house), if fewer { 4 } else { 8 }, "{answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn retry_after_is_obeyed() {
     let house = House::with(&[]).await;
