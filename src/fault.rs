@@ -45,6 +45,13 @@ pub enum Hope {
     Good,
     /// The other side has too much to do, and says so: it passes sooner where fewer ask at once.
     Overload,
+    /// It seldom passes.
+    Slight {
+        /// After so many attempts in all, whatever the others failed of, the failure is permanent.
+        attempts: i64,
+    },
+    /// It passes after a long wait, or once the operator acts, who has to know.
+    Operator,
 }
 
 /// Whose doing a permanent failure is.

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, House, OURS, form};
+use crate::house::{ANA, House, Log, OURS, form};
 
 const LOOKS: [u64; 5] = [2, 5, 15, 40, 90];
 
@@ -143,6 +143,50 @@ async fn a_send_that_twilio_throttles_is_repeated() {
         house.advance(30);
     }
     assert_eq!((house.texts().await.len(), house.states().await), (4, vec!["done".to_owned()]));
+}
+
+/// An error of Twilio's.
+fn error(code: i64) -> ResponseTemplate {
+    ResponseTemplate::new(400).set_body_json(json!({ "code": code, "message": "refused", "status": 400 }))
+}
+
+#[tokio::test]
+async fn a_send_that_fails_for_what_seldom_passes_is_repeated_a_few_times_and_given_up() {
+    for (code, posts) in [(63010, 4), (63023, 4), (30003, 2), (30008, 2)] {
+        let house = House::with(&[]).await;
+        house.post_messages().respond_with(error(code)).mount(&house.twilio).await;
+        house.model_says("Hello!").await;
+        house.say(ANA, "hello").await;
+        for post in 1..posts {
+            house.drain().await;
+            assert_eq!((house.texts().await.len(), house.states().await), (post, vec!["sending".to_owned()]), "{code}");
+            house.advance(420);
+        }
+        house.drain().await;
+        assert_eq!((house.texts().await.len(), house.states().await), (posts, vec!["dead".to_owned()]), "{code}");
+        let why = house.turns().await[0].error.clone().unwrap();
+        assert!(why.contains(&code.to_string()) && why.ends_with(&format!("given up after {posts} attempts")), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_daily_limit_is_waited_for_and_the_operator_told() {
+    let log = Log::listen();
+    let house = House::with(&[]).await;
+    house.post_messages().respond_with(error(63038)).up_to_n_times(5).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    for posts in 1..=5 {
+        house.drain().await;
+        assert_eq!((house.texts().await.len(), house.states().await), (posts, vec!["sending".to_owned()]));
+        assert_eq!(log.count("ERROR", "63038"), posts);
+        house.advance(3599);
+        assert_eq!(house.drain().await, 0);
+        house.advance(301);
+    }
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (6, vec!["done".to_owned()]));
 }
 
 #[tokio::test]

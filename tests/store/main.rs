@@ -55,6 +55,7 @@ macro_rules! every_promise {
             late_word_of_a_part_does_not_hurry_one_that_waits_for_another_reason,
             what_is_said_goes_out_before_more_is_written,
             a_part_of_which_nothing_was_created_is_posted_again,
+            a_part_is_given_up_after_a_hundred_attempts_and_the_conversation_goes_on,
             a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next,
             a_part_that_is_too_long_goes_out_in_halves,
             parts_are_halved_again_and_in_the_middle,

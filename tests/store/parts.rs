@@ -99,6 +99,27 @@ pub async fn a_part_of_which_nothing_was_created_is_posted_again(fresh: &Fresh) 
     assert_eq!(fresh.due_part(at(4_100)).await.outgoing.text, "Two.");
 }
 
+/// Each message of the contact moves the deadline, so that alone would let it go on for ever.
+pub async fn a_part_is_given_up_after_a_hundred_attempts_and_the_conversation_goes_on(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, mut token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    for attempt in 1..=100 {
+        let now = at(1_000 + attempt * 1_000);
+        assert!(fresh.part_again(part, token, now, "63018: too many".into()).await.unwrap());
+        if attempt < 100 {
+            let again = fresh.due_part(now).await;
+            assert_eq!(again.attempt, attempt + 1);
+            token = again.token;
+        }
+    }
+    fresh.nothing_due(at(101_000)).await;
+    assert_eq!(fresh.part_states(claim.turn), "failed failed");
+    let why = fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn));
+    assert_eq!(why, ["dead|not sent in 100 attempts; the last failed: 63018: too many"]);
+    assert_eq!(fresh.due_turn(at(101_000)).await.turn, waiting);
+}
+
 pub async fn a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;

@@ -139,11 +139,15 @@ pub(super) fn refused(status: u16, code: Option<i64>, after: Option<Duration>, e
         (500.., _) => return unsure(effect, why),
         _ => {}
     }
+    let longer = |wait: Duration| after.map_or(wait, |after| after.max(wait));
     match (known.map(|known| known.class), status) {
         (Some(Class::Retry), _) => Fault::Retry { after, why, hope: Hope::Good },
-        (Some(Class::Wait(wait)), _) => {
-            Fault::Retry { after: Some(after.map_or(wait, |after| after.max(wait))), why, hope: Hope::Good }
+        (Some(Class::Wait(wait)), _) => Fault::Retry { after: Some(longer(wait)), why, hope: Hope::Good },
+        (Some(Class::Few(attempts, wait)), _) => {
+            let after = Some(longer(wait)).filter(|wait| !wait.is_zero());
+            Fault::Retry { after, why, hope: Hope::Slight { attempts } }
         }
+        (Some(Class::Limit(wait)), _) => Fault::Retry { after: Some(longer(wait)), why, hope: Hope::Operator },
         (Some(Class::Unknown), _) => unsure(effect, why),
         (Some(Class::TooLong), _) => Fault::TooLong { why },
         (Some(Class::Contact), _) => Fault::fail(Whose::Contact, why),
