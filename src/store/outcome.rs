@@ -32,8 +32,11 @@ const FAIL_PART: &str = "
     WHERE turn_id = ?1 AND number = ?2 RETURNING conversation_id";
 
 const FAIL_REST: &str = "
-    UPDATE parts SET state = 'failed', error = 'an earlier part was not sent', due_at = NULL
+    UPDATE parts SET state = 'failed', error = ?3, due_at = NULL
     WHERE turn_id = ?1 AND number > ?2 AND state = 'ready'";
+
+const HOLD_UNKNOWN: &str = "
+    UPDATE parts SET state = 'held', error = ?2, due_at = NULL WHERE turn_id = ?1 AND state = 'unknown'";
 
 const END: &str = "
     UPDATE turns SET state = ?2, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
@@ -51,6 +54,28 @@ const WAKE_NEXT: &str = "
     UPDATE turns SET due_at = MAX(?2, created_at + ?3)
     WHERE conversation_id = ?1 AND state = 'open' AND due_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM turns a WHERE a.conversation_id = ?1 AND a.state IN ('running', 'retry', 'sending'))";
+
+/// How a part ends that is not known to be sent, and its turn with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was not sent and cannot be.
+    Failed,
+    /// It may have been sent, and the operator chose not to send it again.
+    Held,
+    /// It may have been sent, and that could not be found out in time.
+    HeldTooLate,
+}
+
+impl Ending {
+    /// The states of the part and of the turn.
+    const fn states(self) -> (&'static str, &'static str) {
+        match self {
+            Ending::Failed => ("failed", "dead"),
+            Ending::Held => ("held", "dead"),
+            Ending::HeldTooLate => ("held", "expired"),
+        }
+    }
+}
 
 /// The provider took the part: the next one falls due in a moment, or the turn is done. Whether anything waits for its
 /// time now that waited for this.
@@ -91,21 +116,22 @@ pub(super) fn apologise(
     Ok(())
 }
 
-/// The part will not be sent: neither will those after it, and the turn is dead.
-pub(super) fn failed(
+/// The part will not be sent, or not again: neither will those after it, and the turn ends.
+pub(super) fn unsent(
     tx: &mut dyn Tx,
     part: PartRef,
-    state: &'static str,
+    ending: Ending,
     why: &str,
     now: Time,
     options: StoreOptions,
 ) -> Result<(), StoreError> {
-    let conversation = tx.one(FAIL_PART, args![part.turn, part.number, state, why], |row| row.uuid(0))?;
+    let (part_state, turn_state) = ending.states();
+    let conversation = tx.one(FAIL_PART, args![part.turn, part.number, part_state, why], |row| row.uuid(0))?;
     let Some(conversation) = conversation.map(ConversationId) else {
         return Err(StoreError::Refused(format!("part {part} is gone")));
     };
-    tx.execute(FAIL_REST, args![part.turn, part.number])?;
-    tx.execute(END, args![part.turn, "dead", why, now])?;
+    tx.execute(FAIL_REST, args![part.turn, part.number, "an earlier part was not sent"])?;
+    tx.execute(END, args![part.turn, turn_state, why, now])?;
     wake_next(tx, &conversation, now, options).map(drop)
 }
 
@@ -117,12 +143,13 @@ pub(super) fn expire(
     now: Time,
     options: StoreOptions,
 ) -> Result<(), StoreError> {
+    let why = "its time ran out: 23 hours have passed since the contact's last message";
     tx.execute(END, args![turn, "expired", None::<&str>, now])?;
-    tx.execute(FAIL_REST, args![turn, 0])?;
+    tx.execute(FAIL_REST, args![turn, 0, why])?;
     wake_next(tx, conversation, now, options).map(drop)
 }
 
-/// The turn is given up without a word to the contact.
+/// The turn is given up without a word to the contact. What may have been sent is held, since news of it may still come.
 pub(super) fn dead(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -132,6 +159,8 @@ pub(super) fn dead(
     options: StoreOptions,
 ) -> Result<(), StoreError> {
     tx.execute(END, args![turn, "dead", why, now])?;
+    tx.execute(HOLD_UNKNOWN, args![turn, why])?;
+    tx.execute(FAIL_REST, args![turn, 0, why])?;
     wake_next(tx, conversation, now, options).map(drop)
 }
 

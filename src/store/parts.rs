@@ -2,6 +2,7 @@
 
 use super::database::{Row, Tx, args};
 use super::ids::token;
+use super::outcome::Ending;
 use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
@@ -28,7 +29,7 @@ const CLAIM: &str = "
 const HELD: &str = "SELECT 1 FROM parts WHERE turn_id = ?1 AND number = ?2 AND token = ?3 AND state = 'sending'";
 
 const BACK: &str = "
-    UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0
+    UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0, looks_failed = 0
     WHERE turn_id = ?1 AND number = ?2";
 
 const LATER: &str = "SELECT number, body FROM parts WHERE turn_id = ?1 AND number > ?2 ORDER BY number";
@@ -103,7 +104,7 @@ impl Store {
     /// It cannot be sent, and nothing was created. `false`: the claim was stale.
     pub async fn part_failed(&self, part: PartRef, token: i64, why: String, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
-        self.fenced(part, token, move |tx| outcome::failed(tx, part, "failed", &why, now, options)).await
+        self.fenced(part, token, move |tx| outcome::unsent(tx, part, Ending::Failed, &why, now, options)).await
     }
 
     /// The provider refused it for its length, and nothing was created: its two halves take its place and those behind
@@ -176,7 +177,7 @@ pub(super) fn claim_due(
         if claim.attempt > MOST_ATTEMPTS {
             let last = error.as_deref().unwrap_or("it is not known of what");
             let why = format!("not sent in {MOST_ATTEMPTS} attempts; the last failed: {last}");
-            outcome::failed(tx, part, "failed", &why, now, options)?;
+            outcome::unsent(tx, part, Ending::Failed, &why, now, options)?;
             continue;
         }
         claim.token = token()?;

@@ -67,16 +67,68 @@ async fn an_unknown_send_goes_out_again_only_after_five_absences() {
     assert_eq!(house.states().await, ["done"]);
 }
 
+/// How often the list was asked for.
+async fn looks(house: &House) -> usize {
+    let requests = house.twilio.received_requests().await.unwrap();
+    requests.iter().filter(|request| request.method.as_str() == "GET").count()
+}
+
 #[tokio::test]
-async fn a_look_that_fails_is_no_evidence() {
+async fn a_look_that_fails_is_no_evidence_and_is_made_again_less_and_less_often() {
     let house = in_doubt(&[]).await;
     house.list_messages().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
-    for _ in 0..40 {
-        house.advance(60);
+    for _ in 0..360 {
+        house.advance(10);
         house.drain().await;
     }
-    assert_eq!(house.texts().await.len(), 1);
-    assert_eq!(house.states().await, ["sending"]);
+    let looks = looks(&house).await;
+    assert!((12..120).contains(&looks), "{looks} looks in an hour");
+    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["sending".to_owned()]));
+    // The provider recovers.
+    house.twilio.reset().await;
+    house
+        .list_messages()
+        .respond_with(listed(&[("SM0000000000000000000000000000ffff", "Hello!")]))
+        .mount(&house.twilio)
+        .await;
+    house.advance(300);
+    house.drain().await;
+    assert_eq!(house.states().await, ["done"]);
+}
+
+#[tokio::test]
+async fn a_look_waits_for_as_long_as_twilio_asks() {
+    let house = in_doubt(&[]).await;
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "900");
+    house.list_messages().respond_with(busy).mount(&house.twilio).await;
+    house.advance(2);
+    house.drain().await;
+    house.advance(899);
+    assert_eq!((house.drain().await, looks(&house).await), (0, 1));
+    house.advance(6);
+    assert_eq!((house.drain().await, looks(&house).await), (1, 2));
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_looked_for_holds_up_its_conversation_for_23_hours_at_the_most() {
+    let log = Log::listen();
+    let house = in_doubt(&[]).await;
+    let wrong = ResponseTemplate::new(401).set_body_json(json!({ "code": 20003, "message": "Authenticate" }));
+    house.list_messages().respond_with(wrong).mount(&house.twilio).await;
+    for _ in 0..22 {
+        house.advance(3600);
+        house.drain().await;
+    }
+    assert_eq!((looks(&house).await, house.states().await), (22, vec!["sending".to_owned()]));
+    assert_eq!((log.count("ERROR", "20003"), log.count("WARN", "20003")), (1, 21), "an error once, then a warning");
+    house.say(ANA, "still there?").await;
+    house.advance(3600);
+    house.drain().await;
+    assert_eq!(house.states().await, ["expired", "done"]);
+    assert_eq!(house.texts().await.len(), 2, "the next message is answered, and the first answer is not sent again");
+    let why = house.turns().await[0].error.clone().unwrap();
+    assert!(why.contains("found out in time") && why.contains("20003"), "{why}");
+    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'held'"), 1);
 }
 
 #[tokio::test]

@@ -212,8 +212,9 @@ impl<'a> Walk<'a> {
         let index = self.pick(self.looks.len());
         let part = self.looks.swap_remove(index);
         if self.roll(5) == 0 {
-            self.fresh.not_looked(part, self.now + Duration::from_secs(7)).await.unwrap();
-            return format!("could not look for {part}");
+            let due = self.now + Duration::from_secs(7);
+            let outcome = self.fresh.not_looked(part, due, "401".into(), self.now).await.unwrap();
+            return format!("could not look for {part}: {outcome:?}");
         }
         let mut candidates: Vec<ProviderId> = self.created.values().take(2).cloned().collect();
         candidates.retain(|id| self.fresh.rows(&format!("SELECT 1 FROM parts WHERE provider_id = '{id}'")) == ["1"]);
