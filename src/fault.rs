@@ -16,6 +16,8 @@ pub enum Fault {
         after: Option<Duration>,
         /// What happened.
         why: String,
+        /// What may be hoped of the later try.
+        hope: Hope,
     },
     /// It may or may not have taken effect: look it up before another try.
     Unknown {
@@ -36,6 +38,22 @@ pub enum Fault {
     },
 }
 
+/// What may be hoped of another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hope {
+    /// What failed mostly passes by itself.
+    Good,
+    /// The other side has too much to do, and says so: it passes sooner where fewer ask at once.
+    Overload,
+    /// It seldom passes.
+    Slight {
+        /// After so many attempts in all, whatever the others failed of, the failure is permanent.
+        attempts: i64,
+    },
+    /// It passes after a long wait, or once the operator acts, who has to know.
+    Operator,
+}
+
 /// Whose doing a permanent failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -50,7 +68,7 @@ pub enum Whose {
 impl Fault {
     /// A failure that a later try may overcome.
     pub fn retry(why: impl Into<String>) -> Fault {
-        Fault::Retry { after: None, why: why.into() }
+        Fault::Retry { after: None, why: why.into(), hope: Hope::Good }
     }
 
     /// A permanent failure.

@@ -77,6 +77,7 @@ END;
 CREATE INDEX turns_due ON turns (due_at) WHERE state IN ('open', 'retry') AND due_at IS NOT NULL;
 
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
+-- absences: looks that did not find it. looks_failed: looks that could not be made since the last that could.
 CREATE TABLE parts (
     turn_id         INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
     number          INTEGER NOT NULL,
@@ -86,6 +87,7 @@ CREATE TABLE parts (
     due_at          INTEGER,
     attempts        INTEGER NOT NULL DEFAULT 0,
     absences        INTEGER NOT NULL DEFAULT 0,
+    looks_failed    INTEGER NOT NULL DEFAULT 0,
     token           INTEGER,
     first_tried_at  INTEGER,
     sent_at         INTEGER,

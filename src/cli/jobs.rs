@@ -36,7 +36,7 @@ enum Action {
         /// The turn's number
         turn: i64,
     },
-    /// Give up a turn that waits: it ends dead, and the conversation goes on
+    /// Give up a turn that waits, or whose message is in doubt: it ends dead, and the conversation goes on
     Discard {
         /// The turn's number
         turn: i64,
@@ -82,7 +82,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         }
         Action::Discard { turn } => {
             if !store.discard(TurnId(turn), now).await? {
-                bail!("turn {turn} does not wait: only an open turn or one between two tries can be discarded");
+                bail!("turn {turn} does not wait: a worker has it in hand just now, or it has ended");
             }
             println!("turn {turn} is discarded");
         }

@@ -36,7 +36,10 @@ const PARK: &str = "
     UPDATE turns SET due_at = NULL WHERE state IN ('open', 'running', 'retry', 'sending') AND state = 'open'
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
-const WAITING: &str = "SELECT conversation_id FROM turns WHERE id = ?1 AND state IN ('open', 'retry')";
+/// A turn that no worker has in hand.
+const WAITING: &str = "
+    SELECT conversation_id FROM turns WHERE id = ?1 AND (state IN ('open', 'retry') OR (state = 'sending'
+        AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state = 'sending')))";
 
 /// A turn in a list.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -112,7 +115,8 @@ impl Store {
         .await
     }
 
-    /// Gives up a turn that waits to be claimed: it ends `dead`. `false`: it does not wait.
+    /// Gives up a turn that waits: to be claimed, for its next part, or to find out what became of one, which is held then.
+    /// It ends `dead`. `false`: a worker has it in hand, or it has ended.
     pub async fn discard(&self, turn: TurnId, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
         self.write(move |tx| {

@@ -41,6 +41,7 @@ pub use self::jobs::{Backlog, JobRow};
 pub use self::lock::{FolderLock, LockError};
 pub use self::parts::{PartClaim, PartSent};
 pub use self::recovery::Recovered;
+pub use self::status::StatusTaken;
 pub use self::turns::{Reply, TurnClaim};
 pub use self::unknown::{FIRST_LOOK, Looked, UnknownClaim};
 pub use self::webhooks::WebhookRecord;

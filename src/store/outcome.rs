@@ -1,5 +1,7 @@
 //! How turns end, and what that sets free: each ends once, and the conversation goes on.
 
+use std::time::Duration;
+
 use super::database::{Tx, args};
 use super::{StoreError, StoreOptions};
 use crate::clock::Time;
@@ -7,12 +9,21 @@ use crate::model::{ConversationId, PartRef, ProviderId, TurnId};
 
 const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE turn_id = ?1 AND number = ?2";
 
+/// How long a part waits for word that the one before it is on its way. The provider takes messages in order and hands
+/// them on in any, so two that are posted at once may arrive swapped.
+const PACE: Duration = Duration::from_secs(3);
+
 const SENT: &str = "
     UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
     WHERE turn_id = ?1 AND number = ?2";
 
 const NEXT_PART: &str = "
     UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready'";
+
+/// Not where it waits for another reason, such as a provider that wants fewer calls.
+const NEXT_PART_NOW: &str = "
+    UPDATE parts SET due_at = ?3
+    WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready' AND attempts = 0 AND due_at > ?3";
 
 const FINISH: &str = "
     UPDATE turns SET state = CASE WHEN error IS NULL THEN 'done' ELSE 'dead' END, finished_at = ?2
@@ -23,8 +34,11 @@ const FAIL_PART: &str = "
     WHERE turn_id = ?1 AND number = ?2";
 
 const FAIL_REST: &str = "
-    UPDATE parts SET state = 'failed', error = 'an earlier part was not sent', due_at = NULL
+    UPDATE parts SET state = 'failed', error = ?3, due_at = NULL
     WHERE turn_id = ?1 AND number > ?2 AND state = 'ready'";
+
+const HOLD_UNKNOWN: &str = "
+    UPDATE parts SET state = 'held', error = ?2, due_at = NULL WHERE turn_id = ?1 AND state = 'unknown'";
 
 const END: &str = "
     UPDATE turns SET state = ?2, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
@@ -44,7 +58,30 @@ const WAKE_NEXT: &str = "
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = ?1
         AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')";
 
-/// The provider took the part: the next one falls due, or the turn is done. Whether anything fell due by it.
+/// How a part ends that is not known to be sent, and its turn with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was not sent and cannot be.
+    Failed,
+    /// It may have been sent, and the operator chose not to send it again.
+    Held,
+    /// It may have been sent, and that could not be found out in time.
+    HeldTooLate,
+}
+
+impl Ending {
+    /// The states of the part and of the turn.
+    const fn states(self) -> (&'static str, &'static str) {
+        match self {
+            Ending::Failed => ("failed", "dead"),
+            Ending::Held => ("held", "dead"),
+            Ending::HeldTooLate => ("held", "expired"),
+        }
+    }
+}
+
+/// The provider took the part: the next one falls due in a moment, or the turn is done. Whether anything waits for its
+/// time now that waited for this.
 pub(super) fn sent(
     tx: &mut dyn Tx,
     part: PartRef,
@@ -54,11 +91,16 @@ pub(super) fn sent(
 ) -> Result<bool, StoreError> {
     let conversation = conversation(tx, part)?;
     tx.execute(SENT, args![part.turn, part.number, id.0.as_str(), now])?;
-    if tx.execute(NEXT_PART, args![part.turn, part.number, now])? > 0 {
+    if tx.execute(NEXT_PART, args![part.turn, part.number, now + PACE])? > 0 {
         return Ok(true);
     }
     tx.execute(FINISH, args![part.turn, now])?;
     wake_next(tx, &conversation, now, options)
+}
+
+/// The provider handed the part on: nothing can overtake it any more, so the next one is due. Whether there is one.
+pub(super) fn handed_on(tx: &mut dyn Tx, part: PartRef, now: Time) -> Result<bool, StoreError> {
+    Ok(tx.execute(NEXT_PART_NOW, args![part.turn, part.number, now])? > 0)
 }
 
 fn conversation(tx: &mut dyn Tx, part: PartRef) -> Result<ConversationId, StoreError> {
@@ -80,19 +122,20 @@ pub(super) fn apologise(
     Ok(())
 }
 
-/// The part will not be sent: neither will those after it, and the turn is dead.
-pub(super) fn failed(
+/// The part will not be sent, or not again: neither will those after it, and the turn ends.
+pub(super) fn unsent(
     tx: &mut dyn Tx,
     part: PartRef,
-    state: &'static str,
+    ending: Ending,
     why: &str,
     now: Time,
     options: StoreOptions,
 ) -> Result<(), StoreError> {
+    let (part_state, turn_state) = ending.states();
     let conversation = conversation(tx, part)?;
-    tx.execute(FAIL_PART, args![part.turn, part.number, state, why])?;
-    tx.execute(FAIL_REST, args![part.turn, part.number])?;
-    tx.execute(END, args![part.turn, "dead", why, now])?;
+    tx.execute(FAIL_PART, args![part.turn, part.number, part_state, why])?;
+    tx.execute(FAIL_REST, args![part.turn, part.number, "an earlier part was not sent"])?;
+    tx.execute(END, args![part.turn, turn_state, why, now])?;
     wake_next(tx, &conversation, now, options).map(drop)
 }
 
@@ -104,12 +147,13 @@ pub(super) fn expire(
     now: Time,
     options: StoreOptions,
 ) -> Result<(), StoreError> {
+    let why = "its time ran out: 23 hours have passed since the contact's last message";
     tx.execute(END, args![turn, "expired", None::<&str>, now])?;
-    tx.execute(FAIL_REST, args![turn, 0])?;
+    tx.execute(FAIL_REST, args![turn, 0, why])?;
     wake_next(tx, conversation, now, options).map(drop)
 }
 
-/// The turn is given up without a word to the contact.
+/// The turn is given up without a word to the contact. What may have been sent is held, since news of it may still come.
 pub(super) fn dead(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -119,6 +163,8 @@ pub(super) fn dead(
     options: StoreOptions,
 ) -> Result<(), StoreError> {
     tx.execute(END, args![turn, "dead", why, now])?;
+    tx.execute(HOLD_UNKNOWN, args![turn, why])?;
+    tx.execute(FAIL_REST, args![turn, 0, why])?;
     wake_next(tx, conversation, now, options).map(drop)
 }
 

@@ -2,12 +2,18 @@
 
 use super::database::{Row, Tx, args};
 use super::ids::token;
+use super::outcome::Ending;
 use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
 
+/// A part that is claimed more often than this is given up. Its deadline does not end it: that moves on with each message
+/// of the contact, whose next turn waits for this one all the while. With the worker's waits these are about four hours of
+/// a provider that cannot be reached.
+const MOST_ATTEMPTS: i64 = 100;
+
 const DUE: &str = "
-    SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id
+    SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.state IN ('ready', 'unknown') AND p.state = 'ready' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
@@ -23,7 +29,7 @@ const CLAIM: &str = "
 const HELD: &str = "SELECT 1 FROM parts WHERE turn_id = ?1 AND number = ?2 AND token = ?3 AND state = 'sending'";
 
 const BACK: &str = "
-    UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0
+    UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0, looks_failed = 0
     WHERE turn_id = ?1 AND number = ?2";
 
 const LATER: &str = "SELECT number, body FROM parts WHERE turn_id = ?1 AND number > ?2 ORDER BY number";
@@ -58,7 +64,7 @@ pub struct PartClaim {
 pub enum PartSent {
     /// It was settled by somebody else in the meantime.
     Stale,
-    /// The next part, or the next turn, has become due.
+    /// The next part, or the next turn, waits for its time now.
     More,
     /// Nothing else waited for it.
     Last,
@@ -98,7 +104,7 @@ impl Store {
     /// It cannot be sent, and nothing was created. `false`: the claim was stale.
     pub async fn part_failed(&self, part: PartRef, token: i64, why: String, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
-        self.fenced(part, token, move |tx| outcome::failed(tx, part, "failed", &why, now, options)).await
+        self.fenced(part, token, move |tx| outcome::unsent(tx, part, Ending::Failed, &why, now, options)).await
     }
 
     /// The provider refused it for its length, and nothing was created: its two halves take its place and those behind
@@ -152,7 +158,8 @@ pub(super) fn any_due(tx: &mut dyn Tx, now: Time) -> Result<bool, StoreError> {
     Ok(tx.one(ANY_DUE, args![now], |_| Ok(()))?.is_some())
 }
 
-/// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`.
+/// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`; those
+/// that were tried too often fail and their turns end `dead`.
 pub(super) fn claim_due(
     tx: &mut dyn Tx,
     now: Time,
@@ -162,10 +169,16 @@ pub(super) fn claim_due(
     let sql = format!("{DUE} {}", tx.skip_locked());
     let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
     let mut claims = Vec::with_capacity(due.len());
-    for (mut claim, conversation) in due {
+    for (mut claim, conversation, error) in due {
         let part = claim.outgoing.reference;
         if claim.deadline <= now {
             outcome::expire(tx, part.turn, &conversation, now, options)?;
+            continue;
+        }
+        if claim.attempt > MOST_ATTEMPTS {
+            let last = error.as_deref().unwrap_or("it is not known of what");
+            let why = format!("not sent in {MOST_ATTEMPTS} attempts; the last failed: {last}");
+            outcome::unsent(tx, part, Ending::Failed, &why, now, options)?;
             continue;
         }
         claim.token = token();
@@ -191,7 +204,8 @@ pub(super) fn back(
     Ok(())
 }
 
-fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId), StoreError> {
+/// With its conversation and why its last attempt failed.
+fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>), StoreError> {
     let claim = PartClaim {
         token: 0,
         attempt: row.int(2)? + 1,
@@ -204,5 +218,5 @@ fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId), StoreError> {
             reference: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
         },
     };
-    Ok((claim, ConversationId(row.uuid(8)?)))
+    Ok((claim, ConversationId(row.uuid(8)?), row.text_or_null(9)?.map(str::to_owned)))
 }

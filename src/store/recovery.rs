@@ -41,7 +41,7 @@ const AGAIN: &str = "
     WHERE id = ?1";
 
 const SENDING: &str = "
-    UPDATE parts SET state = 'unknown', due_at = ?1, token = NULL, absences = 0,
+    UPDATE parts SET state = 'unknown', due_at = ?1, token = NULL, absences = 0, looks_failed = 0,
         error = 'the process ended while it was being sent'
     WHERE state IN ('sending', 'unknown') AND state = 'sending'";
 

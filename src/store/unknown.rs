@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::database::{Tx, args};
-use super::{Store, StoreError, outcome, parts};
+use super::outcome::Ending;
+use super::{SEND_WITHIN, Store, StoreError, outcome, parts};
 use crate::clock::Time;
 use crate::model::{PartRef, ProviderId, TurnId};
 
@@ -21,7 +22,7 @@ const LOOKS: [Duration; 5] = [
 const LOOKING: Duration = Duration::from_secs(60);
 
 const DUE: &str = "
-    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to
+    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to, p.looks_failed, p.error
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.state IN ('ready', 'unknown') AND p.state = 'unknown' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
@@ -33,7 +34,16 @@ const STILL: &str = "SELECT absences FROM parts WHERE turn_id = ?1 AND number = 
 const TAKEN: &str = "SELECT 1 FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
 const ABSENT: &str = "
-    UPDATE parts SET absences = absences + 1, due_at = ?3 WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+    UPDATE parts SET absences = absences + 1, looks_failed = 0, due_at = ?3
+    WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+
+const SINCE: &str = "
+    SELECT p.first_tried_at, c.last_inbound_at FROM parts p JOIN conversations c ON c.id = p.conversation_id
+    WHERE p.turn_id = ?1 AND p.number = ?2 AND p.state = 'unknown'";
+
+const BLIND: &str = "
+    UPDATE parts SET looks_failed = looks_failed + 1, due_at = ?3, error = ?4
+    WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
 
 /// A part to be looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +60,10 @@ pub struct UnknownClaim {
     pub text: String,
     /// When the first post began.
     pub first_tried_at: Time,
+    /// Looks that could not be made since the last that could.
+    pub looks_failed: i64,
+    /// Why the last of them could not be made; before the first, why it is not known whether it was sent.
+    pub why: Option<String>,
 }
 
 /// What a look led to.
@@ -61,8 +75,10 @@ pub enum Looked {
     Absent,
     /// Not there in any of the looks: it may be posted again.
     Ready,
-    /// Not there in any of the looks, and the operator chose not to post again.
+    /// Not there in any of the looks, and the operator chose not to post again; or nobody could look for too long.
     Held,
+    /// Nobody could look; another look follows.
+    Blind,
     /// Settled in the meantime, such as by a status callback.
     Settled,
 }
@@ -99,7 +115,7 @@ impl Store {
                 }
                 None if hold => {
                     let why = "the provider cannot tell whether it was sent; held, as set by MYNAH_UNKNOWN_SENDS";
-                    outcome::failed(tx, part, "held", why, now, options)?;
+                    outcome::unsent(tx, part, Ending::Held, why, now, options)?;
                     Ok(Looked::Held)
                 }
                 None => {
@@ -111,9 +127,23 @@ impl Store {
         .await
     }
 
-    /// A look that could not be made: it is no evidence, so another follows.
-    pub async fn not_looked(&self, part: PartRef, due: Time) -> Result<(), StoreError> {
-        self.write(move |tx| tx.execute(LEASE, args![part.turn, part.number, due]).map(drop)).await
+    /// A look that could not be made: it is no evidence, so another follows at `due`. Not for ever, since the conversation
+    /// waits for it: 23 hours after the contact's last message, or after the first post, the part is held and its turn
+    /// ends `expired`. (The contact's messages move the first of the two, and must not keep their own answer waiting.)
+    pub async fn not_looked(&self, part: PartRef, due: Time, why: String, now: Time) -> Result<Looked, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let since = tx.one(SINCE, args![part.turn, part.number], |row| Ok(row.int(0)?.min(row.int(1)?)))?;
+            let Some(since) = since.map(Time) else { return Ok(Looked::Settled) };
+            if now >= since + SEND_WITHIN {
+                let why = format!("it could not be found out in time whether it was sent; the last look failed: {why}");
+                outcome::unsent(tx, part, Ending::HeldTooLate, &why, now, options)?;
+                return Ok(Looked::Held);
+            }
+            tx.execute(BLIND, args![part.turn, part.number, due, why.as_str()])?;
+            Ok(Looked::Blind)
+        })
+        .await
     }
 }
 
@@ -128,6 +158,8 @@ pub(super) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<U
             channel: row.text(4)?.to_owned(),
             from: row.text(5)?.to_owned(),
             to: row.text(6)?.to_owned(),
+            looks_failed: row.int(7)?,
+            why: row.text_or_null(8)?.map(str::to_owned),
         })
     })?;
     for claim in &due {

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::channel::Channel;
 use crate::clock::Time;
 use crate::model::{Delivery, Event, Refusal};
-use crate::store::{Accepted, StoreError, WebhookRecord};
+use crate::store::{Accepted, StatusTaken, StoreError, WebhookRecord};
 
 /// A body that is not complete by then is not waited for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -89,7 +89,7 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
             }
             Event::Status(update) => {
                 let stored = app.store.status(update, Some(record), now).await;
-                if let Ok(true) = &stored {
+                if let Ok(StatusTaken::More) = &stored {
                     app.wake.notify_one();
                 }
                 stored.map(drop)

@@ -12,7 +12,7 @@ use super::{backoff, deliver, insist};
 use crate::ai::{Completion, Line, Prompt};
 use crate::app::{App, Assistant};
 use crate::channel::Channel;
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, Hope, Whose};
 use crate::model::{Outgoing, ProviderId, Role};
 use crate::store::{PartClaim, Reply, StoreError, TurnClaim, WindowLine};
 use crate::text;
@@ -58,7 +58,7 @@ pub(super) async fn answer(app: &App, claim: TurnClaim, stop: &CancellationToken
             let reply = Reply::Answer { text: completion.text, model: completion.model, usage: completion.usage };
             say(app, &claim, reply, parts).await
         }
-        Err(Fault::Retry { after, why }) => again(app, channel.as_ref(), &claim, after, why).await,
+        Err(Fault::Retry { after, why, .. }) => again(app, channel.as_ref(), &claim, after, why).await,
         // A model call has no effect that a second one would double.
         Err(Fault::Unknown { why }) => again(app, channel.as_ref(), &claim, None, why).await,
         Err(fault @ (Fault::TooLong { .. } | Fault::Fail { .. })) => {
@@ -88,7 +88,8 @@ async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault
     let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(Whose::Message, "the model's adapter panicked")));
     match &outcome {
         Ok(_) => assistant.limit.went_well(),
-        Err(Fault::Retry { .. }) => assistant.limit.overloaded(),
+        // One that is slow or talks nonsense is not helped by fewer questions at once.
+        Err(Fault::Retry { hope: Hope::Overload, .. }) => assistant.limit.overloaded(),
         Err(_) => {}
     }
     outcome

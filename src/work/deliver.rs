@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::{backoff, insist};
 use crate::app::App;
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, Hope, Whose};
 use crate::store::{FIRST_LOOK, PartClaim, PartSent, StoreError};
 use crate::text;
 
@@ -33,7 +33,7 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
         None => Err(Fault::retry(format!("the channel {} is not configured", claim.channel))),
     };
     let now = app.clock.now();
-    let held = match outcome {
+    let held = match outcome.map_err(|fault| used_up(fault, claim.attempt)) {
         Ok(id) => {
             crate::failpoint::hit("before-sent");
             let sent = insist(|| app.store.part_sent(part, claim.token, id.clone(), now)).await?;
@@ -43,9 +43,13 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
             }
             sent != PartSent::Stale
         }
-        Err(Fault::Retry { after, why }) => {
+        Err(Fault::Retry { after, why, hope }) => {
             let due = now + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
-            warn!(%part, attempt = claim.attempt, why, "not sent; another try follows");
+            if hope == Hope::Operator {
+                error!(%part, attempt = claim.attempt, why, %due, "not sent; another try follows, and the operator may help");
+            } else {
+                warn!(%part, attempt = claim.attempt, why, "not sent; another try follows");
+            }
             let held = insist(|| app.store.part_again(part, claim.token, due, why.clone())).await?;
             app.wake.notify_one();
             held
@@ -79,4 +83,14 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
         info!(%part, "settled by somebody else in the meantime");
     }
     Ok(())
+}
+
+/// A failure that seldom passes is permanent once its attempts are used up.
+fn used_up(fault: Fault, attempt: i64) -> Fault {
+    match fault {
+        Fault::Retry { why, hope: Hope::Slight { attempts }, .. } if attempt >= attempts => {
+            Fault::fail(Whose::Message, format!("{why}; given up after {attempt} attempts"))
+        }
+        fault => fault,
+    }
 }

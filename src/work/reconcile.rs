@@ -2,41 +2,68 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+use super::backoff;
 use crate::app::App;
 use crate::channel::Lookup;
 use crate::config::UnknownSends;
+use crate::fault::{Fault, Hope, Whose};
 use crate::store::{Looked, StoreError, UnknownClaim};
 
-/// A look that could not be made is made again after this.
-const AGAIN: Duration = Duration::from_secs(5);
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+
+/// A provider that does not let us look will hardly let us send either, so the conversation loses little by this.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Claim in hand: asks the provider and settles what it says.
 pub(super) async fn look(app: &App, claim: UnknownClaim) -> Result<(), StoreError> {
     let part = claim.part;
-    let lookup = Lookup { from: claim.from, to: claim.to, text: claim.text, not_before: claim.first_tried_at };
-    let found = match app.channel(&claim.channel) {
-        Some(channel) => channel.find_sent(&lookup).await.map_err(|fault| fault.why().to_owned()),
-        None => Err(format!("the channel {} is not configured", claim.channel)),
+    let lookup = Lookup {
+        from: claim.from.clone(),
+        to: claim.to.clone(),
+        text: claim.text.clone(),
+        not_before: claim.first_tried_at,
     };
-    let now = app.clock.now();
+    let found = match app.channel(&claim.channel) {
+        Some(channel) => channel.find_sent(&lookup).await,
+        None => Err(Fault::fail(Whose::Operator, format!("the channel {} is not configured", claim.channel))),
+    };
     match found {
         Ok(candidates) => {
             let hold = app.config.work.unknown_sends == UnknownSends::Hold;
-            match app.store.looked(part, candidates, hold, now).await? {
+            match app.store.looked(part, candidates, hold, app.clock.now()).await? {
                 Looked::Found => info!(%part, "it had been sent"),
-                Looked::Absent => info!(%part, "not there yet; looking again"),
+                Looked::Absent | Looked::Blind => info!(%part, "not there yet; looking again"),
                 Looked::Ready => warn!(%part, "not there in five looks; sending it again"),
                 Looked::Held => warn!(%part, "not there in five looks; held for the operator"),
                 Looked::Settled => info!(%part, "settled in the meantime"),
             }
         }
-        Err(why) => {
-            warn!(%part, why, "the provider could not be asked");
-            app.store.not_looked(part, now + AGAIN).await?;
-        }
+        Err(fault) => blind(app, &claim, &fault).await?,
     }
     app.wake.notify_one();
     Ok(())
+}
+
+/// The look could not be made: another follows, less and less often.
+async fn blind(app: &App, claim: &UnknownClaim, fault: &Fault) -> Result<(), StoreError> {
+    let (part, why, now) = (claim.part, fault.why(), app.clock.now());
+    let after = if let Fault::Retry { after, .. } = fault { *after } else { None };
+    let due = now + backoff::wait(claim.looks_failed + 1, FIRST_WAIT, LONGEST_WAIT, after);
+    match app.store.not_looked(part, due, why.to_owned(), now).await? {
+        Looked::Held => {
+            error!(%part, why, "it could not be found out in time whether it was sent; held, and not sent again");
+        }
+        // Told once as what it is; the looks that follow would only repeat it.
+        _ if is_operators(fault) && (claim.looks_failed == 0 || claim.why.as_deref() != Some(why)) => {
+            error!(%part, why, "the provider could not be asked; the operator must act");
+        }
+        _ => warn!(%part, why, "the provider could not be asked"),
+    }
+    Ok(())
+}
+
+fn is_operators(fault: &Fault) -> bool {
+    matches!(fault, Fault::Fail { whose: Whose::Operator, .. } | Fault::Retry { hope: Hope::Operator, .. })
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use futures_util::FutureExt;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, BEN, House, body, completion};
+use crate::house::{ANA, BEN, House, OURS, body, completion, form};
 
 #[tokio::test]
 async fn a_message_is_answered() {
@@ -131,6 +132,27 @@ async fn a_long_answer_goes_out_in_order_in_at_most_five_parts() {
     house.model_says(&paragraphs.join("\n\n")).await;
     house.say(ANA, "tell me everything").await;
     house.drain().await;
+    // Twilio says nothing of the first two, and of the next two that they are on their way.
+    for part in 1..=2 {
+        assert_eq!(house.texts().await.len(), part);
+        house.advance(2);
+        assert_eq!(house.drain().await, 0, "part {} might overtake part {part}", part + 1);
+        house.advance(1);
+        house.drain().await;
+    }
+    for part in 3..=4 {
+        assert_eq!(house.texts().await.len(), part);
+        let sid = format!("SM{:032x}", 0xabc0_0000 + part);
+        for (status, posted) in [("queued", part), ("sent", part + 1), ("delivered", part + 1)] {
+            house.app.wake.notified().now_or_never();
+            let params = form(&[("MessageSid", &sid), ("MessageStatus", status), ("From", OURS), ("To", ANA)]);
+            assert_eq!(house.post("/webhooks/twilio/status", &params).await.status(), StatusCode::OK);
+            let woken = house.app.wake.notified().now_or_never().is_some();
+            assert_eq!(woken, status == "sent", "the worker is woken for what has become due only");
+            house.drain().await;
+            assert_eq!(house.texts().await.len(), posted, "after part {part} is {status}");
+        }
+    }
     let texts = house.texts().await;
     assert_eq!(texts.len(), 5);
     assert!(texts.iter().all(|text| text.encode_utf16().count() <= 1500));
@@ -158,6 +180,26 @@ async fn an_overloaded_model_is_asked_again_and_the_contact_hears_once() {
     }
     assert_eq!(house.texts().await, ["Here I am."]);
     assert_eq!(house.prompts().await.len(), 3);
+}
+
+/// A model that is slow or talks nonsense is not helped by fewer questions, and contacts would only wait for each other.
+#[tokio::test]
+async fn a_model_is_asked_less_at_once_only_when_it_says_that_it_is_overloaded() {
+    let allowed = |house: &House| house.app.assistant.as_ref().unwrap().limit.allowed();
+    for (answer, fewer) in [
+        (ResponseTemplate::new(500), false),
+        (ResponseTemplate::new(504), false),
+        (ResponseTemplate::new(200).set_body_string("no JSON"), false),
+        (ResponseTemplate::new(429), true),
+        (ResponseTemplate::new(503), true),
+    ] {
+        let house = House::with(&[("MYNAH_AI_CONCURRENCY", "8")]).await;
+        house.ask_model().respond_with(answer.clone()).mount(&house.model).await;
+        house.say(ANA, "hello").await;
+        house.drain().await;
+        assert_eq!(house.states().await, ["retry"], "{answer:?}");
+        assert_eq!(allowed(&house), if fewer { 4 } else { 8 }, "{answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! The app under test with its stand-ins.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -243,6 +243,41 @@ impl House {
     pub fn count(&self, sql: &str) -> i64 {
         let connection = rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap();
         connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// What is logged on this thread, for as long as it lives.
+pub struct Log {
+    lines: Arc<Mutex<Vec<u8>>>,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+impl Log {
+    pub fn listen() -> Log {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let pen = Pen(Arc::clone(&lines));
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || pen.clone()).finish();
+        Log { lines, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// Lines of that level which hold that text.
+    pub fn count(&self, level: &str, text: &str) -> usize {
+        let lines = String::from_utf8(self.lines.lock().unwrap().clone()).unwrap();
+        lines.lines().filter(|line| line.trim_start().starts_with(level) && line.contains(text)).count()
+    }
+}
+
+#[derive(Clone)]
+struct Pen(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Pen {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

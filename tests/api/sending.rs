@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, House, OURS, form};
+use crate::house::{ANA, House, Log, OURS, form};
 
 const LOOKS: [u64; 5] = [2, 5, 15, 40, 90];
 
@@ -67,6 +67,12 @@ async fn an_unknown_send_goes_out_again_only_after_five_absences() {
     assert_eq!(house.states().await, ["done"]);
 }
 
+/// How often the list was asked for.
+async fn looks(house: &House) -> usize {
+    let requests = house.twilio.received_requests().await.unwrap();
+    requests.iter().filter(|request| request.method.as_str() == "GET").count()
+}
+
 #[tokio::test]
 async fn an_earlier_message_of_the_same_words_is_not_taken_for_the_one_in_doubt() {
     let house = House::with(&[]).await;
@@ -92,15 +98,61 @@ async fn an_earlier_message_of_the_same_words_is_not_taken_for_the_one_in_doubt(
 }
 
 #[tokio::test]
-async fn a_look_that_fails_is_no_evidence() {
+async fn a_look_that_fails_is_no_evidence_and_is_made_again_less_and_less_often() {
     let house = in_doubt(&[]).await;
     house.list_messages().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
-    for _ in 0..40 {
-        house.advance(60);
+    for _ in 0..360 {
+        house.advance(10);
         house.drain().await;
     }
-    assert_eq!(house.texts().await.len(), 1);
-    assert_eq!(house.states().await, ["sending"]);
+    let looks = looks(&house).await;
+    assert!((12..120).contains(&looks), "{looks} looks in an hour");
+    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["sending".to_owned()]));
+    // The provider recovers.
+    house.twilio.reset().await;
+    house
+        .list_messages()
+        .respond_with(listed(&[("SM0000000000000000000000000000ffff", "Hello!")]))
+        .mount(&house.twilio)
+        .await;
+    house.advance(300);
+    house.drain().await;
+    assert_eq!(house.states().await, ["done"]);
+}
+
+#[tokio::test]
+async fn a_look_waits_for_as_long_as_twilio_asks() {
+    let house = in_doubt(&[]).await;
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "900");
+    house.list_messages().respond_with(busy).mount(&house.twilio).await;
+    house.advance(2);
+    house.drain().await;
+    house.advance(899);
+    assert_eq!((house.drain().await, looks(&house).await), (0, 1));
+    house.advance(6);
+    assert_eq!((house.drain().await, looks(&house).await), (1, 2));
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_looked_for_holds_up_its_conversation_for_23_hours_at_the_most() {
+    let log = Log::listen();
+    let house = in_doubt(&[]).await;
+    let wrong = ResponseTemplate::new(401).set_body_json(json!({ "code": 20003, "message": "Authenticate" }));
+    house.list_messages().respond_with(wrong).mount(&house.twilio).await;
+    for _ in 0..22 {
+        house.advance(3600);
+        house.drain().await;
+    }
+    assert_eq!((looks(&house).await, house.states().await), (22, vec!["sending".to_owned()]));
+    assert_eq!((log.count("ERROR", "20003"), log.count("WARN", "20003")), (1, 21), "an error once, then a warning");
+    house.say(ANA, "still there?").await;
+    house.advance(3600);
+    house.drain().await;
+    assert_eq!(house.states().await, ["expired", "done"]);
+    assert_eq!(house.texts().await.len(), 2, "the next message is answered, and the first answer is not sent again");
+    let why = house.turns().await[0].error.clone().unwrap();
+    assert!(why.contains("found out in time") && why.contains("20003"), "{why}");
+    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'held'"), 1);
 }
 
 #[tokio::test]
@@ -169,6 +221,50 @@ async fn a_send_that_twilio_throttles_is_repeated() {
     assert_eq!((house.texts().await.len(), house.states().await), (4, vec!["done".to_owned()]));
 }
 
+/// An error of Twilio's.
+fn error(code: i64) -> ResponseTemplate {
+    ResponseTemplate::new(400).set_body_json(json!({ "code": code, "message": "refused", "status": 400 }))
+}
+
+#[tokio::test]
+async fn a_send_that_fails_for_what_seldom_passes_is_repeated_a_few_times_and_given_up() {
+    for (code, posts) in [(63010, 4), (63023, 4), (30003, 2), (30008, 2)] {
+        let house = House::with(&[]).await;
+        house.post_messages().respond_with(error(code)).mount(&house.twilio).await;
+        house.model_says("Hello!").await;
+        house.say(ANA, "hello").await;
+        for post in 1..posts {
+            house.drain().await;
+            assert_eq!((house.texts().await.len(), house.states().await), (post, vec!["sending".to_owned()]), "{code}");
+            house.advance(420);
+        }
+        house.drain().await;
+        assert_eq!((house.texts().await.len(), house.states().await), (posts, vec!["dead".to_owned()]), "{code}");
+        let why = house.turns().await[0].error.clone().unwrap();
+        assert!(why.contains(&code.to_string()) && why.ends_with(&format!("given up after {posts} attempts")), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_daily_limit_is_waited_for_and_the_operator_told() {
+    let log = Log::listen();
+    let house = House::with(&[]).await;
+    house.post_messages().respond_with(error(63038)).up_to_n_times(5).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    for posts in 1..=5 {
+        house.drain().await;
+        assert_eq!((house.texts().await.len(), house.states().await), (posts, vec!["sending".to_owned()]));
+        assert_eq!(log.count("ERROR", "63038"), posts);
+        house.advance(3599);
+        assert_eq!(house.drain().await, 0);
+        house.advance(301);
+    }
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (6, vec!["done".to_owned()]));
+}
+
 #[tokio::test]
 async fn a_refused_send_ends_the_turn_and_the_next_one_goes_on() {
     let house = House::with(&[]).await;
@@ -195,6 +291,8 @@ async fn a_part_that_is_too_long_for_twilio_goes_out_in_halves() {
     house.twilio_takes_everything().await;
     house.model_says("The first sentence is here. The second sentence is there.").await;
     house.say(ANA, "hello").await;
+    house.drain().await;
+    house.advance(3);
     house.drain().await;
     let texts = house.texts().await;
     assert_eq!(texts[1..], ["The first sentence is here.", "The second sentence is there."]);

@@ -37,7 +37,7 @@ pub async fn overdue_turns_are_ended_without_a_claim(fresh: &Fresh) {
 pub async fn a_part_past_its_deadline_is_not_sent_and_its_turn_expires(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
-    assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
+    assert!(fresh.handed_on(part, token, "SM1", at(2_000)).await);
     let second = fresh.due_part(at(2_000)).await;
     let part = second.outgoing.reference;
     assert!(fresh.part_again(part, second.token, at(DAY - 1), "503".into()).await.unwrap());

@@ -8,7 +8,7 @@ use mynah::clock::Time;
 use mynah::model::{
     Address, ConversationId, DeliveryStatus, Inbound, PartRef, ProviderId, StatusUpdate, TurnId, Usage,
 };
-use mynah::store::{Accepted, PartClaim, PartSent, Reply, Store, TurnClaim, UnknownClaim, WebhookRecord};
+use mynah::store::{Accepted, PartClaim, PartSent, Reply, StatusTaken, Store, TurnClaim, UnknownClaim, WebhookRecord};
 
 /// When each promise begins.
 pub const START: Time = Time(1_790_000_000_000);
@@ -171,6 +171,16 @@ impl Fresh {
     /// The provider took the part.
     pub async fn sent(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
         self.part_sent(part, token, sid(id), now).await.unwrap() != PartSent::Stale
+    }
+
+    /// The provider took the part and handed it on, so that the next one is due.
+    pub async fn handed_on(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
+        self.sent(part, token, id, now).await && self.told(news(id, DeliveryStatus::Sent, None), now).await
+    }
+
+    /// News arrives; whether it is about a message of ours.
+    pub async fn told(&self, update: StatusUpdate, now: Time) -> bool {
+        self.status(update, None, now).await.unwrap() != StatusTaken::Foreign
     }
 
     /// One part of which nobody knows whether it was created, to be looked for at `at(3_000)`. The rest wait.

@@ -67,11 +67,11 @@ pub async fn text_comes_back_to_the_letter(fresh: &Fresh) {
     // And on the way out.
     let reply = answer(&hard[3]);
     let (part, token) = fresh.reply(&claim, reply, hard[..6].to_vec(), at(1_000)).await.unwrap().unwrap();
-    assert!(fresh.sent(part, token, "SMout1", at(1_000)).await);
+    assert!(fresh.handed_on(part, token, "SMout1", at(1_000)).await);
     for (number, text) in hard[..6].iter().enumerate().skip(1) {
         let next = fresh.due_part(at(1_000)).await;
         assert_eq!(&next.outgoing.text, text);
-        assert!(fresh.sent(next.outgoing.reference, next.token, &format!("SMout{}", number + 1), at(1_000)).await);
+        assert!(fresh.handed_on(next.outgoing.reference, next.token, &format!("SMout{}", number + 1), at(1_000)).await);
     }
     assert_eq!(fresh.window(claim.conversation, claim.turn, 1).await.unwrap()[0].content, hard[3]);
 }
@@ -94,7 +94,7 @@ pub async fn the_revision_rises_with_every_change_of_the_history(fresh: &Fresh) 
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     rose("an answer");
     assert!(fresh.part_failed(part, token, "63024".into(), at(2_000)).await.unwrap());
-    fresh.status(news("SMx", DeliveryStatus::Read, None), None, at(2_000)).await.unwrap();
+    fresh.told(news("SMx", DeliveryStatus::Read, None), at(2_000)).await;
     fresh.accept(inbound(ANN, "SM3", at(3_000)), None).await.unwrap();
     assert_eq!(revision(), last.get(), "a repeat changes nothing");
     assert!(fresh.revive(claim.turn, at(4_000)).await.unwrap());

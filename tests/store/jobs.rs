@@ -1,7 +1,7 @@
 //! The queue as an operator sees and steers it.
 
 use mynah::model::{TurnId, TurnState};
-use mynah::store::Backlog;
+use mynah::store::{Backlog, Looked};
 
 use crate::fresh::{ANN, BEN, Fresh, at};
 
@@ -79,7 +79,7 @@ pub async fn a_dead_turn_is_answered_again_on_request(fresh: &Fresh) {
 pub async fn a_turn_is_not_answered_again_once_something_of_it_was_sent(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
-    assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
+    assert!(fresh.handed_on(part, token, "SM1", at(2_000)).await);
     let second = fresh.due_part(at(2_000)).await;
     assert!(fresh.part_failed(second.outgoing.reference, second.token, "63024".into(), at(2_000)).await.unwrap());
     let (held, _) = fresh.lost(BEN, &["One."]).await;
@@ -155,4 +155,28 @@ pub async fn a_turn_is_discarded_while_it_waits(fresh: &Fresh) {
     fresh.nothing_due(at(60_000)).await;
     assert!(fresh.discard(fourth, at(2_400)).await.unwrap());
     assert!(!fresh.discard(next.turn, at(2_500)).await.unwrap());
+}
+
+/// It holds up its conversation for as long as nobody can find out.
+pub async fn a_turn_whose_part_is_in_doubt_can_be_discarded(fresh: &Fresh) {
+    let (claim, part) = fresh.lost(ANN, &["One.", "Two."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    // A look is under way.
+    fresh.due_look(at(3_000)).await;
+    assert!(fresh.discard(claim.turn, at(3_100)).await.unwrap());
+    assert_eq!((fresh.part_states(claim.turn), fresh.turn_state(claim.turn)), ("held failed".into(), "dead".into()));
+    let why = fresh.rows(&format!("SELECT DISTINCT error FROM parts WHERE turn_id = {}", claim.turn));
+    assert_eq!(why, ["discarded by the operator"]);
+    assert_eq!(fresh.looked(part, vec![], false, at(3_200)).await.unwrap(), Looked::Settled);
+    assert!(!fresh.revive(claim.turn, at(3_300)).await.unwrap(), "it may have been sent");
+    let next = fresh.due_turn(at(3_300)).await;
+    assert_eq!(next.turn, waiting);
+
+    // Nor is one lost that waits for a full provider; but what a worker is posting just now is not taken from it.
+    let (part, token) = fresh.answer_at(&next, &["Three."], at(4_000)).await;
+    assert!(!fresh.discard(waiting, at(4_000)).await.unwrap());
+    assert!(fresh.part_again(part, token, at(60_000), "429".into()).await.unwrap());
+    assert!(fresh.discard(waiting, at(4_000)).await.unwrap());
+    assert_eq!((fresh.part_states(waiting), fresh.turn_state(waiting)), ("failed".into(), "dead".into()));
+    fresh.nothing_due(at(90_000)).await;
 }

@@ -50,8 +50,12 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, parts:
             parts_go_out_one_at_a_time_and_in_order,
+            a_part_waits_until_the_one_before_is_handed_on_or_for_three_seconds,
+            a_part_that_is_settled_by_its_callback_lets_the_next_one_go,
+            late_word_of_a_part_does_not_hurry_one_that_waits_for_another_reason,
             what_is_said_goes_out_before_more_is_written,
             a_part_of_which_nothing_was_created_is_posted_again,
+            a_part_is_given_up_after_a_hundred_attempts_and_the_conversation_goes_on,
             a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next,
             a_part_that_is_too_long_goes_out_in_halves,
             parts_are_halved_again_and_in_the_middle,
@@ -65,6 +69,7 @@ macro_rules! every_promise {
             an_unknown_part_absent_five_times_is_held_where_the_operator_chose_so,
             a_message_that_another_part_holds_is_not_taken_for_this_one,
             a_look_that_could_not_be_made_is_no_evidence,
+            a_part_that_nobody_can_look_for_is_held_after_23_hours_and_the_conversation_goes_on,
             one_worker_looks_at_a_time,
             a_look_at_a_settled_part_changes_nothing,
         }
@@ -106,6 +111,7 @@ macro_rules! every_promise {
             a_turn_answered_again_forgets_the_answer_that_was_not_sent,
             the_turn_behind_one_that_is_answered_again_waits_for_it,
             a_turn_is_discarded_while_it_waits,
+            a_turn_whose_part_is_in_doubt_can_be_discarded,
         }
         $crate::promises! { $fresh, sealed: a_secret_is_kept_sealed_and_replaced, }
         $crate::promises! { $fresh, group:

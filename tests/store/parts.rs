@@ -1,16 +1,16 @@
 //! Parts on their way out.
 
-use mynah::model::PartRef;
-use mynah::store::PartSent;
+use mynah::model::{DeliveryStatus as Is, PartRef};
+use mynah::store::{PartSent, StatusTaken};
 
-use crate::fresh::{ANN, BEN, Fresh, at, sid};
+use crate::fresh::{ANN, BEN, Fresh, at, news, sid};
 
 pub async fn parts_go_out_one_at_a_time_and_in_order(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (mut part, mut token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
     for (number, text) in [(2, "Two."), (3, "Three.")] {
         fresh.nothing_due(at(900_000)).await;
-        assert!(fresh.sent(part, token, &format!("SM{part}"), at(2_000)).await);
+        assert!(fresh.handed_on(part, token, &format!("SM{part}"), at(2_000)).await);
         let next = fresh.due_part(at(2_000)).await;
         assert_eq!((next.outgoing.text.as_str(), next.outgoing.reference.number), (text, number));
         assert_eq!((next.outgoing.to.as_str(), next.channel.as_str()), ("whatsapp:+15550000001", "twilio"));
@@ -22,18 +22,60 @@ pub async fn parts_go_out_one_at_a_time_and_in_order(fresh: &Fresh) {
         (fresh.part_states(claim.turn), fresh.turn_state(claim.turn)),
         ("sent sent sending".into(), "sending".into())
     );
-    assert!(fresh.sent(part, token, "SMlast", at(9_000)).await);
+    assert!(fresh.handed_on(part, token, "SMlast", at(9_000)).await);
     assert_eq!(fresh.rows("SELECT state, finished_at FROM turns"), [format!("done|{}", at(9_000).0)]);
     let sent = "SELECT number, state, provider_id, sent_at FROM parts WHERE number = 3";
     assert_eq!(fresh.rows(sent), [format!("3|sent|SMlast|{}", at(9_000).0)]);
     fresh.nothing_due(at(900_000)).await;
 }
 
+/// Two that the provider takes one right after the other may arrive swapped.
+pub async fn a_part_waits_until_the_one_before_is_handed_on_or_for_three_seconds(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
+    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::More);
+    for (status, taken) in [(Is::Queued, StatusTaken::Noted), (Is::Sending, StatusTaken::Noted)] {
+        assert_eq!(fresh.status(news("SM1", status, None), None, at(2_100)).await.unwrap(), taken);
+        fresh.nothing_due(at(2_100)).await;
+    }
+    assert_eq!(fresh.status(news("SM1", Is::Sent, None), None, at(2_200)).await.unwrap(), StatusTaken::More);
+    let second = fresh.due_part(at(2_200)).await;
+    // No word of the second: it waits for no longer than this.
+    let part = second.outgoing.reference;
+    assert!(fresh.sent(part, second.token, "SM2", at(3_000)).await);
+    assert_eq!(fresh.status(news("SM1", Is::Delivered, None), None, at(3_100)).await.unwrap(), StatusTaken::Noted);
+    assert_eq!(fresh.claim(at(5_999), 10, 10).await.unwrap().next_due, Some(at(6_000)));
+    assert_eq!(fresh.due_part(at(6_000)).await.outgoing.text, "Three.");
+}
+
+/// A callback that overtakes the answer to its post counts like any other.
+pub async fn a_part_that_is_settled_by_its_callback_lets_the_next_one_go(fresh: &Fresh) {
+    for (from, status, due) in [(ANN, Is::Queued, 5_000), (BEN, Is::Delivered, 2_000)] {
+        let claim = fresh.started(from).await;
+        let (part, _) = fresh.answer(&claim, &["One.", "Two."]).await;
+        let update = news(&format!("SM-of-{from}"), status, Some(part));
+        assert_eq!(fresh.status(update, None, at(2_000)).await.unwrap(), StatusTaken::More);
+        fresh.nothing_due(at(due - 1)).await;
+        assert_eq!(fresh.due_part(at(due)).await.outgoing.text, "Two.");
+    }
+}
+
+pub async fn late_word_of_a_part_does_not_hurry_one_that_waits_for_another_reason(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
+    let second = fresh.due_part(at(5_000)).await;
+    assert!(fresh.part_again(second.outgoing.reference, second.token, at(60_000), "429".into()).await.unwrap());
+    assert_eq!(fresh.status(news("SM1", Is::Sent, None), None, at(5_500)).await.unwrap(), StatusTaken::Noted);
+    fresh.nothing_due(at(59_999)).await;
+    fresh.due_part(at(60_000)).await;
+}
+
 pub async fn what_is_said_goes_out_before_more_is_written(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
     fresh.said(BEN, "SM-ben", at(1_000)).await;
-    assert!(fresh.sent(part, token, "SMone", at(5_000)).await);
+    assert!(fresh.handed_on(part, token, "SMone", at(5_000)).await);
     let claims = fresh.claim(at(5_000), 10, 1).await.unwrap();
     assert_eq!((claims.parts.len(), claims.turns.len()), (1, 0));
     assert_eq!(claims.next_due, Some(at(2_000)), "the turn is due still");
@@ -52,16 +94,37 @@ pub async fn a_part_of_which_nothing_was_created_is_posted_again(fresh: &Fresh) 
     assert_eq!((again.outgoing.reference, again.attempt, again.outgoing.text.as_str()), (part, 2, "One."));
     assert_ne!(again.token, token);
     assert!(!fresh.sent(part, token, "SMstale", at(4_100)).await, "the first claim is stale");
-    assert!(fresh.sent(part, again.token, "SMone", at(4_100)).await);
+    assert!(fresh.handed_on(part, again.token, "SMone", at(4_100)).await);
     assert_eq!(fresh.rows("SELECT state, error FROM parts WHERE number = 1"), ["sent|-"]);
     assert_eq!(fresh.due_part(at(4_100)).await.outgoing.text, "Two.");
+}
+
+/// Each message of the contact moves the deadline, so that alone would let it go on for ever.
+pub async fn a_part_is_given_up_after_a_hundred_attempts_and_the_conversation_goes_on(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, mut token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    for attempt in 1..=100 {
+        let now = at(1_000 + attempt * 1_000);
+        assert!(fresh.part_again(part, token, now, "63018: too many".into()).await.unwrap());
+        if attempt < 100 {
+            let again = fresh.due_part(now).await;
+            assert_eq!(again.attempt, attempt + 1);
+            token = again.token;
+        }
+    }
+    fresh.nothing_due(at(101_000)).await;
+    assert_eq!(fresh.part_states(claim.turn), "failed failed");
+    let why = fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn));
+    assert_eq!(why, ["dead|not sent in 100 attempts; the last failed: 63018: too many"]);
+    assert_eq!(fresh.due_turn(at(101_000)).await.turn, waiting);
 }
 
 pub async fn a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
-    assert!(fresh.sent(part, token, "SMone", at(2_000)).await);
+    assert!(fresh.handed_on(part, token, "SMone", at(2_000)).await);
     let second = fresh.due_part(at(2_000)).await;
     assert!(
         fresh
@@ -92,7 +155,7 @@ pub async fn a_part_that_is_too_long_goes_out_in_halves(fresh: &Fresh) {
         let next = fresh.due_part(at(2_000)).await;
         assert_eq!(next.outgoing.reference, PartRef { turn: claim.turn, number });
         heard.push(next.outgoing.text);
-        assert!(fresh.sent(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
+        assert!(fresh.handed_on(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
     }
     assert_eq!(heard, ["One", "Two.", "Three."]);
     assert_eq!(fresh.turn_state(claim.turn), "done");
@@ -101,7 +164,7 @@ pub async fn a_part_that_is_too_long_goes_out_in_halves(fresh: &Fresh) {
 pub async fn parts_are_halved_again_and_in_the_middle(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["A", "BCDE", "F"]).await;
-    assert!(fresh.sent(part, token, "SMa", at(2_000)).await);
+    assert!(fresh.handed_on(part, token, "SMa", at(2_000)).await);
     let middle = fresh.due_part(at(2_000)).await;
     let part = middle.outgoing.reference;
     assert!(fresh.part_halved(part, middle.token, ("BC".into(), "DE".into()), at(2_000)).await.unwrap());
@@ -112,7 +175,7 @@ pub async fn parts_are_halved_again_and_in_the_middle(fresh: &Fresh) {
     for number in 2..=5 {
         let next = fresh.due_part(at(2_000)).await;
         assert_eq!(next.outgoing.reference.number, number);
-        assert!(fresh.sent(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
+        assert!(fresh.handed_on(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
     }
     assert_eq!(fresh.turn_state(claim.turn), "done");
 }
@@ -146,9 +209,9 @@ pub async fn conversations_do_not_wait_for_each_other(fresh: &Fresh) {
     assert!(fresh.part_unknown(part, token, at(500_000), "no answer".into()).await.unwrap());
     let ben = fresh.started(BEN).await;
     let (part, token) = fresh.answer(&ben, &["Eins.", "Zwei."]).await;
-    assert!(fresh.sent(part, token, "SMeins", at(2_000)).await);
+    assert!(fresh.handed_on(part, token, "SMeins", at(2_000)).await);
     let next = fresh.due_part(at(2_000)).await;
     assert_eq!(next.outgoing.text, "Zwei.");
-    assert!(fresh.sent(next.outgoing.reference, next.token, "SMzwei", at(2_000)).await);
+    assert!(fresh.handed_on(next.outgoing.reference, next.token, "SMzwei", at(2_000)).await);
     assert_eq!((fresh.turn_state(ben.turn), fresh.turn_state(ann.turn)), ("done".into(), "sending".into()));
 }

@@ -28,7 +28,7 @@ pub async fn a_part_that_was_being_sent_is_looked_for(fresh: &Fresh) {
     fresh.nothing_due(at(6_999)).await;
     assert_eq!(fresh.due_look(at(7_000)).await.part, part);
     // Evidence settles it as ever.
-    assert!(fresh.status(news("SM1", DeliveryStatus::Sent, Some(part)), None, at(7_100)).await.unwrap());
+    assert!(fresh.told(news("SM1", DeliveryStatus::Sent, Some(part)), at(7_100)).await);
     assert_eq!(fresh.due_part(at(7_100)).await.outgoing.text, "Two.");
 }
 

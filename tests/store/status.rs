@@ -1,7 +1,7 @@
 //! News from the provider.
 
 use mynah::model::{DeliveryStatus as Is, PartRef, StatusUpdate};
-use mynah::store::{Looked, PartSent};
+use mynah::store::{Looked, PartSent, StatusTaken};
 
 use crate::fresh::{ANN, Fresh, at, news, record, sid};
 
@@ -9,7 +9,7 @@ pub async fn a_delivery_status_moves_forward_only(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
-    let told = async |status| fresh.status(news("SM1", status, Some(part)), None, at(3_000)).await.unwrap();
+    let told = async |status| fresh.told(news("SM1", status, Some(part)), at(3_000)).await;
     for (status, stands) in [
         (Is::Queued, "queued|-"),
         (Is::Sent, "sent|-"),
@@ -33,7 +33,7 @@ pub async fn a_reference_ties_a_part_that_is_being_sent_to_its_id(fresh: &Fresh)
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
     // The callback overtakes the answer to the post.
     let update = news("SM1", Is::Queued, Some(part));
-    assert!(fresh.status(update, Some(record("status")), at(2_500)).await.unwrap());
+    assert_eq!(fresh.status(update, Some(record("status")), at(2_500)).await.unwrap(), StatusTaken::More);
     assert_eq!(
         fresh.rows("SELECT state, provider_id, status, sent_at FROM parts"),
         [format!("sent|SM1|queued|{}", at(2_500).0)]
@@ -52,12 +52,12 @@ pub async fn a_reference_ties_an_unknown_part_to_its_id(fresh: &Fresh) {
         error_message: Some("outside the window".into()),
         ..news("SM1", Is::Failed, Some(part))
     };
-    assert!(fresh.status(failed, None, at(2_500)).await.unwrap());
+    assert!(fresh.told(failed, at(2_500)).await);
     assert_eq!(fresh.delivery(part), "failed|63016");
     assert_eq!(fresh.part_states(claim.turn), "sent ready");
     assert_eq!(fresh.due_part(at(2_500)).await.outgoing.text, "Two.", "created is created, delivered or not");
     assert_eq!(fresh.looked(part, vec![], false, at(3_000)).await.unwrap(), Looked::Settled);
-    assert!(fresh.status(news("SM1", Is::Delivered, None), None, at(4_000)).await.unwrap());
+    assert!(fresh.told(news("SM1", Is::Delivered, None), at(4_000)).await);
     assert_eq!(fresh.delivery(part), "delivered|63016", "a late delivery after a failure");
 }
 
@@ -65,7 +65,7 @@ pub async fn a_reference_ties_a_part_about_to_be_posted_again_to_its_id(fresh: &
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     assert!(fresh.part_again(part, token, at(60_000), "503".into()).await.unwrap());
-    assert!(fresh.status(news("SM1", Is::Sent, Some(part)), None, at(2_500)).await.unwrap());
+    assert!(fresh.told(news("SM1", Is::Sent, Some(part)), at(2_500)).await);
     assert_eq!((fresh.part_states(claim.turn), fresh.turn_state(claim.turn)), ("sent".into(), "done".into()));
     fresh.nothing_due(at(120_000)).await;
 }
@@ -74,35 +74,36 @@ pub async fn news_of_an_unknown_message_changes_nothing(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, _) = fresh.answer(&claim, &["One."]).await;
     let before = fresh.everything();
-    assert!(!fresh.status(news("SMother", Is::Read, None), Some(record("status")), at(2_000)).await.unwrap());
+    let foreign = fresh.status(news("SMother", Is::Read, None), Some(record("status")), at(2_000)).await.unwrap();
+    assert_eq!(foreign, StatusTaken::Foreign);
     let nowhere = PartRef { turn: part.turn, number: 7 };
-    assert!(!fresh.status(news("SMother", Is::Read, Some(nowhere)), None, at(2_000)).await.unwrap());
+    assert!(!fresh.told(news("SMother", Is::Read, Some(nowhere)), at(2_000)).await);
     assert_eq!(fresh.everything(), before);
     assert_eq!(fresh.count("webhook_log"), 1, "it is logged all the same");
     // A word that is not known ties, and says nothing of the delivery.
     let word = StatusUpdate { status: None, ..news("SM1", Is::Read, Some(part)) };
-    assert!(fresh.status(word, None, at(2_000)).await.unwrap());
+    assert!(fresh.told(word, at(2_000)).await);
     assert_eq!((fresh.part_states(claim.turn), fresh.delivery(part)), ("sent".into(), "-|-".into()));
 }
 
 pub async fn a_reference_to_a_part_with_another_id_changes_nothing(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
-    assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
+    assert!(fresh.handed_on(part, token, "SM1", at(2_000)).await);
     let second = fresh.due_part(at(2_000)).await;
     let before = fresh.everything();
-    assert!(!fresh.status(news("SMother", Is::Read, Some(part)), None, at(3_000)).await.unwrap());
+    assert!(!fresh.told(news("SMother", Is::Read, Some(part)), at(3_000)).await);
     assert_eq!(fresh.everything(), before);
     // The id counts for more than the reference.
     let crossed = news("SM1", Is::Read, Some(second.outgoing.reference));
-    assert!(fresh.status(crossed, None, at(3_000)).await.unwrap());
+    assert!(fresh.told(crossed, at(3_000)).await);
     assert_eq!((fresh.delivery(part), fresh.part_states(claim.turn)), ("read|-".into(), "sent sending".into()));
     // A part that failed created nothing: no message can be it.
     let why = "63024: no such number".to_owned();
     assert!(fresh.part_failed(second.outgoing.reference, second.token, why, at(4_000)).await.unwrap());
     let before = fresh.everything();
     let late = news("SMother", Is::Read, Some(second.outgoing.reference));
-    assert!(!fresh.status(late, None, at(5_000)).await.unwrap());
+    assert!(!fresh.told(late, at(5_000)).await);
     assert_eq!(fresh.everything(), before);
 }
 
@@ -118,7 +119,7 @@ pub async fn late_news_of_a_held_part_does_not_wake_a_turn_that_waits_for_anothe
     fresh.said(ANN, "SM2", at(now)).await;
     let second = fresh.due_turn(at(now + 1_000)).await;
     let third = fresh.said(ANN, "SM3", at(now + 1_000)).await;
-    assert!(fresh.status(news("SM1", Is::Delivered, Some(part)), None, at(now + 2_000)).await.unwrap());
+    assert!(fresh.told(news("SM1", Is::Delivered, Some(part)), at(now + 2_000)).await);
     assert_eq!((fresh.part_states(first.turn), fresh.turn_state(first.turn)), ("sent failed".into(), "dead".into()));
     fresh.nothing_due(at(now + 60_000)).await;
     let (part, token) = fresh.answer_at(&second, &["Again."], at(now + 60_000)).await;

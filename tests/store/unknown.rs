@@ -1,8 +1,9 @@
 //! Parts of which nobody knows whether the provider created them.
 
+use mynah::model::DeliveryStatus;
 use mynah::store::Looked;
 
-use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, sid};
+use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, news, sid};
 
 pub async fn an_unknown_part_is_never_posted_and_holds_up_its_conversation(fresh: &Fresh) {
     let (claim, part) = fresh.lost(ANN, &["One.", "Two."]).await;
@@ -25,9 +26,9 @@ pub async fn an_unknown_part_that_is_found_is_sent(fresh: &Fresh) {
         fresh.rows("SELECT state, provider_id, sent_at, error FROM parts WHERE number = 1"),
         [format!("sent|SMfound|{}|-", at(3_100).0)]
     );
-    let next = fresh.due_part(at(3_100)).await;
+    let next = fresh.due_part(at(6_100)).await;
     assert_eq!((next.outgoing.reference.turn, next.outgoing.reference.number), (part.turn, 2));
-    assert!(fresh.sent(next.outgoing.reference, next.token, "SMtwo", at(3_200)).await);
+    assert!(fresh.sent(next.outgoing.reference, next.token, "SMtwo", at(6_200)).await);
     assert_eq!(fresh.turn_state(claim.turn), "done");
 }
 
@@ -59,7 +60,7 @@ pub async fn an_unknown_part_absent_five_times_is_posted_again(fresh: &Fresh) {
     assert_eq!(fresh.looked(part, vec![], false, at(now + 2_000)).await.unwrap(), Looked::Absent);
     let look = fresh.due_look(at(now + 7_000)).await;
     assert_eq!(fresh.looked(look.part, vec![sid("SMone")], false, at(now + 7_000)).await.unwrap(), Looked::Found);
-    assert_eq!(fresh.due_part(at(now + 7_000)).await.outgoing.text, "Two.");
+    assert_eq!(fresh.due_part(at(now + 10_000)).await.outgoing.text, "Two.");
 }
 
 pub async fn an_unknown_part_absent_five_times_is_held_where_the_operator_chose_so(fresh: &Fresh) {
@@ -75,7 +76,7 @@ pub async fn an_unknown_part_absent_five_times_is_held_where_the_operator_chose_
 pub async fn a_message_that_another_part_holds_is_not_taken_for_this_one(fresh: &Fresh) {
     let ben = fresh.started(BEN).await;
     let (part, token) = fresh.answer(&ben, &["Hello.", "Hello."]).await;
-    assert!(fresh.sent(part, token, "SM1", at(1_500)).await);
+    assert!(fresh.handed_on(part, token, "SM1", at(1_500)).await);
     let second = fresh.due_part(at(1_500)).await;
     let part = second.outgoing.reference;
     assert!(fresh.part_unknown(part, second.token, at(3_000), "no answer".into()).await.unwrap());
@@ -90,13 +91,43 @@ pub async fn a_message_that_another_part_holds_is_not_taken_for_this_one(fresh: 
 pub async fn a_look_that_could_not_be_made_is_no_evidence(fresh: &Fresh) {
     let (_, part) = fresh.lost(ANN, &["One."]).await;
     let mut now = 3_000;
-    for _ in 0..20 {
-        fresh.due_look(at(now)).await;
+    for failed in 0..20 {
+        let look = fresh.due_look(at(now)).await;
+        let why = if failed == 0 { "the answer did not come" } else { "401" };
+        assert_eq!((look.looks_failed, look.why.as_deref()), (failed, Some(why)));
         now += 7_000;
-        fresh.not_looked(part, at(now)).await.unwrap();
+        assert_eq!(fresh.not_looked(part, at(now), "401".into(), at(now - 6_000)).await.unwrap(), Looked::Blind);
         fresh.nothing_due(at(now - 1)).await;
     }
-    assert_eq!(fresh.rows("SELECT state, absences FROM parts"), ["unknown|0"]);
+    assert_eq!(fresh.rows("SELECT state, absences, error FROM parts"), ["unknown|0|401"]);
+    // One that can be made counts, and those that fail after it are counted anew.
+    fresh.due_look(at(now)).await;
+    assert_eq!(fresh.looked(part, vec![], false, at(now)).await.unwrap(), Looked::Absent);
+    assert_eq!(fresh.due_look(at(now + 5_000)).await.looks_failed, 0);
+}
+
+/// The conversation waits for it; and its contact, who goes on writing, must not keep it waiting longer.
+pub async fn a_part_that_nobody_can_look_for_is_held_after_23_hours_and_the_conversation_goes_on(fresh: &Fresh) {
+    const DAY: i64 = 23 * 3_600_000;
+    let (ann, part) = fresh.lost(ANN, &["One.", "Two."]).await;
+    let (ben, other) = fresh.lost(BEN, &["Eins."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(DAY / 2)).await;
+    let not_looked = async |part, now| fresh.not_looked(part, at(now + 9_000), "401".into(), at(now)).await.unwrap();
+    // Ben wrote at 0 and for the last time then; Ann's message was first posted at 1,000, and she has written since.
+    for (part, end) in [(other, DAY), (part, DAY + 1_000)] {
+        assert_eq!(not_looked(part, end - 1).await, Looked::Blind);
+        assert_eq!(not_looked(part, end).await, Looked::Held);
+        assert_eq!(not_looked(part, end).await, Looked::Settled, "once");
+    }
+    for turn in [ann.turn, ben.turn] {
+        let why = "expired|it could not be found out in time whether it was sent; the last look failed: 401";
+        assert_eq!(fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {turn}")), [why]);
+    }
+    assert_eq!(fresh.part_states(ann.turn), "held failed");
+    assert_eq!(fresh.due_turn(at(DAY + 1_000)).await.turn, waiting);
+    // Late news is believed all the same.
+    assert!(fresh.told(news("SM-late", DeliveryStatus::Delivered, Some(part)), at(DAY + 2_000)).await);
+    assert_eq!((fresh.part_states(ann.turn), fresh.turn_state(ann.turn)), ("sent failed".into(), "expired".into()));
 }
 
 pub async fn one_worker_looks_at_a_time(fresh: &Fresh) {
@@ -112,6 +143,6 @@ pub async fn a_look_at_a_settled_part_changes_nothing(fresh: &Fresh) {
     assert_eq!(fresh.looked(part, vec![sid("SM1")], false, at(3_000)).await.unwrap(), Looked::Found);
     let before = fresh.everything();
     assert_eq!(fresh.looked(part, vec![sid("SM2")], true, at(3_100)).await.unwrap(), Looked::Settled);
-    fresh.not_looked(part, at(9_000)).await.unwrap();
+    assert_eq!(fresh.not_looked(part, at(9_000), "401".into(), at(8_000)).await.unwrap(), Looked::Settled);
     assert_eq!(fresh.everything(), before);
 }

@@ -133,6 +133,13 @@ impl<'a> Walk<'a> {
     fn take(&mut self, claims: Claims) {
         for claim in claims.parts {
             assert!(claim.deadline > self.now, "posted too late after {}", self.trail);
+            let PartRef { turn, number } = claim.outgoing.reference;
+            let too_soon = format!(
+                "SELECT 1 FROM parts WHERE turn_id = {turn} AND number = {number} - 1 AND status_rank < {} AND sent_at > {}",
+                DeliveryStatus::Sent.rank(),
+                self.now.0 - 3_000
+            );
+            assert!(self.fresh.rows(&too_soon).is_empty(), "{turn}.{number} may overtake, after {}", self.trail);
             self.post(claim.outgoing.reference, claim.token, claim.outgoing.text);
         }
         self.turns.extend(claims.turns);
@@ -205,8 +212,9 @@ impl<'a> Walk<'a> {
         let index = self.pick(self.looks.len());
         let part = self.looks.swap_remove(index);
         if self.roll(5) == 0 {
-            self.fresh.not_looked(part, self.now + Duration::from_secs(7)).await.unwrap();
-            return format!("could not look for {part}");
+            let due = self.now + Duration::from_secs(7);
+            let outcome = self.fresh.not_looked(part, due, "401".into(), self.now).await.unwrap();
+            return format!("could not look for {part}: {outcome:?}");
         }
         let mut candidates: Vec<ProviderId> = self.created.values().take(2).cloned().collect();
         candidates.retain(|id| self.fresh.rows(&format!("SELECT 1 FROM parts WHERE provider_id = '{id}'")) == ["1"]);
@@ -235,7 +243,7 @@ impl<'a> Walk<'a> {
         let (part, id) = self.created.iter().nth(last - back).map(|(part, id)| (*part, id.clone())).unwrap();
         let status = ALL[self.pick(ALL.len())];
         let reference = (self.roll(4) > 0).then_some(part);
-        let ours = self.fresh.status(news(&id.0, status, reference), None, self.now).await.unwrap();
+        let ours = self.fresh.told(news(&id.0, status, reference), self.now).await;
         format!("news of {part} {id}: {status:?}: {ours}")
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::wire::{Problem, Request};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, Hope, Whose};
 
 /// What to do about an error.
 #[derive(Debug, PartialEq)]
@@ -64,7 +64,11 @@ pub(super) fn judge(problem: &Problem, request: &Request<'_>, retry_after: Optio
         413 => Verdict::TooLong,
         // A limit that passes says when; one that does not is a spending limit, and asking again never helps.
         429 if retry_after.is_none() => operator(words, balance),
-        408 | 409 | 429 | 500.. => Verdict::Fault(Fault::Retry { after: retry_after, why: words }),
+        408 | 409 | 429 | 500.. => {
+            let overload = matches!(problem.status, 429 | 503 | 529) || problem.kind == "overloaded_error";
+            let hope = if overload { Hope::Overload } else { Hope::Good };
+            Verdict::Fault(Fault::Retry { after: retry_after, why: words, hope })
+        }
         _ => Verdict::Fault(Fault::fail(Whose::Message, words)),
     }
 }

@@ -6,6 +6,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::config::ProviderConfig;
+use crate::fault::Hope;
 use crate::model::Usage;
 
 fn config(base: &str, key: &str) -> AiConfig {
@@ -232,7 +233,7 @@ async fn a_conversation_that_is_too_long_loses_its_older_half_once() {
 
 #[tokio::test]
 async fn each_error_has_its_class() {
-    let (retry, operator, contact) = ("retry", "operator", "message");
+    let (retry, busy, operator, contact) = ("retry", "busy", "operator", "message");
     let limit = json!({"type": "error", "error": {"type": "rate_limit_error", "message": "x",
         "details": {"error_code": "enforced_spend_limit_reached"}}});
     for (answer, class) in [
@@ -246,22 +247,27 @@ async fn each_error_has_its_class() {
         (error(404, "not_found_error", "model: foo"), operator),
         (error(409, "conflict_error", "x"), retry),
         (error(429, "rate_limit_error", "x"), operator),
-        (error(429, "rate_limit_error", "x").insert_header("retry-after", "12"), "retry 12"),
+        (error(429, "rate_limit_error", "x").insert_header("retry-after", "12"), "busy 12"),
         (ResponseTemplate::new(429).insert_header("retry-after", "12").set_body_json(limit), operator),
         (error(500, "api_error", "x"), retry),
         (error(504, "timeout_error", "x"), retry),
-        (error(529, "overloaded_error", "Overloaded").insert_header("retry-after", "3"), "retry 3"),
-        (error(529, "overloaded_error", "Overloaded"), retry),
+        (error(529, "overloaded_error", "Overloaded").insert_header("retry-after", "3"), "busy 3"),
+        (error(529, "overloaded_error", "Overloaded"), busy),
+        (error(500, "overloaded_error", "a gateway's"), busy),
+        (error(503, "", "").insert_header("retry-after", "4"), "busy 4"),
+        (error(500, "api_error", "x").insert_header("retry-after", "5"), "retry 5"),
         (error(302, "", ""), operator),
-        (error(200, "overloaded_error", "Overloaded"), retry),
+        (error(200, "overloaded_error", "Overloaded"), busy),
         (error(200, "authentication_error", "x"), operator),
         (ResponseTemplate::new(200).set_body_raw("<html>", "text/html"), operator),
         (ResponseTemplate::new(502).set_body_raw("<html>", "text/html"), retry),
     ] {
         let fault = outcome(answer).await.unwrap_err();
         let judged = match &fault {
-            Fault::Retry { after: Some(after), .. } => format!("retry {}", after.as_secs()),
-            Fault::Retry { .. } => retry.into(),
+            Fault::Retry { after, hope, .. } => {
+                let word = if *hope == Hope::Overload { busy } else { retry };
+                after.map_or(word.into(), |after| format!("{word} {}", after.as_secs()))
+            }
             Fault::Fail { whose: Whose::Operator, .. } => operator.into(),
             Fault::Fail { whose: Whose::Message, .. } => contact.into(),
             other => panic!("{other:?}"),

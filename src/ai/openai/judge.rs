@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::learned::Lesson;
 use super::wire::{Problem, Request};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, Hope, Whose};
 
 /// What to do about an error.
 #[derive(Debug, PartialEq)]
@@ -30,6 +30,9 @@ const ACCOUNT: [&str; 6] = [
     "organization_usage_limit_exceeded",
     "invalid_api_key",
 ];
+
+/// Codes of a server that has too much to do, whatever its status.
+const OVERLOAD: [&str; 4] = ["rate_limit_exceeded", "slow_down", "server_is_overloaded", "overloaded_error"];
 
 /// How servers say that the prompt does not fit: OpenAI, llama.cpp, vLLM, and those that quote them.
 const TOO_LONG: [&str; 9] = [
@@ -68,7 +71,9 @@ pub(super) fn judge(
 ) -> Verdict {
     let message = problem.message.to_lowercase();
     let names = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
-    let retry = |words| Verdict::Fault(Fault::Retry { after: retry_after, why: words });
+    let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD.iter().any(|code| names(code));
+    let hope = if overload { Hope::Overload } else { Hope::Good };
+    let retry = |words| Verdict::Fault(Fault::Retry { after: retry_after, why: words, hope });
     let operator = |words, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
     let given_up = |words| Verdict::Fault(Fault::fail(Whose::Message, words));
 

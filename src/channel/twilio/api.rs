@@ -13,7 +13,7 @@ use url::Url;
 
 use super::errors::{self, Class};
 use crate::config::TwilioConfig;
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, Hope, Whose};
 use crate::http::{self, BodyError};
 
 const API: &str = "https://api.twilio.com";
@@ -192,16 +192,22 @@ pub(super) fn refused(status: u16, code: Option<i64>, after: Option<Duration>, e
     };
     // Not processed, so safe to repeat (Twilio, error 20429); but a daily limit is told by a 429 too.
     if code == Some(20429) || (status == 429 && known.is_none()) {
-        return Fault::Retry { after, why };
+        return Fault::Retry { after, why, hope: Hope::Overload };
     }
     match (status, after) {
-        (503, Some(_)) => return Fault::Retry { after, why },
+        (503, Some(_)) => return Fault::Retry { after, why, hope: Hope::Overload },
         (500.., _) => return unsure(effect, why),
         _ => {}
     }
+    let longer = |wait: Duration| after.map_or(wait, |after| after.max(wait));
     match (known.map(|known| known.class), status) {
-        (Some(Class::Retry), _) => Fault::Retry { after, why },
-        (Some(Class::Wait(wait)), _) => Fault::Retry { after: Some(after.map_or(wait, |after| after.max(wait))), why },
+        (Some(Class::Retry), _) => Fault::Retry { after, why, hope: Hope::Good },
+        (Some(Class::Wait(wait)), _) => Fault::Retry { after: Some(longer(wait)), why, hope: Hope::Good },
+        (Some(Class::Few(attempts, wait)), _) => {
+            let after = Some(longer(wait)).filter(|wait| !wait.is_zero());
+            Fault::Retry { after, why, hope: Hope::Slight { attempts } }
+        }
+        (Some(Class::Limit(wait)), _) => Fault::Retry { after: Some(longer(wait)), why, hope: Hope::Operator },
         (Some(Class::Unknown), _) => unsure(effect, why),
         (Some(Class::TooLong), _) => Fault::TooLong { why },
         (Some(Class::Contact), _) => Fault::fail(Whose::Contact, why),

@@ -13,6 +13,10 @@ pub enum Class {
     Retry,
     /// Try again, but not before so long.
     Wait(Duration),
+    /// Try again after so long, up to so many attempts; then it will never be taken.
+    Few(i64, Duration),
+    /// Nothing is taken for so long, unless the operator acts: try again then.
+    Limit(Duration),
     /// It may have taken effect: look it up first.
     Unknown,
     /// This message will never be taken.
@@ -48,6 +52,12 @@ const fn on(code: i64, class: Class, sentence: &'static str) -> ErrorCode {
 const fn minutes(count: u64) -> Class {
     Class::Wait(Duration::from_secs(60 * count))
 }
+
+/// What WhatsApp or Twilio got wrong by themselves mostly goes well the next time, or never.
+const FEW: Class = Class::Few(4, Duration::ZERO);
+
+/// What a carrier did not deliver is tried once more.
+const ONCE: Class = Class::Few(2, Duration::from_secs(60));
 
 const CARRIER: &str = "the carrier did not deliver the message: try again later";
 const QUEUE: &str = "Twilio's queue for this sender is full: fewer messages must be sent until it has drained";
@@ -105,12 +115,12 @@ static CODES: &[ErrorCode] = &[
     on(21658, Class::TooLong, "the text is too long for one message"),
     on(21659, Class::Operator, SENDER),
     on(30001, minutes(10), QUEUE),
-    on(30003, minutes(1), "the contact's phone cannot be reached: it may be switched off"),
-    on(30004, minutes(1), CARRIER),
-    on(30005, minutes(1), CARRIER),
-    on(30006, minutes(1), CARRIER),
-    on(30007, minutes(1), CARRIER),
-    on(30008, minutes(1), CARRIER),
+    on(30003, ONCE, "the contact's phone cannot be reached: it may be switched off"),
+    on(30004, ONCE, CARRIER),
+    on(30005, ONCE, CARRIER),
+    on(30006, ONCE, CARRIER),
+    on(30007, ONCE, CARRIER),
+    on(30008, ONCE, CARRIER),
     on(
         63001,
         Class::Operator,
@@ -121,8 +131,8 @@ static CODES: &[ErrorCode] = &[
     on(63006, Class::Message, REJECTED),
     on(63007, Class::Operator, SENDER),
     on(63008, Class::Operator, "the WhatsApp sender is not set up completely: check it in the Twilio Console"),
-    on(63010, Class::Retry, CHANNEL),
-    on(63012, Class::Retry, CHANNEL),
+    on(63010, FEW, CHANNEL),
+    on(63012, FEW, CHANNEL),
     on(
         63013,
         Class::Message,
@@ -152,8 +162,8 @@ static CODES: &[ErrorCode] = &[
         "the business has not accepted Twilio's invitation in Meta's Business Manager: accept it there",
     ),
     on(63021, Class::Message, REJECTED),
-    on(63022, Class::Retry, CHANNEL),
-    on(63023, Class::Retry, CHANNEL),
+    on(63022, FEW, CHANNEL),
+    on(63023, FEW, CHANNEL),
     on(63024, Class::Contact, "WhatsApp does not take the contact as a recipient"),
     on(63025, Class::Message, FORMAT),
     on(63030, Class::Message, FORMAT),
@@ -161,7 +171,7 @@ static CODES: &[ErrorCode] = &[
     on(63033, Class::Contact, "WhatsApp has blocked the contact as a recipient"),
     on(
         63038,
-        Class::Operator,
+        Class::Limit(Duration::from_secs(3600)),
         "the account has reached Twilio's limit of messages for 24 hours: wait, or upgrade the Twilio account",
     ),
     on(63049, Class::Message, "Meta chose not to deliver the message, which it takes for marketing"),

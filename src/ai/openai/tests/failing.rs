@@ -5,13 +5,15 @@ use super::*;
 #[derive(Debug, PartialEq)]
 enum Kind {
     Retry(Option<u64>),
+    Busy(Option<u64>),
     Message,
     Operator,
 }
 
 fn kind(fault: &Fault) -> Kind {
     match fault {
-        Fault::Retry { after, .. } => Kind::Retry(after.map(|after| after.as_secs())),
+        Fault::Retry { after, hope: Hope::Good, .. } => Kind::Retry(after.map(|after| after.as_secs())),
+        Fault::Retry { after, .. } => Kind::Busy(after.map(|after| after.as_secs())),
         Fault::Fail { whose: Whose::Message, .. } => Kind::Message,
         Fault::Fail { whose: Whose::Operator, .. } => Kind::Operator,
         other => panic!("{other:?}"),
@@ -43,8 +45,8 @@ async fn each_status_and_code_has_its_class() {
         (404, json!({"error": "model 'llama9' not found, try pulling it first"}), Kind::Operator),
         (408, json!({}), Kind::Retry(None)),
         (409, json!({}), Kind::Retry(None)),
-        (429, error("rate_limit_exceeded", "Slow down"), Kind::Retry(None)),
-        (429, error("slow_down", "Slow down"), Kind::Retry(None)),
+        (429, error("rate_limit_exceeded", "Slow down"), Kind::Busy(None)),
+        (429, error("slow_down", "Slow down"), Kind::Busy(None)),
         (429, error("insufficient_quota", "Quota"), Kind::Operator),
         (429, error("credit_balance_exhausted", "x"), Kind::Operator),
         (429, error("organization_spend_limit_exceeded", "x"), Kind::Operator),
@@ -53,9 +55,10 @@ async fn each_status_and_code_has_its_class() {
         (429, json!({"error": {"message": "x", "type": "insufficient_quota", "code": null}}), Kind::Operator),
         (500, error("server_error", "x"), Kind::Retry(None)),
         (500, error("x", "litellm: OpenAIException - {'code': 'insufficient_quota'}"), Kind::Operator),
+        (500, error("x", "litellm: AnthropicException - {'type': 'overloaded_error'}"), Kind::Busy(None)),
         (502, json!({"error": {"code": 502, "message": "Provider down"}}), Kind::Retry(None)),
-        (503, error("server_is_overloaded", "x"), Kind::Retry(None)),
-        (529, json!([{"error": {"code": 529, "message": "x"}}]), Kind::Retry(None)),
+        (503, error("server_is_overloaded", "x"), Kind::Busy(None)),
+        (529, json!([{"error": {"code": 529, "message": "x"}}]), Kind::Busy(None)),
     ] {
         let (judged, why) = judged(ResponseTemplate::new(status).set_body_json(&body)).await;
         assert_eq!(judged, class, "{status} {body}: {why}");
@@ -67,12 +70,12 @@ async fn each_status_and_code_has_its_class() {
 async fn a_wait_that_the_server_names_is_kept() {
     let busy =
         |status| ResponseTemplate::new(status).set_body_json(json!({"error": {"message": "busy", "code": status}}));
-    assert_eq!(judged(busy(429).insert_header("retry-after", "20")).await.0, Kind::Retry(Some(20)));
-    assert_eq!(judged(busy(503).insert_header("retry-after-ms", "7000")).await.0, Kind::Retry(Some(7)));
+    assert_eq!(judged(busy(429).insert_header("retry-after", "20")).await.0, Kind::Busy(Some(20)));
+    assert_eq!(judged(busy(503).insert_header("retry-after-ms", "7000")).await.0, Kind::Busy(Some(7)));
     let dated = busy(429)
         .insert_header("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")
         .insert_header("date", "Wed, 21 Oct 2015 07:27:30 GMT");
-    assert_eq!(judged(dated).await.0, Kind::Retry(Some(30)));
+    assert_eq!(judged(dated).await.0, Kind::Busy(Some(30)));
     assert_eq!(judged(busy(402).insert_header("retry-after", "60")).await.0, Kind::Retry(Some(60)), "OpenRouter");
 }
 
@@ -80,7 +83,7 @@ async fn a_wait_that_the_server_names_is_kept() {
 async fn an_error_within_a_200_is_an_error() {
     for (body, class) in [
         (json!({"error": {"code": 502, "message": "Provider disconnected"}}), Kind::Retry(None)),
-        (json!({"error": {"code": "429", "message": "x"}, "choices": []}), Kind::Retry(None)),
+        (json!({"error": {"code": "429", "message": "x"}, "choices": []}), Kind::Busy(None)),
         (json!({"error": {"code": 402, "message": "Insufficient credits"}}), Kind::Operator),
         (json!({"error": "it broke"}), Kind::Retry(None)),
         (

@@ -8,6 +8,7 @@ use wiremock::{Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
 use crate::config::ProviderConfig;
+use crate::fault::Hope;
 use crate::model::Usage;
 
 mod answering;
