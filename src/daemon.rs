@@ -29,7 +29,7 @@ pub struct Damaged(pub String);
 /// Takes over what the last process left, then serves until `stop`, then drains for up to 30 s. `extra` are routes beside
 /// the appliance's own.
 pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
-    let recovered = match app.store.recover(app.clock.now(), app.config.work.sorry.clone()).await {
+    let recovered = match app.store.recover(app.clock.now(), app.config.texts.sorry.clone()).await {
         Err(StoreError::Fatal(why)) => bail!(Damaged(why)),
         recovered => recovered?,
     };

@@ -8,8 +8,9 @@ use moka::Expiry;
 use moka::ops::compute::Op;
 use moka::sync::Cache as Moka;
 
-use super::{Cache, Rate};
+use super::Cache;
 use crate::clock::{Clock, Time};
+use crate::model::Rate;
 
 /// Bytes of values kept. A window of 20 messages takes about 10 KB, so this holds that of some 800 conversations; those
 /// that fall out are read from the store again.

@@ -4,7 +4,6 @@
 //! To add a cache: a file with an implementation of [`Cache`], and an arm where the app is built.
 
 mod memory;
-mod rate;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use memory::MemoryCache;
-pub use rate::Rate;
+
+use crate::model::Rate;
 
 /// Keeps values for a while, and counts by rate.
 #[async_trait]

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::problem::Problem;
-use super::settings::SETTINGS;
+use super::settings;
 
 /// The values of a configuration file.
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl File {
         for (key, value) in table.into_inner() {
             let line = line(text, key.span().start);
             let key = key.into_inner().into_owned();
-            if key.is_empty() || !SETTINGS.iter().any(|setting| setting.file == key) {
+            if key.is_empty() || !settings::all().any(|setting| setting.file == key) {
                 let place = place(path, &key, line);
                 wrong.push((line, Problem::new(place, "an unknown key", suggestion(&key))));
             } else {
@@ -80,7 +80,7 @@ fn line(text: &str, at: usize) -> usize {
 fn suggestion(wrong: &str) -> String {
     let plain = wrong.to_ascii_lowercase().replace('-', "_");
     let plain = plain.strip_prefix("mynah_").unwrap_or(&plain);
-    let names = SETTINGS.iter().map(|setting| setting.file).filter(|name| !name.is_empty());
+    let names = settings::all().map(|setting| setting.file).filter(|name| !name.is_empty());
     nearest(plain, names).map_or_else(|| "one of the keys in docs/configuration.md".to_owned(), str::to_owned)
 }
 

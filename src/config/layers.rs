@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::file::{self, Entry, File};
 use super::nearest::nearest;
 use super::problem::Problem;
-use super::settings::{self, SETTINGS, Setting};
+use super::settings::{self, Setting};
 
 /// What a configuration is made from. Prints nothing, because it holds secrets.
 #[derive(Clone, Default)]
@@ -214,7 +214,7 @@ fn stranger(key: &str) -> Option<String> {
     if settings::find(name).is_some_and(|setting| end.is_empty() || !setting.file.is_empty()) {
         return None;
     }
-    let names = SETTINGS.iter().filter_map(|setting| setting.key.strip_prefix("MYNAH_"));
+    let names = settings::all().filter_map(|setting| setting.key.strip_prefix("MYNAH_"));
     let near = nearest(name.strip_prefix("MYNAH_").unwrap_or(name), names).map(|name| format!("MYNAH_{name}"));
     let hint = match near {
         None => "see docs/configuration.md".to_owned(),

@@ -1,6 +1,6 @@
 //! The configuration: one documented struct per concern, made from layers of which the first that has a value wins.
 //!
-//! To add a setting: a row in `settings/table.rs`, a field and the line that reads it in the file of its concern, and
+//! To add a setting: a row in a file of `settings/`, a field and the line that reads it in the file of its concern, and
 //! `MYNAH_BLESS=1 cargo test reference` for `docs/configuration.md`.
 
 mod ai;
@@ -10,6 +10,7 @@ mod log;
 mod nearest;
 mod network;
 mod parse;
+mod people;
 mod problem;
 mod reader;
 mod reference;
@@ -17,6 +18,7 @@ mod server;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod twilio;
 mod words;
 mod work;
@@ -25,12 +27,14 @@ pub use ai::{AiConfig, ProviderConfig};
 pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
 pub use network::Network;
+pub use people::PeopleConfig;
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use server::{DataConfig, ServerConfig};
-pub use settings::{Fallback, Group, SETTINGS, Setting};
+pub use settings::{Fallback, Group, Setting};
+pub use texts::Texts;
 pub use twilio::{Sender, TwilioConfig};
-pub use work::{ConversationConfig, UnknownSends, WorkConfig};
+pub use work::{Burst, ConversationConfig, UnknownSends, WorkConfig};
 
 use reader::Reader;
 
@@ -49,6 +53,10 @@ pub struct Config {
     pub work: WorkConfig,
     /// When a conversation ends.
     pub conversation: ConversationConfig,
+    /// Who may talk, and how much.
+    pub people: PeopleConfig,
+    /// What contacts read that no model wrote.
+    pub texts: Texts,
     /// What is logged.
     pub log: LogConfig,
     /// What is no error and yet seems not meant, a sentence each; never a secret.
@@ -68,9 +76,11 @@ impl Config {
         let ai = ai::read(reader);
         let work = work::read(reader);
         let conversation = work::read_conversation(reader);
+        let people = people::read(reader);
+        let texts = texts::read(reader);
         let log = log::read(reader);
         Problems::none(std::mem::take(&mut reader.problems))?;
         let warnings = std::mem::take(&mut reader.warnings);
-        Ok(Config { server, data, twilio, ai, work, conversation, log, warnings })
+        Ok(Config { server, data, twilio, ai, work, conversation, people, texts, log, warnings })
     }
 }

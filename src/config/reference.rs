@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::settings::{Fallback, Group, SETTINGS, Setting};
+use super::settings::{self, Fallback, Group, Setting};
 
 const INTRO: &str = "\
 # Configuration
 
-<!-- Made from src/config/settings/table.rs by `MYNAH_BLESS=1 cargo test reference`. Change it there. -->
+<!-- Made from src/config/settings by `MYNAH_BLESS=1 cargo test reference`. Change it there. -->
 
 Everything has a default except the accounts: mynah starts without any of these settings.
 
@@ -46,7 +46,7 @@ const SHORT: usize = 60;
 pub fn reference() -> String {
     let mut text = INTRO.to_owned();
     for group in Group::ALL {
-        let settings = || SETTINGS.iter().filter(move |setting| setting.group == group);
+        let settings = || settings::all().filter(move |setting| setting.group == group);
         let title = group.title();
         write!(text, "\n## {title}\n\n| variable | in the file | default | expected | meaning |\n").expect(STRING);
         text.push_str("| --- | --- | --- | --- | --- |\n");
@@ -103,7 +103,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|line| line == row), "{row}");
         }
-        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), SETTINGS.len());
+        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), settings::all().count());
         assert!(text.contains("Default of `MYNAH_SYSTEM_PROMPT`:"));
     }
 }

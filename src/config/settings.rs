@@ -1,13 +1,13 @@
 //! The table of all settings: what they are called in each layer, what they expect, what they do without a value.
 //!
-//! To add one: a row in `settings/table.rs`, a line that reads it in the file of its concern, and
+//! To add one: a row in a file of `settings/`, a line that reads it in the file of its concern, and
 //! `MYNAH_BLESS=1 cargo test reference`.
 
+mod people;
 mod table;
+mod texts;
 
-pub use table::SETTINGS;
-
-use Group::{Ai, Answers, Logs, Server, Twilio};
+use Group::{Ai, Answers, Logs, People, Server, Texts, Twilio};
 
 /// One setting.
 #[derive(Debug)]
@@ -52,13 +52,17 @@ pub enum Group {
     Ai,
     /// How answers are made.
     Answers,
+    /// Who may talk, and how much.
+    People,
+    /// What contacts read that no model wrote.
+    Texts,
     /// Logs.
     Logs,
 }
 
 impl Group {
     /// All, in the order of the reference.
-    pub const ALL: [Group; 5] = [Server, Twilio, Ai, Answers, Logs];
+    pub const ALL: [Group; 7] = [Server, Twilio, Ai, Answers, People, Texts, Logs];
 
     /// The heading.
     pub fn title(self) -> &'static str {
@@ -67,6 +71,8 @@ impl Group {
             Twilio => "WhatsApp through Twilio",
             Ai => "Language model",
             Answers => "Answers and conversations",
+            People => "Contacts and limits",
+            Texts => "Texts to contacts",
             Logs => "Logs",
         }
     }
@@ -80,7 +86,12 @@ impl Setting {
     }
 }
 
+/// Every setting.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    [table::ROWS, people::ROWS, texts::ROWS].into_iter().flatten()
+}
+
 /// The setting of that environment variable.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.key == key)
+    all().find(|setting| setting.key == key)
 }

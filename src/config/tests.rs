@@ -46,7 +46,7 @@ fn without_settings_the_defaults_hold() {
     assert_eq!(config.work.unknown_sends, UnknownSends::Resend);
     assert!(config.work.typing);
     assert!(config.work.system_prompt.starts_with("You are the WhatsApp assistant of a business."));
-    assert!(config.work.sorry.starts_with("Sorry, "));
+    assert!(config.texts.sorry.starts_with("Sorry, "));
     assert_eq!(config.conversation.ttl.as_secs(), 86_400);
     assert_eq!(config.log, LogConfig { filter: "info".into(), format: LogFormat::Text, dir: None });
     assert_eq!(config.warnings, [""; 0]);
@@ -241,7 +241,7 @@ fn no_error_and_no_warning_holds_a_secret() {
     };
     let addresses = ["MYNAH_PUBLIC_URL", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "TWILIO_API_BASE_URL"];
     let sids = ["TWILIO_ACCOUNT_SID", "TWILIO_API_KEY_SID", "TWILIO_MESSAGING_SERVICE_SID"];
-    let secrets = SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.key);
+    let secrets = settings::all().filter(|setting| setting.secret).map(|setting| setting.key);
     let shapes =
         ["canary", "can ary canary", "canary\ncanary", "canary\u{e9}", "postgres://canary:canary@h/d", "sk-canary"];
     let cases = secrets.flat_map(|key| shapes.map(|value| (key, value)));
@@ -360,10 +360,10 @@ fn a_flag_for_no_setting_is_an_error() {
 fn every_row_of_the_table_is_read_and_named_by_the_rule() {
     let mut reader = Reader::new(sources(&[]));
     Config::read(&mut reader).unwrap();
-    let table: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+    let table: BTreeSet<_> = settings::all().map(|setting| setting.key).collect();
     assert_eq!(reader.asked, table);
-    assert_eq!(table.len(), SETTINGS.len(), "no key stands twice");
-    for setting in SETTINGS.iter().filter(|setting| setting.key != "MYNAH_CONFIG") {
+    assert_eq!(table.len(), settings::all().count(), "no key stands twice");
+    for setting in settings::all().filter(|setting| setting.key != "MYNAH_CONFIG") {
         let name = setting.key.to_ascii_lowercase();
         assert_eq!(setting.file, name.strip_prefix("mynah_").unwrap_or(&name));
         assert!(!setting.expects.is_empty() && setting.meaning.ends_with('.'), "{}", setting.key);

@@ -16,12 +16,12 @@ pub struct WorkConfig {
     pub max_context_messages: usize,
     /// What happens to a sent message whose fate stays unknown.
     pub unknown_sends: UnknownSends,
+    /// What becomes of a message that arrives while the model works.
+    pub burst: Burst,
     /// Whether contacts see that an answer is being written.
     pub typing: bool,
     /// What the model is told before the conversation; not blank.
     pub system_prompt: String,
-    /// What a contact reads when no answer can be had; 1 to 1,500 UTF-16 code units.
-    pub sorry: String,
 }
 
 /// What happens to a sent message that the provider does not list after five looks.
@@ -33,16 +33,25 @@ pub enum UnknownSends {
     Hold,
 }
 
-/// When a conversation ends.
+/// What becomes of a message that arrives while the model works on those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Burst {
+    /// It is answered in the next turn.
+    Next,
+    /// The work is given up, and the model is asked again with all of them.
+    Restart,
+}
+
+/// When a conversation ends, and when it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationConfig {
     /// The idle time that ends it, at least a minute.
     pub ttl: Duration,
+    /// How long an ended one is kept; `None` keeps it.
+    pub retention: Option<Duration>,
+    /// How long the log of webhooks is kept; `None` keeps it.
+    pub webhook_log_retention: Option<Duration>,
 }
-
-/// The longest text that fits one message of every channel, in UTF-16 code units (Twilio, error 21617: 1,600, and fewer
-/// where characters count double).
-const ONE_MESSAGE: usize = 1_500;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -53,13 +62,26 @@ pub(super) fn read(reader: &mut Reader) -> WorkConfig {
         merge_window: reader.or_default("MYNAH_MERGE_WINDOW", |text| parse::duration(text, Duration::ZERO..=MINUTE)),
         max_context_messages: reader.or_default("MYNAH_MAX_CONTEXT_MESSAGES", |text| parse::whole(text, 1..=200)),
         unknown_sends: reader.or_default("MYNAH_UNKNOWN_SENDS", |text| parse::one_of(text, &fates)),
+        burst: reader.or_default("MYNAH_BURST", |text| {
+            parse::one_of(text, &[("next", Burst::Next), ("restart", Burst::Restart)])
+        }),
         typing: reader.or_default("MYNAH_TYPING", |text| parse::one_of(text, &[("true", true), ("false", false)])),
         system_prompt: reader.or_default("MYNAH_SYSTEM_PROMPT", |text| parse::text(text, usize::MAX)),
-        sorry: reader.or_default("MYNAH_TEXT_SORRY", |text| parse::text(text, ONE_MESSAGE)),
     }
 }
 
 pub(super) fn read_conversation(reader: &mut Reader) -> ConversationConfig {
-    let ttl = reader.or_default("MYNAH_CONVERSATION_TTL", |text| parse::duration(text, MINUTE..=Duration::MAX));
-    ConversationConfig { ttl }
+    ConversationConfig {
+        ttl: reader.or_default("MYNAH_CONVERSATION_TTL", |text| parse::duration(text, MINUTE..=Duration::MAX)),
+        retention: kept(reader, "MYNAH_RETENTION", MINUTE * 60 * 24),
+        webhook_log_retention: kept(reader, "MYNAH_WEBHOOK_LOG_RETENTION", MINUTE * 60),
+    }
+}
+
+/// How long something is kept: at least `least`, or `0` for ever.
+fn kept(reader: &mut Reader, key: &'static str, least: Duration) -> Option<Duration> {
+    let kept = reader.or_default(key, |text| {
+        parse::duration(text, Duration::ZERO..=Duration::ZERO).or_else(|_| parse::duration(text, least..=Duration::MAX))
+    });
+    (!kept.is_zero()).then_some(kept)
 }

@@ -3,17 +3,23 @@
 //! To add a noun: a file of its own, a `parse` where it comes from outside, and a `Debug` that masks what is private.
 
 mod address;
+mod budget;
 mod conversation;
 mod event;
+mod keyword;
 mod message;
 mod part;
 mod phone;
+mod rate;
 mod turn;
 
 pub use address::{Address, AddressError, Bsuid};
+pub use budget::{Budget, Budgets, Price};
 pub use conversation::ConversationId;
 pub use event::{Delivery, Event, Inbound, Refusal, StatusUpdate};
+pub use keyword::{Command, Keywords};
 pub use message::{MessageId, Role};
 pub use part::{DeliveryStatus, Outgoing, PartRef, PartState, ProviderId};
 pub use phone::{Phone, PhoneError};
+pub use rate::Rate;
 pub use turn::{TurnId, TurnState, Usage};

@@ -126,7 +126,7 @@ async fn again(
 
 /// Tells the contact, once, that there is no answer; the turn ends `dead` with the reason.
 async fn apologise(app: &App, channel: &dyn Channel, claim: &TurnClaim, why: String) -> Result<(), StoreError> {
-    let mut parts = text::split(&app.config.work.sorry, channel.text_limit(), PARTS);
+    let mut parts = text::split(&app.config.texts.sorry, channel.text_limit(), PARTS);
     if parts.is_empty() {
         parts.push("…".into());
     }

@@ -1,4 +1,4 @@
-//! The rows of the table.
+//! The rows of server, account, model, answers and logs.
 
 use super::Fallback::{Computed, Nothing, Value};
 use super::Group::{Ai, Answers, Logs, Server, Twilio};
@@ -6,7 +6,7 @@ use super::Setting;
 use crate::config::words;
 
 /// What most settings have in common.
-const PLAIN: Setting = Setting {
+pub(super) const PLAIN: Setting = Setting {
     key: "",
     file: "",
     group: Server,
@@ -17,8 +17,8 @@ const PLAIN: Setting = Setting {
     meaning: "",
 };
 
-/// All settings, in the order of the reference.
-pub const SETTINGS: &[Setting] = &[
+/// In the order of the reference.
+pub(super) const ROWS: &[Setting] = &[
     Setting {
         key: "MYNAH_CONFIG",
         default: Computed("`./mynah.toml`, else `mynah.toml` in the data folder, where there is one"),
@@ -265,12 +265,40 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "MYNAH_RETENTION",
+        file: "retention",
+        group: Answers,
+        default: Value("90d"),
+        expects: "a duration of at least 1d, such as 90d, or 0 to keep them",
+        meaning: "How long an ended conversation is kept, with all that was said in it; `0` keeps it.",
+        ..PLAIN
+    },
+    Setting {
+        key: "MYNAH_WEBHOOK_LOG_RETENTION",
+        file: "webhook_log_retention",
+        group: Answers,
+        default: Value("7d"),
+        expects: "a duration of at least 1h, such as 7d, or 0 to keep it",
+        meaning: "How long the log of webhooks is kept; `0` keeps it.",
+        ..PLAIN
+    },
+    Setting {
         key: "MYNAH_MERGE_WINDOW",
         file: "merge_window",
         group: Answers,
         default: Value("1s"),
         expects: "a duration from 0 to 60s",
         meaning: "How long an answer waits for more of a burst of messages; `0` answers at once.",
+        ..PLAIN
+    },
+    Setting {
+        key: "MYNAH_BURST",
+        file: "burst",
+        group: Answers,
+        default: Value("next"),
+        expects: "next or restart",
+        meaning: "What becomes of a message that arrives while the model works: `next` answers it after that answer, \
+                  `restart` gives that answer up and asks again with both.",
         ..PLAIN
     },
     Setting {
@@ -299,15 +327,6 @@ pub const SETTINGS: &[Setting] = &[
         default: Value("true"),
         expects: "true or false",
         meaning: "Whether contacts see that an answer is being written. Also marks their message as read.",
-        ..PLAIN
-    },
-    Setting {
-        key: "MYNAH_TEXT_SORRY",
-        file: "text_sorry",
-        group: Answers,
-        default: Value(words::SORRY),
-        expects: "a text of 1 to 1500 characters",
-        meaning: "What a contact reads when no answer can be had.",
         ..PLAIN
     },
     Setting {

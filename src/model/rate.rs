@@ -18,7 +18,7 @@ pub struct Rate {
 
 impl Rate {
     /// The new theoretical arrival time after one more call at `now`, or how long until a call is granted.
-    pub(super) fn take(self, arrival: Option<Time>, now: Time) -> Result<Time, Duration> {
+    pub fn take(self, arrival: Option<Time>, now: Time) -> Result<Time, Duration> {
         let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX / 4).max(1);
         // Rounded up, or a period of few milliseconds would grant without end.
         let interval = (period + i64::from(self.most.get()) - 1) / i64::from(self.most.get());
@@ -37,8 +37,7 @@ impl Rate {
 mod tests {
     use super::*;
 
-    const TWENTY_A_MINUTE: Rate =
-        Rate { most: NonZeroU32::new(20).expect("twenty"), period: Duration::from_secs(60) };
+    const TWENTY_A_MINUTE: Rate = Rate { most: NonZeroU32::new(20).expect("twenty"), period: Duration::from_secs(60) };
 
     #[test]
     fn a_burst_is_granted_and_then_one_for_each_interval() {

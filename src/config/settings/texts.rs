@@ -1,0 +1,126 @@
+//! The rows of texts to contacts.
+
+use super::Fallback::Value;
+use super::Group::Texts;
+use super::Setting;
+use super::table::PLAIN;
+use crate::config::words;
+
+/// What the rows here have in common.
+const ROW: Setting = Setting { group: Texts, expects: "a text of 1 to 1500 characters", ..PLAIN };
+
+/// In the order of the reference.
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        key: "MYNAH_TEXT_SORRY",
+        file: "text_sorry",
+        default: Value(words::SORRY),
+        meaning: "What a contact reads when no answer can be had.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_BUSY",
+        file: "text_busy",
+        default: Value(words::BUSY),
+        meaning: "Where the model had too much to do for too long.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_TIMEOUT",
+        file: "text_timeout",
+        default: Value(words::TIMEOUT),
+        meaning: "Where the model did not answer in time.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_DECLINED",
+        file: "text_declined",
+        default: Value(words::DECLINED),
+        meaning: "Where the model declined and said nothing.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_TOO_LONG",
+        file: "text_too_long",
+        default: Value(words::TOO_LONG),
+        meaning: "Where the message does not fit into what the model can read.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_MEDIA",
+        file: "text_media",
+        default: Value(words::MEDIA),
+        meaning: "Where an attachment cannot be read.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_SLOW_DOWN",
+        file: "text_slow_down",
+        default: Value(words::SLOW_DOWN),
+        meaning: "Once for each burst above `MYNAH_RATE_LIMIT`.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_BUDGET",
+        file: "text_budget",
+        default: Value(words::BUDGET),
+        meaning: "Where a budget is spent.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_HELP",
+        file: "text_help",
+        default: Value(words::HELP),
+        meaning: "The answer to `/help`.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_RESET",
+        file: "text_reset",
+        default: Value(words::RESET),
+        meaning: "The answer to `/reset`.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_HUMAN",
+        file: "text_human",
+        default: Value(words::HUMAN),
+        meaning: "Where a person takes over.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_STOPPED",
+        file: "text_stopped",
+        default: Value(words::STOPPED),
+        meaning: "The one confirmation after STOP.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_STARTED",
+        file: "text_started",
+        default: Value(words::STARTED),
+        meaning: "The answer to START.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_STRANGER",
+        file: "text_stranger",
+        default: Value(words::STRANGER),
+        meaning: "Where somebody may not talk.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_ADMITTED",
+        file: "text_admitted",
+        default: Value(words::ADMITTED),
+        meaning: "Where somebody sent the right pairing code.",
+        ..ROW
+    },
+    Setting {
+        key: "MYNAH_TEXT_LINK",
+        file: "text_link",
+        default: Value(words::LINK),
+        meaning: "What stands in place of a link that `MYNAH_LINKS` does not allow.",
+        ..ROW
+    },
+];

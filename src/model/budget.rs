@@ -1,0 +1,61 @@
+//! What the model may cost, and what it did.
+
+/// Limits of one period; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Calls to a model.
+    pub calls: Option<i64>,
+    /// Tokens, both ways.
+    pub tokens: Option<i64>,
+    /// Millionths of a US dollar.
+    pub micros: Option<i64>,
+}
+
+impl Budget {
+    /// Whether nothing is limited.
+    pub fn is_none(&self) -> bool {
+        *self == Budget::default()
+    }
+}
+
+/// The limits of all periods. Days and months are those of UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budgets {
+    /// Of one contact in a day.
+    pub contact_day: Budget,
+    /// Of all in a day.
+    pub day: Budget,
+    /// Of all in a month.
+    pub month: Budget,
+}
+
+/// What a million tokens cost, in millionths of a US dollar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    /// Those that the model reads.
+    pub input: i64,
+    /// Those that it writes.
+    pub output: i64,
+}
+
+impl Price {
+    /// What so many tokens cost, in millionths of a US dollar, rounded up.
+    pub fn of(self, input: u32, output: u32) -> i64 {
+        let total = i128::from(self.input) * i128::from(input) + i128::from(self.output) * i128::from(output);
+        i64::try_from((total + 999_999) / 1_000_000).unwrap_or(i64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_told_in_whole_millionths_and_never_too_low() {
+        let price = Price { input: 250_000, output: 2_000_000 };
+        assert_eq!(price.of(1_000, 100), 250 + 200);
+        assert_eq!(price.of(1, 0), 1);
+        assert_eq!(price.of(0, 0), 0);
+        assert_eq!(price.of(u32::MAX, u32::MAX), 1_073_741_824 + 8_589_934_590);
+    }
+}
