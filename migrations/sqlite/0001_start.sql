@@ -1,9 +1,15 @@
 -- Times are milliseconds since 1970 (UTC). UUIDs are 16 bytes. JSON is text.
 
+-- opted_out_at: nothing is sent since then. admitted_at: let in by the pairing code. noticed_at: last told to slow down, or
+-- that the assistant is not for them.
 CREATE TABLE contacts (
-    id         INTEGER PRIMARY KEY,
-    name       TEXT,
-    created_at INTEGER NOT NULL
+    id           INTEGER PRIMARY KEY,
+    name         TEXT,
+    created_at   INTEGER NOT NULL,
+    opted_out_at INTEGER,
+    blocked_at   INTEGER,
+    admitted_at  INTEGER,
+    noticed_at   INTEGER
 ) STRICT;
 
 CREATE TABLE addresses (
@@ -15,6 +21,7 @@ CREATE TABLE addresses (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX addresses_contact ON addresses (contact_id);
 
+-- mode: who answers. mode_until: when `human` ends by itself; NULL is never.
 CREATE TABLE conversations (
     id              BLOB    NOT NULL PRIMARY KEY,
     contact_id      INTEGER NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
@@ -25,6 +32,9 @@ CREATE TABLE conversations (
     started_at      INTEGER NOT NULL,
     last_inbound_at INTEGER NOT NULL,
     ended_at        INTEGER,
+    mode            TEXT    NOT NULL DEFAULT 'auto' CHECK (mode IN ('auto', 'human')),
+    mode_until      INTEGER,
+    mode_why        TEXT,
     is_open         INTEGER GENERATED ALWAYS AS (CASE WHEN ended_at IS NULL THEN 1 END) VIRTUAL
 ) STRICT, WITHOUT ROWID;
 -- One open conversation with a contact on a number: NULLs, of ended ones, are never equal. Finds a contact's all as well.
@@ -47,6 +57,7 @@ CREATE UNIQUE INDEX messages_window ON messages (conversation_id, turn_id, id);
 CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE provider_id IS NOT NULL;
 
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
+-- not_before: no sooner than that, whatever else it waits for. command: what it asks for that no model answers.
 -- AUTOINCREMENT: status callbacks name turns, so a number is never given twice.
 -- conversation_id has no foreign key, which would want an index written with each turn: every turn has a message, so the
 -- trigger finds them.
@@ -54,8 +65,10 @@ CREATE TABLE turns (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation_id  BLOB    NOT NULL,
     state            TEXT    NOT NULL
-                     CHECK (state IN ('open', 'running', 'retry', 'sending', 'done', 'dead', 'expired')),
+                     CHECK (state IN ('open', 'running', 'retry', 'sending', 'done', 'dead', 'expired', 'skipped')),
+    command          TEXT,
     due_at           INTEGER,
+    not_before       INTEGER,
     created_at       INTEGER NOT NULL,
     claimed_at       INTEGER,
     finished_at      INTEGER,
@@ -66,7 +79,8 @@ CREATE TABLE turns (
     model            TEXT,
     input_tokens     INTEGER,
     output_tokens    INTEGER,
-    tokens_estimated INTEGER
+    tokens_estimated INTEGER,
+    cost_micros      INTEGER
 ) STRICT;
 -- One open and one active turn in a conversation.
 CREATE UNIQUE INDEX turns_live ON turns (conversation_id, (state = 'open'))

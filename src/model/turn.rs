@@ -12,7 +12,7 @@ impl fmt::Display for TurnId {
     }
 }
 
-/// Where a turn stands: `open → running → sending → done`, with `retry`, `dead` and `expired`.
+/// Where a turn stands: `open → running → sending → done`, with `retry`, `dead`, `expired` and `skipped`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TurnState {
     /// Still takes messages; waits for its merge window and for the turn before it.
@@ -29,11 +29,13 @@ pub enum TurnState {
     Dead,
     /// Its deadline passed before it could be answered.
     Expired,
+    /// Not answered, on purpose; the reason is recorded.
+    Skipped,
 }
 
 impl TurnState {
     /// All of them.
-    pub const ALL: [TurnState; 7] = [
+    pub const ALL: [TurnState; 8] = [
         TurnState::Open,
         TurnState::Running,
         TurnState::Retry,
@@ -41,6 +43,7 @@ impl TurnState {
         TurnState::Done,
         TurnState::Dead,
         TurnState::Expired,
+        TurnState::Skipped,
     ];
 
     /// The stored name.
@@ -53,6 +56,7 @@ impl TurnState {
             TurnState::Done => "done",
             TurnState::Dead => "dead",
             TurnState::Expired => "expired",
+            TurnState::Skipped => "skipped",
         }
     }
 

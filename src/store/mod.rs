@@ -5,17 +5,18 @@
 //! `impl Store`, a migration, and its promises in `tests/store`. Statements are `const NAME: &str`, so that `plans.rs`
 //! finds them and proves that they need no full scan.
 
-mod accept;
 mod claims;
 pub(crate) mod database;
 mod error;
 mod ids;
 mod jobs;
 mod lock;
+mod messages;
 mod outcome;
 mod parts;
 #[cfg(test)]
 mod plans;
+mod receive;
 mod recovery;
 mod sealed;
 mod sqlite;
@@ -34,12 +35,12 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
-pub use self::accept::Accepted;
 pub use self::claims::Claims;
 pub use self::error::StoreError;
 pub use self::jobs::{Backlog, JobRow};
 pub use self::lock::{FolderLock, LockError};
 pub use self::parts::{PartClaim, PartSent};
+pub use self::receive::{Accepted, Received, Reception, Stranger};
 pub use self::recovery::Recovered;
 pub use self::status::StatusTaken;
 pub use self::turns::{Reply, TurnClaim};

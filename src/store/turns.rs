@@ -3,9 +3,9 @@
 //! A claim hands out a token. A finishing write names it; one that matches no row came from a stale worker and answers
 //! `false`, and its transaction changes nothing.
 
-use super::accept::{NewMessage, insert_message};
 use super::database::{Row, Tx, args};
 use super::ids::{Ids, token};
+use super::messages::{NewMessage, insert_message};
 use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};

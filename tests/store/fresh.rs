@@ -113,7 +113,7 @@ impl Fresh {
     pub async fn said(&self, from: &str, id: &str, when: Time) -> TurnId {
         match self.accept(inbound(from, id, when), None).await.unwrap() {
             Accepted::New(turn) => turn,
-            Accepted::Known => panic!("{id} is known"),
+            Accepted::Skipped(_) | Accepted::Known => panic!("{id} is known"),
         }
     }
 

@@ -1,0 +1,424 @@
+//! Receiving a message: who wrote, whether it is answered, and by what turn.
+//!
+//! What can be found out without the database is found out before and comes as a [`Reception`]; what the database knows
+//! (who opted out, who is blocked, who answers this conversation) is decided here, in the transaction that stores the
+//! message, so that nothing slips in between.
+
+use std::time::Duration;
+
+use super::database::{Tx, args};
+use super::ids::Ids;
+use super::messages::{NewMessage, insert_message};
+use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
+use crate::clock::Time;
+use crate::model::{Command, ConversationId, Inbound, MessageId, Role, TurnId};
+
+const KNOWN: &str = "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
+
+const CONTACT: &str = "
+    SELECT c.id, c.opted_out_at, c.blocked_at, c.admitted_at, c.noticed_at
+    FROM addresses a JOIN contacts c ON c.id = a.contact_id WHERE a.kind = ?1 AND a.value = ?2";
+
+const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?2)";
+
+const NEW_ADDRESS: &str = "INSERT INTO addresses (kind, value, contact_id, created_at) VALUES (?1, ?2, ?3, ?4)";
+
+const GOING: &str = "
+    SELECT id, last_inbound_at, revision, mode, mode_until FROM conversations
+    WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND is_open = 1";
+
+/// A message that is found late at the provider does not take the answer back to where an older one came from. `human`
+/// ends by itself when its time has come.
+const CONTINUE: &str = "
+    UPDATE conversations
+    SET reply_to = CASE WHEN ?3 >= last_inbound_at THEN ?2 ELSE reply_to END,
+        last_inbound_at = MAX(last_inbound_at, ?3), revision = revision + 1,
+        mode = CASE WHEN mode_until <= ?3 THEN 'auto' ELSE mode END,
+        mode_until = CASE WHEN mode_until <= ?3 THEN NULL ELSE mode_until END
+    WHERE id = ?1";
+
+/// Not while something in it still waits for its answer: the answer belongs to it.
+const END_IDLE: &str = "
+    UPDATE conversations SET ended_at = ?2
+    WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = ?1
+        AND t.state IN ('open', 'running', 'retry', 'sending'))";
+
+const NEW_CONVERSATION: &str = "
+    INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+
+const END_NOW: &str = "UPDATE conversations SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
+
+/// At most two: the open one and the active one.
+const LIVE_TURNS: &str = "
+    SELECT id, state, created_at FROM turns
+    WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending')";
+
+const NEW_TURN: &str = "
+    INSERT INTO turns (conversation_id, state, created_at, due_at, not_before, command)
+    VALUES (?1, 'open', ?2, ?3, ?4, ?5)";
+
+const COMMANDED: &str = "
+    UPDATE turns SET command = ?2, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE ?3 END WHERE id = ?1";
+
+const SKIPPED_TURN: &str = "
+    INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
+
+const SAID_TURN: &str = "
+    INSERT INTO turns (conversation_id, state, created_at) VALUES (?1, 'sending', ?2)";
+
+const SAID_PART: &str = "
+    INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at) VALUES (?1, 1, ?2, ?3, 'ready', ?4)";
+
+/// The attempt does not count: it was given up for more to read.
+const RESTART: &str = "
+    UPDATE turns SET state = 'retry', due_at = ?2, attempts = attempts - 1, token = NULL
+    WHERE id = ?1 AND state = 'running'";
+
+const OPT_OUT: &str = "UPDATE contacts SET opted_out_at = ?2 WHERE id = ?1";
+
+const OPT_IN: &str = "UPDATE contacts SET opted_out_at = NULL WHERE id = ?1";
+
+const ADMIT: &str = "UPDATE contacts SET admitted_at = ?2 WHERE id = ?1";
+
+const NOTICED: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
+
+const SILENCE_TURNS: &str = "
+    UPDATE turns SET state = 'skipped', error = ?2, finished_at = ?3, due_at = NULL, token = NULL
+    WHERE id IN (SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
+        WHERE c.contact_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending') AND t.state <> 'sending')";
+
+const SENDING_TURNS: &str = "
+    SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
+    WHERE c.contact_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending') AND t.state = 'sending'";
+
+const SILENCE_PARTS: &str = "
+    UPDATE parts SET state = 'failed', error = ?2, due_at = NULL WHERE turn_id = ?1 AND state = 'ready'";
+
+const SILENCE_SENDING: &str = "
+    UPDATE turns SET state = 'skipped', error = COALESCE(error, ?2), finished_at = ?3 WHERE id = ?1 AND state = 'sending'
+    AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state IN ('sending', 'unknown'))";
+
+/// A turn that is older is not begun again for one more message: somebody who never stops writing gets an answer too.
+const RESTART_WITHIN: Duration = Duration::from_secs(30);
+
+/// Somebody who may not talk is told so once in this time.
+const REFUSE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// What was found out about a message before it is stored. The default is a message like any other.
+#[derive(Clone, Debug, Default)]
+pub struct Reception {
+    /// What it asks for that no model answers.
+    pub command: Option<Command>,
+    /// Whether its sender is of those who may talk.
+    pub stranger: Stranger,
+    /// How long until the sender's rate allows an answer, where it does not now.
+    pub wait: Option<Duration>,
+    /// What tells a contact above its rate to slow down, and how often it may be said.
+    pub slow_down: Option<(String, Duration)>,
+    /// What tells strangers that the assistant is not for them; `None` says nothing.
+    pub refusal: Option<String>,
+    /// Whether the model is asked again where it works on the messages before this one.
+    pub restart: bool,
+}
+
+/// Whether somebody may talk, as far as the configuration tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stranger {
+    /// Yes.
+    #[default]
+    No,
+    /// Only if let in before.
+    Yes,
+    /// From now on: the message is the pairing code.
+    WithCode,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is stored and a turn will answer it.
+    New(TurnId),
+    /// It is stored and not answered: its turn says why.
+    Skipped(TurnId),
+    /// It was stored before; nothing changed.
+    Known,
+}
+
+/// What became of a message, and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// What became of it.
+    pub accepted: Accepted,
+    /// Its conversation, with the revision that it has now; `None` where it was known.
+    pub place: Option<(ConversationId, i64)>,
+    /// Whether the work on its turn had begun and is given up.
+    pub restarted: bool,
+}
+
+struct Contact {
+    id: i64,
+    opted_out: bool,
+    blocked: bool,
+    admitted: bool,
+    noticed_at: Option<Time>,
+}
+
+struct Conversation {
+    id: ConversationId,
+    revision: i64,
+    human: bool,
+}
+
+enum Fate {
+    Answer,
+    /// Not, and the contact is told that the assistant is not for them.
+    Refuse,
+    Skip(&'static str),
+}
+
+impl Store {
+    /// Stores a contact's message as one like any other; see [`Store::receive`].
+    pub async fn accept(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Accepted, StoreError> {
+        Ok(self.receive(inbound, record, Reception::default()).await?.accepted)
+    }
+
+    /// Stores a contact's message with the contact, the conversation, the turn that will answer it (or tells why it is not
+    /// answered) and the log of its webhook, all in one transaction. The same provider id again changes nothing but the log.
+    pub async fn receive(
+        &self,
+        inbound: Inbound,
+        record: Option<WebhookRecord>,
+        reception: Reception,
+    ) -> Result<Received, StoreError> {
+        let _waits = Accepting::count(&self.accepting);
+        let (ids, options) = (self.ids.clone(), self.options);
+        // Here and not in the transaction, where everybody would wait for it.
+        let metadata = serde_json::to_string(&inbound.metadata).unwrap_or_else(|_| "{}".into());
+        self.write(move |tx| {
+            let known = tx.one(KNOWN, args![inbound.channel, inbound.provider_id.0.as_str()], |row| row.uuid(0))?;
+            let (message, received) = match known {
+                Some(message) => {
+                    let known = Received { accepted: Accepted::Known, place: None, restarted: false };
+                    (MessageId(message), known)
+                }
+                None => {
+                    Receiving { tx, ids: &ids, options, inbound: &inbound, reception: &reception }.run(&metadata)?
+                }
+            };
+            if let Some(record) = &record {
+                webhooks::insert(tx, record, Some(&message))?;
+            }
+            Ok(received)
+        })
+        .await
+    }
+}
+
+/// One message on its way into the store.
+struct Receiving<'a> {
+    tx: &'a mut dyn Tx,
+    ids: &'a Ids,
+    options: StoreOptions,
+    inbound: &'a Inbound,
+    reception: &'a Reception,
+}
+
+impl Receiving<'_> {
+    fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
+        let now = self.inbound.received_at;
+        let contact = self.contact()?;
+        let conversation = self.conversation(contact.id)?;
+        let fate = self.judge(&contact, &conversation)?;
+        let (turn, restarted) = match fate {
+            Fate::Answer => self.turn(&conversation.id)?,
+            Fate::Refuse => (self.skipped(&conversation.id, "the contact is none of those who may talk")?, false),
+            Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
+        };
+        let message = MessageId(self.ids.next(now));
+        let new = NewMessage {
+            role: Role::User,
+            content: &self.inbound.text,
+            metadata,
+            provider: Some((self.inbound.channel, &self.inbound.provider_id.0)),
+            at: now,
+        };
+        insert_message(self.tx, &message, &conversation.id, turn, &new)?;
+        let accepted = match fate {
+            Fate::Answer => {
+                if self.reception.command == Some(Command::Reset) {
+                    self.tx.execute(END_NOW, args![&conversation.id, now])?;
+                }
+                if let (Some(_), Some((text, every))) = (self.reception.wait, &self.reception.slow_down) {
+                    self.notice(&contact, &conversation.id, text, *every)?;
+                }
+                Accepted::New(turn)
+            }
+            Fate::Refuse => {
+                if let Some(text) = &self.reception.refusal {
+                    self.notice(&contact, &conversation.id, text, REFUSE_EVERY)?;
+                }
+                Accepted::Skipped(turn)
+            }
+            Fate::Skip(_) => Accepted::Skipped(turn),
+        };
+        let place = Some((conversation.id, conversation.revision));
+        Ok((message, Received { accepted, place, restarted }))
+    }
+
+    fn contact(&mut self) -> Result<Contact, StoreError> {
+        let (kind, value, now) = (self.inbound.from.kind(), self.inbound.from.as_str(), self.inbound.received_at);
+        let known = self.tx.one(CONTACT, args![kind, value], |row| {
+            Ok(Contact {
+                id: row.int(0)?,
+                opted_out: row.int_or_null(1)?.is_some(),
+                blocked: row.int_or_null(2)?.is_some(),
+                admitted: row.int_or_null(3)?.is_some(),
+                noticed_at: row.int_or_null(4)?.map(Time),
+            })
+        })?;
+        if let Some(contact) = known {
+            return Ok(contact);
+        }
+        let id = self.tx.insert(NEW_CONTACT, args![self.inbound.profile_name.as_deref(), now])?;
+        self.tx.execute(NEW_ADDRESS, args![kind, value, id, now])?;
+        Ok(Contact { id, opted_out: false, blocked: false, admitted: false, noticed_at: None })
+    }
+
+    /// The contact's open conversation on the number written to.
+    fn conversation(&mut self, contact: i64) -> Result<Conversation, StoreError> {
+        let (channel, now) = (self.inbound.channel, self.inbound.received_at);
+        let (ours, reply_to) = (self.inbound.to.as_str(), self.inbound.reply_to.as_str());
+        let going = self.tx.one(GOING, args![contact, channel, ours], |row| {
+            let over = row.int_or_null(4)?.is_some_and(|until| until <= now.0);
+            let human = row.text(3)? == "human" && !over;
+            Ok((Conversation { id: ConversationId(row.uuid(0)?), revision: row.int(2)? + 1, human }, Time(row.int(1)?)))
+        })?;
+        if let Some((conversation, last)) = going {
+            let idle = last < now - self.options.conversation_ttl;
+            if !(idle && self.tx.execute(END_IDLE, args![&conversation.id, now])? == 1) {
+                self.tx.execute(CONTINUE, args![&conversation.id, reply_to, now])?;
+                return Ok(conversation);
+            }
+        }
+        let id = ConversationId(self.ids.next(now));
+        self.tx.execute(NEW_CONVERSATION, args![&id, contact, channel, ours, reply_to, now])?;
+        Ok(Conversation { id, revision: 1, human: false })
+    }
+
+    /// Whether the message is answered, and what it changes for the contact.
+    fn judge(&mut self, contact: &Contact, conversation: &Conversation) -> Result<Fate, StoreError> {
+        let now = self.inbound.received_at;
+        if contact.blocked {
+            return Ok(Fate::Skip("the contact is blocked"));
+        }
+        match self.reception.stranger {
+            Stranger::WithCode if !contact.admitted => {
+                self.tx.execute(ADMIT, args![contact.id, now])?;
+                return Ok(Fate::Answer);
+            }
+            Stranger::Yes if !contact.admitted => {
+                return Ok(Fate::Refuse);
+            }
+            _ => {}
+        }
+        match self.reception.command {
+            Some(Command::OptIn) => {
+                self.tx.execute(OPT_IN, args![contact.id])?;
+                return Ok(Fate::Answer);
+            }
+            _ if contact.opted_out => return Ok(Fate::Skip("the contact opted out")),
+            Some(Command::OptOut) => {
+                self.tx.execute(OPT_OUT, args![contact.id, now])?;
+                silence(self.tx, contact.id, "the contact opted out", now)?;
+                return Ok(Fate::Answer);
+            }
+            Some(Command::Reset) => return Ok(Fate::Answer),
+            _ => {}
+        }
+        Ok(if conversation.human { Fate::Skip("a person answers this conversation") } else { Fate::Answer })
+    }
+
+    /// The turn that answers the message: the open one, which takes everything said until it is claimed. A new one waits
+    /// while another is active. Whether work on it had begun.
+    fn turn(&mut self, conversation: &ConversationId) -> Result<(TurnId, bool), StoreError> {
+        let now = self.inbound.received_at;
+        let command = self.command();
+        let live = self.tx.all(LIVE_TURNS, args![conversation], |row| {
+            Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?)))
+        })?;
+        if let Some((turn, ..)) = live.iter().find(|(_, state, _)| state == "open") {
+            if command.is_some() {
+                self.tx.execute(COMMANDED, args![*turn, command, now])?;
+            }
+            return Ok((*turn, false));
+        }
+        let soon = now + self.options.merge_window;
+        if let [(turn, state, created_at)] = live.as_slice()
+            && state == "running"
+            && self.reception.restart
+            && command.is_none()
+            && *created_at > now - RESTART_WITHIN
+            && self.tx.execute(RESTART, args![*turn, soon])? == 1
+        {
+            return Ok((*turn, true));
+        }
+        let not_before = self.reception.wait.filter(|_| command.is_none()).map(|wait| now + wait);
+        let due = if command.is_some() { now } else { not_before.map_or(soon, |at| at.max(soon)) };
+        let due = live.is_empty().then_some(due);
+        Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
+    }
+
+    /// The stored name of what is asked for.
+    fn command(&self) -> Option<&'static str> {
+        match self.reception.stranger {
+            Stranger::WithCode => Some("admitted"),
+            _ => self.reception.command.map(Command::as_str),
+        }
+    }
+
+    fn skipped(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {
+        Ok(TurnId(self.tx.insert(SKIPPED_TURN, args![conversation, self.inbound.received_at, why])?))
+    }
+
+    /// Tells a contact something once in a while, and not while an answer is on its way.
+    fn notice(
+        &mut self,
+        contact: &Contact,
+        conversation: &ConversationId,
+        text: &str,
+        every: Duration,
+    ) -> Result<(), StoreError> {
+        let now = self.inbound.received_at;
+        let lately = contact.noticed_at.is_some_and(|at| at > now - every);
+        if !lately && !contact.opted_out && self.say(conversation, text)? {
+            self.tx.execute(NOTICED, args![contact.id, now])?;
+        }
+        Ok(())
+    }
+
+    /// Sends a text of our own, unless an answer is on its way. Whether it does.
+    fn say(&mut self, conversation: &ConversationId, text: &str) -> Result<bool, StoreError> {
+        let now = self.inbound.received_at;
+        let live = self.tx.all(LIVE_TURNS, args![conversation], |row| Ok(row.text(1)? == "open"))?;
+        if live.contains(&false) {
+            return Ok(false);
+        }
+        let turn = TurnId(self.tx.insert(SAID_TURN, args![conversation, now])?);
+        let said = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
+        insert_message(self.tx, &MessageId(self.ids.next(now)), conversation, turn, &said)?;
+        self.tx.execute(SAID_PART, args![turn, conversation, text, now])?;
+        Ok(true)
+    }
+}
+
+/// Nothing of what is on its way to a contact goes out any more. A part that was already handed over is beyond recall; its
+/// turn ends when it is settled.
+pub(super) fn silence(tx: &mut dyn Tx, contact: i64, why: &str, now: Time) -> Result<(), StoreError> {
+    tx.execute(SILENCE_TURNS, args![contact, why, now])?;
+    for turn in tx.all(SENDING_TURNS, args![contact], |row| row.int(0))? {
+        tx.execute(SILENCE_PARTS, args![turn, why])?;
+        tx.execute(SILENCE_SENDING, args![turn, why, now])?;
+    }
+    Ok(())
+}
