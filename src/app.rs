@@ -1,5 +1,7 @@
 //! The app: everything that runs shares, built once.
 
+mod reception;
+
 use std::borrow::Cow;
 use std::fs;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use rust_embed::RustEmbed;
 use tokio::sync::Notify;
 
 use crate::ai::{self, Provider};
+use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
@@ -25,6 +28,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The database.
     pub store: Store,
+    /// What may be forgotten.
+    pub cache: Arc<dyn Cache>,
     /// The ways in and out.
     pub channels: Vec<Arc<dyn Channel>>,
     /// What answers; `None` until a model is configured: messages are accepted and wait.
@@ -65,7 +70,8 @@ impl App {
             Some(ai) => Some(Assistant { provider: connect(ai)?, limit: Limit::new(ai.concurrency) }),
             None => None,
         };
-        Ok(App { config, clock, store, channels, assistant, wake: Notify::new() })
+        let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
+        Ok(App { config, clock, store, cache, channels, assistant, wake: Notify::new() })
     }
 
     /// The channel of that name.

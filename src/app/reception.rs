@@ -1,0 +1,53 @@
+//! The front desk: what is found out about a message before it is stored, the same whichever way it came.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+
+use super::App;
+use crate::config::Burst;
+use crate::model::{Inbound, Rate};
+use crate::store::{Received, Reception, StoreError, Stranger, WebhookRecord};
+
+/// Messages of one stranger in a day that are held against the pairing code, which they might be guessing.
+const GUESSES: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero"), period: Duration::from_secs(86_400) };
+
+impl App {
+    /// Stores a contact's message, with the log of its webhook if there is one, and wakes whoever answers it.
+    pub async fn receive(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Received, StoreError> {
+        let reception = self.reception(&inbound).await;
+        let received = self.store.receive(inbound, record, reception).await?;
+        self.wake.notify_one();
+        Ok(received)
+    }
+
+    async fn reception(&self, inbound: &Inbound) -> Reception {
+        let (people, texts) = (&self.config.people, &self.config.texts);
+        let wait = match people.rate {
+            Some(rate) => self.cache.take(&format!("messages {}", inbound.from.as_str()), rate).await.err(),
+            None => None,
+        };
+        Reception {
+            command: people.keywords.find(&inbound.text),
+            stranger: self.stranger(inbound).await,
+            wait,
+            slow_down: people.rate.map(|rate| (texts.slow_down.clone(), rate.period)).filter(|_| wait.is_some()),
+            refusal: (people.closed && people.refuse).then(|| texts.stranger.clone()),
+            restart: self.config.work.burst == Burst::Restart,
+        }
+    }
+
+    async fn stranger(&self, inbound: &Inbound) -> Stranger {
+        let people = &self.config.people;
+        if !people.closed || people.allowed.contains(&inbound.from) {
+            return Stranger::No;
+        }
+        let Some(code) = &people.pairing_code else { return Stranger::Yes };
+        let same = bool::from(inbound.text.trim().as_bytes().ct_eq(code.expose_secret().as_bytes()));
+        // Those who have come in already are told apart by the store; their messages count here too, and to no harm.
+        let may_guess = self.cache.take(&format!("code {}", inbound.from.as_str()), GUESSES).await.is_ok();
+        if same && may_guess { Stranger::WithCode } else { Stranger::Yes }
+    }
+}
