@@ -81,15 +81,16 @@ pub fn run(cli: Cli) -> Result<()> {
             block_on(serve::run(config))
         }
         Command::Demo(arguments) => {
-            let config = load_staged(flags)?;
+            arguments.add_to(&mut flags);
+            let config = load_staged(flags, BTreeMap::new())?;
             let _log = start_log(&config.log)?;
-            block_on(demo::run(config, arguments))
+            block_on(demo::run(config))
         }
-        Command::Chat(arguments) => {
-            flags.entry("MYNAH_LOG".into()).or_insert_with(|| "error".into());
-            let config = load_staged(flags)?;
+        Command::Chat(_) => {
+            // Lines of the log would stand between those of the talk.
+            let config = load_staged(flags, BTreeMap::from([("MYNAH_LOG", "error".to_owned())]))?;
             let _log = start_log(&config.log)?;
-            block_on(chat::run(config, arguments))
+            block_on(chat::run(config))
         }
         Command::Check(arguments) => check::run(load(flags), &arguments),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
@@ -114,10 +115,8 @@ fn load(flags: BTreeMap<String, String>) -> Result<Config> {
 }
 
 /// The configuration of a command that plays on a stage of its own: the model may be configured, the account is not.
-fn load_staged(flags: BTreeMap<String, String>) -> Result<Config> {
-    let mut sources = Sources::of_process(flags);
-    sources.env.retain(|key, _| !key.starts_with("TWILIO_"));
-    Ok(Config::load(sources)?)
+fn load_staged(flags: BTreeMap<String, String>, fallbacks: BTreeMap<&'static str, String>) -> Result<Config> {
+    Ok(Config::load(Sources { fallbacks, stage: true, ..Sources::of_process(flags) })?)
 }
 
 fn start_log(config: &LogConfig) -> Result<telemetry::Guard> {
