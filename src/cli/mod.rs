@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, Sources};
@@ -70,6 +72,7 @@ enum Command {
 
 /// Runs a command to its end. The error's first line says what went wrong, the chain below it why.
 pub fn run(cli: Cli) -> Result<()> {
+    keep_private();
     let Cli { settings, command } = cli;
     let mut flags = settings.flags();
     match command {
@@ -96,6 +99,14 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Migrate(_) => migrate::run(&load(flags)?),
     }
+}
+
+/// What commands write, such as the database, its journal and logs, holds what people have said: it is for this user
+/// alone, whatever the shell or the service manager allows others.
+fn keep_private() {
+    let others = Mode::RWXG | Mode::RWXO;
+    let before = umask(others);
+    umask(before | others);
 }
 
 impl Settings {
