@@ -97,7 +97,7 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Check(arguments) => check::run(load(flags), &arguments),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
-        Command::Migrate(_) => migrate::run(&load(flags)?),
+        Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
     }
 }
 
