@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::app::open_store;
 use crate::config::Config;
@@ -35,11 +36,17 @@ enum Action {
     Retry {
         /// The turn's number
         turn: i64,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
     },
     /// Give up a turn that waits, or whose message is in doubt: it ends dead, and the conversation goes on
     Discard {
         /// The turn's number
         turn: i64,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -71,21 +78,30 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 println!("{:>8}  {:<8} {}  tries {}  {error}", job.turn, job.state, job.created_at, job.attempts);
             }
         }
-        Action::Retry { turn } => {
+        Action::Retry { turn, json } => {
             if !store.revive(TurnId(turn), now).await? {
                 bail!(
                     "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
                      conversation has gone on since"
                 );
             }
-            println!("turn {turn} will be answered again");
+            told(turn, TurnState::Retry, json, "will be answered again");
         }
-        Action::Discard { turn } => {
+        Action::Discard { turn, json } => {
             if !store.discard(TurnId(turn), now).await? {
                 bail!("turn {turn} does not wait: a worker has it in hand just now, or it has ended");
             }
-            println!("turn {turn} is discarded");
+            told(turn, TurnState::Dead, json, "is discarded");
         }
     }
     Ok(())
+}
+
+/// What became of a turn, for a person or a program.
+fn told(turn: i64, state: TurnState, json: bool, words: &str) {
+    if json {
+        println!("{:#}", json!({ "turn": turn, "state": state.as_str() }));
+    } else {
+        println!("turn {turn} {words}");
+    }
 }
