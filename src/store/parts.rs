@@ -3,6 +3,7 @@
 use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::outcome::Ending;
+use super::unknown::{FIRST_LOOK, TAKEN};
 use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
@@ -68,6 +69,8 @@ pub enum PartSent {
     More,
     /// Nothing else waited for it.
     Last,
+    /// Another part has that id, so it is not this one's: this one is looked for.
+    Taken,
 }
 
 impl Store {
@@ -84,6 +87,11 @@ impl Store {
         self.write_unflushed(move |tx| {
             if !held(tx, part, token)? {
                 return Ok(PartSent::Stale);
+            }
+            if tx.one(TAKEN, args![id.0.as_str()], |_| Ok(()))?.is_some() {
+                let why = format!("the provider gave it the id {id}, which another part has");
+                back(tx, part, "unknown", now + FIRST_LOOK, &why)?;
+                return Ok(PartSent::Taken);
             }
             let more = outcome::sent(tx, part, &id, now, options)?;
             Ok(if more { PartSent::More } else { PartSent::Last })

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{backoff, deliver, insist};
+use super::{backoff, deliver, give_back, insist};
 use crate::ai::{Completion, Line, Prompt};
 use crate::app::{App, Assistant};
 use crate::channel::Channel;
@@ -18,21 +18,21 @@ use crate::store::{PartClaim, Reply, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
-const ATTEMPTS: i64 = 8;
+pub(super) const ATTEMPTS: i64 = 8;
 
-const FIRST_WAIT: Duration = Duration::from_secs(2);
+pub(super) const FIRST_WAIT: Duration = Duration::from_secs(2);
 
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Messages of one reply.
 const PARTS: usize = 5;
 
 /// Claim in hand: asks the model and stores what it says.
-pub(super) async fn answer(app: &App, claim: TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
+pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
     crate::failpoint::hit("after-claim");
     let (Some(assistant), Some(channel)) = (&app.assistant, app.channel(&claim.channel)) else {
         // Both were there at the claim's start or the turn would not have been claimed; give it back and wait.
-        return insist(|| app.store.release_turn(&claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
+        return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
     };
     let window =
         insist(|| app.store.window(claim.conversation, claim.turn, app.config.work.max_context_messages)).await?;
@@ -46,28 +46,28 @@ pub(super) async fn answer(app: &App, claim: TurnClaim, stop: &CancellationToken
         biased;
         outcome = ask(assistant, &prompt) => outcome,
         () = stop.cancelled() => {
-            return insist(|| app.store.release_turn(&claim, app.clock.now())).await.map(drop);
+            return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };
     match outcome {
         Ok(completion) => {
             let parts = text::split(&text::whatsapp(&completion.text), channel.text_limit(), PARTS);
             if parts.is_empty() {
-                return again(app, channel.as_ref(), &claim, None, "the model's answer holds no text".into()).await;
+                return again(app, channel.as_ref(), claim, None, "the model's answer holds no text".into()).await;
             }
             let reply = Reply::Answer { text: completion.text, model: completion.model, usage: completion.usage };
-            say(app, &claim, reply, parts).await
+            say(app, claim, reply, parts).await
         }
-        Err(Fault::Retry { after, why, .. }) => again(app, channel.as_ref(), &claim, after, why).await,
+        Err(Fault::Retry { after, why, .. }) => again(app, channel.as_ref(), claim, after, why).await,
         // A model call has no effect that a second one would double.
-        Err(Fault::Unknown { why }) => again(app, channel.as_ref(), &claim, None, why).await,
+        Err(Fault::Unknown { why }) => again(app, channel.as_ref(), claim, None, why).await,
         Err(fault @ (Fault::TooLong { .. } | Fault::Fail { .. })) => {
             if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
                 error!(turn = claim.turn.0, why = fault.why(), "no answer can be had; the operator must act");
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
-            apologise(app, channel.as_ref(), &claim, fault.why().to_owned()).await
+            apologise(app, channel.as_ref(), claim, fault.why().to_owned()).await
         }
     }
 }
@@ -149,7 +149,7 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         deadline: claim.deadline,
         outgoing: Outgoing { from: claim.from.clone(), to: claim.to.clone(), text, reference },
     };
-    deliver::deliver(app, first).await
+    give_back::part(app, &first, deliver::deliver(app, &first)).await
 }
 
 fn fenced(claim: &TurnClaim, held: bool) {

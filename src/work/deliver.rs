@@ -17,7 +17,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Claim in hand: posts it and settles what came of it.
-pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreError> {
+pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreError> {
     let part = claim.outgoing.reference;
     let outcome = match app.channel(&claim.channel) {
         Some(_) if app.clock.now() >= claim.deadline => {
@@ -38,7 +38,10 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
             crate::failpoint::hit("before-sent");
             let sent = insist(|| app.store.part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
-            if sent == PartSent::More {
+            if sent == PartSent::Taken {
+                error!(%part, %id, "the provider named a message that is another part's; looking for it");
+            }
+            if sent != PartSent::Last {
                 app.wake.notify_one();
             }
             sent != PartSent::Stale

@@ -1,7 +1,7 @@
 //! Parts on their way out.
 
 use mynah::model::{DeliveryStatus as Is, PartRef};
-use mynah::store::{PartSent, StatusTaken};
+use mynah::store::{Looked, PartSent, StatusTaken};
 
 use crate::fresh::{ANN, BEN, Fresh, at, news, sid};
 
@@ -178,6 +178,21 @@ pub async fn parts_are_halved_again_and_in_the_middle(fresh: &Fresh) {
         assert!(fresh.handed_on(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
     }
     assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+/// Else the write would be refused, and the part stay in the hands of a worker that has gone.
+pub async fn a_part_with_the_id_of_another_is_looked_for(fresh: &Fresh) {
+    let ann = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&ann, &["One."]).await;
+    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::Last);
+    let ben = fresh.started(BEN).await;
+    let (part, token) = fresh.answer(&ben, &["Eins."]).await;
+    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::Taken);
+    assert_eq!((fresh.part_states(ben.turn), fresh.turn_state(ben.turn)), ("unknown".into(), "sending".into()));
+    fresh.nothing_due(at(3_999)).await;
+    assert_eq!(fresh.due_look(at(4_000)).await.part, part);
+    assert_eq!(fresh.looked(part, vec![sid("SM1"), sid("SM2")], false, at(4_000)).await.unwrap(), Looked::Found);
+    assert_eq!(fresh.rows("SELECT provider_id FROM parts ORDER BY turn_id"), ["SM1", "SM2"]);
 }
 
 pub async fn a_stale_worker_changes_nothing_of_a_part(fresh: &Fresh) {
