@@ -133,10 +133,22 @@ async fn apologise(app: &App, channel: &dyn Channel, claim: &TurnClaim, why: Str
     say(app, claim, Reply::Apology { why }, parts).await
 }
 
-/// Stores the reply and sends its first part.
+/// Stores the reply and sends its first part, if there is time for that.
 async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> Result<(), StoreError> {
     crate::failpoint::hit("before-reply");
     let now = app.clock.now();
+    if now >= claim.deadline {
+        // What is not sent is no part of the history. The next claim ends the turn, or has it answered anew where the
+        // contact has written in the meantime.
+        let why = match reply {
+            Reply::Answer { .. } => "the answer came after its time had run out".to_owned(),
+            Reply::Apology { why } => why,
+        };
+        warn!(turn = claim.turn.0, why, "too late for an answer");
+        fenced(claim, insist(|| app.store.retry_turn(claim, now, why.clone())).await?);
+        app.wake.notify_one();
+        return Ok(());
+    }
     let text = parts[0].clone();
     let Some((reference, token)) = insist(|| app.store.reply(claim, reply.clone(), parts.clone(), now)).await? else {
         fenced(claim, false);

@@ -102,6 +102,13 @@ impl House {
         self
     }
 
+    /// The same house by another clock.
+    pub fn by(mut self, clock: impl Clock + 'static) -> House {
+        let App { config, store, channels, assistant, .. } = Arc::into_inner(self.app).unwrap();
+        self.app = Arc::new(App { config, clock: Arc::new(clock), store, channels, assistant, wake: Notify::new() });
+        self
+    }
+
     /// The same house with something around its channel.
     pub fn through<C: Channel + 'static>(mut self, wrap: impl FnOnce(Arc<dyn Channel>) -> C) -> House {
         let App { config, clock, store, mut channels, assistant, .. } = Arc::into_inner(self.app).unwrap();
