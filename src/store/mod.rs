@@ -38,7 +38,7 @@ pub use self::claims::Claims;
 pub use self::error::StoreError;
 pub use self::jobs::{Backlog, JobRow};
 pub use self::lock::{FolderLock, LockError};
-pub use self::parts::{PartClaim, PartSent};
+pub use self::parts::{PartClaim, PartHalved, PartSent};
 pub use self::recovery::Recovered;
 pub use self::status::StatusTaken;
 pub use self::turns::{Reply, TurnClaim};

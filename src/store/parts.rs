@@ -33,6 +33,12 @@ const BACK: &str = "
     UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0, looks_failed = 0
     WHERE turn_id = ?1 AND number = ?2";
 
+/// A reply that is in so many parts is not cut further. It began with a few, so a provider that finds even a tenth of it too
+/// long will not take it in any pieces.
+const MOST_PARTS: i64 = 10;
+
+const COUNT: &str = "SELECT COUNT(*) FROM parts WHERE turn_id = ?1";
+
 const LATER: &str = "SELECT number, body FROM parts WHERE turn_id = ?1 AND number > ?2 ORDER BY number";
 
 const DROP_LATER: &str = "DELETE FROM parts WHERE turn_id = ?1 AND number > ?2 AND state = 'ready'";
@@ -71,6 +77,17 @@ pub enum PartSent {
     Last,
     /// Another part has that id, so it is not this one's: this one is looked for.
     Taken,
+}
+
+/// What became of a part that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartHalved {
+    /// It was settled by somebody else in the meantime.
+    Stale,
+    /// Its halves are to be posted in its place.
+    Halved,
+    /// The reply is in many parts already: it failed, and its turn with it.
+    Failed,
 }
 
 impl Store {
@@ -115,25 +132,37 @@ impl Store {
         self.fenced(part, token, move |tx| outcome::unsent(tx, part, Ending::Failed, &why, now, options)).await
     }
 
-    /// The provider refused it for its length, and nothing was created: its two halves take its place and those behind
-    /// it move up by one. `false`: the claim was stale.
+    /// The provider refused it for its length (`why`), and nothing was created: its two halves take its place and those
+    /// behind it move up by one. A reply of many parts is not cut further, and fails.
     pub async fn part_halved(
         &self,
         part: PartRef,
         token: i64,
         halves: (String, String),
+        why: String,
         now: Time,
-    ) -> Result<bool, StoreError> {
-        self.fenced(part, token, move |tx| {
+    ) -> Result<PartHalved, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            if !held(tx, part, token)? {
+                return Ok(PartHalved::Stale);
+            }
+            if tx.one(COUNT, args![part.turn], |row| row.int(0))? >= Some(MOST_PARTS) {
+                let why = format!("{why}; not cut further, since the reply is in {MOST_PARTS} parts already");
+                outcome::unsent(tx, part, Ending::Failed, &why, now, options)?;
+                return Ok(PartHalved::Failed);
+            }
             let later =
                 tx.all(LATER, args![part.turn, part.number], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
             tx.execute(DROP_LATER, args![part.turn, part.number])?;
             tx.execute(SHORTEN, args![part.turn, part.number, halves.0.as_str()])?;
-            let second = (part.number, halves.1);
+            let second = (part.number, halves.1.as_str());
+            let later = later.iter().map(|(number, body)| (*number, body.as_str()));
             for (number, body) in std::iter::once(second).chain(later) {
-                tx.execute(ADD, args![part.turn, part.number, number + 1, body.as_str()])?;
+                tx.execute(ADD, args![part.turn, part.number, number + 1, body])?;
             }
-            back(tx, part, "ready", now, "the provider refused it for its length; sent in two")
+            back(tx, part, "ready", now, "the provider refused it for its length; sent in two")?;
+            Ok(PartHalved::Halved)
         })
         .await
     }

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::{backoff, insist};
 use crate::app::App;
 use crate::fault::{Fault, Hope, Whose};
-use crate::store::{FIRST_LOOK, PartClaim, PartSent, StoreError};
+use crate::store::{FIRST_LOOK, PartClaim, PartHalved, PartSent, StoreError};
 use crate::text;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -67,14 +67,24 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             app.wake.notify_one();
             held
         }
-        Err(Fault::TooLong { why }) => match text::halve(&claim.outgoing.text) {
-            Some(halves) => {
-                let held = insist(|| app.store.part_halved(part, claim.token, halves.clone(), now)).await?;
-                app.wake.notify_one();
-                held
+        Err(Fault::TooLong { why }) => {
+            let halved = match text::halve(&claim.outgoing.text) {
+                Some(halves) => {
+                    insist(|| app.store.part_halved(part, claim.token, halves.clone(), why.clone(), now)).await?
+                }
+                None if insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await? => {
+                    PartHalved::Failed
+                }
+                None => PartHalved::Stale,
+            };
+            match halved {
+                PartHalved::Halved => info!(%part, why, "not sent; its halves follow"),
+                PartHalved::Failed => warn!(%part, why, "not sent, and not cut further"),
+                PartHalved::Stale => {}
             }
-            None => insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await?,
-        },
+            app.wake.notify_one();
+            halved != PartHalved::Stale
+        }
         Err(Fault::Fail { why, whose }) => {
             if whose == Whose::Operator {
                 error!(%part, why, "not sent; the operator must act");

@@ -60,6 +60,7 @@ macro_rules! every_promise {
             a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next,
             a_part_that_is_too_long_goes_out_in_halves,
             parts_are_halved_again_and_in_the_middle,
+            a_reply_in_ten_parts_is_not_cut_further,
             a_part_with_the_id_of_another_is_looked_for,
             a_stale_worker_changes_nothing_of_a_part,
             conversations_do_not_wait_for_each_other,
