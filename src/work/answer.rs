@@ -24,6 +24,11 @@ pub(super) const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
+/// The longest wait that a model may ask for at its first refusal, half of it at the second, a third at the third. One that
+/// asks for more is taken as giving no answer, and obeyed in that it is not asked again: a contact would rather hear now
+/// that there is none than be answered in hours. All waits of one turn are below three quarters of an hour by this.
+const PATIENCE: Duration = Duration::from_secs(900);
+
 /// Messages of one reply.
 const PARTS: usize = 5;
 
@@ -112,6 +117,13 @@ async fn again(
     after: Option<Duration>,
     why: String,
 ) -> Result<(), StoreError> {
+    if let Some(after) = after
+        && after * u32::try_from(claim.attempt).unwrap_or(u32::MAX) > PATIENCE
+    {
+        warn!(turn = claim.turn.0, attempts = claim.attempt, ?after, why, "no answer that the contact could wait for");
+        let why = format!("no answer within reasonable time: the model asks to wait for {} s; {why}", after.as_secs());
+        return apologise(app, channel, claim, why).await;
+    }
     let due = app.clock.now() + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
     if claim.attempt >= ATTEMPTS || due >= claim.deadline {
         warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all tries");
