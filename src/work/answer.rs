@@ -8,12 +8,12 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{backoff, deliver, give_back, insist};
+use super::{backoff, deliver, give_back, insist, typing};
 use crate::ai::{Completion, Line, Prompt};
 use crate::app::{App, Assistant};
 use crate::channel::Channel;
 use crate::fault::{Fault, Hope, Whose};
-use crate::model::{Outgoing, ProviderId, Role};
+use crate::model::{Outgoing, Role};
 use crate::store::{PartClaim, Reply, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
@@ -41,11 +41,9 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
     };
     let window =
         insist(|| app.store.window(claim.conversation, claim.turn, app.config.work.max_context_messages)).await?;
-    if app.config.work.typing
-        && let Some(inbound) = window.iter().rev().find_map(|line| line.provider_id.clone())
-    {
-        show_typing(Arc::clone(channel), inbound);
-    }
+    let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
+    let typing = app.config.work.typing.then(latest).flatten();
+    let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
     let prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
     let outcome = tokio::select! {
         biased;
@@ -54,6 +52,7 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
             return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };
+    drop(typing);
     match outcome {
         Ok(completion) => {
             let parts = text::split(&text::whatsapp(&completion.text), channel.text_limit(), PARTS);
@@ -75,15 +74,6 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
             apologise(app, channel.as_ref(), claim, fault.why().to_owned()).await
         }
     }
-}
-
-/// Never awaited: a typing indicator that fails or is slow must not delay the answer.
-fn show_typing(channel: Arc<dyn Channel>, inbound: ProviderId) {
-    tokio::spawn(async move {
-        if let Err(fault) = channel.typing(&inbound).await {
-            tracing::debug!(why = fault.why(), "the typing indicator was not shown");
-        }
-    });
 }
 
 async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault> {

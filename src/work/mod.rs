@@ -8,6 +8,7 @@ mod backoff;
 mod deliver;
 mod give_back;
 mod reconcile;
+mod typing;
 mod worker;
 
 use crate::app::App;

@@ -304,25 +304,3 @@ async fn a_message_during_the_answer_is_answered_after_it() {
     let second: Vec<_> = house.prompts().await[1][1..].iter().map(|(_, text)| text.clone()).collect();
     assert_eq!(second, ["one", "to the first", "two", "three"]);
 }
-
-#[tokio::test]
-async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
-    let house = House::with(&[("MYNAH_TYPING", "true")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
-    house.say(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!(house.texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
-    let shown = async {
-        loop {
-            let requests = house.twilio.received_requests().await.unwrap();
-            if let Some(request) =
-                requests.iter().find(|request| request.url.path().ends_with("/Indicators/Typing.json"))
-            {
-                return String::from_utf8(request.body.clone()).unwrap();
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(shown.await.contains("messageId=SM00000000000000000000000000000001"));
-}

@@ -11,4 +11,5 @@ mod panics;
 mod refusals;
 mod sending;
 mod sockets;
+mod typing;
 mod waiting;
