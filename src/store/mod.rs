@@ -36,7 +36,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 pub use self::accept::Accepted;
 pub use self::claims::Claims;
 pub use self::error::StoreError;
-pub use self::jobs::{Backlog, JobRow};
+pub use self::jobs::{Backlog, JobRow, Revived};
 pub use self::lock::{FolderLock, LockError};
 pub use self::parts::{PartClaim, PartHalved, PartSent};
 pub use self::recovery::Recovered;

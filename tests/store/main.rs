@@ -109,6 +109,7 @@ macro_rules! every_promise {
             jobs_are_listed_newest_first_by_state_and_page_by_page,
             the_backlog_counts_what_waits_to_be_claimed,
             a_dead_turn_is_answered_again_on_request,
+            a_turn_is_not_answered_again_once_its_time_has_run_out,
             a_turn_is_not_answered_again_once_something_of_it_was_sent,
             a_turn_is_not_answered_again_once_the_conversation_has_gone_on,
             a_turn_answered_again_forgets_the_answer_that_was_not_sent,

@@ -265,7 +265,7 @@ impl<'a> Walk<'a> {
         let turn = TurnId(i64::try_from(turns.saturating_sub(self.roll(6))).unwrap());
         match self.roll(3) {
             0 => {
-                let revived = self.fresh.revive(turn, self.now).await.unwrap();
+                let revived = self.fresh.revived(turn, self.now).await;
                 if revived {
                     self.ended.remove(&turn.0);
                 }
