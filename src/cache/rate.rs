@@ -37,8 +37,7 @@ impl Rate {
 mod tests {
     use super::*;
 
-    const TWENTY_A_MINUTE: Rate =
-        Rate { most: NonZeroU32::new(20).expect("twenty"), period: Duration::from_secs(60) };
+    const TWENTY_A_MINUTE: Rate = Rate { most: NonZeroU32::new(20).expect("twenty"), period: Duration::from_secs(60) };
 
     #[test]
     fn a_burst_is_granted_and_then_one_for_each_interval() {

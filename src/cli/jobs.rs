@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::app::open_store;
 use crate::config::Config;
 use crate::model::{TurnId, TurnState};
+use crate::store::Revived;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -78,15 +79,17 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 println!("{:>8}  {:<8} {}  tries {}  {error}", job.turn, job.state, job.created_at, job.attempts);
             }
         }
-        Action::Retry { turn, json } => {
-            if !store.revive(TurnId(turn), now).await? {
-                bail!(
-                    "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
-                     conversation has gone on since"
-                );
-            }
-            told(turn, TurnState::Retry, json, "will be answered again");
-        }
+        Action::Retry { turn, json } => match store.revive(TurnId(turn), now).await? {
+            Revived::Again => told(turn, TurnState::Retry, json, "will be answered again"),
+            Revived::TooLate => bail!(
+                "turn {turn} cannot be answered any more: the contact last wrote 23 hours ago or earlier, and WhatsApp \
+                 takes no free text after 24 hours; only a new message of theirs can be answered"
+            ),
+            Revived::No => bail!(
+                "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
+                 conversation has gone on since"
+            ),
+        },
         Action::Discard { turn, json } => {
             if !store.discard(TurnId(turn), now).await? {
                 bail!("turn {turn} does not wait: a worker has it in hand just now, or it has ended");

@@ -94,7 +94,7 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
                     app.wake.notify_one();
                 }
                 // Told also where it could not be stored: the provider may not say it again.
-                if !matches!(stored, Ok(StatusTaken::Stranger)) {
+                if !matches!(stored, Ok(StatusTaken::Foreign)) {
                     tell_failure(channel, &update);
                 }
                 stored.map(drop)

@@ -70,6 +70,16 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     assert_eq!(server.kill9().await.code(), None);
     server.restart(&world.settings).await;
     assert_eq!(world.answers(), []);
+    // What could not be sent any more is not promised.
+    let age = |hours: i64| {
+        let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).unwrap();
+        let by = hours * 3_600_000;
+        database.execute("UPDATE conversations SET last_inbound_at = last_inbound_at - ?1", [by]).unwrap();
+    };
+    age(23);
+    let late = world.settings.run(&["jobs", "retry", &turn]).await;
+    assert!(late.status == Some(1) && late.stderr.contains("last wrote 23 hours ago"), "{late:?}");
+    age(-23);
     // An operator who thinks better of it has it answered by a server that runs.
     let retried = world.settings.run(&["jobs", "retry", &turn, "--json"]).await.json();
     assert_eq!(retried, json!({ "turn": jobs[0]["turn"], "state": "retry" }));

@@ -46,9 +46,11 @@ impl Class {
     /// Whose doing it is, where a message has failed for good.
     pub fn whose(self) -> Whose {
         match self {
-            Class::Operator => Whose::Operator,
+            Class::Operator | Class::Limit(_) => Whose::Operator,
             Class::Contact => Whose::Contact,
-            Class::Retry | Class::Wait(_) | Class::Unknown | Class::Message | Class::TooLong => Whose::Message,
+            Class::Retry | Class::Wait(_) | Class::Few(..) | Class::Unknown | Class::Message | Class::TooLong => {
+                Whose::Message
+            }
         }
     }
 }
