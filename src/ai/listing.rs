@@ -21,6 +21,13 @@ impl Models {
     pub(super) fn listed(&self, fits: impl Fn(&str) -> bool) -> Listed {
         (self.data.iter().any(|model| fits(&model.id)), self.data.len())
     }
+
+    /// The first one that may answer. Servers of one's own list models that only embed beside the others, and name them
+    /// so.
+    pub(super) fn first(&self) -> Option<&str> {
+        let mut ids = self.data.iter().map(|model| model.id.as_str()).filter(|id| !id.is_empty());
+        ids.clone().find(|id| !id.to_ascii_lowercase().contains("embed")).or_else(|| ids.next())
+    }
 }
 
 /// What a check says, once a model that is not listed (an alias, a server without a list) has answered a question.

@@ -82,6 +82,14 @@ pub enum Error {
     /// The server has no model that could be taken for granted.
     #[error("no model is chosen for the server at {0}: set MYNAH_AI_MODEL to one that it offers")]
     NoModel(String),
+    /// No model is named, and the server does not tell which it has.
+    #[error("the server at {host} names no model ({why}): set MYNAH_AI_MODEL to one that it offers")]
+    NoList {
+        /// The server.
+        host: String,
+        /// What came of asking.
+        why: String,
+    },
     /// The provider's own server answers nobody without a key.
     #[error("{host} needs a key: set {variable}")]
     NoKey {
@@ -147,6 +155,17 @@ pub fn connect(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc<dyn Pr
         ProviderConfig::Offline { folder: Some(folder) } => Arc::new(offline::Offline::of_folder(folder)?),
         ProviderConfig::Offline { folder: None } => Arc::new(offline::Offline::of_example(example)?),
     })
+}
+
+/// Names the model where nobody did and the server has none by default: the first that the server lists. Calls the server
+/// in that case only.
+pub async fn name_model(config: &mut AiConfig) -> Result<(), Error> {
+    if config.model.is_none()
+        && let ProviderConfig::OpenAi { base_url, api_key } = &config.provider
+    {
+        config.model = openai::first_model(config, base_url, api_key.as_ref()).await?;
+    }
+    Ok(())
 }
 
 /// The owner's temperature, if the provider knows such a one.

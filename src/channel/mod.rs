@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use crate::clock::Time;
-use crate::fault::Fault;
+use crate::fault::{Fault, Whose};
 use crate::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
 
 pub mod twilio;
@@ -26,6 +26,11 @@ pub trait Channel: Send + Sync {
     /// What a verified webhook tells. `now` is when it arrived.
     fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal>;
 
+    /// What an error code of the provider's means, such as that of a message that was taken and not delivered.
+    fn explain(&self, code: i64) -> Explained {
+        Explained { sentence: format!("the provider's error {code}"), whose: Whose::Message }
+    }
+
     /// Sends one message. The fault says whether anything can have been created.
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault>;
 
@@ -40,6 +45,15 @@ pub trait Channel: Send + Sync {
 
     /// Tries the credentials without changing anything; a sentence on what works.
     async fn check(&self) -> Result<String, Fault>;
+}
+
+/// What an error code means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// What happened and how to mend it, for operators; without a full stop.
+    pub sentence: String,
+    /// Who can mend it.
+    pub whose: Whose,
 }
 
 /// A sent message to be found again.

@@ -26,10 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// How often to look whether the answer is complete: what the database records last changes nothing on the phone.
 const LOOK: Duration = Duration::from_millis(50);
 
-pub(super) async fn run(config: Config, _arguments: Arguments) -> Result<()> {
+pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let stage = Stage::set(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
     let talk = Talk { simulator: stage.simulator.clone(), app: Arc::clone(&stage.app), last: None };
+    stage.introduce();
     println!("You write as a contact; the assistant answers. An empty line is skipped, Ctrl+D ends.");
     let mut running = tokio::spawn(stage.run(false, stop.clone()));
     let outcome = tokio::select! {

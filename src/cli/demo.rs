@@ -1,6 +1,6 @@
 //! `mynah demo`: a phone on a web page that answers.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use clap::Args;
@@ -11,18 +11,26 @@ use crate::daemon;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Address and port of the page; where it is taken, a free port is found
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Address and port of the page; where it is taken, a free port is found [MYNAH_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
 }
 
-pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
+impl Arguments {
+    pub(super) fn add_to(self, flags: &mut BTreeMap<String, String>) {
+        flags.extend(self.listen.map(|listen| ("MYNAH_LISTEN".to_owned(), listen)));
+    }
+}
+
+pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
-    let stage = Stage::set(config, arguments.listen, true).await?;
+    let listen = config.server.listen;
+    let stage = Stage::set(config, listen, true).await?;
     println!("The demo runs. Open the phone and write to it:");
     println!();
-    println!("    http://{}/", stage.address);
+    println!("    {}", stage.here);
     println!();
+    stage.introduce();
     println!("Every message takes the whole path: signed webhook, database, answer, Twilio's API (simulated here).");
     println!("Ctrl+C ends it, and nothing is kept.");
     stage.run(true, stop).await

@@ -3,10 +3,12 @@
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::app::open_store;
 use crate::config::Config;
 use crate::model::{TurnId, TurnState};
+use crate::store::Revived;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -35,11 +37,17 @@ enum Action {
     Retry {
         /// The turn's number
         turn: i64,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
     },
     /// Give up a turn that waits, or whose message is in doubt: it ends dead, and the conversation goes on
     Discard {
         /// The turn's number
         turn: i64,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -71,21 +79,32 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 println!("{:>8}  {:<8} {}  tries {}  {error}", job.turn, job.state, job.created_at, job.attempts);
             }
         }
-        Action::Retry { turn } => {
-            if !store.revive(TurnId(turn), now).await? {
-                bail!(
-                    "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
-                     conversation has gone on since"
-                );
-            }
-            println!("turn {turn} will be answered again");
-        }
-        Action::Discard { turn } => {
+        Action::Retry { turn, json } => match store.revive(TurnId(turn), now).await? {
+            Revived::Again => told(turn, TurnState::Retry, json, "will be answered again"),
+            Revived::TooLate => bail!(
+                "turn {turn} cannot be answered any more: the contact last wrote 23 hours ago or earlier, and WhatsApp \
+                 takes no free text after 24 hours; only a new message of theirs can be answered"
+            ),
+            Revived::No => bail!(
+                "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
+                 conversation has gone on since"
+            ),
+        },
+        Action::Discard { turn, json } => {
             if !store.discard(TurnId(turn), now).await? {
                 bail!("turn {turn} does not wait: a worker has it in hand just now, or it has ended");
             }
-            println!("turn {turn} is discarded");
+            told(turn, TurnState::Dead, json, "is discarded");
         }
     }
     Ok(())
+}
+
+/// What became of a turn, for a person or a program.
+fn told(turn: i64, state: TurnState, json: bool, words: &str) {
+    if json {
+        println!("{:#}", json!({ "turn": turn, "state": state.as_str() }));
+    } else {
+        println!("turn {turn} {words}");
+    }
 }

@@ -2,16 +2,26 @@
 
 use anyhow::Result;
 use clap::Args;
+use serde_json::json;
 
 use crate::app::open_store;
 use crate::config::Config;
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// One JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) fn run(config: &Config) -> Result<()> {
+pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&config.data.dir)?;
     open_store(config)?;
-    println!("the database {} is up to date", config.data.database.display());
+    let database = config.data.database.display();
+    if arguments.json {
+        println!("{:#}", json!({ "database": database.to_string(), "up_to_date": true }));
+    } else {
+        println!("the database {database} is up to date");
+    }
     Ok(())
 }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, Sources};
@@ -70,6 +72,7 @@ enum Command {
 
 /// Runs a command to its end. The error's first line says what went wrong, the chain below it why.
 pub fn run(cli: Cli) -> Result<()> {
+    keep_private();
     let Cli { settings, command } = cli;
     let mut flags = settings.flags();
     match command {
@@ -81,20 +84,29 @@ pub fn run(cli: Cli) -> Result<()> {
             block_on(serve::run(config))
         }
         Command::Demo(arguments) => {
-            let config = load_staged(flags)?;
+            arguments.add_to(&mut flags);
+            let config = load_staged(flags, BTreeMap::new())?;
             let _log = start_log(&config.log)?;
-            block_on(demo::run(config, arguments))
+            block_on(demo::run(config))
         }
-        Command::Chat(arguments) => {
-            flags.entry("MYNAH_LOG".into()).or_insert_with(|| "error".into());
-            let config = load_staged(flags)?;
+        Command::Chat(_) => {
+            // Lines of the log would stand between those of the talk.
+            let config = load_staged(flags, BTreeMap::from([("MYNAH_LOG", "error".to_owned())]))?;
             let _log = start_log(&config.log)?;
-            block_on(chat::run(config, arguments))
+            block_on(chat::run(config))
         }
         Command::Check(arguments) => check::run(load(flags), &arguments),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
-        Command::Migrate(_) => migrate::run(&load(flags)?),
+        Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
     }
+}
+
+/// What commands write, such as the database, its journal and logs, holds what people have said: it is for this user
+/// alone, whatever the shell or the service manager allows others.
+fn keep_private() {
+    let others = Mode::RWXG | Mode::RWXO;
+    let before = umask(others);
+    umask(before | others);
 }
 
 impl Settings {
@@ -114,10 +126,8 @@ fn load(flags: BTreeMap<String, String>) -> Result<Config> {
 }
 
 /// The configuration of a command that plays on a stage of its own: the model may be configured, the account is not.
-fn load_staged(flags: BTreeMap<String, String>) -> Result<Config> {
-    let mut sources = Sources::of_process(flags);
-    sources.env.retain(|key, _| !key.starts_with("TWILIO_"));
-    Ok(Config::load(sources)?)
+fn load_staged(flags: BTreeMap<String, String>, fallbacks: BTreeMap<&'static str, String>) -> Result<Config> {
+    Ok(Config::load(Sources { fallbacks, stage: true, ..Sources::of_process(flags) })?)
 }
 
 fn start_log(config: &LogConfig) -> Result<telemetry::Guard> {

@@ -1,7 +1,7 @@
 //! The stage that the demo and the chat play on: the whole appliance against the simulator, on a data folder that goes
 //! when they end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::ai;
 use crate::app::App;
 use crate::config::{AiConfig, Config, ProviderConfig, Sender, TwilioConfig};
 use crate::daemon;
@@ -26,7 +27,8 @@ pub(super) const CONTACT: &str = "+12025550123";
 /// Everything that a stage needs, ready to run.
 pub(super) struct Stage {
     pub(super) simulator: Simulator,
-    pub(super) address: SocketAddr,
+    /// Where it can be reached from this machine.
+    pub(super) here: Url,
     pub(super) app: Arc<App>,
     listener: TcpListener,
     folder: Folder,
@@ -38,10 +40,11 @@ impl Stage {
         let folder = Folder::new()?;
         let listener = match TcpListener::bind(listen).await {
             Ok(listener) => listener,
-            Err(_) => TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await.context("no port is free")?,
+            Err(_) => TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await.with_context(|| {
+                format!("{listen} cannot be listened on, nor any other port there; set MYNAH_LISTEN to another address")
+            })?,
         };
-        let address = listener.local_addr()?;
-        let here = Url::parse(&format!("http://{address}"))?;
+        let here = Url::parse(&format!("http://{}", reachable(listener.local_addr()?)))?;
         let token = SecretString::from(uuid::Uuid::now_v7().simple().to_string());
         config.data.dir = folder.0.clone();
         config.data.database = folder.0.join("mynah.db");
@@ -55,7 +58,7 @@ impl Stage {
             api_base_url: Some(here.join("simulator")?),
             public_url: Some(here.clone()),
         });
-        let ai = config.ai.get_or_insert(AiConfig {
+        let model = config.ai.get_or_insert(AiConfig {
             provider: ProviderConfig::Offline { folder: None },
             model: None,
             max_tokens: None,
@@ -63,7 +66,8 @@ impl Stage {
             timeout: Duration::from_secs(30),
             concurrency: 4,
         });
-        let offline = matches!(ai.provider, ProviderConfig::Offline { .. });
+        ai::name_model(model).await?;
+        let offline = matches!(model.provider, ProviderConfig::Offline { .. });
         let clock = super::clock();
         let app = Arc::new(App::build(config, Arc::clone(&clock)).await?);
         let responder = match (&app.assistant, offline) {
@@ -89,7 +93,17 @@ impl Stage {
         if page {
             settings.step = Duration::from_millis(600);
         }
-        Ok(Stage { simulator: Simulator::new(settings), address, app, listener, folder })
+        Ok(Stage { simulator: Simulator::new(settings), here, app, listener, folder })
+    }
+
+    /// Says who answers, and what seems not meant.
+    pub(super) fn introduce(&self) {
+        if let Some(assistant) = &self.app.assistant {
+            println!("Answers come from: {}", assistant.provider.name());
+        }
+        for warning in &self.app.config.warnings {
+            println!("Note: {warning}");
+        }
     }
 
     /// Runs until `stop`.
@@ -108,6 +122,16 @@ impl Stage {
         drop(self.folder);
         outcome
     }
+}
+
+/// An address that leads to a socket that listens on `address`: one that listens everywhere is reached on the loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// A folder that goes with the process.

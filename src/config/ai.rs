@@ -85,6 +85,12 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
         (Read::Bad, ..) => return None,
         (Read::Absent, true, false) => Kind::OpenAi,
         (Read::Absent, false, true) => Kind::Anthropic,
+        (Read::Absent, true, true) if reader.layers.stage() => {
+            let note =
+                "there are settings for both OpenAI and Anthropic, and OpenAI's are taken; MYNAH_AI_PROVIDER chooses";
+            reader.warnings.push(note.to_owned());
+            Kind::OpenAi
+        }
         (Read::Absent, true, true) => {
             let found = "no value, though there are settings for both OpenAI and Anthropic";
             reader.problems.push(Problem::new("MYNAH_AI_PROVIDER", found, "openai or anthropic, to choose one"));
@@ -174,7 +180,8 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::config::tests::{errors, load};
+    use crate::config::tests::{errors, load, sources};
+    use crate::config::{Config, Sources};
 
     const OPENAI: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
     const OLLAMA: (&str, &str) = ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/");
@@ -223,6 +230,20 @@ mod tests {
                   openai or anthropic, to choose one"
                 ]
             );
+        }
+    }
+
+    #[test]
+    fn a_stage_takes_openai_of_two_and_says_so() {
+        for openai in [OPENAI, OLLAMA] {
+            let staged = |env: &[(&str, &str)]| Config::load(Sources { stage: true, ..sources(env) }).unwrap();
+            let config = staged(&[openai, ANTHROPIC]);
+            assert!(matches!(config.ai.unwrap().provider, ProviderConfig::OpenAi { .. }));
+            let warnings = config.warnings;
+            assert!(warnings.len() == 1 && warnings[0].contains("OpenAI's are taken"), "{warnings:?}");
+            let config = staged(&[openai, ANTHROPIC, ("MYNAH_AI_PROVIDER", "anthropic")]);
+            assert!(matches!(config.ai.unwrap().provider, ProviderConfig::Anthropic { .. }));
+            assert_eq!(config.warnings, [""; 0]);
         }
     }
 

@@ -20,6 +20,11 @@ pub struct Sources {
     pub flags: BTreeMap<String, String>,
     /// The environment.
     pub env: BTreeMap<String, OsString>,
+    /// What a command takes where no other layer has a value, by the variable: a quieter log.
+    pub fallbacks: BTreeMap<&'static str, String>,
+    /// Whether it is for a command that plays on a stage, the demo or the chat: that one brings a Twilio of its own, and
+    /// starts with whatever model it finds.
+    pub stage: bool,
     /// The folder that relative paths start from; empty is the working directory.
     pub dir: PathBuf,
 }
@@ -28,7 +33,7 @@ impl Sources {
     /// Those of this process, with the flags it was given.
     pub fn of_process(flags: BTreeMap<String, String>) -> Sources {
         let env = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value))).collect();
-        Sources { flags, env, dir: PathBuf::new() }
+        Sources { flags, env, ..Sources::default() }
     }
 }
 
@@ -47,6 +52,8 @@ pub(super) enum Origin {
     Credential,
     /// The line of `mynah.toml`.
     File(usize),
+    /// The command's own.
+    Fallback,
 }
 
 /// The layers, and the configuration file if there is one.
@@ -167,8 +174,16 @@ impl Layers {
             Some((line, Entry::Other(what))) => {
                 Err(Problem::new(self.place(setting, &Origin::File(*line)), *what, setting.expects))
             }
-            Some((_, Entry::One(_))) | None => Ok(None),
+            Some((_, Entry::One(_))) | None => match self.sources.fallbacks.get(setting.key) {
+                Some(value) => found(value.clone(), Origin::Fallback),
+                None => Ok(None),
+            },
         }
+    }
+
+    /// Whether the command plays on a stage.
+    pub(super) fn stage(&self) -> bool {
+        self.sources.stage
     }
 
     /// Where a value stands, for errors.
@@ -179,6 +194,7 @@ impl Layers {
             Origin::EnvFile => format!("file named by environment variable {}_FILE", setting.key),
             Origin::Credential => format!("systemd credential {}", setting.key.to_ascii_lowercase()),
             Origin::File(line) => file::place(&self.file_path, setting.file, *line),
+            Origin::Fallback => format!("the command's own {}", setting.key),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Promises of the whole: layers, errors, secrets, bounds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::*;
 /// Sources of an environment alone, in a folder where nothing is.
 pub(super) fn sources(env: &[(&str, &str)]) -> Sources {
     let env = env.iter().map(|(key, value)| ((*key).to_owned(), value.into())).collect();
-    Sources { flags: BTreeMap::new(), env, dir: "/nonexistent".into() }
+    Sources { env, dir: "/nonexistent".into(), ..Sources::default() }
 }
 
 pub(super) fn load(env: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -76,6 +76,32 @@ fn the_first_layer_that_has_a_value_wins() {
     assert_eq!(workers(&sources), 5);
     write(&dir, "mynah.toml", "");
     assert_eq!(workers(&sources), 256);
+}
+
+#[test]
+fn a_commands_own_value_comes_after_every_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sources = Sources { dir: dir.path().into(), ..Sources::default() };
+    sources.fallbacks.insert("MYNAH_LOG", "error".into());
+    let filter = |sources: &Sources| Config::load(sources.clone()).unwrap().log.filter;
+
+    assert_eq!(filter(&sources), "error");
+    write(&dir, "mynah.toml", "log = 'warn'");
+    assert_eq!(filter(&sources), "warn");
+    sources.env.insert("MYNAH_LOG".into(), "debug".into());
+    assert_eq!(filter(&sources), "debug");
+}
+
+#[test]
+fn a_stage_reads_neither_an_account_nor_a_database() {
+    let env = [
+        ("TWILIO_AUTH_TOKEN", "12345"),
+        ("TWILIO_ACCOUNT_SID", "me"),
+        ("DATABASE_URL", "mysql://root@db.example/of_something_else"),
+    ];
+    assert_eq!(errors(&env).len(), 3);
+    let config = Config::load(Sources { stage: true, ..sources(&env) }).unwrap();
+    assert!(config.twilio.is_none() && config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
 #[test]

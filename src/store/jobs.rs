@@ -1,7 +1,7 @@
 //! The queue as an operator sees it.
 
 use super::database::{Row, args};
-use super::{Store, StoreError, outcome};
+use super::{SEND_WITHIN, Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId, TurnState};
 
@@ -20,6 +20,10 @@ const REVIVE: &str = "
         AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')
     AND NOT EXISTS (SELECT 1 FROM messages m JOIN turns l ON l.id = m.turn_id
         WHERE m.conversation_id = turns.conversation_id AND m.turn_id > ?1 AND l.state <> 'open')";
+
+const ENDED: &str = "
+    SELECT c.last_inbound_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    WHERE t.id = ?1 AND t.state IN ('dead', 'expired')";
 
 const CLEAR_PARTS: &str = "DELETE FROM parts WHERE turn_id = ?1 AND state = 'failed'";
 
@@ -62,6 +66,17 @@ pub struct JobRow {
     pub error: Option<String>,
 }
 
+/// What became of the wish to have a turn answered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revived {
+    /// It will be answered.
+    Again,
+    /// The contact's last message is so old that the answer could not be sent.
+    TooLate,
+    /// No `dead` or `expired` turn has that number, something of it may have been sent, or its conversation has gone on.
+    No,
+}
+
 /// How much waits to be answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
@@ -98,19 +113,23 @@ impl Store {
         .await
     }
 
-    /// Has a `dead` or `expired` turn answered again. `false`: there is none of that number, something of it may have
-    /// been sent, or the conversation has gone on since.
-    pub async fn revive(&self, turn: TurnId, now: Time) -> Result<bool, StoreError> {
+    /// Has a `dead` or `expired` turn answered again.
+    pub async fn revive(&self, turn: TurnId, now: Time) -> Result<Revived, StoreError> {
         self.write(move |tx| {
-            let revived = tx.execute(REVIVE, args![turn, now])? == 1;
-            if revived {
-                tx.execute(CLEAR_PARTS, args![turn])?;
-                tx.execute(PARK, args![turn])?;
-                if tx.execute(FORGET, args![turn])? > 0 {
-                    tx.execute(TOUCH, args![turn])?;
-                }
+            let Some(said) = tx.one(ENDED, args![turn], |row| row.int(0))?.map(Time) else { return Ok(Revived::No) };
+            // The next claim would only end it again.
+            if said + SEND_WITHIN <= now {
+                return Ok(Revived::TooLate);
             }
-            Ok(revived)
+            if tx.execute(REVIVE, args![turn, now])? == 0 {
+                return Ok(Revived::No);
+            }
+            tx.execute(CLEAR_PARTS, args![turn])?;
+            tx.execute(PARK, args![turn])?;
+            if tx.execute(FORGET, args![turn])? > 0 {
+                tx.execute(TOUCH, args![turn])?;
+            }
+            Ok(Revived::Again)
         })
         .await
     }

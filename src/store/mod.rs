@@ -37,9 +37,9 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::claims::Claims;
 pub use self::error::StoreError;
-pub use self::jobs::{Backlog, JobRow};
+pub use self::jobs::{Backlog, JobRow, Revived};
 pub use self::lock::{FolderLock, LockError};
-pub use self::parts::{PartClaim, PartSent};
+pub use self::parts::{PartClaim, PartHalved, PartSent};
 pub use self::receive::{Accepted, Received, Reception, Stranger};
 pub use self::recovery::Recovered;
 pub use self::status::StatusTaken;

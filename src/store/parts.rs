@@ -3,6 +3,7 @@
 use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::outcome::Ending;
+use super::unknown::{FIRST_LOOK, TAKEN};
 use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
@@ -31,6 +32,12 @@ const HELD: &str = "SELECT 1 FROM parts WHERE turn_id = ?1 AND number = ?2 AND t
 const BACK: &str = "
     UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0, looks_failed = 0
     WHERE turn_id = ?1 AND number = ?2";
+
+/// A reply that is in so many parts is not cut further. It began with a few, so a provider that finds even a tenth of it too
+/// long will not take it in any pieces.
+const MOST_PARTS: i64 = 10;
+
+const COUNT: &str = "SELECT COUNT(*) FROM parts WHERE turn_id = ?1";
 
 const LATER: &str = "SELECT number, body FROM parts WHERE turn_id = ?1 AND number > ?2 ORDER BY number";
 
@@ -68,6 +75,19 @@ pub enum PartSent {
     More,
     /// Nothing else waited for it.
     Last,
+    /// Another part has that id, so it is not this one's: this one is looked for.
+    Taken,
+}
+
+/// What became of a part that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartHalved {
+    /// It was settled by somebody else in the meantime.
+    Stale,
+    /// Its halves are to be posted in its place.
+    Halved,
+    /// The reply is in many parts already: it failed, and its turn with it.
+    Failed,
 }
 
 impl Store {
@@ -84,6 +104,11 @@ impl Store {
         self.write_unflushed(move |tx| {
             if !held(tx, part, token)? {
                 return Ok(PartSent::Stale);
+            }
+            if tx.one(TAKEN, args![id.0.as_str()], |_| Ok(()))?.is_some() {
+                let why = format!("the provider gave it the id {id}, which another part has");
+                back(tx, part, "unknown", now + FIRST_LOOK, &why)?;
+                return Ok(PartSent::Taken);
             }
             let more = outcome::sent(tx, part, &id, now, options)?;
             Ok(if more { PartSent::More } else { PartSent::Last })
@@ -107,16 +132,26 @@ impl Store {
         self.fenced(part, token, move |tx| outcome::unsent(tx, part, Ending::Failed, &why, now, options)).await
     }
 
-    /// The provider refused it for its length, and nothing was created: its two halves take its place and those behind
-    /// it move up by one. `false`: the claim was stale.
+    /// The provider refused it for its length (`why`), and nothing was created: its two halves take its place and those
+    /// behind it move up by one. A reply of many parts is not cut further, and fails.
     pub async fn part_halved(
         &self,
         part: PartRef,
         token: i64,
         halves: (String, String),
+        why: String,
         now: Time,
-    ) -> Result<bool, StoreError> {
-        self.fenced(part, token, move |tx| {
+    ) -> Result<PartHalved, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            if !held(tx, part, token)? {
+                return Ok(PartHalved::Stale);
+            }
+            if tx.one(COUNT, args![part.turn], |row| row.int(0))? >= Some(MOST_PARTS) {
+                let why = format!("{why}; not cut further, since the reply is in {MOST_PARTS} parts already");
+                outcome::unsent(tx, part, Ending::Failed, &why, now, options)?;
+                return Ok(PartHalved::Failed);
+            }
             let later =
                 tx.all(LATER, args![part.turn, part.number], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
             tx.execute(DROP_LATER, args![part.turn, part.number])?;
@@ -126,7 +161,8 @@ impl Store {
             for (number, body) in std::iter::once(second).chain(later) {
                 tx.execute(ADD, args![part.turn, part.number, number + 1, body])?;
             }
-            back(tx, part, "ready", now, "the provider refused it for its length; sent in two")
+            back(tx, part, "ready", now, "the provider refused it for its length; sent in two")?;
+            Ok(PartHalved::Halved)
         })
         .await
     }

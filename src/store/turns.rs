@@ -33,6 +33,8 @@ const SENDING: &str = "
         model = ?4, input_tokens = ?5, output_tokens = ?6, tokens_estimated = ?7
     WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
+const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
 const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
 const NEW_PART: &str = "
@@ -107,6 +109,25 @@ impl Store {
     pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
         let (turn, token) = (claim.turn, claim.token);
         self.write(move |tx| Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)).await
+    }
+
+    /// Gives the turn up: `apology` tells the contact, and it ends `dead` once that is sent. `false`: the claim was stale.
+    pub async fn give_up(
+        &self,
+        claim: &TurnClaim,
+        why: String,
+        apology: String,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        self.write(move |tx| {
+            let held = tx.one(HELD, args![turn, token], |_| Ok(()))?.is_some();
+            if held {
+                outcome::apologise(tx, turn, &conversation, &why, &apology, now)?;
+            }
+            Ok(held)
+        })
+        .await
     }
 
     /// Gives a claim back untouched, as on shutdown: the attempt does not count. `false`: the claim was stale.

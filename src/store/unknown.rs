@@ -31,7 +31,7 @@ const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number 
 
 const STILL: &str = "SELECT absences FROM parts WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
 
-const TAKEN: &str = "SELECT 1 FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
+pub(super) const TAKEN: &str = "SELECT 1 FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
 const ABSENT: &str = "
     UPDATE parts SET absences = absences + 1, looks_failed = 0, due_at = ?3

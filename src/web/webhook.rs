@@ -11,13 +11,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serializer;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::BODY_LIMIT;
 use crate::app::App;
-use crate::channel::Channel;
+use crate::channel::{Channel, Explained};
 use crate::clock::Time;
-use crate::model::{Delivery, Event, Refusal};
+use crate::fault::Whose;
+use crate::model::{Delivery, DeliveryStatus, Event, Refusal, StatusUpdate};
 use crate::store::{Accepted, StatusTaken, StoreError, WebhookRecord};
 
 /// A body that is not complete by then is not waited for.
@@ -88,9 +89,13 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
                 accepted.map(drop)
             }
             Event::Status(update) => {
-                let stored = app.store.status(update, Some(record), now).await;
+                let stored = app.store.status(update.clone(), Some(record), now).await;
                 if let Ok(StatusTaken::More) = &stored {
                     app.wake.notify_one();
+                }
+                // Told also where it could not be stored: the provider may not say it again.
+                if !matches!(stored, Ok(StatusTaken::Foreign)) {
+                    tell_failure(channel, &update);
                 }
                 stored.map(drop)
             }
@@ -102,6 +107,25 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
     crate::failpoint::hit("before-200");
     // An empty answer without XML has been logged as an error by Twilio (11200), so the element is always there.
     ([(CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>").into_response()
+}
+
+/// A message that was taken and then not delivered, with what can be done about it.
+fn tell_failure(channel: &dyn Channel, update: &StatusUpdate) {
+    if update.status != Some(DeliveryStatus::Failed) {
+        return;
+    }
+    let part = update.reference.map(|part| part.to_string());
+    // Absent where the callback does not prove which part it is about; the id is there in any case.
+    let (part, id) = (part.as_deref(), &update.provider_id);
+    let Some(code) = update.error_code else {
+        return warn!(part, %id, "a message was not delivered; the provider gives no reason");
+    };
+    let Explained { sentence, whose } = channel.explain(code);
+    if whose == Whose::Operator {
+        error!(part, %id, code, why = sentence, "a message was not delivered; the operator must act");
+    } else {
+        warn!(part, %id, code, why = sentence, "a message was not delivered");
+    }
 }
 
 fn unavailable(error: &StoreError) -> Response {

@@ -8,77 +8,72 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{backoff, deliver, insist};
+use super::{backoff, deliver, give_back, insist, typing};
 use crate::ai::{Completion, Line, Prompt};
 use crate::app::{App, Assistant};
 use crate::channel::Channel;
 use crate::fault::{Fault, Hope, Whose};
-use crate::model::{Outgoing, ProviderId, Role};
+use crate::model::{Outgoing, Role};
 use crate::store::{PartClaim, Reply, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
-const ATTEMPTS: i64 = 8;
+pub(super) const ATTEMPTS: i64 = 8;
 
-const FIRST_WAIT: Duration = Duration::from_secs(2);
+pub(super) const FIRST_WAIT: Duration = Duration::from_secs(2);
 
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// The longest wait that a model may ask for at its first refusal, half of it at the second, a third at the third. One that
+/// asks for more is taken as giving no answer, and obeyed in that it is not asked again: a contact would rather hear now
+/// that there is none than be answered in hours. All waits of one turn are below three quarters of an hour by this.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Messages of one reply.
 const PARTS: usize = 5;
 
 /// Claim in hand: asks the model and stores what it says.
-pub(super) async fn answer(app: &App, claim: TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
+pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
     crate::failpoint::hit("after-claim");
     let (Some(assistant), Some(channel)) = (&app.assistant, app.channel(&claim.channel)) else {
         // Both were there at the claim's start or the turn would not have been claimed; give it back and wait.
-        return insist(|| app.store.release_turn(&claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
+        return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
     };
     let window =
         insist(|| app.store.window(claim.conversation, claim.turn, app.config.work.max_context_messages)).await?;
-    if app.config.work.typing
-        && let Some(inbound) = window.iter().rev().find_map(|line| line.provider_id.clone())
-    {
-        show_typing(Arc::clone(channel), inbound);
-    }
+    let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
+    let typing = app.config.work.typing.then(latest).flatten();
+    let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
     let prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
     let outcome = tokio::select! {
         biased;
         outcome = ask(assistant, &prompt) => outcome,
         () = stop.cancelled() => {
-            return insist(|| app.store.release_turn(&claim, app.clock.now())).await.map(drop);
+            return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };
+    drop(typing);
     match outcome {
         Ok(completion) => {
             let parts = text::split(&text::whatsapp(&completion.text), channel.text_limit(), PARTS);
             if parts.is_empty() {
-                return again(app, channel.as_ref(), &claim, None, "the model's answer holds no text".into()).await;
+                return again(app, channel.as_ref(), claim, None, "the model's answer holds no text".into()).await;
             }
             let reply = Reply::Answer { text: completion.text, model: completion.model, usage: completion.usage };
-            say(app, &claim, reply, parts).await
+            say(app, claim, reply, parts).await
         }
-        Err(Fault::Retry { after, why, .. }) => again(app, channel.as_ref(), &claim, after, why).await,
+        Err(Fault::Retry { after, why, .. }) => again(app, channel.as_ref(), claim, after, why).await,
         // A model call has no effect that a second one would double.
-        Err(Fault::Unknown { why }) => again(app, channel.as_ref(), &claim, None, why).await,
+        Err(Fault::Unknown { why }) => again(app, channel.as_ref(), claim, None, why).await,
         Err(fault @ (Fault::TooLong { .. } | Fault::Fail { .. })) => {
             if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
                 error!(turn = claim.turn.0, why = fault.why(), "no answer can be had; the operator must act");
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
-            apologise(app, channel.as_ref(), &claim, fault.why().to_owned()).await
+            apologise(app, channel.as_ref(), claim, fault.why().to_owned()).await
         }
     }
-}
-
-/// Never awaited: a typing indicator that fails or is slow must not delay the answer.
-fn show_typing(channel: Arc<dyn Channel>, inbound: ProviderId) {
-    tokio::spawn(async move {
-        if let Err(fault) = channel.typing(&inbound).await {
-            tracing::debug!(why = fault.why(), "the typing indicator was not shown");
-        }
-    });
 }
 
 async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault> {
@@ -112,6 +107,13 @@ async fn again(
     after: Option<Duration>,
     why: String,
 ) -> Result<(), StoreError> {
+    if let Some(after) = after
+        && after * u32::try_from(claim.attempt).unwrap_or(u32::MAX) > PATIENCE
+    {
+        warn!(turn = claim.turn.0, attempts = claim.attempt, ?after, why, "no answer that the contact could wait for");
+        let why = format!("no answer within reasonable time: the model asks to wait for {} s; {why}", after.as_secs());
+        return apologise(app, channel, claim, why).await;
+    }
     let due = app.clock.now() + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
     if claim.attempt >= ATTEMPTS || due >= claim.deadline {
         warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all tries");
@@ -133,10 +135,22 @@ async fn apologise(app: &App, channel: &dyn Channel, claim: &TurnClaim, why: Str
     say(app, claim, Reply::Apology { why }, parts).await
 }
 
-/// Stores the reply and sends its first part.
+/// Stores the reply and sends its first part, if there is time for that.
 async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> Result<(), StoreError> {
     crate::failpoint::hit("before-reply");
     let now = app.clock.now();
+    if now >= claim.deadline {
+        // What is not sent is no part of the history. The next claim ends the turn, or has it answered anew where the
+        // contact has written in the meantime.
+        let why = match reply {
+            Reply::Answer { .. } => "the answer came after its time had run out".to_owned(),
+            Reply::Apology { why } => why,
+        };
+        warn!(turn = claim.turn.0, why, "too late for an answer");
+        fenced(claim, insist(|| app.store.retry_turn(claim, now, why.clone())).await?);
+        app.wake.notify_one();
+        return Ok(());
+    }
     let text = parts[0].clone();
     let Some((reference, token)) = insist(|| app.store.reply(claim, reply.clone(), parts.clone(), now)).await? else {
         fenced(claim, false);
@@ -149,7 +163,7 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         deadline: claim.deadline,
         outgoing: Outgoing { from: claim.from.clone(), to: claim.to.clone(), text, reference },
     };
-    deliver::deliver(app, first).await
+    give_back::part(app, &first, deliver::deliver(app, &first)).await
 }
 
 fn fenced(claim: &TurnClaim, held: bool) {

@@ -1,14 +1,16 @@
-//! How long to wait before another try: full jitter, so that those who failed together do not return together.
+//! How long to wait before another try: by chance, so that those who failed together do not return together.
 
 use std::time::Duration;
 
-/// A random wait below `base · 2^(attempt - 1)`, itself at most `cap`; never below `least`. `attempt` counts from 1.
+/// A random wait between an eighth and the whole of `base · 2^(attempt - 1)`, that itself at most `cap`; it comes on top of
+/// `least`. `attempt` counts from 1.
 pub(super) fn wait(attempt: i64, base: Duration, cap: Duration, least: Option<Duration>) -> Duration {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(20);
     let ceiling = base.saturating_mul(1 << doublings).min(cap);
     // Without random numbers the ceiling itself is still a right answer.
     let share = getrandom::u32().unwrap_or(u32::MAX);
-    let wait = ceiling.mul_f64(f64::from(share) / f64::from(u32::MAX));
+    let share = f64::from(share) / f64::from(u32::MAX);
+    let wait = ceiling.mul_f64(0.125 + 0.875 * share);
     least.map_or(wait, |least| least + wait)
 }
 
@@ -25,6 +27,8 @@ mod tests {
             assert!(wait(attempt, SECOND, SECOND * 60, Some(SECOND * 90)) >= SECOND * 90);
         }
         assert!(wait(1, SECOND, SECOND * 60, None) <= SECOND);
+        let shortest = (0..200).map(|_| wait(1, SECOND, SECOND * 60, None)).min().unwrap();
+        assert!(shortest >= SECOND / 8, "what has just failed is not repeated at once: {shortest:?}");
         let longest = (0..200).map(|_| wait(10, SECOND, SECOND * 60, None)).max().unwrap();
         assert!(longest > SECOND * 30, "jitter spans the whole range: {longest:?}");
     }

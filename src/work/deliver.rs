@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::{backoff, insist};
 use crate::app::App;
 use crate::fault::{Fault, Hope, Whose};
-use crate::store::{FIRST_LOOK, PartClaim, PartSent, StoreError};
+use crate::store::{FIRST_LOOK, PartClaim, PartHalved, PartSent, StoreError};
 use crate::text;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -17,12 +17,16 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Claim in hand: posts it and settles what came of it.
-pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreError> {
+pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreError> {
     let part = claim.outgoing.reference;
+    if app.clock.now() >= claim.deadline {
+        // The next claim ends its turn, or goes on with it where the contact has written in the meantime.
+        let why = "its time ran out before it could be posted".to_owned();
+        insist(|| app.store.part_again(part, claim.token, app.clock.now(), why.clone())).await?;
+        app.wake.notify_one();
+        return Ok(());
+    }
     let outcome = match app.channel(&claim.channel) {
-        Some(_) if app.clock.now() >= claim.deadline => {
-            Err(Fault::fail(Whose::Contact, "its time ran out: 23 hours have passed since the contact's last message"))
-        }
         Some(channel) => {
             crate::failpoint::hit("before-connect");
             crate::failpoint::hit_soon("request-written");
@@ -38,7 +42,10 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
             crate::failpoint::hit("before-sent");
             let sent = insist(|| app.store.part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
-            if sent == PartSent::More {
+            if sent == PartSent::Taken {
+                error!(%part, %id, "the provider named a message that is another part's; looking for it");
+            }
+            if sent != PartSent::Last {
                 app.wake.notify_one();
             }
             sent != PartSent::Stale
@@ -60,14 +67,24 @@ pub(super) async fn deliver(app: &App, claim: PartClaim) -> Result<(), StoreErro
             app.wake.notify_one();
             held
         }
-        Err(Fault::TooLong { why }) => match text::halve(&claim.outgoing.text) {
-            Some(halves) => {
-                let held = insist(|| app.store.part_halved(part, claim.token, halves.clone(), now)).await?;
-                app.wake.notify_one();
-                held
+        Err(Fault::TooLong { why }) => {
+            let halved = match text::halve(&claim.outgoing.text) {
+                Some(halves) => {
+                    insist(|| app.store.part_halved(part, claim.token, halves.clone(), why.clone(), now)).await?
+                }
+                None if insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await? => {
+                    PartHalved::Failed
+                }
+                None => PartHalved::Stale,
+            };
+            match halved {
+                PartHalved::Halved => info!(%part, why, "not sent; its halves follow"),
+                PartHalved::Failed => warn!(%part, why, "not sent, and not cut further"),
+                PartHalved::Stale => {}
             }
-            None => insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await?,
-        },
+            app.wake.notify_one();
+            halved != PartHalved::Stale
+        }
         Err(Fault::Fail { why, whose }) => {
             if whose == Whose::Operator {
                 error!(%part, why, "not sent; the operator must act");

@@ -1,12 +1,14 @@
 //! The work: claims what is due, answers, delivers, looks for what is unknown.
 //!
 //! One file per verb. No verb holds a transaction while it waits on the world: it reads, asks, then writes once, fenced
-//! by its claim. To add a verb: a file, a claim in `store/claims.rs`, an arm in [`perform`].
+//! by its claim. To add a verb: a file, a claim in `store/claims.rs`, a way to give it back, an arm in [`perform`].
 
 mod answer;
 mod backoff;
 mod deliver;
+mod give_back;
 mod reconcile;
+mod typing;
 mod worker;
 
 use crate::app::App;
@@ -28,12 +30,13 @@ fn pieces(claims: Claims) -> impl Iterator<Item = Work> {
     parts.chain(unknown).chain(claims.turns.into_iter().map(Work::Answer))
 }
 
-/// Does one piece. An error is the store's; what was claimed is then recovered at the next start, or by its lease.
+/// Does one piece, or gives it back. An error is the store's, which takes nothing any more: what was claimed is recovered at
+/// the next start.
 async fn perform(app: &App, work: Work, stop: &tokio_util::sync::CancellationToken) -> Result<(), StoreError> {
     match work {
-        Work::Answer(claim) => answer::answer(app, claim, stop).await,
-        Work::Deliver(claim) => deliver::deliver(app, claim).await,
-        Work::Look(claim) => reconcile::look(app, claim).await,
+        Work::Answer(claim) => give_back::turn(app, &claim, answer::answer(app, &claim, stop)).await,
+        Work::Deliver(claim) => give_back::part(app, &claim, deliver::deliver(app, &claim)).await,
+        Work::Look(claim) => give_back::look(app, &claim, reconcile::look(app, &claim)).await,
     }
 }
 

@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 use super::backoff;
 use crate::app::App;
 use crate::channel::Lookup;
+use crate::clock::Time;
 use crate::config::UnknownSends;
 use crate::fault::{Fault, Hope, Whose};
 use crate::store::{Looked, StoreError, UnknownClaim};
@@ -17,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Claim in hand: asks the provider and settles what it says.
-pub(super) async fn look(app: &App, claim: UnknownClaim) -> Result<(), StoreError> {
+pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreError> {
     let part = claim.part;
     let lookup = Lookup {
         from: claim.from.clone(),
@@ -40,7 +41,7 @@ pub(super) async fn look(app: &App, claim: UnknownClaim) -> Result<(), StoreErro
                 Looked::Settled => info!(%part, "settled in the meantime"),
             }
         }
-        Err(fault) => blind(app, &claim, &fault).await?,
+        Err(fault) => blind(app, claim, &fault).await?,
     }
     app.wake.notify_one();
     Ok(())
@@ -50,7 +51,7 @@ pub(super) async fn look(app: &App, claim: UnknownClaim) -> Result<(), StoreErro
 async fn blind(app: &App, claim: &UnknownClaim, fault: &Fault) -> Result<(), StoreError> {
     let (part, why, now) = (claim.part, fault.why(), app.clock.now());
     let after = if let Fault::Retry { after, .. } = fault { *after } else { None };
-    let due = now + backoff::wait(claim.looks_failed + 1, FIRST_WAIT, LONGEST_WAIT, after);
+    let due = again(claim, after, now);
     match app.store.not_looked(part, due, why.to_owned(), now).await? {
         Looked::Held => {
             error!(%part, why, "it could not be found out in time whether it was sent; held, and not sent again");
@@ -62,6 +63,11 @@ async fn blind(app: &App, claim: &UnknownClaim, fault: &Fault) -> Result<(), Sto
         _ => warn!(%part, why, "the provider could not be asked"),
     }
     Ok(())
+}
+
+/// When to look again after a look that could not be made.
+pub(super) fn again(claim: &UnknownClaim, after: Option<Duration>, now: Time) -> Time {
+    now + backoff::wait(claim.looks_failed + 1, FIRST_WAIT, LONGEST_WAIT, after)
 }
 
 fn is_operators(fault: &Fault) -> bool {

@@ -103,7 +103,7 @@ impl Worker {
             let (app, cut) = (Arc::clone(&self.app), self.cut.clone());
             self.tasks.spawn(async move {
                 if let Err(error) = perform(&app, work, &cut).await {
-                    error!(%error, "a piece of work could not be recorded");
+                    error!(%error, "a piece of work can be neither recorded nor given back; the next start takes it over");
                 }
                 drop(slot);
             });

@@ -221,6 +221,29 @@ async fn retry_after_is_obeyed() {
 }
 
 #[tokio::test]
+async fn a_model_that_asks_for_patience_beyond_the_contacts_is_not_waited_for() {
+    for (waits, told_after) in [(&[901][..], 1), (&[900, 451], 2), (&[400, 400, 301], 3), (&[86_400], 1)] {
+        let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+        house.twilio_takes_everything().await;
+        for wait in waits {
+            let busy = ResponseTemplate::new(429).insert_header("retry-after", wait.to_string().as_str());
+            house.ask_model().respond_with(busy).up_to_n_times(1).mount(&house.model).await;
+        }
+        house.model_says("Here I am.").await;
+        house.say(ANA, "hello").await;
+        for (call, wait) in waits.iter().enumerate() {
+            house.drain().await;
+            assert_eq!(house.texts().await.len(), usize::from(call + 1 == told_after), "{waits:?}");
+            house.advance(wait + 60);
+        }
+        house.drain().await;
+        assert_eq!((house.texts().await, house.prompts().await.len()), (vec!["Sorry.".to_owned()], told_after));
+        let why = house.turns().await[0].error.clone().unwrap();
+        assert!(why.contains(&format!("wait for {} s", waits[told_after - 1])), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn when_no_answer_can_be_had_the_contact_is_told_once_and_never_why() {
     for failure in [
         ResponseTemplate::new(401)
@@ -280,26 +303,4 @@ async fn a_message_during_the_answer_is_answered_after_it() {
     assert_eq!(house.texts().await, ["to the first", "to the rest"]);
     let second: Vec<_> = house.prompts().await[1][1..].iter().map(|(_, text)| text.clone()).collect();
     assert_eq!(second, ["one", "to the first", "two", "three"]);
-}
-
-#[tokio::test]
-async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
-    let house = House::with(&[("MYNAH_TYPING", "true")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
-    house.say(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!(house.texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
-    let shown = async {
-        loop {
-            let requests = house.twilio.received_requests().await.unwrap();
-            if let Some(request) =
-                requests.iter().find(|request| request.url.path().ends_with("/Indicators/Typing.json"))
-            {
-                return String::from_utf8(request.body.clone()).unwrap();
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(shown.await.contains("messageId=SM00000000000000000000000000000001"));
 }

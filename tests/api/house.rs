@@ -9,14 +9,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use mynah::app::App;
-use mynah::channel::twilio;
+use mynah::ai::Provider;
+use mynah::app::{App, Assistant};
+use mynah::channel::{Channel, twilio};
 use mynah::clock::{Clock, ManualClock, Time};
 use mynah::config::{Config, Sources};
+use mynah::limit::Limit;
 use mynah::store::JobRow;
 use mynah::{web, work};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tower::ServiceExt;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -93,6 +96,29 @@ impl House {
         let app = build(&all, &clock).await;
         app.store.recover(clock.now(), "Sorry.".into()).await.unwrap();
         House { app, clock, twilio, model, folder, settings: all, sids }
+    }
+
+    /// The same house with another model.
+    pub fn answered_by(mut self, provider: impl Provider + 'static) -> House {
+        let App { config, clock, store, channels, .. } = Arc::into_inner(self.app).unwrap();
+        let assistant = Some(Assistant { provider: Arc::new(provider), limit: Limit::new(8) });
+        self.app = Arc::new(App { config, clock, store, channels, assistant, wake: Notify::new() });
+        self
+    }
+
+    /// The same house by another clock.
+    pub fn by(mut self, clock: impl Clock + 'static) -> House {
+        let App { config, store, channels, assistant, .. } = Arc::into_inner(self.app).unwrap();
+        self.app = Arc::new(App { config, clock: Arc::new(clock), store, channels, assistant, wake: Notify::new() });
+        self
+    }
+
+    /// The same house with something around its channel.
+    pub fn through<C: Channel + 'static>(mut self, wrap: impl FnOnce(Arc<dyn Channel>) -> C) -> House {
+        let App { config, clock, store, mut channels, assistant, .. } = Arc::into_inner(self.app).unwrap();
+        let channels: Vec<Arc<dyn Channel>> = vec![Arc::new(wrap(channels.remove(0)))];
+        self.app = Arc::new(App { config, clock, store, channels, assistant, wake: Notify::new() });
+        self
     }
 
     pub async fn twilio_takes_everything(&self) {
@@ -237,6 +263,11 @@ impl House {
 
     pub async fn states(&self) -> Vec<String> {
         self.turns().await.into_iter().map(|job| job.state).collect()
+    }
+
+    /// Changes the database from outside.
+    pub fn meddle(&self, sql: &str) {
+        rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap().execute_batch(sql).unwrap();
     }
 
     /// A number from the database, seen from outside.

@@ -12,4 +12,5 @@ mod refusals;
 mod sending;
 mod sockets;
 mod supervision;
+mod typing;
 mod waiting;

@@ -1,23 +1,24 @@
-//! A defect in an adapter costs its own call and nothing else.
+//! A defect costs its own call, or its own piece of work, and nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Prompt, Provider};
-use mynah::app::{App, Assistant};
 use mynah::channel::{Channel, Lookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
-use mynah::limit::Limit;
 use mynah::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
-use tokio::sync::Notify;
+use serde_json::json;
+use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, House};
+use crate::house::{ANA, BEN, House, OURS};
 
-struct Broken(Option<Arc<dyn Channel>>);
+/// A model that panics.
+struct BrokenModel;
 
 #[async_trait]
-impl Provider for Broken {
+impl Provider for BrokenModel {
     fn name(&self) -> &str {
         "broken"
     }
@@ -29,30 +30,70 @@ impl Provider for Broken {
     }
 }
 
-/// The real channel, whose send panics after the message has gone out.
+/// Where a channel panics.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Once the model has answered.
+    TextLimit,
+    /// Once the reply is stored and before it is sent.
+    Name,
+    /// Once the message has gone out.
+    Send,
+    /// Before the list is asked for.
+    FindSent,
+}
+
+/// The real channel, which panics so often at one place.
+struct BrokenChannel {
+    inner: Arc<dyn Channel>,
+    place: Place,
+    left: AtomicI64,
+    /// Set once the model has answered.
+    answered: AtomicBool,
+}
+
+impl BrokenChannel {
+    fn at(inner: Arc<dyn Channel>, place: Place, times: i64) -> BrokenChannel {
+        BrokenChannel { inner, place, left: AtomicI64::new(times), answered: AtomicBool::new(false) }
+    }
+
+    fn pass(&self, place: Place) {
+        if place == self.place && self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
+            panic!("a defect");
+        }
+    }
+}
+
 #[async_trait]
-impl Channel for Broken {
+impl Channel for BrokenChannel {
     fn name(&self) -> &'static str {
+        if self.answered.swap(false, Ordering::SeqCst) {
+            self.pass(Place::Name);
+        }
         "twilio"
     }
     fn text_limit(&self) -> usize {
-        1500
+        self.pass(Place::TextLimit);
+        self.answered.store(true, Ordering::SeqCst);
+        self.inner.text_limit()
     }
     fn verify(&self, delivery: &Delivery) -> Result<(), Refusal> {
-        self.0.as_ref().unwrap().verify(delivery)
+        self.inner.verify(delivery)
     }
     fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal> {
-        self.0.as_ref().unwrap().events(delivery, now)
+        self.inner.events(delivery, now)
     }
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
-        self.0.as_ref().unwrap().send(outgoing).await.unwrap();
-        panic!("a defect")
+        let sent = self.inner.send(outgoing).await;
+        self.pass(Place::Send);
+        sent
     }
     async fn typing(&self, _: &ProviderId) -> Result<(), Fault> {
         Ok(())
     }
     async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
-        self.0.as_ref().unwrap().find_sent(lookup).await
+        self.pass(Place::FindSent);
+        self.inner.find_sent(lookup).await
     }
     async fn list_inbound(&self, _: Time) -> Result<Vec<Inbound>, Fault> {
         Ok(Vec::new())
@@ -62,23 +103,17 @@ impl Channel for Broken {
     }
 }
 
-async fn house(broken_model: bool, broken_channel: bool) -> House {
-    let mut house = House::new().await;
-    let app = Arc::into_inner(house.app).unwrap();
-    let App { config, clock, store, mut channels, mut assistant, .. } = app;
-    if broken_model {
-        assistant = Some(Assistant { provider: Arc::new(Broken(None)), limit: Limit::new(1) });
-    }
-    if broken_channel {
-        channels = vec![Arc::new(Broken(channels.pop()))];
-    }
-    house.app = Arc::new(App { config, clock, store, channels, assistant, wake: Notify::new() });
-    house
+/// A house whose channel panics so often at that place.
+async fn broken(place: Place, times: i64) -> House {
+    let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.through(|inner| BrokenChannel::at(inner, place, times))
 }
 
 #[tokio::test]
 async fn a_model_that_panics_leaves_no_turn_behind() {
-    let house = house(true, false).await;
+    let house = House::new().await.answered_by(BrokenModel);
     house.say(ANA, "hello").await;
     house.drain().await;
     assert_eq!((house.states().await, house.texts().await.len()), (vec!["dead".to_owned()], 1));
@@ -86,9 +121,118 @@ async fn a_model_that_panics_leaves_no_turn_behind() {
 
 #[tokio::test]
 async fn a_channel_that_panics_after_it_has_sent_is_in_doubt() {
-    let house = house(false, true).await;
+    let house = broken(Place::Send, 1).await;
     house.say(ANA, "hello").await;
     house.drain().await;
     assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
     assert_eq!(house.texts().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_anywhere_in_an_answer_costs_an_attempt() {
+    let house = broken(Place::TextLimit, 2).await;
+    house.say(ANA, "hello").await;
+    for attempts in 1..=2 {
+        house.drain().await;
+        assert_eq!(house.states().await, ["retry"]);
+        assert_eq!(house.turns().await[0].attempts, attempts);
+        house.advance(301);
+    }
+    house.drain().await;
+    assert_eq!((house.texts().await, house.states().await), (vec!["Hello!".to_owned()], vec!["done".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_answer_that_panics_each_time_is_given_up_and_the_contact_told() {
+    let house = broken(Place::TextLimit, 8).await;
+    house.say(ANA, "hello").await;
+    for _ in 0..9 {
+        house.drain().await;
+        house.advance(301);
+    }
+    assert_eq!((house.texts().await, house.states().await), (vec!["Sorry.".to_owned()], vec!["dead".to_owned()]));
+    assert!(house.turns().await[0].error.as_ref().unwrap().contains("panicked"));
+    house.say(ANA, "still there?").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Sorry.", "Hello!"]);
+}
+
+#[tokio::test]
+async fn a_panic_around_a_post_is_in_doubt() {
+    let house = broken(Place::Name, 1).await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
+    assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["sending".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_look_that_panics_is_made_again() {
+    let house = broken(Place::FindSent, 3).await;
+    house.say(ANA, "hello").await;
+    house.twilio.reset().await;
+    house.post_messages().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
+    house.drain().await;
+    for failed in 1..=3 {
+        house.advance(300);
+        house.drain().await;
+        assert_eq!(house.count("SELECT looks_failed FROM parts WHERE state = 'unknown'"), failed);
+    }
+    let row = json!({
+        "sid": "SM0000000000000000000000000000ffff", "from": OURS, "to": ANA, "body": "Hello!",
+        "direction": "outbound-api", "date_created": "Sun, 01 Nov 2026 10:00:00 +0000", "date_sent": null
+    });
+    let list = json!({ "messages": [row], "next_page_uri": null });
+    house.list_messages().respond_with(ResponseTemplate::new(200).set_body_json(list)).mount(&house.twilio).await;
+    house.advance(300);
+    house.drain().await;
+    assert_eq!(house.states().await, ["done"]);
+}
+
+#[tokio::test]
+async fn a_reply_that_the_database_refuses_is_tried_again_and_then_given_up() {
+    let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("poison").await;
+    house.meddle(
+        "CREATE TRIGGER no_poison BEFORE INSERT ON parts WHEN NEW.body = 'poison'
+         BEGIN SELECT RAISE(ABORT, 'no poison here'); END",
+    );
+    house.say(ANA, "hello").await;
+    for attempt in 1..=8 {
+        house.drain().await;
+        let state = if attempt < 8 { "retry" } else { "dead" };
+        assert_eq!(house.states().await, [state], "after attempt {attempt}");
+        house.advance(301);
+    }
+    assert_eq!(house.texts().await, ["Sorry."]);
+    assert!(house.turns().await[0].error.as_ref().unwrap().contains("no poison here"));
+}
+
+#[tokio::test]
+async fn an_outcome_that_the_database_refuses_leaves_the_part_in_doubt() {
+    let house = House::new().await;
+    house.meddle(
+        "CREATE TRIGGER not_sent BEFORE UPDATE ON parts WHEN NEW.state = 'sent'
+         BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    );
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%not now%'"), 1);
+    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["sending".to_owned()]));
+}
+
+/// Whatever went wrong at the provider, the message of the first is not the message of the second.
+#[tokio::test]
+async fn an_id_that_another_part_has_leaves_the_part_in_doubt() {
+    let house = House::with(&[]).await;
+    let same = ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1", "status": "queued" }));
+    house.post_messages().respond_with(same).mount(&house.twilio).await;
+    house.model_says("Hello!").await;
+    for (from, states) in [(ANA, &["done"][..]), (BEN, &["done", "sending"])] {
+        house.say(from, "hello").await;
+        house.drain().await;
+        assert_eq!(house.states().await, states);
+    }
+    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%SM1%'"), 1);
 }

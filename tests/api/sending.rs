@@ -300,6 +300,18 @@ async fn a_part_that_is_too_long_for_twilio_goes_out_in_halves() {
 }
 
 #[tokio::test]
+async fn a_twilio_that_finds_everything_too_long_is_not_sent_single_letters() {
+    let house = House::with(&[]).await;
+    house.post_messages().respond_with(error(21617)).mount(&house.twilio).await;
+    house.model_says(&"The sentence is here. ".repeat(60)).await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    let texts = house.texts().await;
+    assert!(texts.len() <= 10 && texts.iter().all(|text| text.len() > 5), "{texts:?}");
+    assert_eq!(house.states().await, ["dead"]);
+}
+
+#[tokio::test]
 async fn a_slow_twilio_is_in_doubt_and_not_asked_twice() {
     // The channel waits 15 s for an answer; the stand-in needs longer.
     let house = House::with(&[]).await;

@@ -1,6 +1,15 @@
 //! What waits, what is taken over, and what runs out of time.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mynah::ai::{Completion, Finish, Prompt, Provider};
+use mynah::clock::{Clock, ManualClock, Time};
+use mynah::fault::Fault;
+use mynah::model::Usage;
 use mynah::work;
+use wiremock::ResponseTemplate;
 
 use crate::house::{ANA, House, body};
 
@@ -34,14 +43,76 @@ async fn nothing_is_sent_later_than_23_hours_after_the_last_message() {
     assert_eq!(house.states().await, ["expired", "done"]);
 }
 
+/// A model that needs so long, by the clock of the house; the first time only.
+struct Slow {
+    clock: ManualClock,
+    by: Mutex<Duration>,
+}
+
+#[async_trait]
+impl Provider for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+    async fn complete(&self, _: &Prompt) -> Result<Completion, Fault> {
+        self.clock.advance(std::mem::take(&mut self.by.lock().unwrap()));
+        let (text, model) = ("At last.".into(), "slow".into());
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model })
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_is_not_sent_and_its_turn_expires() {
+    let house = House::new().await;
+    let (clock, by) = (house.clock.clone(), Mutex::new(Duration::from_secs(23 * 3600)));
+    let house = house.answered_by(Slow { clock, by });
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["expired".to_owned()]));
+    assert_eq!(house.turns().await[0].error.as_deref(), Some("the answer came after its time had run out"));
+    let kept = house.count("SELECT COUNT(*) FROM messages WHERE role = 'assistant'");
+    assert_eq!(kept, 0, "the model will not think that it has said so");
+    house.say(ANA, "hello again").await;
+    house.drain().await;
+    assert_eq!((house.texts().await, house.states().await.pop()), (vec!["At last.".to_owned()], Some("done".into())));
+}
+
+#[tokio::test]
+async fn a_part_that_is_claimed_just_before_its_time_runs_out_is_not_sent_after_it() {
+    let house = House::with(&[]).await;
+    house.post_messages().respond_with(ResponseTemplate::new(429)).mount(&house.twilio).await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    house.advance(23 * 3600 - 1);
+    let clock = Ticking(house.clock.clone());
+    let house = house.by(clock);
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["expired".to_owned()]));
+}
+
+/// A clock that moves on by a second whenever somebody looks at it.
+struct Ticking(ManualClock);
+
+impl Clock for Ticking {
+    fn now(&self) -> Time {
+        let now = self.0.now();
+        self.0.advance(Duration::from_secs(1));
+        now
+    }
+}
+
 #[tokio::test]
 async fn without_a_model_turns_expire_in_their_time() {
     let house = House::with(&[("OPENAI_API_KEY", ""), ("OPENAI_BASE_URL", ""), ("MYNAH_AI_MODEL", "")]).await;
     house.say(ANA, "hello").await;
     house.advance(23 * 3600 - 1);
-    assert_eq!(house.app.store.expire_turns(mynah::clock::Clock::now(&house.clock)).await.unwrap(), 0);
+    assert_eq!(house.app.store.expire_turns(house.clock.now()).await.unwrap(), 0);
     house.advance(1);
-    assert_eq!(house.app.store.expire_turns(mynah::clock::Clock::now(&house.clock)).await.unwrap(), 1);
+    assert_eq!(house.app.store.expire_turns(house.clock.now()).await.unwrap(), 1);
     assert_eq!(house.states().await, ["expired"]);
 }
 
@@ -49,7 +120,7 @@ async fn without_a_model_turns_expire_in_their_time() {
 async fn a_turn_that_was_running_when_the_process_died_is_answered_after_the_restart() {
     let house = House::new().await;
     house.say(ANA, "hello").await;
-    let claims = house.app.store.claim(mynah::clock::Clock::now(&house.clock), 10, 10).await.unwrap();
+    let claims = house.app.store.claim(house.clock.now(), 10, 10).await.unwrap();
     assert_eq!(claims.turns.len(), 1);
     let house = house.restarted(&[]).await;
     house.drain().await;

@@ -30,6 +30,9 @@ async fn commands_work_beside_a_server_that_works() {
     assert_eq!((jobs.as_array().unwrap().len(), &jobs[0]["state"]), (1, &"running".into()), "{jobs}");
     let migrated = world.settings.run(&["migrate"]).await;
     assert!(migrated.status == Some(0) && migrated.stdout.contains("is up to date"), "{migrated:?}");
+    let migrated = world.settings.run(&["migrate", "--json"]).await.json();
+    let database = world.settings.folder.join("mynah.db");
+    assert_eq!(migrated, json!({ "database": database.to_str(), "up_to_date": true }));
     let check = world.settings.run(&["check", "--offline", "--json"]).await.json();
     let findings: Vec<_> =
         check.as_array().unwrap().iter().map(|finding| (&finding["check"], &finding["outcome"])).collect();
@@ -42,6 +45,15 @@ async fn commands_work_beside_a_server_that_works() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_that_reports_something_offers_json() {
+    let world = World::new().await;
+    for command in [&["check"][..], &["migrate"], &["jobs", "list"], &["jobs", "retry"], &["jobs", "discard"]] {
+        let help = world.settings.run(&[command, &["--help"]].concat()).await;
+        assert!(help.stdout.contains("--json") && help.stdout.contains("One JSON document on stdout"), "{help:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_is() {
     let world = World::new().await;
     let unconfigured = world.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY");
@@ -49,7 +61,8 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     world.say((0, 0)).await;
     let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
     let turn = jobs[0]["turn"].to_string();
-    assert_eq!(world.settings.run(&["jobs", "discard", &turn]).await.status, Some(0));
+    let discarded = world.settings.run(&["jobs", "discard", &turn, "--json"]).await.json();
+    assert_eq!(discarded, json!({ "turn": jobs[0]["turn"], "state": "dead" }));
     let again = world.settings.run(&["jobs", "discard", &turn]).await;
     assert!(again.status == Some(1) && again.stderr.contains("does not wait"), "{again:?}");
     let dead = world.settings.run(&["jobs", "list", "--state", "dead", "--json"]).await.json();
@@ -57,7 +70,18 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     assert_eq!(server.kill9().await.code(), None);
     server.restart(&world.settings).await;
     assert_eq!(world.answers(), []);
+    // What could not be sent any more is not promised.
+    let age = |hours: i64| {
+        let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).unwrap();
+        let by = hours * 3_600_000;
+        database.execute("UPDATE conversations SET last_inbound_at = last_inbound_at - ?1", [by]).unwrap();
+    };
+    age(23);
+    let late = world.settings.run(&["jobs", "retry", &turn]).await;
+    assert!(late.status == Some(1) && late.stderr.contains("last wrote 23 hours ago"), "{late:?}");
+    age(-23);
     // An operator who thinks better of it has it answered by a server that runs.
-    assert_eq!(world.settings.run(&["jobs", "retry", &turn]).await.status, Some(0));
+    let retried = world.settings.run(&["jobs", "retry", &turn, "--json"]).await.json();
+    assert_eq!(retried, json!({ "turn": jobs[0]["turn"], "state": "retry" }));
     world.all_answered_once(&mut server, 1, 1).await;
 }

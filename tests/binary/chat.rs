@@ -19,3 +19,12 @@ async fn a_chat_prints_every_part_of_every_answer_in_order() {
     assert_eq!(chat.stdout.matches("the third ends.").count(), 2, "{chat:?}");
     assert_eq!(world.answers(), [], "it is played on a stage of its own");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_quiet_unless_a_log_is_asked_for() {
+    let world = World::new().await;
+    let quiet = world.settings.clone().without("MYNAH_LOG").run_with(&["chat"], "#0-0# hello\n").await;
+    assert_eq!((quiet.status, quiet.stderr.as_str()), (Some(0), ""), "{quiet:?}");
+    let asked = world.settings.clone().with("MYNAH_LOG", "info").run_with(&["chat"], "#0-0# hello\n").await;
+    assert!(asked.status == Some(0) && asked.stderr.contains("a message was accepted"), "{asked:?}");
+}

@@ -20,6 +20,7 @@ mod failpoints;
 mod full_disk;
 #[cfg(feature = "failpoints")]
 mod kills;
+mod private;
 mod statuses;
 mod stopping;
 mod talk;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mynah::simulator::Status;
+use mynah::simulator::{Misbehaviour, Status};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -70,4 +70,35 @@ async fn a_webhook_that_twilio_repeats_is_acknowledged_and_answered_once() {
     world.say((0, 1)).await;
     world.all_answered_once(&mut server, 1, 2).await;
     until("both are read", LONG, || async { (world.twilio.counts().callbacks == 6).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_not_delivered_after_all_is_logged_with_its_remedy() {
+    let world = World::new().await;
+    let mut server = Server::start(&world.settings).await;
+    // Of a message that something else sent through the same account.
+    let foreign = [("MessageSid", "SMforeign"), ("MessageStatus", "failed"), ("ErrorCode", "30003")];
+    let foreign = foreign.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    assert_eq!(world.twilio.post(foreign, "SMforeign").await.unwrap().status, 200);
+    let codes = [
+        (63003, " WARN ", "the contact's number is not on WhatsApp"),
+        (63007, "ERROR ", "check TWILIO_WHATSAPP_FROM"),
+        (99999, " WARN ", "https://www.twilio.com/docs/api/errors/99999"),
+    ];
+    for (number, (code, level, remedy)) in codes.into_iter().enumerate() {
+        world.twilio.fail_next(Misbehaviour::Undelivered { code });
+        world.say((0, number)).await;
+        let turn = number + 1;
+        let line = until("the log tells of it", LONG, || async {
+            let log = server.log();
+            log.lines().find(|line| line.contains(&format!("code={code}"))).map(str::to_owned)
+        })
+        .await;
+        for expected in [level, remedy, "a message was not delivered", &format!("part=\"{turn}.1\"")] {
+            assert!(line.contains(expected), "{expected:?} is missing in {line}");
+        }
+        assert!(!line.contains("2025550000"), "a contact's number is in the log: {line}");
+    }
+    assert!(!server.log().contains("code=30003"), "{}", server.log());
+    world.all_answered_once(&mut server, 1, 3).await;
 }

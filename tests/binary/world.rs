@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use mynah::clock::{Clock, FastClock, SystemClock};
 use mynah::simulator::{Simulator, SimulatorConfig};
@@ -83,7 +83,10 @@ impl World {
             tail: Mutex::default(),
         });
         let api = twilio.api().layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), note));
-        let completions = Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&model));
+        let completions = Router::new()
+            .route("/v1/chat/completions", post(complete))
+            .route("/v1/models", get(models))
+            .with_state(Arc::clone(&model));
         let settings = Settings::new(folder.path(), port)
             .with("TWILIO_ACCOUNT_SID", ACCOUNT)
             .with("TWILIO_AUTH_TOKEN", TOKEN)
@@ -220,6 +223,12 @@ async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Re
         tokio::time::sleep(Duration::from_millis(slow)).await;
     }
     response
+}
+
+async fn models() -> Json<Value> {
+    Json(
+        json!({ "object": "list", "data": [{ "id": "house-model", "object": "model", "created": 1, "owned_by": "us" }] }),
+    )
 }
 
 async fn complete(State(model): State<Arc<Model>>, Json(request): Json<Value>) -> Json<Value> {

@@ -8,7 +8,9 @@ use mynah::clock::Time;
 use mynah::model::{
     Address, ConversationId, DeliveryStatus, Inbound, PartRef, ProviderId, StatusUpdate, TurnId, Usage,
 };
-use mynah::store::{Accepted, PartClaim, PartSent, Reply, StatusTaken, Store, TurnClaim, UnknownClaim, WebhookRecord};
+use mynah::store::{
+    Accepted, PartClaim, PartSent, Reply, Revived, StatusTaken, Store, TurnClaim, UnknownClaim, WebhookRecord,
+};
 
 /// When each promise begins.
 pub const START: Time = Time(1_790_000_000_000);
@@ -176,6 +178,11 @@ impl Fresh {
     /// The provider took the part and handed it on, so that the next one is due.
     pub async fn handed_on(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
         self.sent(part, token, id, now).await && self.told(news(id, DeliveryStatus::Sent, None), now).await
+    }
+
+    /// Whether a turn is answered again.
+    pub async fn revived(&self, turn: TurnId, now: Time) -> bool {
+        self.revive(turn, now).await.unwrap() == Revived::Again
     }
 
     /// News arrives; whether it is about a message of ours.

@@ -97,6 +97,6 @@ pub async fn the_revision_rises_with_every_change_of_the_history(fresh: &Fresh) 
     fresh.told(news("SMx", DeliveryStatus::Read, None), at(2_000)).await;
     fresh.accept(inbound(ANN, "SM3", at(3_000)), None).await.unwrap();
     assert_eq!(revision(), last.get(), "a repeat changes nothing");
-    assert!(fresh.revive(claim.turn, at(4_000)).await.unwrap());
+    assert!(fresh.revived(claim.turn, at(4_000)).await);
     rose("an answer that is taken back");
 }

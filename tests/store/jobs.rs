@@ -1,7 +1,7 @@
 //! The queue as an operator sees and steers it.
 
 use mynah::model::{TurnId, TurnState};
-use mynah::store::{Backlog, Looked};
+use mynah::store::{Backlog, Looked, Revived};
 
 use crate::fresh::{ANN, BEN, Fresh, at};
 
@@ -53,8 +53,8 @@ pub async fn the_backlog_counts_what_waits_to_be_claimed(fresh: &Fresh) {
 pub async fn a_dead_turn_is_answered_again_on_request(fresh: &Fresh) {
     let turn = dead(fresh, ANN).await;
     fresh.nothing_due(at(90_000)).await;
-    assert!(fresh.revive(turn, at(90_000)).await.unwrap());
-    assert!(!fresh.revive(turn, at(90_000)).await.unwrap(), "once");
+    assert!(fresh.revived(turn, at(90_000)).await);
+    assert!(!fresh.revived(turn, at(90_000)).await, "once");
     let claim = fresh.due_turn(at(90_000)).await;
     assert_eq!((claim.turn, claim.attempt), (turn, 1));
     let (part, token) = fresh.answer_at(&claim, &["New."], at(91_000)).await;
@@ -63,17 +63,26 @@ pub async fn a_dead_turn_is_answered_again_on_request(fresh: &Fresh) {
     assert_eq!(fresh.rows("SELECT state, error, finished_at FROM turns"), [format!("done|-|{}", at(92_000).0)]);
     let before = fresh.everything();
     for nothing in [turn, TurnId(4_711)] {
-        assert!(!fresh.revive(nothing, at(93_000)).await.unwrap());
+        assert!(!fresh.revived(nothing, at(93_000)).await);
     }
     assert_eq!(fresh.everything(), before);
+}
 
-    // An expired one too, though its deadline has passed still.
-    let late = fresh.said(BEN, "SM-ben", at(0)).await;
+/// It would only expire at its next claim.
+pub async fn a_turn_is_not_answered_again_once_its_time_has_run_out(fresh: &Fresh) {
     let day = 23 * 3_600_000;
+    let expired = fresh.said(BEN, "SM-ben", at(0)).await;
     assert_eq!(fresh.expire_turns(at(day)).await.unwrap(), 1);
-    assert!(fresh.revive(late, at(day)).await.unwrap());
-    fresh.nothing_due(at(day)).await;
-    assert_eq!(fresh.turn_state(late), "expired");
+    let dead = fresh.said(ANN, "SM-ann", at(day)).await;
+    assert!(fresh.discard(dead, at(day + 1_000)).await.unwrap());
+    let before = fresh.everything();
+    assert_eq!(fresh.revive(expired, at(day)).await.unwrap(), Revived::TooLate);
+    assert_eq!(fresh.revive(dead, at(2 * day)).await.unwrap(), Revived::TooLate);
+    assert_eq!(fresh.everything(), before);
+    assert_eq!(fresh.revive(dead, at(2 * day - 1)).await.unwrap(), Revived::Again);
+    // The contact writes again, and this one still waits for its merge window.
+    fresh.said(BEN, "SM-again", at(day + 5_000)).await;
+    assert_eq!(fresh.revive(expired, at(day + 5_000)).await.unwrap(), Revived::Again);
 }
 
 pub async fn a_turn_is_not_answered_again_once_something_of_it_was_sent(fresh: &Fresh) {
@@ -89,8 +98,8 @@ pub async fn a_turn_is_not_answered_again_once_something_of_it_was_sent(fresh: &
         now += wait;
     }
     let before = fresh.everything();
-    assert!(!fresh.revive(claim.turn, at(200_000)).await.unwrap());
-    assert!(!fresh.revive(held.turn, at(200_000)).await.unwrap(), "a held part may have been sent");
+    assert!(!fresh.revived(claim.turn, at(200_000)).await);
+    assert!(!fresh.revived(held.turn, at(200_000)).await, "a held part may have been sent");
     assert_eq!(fresh.everything(), before);
 }
 
@@ -100,7 +109,7 @@ pub async fn a_turn_is_not_answered_again_once_the_conversation_has_gone_on(fres
     let next = fresh.due_turn(at(4_000)).await;
     let refused = async || {
         let before = fresh.everything();
-        assert!(!fresh.revive(turn, at(9_000)).await.unwrap());
+        assert!(!fresh.revived(turn, at(9_000)).await);
         assert_eq!(fresh.everything(), before);
     };
     refused().await;
@@ -113,7 +122,7 @@ pub async fn a_turn_is_not_answered_again_once_the_conversation_has_gone_on(fres
 /// Else the model would be asked to go on from an answer that nobody has read.
 pub async fn a_turn_answered_again_forgets_the_answer_that_was_not_sent(fresh: &Fresh) {
     let turn = dead(fresh, ANN).await;
-    assert!(fresh.revive(turn, at(90_000)).await.unwrap());
+    assert!(fresh.revived(turn, at(90_000)).await);
     let claim = fresh.due_turn(at(90_000)).await;
     assert_eq!(fresh.heard(claim.conversation, turn, 10).await, ["user: SM-first-of-+15550000001"]);
     fresh.answer_at(&claim, &["New."], at(90_000)).await;
@@ -123,7 +132,7 @@ pub async fn a_turn_answered_again_forgets_the_answer_that_was_not_sent(fresh: &
 pub async fn the_turn_behind_one_that_is_answered_again_waits_for_it(fresh: &Fresh) {
     let turn = dead(fresh, ANN).await;
     let waiting = fresh.said(ANN, "SM2", at(3_000)).await;
-    assert!(fresh.revive(turn, at(3_500)).await.unwrap());
+    assert!(fresh.revived(turn, at(3_500)).await);
     let claim = fresh.due_turn(at(60_000)).await;
     assert_eq!(claim.turn, turn);
     let (part, token) = fresh.answer_at(&claim, &["New."], at(60_000)).await;
@@ -168,7 +177,7 @@ pub async fn a_turn_whose_part_is_in_doubt_can_be_discarded(fresh: &Fresh) {
     let why = fresh.rows(&format!("SELECT DISTINCT error FROM parts WHERE turn_id = {}", claim.turn));
     assert_eq!(why, ["discarded by the operator"]);
     assert_eq!(fresh.looked(part, vec![], false, at(3_200)).await.unwrap(), Looked::Settled);
-    assert!(!fresh.revive(claim.turn, at(3_300)).await.unwrap(), "it may have been sent");
+    assert!(!fresh.revived(claim.turn, at(3_300)).await, "it may have been sent");
     let next = fresh.due_turn(at(3_300)).await;
     assert_eq!(next.turn, waiting);
 

@@ -46,6 +46,7 @@ macro_rules! every_promise {
             a_stale_worker_changes_nothing_of_a_turn,
             a_reply_is_stored_once_with_its_parts,
             an_apology_ends_the_turn_dead_and_is_no_part_of_the_history,
+            a_turn_that_is_given_up_is_dead_once_the_contact_is_told,
             a_claim_takes_no_more_than_it_is_asked_for,
         }
         $crate::promises! { $fresh, parts:
@@ -59,6 +60,8 @@ macro_rules! every_promise {
             a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next,
             a_part_that_is_too_long_goes_out_in_halves,
             parts_are_halved_again_and_in_the_middle,
+            a_reply_in_ten_parts_is_not_cut_further,
+            a_part_with_the_id_of_another_is_looked_for,
             a_stale_worker_changes_nothing_of_a_part,
             conversations_do_not_wait_for_each_other,
         }
@@ -106,6 +109,7 @@ macro_rules! every_promise {
             jobs_are_listed_newest_first_by_state_and_page_by_page,
             the_backlog_counts_what_waits_to_be_claimed,
             a_dead_turn_is_answered_again_on_request,
+            a_turn_is_not_answered_again_once_its_time_has_run_out,
             a_turn_is_not_answered_again_once_something_of_it_was_sent,
             a_turn_is_not_answered_again_once_the_conversation_has_gone_on,
             a_turn_answered_again_forgets_the_answer_that_was_not_sent,

@@ -1,7 +1,7 @@
 //! Parts on their way out.
 
 use mynah::model::{DeliveryStatus as Is, PartRef};
-use mynah::store::{PartSent, StatusTaken};
+use mynah::store::{Looked, PartHalved, PartSent, StatusTaken};
 
 use crate::fresh::{ANN, BEN, Fresh, at, news, sid};
 
@@ -148,7 +148,10 @@ fn texts(fresh: &Fresh, part: PartRef) -> Vec<String> {
 pub async fn a_part_that_is_too_long_goes_out_in_halves(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["OneTwo.", "Three."]).await;
-    assert!(fresh.part_halved(part, token, ("One".into(), "Two.".into()), at(2_000)).await.unwrap());
+    assert_eq!(
+        fresh.part_halved(part, token, ("One".into(), "Two.".into()), "21617".into(), at(2_000)).await.unwrap(),
+        PartHalved::Halved
+    );
     assert_eq!(texts(fresh, part), ["1|One|ready", "2|Two.|ready", "3|Three.|ready"]);
     let mut heard = Vec::new();
     for number in 1..=3 {
@@ -167,10 +170,16 @@ pub async fn parts_are_halved_again_and_in_the_middle(fresh: &Fresh) {
     assert!(fresh.handed_on(part, token, "SMa", at(2_000)).await);
     let middle = fresh.due_part(at(2_000)).await;
     let part = middle.outgoing.reference;
-    assert!(fresh.part_halved(part, middle.token, ("BC".into(), "DE".into()), at(2_000)).await.unwrap());
+    assert_eq!(
+        fresh.part_halved(part, middle.token, ("BC".into(), "DE".into()), "21617".into(), at(2_000)).await.unwrap(),
+        PartHalved::Halved
+    );
     let again = fresh.due_part(at(2_000)).await;
     assert_eq!(again.outgoing.reference, part);
-    assert!(fresh.part_halved(part, again.token, ("B".into(), "C".into()), at(2_000)).await.unwrap());
+    assert_eq!(
+        fresh.part_halved(part, again.token, ("B".into(), "C".into()), "21617".into(), at(2_000)).await.unwrap(),
+        PartHalved::Halved
+    );
     assert_eq!(texts(fresh, part), ["1|A|sent", "2|B|ready", "3|C|ready", "4|DE|ready", "5|F|ready"]);
     for number in 2..=5 {
         let next = fresh.due_part(at(2_000)).await;
@@ -178,6 +187,42 @@ pub async fn parts_are_halved_again_and_in_the_middle(fresh: &Fresh) {
         assert!(fresh.handed_on(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
     }
     assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+/// A provider that finds everything too long would otherwise get a reply letter by letter.
+pub async fn a_reply_in_ten_parts_is_not_cut_further(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, mut token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
+    let halve = async |token| {
+        let halves = ("One".into(), ".".into());
+        fresh.part_halved(part, token, halves, "21617: too long".into(), at(2_000)).await.unwrap()
+    };
+    for parts in 3..=10 {
+        assert_eq!(halve(token).await, PartHalved::Halved);
+        assert_eq!(fresh.count("parts"), parts);
+        token = fresh.due_part(at(2_000)).await.token;
+    }
+    assert_eq!(halve(token).await, PartHalved::Failed);
+    assert_eq!(fresh.part_states(claim.turn), ["failed"; 10].join(" "));
+    let why = fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn));
+    assert_eq!(why, ["dead|21617: too long; not cut further, since the reply is in 10 parts already"]);
+    assert_eq!(fresh.due_turn(at(2_000)).await.turn, waiting);
+}
+
+/// Else the write would be refused, and the part stay in the hands of a worker that has gone.
+pub async fn a_part_with_the_id_of_another_is_looked_for(fresh: &Fresh) {
+    let ann = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&ann, &["One."]).await;
+    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::Last);
+    let ben = fresh.started(BEN).await;
+    let (part, token) = fresh.answer(&ben, &["Eins."]).await;
+    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::Taken);
+    assert_eq!((fresh.part_states(ben.turn), fresh.turn_state(ben.turn)), ("unknown".into(), "sending".into()));
+    fresh.nothing_due(at(3_999)).await;
+    assert_eq!(fresh.due_look(at(4_000)).await.part, part);
+    assert_eq!(fresh.looked(part, vec![sid("SM1"), sid("SM2")], false, at(4_000)).await.unwrap(), Looked::Found);
+    assert_eq!(fresh.rows("SELECT provider_id FROM parts ORDER BY turn_id"), ["SM1", "SM2"]);
 }
 
 pub async fn a_stale_worker_changes_nothing_of_a_part(fresh: &Fresh) {
@@ -194,7 +239,8 @@ pub async fn a_stale_worker_changes_nothing_of_a_part(fresh: &Fresh) {
         assert!(!fresh.part_again(part, stale, at(3_000), why()).await.unwrap());
         assert!(!fresh.part_unknown(part, stale, at(3_000), why()).await.unwrap());
         assert!(!fresh.part_failed(part, stale, why(), at(3_000)).await.unwrap());
-        assert!(!fresh.part_halved(part, stale, (why(), why()), at(3_000)).await.unwrap());
+        let halved = fresh.part_halved(part, stale, (why(), why()), why(), at(3_000)).await.unwrap();
+        assert_eq!(halved, PartHalved::Stale);
         assert_eq!(fresh.everything(), before);
     }
     assert!(fresh.sent(part, held, "SMone", at(3_000)).await);

@@ -149,6 +149,7 @@ pub async fn a_stale_worker_changes_nothing_of_a_turn(fresh: &Fresh) {
     for stale in [&first, &forged] {
         assert!(!fresh.retry_turn(stale, at(2_000), "late".into()).await.unwrap());
         assert!(!fresh.release_turn(stale, at(2_000)).await.unwrap());
+        assert!(!fresh.give_up(stale, "late".into(), "sorry".into(), at(2_000)).await.unwrap());
         assert_eq!(fresh.reply(stale, answer("late"), vec!["late".into()], at(2_000)).await.unwrap(), None);
         let apology = Reply::Apology { why: "late".into() };
         assert_eq!(fresh.reply(stale, apology, vec!["sorry".into()], at(2_000)).await.unwrap(), None);
@@ -160,6 +161,7 @@ pub async fn a_stale_worker_changes_nothing_of_a_turn(fresh: &Fresh) {
     assert_eq!(fresh.reply(&held, answer("twice"), vec!["twice".into()], at(2_000)).await.unwrap(), None);
     assert!(!fresh.retry_turn(&held, at(2_000), "late".into()).await.unwrap());
     assert!(!fresh.release_turn(&held, at(2_000)).await.unwrap());
+    assert!(!fresh.give_up(&held, "late".into(), "sorry".into(), at(2_000)).await.unwrap());
     assert_eq!(fresh.everything(), before);
 }
 
@@ -202,6 +204,17 @@ pub async fn an_apology_ends_the_turn_dead_and_is_no_part_of_the_history(fresh: 
     let claim = fresh.due_turn(at(2_000)).await;
     assert_eq!(claim.turn, next, "the conversation goes on");
     assert_eq!(fresh.heard(claim.conversation, next, 10).await[1..], ["user: SM2"]);
+}
+
+pub async fn a_turn_that_is_given_up_is_dead_once_the_contact_is_told(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let next = fresh.said(ANN, "SM2", START).await;
+    assert!(fresh.give_up(&claim, "a defect".into(), "Sorry.".into(), at(2_000)).await.unwrap());
+    let told = fresh.due_part(at(2_000)).await;
+    assert_eq!((told.outgoing.text.as_str(), told.outgoing.reference.turn), ("Sorry.", claim.turn));
+    assert!(fresh.sent(told.outgoing.reference, told.token, "SMout", at(2_000)).await);
+    assert_eq!(fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn)), ["dead|a defect"]);
+    assert_eq!(fresh.due_turn(at(2_000)).await.turn, next);
 }
 
 pub async fn a_claim_takes_no_more_than_it_is_asked_for(fresh: &Fresh) {

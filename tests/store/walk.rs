@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{DeliveryStatus, PartRef, ProviderId, TurnId};
-use mynah::store::{Accepted, Claims, PartSent, Reply, TurnClaim};
+use mynah::store::{Accepted, Claims, PartHalved, PartSent, Reply, TurnClaim};
 
 use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
 
@@ -198,7 +198,9 @@ impl<'a> Walk<'a> {
             None if sort == 1 => ("failed", fresh.part_failed(part, token, why, self.now).await.unwrap()),
             None if sort == 2 && text.len() > 1 => {
                 let (head, tail) = text.split_at(text.len() / 2);
-                ("halved", fresh.part_halved(part, token, (head.into(), tail.into()), self.now).await.unwrap())
+                let halves = (head.into(), tail.into());
+                let halved = fresh.part_halved(part, token, halves, why, self.now).await.unwrap();
+                ("halved", halved != PartHalved::Stale)
             }
             None => ("again", fresh.part_again(part, token, due, why).await.unwrap()),
         };
@@ -263,7 +265,7 @@ impl<'a> Walk<'a> {
         let turn = TurnId(i64::try_from(turns.saturating_sub(self.roll(6))).unwrap());
         match self.roll(3) {
             0 => {
-                let revived = self.fresh.revive(turn, self.now).await.unwrap();
+                let revived = self.fresh.revived(turn, self.now).await;
                 if revived {
                     self.ended.remove(&turn.0);
                 }

@@ -20,12 +20,14 @@ use crate::config::AiConfig;
 use crate::fault::{Fault, Whose};
 use crate::model::Role;
 
+mod first;
 mod judge;
 mod learned;
 #[cfg(test)]
 mod tests;
 mod wire;
 
+pub(super) use first::first_model;
 use judge::{Verdict, judge};
 use learned::Learned;
 use wire::{Answer, Problem, Request};
@@ -36,6 +38,11 @@ const DEFAULT_MODEL: &str = "gpt-5-mini";
 const DEFAULT_CAP: u32 = 1024;
 /// How often one call may change its request to please the server.
 const LESSONS: u32 = 3;
+
+/// Whether it is OpenAI's own server.
+fn is_official(host: &str) -> bool {
+    host == "api.openai.com" || host.ends_with(".api.openai.com")
+}
 
 /// One model at one server.
 pub(super) struct OpenAi {
@@ -55,7 +62,7 @@ pub(super) struct OpenAi {
 impl OpenAi {
     pub(super) fn new(config: &AiConfig, base: &Url, key: Option<&SecretString>) -> Result<OpenAi, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
-        let official = host == "api.openai.com" || host.ends_with(".api.openai.com");
+        let official = is_official(&host);
         let model = match config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()) {
             Some(model) => model,
             None if official => DEFAULT_MODEL,

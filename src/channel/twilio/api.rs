@@ -186,7 +186,7 @@ pub(super) fn refused(status: u16, code: Option<i64>, after: Option<Duration>, e
     let why = match (known, code) {
         (Some(known), _) => format!("{} (Twilio {})", known.sentence, known.code),
         (None, Some(code)) => {
-            format!("Twilio refused the call: see https://www.twilio.com/docs/api/errors/{code} (Twilio {code})")
+            format!("Twilio refused the call: {} (Twilio {code})", errors::page(code))
         }
         (None, None) => format!("{} (Twilio HTTP {status})", in_words(status)),
     };

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::fault::Whose;
+
 /// What to do about a code. A refusal created nothing, save where its class is [`Class::Unknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -40,9 +42,27 @@ pub struct ErrorCode {
     pub sentence: &'static str,
 }
 
+impl Class {
+    /// Whose doing it is, where a message has failed for good.
+    pub fn whose(self) -> Whose {
+        match self {
+            Class::Operator | Class::Limit(_) => Whose::Operator,
+            Class::Contact => Whose::Contact,
+            Class::Retry | Class::Wait(_) | Class::Few(..) | Class::Unknown | Class::Message | Class::TooLong => {
+                Whose::Message
+            }
+        }
+    }
+}
+
 /// What is known about a code, of a refused call or a status callback.
 pub fn explain(code: i64) -> Option<&'static ErrorCode> {
     CODES.binary_search_by_key(&code, |known| known.code).ok().map(|at| &CODES[at])
+}
+
+/// Where Twilio itself explains a code.
+pub(super) fn page(code: i64) -> String {
+    format!("see https://www.twilio.com/docs/api/errors/{code}")
 }
 
 const fn on(code: i64, class: Class, sentence: &'static str) -> ErrorCode {

@@ -85,7 +85,7 @@ fn a_message_is_read_with_all_that_came_along() {
         reply_to: "whatsapp:+15005550006".to_owned(),
         to: "whatsapp:+14155238886".to_owned(),
         profile_name: Some("Ana".to_owned()),
-        text: "Hello".to_owned(),
+        text: "Hello\n[in reply to an earlier message]".to_owned(),
         metadata: metadata.as_object().unwrap().clone(),
         received_at: NOW,
     };

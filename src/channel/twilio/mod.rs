@@ -9,10 +9,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Channel, Lookup};
+use super::{Channel, Explained, Lookup};
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
-use crate::fault::Fault;
+use crate::fault::{Fault, Whose};
 use crate::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
 
 mod api;
@@ -89,6 +89,13 @@ impl Channel for Twilio {
         inbound::events(&self.account_sid, &self.callbacks, delivery, now)
     }
 
+    fn explain(&self, code: i64) -> Explained {
+        match errors::explain(code) {
+            Some(known) => Explained { sentence: known.sentence.to_owned(), whose: known.class.whose() },
+            None => Explained { sentence: errors::page(code), whose: Whose::Message },
+        }
+    }
+
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
         send::send(&self.api, &self.sender, outgoing, self.callbacks.url(outgoing.reference)).await
     }
@@ -144,6 +151,21 @@ mod tests {
         assert!(printed.contains("AC000"), "{printed}");
         for secret in ["token-1", "token-2", "key-secret", "callback-key", "Basic"] {
             assert!(!printed.contains(secret), "{printed}");
+        }
+    }
+
+    #[test]
+    fn a_failed_delivery_is_explained_and_says_whose_it_is() {
+        let channel = Twilio::new(config("http://127.0.0.1:9"), [7; 32]);
+        for (code, whose, words) in [
+            (63016, Whose::Contact, "they must write again first"),
+            (63007, Whose::Operator, "check TWILIO_WHATSAPP_FROM"),
+            (63005, Whose::Message, "WhatsApp does not take this content"),
+            (63018, Whose::Message, "send fewer"),
+            (1, Whose::Message, "see https://www.twilio.com/docs/api/errors/1"),
+        ] {
+            let explained = channel.explain(code);
+            assert!(explained.whose == whose && explained.sentence.contains(words), "{code} {explained:?}");
         }
     }
 

@@ -21,6 +21,10 @@ pub(super) fn text(fields: &Fields<'_>) -> String {
     if text.is_empty() {
         text.push_str(&nothing(fields.get("MessageType")));
     }
+    // Which message was quoted is in the metadata: what it said is not known here, and its id would tell a reader nothing.
+    if fields.get("OriginalRepliedMessageSid").is_some() {
+        line(&mut text, format_args!("[in reply to an earlier message]"));
+    }
     text
 }
 
@@ -175,6 +179,19 @@ mod tests {
         let referral = [("Body", "Hi"), ("ReferralHeadline", "Spring sale"), ("ReferralSourceUrl", "https://fb.me/1")];
         says(&referral, "Hi\n[came from the advertisement: Spring sale]");
         says(&[("ReferralBody", "Come in")], "[came from the advertisement: Come in]");
+    }
+
+    #[test]
+    fn a_quoted_message_is_told_last() {
+        let quoted = ("OriginalRepliedMessageSid", "SM00000000000000000000000000000001");
+        let by = ("OriginalRepliedMessageSender", "whatsapp:+14155238886");
+        says(&[("Body", "Yes, that one"), quoted, by], "Yes, that one\n[in reply to an earlier message]");
+        says(
+            &[quoted, by, ("NumMedia", "1"), ("MediaContentType0", "image/jpeg")],
+            "[image]\n[in reply to an earlier message]",
+        );
+        says(&[quoted, ("MessageType", "text")], "[empty message]\n[in reply to an earlier message]");
+        says(&[("Body", "Yes"), ("OriginalRepliedMessageSid", "")], "Yes");
     }
 
     #[test]

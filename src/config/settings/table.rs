@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Setting] = &[
         file: "data_dir",
         default: Computed("`$STATE_DIRECTORY`, else `./mynah-data`"),
         expects: "a folder, such as /var/lib/mynah",
-        meaning: "The data folder: database and keys.",
+        meaning: "The data folder: database and keys. What is written there, and in the log folder, only its owner can read.",
         ..PLAIN
     },
     Setting {

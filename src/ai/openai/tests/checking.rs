@@ -78,3 +78,50 @@ async fn a_busy_server_may_be_checked_again() {
     let fault = build(&compatible(&server)).unwrap().check().await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
 }
+
+async fn first(server: &MockServer) -> Result<Option<String>, String> {
+    let base = format!("{}/v1", server.uri());
+    let mut config = config(&base, Some("sk-test-key"), None);
+    let named = crate::ai::name_model(&mut config).await;
+    named.map(|()| config.model).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn where_no_model_is_named_the_first_that_can_answer_is_taken() {
+    for (ids, expected) in [
+        (&["m1", "m2"][..], "m1"),
+        (&["nomic-embed-text:latest", "llama3.2:3b"], "llama3.2:3b"),
+        (&["nomic-embed-text"], "nomic-embed-text"),
+    ] {
+        let server = listing(200, models(ids)).await;
+        assert_eq!(first(&server).await, Ok(Some(expected.to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_names_no_model_is_an_error_that_says_what_to_set() {
+    for (status, body, why) in [
+        (200, models(&[]), "its list of models is empty"),
+        (200, json!({"models": []}), "no list of models"),
+        (404, json!({"error": "no such page"}), "404: no such page"),
+        (401, json!({"error": {"message": "Incorrect API key sk-test-key"}}), "401: Incorrect API key [key]"),
+    ] {
+        let server = listing(status, body).await;
+        let error = first(&server).await.unwrap_err();
+        assert!(error.starts_with("the server at 127.0.0.1 names no model ("), "{error}");
+        assert!(error.contains(why) && error.contains("MYNAH_AI_MODEL"), "{error}");
+    }
+    let nobody = config("http://127.0.0.1:9/v1", None, None);
+    let error = crate::ai::name_model(&mut nobody.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("MYNAH_AI_MODEL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_named_or_a_default_asks_no_server() {
+    let mut named = config("http://127.0.0.1:9/v1", None, Some("m1"));
+    crate::ai::name_model(&mut named).await.unwrap();
+    assert_eq!(named.model.as_deref(), Some("m1"));
+    let mut official = config("https://api.openai.com/v1", Some("sk-1"), None);
+    crate::ai::name_model(&mut official).await.unwrap();
+    assert_eq!(official.model, None);
+}

@@ -1,0 +1,38 @@
+//! A model for a server that has none by default, where the owner named none.
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::{is_official, wire};
+use crate::ai::Error;
+use crate::ai::call::{Caller, join};
+use crate::ai::listing::Models;
+use crate::config::AiConfig;
+
+/// The first model that the server lists; `None` at OpenAI's own, which has a default.
+pub(in crate::ai) async fn first_model(
+    config: &AiConfig,
+    base: &Url,
+    key: Option<&SecretString>,
+) -> Result<Option<String>, Error> {
+    let host = base.host_str().unwrap_or_default().to_owned();
+    if is_official(&host) {
+        return Ok(None);
+    }
+    let mut caller = Caller::new(config.timeout, key);
+    caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY")?;
+    let url = join(base, &["/chat/completions"], "/models");
+    let why = match caller.within(caller.get(&url)).await {
+        Err(fault) => fault.why().to_owned(),
+        Ok(reply) if reply.status == 200 => {
+            let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
+            match models.as_ref().map(Models::first) {
+                Some(Some(model)) => return Ok(Some(model.to_owned())),
+                Some(None) => "its list of models is empty".to_owned(),
+                None => caller.words(&reply, "what it lists is no list of models: check OPENAI_BASE_URL"),
+            }
+        }
+        Ok(reply) => caller.words(&reply, &wire::problem(&reply).message),
+    };
+    Err(Error::NoList { host, why })
+}

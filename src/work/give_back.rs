@@ -1,0 +1,69 @@
+//! Work that went wrong in a way that nobody foresaw: a defect that panicked, or a write that the database refused. It
+//! goes back to the queue at once; only a restart would find it otherwise, and its conversation would wait until then.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use tracing::error;
+
+use super::{answer, backoff, insist, reconcile};
+use crate::app::App;
+use crate::store::{FIRST_LOOK, PartClaim, StoreError, TurnClaim, UnknownClaim};
+
+/// Answers a turn by `work`. One that fails is answered again later; after the last try the contact is told.
+pub(super) async fn turn(
+    app: &App,
+    claim: &TurnClaim,
+    work: impl Future<Output = Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    let Err(why) = outcome(work).await else { return Ok(()) };
+    error!(turn = claim.turn.0, attempt = claim.attempt, why, "an answer failed for a reason of our own");
+    let now = app.clock.now();
+    if claim.attempt < answer::ATTEMPTS {
+        let due = now + backoff::wait(claim.attempt, answer::FIRST_WAIT, answer::LONGEST_WAIT, None);
+        insist(|| app.store.retry_turn(claim, due, why.clone())).await?;
+    } else {
+        // Not by the usual way to an apology, which may be what fails.
+        insist(|| app.store.give_up(claim, why.clone(), app.config.work.sorry.clone(), now)).await?;
+    }
+    app.wake.notify_one();
+    Ok(())
+}
+
+/// Posts a part by `work`. Of one that fails nobody knows whether it was sent.
+pub(super) async fn part(
+    app: &App,
+    claim: &PartClaim,
+    work: impl Future<Output = Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    let Err(why) = outcome(work).await else { return Ok(()) };
+    let part = claim.outgoing.reference;
+    error!(%part, attempt = claim.attempt, why, "a post failed for a reason of our own; looking for it");
+    let due = app.clock.now() + FIRST_LOOK;
+    insist(|| app.store.part_unknown(part, claim.token, due, why.clone())).await?;
+    app.wake.notify_one();
+    Ok(())
+}
+
+/// Looks for a part by `work`. A look that fails is no evidence.
+pub(super) async fn look(
+    app: &App,
+    claim: &UnknownClaim,
+    work: impl Future<Output = Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    let Err(why) = outcome(work).await else { return Ok(()) };
+    error!(part = %claim.part, why, "a look failed for a reason of our own");
+    let now = app.clock.now();
+    let due = reconcile::again(claim, None, now);
+    insist(|| app.store.not_looked(claim.part, due, why.clone(), now)).await?;
+    app.wake.notify_one();
+    Ok(())
+}
+
+/// What became of it. What a panic said may hold a contact's words: it goes to the standard error, and is not recorded.
+async fn outcome(work: impl Future<Output = Result<(), StoreError>>) -> Result<(), String> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err("a defect of mynah's: it panicked".to_owned()),
+    }
+}

@@ -1,0 +1,146 @@
+//! The dots that show a contact that an answer is being written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mynah::ai::{Completion, Finish, Prompt, Provider};
+use mynah::channel::{Channel, Lookup};
+use mynah::clock::Time;
+use mynah::fault::{Fault, Whose};
+use mynah::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal, Usage};
+use tokio::time::{pause, resume, sleep};
+
+use crate::house::{ANA, House};
+
+/// How a channel shows the dots.
+#[derive(Clone, Copy)]
+enum Dots {
+    Shown,
+    /// Twilio is away for the moment.
+    Failing,
+    /// The account may not.
+    Refused,
+    /// The call never ends.
+    Hanging,
+}
+
+/// The real channel, but for the dots.
+struct Dotted {
+    inner: Arc<dyn Channel>,
+    dots: Dots,
+    calls: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Channel for Dotted {
+    fn name(&self) -> &'static str {
+        "twilio"
+    }
+    fn text_limit(&self) -> usize {
+        self.inner.text_limit()
+    }
+    fn verify(&self, delivery: &Delivery) -> Result<(), Refusal> {
+        self.inner.verify(delivery)
+    }
+    fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal> {
+        self.inner.events(delivery, now)
+    }
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
+        self.inner.send(outgoing).await
+    }
+    async fn typing(&self, _: &ProviderId) -> Result<(), Fault> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        match self.dots {
+            Dots::Shown => Ok(()),
+            Dots::Failing => Err(Fault::retry("503")),
+            Dots::Refused => Err(Fault::fail(Whose::Operator, "not for this account")),
+            Dots::Hanging => std::future::pending().await,
+        }
+    }
+    async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
+        self.inner.find_sent(lookup).await
+    }
+    async fn list_inbound(&self, _: Time) -> Result<Vec<Inbound>, Fault> {
+        Ok(Vec::new())
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+/// A model that thinks for so long, by a clock of tokio's that stands still otherwise.
+struct Thinking(Duration);
+
+#[async_trait]
+impl Provider for Thinking {
+    fn name(&self) -> &str {
+        "thinking"
+    }
+    async fn complete(&self, _: &Prompt) -> Result<Completion, Fault> {
+        pause();
+        sleep(self.0).await;
+        resume();
+        let (text, model) = ("Hello!".into(), "thinking".into());
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model })
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+/// How often the dots were asked for while the model thought for so many seconds.
+async fn asked(dots: Dots, seconds: u64) -> usize {
+    let house = House::with(&[("MYNAH_TYPING", "true")]).await;
+    house.twilio_takes_everything().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let house = house.through(move |inner| Dotted { inner, dots, calls: counted });
+    let house = house.answered_by(Thinking(Duration::from_secs(seconds)));
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!"]);
+    let asked = calls.load(Ordering::SeqCst);
+    pause();
+    sleep(Duration::from_secs(100)).await;
+    resume();
+    assert_eq!(calls.load(Ordering::SeqCst), asked, "once it is answered nobody types");
+    asked
+}
+
+#[tokio::test]
+async fn typing_is_shown_for_as_long_as_the_model_thinks() {
+    for (seconds, calls) in [(1, 1), (19, 1), (21, 2), (65, 4)] {
+        assert_eq!(asked(Dots::Shown, seconds).await, calls, "in {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn typing_that_is_not_shown_delays_nothing() {
+    assert_eq!(asked(Dots::Failing, 65).await, 4, "it may be shown the next time");
+    assert_eq!(asked(Dots::Refused, 65).await, 1);
+    assert_eq!(asked(Dots::Hanging, 65).await, 1);
+}
+
+#[tokio::test]
+async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
+    let house = House::with(&[("MYNAH_TYPING", "true")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
+    let shown = async {
+        loop {
+            let requests = house.twilio.received_requests().await.unwrap();
+            if let Some(request) =
+                requests.iter().find(|request| request.url.path().ends_with("/Indicators/Typing.json"))
+            {
+                return String::from_utf8(request.body.clone()).unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(shown.await.contains("messageId=SM00000000000000000000000000000001"));
+}
