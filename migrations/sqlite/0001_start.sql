@@ -135,3 +135,15 @@ CREATE TABLE secrets (
     sealed     TEXT    NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- One row for each cause and subject.
+CREATE TABLE alerts (
+    cause    TEXT    NOT NULL,
+    subject  TEXT    NOT NULL,
+    message  TEXT    NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    PRIMARY KEY (cause, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alerts_last ON alerts (last_at);

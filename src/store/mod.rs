@@ -5,7 +5,9 @@
 //! `impl Store`, a migration, and its promises in `tests/store`. Statements are `const NAME: &str`, so that `plans.rs`
 //! finds them and proves that they need no full scan.
 
+mod alerts;
 mod claims;
+mod conversations;
 pub(crate) mod database;
 mod error;
 mod ids;
@@ -35,7 +37,9 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
+pub use self::alerts::Alert;
 pub use self::claims::Claims;
+pub use self::conversations::{ConversationRow, Said, Spoken};
 pub use self::error::StoreError;
 pub use self::jobs::{Backlog, JobRow, Revived};
 pub use self::lock::{FolderLock, LockError};
@@ -43,7 +47,7 @@ pub use self::parts::{PartClaim, PartHalved, PartSent};
 pub use self::receive::{Accepted, Received, Reception, Stranger};
 pub use self::recovery::Recovered;
 pub use self::status::StatusTaken;
-pub use self::turns::{Reply, TurnClaim};
+pub use self::turns::{HandOver, Reply, Request, TurnClaim};
 pub use self::unknown::{FIRST_LOOK, Looked, UnknownClaim};
 pub use self::webhooks::WebhookRecord;
 pub use self::window::WindowLine;

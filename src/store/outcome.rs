@@ -53,7 +53,7 @@ const APOLOGY: &str = "
 /// Not while another turn is active: late news of a held part ends nothing, and a turn that fell due beside an active
 /// one would fail every claim.
 const WAKE_NEXT: &str = "
-    UPDATE turns SET due_at = MAX(?2, created_at + ?3)
+    UPDATE turns SET due_at = MAX(?2, created_at + ?3, COALESCE(not_before, 0))
     WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending') AND state = 'open' AND due_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = ?1
         AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')";
@@ -150,6 +150,19 @@ pub(super) fn expire(
     let why = "its time ran out: 23 hours have passed since the contact's last message";
     tx.execute(END, args![turn, "expired", None::<&str>, now])?;
     tx.execute(FAIL_REST, args![turn, 0, why])?;
+    wake_next(tx, conversation, now, options).map(drop)
+}
+
+/// The turn is not answered, on purpose.
+pub(super) fn skip(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    why: &str,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    tx.execute(END, args![turn, "skipped", why, now])?;
     wake_next(tx, conversation, now, options).map(drop)
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::database::{Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
+use super::turns::Request;
 use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, Inbound, MessageId, Role, TurnId};
@@ -372,8 +373,8 @@ impl Receiving<'_> {
     /// The stored name of what is asked for.
     fn command(&self) -> Option<&'static str> {
         match self.reception.stranger {
-            Stranger::WithCode => Some("admitted"),
-            _ => self.reception.command.map(Command::as_str),
+            Stranger::WithCode => Some(Request::Admitted.as_str()),
+            _ => self.reception.command.map(|command| Request::Command(command).as_str()),
         }
     }
 

@@ -6,13 +6,14 @@
 use super::database::{Row, Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
+use super::{SEND_WITHIN, Store, StoreError, StoreOptions, conversations, outcome};
 use crate::clock::Time;
-use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
+use crate::model::{Command, ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
 const DUE: &str = "
-    SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision
-    FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.state IN ('open', 'retry') AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
 
@@ -68,6 +69,40 @@ pub struct TurnClaim {
     pub deadline: Time,
     /// The conversation's revision at the claim.
     pub revision: i64,
+    /// Who wrote.
+    pub contact: i64,
+    /// What is asked for that no model answers.
+    pub request: Option<Request>,
+}
+
+/// What a turn asks for that no model answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A word of the contact's.
+    Command(Command),
+    /// The contact sent the pairing code.
+    Admitted,
+    /// An operator's messages are to be sent.
+    Operator,
+}
+
+impl Request {
+    /// The stored name.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Request::Command(command) => command.as_str(),
+            Request::Admitted => "admitted",
+            Request::Operator => "operator",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Request> {
+        match text {
+            "admitted" => Some(Request::Admitted),
+            "operator" => Some(Request::Operator),
+            _ => Command::parse(text).map(Request::Command),
+        }
+    }
 }
 
 /// What a worker found to say.
@@ -82,11 +117,29 @@ pub enum Reply {
         /// What it took.
         usage: Usage,
     },
+    /// A text of our own, which the model had no part in.
+    Words {
+        /// What is said.
+        text: String,
+        /// Whether a person takes over with it.
+        hand_over: Option<HandOver>,
+    },
+    /// What an operator wrote, which is in the history already.
+    Operator,
     /// No answer can be had; the turn ends `dead` once the contact has been told.
     Apology {
         /// Why, for the operator.
         why: String,
     },
+}
+
+/// That a person takes a conversation over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// When the assistant takes it back; `None` is never.
+    pub until: Option<Time>,
+    /// Why, for the operator.
+    pub why: String,
 }
 
 impl Store {
@@ -159,9 +212,17 @@ pub(super) fn claim_due(
     options: StoreOptions,
 ) -> Result<Vec<TurnClaim>, StoreError> {
     let sql = format!("{DUE} {}", tx.skip_locked());
-    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
+    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        let claim = claim(row)?;
+        let silent = silent(row, claim.request, now)?;
+        Ok((claim, silent))
+    })?;
     let mut claims = Vec::with_capacity(due.len());
-    for mut claim in due {
+    for (mut claim, silent) in due {
+        if let Some(why) = silent {
+            outcome::skip(tx, claim.turn, &claim.conversation, why, now, options)?;
+            continue;
+        }
         if claim.deadline <= now {
             outcome::expire(tx, claim.turn, &claim.conversation, now, options)?;
             continue;
@@ -189,7 +250,26 @@ fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
         to: row.text(5)?.to_owned(),
         deadline: Time(row.int(6)?) + SEND_WITHIN,
         revision: row.int(7)?,
+        request: row.text_or_null(8)?.and_then(Request::parse),
+        contact: row.int(13)?,
     })
+}
+
+/// Why a turn is not answered after all. What the contact asked of us by a command is confirmed in any case, and an operator
+/// is heard unless the contact opted out.
+fn silent(row: &dyn Row, request: Option<Request>, now: Time) -> Result<Option<&'static str>, StoreError> {
+    let opted_out = row.int_or_null(11)?.is_some();
+    if row.int_or_null(12)?.is_some() {
+        return Ok(Some("the contact is blocked"));
+    }
+    if opted_out && request != Some(Request::Command(Command::OptOut)) {
+        return Ok(Some("the contact opted out"));
+    }
+    let human = row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0);
+    if human && request.is_none() {
+        return Ok(Some("a person answers this conversation"));
+    }
+    Ok(None)
 }
 
 fn store_reply(
@@ -202,6 +282,7 @@ fn store_reply(
 ) -> Result<Option<(PartRef, i64)>, StoreError> {
     let (error, model, usage) = match reply {
         Reply::Answer { model, usage, .. } => (None, Some(model.as_str()), Some(usage)),
+        Reply::Words { .. } | Reply::Operator => (None, None, None),
         Reply::Apology { why } => (Some(why.as_str()), None, None),
     };
     let moved = tx.execute(
@@ -219,7 +300,11 @@ fn store_reply(
     if moved == 0 {
         return Ok(None);
     }
-    if let Reply::Answer { text, .. } = reply {
+    if let Reply::Words { hand_over: Some(HandOver { until, why }), .. } = reply {
+        conversations::take_over(tx, conversation, *until, why, now)?;
+        conversations::call_for_a_person(tx, conversation, why, now)?;
+    }
+    if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
         let message = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
         insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
         tx.execute(TOUCH, args![conversation])?;

@@ -24,7 +24,7 @@ pub(super) async fn turn(
         insist(|| app.store.retry_turn(claim, due, why.clone())).await?;
     } else {
         // Not by the usual way to an apology, which may be what fails.
-        insist(|| app.store.give_up(claim, why.clone(), app.config.work.sorry.clone(), now)).await?;
+        insist(|| app.store.give_up(claim, why.clone(), app.config.texts.sorry.clone(), now)).await?;
     }
     app.wake.notify_one();
     Ok(())
