@@ -68,6 +68,8 @@ CREATE TABLE turns (
 CREATE INDEX turns_conversation ON turns (conversation_id, id);
 CREATE UNIQUE INDEX turns_open ON turns (conversation_id) WHERE state = 'open';
 CREATE UNIQUE INDEX turns_active ON turns (conversation_id) WHERE state IN ('running', 'retry', 'sending');
+-- For the list of what has failed. One that ends 'done', as nearly all do, writes nothing here.
+CREATE INDEX turns_failed ON turns (state, id) WHERE state IN ('dead', 'expired');
 CREATE INDEX turns_due ON turns (due_at) WHERE state IN ('open', 'retry') AND due_at IS NOT NULL;
 
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
