@@ -88,6 +88,8 @@ CREATE UNIQUE INDEX turns_live ON turns (conversation_id, (state = 'open'))
 CREATE TRIGGER conversations_turns BEFORE DELETE ON conversations BEGIN
     DELETE FROM turns WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id);
 END;
+-- For the list of what has failed. One that ends 'done', as nearly all do, writes nothing here.
+CREATE INDEX turns_failed ON turns (state, id) WHERE state IN ('dead', 'expired');
 CREATE INDEX turns_due ON turns (due_at) WHERE state IN ('open', 'retry') AND due_at IS NOT NULL;
 
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.

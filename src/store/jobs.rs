@@ -1,13 +1,22 @@
 //! The queue as an operator sees it.
 
-use super::database::{Row, args};
+use super::database::{Row, Tx, args};
 use super::{SEND_WITHIN, Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId, TurnState};
 
-const LIST: &str = "
-    SELECT id, conversation_id, state, attempts, created_at, due_at, finished_at, error FROM turns
-    WHERE (?1 IS NULL OR state = ?1) AND (?1 IS NOT NULL OR state <> 'done') AND id < ?2 ORDER BY id DESC LIMIT ?3";
+/// Those that have not ended: few, and in no order.
+const LIVE: &str = "
+    SELECT id, state FROM turns WHERE state IN ('open', 'running', 'retry', 'sending')";
+
+const FAILED: &str = "
+    SELECT id FROM turns WHERE state IN ('dead', 'expired') AND state = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+
+/// Read from the newest on: nearly every turn is one, so it reads little more than it gives.
+const DONE: &str = "SELECT id FROM turns WHERE state = 'done' AND id < ?1 ORDER BY id DESC LIMIT ?2";
+
+const ROW: &str = "
+    SELECT id, conversation_id, state, attempts, created_at, due_at, finished_at, error FROM turns WHERE id = ?1";
 
 const BACKLOG: &str = "
     SELECT COUNT(*), MIN(due_at) FROM turns WHERE state IN ('open', 'retry') AND due_at IS NOT NULL";
@@ -96,8 +105,13 @@ impl Store {
     ) -> Result<Vec<JobRow>, StoreError> {
         self.read(move |tx| {
             let before = before.map_or(i64::MAX, |turn| turn.0);
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            tx.all(LIST, args![state.map(TurnState::as_str), before, most], job)
+            let wanted = |of| state.map_or(of != TurnState::Done, |state| state == of);
+            let turns = numbers(tx, wanted, before, most)?;
+            let mut jobs = Vec::with_capacity(turns.len());
+            for turn in turns {
+                jobs.extend(tx.one(ROW, args![turn], job)?);
+            }
+            Ok(jobs)
         })
         .await
     }
@@ -147,6 +161,28 @@ impl Store {
         })
         .await
     }
+}
+
+/// The numbers below `before` of turns in the states that are `wanted`: the highest `most`, highest first.
+fn numbers(
+    tx: &mut dyn Tx,
+    wanted: impl Fn(TurnState) -> bool,
+    before: i64,
+    most: usize,
+) -> Result<Vec<i64>, StoreError> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    let live = tx.all(LIVE, &[], |row| Ok((row.int(0)?, TurnState::parse(row.text(1)?))))?;
+    let live = live.into_iter().filter(|(turn, state)| *turn < before && state.is_some_and(&wanted));
+    let mut turns: Vec<i64> = live.map(|(turn, _)| turn).collect();
+    for state in [TurnState::Dead, TurnState::Expired].into_iter().filter(|state| wanted(*state)) {
+        turns.extend(tx.all(FAILED, args![state.as_str(), before, limit], |row| row.int(0))?);
+    }
+    if wanted(TurnState::Done) {
+        turns.extend(tx.all(DONE, args![before, limit], |row| row.int(0))?);
+    }
+    turns.sort_unstable_by_key(|turn| std::cmp::Reverse(*turn));
+    turns.truncate(most);
+    Ok(turns)
 }
 
 fn job(row: &dyn Row) -> Result<JobRow, StoreError> {

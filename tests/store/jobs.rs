@@ -31,6 +31,13 @@ pub async fn jobs_are_listed_newest_first_by_state_and_page_by_page(fresh: &Fres
     assert_eq!(listed(Some(TurnState::Dead), Some(second), 10).await, [first.0]);
     assert_eq!(listed(Some(TurnState::Done), None, 10).await, [done.0]);
     assert_eq!(listed(Some(TurnState::Running), None, 10).await, [0; 0]);
+    let running = fresh.started("+15550000015").await.turn;
+    fresh.meddle(&format!("UPDATE turns SET state = 'expired' WHERE id = {second}"));
+    assert_eq!(listed(None, None, 10).await, [running.0, open.0, second.0, first.0]);
+    assert_eq!(listed(None, Some(open), 10).await, [second.0, first.0]);
+    assert_eq!(listed(Some(TurnState::Running), None, 10).await, [running.0]);
+    assert_eq!(listed(Some(TurnState::Running), Some(running), 10).await, [0; 0]);
+    assert_eq!(listed(Some(TurnState::Expired), None, 10).await, [second.0]);
     let job = &fresh.jobs(Some(TurnState::Dead), None, 1).await.unwrap()[0];
     assert_eq!((job.state.as_str(), job.attempts, job.due_at.as_deref()), ("dead", 1, None));
     assert_eq!(job.created_at, "2026-09-21T14:13:20.000Z");
