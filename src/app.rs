@@ -1,6 +1,10 @@
 //! The app: everything that runs shares, built once.
 
+mod history;
 mod reception;
+mod running;
+
+pub use self::running::Running;
 
 use std::borrow::Cow;
 use std::fs;
@@ -34,6 +38,8 @@ pub struct App {
     pub channels: Vec<Arc<dyn Channel>>,
     /// What answers; `None` until a model is configured: messages are accepted and wait.
     pub assistant: Option<Assistant>,
+    /// The turns that are being answered.
+    pub running: Running,
     /// Wakes the worker when something was queued.
     pub wake: Notify,
 }
@@ -71,7 +77,7 @@ impl App {
             None => None,
         };
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
-        Ok(App { config, clock, store, cache, channels, assistant, wake: Notify::new() })
+        Ok(App { config, clock, store, cache, channels, assistant, running: Running::default(), wake: Notify::new() })
     }
 
     /// The channel of that name.

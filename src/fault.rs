@@ -43,6 +43,8 @@ pub enum Fault {
 pub enum Hope {
     /// What failed mostly passes by itself.
     Good,
+    /// The other side did not answer in time.
+    Slow,
     /// The other side has too much to do, and says so: it passes sooner where fewer ask at once.
     Overload,
     /// It seldom passes.

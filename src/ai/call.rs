@@ -12,7 +12,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::Error;
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, Hope, Whose};
 use crate::http::{self, BodyError};
 
 /// The largest body that is read, in bytes.
@@ -115,7 +115,8 @@ impl Caller {
 
     fn too_late(&self) -> Fault {
         let limit = self.limit.as_secs_f64();
-        Fault::retry(format!("the model's server gave no answer within {limit} s (MYNAH_AI_TIMEOUT)"))
+        let why = format!("the model's server gave no answer within {limit} s (MYNAH_AI_TIMEOUT)");
+        Fault::Retry { after: None, why, hope: Hope::Slow }
     }
 
     fn broken(&self, error: reqwest::Error) -> Fault {

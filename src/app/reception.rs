@@ -8,8 +8,8 @@ use subtle::ConstantTimeEq;
 
 use super::App;
 use crate::config::Burst;
-use crate::model::{Inbound, Rate};
-use crate::store::{Received, Reception, StoreError, Stranger, WebhookRecord};
+use crate::model::{Inbound, Rate, Role};
+use crate::store::{Accepted, Received, Reception, StoreError, Stranger, WebhookRecord, WindowLine};
 
 /// Messages of one stranger in a day that are held against the pairing code, which they might be guessing.
 const GUESSES: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero"), period: Duration::from_secs(86_400) };
@@ -18,7 +18,19 @@ impl App {
     /// Stores a contact's message, with the log of its webhook if there is one, and wakes whoever answers it.
     pub async fn receive(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Received, StoreError> {
         let reception = self.reception(&inbound).await;
+        let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
         let received = self.store.receive(inbound, record, reception).await?;
+        if let (Accepted::New(turn) | Accepted::Skipped(turn), Some((conversation, revision))) =
+            (received.accepted, received.place)
+        {
+            let line = WindowLine { turn, role: Role::User, content, provider_id: Some(provider_id) };
+            self.add(conversation, revision, &line).await;
+        }
+        if received.restarted
+            && let Accepted::New(turn) = received.accepted
+        {
+            self.running.interrupt(turn);
+        }
         self.wake.notify_one();
         Ok(received)
     }

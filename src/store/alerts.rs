@@ -49,13 +49,7 @@ impl Store {
 }
 
 /// Records an alert beside what led to it.
-pub(super) fn record(
-    tx: &mut dyn Tx,
-    cause: &str,
-    subject: &str,
-    message: &str,
-    now: Time,
-) -> Result<(), StoreError> {
+pub(super) fn record(tx: &mut dyn Tx, cause: &str, subject: &str, message: &str, now: Time) -> Result<(), StoreError> {
     if tx.execute(AGAIN, args![cause, subject, message, now])? == 0 {
         tx.execute(NEW, args![cause, subject, message, now])?;
     }

@@ -47,10 +47,10 @@ pub use self::parts::{PartClaim, PartHalved, PartSent};
 pub use self::receive::{Accepted, Received, Reception, Stranger};
 pub use self::recovery::Recovered;
 pub use self::status::StatusTaken;
-pub use self::turns::{HandOver, Reply, Request, TurnClaim};
+pub use self::turns::{HandOver, Replied, Reply, Request, TurnClaim};
 pub use self::unknown::{FIRST_LOOK, Looked, UnknownClaim};
 pub use self::webhooks::WebhookRecord;
-pub use self::window::WindowLine;
+pub use self::window::{WindowLine, whole_exchanges};
 
 use self::database::{Database, Job, Tx};
 use self::ids::Ids;

@@ -38,6 +38,8 @@ const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state =
 
 const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
+const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
+
 const NEW_PART: &str = "
     INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at, attempts, token, first_tried_at)
     VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8)";
@@ -133,6 +135,17 @@ pub enum Reply {
     },
 }
 
+/// A reply that is stored, and whose first part is in the hands of who stored it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replied {
+    /// The first part, which is `sending`.
+    pub part: PartRef,
+    /// Proof that it is.
+    pub token: i64,
+    /// The conversation's revision with the reply.
+    pub revision: i64,
+}
+
 /// That a person takes a conversation over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandOver {
@@ -198,7 +211,7 @@ impl Store {
         reply: Reply,
         parts: Vec<String>,
         now: Time,
-    ) -> Result<Option<(PartRef, i64)>, StoreError> {
+    ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
         self.write_for_good(move |tx| store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now)).await
     }
@@ -279,7 +292,7 @@ fn store_reply(
     reply: &Reply,
     parts: &[String],
     now: Time,
-) -> Result<Option<(PartRef, i64)>, StoreError> {
+) -> Result<Option<Replied>, StoreError> {
     let (error, model, usage) = match reply {
         Reply::Answer { model, usage, .. } => (None, Some(model.as_str()), Some(usage)),
         Reply::Words { .. } | Reply::Operator => (None, None, None),
@@ -309,6 +322,7 @@ fn store_reply(
         insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
         tx.execute(TOUCH, args![conversation])?;
     }
+    let revision = tx.one(REVISION, args![conversation], |row| row.int(0))?.unwrap_or(0);
     let token = token();
     for (number, body) in (1_i64..).zip(parts) {
         let first = number == 1;
@@ -326,5 +340,5 @@ fn store_reply(
             ],
         )?;
     }
-    Ok(Some((PartRef { turn, number: 1 }, token)))
+    Ok(Some(Replied { part: PartRef { turn, number: 1 }, token, revision }))
 }

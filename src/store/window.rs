@@ -10,9 +10,13 @@ const WINDOW: &str = "
     WHERE conversation_id = ?1 AND turn_id <= ?2
     ORDER BY turn_id DESC, id DESC LIMIT ?3";
 
+const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
+
 /// One message of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowLine {
+    /// Its turn.
+    pub turn: TurnId,
     /// Who said it.
     pub role: Role,
     /// What was said.
@@ -30,25 +34,43 @@ impl Store {
         turn: TurnId,
         most: usize,
     ) -> Result<Vec<WindowLine>, StoreError> {
+        Ok(self.history(conversation, turn, most).await?.1)
+    }
+
+    /// The same, with the conversation's revision at which it was read.
+    pub async fn history(
+        &self,
+        conversation: ConversationId,
+        turn: TurnId,
+        most: usize,
+    ) -> Result<(i64, Vec<WindowLine>), StoreError> {
         self.read(move |tx| {
+            let revision = tx.one(REVISION, args![&conversation], |row| row.int(0))?.unwrap_or(0);
             // One more than wanted tells whether the oldest exchange is whole.
             let wanted = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
             let mut lines = tx.all(WINDOW, args![&conversation, turn, wanted], |row| {
-                let line = WindowLine {
+                Ok(WindowLine {
+                    turn: TurnId(row.int(3)?),
                     role: Role::parse(row.text(0)?).ok_or_else(|| StoreError::unexpected(0, "a role"))?,
                     content: row.text(1)?.to_owned(),
                     provider_id: row.text_or_null(2)?.map(|id| ProviderId(id.to_owned())),
-                };
-                Ok((TurnId(row.int(3)?), line))
+                })
             })?;
-            if lines.len() > most {
-                let cut = lines.pop().map(|(turn, _)| turn);
-                while lines.last().is_some_and(|(of, _)| Some(*of) == cut && *of != turn) {
-                    lines.pop();
-                }
-            }
-            Ok(lines.into_iter().rev().map(|(_, line)| line).collect())
+            lines.reverse();
+            Ok((revision, whole_exchanges(lines, most, turn)))
         })
         .await
     }
+}
+
+/// The last `most` of these lines, oldest first. An exchange that would be cut in the middle is left out, unless it is the
+/// last turn's own.
+pub fn whole_exchanges(mut lines: Vec<WindowLine>, most: usize, turn: TurnId) -> Vec<WindowLine> {
+    if lines.len() > most {
+        let over = lines.len() - most;
+        let cut = lines[over - 1].turn;
+        let whole = lines[over..].iter().take_while(|line| line.turn == cut && cut != turn).count();
+        lines.drain(..over + whole);
+    }
+    lines
 }

@@ -81,12 +81,13 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
         let record = record(channel.name(), delivery, StatusCode::OK, None, began, now);
         let stored = match event {
             Event::Message(inbound) => {
-                let accepted = app.store.accept(*inbound, Some(record)).await;
-                if let Ok(Accepted::New(turn)) = &accepted {
-                    info!(%turn, "a message was accepted");
-                    app.wake.notify_one();
+                let received = app.receive(*inbound, Some(record)).await;
+                match received.as_ref().map(|received| received.accepted) {
+                    Ok(Accepted::New(turn)) => info!(%turn, "a message was accepted"),
+                    Ok(Accepted::Skipped(turn)) => info!(%turn, "a message was stored and is not answered"),
+                    Ok(Accepted::Known) | Err(_) => {}
                 }
-                accepted.map(drop)
+                received.map(drop)
             }
             Event::Status(update) => {
                 let stored = app.store.status(update.clone(), Some(record), now).await;

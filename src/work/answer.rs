@@ -8,13 +8,13 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{backoff, deliver, give_back, insist, typing};
+use super::{backoff, deliver, give_back, guard, insist, mirror, typing, words};
 use crate::ai::{Completion, Line, Prompt};
 use crate::app::{App, Assistant};
 use crate::channel::Channel;
 use crate::fault::{Fault, Hope, Whose};
 use crate::model::{Outgoing, Role};
-use crate::store::{PartClaim, Reply, StoreError, TurnClaim, WindowLine};
+use crate::store::{PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
@@ -29,49 +29,93 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// that there is none than be answered in hours. All waits of one turn are below three quarters of an hour by this.
 const PATIENCE: Duration = Duration::from_secs(900);
 
+/// The most of one message that the model reads, in characters: four times what a contact can write at once.
+const LONGEST_LINE: usize = 16_384;
+
 /// Messages of one reply.
 const PARTS: usize = 5;
 
-/// Claim in hand: asks the model and stores what it says.
+/// Claim in hand: finds out what is to be said, and says it.
 pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
     crate::failpoint::hit("after-claim");
-    let (Some(assistant), Some(channel)) = (&app.assistant, app.channel(&claim.channel)) else {
-        // Both were there at the claim's start or the turn would not have been claimed; give it back and wait.
+    let Some(channel) = app.channel(&claim.channel) else {
+        // It was there at the claim's start or the turn would not have been claimed; give it back and wait.
         return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
     };
-    let window =
-        insist(|| app.store.window(claim.conversation, claim.turn, app.config.work.max_context_messages)).await?;
+    let window = insist(|| app.history(claim)).await?;
+    if let Some(why) = mirror::suspect(app, claim, &window).await {
+        return mirror::pause(app, claim, why).await;
+    }
+    match claim.request {
+        Some(Request::Operator) => {
+            let said = window.iter().filter(|line| line.turn == claim.turn && line.role == Role::Operator);
+            let parts = said.flat_map(|line| text::split(&line.content, channel.text_limit(), PARTS)).collect();
+            say(app, claim, Reply::Operator, parts).await
+        }
+        Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
+            let (reply, text) = words::reply(app, request);
+            say(app, claim, reply, text::split(&text, channel.text_limit(), PARTS)).await
+        }
+        request => {
+            let Some(assistant) = &app.assistant else {
+                return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
+            };
+            let before = request.map(|request| words::reply(app, request).1);
+            answer_by_model(app, claim, (assistant, channel), before, window, stop).await
+        }
+    }
+}
+
+/// Asks the model and stores what it says, with a text of our own `before` it where one was asked for.
+async fn answer_by_model(
+    app: &App,
+    claim: &TurnClaim,
+    (assistant, channel): (&Assistant, &Arc<dyn Channel>),
+    before: Option<String>,
+    window: Vec<WindowLine>,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
     let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
     let prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
+    let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
         outcome = ask(assistant, &prompt) => outcome,
         () = stop.cancelled() => {
             return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
+        // More was said meanwhile, and the turn is back in the queue. Should it not be, it is now.
+        () = answering.unwanted.cancelled() => {
+            info!(turn = claim.turn.0, "the contact wrote more; asking again");
+            return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
+        }
     };
-    drop(typing);
+    drop((typing, answering));
     match outcome {
         Ok(completion) => {
-            let parts = text::split(&text::whatsapp(&completion.text), channel.text_limit(), PARTS);
+            let fit = guard::fit_to_send(app, claim, &completion.text).await;
+            let mut parts = text::split(&fit, channel.text_limit(), PARTS);
             if parts.is_empty() {
-                return again(app, channel.as_ref(), claim, None, "the model's answer holds no text".into()).await;
+                let why = "the model's answer holds no text".to_owned();
+                return again(app, channel.as_ref(), claim, Fault::retry(why)).await;
             }
+            parts.splice(..0, before);
             let reply = Reply::Answer { text: completion.text, model: completion.model, usage: completion.usage };
             say(app, claim, reply, parts).await
         }
-        Err(Fault::Retry { after, why, .. }) => again(app, channel.as_ref(), claim, after, why).await,
         // A model call has no effect that a second one would double.
-        Err(Fault::Unknown { why }) => again(app, channel.as_ref(), claim, None, why).await,
+        Err(fault @ (Fault::Retry { .. } | Fault::Unknown { .. })) => again(app, channel.as_ref(), claim, fault).await,
         Err(fault @ (Fault::TooLong { .. } | Fault::Fail { .. })) => {
             if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
                 error!(turn = claim.turn.0, why = fault.why(), "no answer can be had; the operator must act");
+                let (subject, now) = (assistant.provider.name().to_owned(), app.clock.now());
+                insist(|| app.store.alert("model", subject.clone(), fault.why().to_owned(), now)).await?;
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
-            apologise(app, channel.as_ref(), claim, fault.why().to_owned()).await
+            apologise(app, channel.as_ref(), claim, words::apology(app, &fault), fault.why().to_owned()).await
         }
     }
 }
@@ -90,35 +134,35 @@ async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault
     outcome
 }
 
-/// The window as the model takes it: it begins with the user, since an answer without its question only confuses.
+/// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
+/// question only confuses.
 fn trim(window: Vec<WindowLine>) -> Vec<Line> {
     window
         .into_iter()
         .skip_while(|line| line.role != Role::User)
-        .map(|line| Line { role: line.role, text: line.content })
+        .map(|line| Line { role: line.role, text: text::cap(&text::clean(&line.content), LONGEST_LINE).into_owned() })
         .collect()
 }
 
 /// Another try later, or the end of tries.
-async fn again(
-    app: &App,
-    channel: &dyn Channel,
-    claim: &TurnClaim,
-    after: Option<Duration>,
-    why: String,
-) -> Result<(), StoreError> {
+async fn again(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
+    let sorry = words::apology(app, &fault);
+    let (after, why) = match fault {
+        Fault::Retry { after, why, .. } => (after, why),
+        other => (None, other.why().to_owned()),
+    };
     if let Some(after) = after
         && after * u32::try_from(claim.attempt).unwrap_or(u32::MAX) > PATIENCE
     {
         warn!(turn = claim.turn.0, attempts = claim.attempt, ?after, why, "no answer that the contact could wait for");
         let why = format!("no answer within reasonable time: the model asks to wait for {} s; {why}", after.as_secs());
-        return apologise(app, channel, claim, why).await;
+        return apologise(app, channel, claim, sorry, why).await;
     }
     let due = app.clock.now() + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
     if claim.attempt >= ATTEMPTS || due >= claim.deadline {
         warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all tries");
-        return apologise(app, channel, claim, format!("no answer after {} tries; the last: {why}", claim.attempt))
-            .await;
+        let why = format!("no answer after {} tries; the last: {why}", claim.attempt);
+        return apologise(app, channel, claim, sorry, why).await;
     }
     warn!(turn = claim.turn.0, attempt = claim.attempt, why, "no answer yet; another try follows");
     fenced(claim, insist(|| app.store.retry_turn(claim, due, why.clone())).await?);
@@ -127,8 +171,14 @@ async fn again(
 }
 
 /// Tells the contact, once, that there is no answer; the turn ends `dead` with the reason.
-async fn apologise(app: &App, channel: &dyn Channel, claim: &TurnClaim, why: String) -> Result<(), StoreError> {
-    let mut parts = text::split(&app.config.texts.sorry, channel.text_limit(), PARTS);
+async fn apologise(
+    app: &App,
+    channel: &dyn Channel,
+    claim: &TurnClaim,
+    sorry: &str,
+    why: String,
+) -> Result<(), StoreError> {
+    let mut parts = text::split(sorry, channel.text_limit(), PARTS);
     if parts.is_empty() {
         parts.push("…".into());
     }
@@ -143,7 +193,9 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         // What is not sent is no part of the history. The next claim ends the turn, or has it answered anew where the
         // contact has written in the meantime.
         let why = match reply {
-            Reply::Answer { .. } => "the answer came after its time had run out".to_owned(),
+            Reply::Answer { .. } | Reply::Words { .. } | Reply::Operator => {
+                "the answer came after its time had run out".to_owned()
+            }
             Reply::Apology { why } => why,
         };
         warn!(turn = claim.turn.0, why, "too late for an answer");
@@ -152,16 +204,20 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         return Ok(());
     }
     let text = parts[0].clone();
-    let Some((reference, token)) = insist(|| app.store.reply(claim, reply.clone(), parts.clone(), now)).await? else {
+    let Some(replied) = insist(|| app.store.reply(claim, reply.clone(), parts.clone(), now)).await? else {
         fenced(claim, false);
         return Ok(());
     };
+    if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
+        let line = WindowLine { turn: claim.turn, role: Role::Assistant, content: text, provider_id: None };
+        app.add(claim.conversation, replied.revision, &line).await;
+    }
     let first = PartClaim {
-        token,
+        token: replied.token,
         attempt: 1,
         channel: claim.channel.clone(),
         deadline: claim.deadline,
-        outgoing: Outgoing { from: claim.from.clone(), to: claim.to.clone(), text, reference },
+        outgoing: Outgoing { from: claim.from.clone(), to: claim.to.clone(), text, reference: replied.part },
     };
     give_back::part(app, &first, deliver::deliver(app, &first)).await
 }

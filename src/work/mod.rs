@@ -7,8 +7,11 @@ mod answer;
 mod backoff;
 mod deliver;
 mod give_back;
+mod guard;
+mod mirror;
 mod reconcile;
 mod typing;
+mod words;
 mod worker;
 
 use crate::app::App;

@@ -19,7 +19,6 @@ use mynah::store::JobRow;
 use mynah::{web, work};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::Notify;
 use tower::ServiceExt;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -100,24 +99,22 @@ impl House {
 
     /// The same house with another model.
     pub fn answered_by(mut self, provider: impl Provider + 'static) -> House {
-        let App { config, clock, store, channels, .. } = Arc::into_inner(self.app).unwrap();
         let assistant = Some(Assistant { provider: Arc::new(provider), limit: Limit::new(8) });
-        self.app = Arc::new(App { config, clock, store, channels, assistant, wake: Notify::new() });
+        self.app = Arc::new(App { assistant, ..Arc::into_inner(self.app).unwrap() });
         self
     }
 
     /// The same house by another clock.
     pub fn by(mut self, clock: impl Clock + 'static) -> House {
-        let App { config, store, channels, assistant, .. } = Arc::into_inner(self.app).unwrap();
-        self.app = Arc::new(App { config, clock: Arc::new(clock), store, channels, assistant, wake: Notify::new() });
+        self.app = Arc::new(App { clock: Arc::new(clock), ..Arc::into_inner(self.app).unwrap() });
         self
     }
 
     /// The same house with something around its channel.
     pub fn through<C: Channel + 'static>(mut self, wrap: impl FnOnce(Arc<dyn Channel>) -> C) -> House {
-        let App { config, clock, store, mut channels, assistant, .. } = Arc::into_inner(self.app).unwrap();
-        let channels: Vec<Arc<dyn Channel>> = vec![Arc::new(wrap(channels.remove(0)))];
-        self.app = Arc::new(App { config, clock, store, channels, assistant, wake: Notify::new() });
+        let mut app = Arc::into_inner(self.app).unwrap();
+        app.channels = vec![Arc::new(wrap(app.channels.remove(0)))];
+        self.app = Arc::new(app);
         self
     }
 

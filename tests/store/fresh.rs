@@ -167,7 +167,9 @@ impl Fresh {
     /// The model answered at that time.
     pub async fn answer_at(&self, claim: &TurnClaim, parts: &[&str], now: Time) -> (PartRef, i64) {
         let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
-        self.reply(claim, answer(&parts.join(" ")), parts, now).await.unwrap().expect("a claim that holds")
+        let reply = answer(&parts.join(" "));
+        let replied = self.reply(claim, reply, parts, now).await.unwrap().expect("a claim that holds");
+        (replied.part, replied.token)
     }
 
     /// The provider took the part.

@@ -1,0 +1,47 @@
+//! Texts of our own: the answers to what no model is asked, and what a contact reads instead of an error.
+
+use crate::app::App;
+use crate::fault::{Fault, Hope};
+use crate::model::{Command, Role};
+use crate::store::{HandOver, Reply, Request, TurnClaim, WindowLine};
+
+/// What is said to a request, as it is stored and as it is sent.
+pub(super) fn reply(app: &App, request: Request) -> (Reply, String) {
+    let texts = &app.config.texts;
+    let text = match request {
+        Request::Command(Command::OptOut) => &texts.stopped,
+        Request::Command(Command::OptIn) => &texts.started,
+        Request::Command(Command::Reset) => &texts.reset,
+        Request::Command(Command::Help) => &texts.help,
+        Request::Command(Command::Human) => return hand_over(app, "the contact asked for one", texts.human.clone()),
+        Request::Admitted | Request::Operator => &texts.admitted,
+    };
+    (Reply::Words { text: text.clone(), hand_over: None }, text.clone())
+}
+
+/// A person takes over, and the contact reads `text`.
+pub(super) fn hand_over(app: &App, why: &str, text: String) -> (Reply, String) {
+    let until = app.config.people.human_return.map(|after| app.clock.now() + after);
+    (Reply::Words { text: text.clone(), hand_over: Some(HandOver { until, why: why.to_owned() }) }, text)
+}
+
+/// Whether the turn holds, beside a call for help, something that the model has to answer.
+pub(super) fn wants_an_answer_too(app: &App, request: Request, claim: &TurnClaim, window: &[WindowLine]) -> bool {
+    let keywords = &app.config.people.keywords;
+    request == Request::Command(Command::Help)
+        && app.assistant.is_some()
+        && window
+            .iter()
+            .any(|line| line.turn == claim.turn && line.role == Role::User && keywords.find(&line.content).is_none())
+}
+
+/// What a contact reads when the model gave no answer, by what went wrong. Never the error itself.
+pub(super) fn apology<'a>(app: &'a App, fault: &Fault) -> &'a str {
+    let texts = &app.config.texts;
+    match fault {
+        Fault::Retry { hope: Hope::Overload, .. } => &texts.busy,
+        Fault::Retry { hope: Hope::Slow, .. } => &texts.timeout,
+        Fault::TooLong { .. } => &texts.too_long,
+        _ => &texts.sorry,
+    }
+}
