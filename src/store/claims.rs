@@ -2,6 +2,7 @@
 
 use super::{PartClaim, Store, StoreError, TurnClaim, UnknownClaim, parts, turns, unknown};
 use crate::clock::Time;
+use crate::model::PartRef;
 
 /// Claimed work.
 #[derive(Debug, Default)]
@@ -12,6 +13,8 @@ pub struct Claims {
     pub parts: Vec<PartClaim>,
     /// Parts to be looked for.
     pub unknown: Vec<UnknownClaim>,
+    /// Parts that were tried too often, and why. They are not claimed: their turns have ended `dead`.
+    pub given_up: Vec<(PartRef, String)>,
     /// When the next of what was not claimed falls due.
     pub next_due: Option<Time>,
 }
@@ -43,13 +46,19 @@ impl Store {
                 let next_turn = if most_turns == 0 { None } else { turns::next_due(tx)? };
                 let next_part = parts::next_due(tx)?;
                 let next_due = [next_turn, next_part].into_iter().flatten().min();
-                Ok((Claims { turns, parts: Vec::new(), unknown, next_due }, parts_due))
+                Ok((Claims { turns, parts: Vec::new(), unknown, given_up: Vec::new(), next_due }, parts_due))
             })
             .await?;
         let left = most - claims.len();
         if parts_due && left > 0 {
             // A part that is about to be posted is `sending` on the disk first.
-            claims.parts = self.write_for_good(move |tx| parts::claim_due(tx, now, left, options)).await?;
+            (claims.parts, claims.given_up) = self
+                .write_for_good(move |tx| {
+                    let mut given_up = Vec::new();
+                    let parts = parts::claim_due(tx, now, left, options, &mut given_up)?;
+                    Ok((parts, given_up))
+                })
+                .await?;
         }
         Ok(claims)
     }

@@ -195,12 +195,13 @@ pub(super) fn any_due(tx: &mut dyn Tx, now: Time) -> Result<bool, StoreError> {
 }
 
 /// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`; those
-/// that were tried too often fail and their turns end `dead`.
+/// that were tried too often fail, go to `given_up` with the reason, and their turns end `dead`.
 pub(super) fn claim_due(
     tx: &mut dyn Tx,
     now: Time,
     most: usize,
     options: StoreOptions,
+    given_up: &mut Vec<(PartRef, String)>,
 ) -> Result<Vec<PartClaim>, StoreError> {
     let sql = format!("{DUE} {}", tx.skip_locked());
     let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
@@ -215,6 +216,7 @@ pub(super) fn claim_due(
             let last = error.as_deref().unwrap_or("it is not known of what");
             let why = format!("not sent in {MOST_ATTEMPTS} attempts; the last failed: {last}");
             outcome::unsent(tx, part, Ending::Failed, &why, now, options)?;
+            given_up.push((part, why));
             continue;
         }
         claim.token = token();

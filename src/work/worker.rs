@@ -133,7 +133,11 @@ impl Worker {
 async fn claim(app: &App, most: usize) -> Result<Claims, StoreError> {
     // Without a model, turns wait unclaimed.
     let turns = if app.assistant.is_some() { most } else { 0 };
-    app.store.claim(app.clock.now(), turns, most).await
+    let claims = app.store.claim(app.clock.now(), turns, most).await?;
+    for (part, why) in &claims.given_up {
+        error!(%part, why, "not sent, and given up");
+    }
+    Ok(claims)
 }
 
 /// Does everything that is due now, and what falls due meanwhile at a clock that stands still; how many pieces. For

@@ -266,6 +266,24 @@ async fn a_daily_limit_is_waited_for_and_the_operator_told() {
 }
 
 #[tokio::test]
+async fn a_send_that_never_passes_ends_in_hours_and_is_told() {
+    let log = Log::listen();
+    let house = House::with(&[]).await;
+    house.post_messages().respond_with(ResponseTemplate::new(429)).mount(&house.twilio).await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    for _ in 0..105 {
+        house.drain().await;
+        // Each message moves the deadline on.
+        house.say(ANA, "are you there?").await;
+        house.advance(300);
+    }
+    assert_eq!(house.states().await[0], "dead");
+    let to_first = house.count("SELECT attempts FROM parts WHERE turn_id = 1");
+    assert_eq!((to_first, log.count("ERROR", "given up")), (100, 1));
+}
+
+#[tokio::test]
 async fn a_refused_send_ends_the_turn_and_the_next_one_goes_on() {
     let house = House::with(&[]).await;
     let refused = ResponseTemplate::new(400)
