@@ -14,7 +14,7 @@ use mynah::channel::twilio::Twilio;
 use mynah::clock::{Clock, SystemClock};
 use mynah::config::{Sender, TwilioConfig};
 use mynah::model::{Delivery, Event, Inbound, ProviderId, Usage};
-use mynah::store::{Reply, Store, StoreOptions, TurnClaim, WebhookRecord};
+use mynah::store::{Replied, Reply, Store, StoreOptions, TurnClaim, WebhookRecord};
 use mynah::text;
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -141,7 +141,7 @@ async fn settle(store: Store, claim: TurnClaim, number: usize) {
     let text = answer(1_000);
     let reply = Reply::Answer { text: text.clone(), model: "bench".into(), usage: Usage::default() };
     let replied = store.reply(&claim, reply, vec![text], now).await.expect("the reply is stored");
-    let (part, token) = replied.expect("the claim holds");
+    let Replied { part, token, .. } = replied.expect("the claim holds");
     let id = ProviderId(format!("SM{:032x}", number | 1 << 60));
     assert_eq!(store.part_sent(part, token, id, now).await.expect("the part is settled"), mynah::store::PartSent::Last);
 }

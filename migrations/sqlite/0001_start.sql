@@ -39,6 +39,7 @@ CREATE TABLE conversations (
 ) STRICT, WITHOUT ROWID;
 -- One open conversation with a contact on a number: NULLs, of ended ones, are never equal. Finds a contact's all as well.
 CREATE UNIQUE INDEX conversations_contact ON conversations (contact_id, channel, our_address, is_open);
+CREATE INDEX conversations_ended ON conversations (ended_at) WHERE ended_at IS NOT NULL;
 
 -- turn_id has no foreign key: both go with their conversation, and a key would want one more index. Nor has id an index
 -- of its own: a message is always looked up within its conversation.
@@ -88,8 +89,10 @@ CREATE UNIQUE INDEX turns_live ON turns (conversation_id, (state = 'open'))
 CREATE TRIGGER conversations_turns BEFORE DELETE ON conversations BEGIN
     DELETE FROM turns WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id);
 END;
--- For the list of what has failed. One that ends 'done', as nearly all do, writes nothing here.
-CREATE INDEX turns_failed ON turns (state, id) WHERE state IN ('dead', 'expired');
+-- For the list of what was not answered. One that ends 'done', as nearly all do, writes nothing here.
+CREATE INDEX turns_failed ON turns (state, id) WHERE state IN ('dead', 'expired', 'skipped');
+CREATE INDEX turns_requests ON turns (due_at)
+    WHERE state IN ('open', 'retry') AND command IS NOT NULL AND due_at IS NOT NULL;
 CREATE INDEX turns_due ON turns (due_at) WHERE state IN ('open', 'retry') AND due_at IS NOT NULL;
 
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
@@ -149,3 +152,12 @@ CREATE TABLE alerts (
     PRIMARY KEY (cause, subject)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alerts_last ON alerts (last_at);
+
+CREATE TABLE schedule (
+    job         TEXT    NOT NULL PRIMARY KEY,
+    last_run_at INTEGER NOT NULL,
+    took_ms     INTEGER NOT NULL,
+    result      TEXT    NOT NULL,
+    failed      INTEGER NOT NULL,
+    next_run_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -3,9 +3,6 @@
 use super::Finish;
 use crate::model::Usage;
 
-/// Said where a model declines without a word.
-pub(super) const REFUSED: &str = "I can't help with that.";
-
 /// The longest answer, in characters.
 const LONGEST: usize = 32_000;
 

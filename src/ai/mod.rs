@@ -43,6 +43,27 @@ pub struct Prompt {
     pub lines: Vec<Line>,
 }
 
+impl Prompt {
+    /// Leaves out the oldest lines until the rest, with the instructions, fits into so many tokens. Ollama and its like
+    /// drop the oldest without an error, the instructions first of all (ollama docs, "context length"), so it is done here.
+    /// The instructions and what was said last are never left out: a model that cannot take those says so.
+    pub fn fit(&mut self, tokens: usize) {
+        let mut left = tokens.saturating_sub(window::tokens(&self.system));
+        let newest_first = self.lines.iter().rev().take_while(|line| {
+            let wants = window::tokens(&line.text);
+            let fits = wants <= left;
+            left = left.saturating_sub(wants);
+            fits
+        });
+        let fitting = newest_first.count();
+        // What the contact said last, which may be several messages.
+        let last = self.lines.iter().rev().take_while(|line| line.role == Role::User).count();
+        self.lines.drain(..self.lines.len() - fitting.max(last).min(self.lines.len()));
+        let leading = self.lines.iter().take_while(|line| line.role != Role::User).count();
+        self.lines.drain(..leading);
+    }
+}
+
 /// One message of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -55,7 +76,7 @@ pub struct Line {
 /// What the model answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// The answer in Markdown, never empty, at most 32,000 characters.
+    /// The answer in Markdown, at most 32,000 characters. Empty only where the model declined without a word.
     pub text: String,
     /// How it ended.
     pub finish: Finish,
@@ -185,9 +206,39 @@ mod tests {
 
     use super::*;
 
+    fn lines(said: &[(Role, &str)]) -> Vec<Line> {
+        said.iter().map(|(role, text)| Line { role: *role, text: (*text).to_owned() }).collect()
+    }
+
+    #[test]
+    fn the_oldest_lines_are_left_out_until_the_rest_fits_and_the_instructions_stay() {
+        let (user, assistant) = (Role::User, Role::Assistant);
+        let long = "word ".repeat(400);
+        let said = [(user, "first"), (assistant, long.as_str()), (user, "second"), (assistant, "yes"), (user, "third")];
+        let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said) };
+        prompt.fit(10_000);
+        assert_eq!(prompt.lines.len(), 5);
+        prompt.fit(100);
+        assert_eq!(prompt.lines, lines(&said[2..]), "and it begins with the contact");
+        prompt.fit(0);
+        assert_eq!(
+            (prompt.system.as_str(), prompt.lines),
+            ("Be brief.", lines(&said[4..])),
+            "what was said last stays"
+        );
+    }
+
     fn config(provider: ProviderConfig) -> AiConfig {
         let timeout = Duration::from_secs(1);
-        AiConfig { provider, model: None, max_tokens: None, temperature: None, timeout, concurrency: 1 }
+        AiConfig {
+            provider,
+            model: None,
+            max_tokens: None,
+            temperature: None,
+            timeout,
+            concurrency: 1,
+            context_tokens: 4_096,
+        }
     }
 
     fn base(url: &str) -> Url {

@@ -42,8 +42,8 @@ impl App {
             return Ok(whole_exchanges(lines, most, claim.turn));
         }
         let (revision, lines) = self.store.history(claim.conversation, claim.turn, most).await?;
-        // What was written since the claim belongs to a later turn and is not among these lines.
-        if revision == claim.revision {
+        // Not where more was said already that a later turn answers: it would be missing there.
+        if let Some(revision) = revision {
             self.keep(claim.conversation, revision, lines.iter().map(KeptLine::of).collect()).await;
         }
         Ok(lines)

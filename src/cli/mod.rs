@@ -4,6 +4,8 @@
 
 mod chat;
 mod check;
+mod cleanup;
+mod conversations;
 mod demo;
 mod jobs;
 mod migrate;
@@ -64,6 +66,10 @@ enum Command {
     Chat(chat::Arguments),
     /// Check the configuration, the database and the credentials
     Check(check::Arguments),
+    /// End idle conversations and delete what is past its retention, now
+    Cleanup(cleanup::Arguments),
+    /// Look at conversations, answer them as a person, block somebody
+    Conversations(conversations::Arguments),
     /// Look at the queue, and answer failed turns again
     Jobs(jobs::Arguments),
     /// Bring the database up to date
@@ -96,6 +102,8 @@ pub fn run(cli: Cli) -> Result<()> {
             block_on(chat::run(config))
         }
         Command::Check(arguments) => check::run(load(flags), &arguments),
+        Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
+        Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
     }

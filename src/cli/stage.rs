@@ -65,6 +65,7 @@ impl Stage {
             temperature: None,
             timeout: Duration::from_secs(30),
             concurrency: 4,
+            context_tokens: 4_096,
         });
         ai::name_model(model).await?;
         let offline = matches!(model.provider, ProviderConfig::Offline { .. });

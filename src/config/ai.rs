@@ -26,6 +26,8 @@ pub struct AiConfig {
     pub timeout: Duration,
     /// Calls at once.
     pub concurrency: usize,
+    /// How many tokens the model reads and writes in one call.
+    pub context_tokens: usize,
 }
 
 /// The protocol to speak.
@@ -56,6 +58,11 @@ pub enum ProviderConfig {
 const CONCURRENCY: usize = 64;
 const CONCURRENCY_AT_HOME: usize = 2;
 
+/// What hosted models read at the least nowadays, and what Ollama reads unless it is told otherwise (ollama docs, "context
+/// length").
+const CONTEXT: usize = 32_768;
+const CONTEXT_AT_HOME: usize = 4_096;
+
 #[derive(Clone, Copy)]
 enum Kind {
     OpenAi,
@@ -73,6 +80,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
     let second = Duration::from_secs(1);
     let timeout = reader.or_default("MYNAH_AI_TIMEOUT", |text| parse::duration(text, second..=second * 3_600));
     let concurrency = reader.read("MYNAH_AI_CONCURRENCY", |text| parse::whole(text, 1..=10_000)).good();
+    let context = reader.read("MYNAH_AI_CONTEXT_TOKENS", |text| parse::whole(text, 1_024..=10_000_000)).good();
     let openai_key = reader.read("OPENAI_API_KEY", parse::secret);
     let openai_url = reader.read("OPENAI_BASE_URL", parse::base_url);
     let anthropic_key = reader.read("ANTHROPIC_API_KEY", parse::secret);
@@ -142,7 +150,8 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
         ProviderConfig::Offline { .. } => false,
     };
     let concurrency = concurrency.unwrap_or(if at_home { CONCURRENCY_AT_HOME } else { CONCURRENCY });
-    Some(AiConfig { provider, model: model.good(), max_tokens, temperature, timeout, concurrency })
+    let context_tokens = context.unwrap_or(if at_home { CONTEXT_AT_HOME } else { CONTEXT });
+    Some(AiConfig { provider, model: model.good(), max_tokens, temperature, timeout, concurrency, context_tokens })
 }
 
 /// Whether a part of the path is a version, such as `v1` or `v1beta`.

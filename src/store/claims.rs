@@ -32,7 +32,8 @@ impl Claims {
 }
 
 impl Store {
-    /// Claims up to `most` pieces of work, among them up to `most_turns` turns. Turns past their deadline end `expired`.
+    /// Claims up to `most` pieces of work, among them up to `most_turns` turns; with none of those, turns that no model has
+    /// to answer are claimed all the same. Turns past their deadline end `expired`.
     pub async fn claim(&self, now: Time, most_turns: usize, most: usize) -> Result<Claims, StoreError> {
         let options = self.options;
         let (mut claims, parts_due) = self
@@ -41,9 +42,12 @@ impl Store {
                 // A part of them is kept for what is already said.
                 let parts_due = parts::any_due(tx, now)?;
                 let kept = if parts_due { most.div_ceil(4) } else { 0 };
-                let left = most.saturating_sub(unknown.len() + kept).min(most_turns);
-                let turns = if left == 0 { Vec::new() } else { turns::claim_due(tx, now, left, options)? };
-                let next_turn = if most_turns == 0 { None } else { turns::next_due(tx)? };
+                let requests_only = most_turns == 0;
+                let left = most.saturating_sub(unknown.len() + kept);
+                let left = if requests_only { left } else { left.min(most_turns) };
+                let turns =
+                    if left == 0 { Vec::new() } else { turns::claim_due(tx, now, left, requests_only, options)? };
+                let next_turn = if requests_only { None } else { turns::next_due(tx)? };
                 let next_part = parts::next_due(tx)?;
                 let next_due = [next_turn, next_part].into_iter().flatten().min();
                 Ok((Claims { turns, parts: Vec::new(), unknown, given_up: Vec::new(), next_due }, parts_due))

@@ -10,7 +10,8 @@ const LIVE: &str = "
     SELECT id, state FROM turns WHERE state IN ('open', 'running', 'retry', 'sending')";
 
 const FAILED: &str = "
-    SELECT id FROM turns WHERE state IN ('dead', 'expired') AND state = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+    SELECT id FROM turns WHERE state IN ('dead', 'expired', 'skipped') AND state = ?1 AND id < ?2
+    ORDER BY id DESC LIMIT ?3";
 
 /// Read from the newest on: nearly every turn is one, so it reads little more than it gives.
 const DONE: &str = "SELECT id FROM turns WHERE state = 'done' AND id < ?1 ORDER BY id DESC LIMIT ?2";
@@ -174,7 +175,7 @@ fn numbers(
     let live = tx.all(LIVE, &[], |row| Ok((row.int(0)?, TurnState::parse(row.text(1)?))))?;
     let live = live.into_iter().filter(|(turn, state)| *turn < before && state.is_some_and(&wanted));
     let mut turns: Vec<i64> = live.map(|(turn, _)| turn).collect();
-    for state in [TurnState::Dead, TurnState::Expired].into_iter().filter(|state| wanted(*state)) {
+    for state in [TurnState::Dead, TurnState::Expired, TurnState::Skipped].into_iter().filter(|state| wanted(*state)) {
         turns.extend(tx.all(FAILED, args![state.as_str(), before, limit], |row| row.int(0))?);
     }
     if wanted(TurnState::Done) {

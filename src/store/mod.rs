@@ -18,8 +18,10 @@ mod outcome;
 mod parts;
 #[cfg(test)]
 mod plans;
+mod prune;
 mod receive;
 mod recovery;
+mod schedule;
 mod sealed;
 mod sqlite;
 mod status;
@@ -46,6 +48,7 @@ pub use self::lock::{FolderLock, LockError};
 pub use self::parts::{PartClaim, PartHalved, PartSent};
 pub use self::receive::{Accepted, Received, Reception, Stranger};
 pub use self::recovery::Recovered;
+pub use self::schedule::ScheduledJob;
 pub use self::status::StatusTaken;
 pub use self::turns::{HandOver, Replied, Reply, Request, TurnClaim};
 pub use self::unknown::{FIRST_LOOK, Looked, UnknownClaim};

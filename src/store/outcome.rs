@@ -65,6 +65,8 @@ pub(super) enum Ending {
     Failed,
     /// It may have been sent, and the operator chose not to send it again.
     Held,
+    /// It is not sent, because the contact wants nothing more.
+    Silenced,
     /// It may have been sent, and that could not be found out in time.
     HeldTooLate,
 }
@@ -75,6 +77,7 @@ impl Ending {
         match self {
             Ending::Failed => ("failed", "dead"),
             Ending::Held => ("held", "dead"),
+            Ending::Silenced => ("failed", "skipped"),
             Ending::HeldTooLate => ("held", "expired"),
         }
     }

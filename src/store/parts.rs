@@ -14,8 +14,11 @@ use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
 const MOST_ATTEMPTS: i64 = 100;
 
 const DUE: &str = "
-    SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error
-    FROM parts p JOIN conversations c ON c.id = p.conversation_id
+    SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error,
+        CASE WHEN k.blocked_at IS NOT NULL OR (k.opted_out_at IS NOT NULL AND COALESCE(t.command, '') <> 'opt_out')
+            THEN 1 ELSE 0 END
+    FROM parts p JOIN conversations c ON c.id = p.conversation_id JOIN contacts k ON k.id = c.contact_id
+        JOIN turns t ON t.id = p.turn_id
     WHERE p.state IN ('ready', 'unknown') AND p.state = 'ready' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
 
@@ -206,8 +209,13 @@ pub(super) fn claim_due(
     let sql = format!("{DUE} {}", tx.skip_locked());
     let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
     let mut claims = Vec::with_capacity(due.len());
-    for (mut claim, conversation, error) in due {
+    for (mut claim, conversation, error, silenced) in due {
         let part = claim.outgoing.reference;
+        if silenced {
+            let why = "the contact opted out or is blocked";
+            outcome::unsent(tx, part, Ending::Silenced, why, now, options)?;
+            continue;
+        }
         if claim.deadline <= now {
             outcome::expire(tx, part.turn, &conversation, now, options)?;
             continue;
@@ -243,7 +251,8 @@ pub(super) fn back(
 }
 
 /// With its conversation and why its last attempt failed.
-fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>), StoreError> {
+/// The claim, its conversation, the last error, and whether the contact wants nothing more.
+fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
     let claim = PartClaim {
         token: 0,
         attempt: row.int(2)? + 1,
@@ -256,5 +265,5 @@ fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>), S
             reference: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
         },
     };
-    Ok((claim, ConversationId(row.uuid(8)?), row.text_or_null(9)?.map(str::to_owned)))
+    Ok((claim, ConversationId(row.uuid(8)?), row.text_or_null(9)?.map(str::to_owned), row.int(10)? != 0))
 }

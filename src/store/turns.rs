@@ -17,6 +17,14 @@ const DUE: &str = "
     WHERE t.state IN ('open', 'retry') AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
 
+/// Those that no model has to answer, where there is none.
+const DUE_REQUESTS: &str = "
+    SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
+    WHERE t.state IN ('open', 'retry') AND t.command IS NOT NULL AND t.due_at <= ?1
+    ORDER BY t.due_at LIMIT ?2";
+
 const CLAIM: &str = "
     UPDATE turns SET state = 'running', attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
     WHERE id = ?1";
@@ -217,14 +225,16 @@ impl Store {
     }
 }
 
-/// Claims up to `most` turns that are due, the longest waiting first. Those past their deadline end `expired`.
+/// Claims up to `most` turns that are due, the longest waiting first, perhaps only those that no model answers. Those past their deadline end `expired`.
 pub(super) fn claim_due(
     tx: &mut dyn Tx,
     now: Time,
     most: usize,
+    requests_only: bool,
     options: StoreOptions,
 ) -> Result<Vec<TurnClaim>, StoreError> {
-    let sql = format!("{DUE} {}", tx.skip_locked());
+    let due = if requests_only { DUE_REQUESTS } else { DUE };
+    let sql = format!("{due} {}", tx.skip_locked());
     let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
         let claim = claim(row)?;
         let silent = silent(row, claim.request, now)?;

@@ -10,6 +10,8 @@ const WINDOW: &str = "
     WHERE conversation_id = ?1 AND turn_id <= ?2
     ORDER BY turn_id DESC, id DESC LIMIT ?3";
 
+const LATER: &str = "SELECT 1 FROM messages WHERE conversation_id = ?1 AND turn_id > ?2 LIMIT 1";
+
 const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
 /// One message of the window.
@@ -37,15 +39,17 @@ impl Store {
         Ok(self.history(conversation, turn, most).await?.1)
     }
 
-    /// The same, with the conversation's revision at which it was read.
+    /// The same, with the conversation's revision at which that is all that was said last; `None` where a later turn holds
+    /// more.
     pub async fn history(
         &self,
         conversation: ConversationId,
         turn: TurnId,
         most: usize,
-    ) -> Result<(i64, Vec<WindowLine>), StoreError> {
+    ) -> Result<(Option<i64>, Vec<WindowLine>), StoreError> {
         self.read(move |tx| {
-            let revision = tx.one(REVISION, args![&conversation], |row| row.int(0))?.unwrap_or(0);
+            let later = tx.one(LATER, args![&conversation, turn], |_| Ok(()))?.is_some();
+            let revision = if later { None } else { tx.one(REVISION, args![&conversation], |row| row.int(0))? };
             // One more than wanted tells whether the oldest exchange is whole.
             let wanted = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
             let mut lines = tx.all(WINDOW, args![&conversation, turn, wanted], |row| {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{backoff, deliver, give_back, guard, insist, mirror, typing, words};
-use crate::ai::{Completion, Line, Prompt};
+use crate::ai::{Completion, Finish, Line, Prompt};
 use crate::app::{App, Assistant};
 use crate::channel::Channel;
 use crate::fault::{Fault, Hope, Whose};
@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The most of one message that the model reads, in characters: four times what a contact can write at once.
 const LONGEST_LINE: usize = 16_384;
+
+/// Tokens kept free for an answer, where no cap is set.
+const ANSWER: usize = 1_024;
 
 /// Messages of one reply.
 const PARTS: usize = 5;
@@ -78,7 +81,8 @@ async fn answer_by_model(
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
     let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
-    let prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
+    let mut prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
+    prompt.fit(room(app));
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
@@ -95,14 +99,17 @@ async fn answer_by_model(
     drop((typing, answering));
     match outcome {
         Ok(completion) => {
-            let fit = guard::fit_to_send(app, claim, &completion.text).await;
+            let declined = completion.finish == Finish::Refusal && completion.text.trim().is_empty();
+            let said = if declined { &app.config.texts.declined } else { &completion.text };
+            let fit = guard::fit_to_send(app, claim, said).await;
             let mut parts = text::split(&fit, channel.text_limit(), PARTS);
             if parts.is_empty() {
                 let why = "the model's answer holds no text".to_owned();
                 return again(app, channel.as_ref(), claim, Fault::retry(why)).await;
             }
             parts.splice(..0, before);
-            let reply = Reply::Answer { text: completion.text, model: completion.model, usage: completion.usage };
+            let text = if declined { app.config.texts.declined.clone() } else { completion.text };
+            let reply = Reply::Answer { text, model: completion.model, usage: completion.usage };
             say(app, claim, reply, parts).await
         }
         // A model call has no effect that a second one would double.
@@ -132,6 +139,13 @@ async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault
         Err(_) => {}
     }
     outcome
+}
+
+/// The tokens that a prompt may take: those of the model without those of its answer.
+fn room(app: &App) -> usize {
+    let Some(ai) = &app.config.ai else { return usize::MAX };
+    let answer = ai.max_tokens.map_or(ANSWER, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    ai.context_tokens - answer.min(ai.context_tokens / 2)
 }
 
 /// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its

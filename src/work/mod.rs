@@ -10,6 +10,7 @@ mod give_back;
 mod guard;
 mod mirror;
 mod reconcile;
+pub mod schedule;
 mod typing;
 mod words;
 mod worker;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
-use super::{perform, pieces};
+use super::{perform, pieces, schedule};
 use crate::app::App;
 use crate::store::{Claims, StoreError};
 
@@ -51,12 +51,18 @@ impl Worker {
 
     /// Runs until `stop`, then waits for the work in progress.
     pub async fn run(self, stop: CancellationToken) {
-        let mut next_expiry = self.app.clock.now();
+        let mut next_look = self.app.clock.now();
         while !stop.is_cancelled() {
             let now = self.app.clock.now();
-            if now >= next_expiry {
-                next_expiry = now + Duration::from_secs(60);
-                self.expire().await;
+            if now >= next_look {
+                next_look = now + Duration::from_secs(60);
+                let app = Arc::clone(&self.app);
+                // Beside the queue, which need not wait for it.
+                self.tasks.spawn(async move {
+                    if let Err(error) = schedule::run(&app, false).await {
+                        error!(%error, "the regular jobs could not be run");
+                    }
+                });
             }
             if self.app.store.trouble().is_some() {
                 // Without traffic nothing else would notice that the trouble has passed. A failure is told by the store.
@@ -107,14 +113,6 @@ impl Worker {
                 }
                 drop(slot);
             });
-        }
-    }
-
-    async fn expire(&self) {
-        match self.app.store.expire_turns(self.app.clock.now()).await {
-            Ok(0) => {}
-            Ok(turns) => error!(turns, "turns expired unanswered: 23 hours have passed since the contact wrote"),
-            Err(error) => error!(%error, "expired turns could not be ended"),
         }
     }
 

@@ -223,7 +223,7 @@ async fn retry_after_is_obeyed() {
 #[tokio::test]
 async fn a_model_that_asks_for_patience_beyond_the_contacts_is_not_waited_for() {
     for (waits, told_after) in [(&[901][..], 1), (&[900, 451], 2), (&[400, 400, 301], 3), (&[86_400], 1)] {
-        let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+        let house = House::with(&[("MYNAH_TEXT_BUSY", "Sorry.")]).await;
         house.twilio_takes_everything().await;
         for wait in waits {
             let busy = ResponseTemplate::new(429).insert_header("retry-after", wait.to_string().as_str());

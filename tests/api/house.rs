@@ -262,6 +262,15 @@ impl House {
         self.turns().await.into_iter().map(|job| job.state).collect()
     }
 
+    /// The conversation that began last.
+    pub fn conversation(&self) -> mynah::model::ConversationId {
+        let connection = rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap();
+        let id: [u8; 16] = connection
+            .query_row("SELECT id FROM conversations ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+            .unwrap();
+        mynah::model::ConversationId(uuid::Uuid::from_bytes(id))
+    }
+
     /// Changes the database from outside.
     pub fn meddle(&self, sql: &str) {
         rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap().execute_batch(sql).unwrap();

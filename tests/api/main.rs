@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod commands;
 mod floors;
 mod health;
 mod house;
+mod limits;
+mod memory;
 mod panics;
 mod refusals;
 mod sending;

@@ -1,6 +1,7 @@
 //! What the model sees of a conversation.
 
 use mynah::model::{DeliveryStatus, Role};
+use mynah::store::Replied;
 
 use crate::fresh::{ANN, BEN, Fresh, answer, at, inbound, news, sid};
 
@@ -66,7 +67,7 @@ pub async fn text_comes_back_to_the_letter(fresh: &Fresh) {
 
     // And on the way out.
     let reply = answer(&hard[3]);
-    let (part, token) = fresh.reply(&claim, reply, hard[..6].to_vec(), at(1_000)).await.unwrap().unwrap();
+    let Replied { part, token, .. } = fresh.reply(&claim, reply, hard[..6].to_vec(), at(1_000)).await.unwrap().unwrap();
     assert!(fresh.handed_on(part, token, "SMout1", at(1_000)).await);
     for (number, text) in hard[..6].iter().enumerate().skip(1) {
         let next = fresh.due_part(at(1_000)).await;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mynah::model::{ConversationId, TurnId};
-use mynah::store::{PartSent, Reply, TurnClaim};
+use mynah::store::{PartSent, Replied, Reply, TurnClaim};
 
 use crate::fresh::{ANN, Fresh, MERGE, START, answer, at, inbound, sid};
 
@@ -192,7 +192,8 @@ pub async fn a_reply_is_stored_once_with_its_parts(fresh: &Fresh) {
 pub async fn an_apology_ends_the_turn_dead_and_is_no_part_of_the_history(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let apology = Reply::Apology { why: "the key is wrong".into() };
-    let (part, token) = fresh.reply(&claim, apology, vec!["Sorry.".into()], at(1_000)).await.unwrap().unwrap();
+    let Replied { part, token, .. } =
+        fresh.reply(&claim, apology, vec!["Sorry.".into()], at(1_000)).await.unwrap().unwrap();
     assert_eq!(fresh.turn_state(claim.turn), "sending");
     let next = fresh.said(ANN, "SM2", START).await;
     assert!(fresh.sent(part, token, "SMout", at(2_000)).await);

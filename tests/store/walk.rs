@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{DeliveryStatus, PartRef, ProviderId, TurnId};
-use mynah::store::{Accepted, Claims, PartHalved, PartSent, Reply, TurnClaim};
+use mynah::store::{Accepted, Claims, PartHalved, PartSent, Replied, Reply, TurnClaim};
 
 use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
 
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
                 let reply = if sort == 2 { Reply::Apology { why: "no".into() } } else { answer("all of it") };
                 let first = parts[0].clone();
                 let held = self.fresh.reply(&claim, reply, parts, self.now).await.unwrap();
-                if let Some((part, token)) = held {
+                if let Some(Replied { part, token, .. }) = held {
                     self.post(part, token, first);
                 }
                 format!("answered turn {}: {held:?}", claim.turn)
@@ -361,7 +361,7 @@ impl<'a> Walk<'a> {
             self.trail = format!("round {round} of settling: {claims:?}");
             self.take(claims);
             for claim in std::mem::take(&mut self.turns) {
-                if let Some((part, token)) =
+                if let Some(Replied { part, token, .. }) =
                     self.fresh.reply(&claim, answer("Done."), vec!["Done.".into()], self.now).await.unwrap()
                 {
                     self.post(part, token, "Done.".into());

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::answer::{REFUSED, capped, usage};
+use super::answer::{capped, usage};
 use super::call::{Caller, Reply, join};
 use super::listing::{self, Listed, Models};
 use super::window::Window;
@@ -128,7 +128,7 @@ impl Anthropic {
                 Verdict::TooLong if !halved && window.halve() => halved = true,
                 Verdict::TooLong => {
                     let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
-                    return Err(Fault::fail(Whose::Message, why));
+                    return Err(Fault::TooLong { why });
                 }
                 Verdict::Fault(fault) => return Err(fault),
             }
@@ -145,7 +145,7 @@ impl Anthropic {
         };
         let said = answer.text();
         let text = match (said.trim(), finish) {
-            ("", Finish::Refusal) => REFUSED,
+            ("", Finish::Refusal) => "",
             ("", Finish::Length) if reason == "max_tokens" => {
                 let why =
                     "the limit of tokens was used up by thinking before the answer began: raise MYNAH_AI_MAX_TOKENS";
@@ -153,7 +153,7 @@ impl Anthropic {
             }
             ("", Finish::Length) => {
                 let why = "the conversation is too long for the model, and cannot be cut further";
-                return Err(Fault::fail(Whose::Message, self.caller.words(reply, why)));
+                return Err(Fault::TooLong { why: self.caller.words(reply, why) });
             }
             ("", Finish::Stop) => {
                 let why = format!("the answer is empty (stop_reason `{reason}`)");

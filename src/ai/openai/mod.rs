@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::answer::{REFUSED, capped, usage};
+use super::answer::{capped, usage};
 use super::call::{Caller, Reply, join};
 use super::listing::{self, Listed, Models};
 use super::thinking::strip_thinking;
@@ -138,7 +138,7 @@ impl OpenAi {
                 Verdict::TooLong if !halved && window.halve() => halved = true,
                 Verdict::TooLong => {
                     let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
-                    return Err(Fault::fail(Whose::Message, why));
+                    return Err(Fault::TooLong { why });
                 }
                 Verdict::Spent => return Ok((None, reply)),
                 Verdict::Fault(fault) => return Err(fault),
@@ -160,7 +160,7 @@ impl OpenAi {
         };
         let text = match (text.is_empty(), finish) {
             (false, _) => text.as_ref(),
-            (true, Finish::Refusal) => refusal.as_deref().unwrap_or(REFUSED),
+            (true, Finish::Refusal) => refusal.as_deref().unwrap_or_default(),
             (true, Finish::Length) => return Err(self.spent(reply)),
             (true, Finish::Stop) => {
                 let why = format!("the answer is empty (finish_reason `{reason}`)");

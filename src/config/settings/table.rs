@@ -193,6 +193,16 @@ pub(super) const ROWS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "MYNAH_AI_CONTEXT_TOKENS",
+        file: "ai_context_tokens",
+        group: Ai,
+        default: Computed("32768; 4096 where the model's address is private or this machine"),
+        expects: "a whole number from 1024 to 10000000",
+        meaning: "How many tokens the model reads and writes in one call. Older messages are left out before it is too many; \
+                  Ollama would leave them out without a word. Set it to what your model is run with.",
+        ..PLAIN
+    },
+    Setting {
         key: "OPENAI_API_KEY",
         file: "openai_api_key",
         group: Ai,

@@ -22,7 +22,7 @@ async fn an_answer_that_declines_is_a_refusal() {
         (json!({"content": null, "refusal": "I'm sorry, I can't."}), "stop", "I'm sorry, I can't."),
         (json!({"content": "Not that.", "refusal": "No."}), "stop", "Not that."),
         (json!({"content": [{"type": "refusal", "refusal": "No."}]}), "stop", "No."),
-        (json!({"content": null, "refusal": null}), "content_filter", "I can't help with that."),
+        (json!({"content": null, "refusal": null}), "content_filter", ""),
         (json!({"content": "Half of"}), "content_filter", "Half of"),
     ] {
         let completion = outcome(ok(self::message(&message, reason))).await.unwrap();

@@ -245,7 +245,7 @@ async fn a_conversation_that_is_too_long_loses_its_older_half_once() {
         let said =
             [(Role::User, "1"), (Role::Assistant, "2"), (Role::User, "3"), (Role::Assistant, "4"), (Role::User, "5")];
         let fault = provider.complete(&prompt("Be kind.", &said)).await.unwrap_err();
-        assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+        assert!(matches!(fault, Fault::TooLong { .. }), "{fault:?}");
     }
 }
 
@@ -269,7 +269,7 @@ async fn a_single_line_that_is_too_long_is_not_asked_again() {
     let refusal = json!({"error": {"message": "x", "type": "y", "param": null, "code": "context_length_exceeded"}});
     let server = always(ResponseTemplate::new(400).set_body_json(refusal)).await;
     let fault = build(&compatible(&server)).unwrap().complete(&hello()).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }));
+    assert!(matches!(fault, Fault::TooLong { .. }));
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 

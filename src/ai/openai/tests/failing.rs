@@ -146,7 +146,8 @@ async fn a_server_that_keeps_silent_is_tried_again_later() {
     let server = always(ok(said("Hi")).set_delay(Duration::from_secs(600))).await;
     let config = AiConfig { timeout: Duration::from_millis(50), ..compatible(&server) };
     let fault = build(&config).unwrap().complete(&hello()).await.unwrap_err();
-    assert_eq!(fault, Fault::retry("the model's server gave no answer within 0.05 s (MYNAH_AI_TIMEOUT)"));
+    let why = "the model's server gave no answer within 0.05 s (MYNAH_AI_TIMEOUT)".to_owned();
+    assert_eq!(fault, Fault::Retry { after: None, why, hope: Hope::Slow });
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ fn config(base: &str, key: Option<&str>, model: Option<&str>) -> AiConfig {
         temperature: None,
         timeout: Duration::from_secs(20),
         concurrency: 1,
+        context_tokens: 4_096,
     }
 }
 

@@ -1,0 +1,270 @@
+//! `mynah conversations`: what was said, and what an operator does about it. Works beside a running `serve`, which notices
+//! within a second.
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::app::open_store;
+use crate::clock::Time;
+use crate::config::Config;
+use crate::model::{Address, ConversationId};
+use crate::store::{ConversationRow, Said, Spoken, Store};
+
+/// Messages of a transcript that are shown.
+const SHOWN: i64 = 200;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// One JSON document on stdout
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List conversations, the latest first
+    List {
+        /// Only conversations that began before this one
+        #[arg(long, value_name = "ID", value_parser = id)]
+        before: Option<ConversationId>,
+        /// How many at the most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+    },
+    /// Show a conversation and what was said last in it
+    Show {
+        /// The conversation
+        #[arg(value_parser = id)]
+        id: ConversationId,
+    },
+    /// Say who answers a conversation from now on
+    Mode {
+        /// The conversation
+        #[arg(value_parser = id)]
+        id: ConversationId,
+        /// `human`: a person; `auto`: the assistant
+        mode: Mode,
+    },
+    /// Write to the contact as a person; the assistant is silent from then on
+    Say {
+        /// The conversation
+        #[arg(value_parser = id)]
+        id: ConversationId,
+        /// What to say
+        text: String,
+    },
+    /// End a conversation; the contact's next message begins a new one
+    End {
+        /// The conversation
+        #[arg(value_parser = id)]
+        id: ConversationId,
+    },
+    /// Neither answer nor write to somebody any more
+    Block {
+        /// A phone number such as +15551234567, or a business-scoped user ID
+        #[arg(value_parser = address)]
+        address: Address,
+    },
+    /// Take a block back
+    Unblock {
+        /// A phone number such as +15551234567, or a business-scoped user ID
+        #[arg(value_parser = address)]
+        address: Address,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Human,
+    Auto,
+}
+
+fn id(text: &str) -> Result<ConversationId, String> {
+    text.parse::<Uuid>().map(ConversationId).map_err(|_| "not the id of a conversation; `list` shows them".into())
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
+}
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
+    if !config.data.database.exists() {
+        let path = config.data.database.display();
+        bail!("there is no database at {path}; has `mynah serve` run with this MYNAH_DATA_DIR?");
+    }
+    let store = open_store(&config)?;
+    let now = super::clock().now();
+    let until = config.people.human_return.map(|after| now + after);
+    let json = arguments.json;
+    match arguments.action {
+        Action::List { before, limit } => list(&store.conversations(before, limit).await?, json),
+        Action::Show { id } => {
+            let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
+            show(&row, &said, json);
+        }
+        Action::Mode { id, mode } => {
+            let changed = match mode {
+                Mode::Human => store.take_over(id, until, "an operator took over".into(), now).await?,
+                Mode::Auto => store.hand_back(id).await?,
+            };
+            if !changed {
+                bail!(not_open(&store, id).await?);
+            }
+            match mode {
+                Mode::Human => {
+                    told(json, id, json!({ "mode": "human", "until": time(until) }), "a person answers it now");
+                }
+                Mode::Auto => told(json, id, json!({ "mode": "auto" }), "the assistant answers it again"),
+            }
+        }
+        Action::Say { id, text } => {
+            if text.trim().is_empty() {
+                bail!("there is nothing to say: the text is blank");
+            }
+            match store.say(id, text, until, now).await? {
+                Spoken::Queued(turn) => told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}")),
+                Spoken::NoConversation => bail!(not_open(&store, id).await?),
+                Spoken::Silenced => {
+                    bail!("conversation {id}: the contact opted out or is blocked; nothing may be sent")
+                }
+                Spoken::TooLate => bail!(
+                    "conversation {id}: the contact last wrote 23 hours ago or earlier, and WhatsApp takes no free text \
+                     after 24 hours"
+                ),
+            }
+        }
+        Action::End { id } => {
+            if !store.end_conversation(id, now).await? {
+                bail!(not_open(&store, id).await?);
+            }
+            told(json, id, json!({ "ended_at": now.to_string() }), "ended");
+        }
+        Action::Block { address } => block(&store, address, true, now, json).await?,
+        Action::Unblock { address } => block(&store, address, false, now, json).await?,
+    }
+    Ok(())
+}
+
+async fn block(store: &Store, address: Address, blocked: bool, now: Time, json: bool) -> Result<()> {
+    let shown = address.as_str().to_owned();
+    store.block(address, blocked, now).await?;
+    if json {
+        println!("{:#}", json!({ "address": shown, "blocked": blocked }));
+    } else {
+        println!("{shown} is {}", if blocked { "blocked" } else { "not blocked any more" });
+    }
+    Ok(())
+}
+
+fn unknown(id: ConversationId) -> anyhow::Error {
+    anyhow!("there is no conversation {id}; `mynah conversations list` shows them")
+}
+
+/// Why nothing was done about a conversation.
+async fn not_open(store: &Store, id: ConversationId) -> Result<String> {
+    Ok(match store.conversation(id, 1).await? {
+        Some((row, _)) => match row.ended_at {
+            Some(at) => format!("conversation {id} ended at {at}"),
+            None => format!("conversation {id} changed in this moment; try again"),
+        },
+        None => unknown(id).to_string(),
+    })
+}
+
+fn told(json: bool, id: ConversationId, mut facts: Value, words: &str) {
+    if json {
+        facts["conversation"] = id.to_string().into();
+        println!("{facts:#}");
+    } else {
+        println!("conversation {id}: {words}");
+    }
+}
+
+fn time(time: Option<Time>) -> Option<String> {
+    time.map(|time| time.to_string())
+}
+
+fn facts(row: &ConversationRow) -> Value {
+    json!({
+        "id": row.id.to_string(),
+        "name": row.name,
+        "contact": row.contact,
+        "our_address": row.ours,
+        "mode": if row.human { "human" } else { "auto" },
+        "mode_until": time(row.human_until),
+        "started_at": row.started_at.to_string(),
+        "last_inbound_at": row.last_inbound_at.to_string(),
+        "ended_at": time(row.ended_at),
+        "blocked": row.blocked,
+        "opted_out": row.opted_out,
+    })
+}
+
+/// What is special about a conversation, in a few words.
+fn remarks(row: &ConversationRow) -> String {
+    let mut remarks = Vec::new();
+    if row.ended_at.is_some() {
+        remarks.push("ended");
+    }
+    if row.human {
+        remarks.push("a person answers");
+    }
+    if row.blocked {
+        remarks.push("blocked");
+    }
+    if row.opted_out {
+        remarks.push("opted out");
+    }
+    remarks.join(", ")
+}
+
+fn list(rows: &[ConversationRow], json: bool) {
+    if json {
+        println!("{:#}", Value::from(rows.iter().map(facts).collect::<Vec<_>>()));
+        return;
+    }
+    if rows.is_empty() {
+        println!("no conversations yet; one begins with a contact's first message");
+    }
+    for row in rows {
+        let name = row.name.as_deref().unwrap_or("–");
+        println!("{}  {}  {:<22} {name}  {}", row.id, row.last_inbound_at, row.contact, remarks(row));
+    }
+}
+
+fn show(row: &ConversationRow, said: &[Said], json: bool) {
+    if json {
+        let mut document = facts(row);
+        document["messages"] = said
+            .iter()
+            .map(|said| {
+                json!({
+                    "role": said.role.as_str(),
+                    "content": said.content,
+                    "created_at": said.at.to_string(),
+                    "turn": said.turn.0,
+                    "turn_state": said.state,
+                    "turn_error": said.error,
+                })
+            })
+            .collect();
+        println!("{document:#}");
+        return;
+    }
+    println!("{}  {}", row.contact, row.name.as_deref().unwrap_or("–"));
+    println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
+    for said in said {
+        let state = if said.state == "done" { String::new() } else { format!("  [{}]", said.state) };
+        println!("{}  {}{state}", said.at, said.role.as_str());
+        for line in crate::text::clean(&said.content).lines() {
+            println!("    {line}");
+        }
+        if let Some(error) = &said.error {
+            println!("    ({error})");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The regular jobs: what runs by the clock and not because somebody wrote.
+//!
+//! To add one: a row in [`JOBS`] and an arm in [`perform`]. The store remembers when each ran, how that went and when it
+//! runs next, also over a restart.
+
+use std::time::{Duration, Instant};
+
+use tracing::{error, info};
+
+use crate::app::App;
+use crate::store::{ScheduledJob, StoreError};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A regular job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Job {
+    ExpireTurns,
+    EndIdle,
+    DeleteEnded,
+    DeleteWebhookLog,
+}
+
+/// Names and intervals.
+const JOBS: [(Job, &str, Duration); 4] = [
+    (Job::ExpireTurns, "expire_turns", MINUTE),
+    (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
+    (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
+    (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),
+];
+
+/// Runs the jobs that are due, or all of them. What each did is recorded, and told to the caller.
+pub async fn run(app: &App, all: bool) -> Result<Vec<ScheduledJob>, StoreError> {
+    let mut runs = Vec::new();
+    for (job, name, every) in JOBS {
+        let now = app.clock.now();
+        if !all && app.store.next_run(name).await?.is_some_and(|due| due > now) {
+            continue;
+        }
+        let began = Instant::now();
+        let outcome = perform(app, job).await;
+        let (result, failed) = match outcome {
+            Ok(result) => (result, false),
+            Err(why) => {
+                error!(job = name, %why, "a regular job failed");
+                (why.to_string(), true)
+            }
+        };
+        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let next_run_at = now + every;
+        let run = ScheduledJob { job: name.to_owned(), last_run_at: now, took_ms, result, failed, next_run_at };
+        app.store.ran(run.clone()).await?;
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+async fn perform(app: &App, job: Job) -> Result<String, StoreError> {
+    let (store, now, times) = (&app.store, app.clock.now(), &app.config.conversation);
+    match job {
+        Job::ExpireTurns => {
+            let turns = store.expire_turns(now).await?;
+            if turns > 0 {
+                error!(turns, "turns expired unanswered: 23 hours have passed since the contact wrote");
+            }
+            Ok(format!("{turns} turns expired"))
+        }
+        Job::EndIdle => {
+            let ended = store.end_idle(now - times.ttl, now).await?;
+            Ok(format!("{ended} conversations ended"))
+        }
+        Job::DeleteEnded => {
+            let Some(kept) = times.retention else { return Ok("conversations are kept".into()) };
+            let deleted = store.delete_ended(now - kept).await?;
+            if deleted > 0 {
+                info!(deleted, "conversations past their retention were deleted");
+            }
+            Ok(format!("{deleted} conversations deleted"))
+        }
+        Job::DeleteWebhookLog => {
+            let Some(kept) = times.webhook_log_retention else { return Ok("the log is kept".into()) };
+            let deleted = store.delete_webhook_log(now - kept).await?;
+            Ok(format!("{deleted} lines of the webhook log deleted"))
+        }
+    }
+}

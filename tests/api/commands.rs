@@ -1,0 +1,169 @@
+//! Words that the model never sees, and what they change.
+
+use mynah::model::Address;
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use crate::house::{ANA, BEN, House};
+
+const STOPPED: &str = "You won't get any more messages from us. Send START if you change your mind.";
+
+#[tokio::test]
+async fn after_stop_nothing_is_sent_but_one_confirmation_until_start() {
+    let house = House::new().await;
+    for text in ["hello", "Stop.", "STOP", "are you there?"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Hello!", STOPPED]);
+    assert_eq!(house.states().await, ["done", "done", "skipped", "skipped"]);
+    assert_eq!(house.prompts().await.len(), 1, "the model is not asked either");
+    house.say(BEN, "hello").await;
+    house.say(ANA, "start").await;
+    house.say(ANA, "and now?").await;
+    house.drain().await;
+    house.drain().await;
+    assert_eq!(house.texts().await.len(), 4, "Ben is answered, Ana is welcomed: {:?}", house.texts().await);
+    house.say(ANA, "and now?").await;
+    house.drain().await;
+    assert_eq!(house.texts().await.last().unwrap(), "Hello!");
+}
+
+#[tokio::test]
+async fn a_stop_overtakes_what_is_being_written_and_what_waits_to_be_sent() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    house.model_says(&"A long answer. ".repeat(300)).await;
+    house.say(ANA, "tell me everything").await;
+    house.drain().await;
+    assert_eq!(house.texts().await.len(), 1, "the next part waits for its turn");
+    house.say(ANA, "STOP").await;
+    house.drain().await;
+    house.advance(60);
+    house.drain().await;
+    assert_eq!(house.texts().await.len(), 2);
+    assert_eq!(house.texts().await[1], STOPPED);
+    assert_eq!(house.states().await, ["skipped", "done"]);
+    // And one that a worker has in hand.
+    house.say(BEN, "hello").await;
+    let claim = house.app.store.claim(house.app.clock.now(), 9, 9).await.unwrap().turns.remove(0);
+    house.say(BEN, "stop").await;
+    let reply = mynah::store::Reply::Words { text: "too late".into(), hand_over: None };
+    let held = house.app.store.reply(&claim, reply, vec!["too late".into()], house.app.clock.now()).await.unwrap();
+    assert_eq!(held, None);
+    house.drain().await;
+    assert_eq!(house.texts().await.len(), 3, "only the confirmation");
+}
+
+#[tokio::test]
+async fn commands_are_answered_without_a_model() {
+    let house = House::with(&[("OPENAI_BASE_URL", ""), ("OPENAI_API_KEY", ""), ("MYNAH_AI_MODEL", "")]).await;
+    house.twilio_takes_everything().await;
+    house.say(ANA, "hello").await;
+    house.say(BEN, "/help").await;
+    house.drain().await;
+    let posted = house.posted().await;
+    assert_eq!(posted.len(), 1);
+    assert!(posted[0].0 == BEN && posted[0].1.starts_with("I'm an automated assistant"), "{posted:?}");
+    assert_eq!(house.states().await, ["open", "done"], "and the other waits");
+}
+
+#[tokio::test]
+async fn a_question_in_a_burst_with_a_call_for_help_is_answered_too() {
+    let house = House::with(&[("MYNAH_MERGE_WINDOW", "5s"), ("MYNAH_TEXT_HELP", "Help!")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("At nine.").await;
+    house.say(ANA, "When do you open?").await;
+    house.say(ANA, "/HELP").await;
+    house.drain().await;
+    house.advance(3);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Help!", "At nine."]);
+}
+
+#[tokio::test]
+async fn a_reset_begins_a_new_conversation_of_which_the_model_knows_nothing() {
+    let house = House::new().await;
+    for text in ["my name is Ana", "/reset", "what is my name?"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Hello!", "Done. Let's start afresh: how can I help?", "Hello!"]);
+    assert_eq!(house.count("SELECT COUNT(*) FROM conversations"), 2);
+    let prompts = house.prompts().await;
+    assert_eq!(prompts.last().unwrap()[1..], [("user".to_owned(), "what is my name?".to_owned())]);
+}
+
+#[tokio::test]
+async fn somebody_who_asks_for_a_person_gets_silence_from_the_assistant_until_it_returns() {
+    let house = House::with(&[("MYNAH_HUMAN_RETURN", "1h"), ("MYNAH_TEXT_HUMAN", "A person will come.")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for text in ["/human", "it is urgent"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["A person will come."]);
+    assert_eq!(house.states().await, ["done", "skipped"]);
+    let alerts = house.app.store.alerts(10).await.unwrap();
+    assert_eq!((alerts.len(), alerts[0].cause.as_str(), alerts[0].count), (1, "hand_over", 1));
+    // The return counts from the operator's last message.
+    house.advance(50 * 60);
+    let (id, now) = (house.conversation(), house.app.clock.now());
+    let until = Some(now + std::time::Duration::from_secs(3600));
+    house.app.store.say(id, "I am here.".into(), until, now).await.unwrap();
+    house.drain().await;
+    house.advance(50 * 60);
+    house.say(ANA, "thank you").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["A person will come.", "I am here."]);
+    house.advance(11 * 60);
+    house.say(ANA, "and another thing").await;
+    house.drain().await;
+    assert_eq!(house.texts().await.last().unwrap(), "Hello!");
+    let prompt = house.prompts().await.remove(0);
+    assert!(prompt.iter().any(|(_, text)| text == "I am here."), "the model knows what the person said: {prompt:?}");
+}
+
+#[tokio::test]
+async fn a_blocked_contact_is_neither_answered_nor_written_to() {
+    let house = House::new().await;
+    let (ana, now) = (Address::parse("+12025550101").unwrap(), house.app.clock.now());
+    house.app.store.block(ana.clone(), true, now).await.unwrap();
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["skipped".to_owned()]));
+    assert_eq!(house.count("SELECT COUNT(*) FROM messages"), 1, "what was said is stored");
+    house.app.store.block(ana, false, now).await.unwrap();
+    house.say(ANA, "hello?").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!"]);
+}
+
+#[tokio::test]
+async fn what_an_operator_says_waits_for_what_is_being_sent_and_is_sent_once() {
+    let house = House::with(&[]).await;
+    house.model_says("Hello!").await;
+    house.post_messages().respond_with(ResponseTemplate::new(500)).up_to_n_times(1).mount(&house.twilio).await;
+    house.twilio_takes_everything().await;
+    let found = json!([]);
+    house
+        .list_messages()
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "messages": found, "next_page_uri": null })))
+        .mount(&house.twilio)
+        .await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    let (id, now) = (house.conversation(), house.app.clock.now());
+    house.app.store.say(id, "One moment.".into(), None, now).await.unwrap();
+    house.app.store.say(id, "I am looking.".into(), None, now).await.unwrap();
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!"], "nobody knows yet whether that was sent");
+    for seconds in [2, 5, 15, 40, 90, 1] {
+        house.advance(seconds);
+        house.drain().await;
+    }
+    house.advance(10);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!", "Hello!", "One moment.", "I am looking."]);
+}

@@ -1,0 +1,144 @@
+//! What the model is shown is what was said last, whoever said it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mynah::ai::{Completion, Finish, Prompt, Provider};
+use mynah::fault::Fault;
+use mynah::model::Usage;
+use mynah::work::schedule;
+use tokio::sync::Notify;
+
+use crate::house::{ANA, House};
+
+#[tokio::test]
+async fn no_answer_comes_from_a_stale_window_whoever_wrote() {
+    let house = House::new().await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    let id = house.conversation();
+    for round in 0..20 {
+        // An operator beside us, with a store of their own, and a webhook at the same time.
+        let beside = mynah::store::Store::open(
+            &house.folder.path().join("mynah.db"),
+            mynah::store::StoreOptions { merge_window: Duration::ZERO, conversation_ttl: Duration::from_secs(86_400) },
+        )
+        .unwrap();
+        let (now, said) = (house.app.clock.now(), format!("operator {round}"));
+        let heard = format!("contact {round}");
+        let (spoken, ()) = tokio::join!(beside.say(id, said.clone(), None, now), house.say(ANA, &heard));
+        spoken.unwrap();
+        assert!(beside.hand_back(id).await.unwrap());
+        house.drain().await;
+        house.advance(40);
+        house.say(ANA, &format!("question {round}")).await;
+        house.drain().await;
+        let prompt = house.prompts().await.pop().unwrap();
+        let texts: Vec<_> = prompt.iter().map(|(_, text)| text.as_str()).collect();
+        for text in [said, heard, format!("question {round}")] {
+            assert!(texts.contains(&text.as_str()), "{text} is missing in {texts:?}");
+        }
+        house.advance(40);
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_is_certain_is_not_read_again() {
+    let house = House::new().await;
+    for text in ["one", "two", "three"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+    }
+    // Nobody but a cache can still know what stood here; a write that raises the revision makes it look again.
+    house.meddle("UPDATE messages SET content = 'changed' WHERE content = 'one'");
+    house.say(ANA, "four").await;
+    house.drain().await;
+    let seen = |prompt: &[(String, String)], text: &str| prompt.iter().any(|(_, said)| said == text);
+    assert!(seen(house.prompts().await.last().unwrap(), "one"));
+    house.meddle("UPDATE conversations SET revision = revision + 1");
+    house.say(ANA, "five").await;
+    house.drain().await;
+    let prompt = house.prompts().await.pop().unwrap();
+    assert!(seen(&prompt, "changed") && !seen(&prompt, "one"), "{prompt:?}");
+}
+
+#[tokio::test]
+async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
+    let house = House::with(&[("MYNAH_RETENTION", "2d"), ("MYNAH_WEBHOOK_LOG_RETENTION", "1d")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    let runs = schedule::run(&house.app, false).await.unwrap();
+    assert_eq!(runs.len(), 4, "each runs at the first start");
+    assert_eq!(schedule::run(&house.app, false).await.unwrap(), [], "and not again before its time");
+    house.advance(24 * 3600 + 1);
+    let runs = schedule::run(&house.app, false).await.unwrap();
+    let results: Vec<_> = runs.iter().map(|run| run.result.as_str()).collect();
+    assert!(results.contains(&"1 conversations ended") && results.contains(&"1 lines of the webhook log deleted"));
+    assert_eq!(house.count("SELECT COUNT(*) FROM conversations WHERE ended_at IS NULL"), 0);
+    house.say(ANA, "me again").await;
+    house.drain().await;
+    house.advance(2 * 24 * 3600 + 1);
+    schedule::run(&house.app, false).await.unwrap();
+    for (table, left) in [("conversations", 1), ("messages", 2), ("turns", 1), ("parts", 1)] {
+        assert_eq!(house.count(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
+    }
+    let status = house.app.store.schedule().await.unwrap();
+    assert!(status.len() == 4 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
+}
+
+/// A model that waits for a sign, and tells when it was asked.
+struct Slow {
+    asked: Arc<Notify>,
+    go: Arc<Notify>,
+}
+
+#[async_trait::async_trait]
+impl Provider for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
+        self.asked.notify_one();
+        self.go.notified().await;
+        let text = prompt.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join(" + ");
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "slow".into() })
+    }
+
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+async fn two_messages_the_second_while_the_model_works(burst: &str) -> Vec<String> {
+    let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let house = House::with(&[("MYNAH_BURST", burst)]).await;
+    house.twilio_takes_everything().await;
+    let house = house.answered_by(Slow { asked: Arc::clone(&asked), go: Arc::clone(&go) });
+    house.say(ANA, "one").await;
+    let second = async {
+        asked.notified().await;
+        house.say(ANA, "two").await;
+        go.notify_one();
+        asked.notified().await;
+        go.notify_one();
+    };
+    let all = async {
+        house.drain().await;
+        house.drain().await;
+    };
+    tokio::join!(second, all);
+    house.texts().await
+}
+
+#[tokio::test]
+async fn a_message_that_arrives_while_the_model_works_is_answered_next() {
+    assert_eq!(two_messages_the_second_while_the_model_works("next").await, ["one", "one + one + two"]);
+}
+
+#[tokio::test]
+async fn a_message_that_arrives_while_the_model_works_is_answered_together_where_the_owner_wants_that() {
+    assert_eq!(two_messages_the_second_while_the_model_works("restart").await, ["one + two"]);
+}
