@@ -76,7 +76,7 @@ struct Desk {
 impl Desk {
     fn new() -> Arc<Desk> {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
-        let options = StoreOptions { merge_window: Duration::ZERO, conversation_ttl: Duration::from_secs(86_400) };
+        let options = StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400));
         Arc::new(Desk {
             runtime: Runtime::new().expect("a runtime starts"),
             store: Store::open(&folder.path().join("mynah.db"), options).expect("a new database opens"),
@@ -139,7 +139,7 @@ impl Desk {
 async fn settle(store: Store, claim: TurnClaim, number: usize) {
     let now = SystemClock.now();
     let text = answer(1_000);
-    let reply = Reply::Answer { text: text.clone(), model: "bench".into(), usage: Usage::default() };
+    let reply = Reply::Answer { text: text.clone(), model: "bench".into(), usage: Usage::default(), cost: 0 };
     let replied = store.reply(&claim, reply, vec![text], now).await.expect("the reply is stored");
     let Replied { part, token, .. } = replied.expect("the claim holds");
     let id = ProviderId(format!("SM{:032x}", number | 1 << 60));

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::limit::Limit;
 use crate::secrets::Secrets;
-use crate::store::{Store, StoreOptions};
+use crate::store::{Spent, Store, StoreOptions};
 
 /// What web, workers and schedule share.
 pub struct App {
@@ -51,6 +51,9 @@ pub struct Assistant {
     /// How many may ask at once.
     pub limit: Limit,
 }
+
+/// The tokens that a call reads and writes, before anybody knows: a system prompt with some messages, and an answer.
+const TYPICAL: (u32, u32) = (1_000, 250);
 
 /// The business of the demo, which the offline provider knows when it is given no folder.
 #[derive(RustEmbed)]
@@ -88,7 +91,17 @@ impl App {
 
 /// The database that the configuration names, opened and migrated.
 pub fn open_store(config: &Config) -> Result<Store> {
-    let options = StoreOptions { merge_window: config.work.merge_window, conversation_ttl: config.conversation.ttl };
+    let price = config.ai.as_ref().and_then(|ai| ai.model.as_deref()).map(|model| config.people.price(model));
+    let (input, output) = TYPICAL;
+    let options = StoreOptions {
+        budgets: config.people.budgets,
+        reserve: Spent {
+            calls: 0,
+            tokens: i64::from(input + output),
+            micros: price.unwrap_or_default().of(input, output),
+        },
+        ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
+    };
     Ok(Store::open(&config.data.database, options)?)
 }
 

@@ -161,3 +161,13 @@ CREATE TABLE schedule (
     failed      INTEGER NOT NULL,
     next_run_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What the model cost. scope: `all` or `contact ID`; period: `2026-11-01` or `2026-11`. Written only where a budget is set.
+CREATE TABLE spent (
+    scope  TEXT    NOT NULL,
+    period TEXT    NOT NULL,
+    calls  INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    micros INTEGER NOT NULL,
+    PRIMARY KEY (period, scope)
+) STRICT, WITHOUT ROWID;

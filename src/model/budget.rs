@@ -12,9 +12,12 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// No limit.
+    pub const NONE: Budget = Budget { calls: None, tokens: None, micros: None };
+
     /// Whether nothing is limited.
     pub fn is_none(&self) -> bool {
-        *self == Budget::default()
+        *self == Budget::NONE
     }
 }
 
@@ -27,6 +30,11 @@ pub struct Budgets {
     pub day: Budget,
     /// Of all in a month.
     pub month: Budget,
+}
+
+impl Budgets {
+    /// No limits.
+    pub const NONE: Budgets = Budgets { contact_day: Budget::NONE, day: Budget::NONE, month: Budget::NONE };
 }
 
 /// What a million tokens cost, in millionths of a US dollar.

@@ -6,6 +6,7 @@
 //! finds them and proves that they need no full scan.
 
 mod alerts;
+mod budget;
 mod claims;
 mod conversations;
 pub(crate) mod database;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::alerts::Alert;
+pub use self::budget::{Reservation, Spent};
 pub use self::claims::Claims;
 pub use self::conversations::{ConversationRow, Said, Spoken};
 pub use self::error::StoreError;
@@ -57,6 +59,7 @@ pub use self::window::{WindowLine, whole_exchanges};
 
 use self::database::{Database, Job, Tx};
 use self::ids::Ids;
+use crate::model::Budgets;
 
 /// How long a caller waits for a commit. Twilio gives up after 15 s; a 503 in time is better than no answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -74,6 +77,18 @@ pub struct StoreOptions {
     pub merge_window: Duration,
     /// The idle time after which a contact's next message begins a new conversation.
     pub conversation_ttl: Duration,
+    /// What the model may cost.
+    pub budgets: Budgets,
+    /// What a call is reserved with until it is known what it took.
+    pub reserve: Spent,
+}
+
+impl StoreOptions {
+    /// Without a budget.
+    pub const fn new(merge_window: Duration, conversation_ttl: Duration) -> StoreOptions {
+        let reserve = Spent { calls: 0, tokens: 0, micros: 0 };
+        StoreOptions { merge_window, conversation_ttl, budgets: Budgets::NONE, reserve }
+    }
 }
 
 /// The database, opened.

@@ -28,11 +28,7 @@ fn inbound(id: &str) -> Inbound {
 async fn a_late_commit_leaves_no_work_in_nobodys_hands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
-    let mut store = Store::open(
-        &path,
-        StoreOptions { merge_window: Duration::ZERO, conversation_ttl: Duration::from_secs(86_400) },
-    )
-    .unwrap();
+    let mut store = Store::open(&path, StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400))).unwrap();
     store.accept(inbound("SM1"), None).await.unwrap();
     store.patience = Duration::ZERO;
 

@@ -6,7 +6,7 @@
 use super::database::{Row, Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{SEND_WITHIN, Store, StoreError, StoreOptions, conversations, outcome};
+use super::{Reservation, SEND_WITHIN, Spent, Store, StoreError, StoreOptions, budget, conversations, outcome};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -39,7 +39,7 @@ const RELEASE: &str = "
 
 const SENDING: &str = "
     UPDATE turns SET state = 'sending', token = NULL, error = ?3,
-        model = ?4, input_tokens = ?5, output_tokens = ?6, tokens_estimated = ?7
+        model = ?4, input_tokens = ?5, output_tokens = ?6, tokens_estimated = ?7, cost_micros = ?8
     WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
 const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
@@ -83,6 +83,10 @@ pub struct TurnClaim {
     pub contact: i64,
     /// What is asked for that no model answers.
     pub request: Option<Request>,
+    /// What is reserved for the call to the model, where a budget is set.
+    pub reservation: Option<Reservation>,
+    /// The budget that is spent: the model may not be asked.
+    pub over_budget: Option<&'static str>,
 }
 
 /// What a turn asks for that no model answers.
@@ -126,6 +130,8 @@ pub enum Reply {
         model: String,
         /// What it took.
         usage: Usage,
+        /// What that cost, in millionths of a US dollar.
+        cost: i64,
     },
     /// A text of our own, which the model had no part in.
     Words {
@@ -181,8 +187,16 @@ impl Store {
 
     /// An attempt failed; another follows at `due`. `false`: the claim was stale.
     pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
-        let (turn, token) = (claim.turn, claim.token);
-        self.write(move |tx| Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)).await
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation, self.options);
+        self.write(move |tx| {
+            let held = tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1;
+            if let Some(reservation) = reservation.filter(|_| held) {
+                // The call was made, and nobody knows what it took.
+                budget::settle(tx, options, reservation, Spent { calls: 1, ..Spent::default() })?;
+            }
+            Ok(held)
+        })
+        .await
     }
 
     /// Gives the turn up: `apology` tells the contact, and it ends `dead` once that is sent. `false`: the claim was stale.
@@ -206,8 +220,15 @@ impl Store {
 
     /// Gives a claim back untouched, as on shutdown: the attempt does not count. `false`: the claim was stale.
     pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
-        let (turn, token) = (claim.turn, claim.token);
-        self.write(move |tx| Ok(tx.execute(RELEASE, args![turn, token, now])? == 1)).await
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation, self.options);
+        self.write(move |tx| {
+            let held = tx.execute(RELEASE, args![turn, token, now])? == 1;
+            if let Some(reservation) = reservation.filter(|_| held) {
+                budget::settle(tx, options, reservation, Spent::default())?;
+            }
+            Ok(held)
+        })
+        .await
     }
 
     /// Stores the reply and its parts and moves the turn to `sending`. The first part leaves `sending` already, so that
@@ -221,7 +242,15 @@ impl Store {
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
-        self.write_for_good(move |tx| store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now)).await
+        let (reservation, options) = (claim.reservation, self.options);
+        self.write_for_good(move |tx| {
+            let replied = store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now)?;
+            if let Some(reservation) = reservation.filter(|_| replied.is_some()) {
+                budget::settle(tx, options, reservation, took(&reply))?;
+            }
+            Ok(replied)
+        })
+        .await
     }
 }
 
@@ -250,6 +279,12 @@ pub(super) fn claim_due(
             outcome::expire(tx, claim.turn, &claim.conversation, now, options)?;
             continue;
         }
+        if claim.request.is_none_or(|request| request == Request::Command(Command::Help)) {
+            match budget::reserve(tx, options, claim.contact, now)? {
+                Ok(reservation) => claim.reservation = reservation,
+                Err(name) => claim.over_budget = Some(name),
+            }
+        }
         claim.token = token();
         tx.execute(CLAIM, args![claim.turn, now, claim.token])?;
         claims.push(claim);
@@ -275,6 +310,8 @@ fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
         revision: row.int(7)?,
         request: row.text_or_null(8)?.and_then(Request::parse),
         contact: row.int(13)?,
+        reservation: None,
+        over_budget: None,
     })
 }
 
@@ -295,6 +332,17 @@ fn silent(row: &dyn Row, request: Option<Request>, now: Time) -> Result<Option<&
     Ok(None)
 }
 
+/// What the call took that led to a reply. One that led to an apology took what nobody knows; our own words took none.
+fn took(reply: &Reply) -> Spent {
+    match reply {
+        Reply::Answer { usage, cost, .. } => {
+            Spent { calls: 1, tokens: i64::from(usage.input_tokens) + i64::from(usage.output_tokens), micros: *cost }
+        }
+        Reply::Apology { .. } => Spent { calls: 1, ..Spent::default() },
+        Reply::Words { .. } | Reply::Operator => Spent::default(),
+    }
+}
+
 fn store_reply(
     tx: &mut dyn Tx,
     ids: &Ids,
@@ -303,10 +351,10 @@ fn store_reply(
     parts: &[String],
     now: Time,
 ) -> Result<Option<Replied>, StoreError> {
-    let (error, model, usage) = match reply {
-        Reply::Answer { model, usage, .. } => (None, Some(model.as_str()), Some(usage)),
-        Reply::Words { .. } | Reply::Operator => (None, None, None),
-        Reply::Apology { why } => (Some(why.as_str()), None, None),
+    let (error, model, usage, cost) = match reply {
+        Reply::Answer { model, usage, cost, .. } => (None, Some(model.as_str()), Some(usage), Some(*cost)),
+        Reply::Words { .. } | Reply::Operator => (None, None, None, None),
+        Reply::Apology { why } => (Some(why.as_str()), None, None, None),
     };
     let moved = tx.execute(
         SENDING,
@@ -318,6 +366,7 @@ fn store_reply(
             usage.map(|usage| i64::from(usage.input_tokens)),
             usage.map(|usage| i64::from(usage.output_tokens)),
             usage.map(|usage| i64::from(usage.estimated)),
+            cost,
         ],
     )?;
     if moved == 0 {

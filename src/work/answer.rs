@@ -63,10 +63,22 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
             let Some(assistant) = &app.assistant else {
                 return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
             };
+            if let Some(budget) = claim.over_budget {
+                return over_budget(app, channel.as_ref(), claim, budget).await;
+            }
             let before = request.map(|request| words::reply(app, request).1);
             answer_by_model(app, claim, (assistant, channel), before, window, stop).await
         }
     }
+}
+
+/// The contact is told, the owner too, and no model is asked.
+async fn over_budget(app: &App, channel: &dyn Channel, claim: &TurnClaim, budget: &str) -> Result<(), StoreError> {
+    let why = format!("the budget {budget} is spent");
+    error!(turn = claim.turn.0, why, "the model is not asked");
+    let now = app.clock.now();
+    insist(|| app.store.alert("budget", budget.to_owned(), why.clone(), now)).await?;
+    apologise(app, channel, claim, &app.config.texts.budget, why).await
 }
 
 /// Asks the model and stores what it says, with a text of our own `before` it where one was asked for.
@@ -109,7 +121,9 @@ async fn answer_by_model(
             }
             parts.splice(..0, before);
             let text = if declined { app.config.texts.declined.clone() } else { completion.text };
-            let reply = Reply::Answer { text, model: completion.model, usage: completion.usage };
+            let (model, usage) = (completion.model, completion.usage);
+            let cost = app.config.people.price(&model).of(usage.input_tokens, usage.output_tokens);
+            let reply = Reply::Answer { text, model, usage, cost };
             say(app, claim, reply, parts).await
         }
         // A model call has no effect that a second one would double.

@@ -12,6 +12,9 @@ use crate::store::{ScheduledJob, StoreError};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// What was spent is known for at least so long; budgets need it for a month.
+const SPENDING: Duration = Duration::from_secs(62 * 86_400);
+
 /// A regular job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
@@ -19,14 +22,16 @@ enum Job {
     EndIdle,
     DeleteEnded,
     DeleteWebhookLog,
+    ForgetSpending,
 }
 
 /// Names and intervals.
-const JOBS: [(Job, &str, Duration); 4] = [
+const JOBS: [(Job, &str, Duration); 5] = [
     (Job::ExpireTurns, "expire_turns", MINUTE),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
     (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),
+    (Job::ForgetSpending, "forget_old_spending", Duration::from_secs(86_400)),
 ];
 
 /// Runs the jobs that are due, or all of them. What each did is recorded, and told to the caller.
@@ -81,6 +86,10 @@ async fn perform(app: &App, job: Job) -> Result<String, StoreError> {
             let Some(kept) = times.webhook_log_retention else { return Ok("the log is kept".into()) };
             let deleted = store.delete_webhook_log(now - kept).await?;
             Ok(format!("{deleted} lines of the webhook log deleted"))
+        }
+        Job::ForgetSpending => {
+            let forgotten = store.forget_spending(now - SPENDING).await?;
+            Ok(format!("{forgotten} old figures of spending forgotten"))
         }
     }
 }

@@ -21,7 +21,7 @@ async fn no_answer_comes_from_a_stale_window_whoever_wrote() {
         // An operator beside us, with a store of their own, and a webhook at the same time.
         let beside = mynah::store::Store::open(
             &house.folder.path().join("mynah.db"),
-            mynah::store::StoreOptions { merge_window: Duration::ZERO, conversation_ttl: Duration::from_secs(86_400) },
+            mynah::store::StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400)),
         )
         .unwrap();
         let (now, said) = (house.app.clock.now(), format!("operator {round}"));
@@ -70,7 +70,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
     house.say(ANA, "hello").await;
     house.drain().await;
     let runs = schedule::run(&house.app, false).await.unwrap();
-    assert_eq!(runs.len(), 4, "each runs at the first start");
+    assert_eq!(runs.len(), 5, "each runs at the first start");
     assert_eq!(schedule::run(&house.app, false).await.unwrap(), [], "and not again before its time");
     house.advance(24 * 3600 + 1);
     let runs = schedule::run(&house.app, false).await.unwrap();
@@ -85,7 +85,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
         assert_eq!(house.count(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
     }
     let status = house.app.store.schedule().await.unwrap();
-    assert!(status.len() == 4 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
+    assert!(status.len() == 5 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
 }
 
 /// A model that waits for a sign, and tells when it was asked.

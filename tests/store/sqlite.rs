@@ -11,8 +11,7 @@ use crate::fresh::{Fresh, MERGE};
 
 crate::every_promise!(crate::sqlite::fresh);
 
-const OPTIONS: StoreOptions =
-    StoreOptions { merge_window: MERGE, conversation_ttl: std::time::Duration::from_secs(7 * 86_400) };
+const OPTIONS: StoreOptions = StoreOptions::new(MERGE, std::time::Duration::from_secs(7 * 86_400));
 
 /// An empty store.
 fn fresh() -> Fresh {
