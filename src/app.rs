@@ -100,6 +100,7 @@ pub fn open_store(config: &Config) -> Result<Store> {
             tokens: i64::from(input + output),
             micros: price.unwrap_or_default().of(input, output),
         },
+        reopen_template: config.people.reopen_template,
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
     };
     Ok(Store::open(&config.data.database, options)?)

@@ -35,6 +35,7 @@ CREATE TABLE conversations (
     mode            TEXT    NOT NULL DEFAULT 'auto' CHECK (mode IN ('auto', 'human')),
     mode_until      INTEGER,
     mode_why        TEXT,
+    reopened_at     INTEGER,
     is_open         INTEGER GENERATED ALWAYS AS (CASE WHEN ended_at IS NULL THEN 1 END) VIRTUAL
 ) STRICT, WITHOUT ROWID;
 -- One open conversation with a contact on a number: NULLs, of ended ones, are never equal. Finds a contact's all as well.
@@ -102,6 +103,7 @@ CREATE TABLE parts (
     number          INTEGER NOT NULL,
     conversation_id BLOB    NOT NULL,
     body            TEXT    NOT NULL,
+    template        TEXT,
     state           TEXT    NOT NULL CHECK (state IN ('ready', 'sending', 'unknown', 'sent', 'held', 'failed')),
     due_at          INTEGER,
     attempts        INTEGER NOT NULL DEFAULT 0,

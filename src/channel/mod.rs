@@ -63,8 +63,8 @@ pub struct Lookup {
     pub from: String,
     /// The contact's address, as in [`Outgoing::to`].
     pub to: String,
-    /// The text, exactly as posted.
-    pub text: String,
+    /// The text, exactly as posted; `None` for a template, whose text is the provider's.
+    pub text: Option<String>,
     /// When the first post of it began.
     pub not_before: Time,
 }

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::parse::{self, Parsed};
 use super::problem::Rejected;
 use super::reader::Reader;
-use crate::model::{Address, Budget, Budgets, Keywords, Price, Rate};
+use crate::model::{Address, Budget, Budgets, ContentSid, Keywords, Price, Rate};
 use crate::text::LinkPolicy;
 
 /// Who may talk, and how much.
@@ -34,8 +34,8 @@ pub struct PeopleConfig {
     pub budgets: Budgets,
     /// What models cost, by the beginning of their names.
     pub prices: Vec<(String, Price)>,
-    /// The template that opens a conversation again (`HX…`).
-    pub reopen_template: Option<String>,
+    /// The template that opens a conversation again.
+    pub reopen_template: Option<ContentSid>,
 }
 
 impl PeopleConfig {
@@ -89,7 +89,7 @@ pub(super) fn read(reader: &mut Reader) -> PeopleConfig {
             month: reader.or_default("MYNAH_BUDGET_MONTH", budget),
         },
         prices: reader.or_default("MYNAH_PRICES", |text| list(text, price)),
-        reopen_template: reader.read("MYNAH_REOPEN_TEMPLATE", |text| parse::sid(text, "HX")).good(),
+        reopen_template: reader.read("MYNAH_REOPEN_TEMPLATE", template).good(),
     }
 }
 
@@ -108,6 +108,11 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>> {
 fn code(text: &str) -> Parsed<SecretString> {
     let code = parse::secret(text)?;
     if code.expose_secret().chars().count() < 6 { Err(Rejected::default()) } else { Ok(code) }
+}
+
+/// `HX…`.
+fn template(text: &str) -> Parsed<ContentSid> {
+    ContentSid::parse(text).ok_or_else(Rejected::default)
 }
 
 /// `20/1m`, or `0`.

@@ -4,6 +4,7 @@
 
 mod address;
 mod budget;
+mod content_sid;
 mod conversation;
 mod event;
 mod keyword;
@@ -15,6 +16,7 @@ mod turn;
 
 pub use address::{Address, AddressError, Bsuid};
 pub use budget::{Budget, Budgets, Price};
+pub use content_sid::ContentSid;
 pub use conversation::ConversationId;
 pub use event::{Delivery, Event, Inbound, Refusal, StatusUpdate};
 pub use keyword::{Command, Keywords};

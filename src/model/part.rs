@@ -1,5 +1,6 @@
 //! One outbound WhatsApp message of a turn's reply.
 
+use super::ContentSid;
 use std::fmt;
 
 use super::TurnId;
@@ -137,8 +138,10 @@ pub struct Outgoing {
     pub from: String,
     /// The contact's address in the channel's own form (`whatsapp:+15551234567`).
     pub to: String,
-    /// The text, within the channel's limit.
+    /// The text, within the channel's limit; of no account where there is a template.
     pub text: String,
+    /// The template that is sent in its place.
+    pub template: Option<ContentSid>,
     /// The part that this is, echoed by status callbacks.
     pub reference: PartRef,
 }

@@ -59,7 +59,7 @@ pub use self::window::{WindowLine, whole_exchanges};
 
 use self::database::{Database, Job, Tx};
 use self::ids::Ids;
-use crate::model::Budgets;
+use crate::model::{Budgets, ContentSid};
 
 /// How long a caller waits for a commit. Twilio gives up after 15 s; a 503 in time is better than no answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -81,13 +81,15 @@ pub struct StoreOptions {
     pub budgets: Budgets,
     /// What a call is reserved with until it is known what it took.
     pub reserve: Spent,
+    /// What is sent in place of an answer that came too late for free text.
+    pub reopen_template: Option<ContentSid>,
 }
 
 impl StoreOptions {
     /// Without a budget.
     pub const fn new(merge_window: Duration, conversation_ttl: Duration) -> StoreOptions {
         let reserve = Spent { calls: 0, tokens: 0, micros: 0 };
-        StoreOptions { merge_window, conversation_ttl, budgets: Budgets::NONE, reserve }
+        StoreOptions { merge_window, conversation_ttl, budgets: Budgets::NONE, reserve, reopen_template: None }
     }
 }
 

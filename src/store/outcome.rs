@@ -50,6 +50,13 @@ const APOLOGISING: &str = "
 const APOLOGY: &str = "
     INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at) VALUES (?1, 1, ?2, ?3, 'ready', ?4)";
 
+const TEMPLATE: &str = "
+    INSERT INTO parts (turn_id, number, conversation_id, body, template, state, due_at)
+    VALUES (?1, 1, ?2, '', ?3, 'ready', ?4)";
+
+const REOPENED: &str = "
+    UPDATE conversations SET reopened_at = ?2 WHERE id = ?1 AND (reopened_at IS NULL OR reopened_at < last_inbound_at)";
+
 /// Not while another turn is active: late news of a held part ends nothing, and a turn that fell due beside an active
 /// one would fail every claim.
 const WAKE_NEXT: &str = "
@@ -140,6 +147,28 @@ pub(super) fn unsent(
     tx.execute(FAIL_REST, args![part.turn, part.number, "an earlier part was not sent"])?;
     tx.execute(END, args![part.turn, turn_state, why, now])?;
     wake_next(tx, &conversation, now, options).map(drop)
+}
+
+/// The deadline passed before a turn in nobody's hands was answered: the template that the owner chose is sent in place of
+/// the answer, once until the contact writes again; without one the turn expires.
+pub(super) fn too_late(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    if let Some(template) = options.reopen_template
+        && tx.execute(REOPENED, args![conversation, now])? == 1
+    {
+        tx.execute(
+            APOLOGISING,
+            args![turn, "its time ran out; the template that opens the conversation again was sent"],
+        )?;
+        tx.execute(TEMPLATE, args![turn, conversation, template.as_str(), now])?;
+        return Ok(());
+    }
+    expire(tx, turn, conversation, now, options)
 }
 
 /// The deadline passed before the turn could be answered.

@@ -6,7 +6,7 @@ use super::outcome::Ending;
 use super::unknown::{FIRST_LOOK, TAKEN};
 use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
-use crate::model::{ConversationId, Outgoing, PartRef, ProviderId, TurnId};
+use crate::model::{ContentSid, ConversationId, Outgoing, PartRef, ProviderId, TurnId};
 
 /// A part that is claimed more often than this is given up. Its deadline does not end it: that moves on with each message
 /// of the contact, whose next turn waits for this one all the while. With the worker's waits these are about four hours of
@@ -16,7 +16,7 @@ const MOST_ATTEMPTS: i64 = 100;
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error,
         CASE WHEN k.blocked_at IS NOT NULL OR (k.opted_out_at IS NOT NULL AND COALESCE(t.command, '') <> 'opt_out')
-            THEN 1 ELSE 0 END
+            THEN 1 ELSE 0 END, p.template
     FROM parts p JOIN conversations c ON c.id = p.conversation_id JOIN contacts k ON k.id = c.contact_id
         JOIN turns t ON t.id = p.turn_id
     WHERE p.state IN ('ready', 'unknown') AND p.state = 'ready' AND p.due_at <= ?1
@@ -253,15 +253,18 @@ pub(super) fn back(
 /// With its conversation and why its last attempt failed.
 /// The claim, its conversation, the last error, and whether the contact wants nothing more.
 fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
+    let template = row.text_or_null(11)?.and_then(ContentSid::parse);
     let claim = PartClaim {
         token: 0,
         attempt: row.int(2)? + 1,
         channel: row.text(4)?.to_owned(),
-        deadline: Time(row.int(7)?) + SEND_WITHIN,
+        // What WhatsApp takes at any time has none.
+        deadline: if template.is_some() { Time(i64::MAX) } else { Time(row.int(7)?) + SEND_WITHIN },
         outgoing: Outgoing {
             from: row.text(5)?.to_owned(),
             to: row.text(6)?.to_owned(),
             text: row.text(3)?.to_owned(),
+            template,
             reference: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
         },
     };

@@ -178,7 +178,7 @@ impl Store {
                 Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?)))
             })?;
             for (turn, conversation) in &overdue {
-                outcome::expire(tx, *turn, conversation, now, options)?;
+                outcome::too_late(tx, *turn, conversation, now, options)?;
             }
             Ok(overdue.len())
         })
@@ -276,7 +276,7 @@ pub(super) fn claim_due(
             continue;
         }
         if claim.deadline <= now {
-            outcome::expire(tx, claim.turn, &claim.conversation, now, options)?;
+            outcome::too_late(tx, claim.turn, &claim.conversation, now, options)?;
             continue;
         }
         if claim.request.is_none_or(|request| request == Request::Command(Command::Help)) {

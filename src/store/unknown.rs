@@ -6,7 +6,7 @@ use super::database::{Tx, args};
 use super::outcome::Ending;
 use super::{SEND_WITHIN, Store, StoreError, outcome, parts};
 use crate::clock::Time;
-use crate::model::{PartRef, ProviderId, TurnId};
+use crate::model::{ContentSid, PartRef, ProviderId, TurnId};
 
 /// When to look, counted from the moment the part became unknown and then from look to look; after the last of them
 /// the message is taken as not created.
@@ -22,7 +22,8 @@ const LOOKS: [Duration; 5] = [
 const LOOKING: Duration = Duration::from_secs(60);
 
 const DUE: &str = "
-    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to, p.looks_failed, p.error
+    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to, p.looks_failed, p.error,
+        p.template
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.state IN ('ready', 'unknown') AND p.state = 'unknown' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
@@ -58,6 +59,8 @@ pub struct UnknownClaim {
     pub to: String,
     /// The text as posted.
     pub text: String,
+    /// The template that was posted in its place.
+    pub template: Option<ContentSid>,
     /// When the first post began.
     pub first_tried_at: Time,
     /// Looks that could not be made since the last that could.
@@ -160,6 +163,7 @@ pub(super) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<U
             to: row.text(6)?.to_owned(),
             looks_failed: row.int(7)?,
             why: row.text_or_null(8)?.map(str::to_owned),
+            template: row.text_or_null(9)?.and_then(ContentSid::parse),
         })
     })?;
     for claim in &due {

@@ -245,7 +245,13 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         attempt: 1,
         channel: claim.channel.clone(),
         deadline: claim.deadline,
-        outgoing: Outgoing { from: claim.from.clone(), to: claim.to.clone(), text, reference: replied.part },
+        outgoing: Outgoing {
+            from: claim.from.clone(),
+            to: claim.to.clone(),
+            text,
+            template: None,
+            reference: replied.part,
+        },
     };
     give_back::part(app, &first, deliver::deliver(app, &first)).await
 }

@@ -23,7 +23,7 @@ pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreErr
     let lookup = Lookup {
         from: claim.from.clone(),
         to: claim.to.clone(),
-        text: claim.text.clone(),
+        text: claim.template.is_none().then(|| claim.text.clone()),
         not_before: claim.first_tried_at,
     };
     let found = match app.channel(&claim.channel) {

@@ -18,3 +18,4 @@ mod sockets;
 mod supervision;
 mod typing;
 mod waiting;
+mod window;

@@ -106,12 +106,12 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
     // No DateSent: a message that still waits has none.
     let request = api.client.get(&api.messages).query(&query);
     let earliest = second(lookup.not_before) - SKEW;
-    let wanted = lookup.text.trim();
+    let wanted = lookup.text.as_deref().map(str::trim);
     let mut found = Vec::new();
     let end = pages(api, request, SENT_PAGES, |row| {
         let created = row.created();
         let could_be = row.direction.as_deref().is_some_and(|direction| direction.starts_with("outbound"))
-            && row.body.as_deref().is_none_or(|body| body.trim() == wanted)
+            && row.body.as_deref().is_none_or(|body| wanted.is_none_or(|wanted| body.trim() == wanted))
             && created.is_none_or(|created| created >= earliest)
             && service.is_none_or(|service| row.fits_service(service));
         if could_be {

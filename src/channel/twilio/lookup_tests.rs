@@ -19,7 +19,7 @@ fn lookup() -> Lookup {
     Lookup {
         from: "whatsapp:+14155238886".to_owned(),
         to: "whatsapp:+15005550006".to_owned(),
-        text: "See you at 5.".to_owned(),
+        text: Some("See you at 5.".to_owned()),
         not_before: POSTED,
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
-use crate::model::PartRef;
+use crate::model::{ContentSid, PartRef};
 
 const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
 const SID: &str = "SM00000000000000000000000000000009";
@@ -28,6 +28,7 @@ fn outgoing() -> Outgoing {
         from: "whatsapp:+14155238887".to_owned(),
         to: "whatsapp:+15005550006".to_owned(),
         text: "Olá & 👋 a+b".to_owned(),
+        template: None,
         reference: PartRef::parse("12.1").unwrap(),
     }
 }
@@ -135,6 +136,18 @@ async fn after_a_rotation_the_token_that_twilio_takes_is_used_and_remembered() {
         channel.send(&outgoing()).await.unwrap();
         assert_eq!(tokens(&server).await, [Some(1), Some(0)]);
     }
+}
+
+#[tokio::test]
+async fn a_template_is_posted_by_its_name_and_without_a_body() {
+    let server = answering(created()).await;
+    let template = ContentSid::parse("HX00000000000000000000000000000001");
+    let outgoing = Outgoing { text: String::new(), template, ..outgoing() };
+    let id = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing).await;
+    assert_eq!(id, Ok(ProviderId(SID.to_owned())));
+    let sent = fields(&server.received_requests().await.unwrap()[0]);
+    let value = |name: &str| sent.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+    assert_eq!((value("ContentSid"), value("Body")), (Some("HX00000000000000000000000000000001"), None));
 }
 
 #[tokio::test]
