@@ -108,7 +108,10 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         }
         Action::Mode { id, mode } => {
             let changed = match mode {
-                Mode::Human => store.take_over(id, until, "an operator took over".into(), now).await?,
+                Mode::Human => {
+                    let tell = Some(config.texts.human.clone());
+                    store.take_over(id, until, "an operator took over".into(), tell, now).await?
+                }
                 Mode::Auto => store.hand_back(id).await?,
             };
             if !changed {

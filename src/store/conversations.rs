@@ -147,15 +147,27 @@ impl Store {
         .await
     }
 
-    /// A person answers from now on: what was about to be answered is left to them. `false`: no open conversation.
+    /// A person answers from now on: what was about to be answered is left to them. `tell` is said to the contact, if it
+    /// may be. `false`: no open conversation.
     pub async fn take_over(
         &self,
         id: ConversationId,
         until: Option<Time>,
         why: String,
+        tell: Option<String>,
         now: Time,
     ) -> Result<bool, StoreError> {
-        self.write(move |tx| take_over(tx, &id, until, &why, now)).await
+        let ids = self.ids.clone();
+        self.write(move |tx| {
+            if let Some(text) = &tell
+                && let Spoken::Queued(_) = say(tx, &ids, &id, (Role::Assistant, text), until, now)?
+            {
+                tx.execute(MODE, args![&id, "human", until, why.as_str()])?;
+                return Ok(true);
+            }
+            take_over(tx, &id, until, &why, now)
+        })
+        .await
     }
 
     /// The assistant answers again, from the next message on. `false`: no open conversation.
@@ -172,7 +184,7 @@ impl Store {
         now: Time,
     ) -> Result<Spoken, StoreError> {
         let ids = self.ids.clone();
-        self.write(move |tx| say(tx, &ids, &id, &text, until, now)).await
+        self.write(move |tx| say(tx, &ids, &id, (Role::Operator, &text), until, now)).await
     }
 
     /// Ends a conversation; the contact's next message begins a new one. `false`: no open conversation.
@@ -234,7 +246,7 @@ fn say(
     tx: &mut dyn Tx,
     ids: &Ids,
     id: &ConversationId,
-    text: &str,
+    (role, text): (Role, &str),
     until: Option<Time>,
     now: Time,
 ) -> Result<Spoken, StoreError> {
@@ -264,7 +276,7 @@ fn say(
             TurnId(tx.insert(OPERATOR_TURN, args![id, now, (!waits).then_some(now)])?)
         }
     };
-    let said = NewMessage { role: Role::Operator, content: text, metadata: "{}", provider: None, at: now };
+    let said = NewMessage { role, content: text, metadata: "{}", provider: None, at: now };
     insert_message(tx, &MessageId(ids.next(now)), id, turn, &said)?;
     tx.execute(TOUCH, args![id])?;
     Ok(Spoken::Queued(turn))

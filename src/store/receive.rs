@@ -68,6 +68,11 @@ const SKIPPED_TURN: &str = "
 const SAID_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at) VALUES (?1, 'sending', ?2)";
 
+/// What waits to be answered waits for what is being said.
+const PARK: &str = "
+    UPDATE turns SET due_at = NULL
+    WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending') AND state = 'open'";
+
 const SAID_PART: &str = "
     INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at) VALUES (?1, 1, ?2, ?3, 'ready', ?4)";
 
@@ -334,6 +339,10 @@ impl Receiving<'_> {
                 silence(self.tx, contact.id, "the contact opted out", now)?;
                 return Ok(Fate::Answer);
             }
+            // Each begins a conversation, so a flood of them would be a flood of answers.
+            Some(Command::Reset) if self.reception.wait.is_some() => {
+                return Ok(Fate::Skip("the contact asks for too much at once"));
+            }
             Some(Command::Reset) => return Ok(Fate::Answer),
             _ => {}
         }
@@ -364,8 +373,11 @@ impl Receiving<'_> {
         {
             return Ok((*turn, true));
         }
-        let not_before = self.reception.wait.filter(|_| command.is_none()).map(|wait| now + wait);
-        let due = if command.is_some() { now } else { not_before.map_or(soon, |at| at.max(soon)) };
+        // The one confirmation after STOP does not wait for anything.
+        let opts_out = self.reception.command == Some(Command::OptOut);
+        let not_before = self.reception.wait.filter(|_| !opts_out).map(|wait| now + wait);
+        let soon = if command.is_some() { now } else { soon };
+        let due = not_before.map_or(soon, |at| at.max(soon));
         let due = live.is_empty().then_some(due);
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
     }
@@ -409,6 +421,7 @@ impl Receiving<'_> {
         let said = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
         insert_message(self.tx, &MessageId(self.ids.next(now)), conversation, turn, &said)?;
         self.tx.execute(SAID_PART, args![turn, conversation, text, now])?;
+        self.tx.execute(PARK, args![conversation])?;
         Ok(true)
     }
 }

@@ -14,7 +14,7 @@ use crate::app::{App, Assistant};
 use crate::channel::Channel;
 use crate::fault::{Fault, Hope, Whose};
 use crate::model::{Outgoing, Role};
-use crate::store::{PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
+use crate::store::{HandOver, PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
@@ -51,7 +51,7 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
     }
     match claim.request {
         Some(Request::Operator) => {
-            let said = window.iter().filter(|line| line.turn == claim.turn && line.role == Role::Operator);
+            let said = window.iter().filter(|line| line.turn == claim.turn && line.role != Role::User);
             let parts = said.flat_map(|line| text::split(&line.content, channel.text_limit(), PARTS)).collect();
             say(app, claim, Reply::Operator, parts).await
         }
@@ -236,6 +236,9 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         fenced(claim, false);
         return Ok(());
     };
+    if let Reply::Words { hand_over: Some(HandOver { why, .. }), .. } = &reply {
+        error!(turn = claim.turn.0, conversation = %claim.conversation, why, "a person is wanted");
+    }
     if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
         let line = WindowLine { turn: claim.turn, role: Role::Assistant, content: text, provider_id: None };
         app.add(claim.conversation, replied.revision, &line).await;

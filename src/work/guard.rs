@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use secrecy::ExposeSecret;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::app::App;
 use crate::config::{Config, ProviderConfig};
@@ -37,7 +37,7 @@ pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) ->
 }
 
 async fn tell(app: &App, claim: &TurnClaim, what: &str) {
-    warn!(turn = claim.turn.0, what);
+    error!(turn = claim.turn.0, what);
     let now = app.clock.now();
     if let Err(error) = app.store.alert("leak", claim.conversation.to_string(), what.to_owned(), now).await {
         error!(%error, "an alert could not be recorded");

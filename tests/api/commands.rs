@@ -126,6 +126,24 @@ async fn somebody_who_asks_for_a_person_gets_silence_from_the_assistant_until_it
 }
 
 #[tokio::test]
+async fn a_contact_is_told_that_an_operator_takes_over() {
+    let house = House::with(&[("MYNAH_TEXT_HUMAN", "A person will come.")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    let (id, now, tell) = (house.conversation(), house.app.clock.now(), Some("A person will come.".to_owned()));
+    assert!(house.app.store.take_over(id, None, "an operator took over".into(), tell, now).await.unwrap());
+    house.drain().await;
+    house.say(ANA, "hello?").await;
+    house.drain().await;
+    assert_eq!((house.texts().await, house.prompts().await.len()), (vec!["A person will come.".to_owned()], 0));
+    assert!(house.app.store.hand_back(id).await.unwrap());
+    house.say(ANA, "hello??").await;
+    house.drain().await;
+    assert_eq!(house.texts().await.last().unwrap(), "Hello!");
+}
+
+#[tokio::test]
 async fn a_blocked_contact_is_neither_answered_nor_written_to() {
     let house = House::new().await;
     let (ana, now) = (Address::parse("+12025550101").unwrap(), house.app.clock.now());

@@ -29,6 +29,27 @@ async fn a_contact_above_the_rate_is_told_once_and_answered_together_later() {
 }
 
 #[tokio::test]
+async fn a_thousand_messages_in_a_minute_are_stored_and_answered_as_a_few_bursts() {
+    let house = House::new().await;
+    for number in 0..1_000 {
+        house.say(ANA, if number % 3 == 0 { "/reset" } else { "and another thing" }).await;
+        if number % 100 == 50 {
+            house.say(BEN, &format!("question {number}")).await;
+        }
+        if number % 50 == 0 {
+            house.drain().await;
+            house.advance(3);
+        }
+    }
+    house.drain().await;
+    assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE role = 'user'"), 1_010);
+    let posted = house.posted().await;
+    let count = |who: &str| posted.iter().filter(|(to, _)| to == who).count();
+    assert!((5..80).contains(&count(ANA)), "{} answers to the flood", count(ANA));
+    assert_eq!(count(BEN), 10, "and each of the other's is answered");
+}
+
+#[tokio::test]
 async fn a_stranger_is_refused_once_a_day_and_let_in_by_the_code() {
     let house = House::with(&[
         ("MYNAH_WHO", "code"),
