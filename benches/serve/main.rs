@@ -73,7 +73,7 @@ fn main() -> Result<()> {
         starts: if quick { 3 } else { 10 },
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let names = ["throughput", "steady", "cost", "memory", "start", "large"];
+    let names = ["throughput", "steady", "flood", "cost", "memory", "start", "large"];
     let some = names.iter().any(|name| has(name));
     let wanted = |name: &str| if some { has(name) } else { name != "large" };
     runtime.block_on(async {
@@ -82,6 +82,7 @@ fn main() -> Result<()> {
             match name {
                 "throughput" => throughput(&plan).await?,
                 "steady" => steady(&plan).await?,
+                "flood" => flood(&plan).await?,
                 "cost" => cost(&plan).await?,
                 "memory" => memory(&plan).await?,
                 "start" => start(&plan).await?,
@@ -256,6 +257,42 @@ async fn steady(plan: &Plan) -> Result<()> {
     println!("At a steady rate for {} s; latencies in ms; processor time and bytes for each message.\n", plan.seconds);
     let head = ["rate", "server", "ack p50", "ack p99", "ack to reply p50", "p99", "processor", "written"];
     table(&head, &rows);
+    Ok(())
+}
+
+/// What others notice of one contact who writes a thousand messages in a minute.
+async fn flood(plan: &Plan) -> Result<()> {
+    const RATE: usize = 20;
+    const FLOOD: usize = 17;
+    let mut rows = Vec::new();
+    for (name, flooded) in [("alone", false), ("beside a flood", true), ("alone again", false)] {
+        let folder = plan.folder()?;
+        let server = launch(plan, 3, folder.path()).await?;
+        plan.stand_ins.clear();
+        let messages = RATE * plan.seconds;
+        // From 1 on: number 0 is the one who floods.
+        let requests = Arc::new(Requests::messages(1, messages, SENDERS));
+        let many = if flooded { FLOOD * plan.seconds } else { 0 };
+        let flood = Arc::new(Requests::messages(1_000_000, many, 1));
+        let others = load::steady(server.address, RATE, &requests, 0);
+        let (mut run, _) = tokio::try_join!(others, load::steady(server.address, FLOOD, &flood, 0))?;
+        run.acked.iter_mut().for_each(|(number, _)| *number += 1);
+        plan.stand_ins.wait_for(messages).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut replies = reply_times(plan, &run);
+        rows.push(vec![
+            name.to_owned(),
+            format!("{:.2}", percentile(&mut run.latencies, 50)),
+            format!("{:.2}", percentile(&mut run.latencies, 99)),
+            format!("{:.2}", percentile(&mut replies, 50)),
+            format!("{:.2}", percentile(&mut replies, 99)),
+        ]);
+    }
+    println!(
+        "{RATE} contacts a second for {} s, in ms; the flood is 1,000 messages a minute of one more.\n",
+        plan.seconds
+    );
+    table(&["others", "ack p50", "ack p99", "ack to reply p50", "p99"], &rows);
     Ok(())
 }
 
