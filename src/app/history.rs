@@ -15,12 +15,9 @@ use crate::store::{StoreError, TurnClaim, WindowLine, whole_exchanges};
 /// The revision of a conversation that holds one message.
 const FIRST: i64 = 1;
 
-/// A window as it lies in the cache.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    revision: i64,
-    lines: Vec<KeptLine>,
-}
+/// A window as it lies in the cache: its revision, then a line of JSON for each message, so that a message is added to it
+/// without reading the others.
+struct Kept(Vec<u8>);
 
 #[derive(Serialize, Deserialize)]
 struct KeptLine {
@@ -30,21 +27,28 @@ struct KeptLine {
     provider_id: Option<String>,
 }
 
+/// A line of which only the turn is read.
+#[derive(Deserialize)]
+struct Place {
+    turn: i64,
+}
+
 impl App {
     /// The sliding window up to and with the claimed turn, oldest first.
     pub async fn history(&self, claim: &TurnClaim) -> Result<Vec<WindowLine>, StoreError> {
         let most = self.config.work.max_context_messages;
-        if let Some(kept) = self.kept(claim.conversation).await
-            && kept.revision == claim.revision
+        let kept = self.cache.get(&key(claim.conversation)).await;
+        if let Some((revision, lines)) = kept.as_deref().and_then(Kept::open)
+            && revision == claim.revision
+            && let Some(lines) = Kept::read(lines)
         {
-            let lines = kept.lines.into_iter().filter_map(KeptLine::line);
-            let lines = lines.filter(|line| line.turn <= claim.turn).collect();
+            let lines = lines.into_iter().filter(|line| line.turn <= claim.turn).collect();
             return Ok(whole_exchanges(lines, most, claim.turn));
         }
         let (revision, lines) = self.store.history(claim.conversation, claim.turn, most).await?;
         // Not where more was said already that a later turn answers: it would be missing there.
         if let Some(revision) = revision {
-            self.keep(claim.conversation, revision, lines.iter().map(KeptLine::of).collect()).await;
+            self.keep(claim.conversation, Kept::of(revision, &lines)).await;
         }
         Ok(lines)
     }
@@ -52,25 +56,23 @@ impl App {
     /// Adds a line that was just stored, which raised the revision to `revision`. A window that is not at the one before it
     /// is dropped: somebody else wrote in between.
     pub async fn add(&self, conversation: ConversationId, revision: i64, line: &WindowLine) {
-        let Some(mut kept) = self.kept(conversation).await else {
+        let Some(bytes) = self.cache.get(&key(conversation)).await else {
             if revision == FIRST {
-                self.keep(conversation, revision, vec![KeptLine::of(line)]).await;
+                self.keep(conversation, Kept::of(revision, std::slice::from_ref(line))).await;
             }
             return;
         };
-        if kept.revision >= revision {
-            return;
+        match Kept::open(&bytes) {
+            Some((kept, _)) if kept >= revision => {}
+            // Enough lines that the window can be cut between exchanges.
+            Some((kept, lines)) if kept + 1 == revision => {
+                match Kept::with(revision, lines, line, self.config.work.max_context_messages * 2) {
+                    Some(kept) => self.keep(conversation, kept).await,
+                    None => self.clear(conversation).await,
+                }
+            }
+            _ => self.clear(conversation).await,
         }
-        if kept.revision + 1 != revision {
-            return self.clear(conversation).await;
-        }
-        // What was said while an earlier turn was being answered comes after that answer.
-        let at = kept.lines.partition_point(|other| other.turn <= line.turn.0);
-        kept.lines.insert(at, KeptLine::of(line));
-        // Enough that the window can be cut between exchanges.
-        let spare = kept.lines.len().saturating_sub(self.config.work.max_context_messages * 2);
-        kept.lines.drain(..spare);
-        self.keep(conversation, revision, kept.lines).await;
     }
 
     /// Drops the window of a conversation; the store still has it.
@@ -78,15 +80,54 @@ impl App {
         self.cache.forget(&key(conversation)).await;
     }
 
-    async fn kept(&self, conversation: ConversationId) -> Option<Kept> {
-        serde_json::from_slice(&self.cache.get(&key(conversation)).await?).ok()
+    async fn keep(&self, conversation: ConversationId, kept: Kept) {
+        self.cache.put(&key(conversation), Arc::from(kept.0), self.config.conversation.ttl).await;
+    }
+}
+
+impl Kept {
+    fn of(revision: i64, lines: &[WindowLine]) -> Kept {
+        let mut bytes = revision.to_string().into_bytes();
+        lines.iter().for_each(|line| push(&mut bytes, line));
+        Kept(bytes)
     }
 
-    async fn keep(&self, conversation: ConversationId, revision: i64, lines: Vec<KeptLine>) {
-        if let Ok(bytes) = serde_json::to_vec(&Kept { revision, lines }) {
-            self.cache.put(&key(conversation), Arc::from(bytes), self.config.conversation.ttl).await;
-        }
+    /// The revision, and the lines behind it.
+    fn open(bytes: &[u8]) -> Option<(i64, &[u8])> {
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let revision = std::str::from_utf8(&bytes[..end]).ok()?.parse().ok()?;
+        Some((revision, &bytes[end..]))
     }
+
+    fn read(lines: &[u8]) -> Option<Vec<WindowLine>> {
+        let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice::<KeptLine>(line).ok()?.line()).collect()
+    }
+
+    /// The lines with one more, at most `most` of them. What was said while an earlier turn was being answered comes after
+    /// that answer. `None` where the lines cannot be read.
+    fn with(revision: i64, lines: &[u8], line: &WindowLine, most: usize) -> Option<Kept> {
+        let last = lines.iter().rposition(|byte| *byte == b'\n')?;
+        let place: Place = serde_json::from_slice(&lines[last + 1..]).ok()?;
+        if place.turn > line.turn.0 {
+            let mut lines = Kept::read(lines)?;
+            lines.insert(lines.partition_point(|other| other.turn <= line.turn), line.clone());
+            return Some(Kept::of(revision, &lines));
+        }
+        let mut bytes = revision.to_string().into_bytes();
+        let breaks = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let over = (breaks.clone().count() + 1).saturating_sub(most);
+        let from = breaks.map(|(at, _)| at).nth(over).unwrap_or(lines.len());
+        bytes.extend_from_slice(&lines[from..]);
+        push(&mut bytes, line);
+        Some(Kept(bytes))
+    }
+}
+
+fn push(bytes: &mut Vec<u8>, line: &WindowLine) {
+    bytes.push(b'\n');
+    // JSON escapes line breaks, so each line is one.
+    serde_json::to_writer(&mut *bytes, &KeptLine::of(line)).expect("strings are written to memory without failure");
 }
 
 fn key(conversation: ConversationId) -> String {
@@ -110,5 +151,36 @@ impl KeptLine {
             content: self.content,
             provider_id: self.provider_id.map(ProviderId),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(turn: i64, content: &str) -> WindowLine {
+        WindowLine { turn: TurnId(turn), role: Role::User, content: content.into(), provider_id: None }
+    }
+
+    fn read(kept: &Kept) -> (i64, Vec<String>) {
+        let (revision, lines) = Kept::open(&kept.0).unwrap();
+        (revision, Kept::read(lines).unwrap().into_iter().map(|line| line.content).collect())
+    }
+
+    #[test]
+    fn a_line_is_added_behind_its_turn_and_the_oldest_fall_out() {
+        let mut kept = Kept::of(1, &[line(1, "a\nb")]);
+        for (revision, turn, content) in [(2, 2, "c"), (3, 1, "answer to a"), (4, 2, "answer to c"), (5, 3, "d")] {
+            let (_, lines) = Kept::open(&kept.0).unwrap();
+            kept = Kept::with(revision, lines, &line(turn, content), 4).unwrap();
+        }
+        assert_eq!(read(&kept), (5, ["answer to a", "c", "answer to c", "d"].map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_miss() {
+        assert!(Kept::open(b"").is_none() && Kept::open(b"x\n{}").is_none());
+        assert!(Kept::read(b"\n{}").is_none());
+        assert!(Kept::with(2, b"\n{", &line(1, "a"), 9).is_none());
     }
 }
