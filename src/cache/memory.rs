@@ -1,11 +1,11 @@
 //! The cache of one process: bounded in bytes, the least wanted goes first.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use moka::Expiry;
-use moka::ops::compute::Op;
 use moka::sync::Cache as Moka;
 
 use super::Cache;
@@ -17,13 +17,14 @@ use crate::model::Rate;
 const VALUES: u64 = 8 * 1024 * 1024;
 
 /// Callers whose rate is known at once.
-const CALLERS: u64 = 50_000;
+const CALLERS: usize = 50_000;
 
-/// Values and rates, in two caches of moka's.
+/// Values in a cache of moka's, rates in a plain map: each webhook counts, and one number needs no bookkeeping of uses.
 pub struct MemoryCache {
     clock: Arc<dyn Clock>,
     values: Moka<String, Value>,
-    rates: Moka<String, Arrival>,
+    /// When the next call of each caller would arrive by its rate.
+    rates: Mutex<HashMap<String, Time>>,
 }
 
 #[derive(Clone)]
@@ -31,13 +32,6 @@ struct Value {
     bytes: Arc<[u8]>,
     ttl: Duration,
     until: Time,
-}
-
-/// When the next call would arrive by its rate, and how long that is worth knowing.
-#[derive(Clone, Copy)]
-struct Arrival {
-    at: Time,
-    ttl: Duration,
 }
 
 /// moka tells the time by the machine, which is good for giving memory back; what counts is `until`, by our clock.
@@ -53,16 +47,6 @@ impl Expiry<String, Value> for Lifetime {
     }
 }
 
-impl Expiry<String, Arrival> for Lifetime {
-    fn expire_after_create(&self, _: &String, value: &Arrival, _: Instant) -> Option<Duration> {
-        Some(value.ttl)
-    }
-
-    fn expire_after_update(&self, _: &String, value: &Arrival, _: Instant, _: Option<Duration>) -> Option<Duration> {
-        Some(value.ttl)
-    }
-}
-
 impl MemoryCache {
     /// An empty cache.
     pub fn new(clock: Arc<dyn Clock>) -> MemoryCache {
@@ -70,7 +54,7 @@ impl MemoryCache {
         MemoryCache {
             clock,
             values: Moka::builder().max_capacity(VALUES).weigher(weight).expire_after(Lifetime).build(),
-            rates: Moka::builder().max_capacity(CALLERS).expire_after(Lifetime).build(),
+            rates: Mutex::default(),
         }
     }
 }
@@ -97,17 +81,20 @@ impl Cache for MemoryCache {
 
     async fn take(&self, key: &str, rate: Rate) -> Result<(), Duration> {
         let now = self.clock.now();
-        let mut refused = None;
-        self.rates.entry_by_ref(key).and_compute_with(|entry| {
-            match rate.take(entry.map(|entry| entry.into_value().at), now) {
-                Ok(at) => Op::Put(Arrival { at, ttl: rate.period * 2 }),
-                Err(wait) => {
-                    refused = Some(wait);
-                    Op::Nop
-                }
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(arrival) = rates.get_mut(key) {
+            *arrival = rate.take(Some(*arrival), now)?;
+            return Ok(());
+        }
+        if rates.len() >= CALLERS {
+            // Whoever could call at once anyway is as good as unknown. Should all be busy, all begin anew: a cache may.
+            rates.retain(|_, arrival| *arrival > now);
+            if rates.len() >= CALLERS {
+                rates.clear();
             }
-        });
-        refused.map_or(Ok(()), Err)
+        }
+        rates.insert(key.to_owned(), rate.take(None, now)?);
+        Ok(())
     }
 }
 
@@ -148,7 +135,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_kept_is_bounded() {
-        let (_clock, cache) = cache();
+        let (clock, cache) = cache();
+        let rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(10) };
+        for number in 0..CALLERS + 10 {
+            assert!(cache.take(&number.to_string(), rate).await.is_ok());
+        }
+        assert!(cache.rates.lock().unwrap().len() <= CALLERS);
+        clock.advance(Duration::from_secs(10));
         let value: Arc<[u8]> = vec![0; 64 * 1024].into();
         for number in 0..500 {
             cache.put(&number.to_string(), Arc::clone(&value), Duration::from_secs(60)).await;
