@@ -25,9 +25,14 @@ const DUE_REQUESTS: &str = "
     WHERE t.state IN ('open', 'retry') AND t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
 
+/// Not beside an active turn of the same conversation, which the index over live turns would not let through either: its
+/// refusal would be that of the whole claim.
 const CLAIM: &str = "
     UPDATE turns SET state = 'running', attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
-    WHERE id = ?1";
+    WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
+        AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open' AND a.id <> ?1)";
+
+const PARK: &str = "UPDATE turns SET due_at = NULL WHERE id = ?1";
 
 const RETRY: &str = "
     UPDATE turns SET state = 'retry', due_at = ?3, error = ?4, token = NULL
@@ -279,14 +284,19 @@ pub(super) fn claim_due(
             outcome::too_late(tx, claim.turn, &claim.conversation, now, options)?;
             continue;
         }
+        claim.token = token();
+        if tx.execute(CLAIM, args![claim.turn, now, claim.token])? == 0 {
+            // A defect of ours; the end of the other turn wakes this one.
+            tracing::error!(turn = claim.turn.0, "a turn was due beside another of its conversation; it waits");
+            tx.execute(PARK, args![claim.turn])?;
+            continue;
+        }
         if claim.request.is_none_or(|request| request == Request::Command(Command::Help)) {
             match budget::reserve(tx, options, claim.contact, now)? {
                 Ok(reservation) => claim.reservation = reservation,
                 Err(name) => claim.over_budget = Some(name),
             }
         }
-        claim.token = token();
-        tx.execute(CLAIM, args![claim.turn, now, claim.token])?;
         claims.push(claim);
     }
     Ok(claims)

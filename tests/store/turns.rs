@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mynah::model::{ConversationId, TurnId};
 use mynah::store::{PartSent, Replied, Reply, TurnClaim};
 
-use crate::fresh::{ANN, Fresh, MERGE, START, answer, at, inbound, sid};
+use crate::fresh::{ANN, BEN, Fresh, MERGE, START, answer, at, inbound, sid};
 
 pub async fn a_turn_waits_for_more_of_a_burst(fresh: &Fresh) {
     let turn = fresh.said(ANN, "SM1", START).await;
@@ -216,6 +216,18 @@ pub async fn a_turn_that_is_given_up_is_dead_once_the_contact_is_told(fresh: &Fr
     assert!(fresh.sent(told.outgoing.reference, told.token, "SMout", at(2_000)).await);
     assert_eq!(fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn)), ["dead|a defect"]);
     assert_eq!(fresh.due_turn(at(2_000)).await.turn, next);
+}
+
+/// Were there ever a mistake in when turns fall due, one conversation would wait and not everybody.
+pub async fn a_turn_that_is_due_beside_another_of_its_conversation_holds_up_nobody(fresh: &Fresh) {
+    let active = fresh.started(ANN).await;
+    let waiting = fresh.said(ANN, "SM2", at(2_000)).await;
+    fresh.meddle(&format!("UPDATE turns SET due_at = 0 WHERE id = {}", waiting.0));
+    let other = fresh.said(BEN, "SM3", at(2_000)).await;
+    assert_eq!(fresh.due_turn(at(4_000)).await.turn, other);
+    let (part, token) = fresh.answer_at(&active, &["Done."], at(5_000)).await;
+    assert!(fresh.sent(part, token, "SMout", at(5_000)).await);
+    assert_eq!(fresh.due_turn(at(5_000)).await.turn, waiting);
 }
 
 pub async fn a_claim_takes_no_more_than_it_is_asked_for(fresh: &Fresh) {
