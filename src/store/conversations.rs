@@ -4,7 +4,7 @@ use super::alerts;
 use super::database::{Row, Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
-use super::receive::silence;
+use super::silence::silence;
 use super::{Store, StoreError};
 use crate::clock::Time;
 use crate::model::{Address, ConversationId, MessageId, Role, TurnId};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::database::{Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
+use super::silence::silence;
 use super::turns::Request;
 use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
 use crate::clock::Time;
@@ -88,22 +89,6 @@ const OPT_IN: &str = "UPDATE contacts SET opted_out_at = NULL WHERE id = ?1";
 const ADMIT: &str = "UPDATE contacts SET admitted_at = ?2 WHERE id = ?1";
 
 const NOTICED: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
-
-const SILENCE_TURNS: &str = "
-    UPDATE turns SET state = 'skipped', error = ?2, finished_at = ?3, due_at = NULL, token = NULL
-    WHERE id IN (SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
-        WHERE c.contact_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending') AND t.state <> 'sending')";
-
-const SENDING_TURNS: &str = "
-    SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
-    WHERE c.contact_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending') AND t.state = 'sending'";
-
-const SILENCE_PARTS: &str = "
-    UPDATE parts SET state = 'failed', error = ?2, due_at = NULL WHERE turn_id = ?1 AND state = 'ready'";
-
-const SILENCE_SENDING: &str = "
-    UPDATE turns SET state = 'skipped', error = COALESCE(error, ?2), finished_at = ?3 WHERE id = ?1 AND state = 'sending'
-    AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state IN ('sending', 'unknown'))";
 
 /// A turn that is older is not begun again for one more message: somebody who never stops writing gets an answer too.
 const RESTART_WITHIN: Duration = Duration::from_secs(30);
@@ -424,15 +409,4 @@ impl Receiving<'_> {
         self.tx.execute(PARK, args![conversation])?;
         Ok(true)
     }
-}
-
-/// Nothing of what is on its way to a contact goes out any more. A part that was already handed over is beyond recall; its
-/// turn ends when it is settled.
-pub(super) fn silence(tx: &mut dyn Tx, contact: i64, why: &str, now: Time) -> Result<(), StoreError> {
-    tx.execute(SILENCE_TURNS, args![contact, why, now])?;
-    for turn in tx.all(SENDING_TURNS, args![contact], |row| row.int(0))? {
-        tx.execute(SILENCE_PARTS, args![turn, why])?;
-        tx.execute(SILENCE_SENDING, args![turn, why, now])?;
-    }
-    Ok(())
 }
