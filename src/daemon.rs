@@ -56,7 +56,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     let routes = web::routes(Arc::clone(&app), extra);
     // Both are told to stop by the caller, or when one of them has ended early.
     let halt = stop.child_token();
-    let web = tokio::spawn(web::serve(listener, routes, halt.clone()));
+    let web = tokio::spawn(web::serve(listener, routes, web::Headers::of(&app.config.server), halt.clone()));
     let worker = tokio::spawn(work::Worker::new(Arc::clone(&app)).run(halt.clone()));
     tokio::select! {
         outcome = supervise([("web server", web), ("worker", worker)], halt) => outcome,

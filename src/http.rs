@@ -1,9 +1,11 @@
 //! The outgoing HTTP client: TLS by rustls on ring with roots of its own, so that a static executable needs no system
 //! files; no redirects; bodies read up to a limit.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 
@@ -24,9 +26,22 @@ fn tls() -> rustls::ClientConfig {
         .clone()
 }
 
+/// Where a client may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// An address that the owner set: any, also without TLS and in a private network, where a model may run.
+    Owner,
+    /// An address of the world: https alone, and no name that leads to this machine or a private network.
+    World,
+}
+
 /// A client whose calls end after `timeout`, all told, and after `idle` without a byte.
-pub fn client(timeout: Duration, idle: Duration) -> Client {
-    Client::builder()
+pub fn client(timeout: Duration, idle: Duration, reach: Reach) -> Client {
+    let builder = match reach {
+        Reach::Owner => Client::builder(),
+        Reach::World => Client::builder().https_only(true).dns_resolver(Arc::new(Public)),
+    };
+    builder
         .tls_backend_preconfigured(tls())
         .user_agent(concat!("mynah/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
@@ -37,6 +52,64 @@ pub fn client(timeout: Duration, idle: Duration) -> Client {
         .pool_idle_timeout(Duration::from_secs(50))
         .build()
         .expect("a client of fixed settings is built")
+}
+
+/// Resolves names to public addresses only. It is asked at each connection, so a name that changes its mind between a check
+/// and the call gains nothing. Literal addresses never come here: whoever takes an address from outside looks at those.
+struct Public;
+
+impl Resolve for Public {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let all = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<_> = all.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() {
+                let why = format!("{} leads to no public address, and was not set by the owner", name.as_str());
+                return Err(why.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address is of the world: not of this machine, its networks, a cloud's metadata, or no host at all (IANA,
+/// special-purpose address registries).
+pub fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            let shared = a == 100 && b & 0xc0 == 64;
+            let protocols = (a, b, c) == (192, 0, 0) || (a == 198 && b & 0xfe == 18);
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || shared
+                || protocols
+                || a == 0
+                || a >= 240)
+        }
+        IpAddr::V6(v6) => {
+            // Addresses that carry one of IPv4: 6to4 and NAT64.
+            let inner = match v6.segments() {
+                [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+                    Some(Ipv4Addr::new(a, b, c, d))
+                }
+                _ => None,
+            };
+            let documentation = v6.segments()[..2] == [0x2001, 0xdb8];
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_multicast()
+                || documentation)
+                && inner.is_none_or(|inner| is_public(inner.into()))
+        }
+    }
 }
 
 /// Why a body could not be read.
@@ -73,4 +146,61 @@ pub fn explain(error: reqwest::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_world_is_what_no_private_network_is() {
+        for public in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+        {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.1",
+            "203.0.113.5",
+            "::1",
+            "::",
+            "fd00::1",
+            "fe80::1",
+            "ff02::1",
+            "2001:db8::1",
+            "::ffff:10.0.0.1",
+            "2002:a00:1::",
+            "64:ff9b::169.254.169.254",
+        ] {
+            assert!(!is_public(private.parse().unwrap()), "{private}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_world_is_called_by_https_alone_and_not_where_a_name_leads_home() {
+        let client = client(Duration::from_secs(5), Duration::from_secs(5), Reach::World);
+        let plain = client.get("http://example.org/").send().await.unwrap_err();
+        assert!(plain.is_builder(), "{plain:?}");
+        let home = explain(client.get("https://localhost:9/").send().await.unwrap_err());
+        assert!(home.contains("localhost leads to no public address"), "{home}");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_followed_elsewhere() {
+        let server = wiremock::MockServer::start().await;
+        let elsewhere = wiremock::ResponseTemplate::new(302).insert_header("location", "/elsewhere");
+        wiremock::Mock::given(wiremock::matchers::any()).respond_with(elsewhere).mount(&server).await;
+        let client = client(Duration::from_secs(5), Duration::from_secs(5), Reach::Owner);
+        let answer = client.get(server.uri()).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), server.received_requests().await.unwrap().len()), (302, 1));
+    }
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::Error;
 use crate::fault::{Fault, Hope, Whose};
-use crate::http::{self, BodyError};
+use crate::http::{self, BodyError, Reach};
 
 /// The largest body that is read, in bytes.
 const BODY: usize = 4 << 20;
@@ -46,12 +46,12 @@ pub(super) struct Reply {
 
 impl Caller {
     /// Calls that end after `limit`. A key that is blank is none.
-    pub(super) fn new(limit: Duration, key: Option<&SecretString>) -> Caller {
+    pub(super) fn new(limit: Duration, key: Option<&SecretString>, reach: Reach) -> Caller {
         let key = key.map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
         // The first byte of an answer that is not streamed comes when the model has finished (and, at Ollama, after the
         // model was loaded), so waiting for it may take the whole time.
         Caller {
-            client: http::client(limit, limit),
+            client: http::client(limit, limit, reach),
             headers: HeaderMap::new(),
             key: key.map(SecretString::from),
             limit,
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_key_is_sent_hidden_and_never_quoted() {
-        let mut caller = Caller::new(Duration::from_secs(1), Some(&SecretString::from(" sk-very-secret\n")));
+        let mut caller =
+            Caller::new(Duration::from_secs(1), Some(&SecretString::from(" sk-very-secret\n")), Reach::Owner);
         caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY").unwrap();
         assert_eq!(caller.headers["authorization"], "Bearer sk-very-secret");
         assert!(caller.headers["authorization"].is_sensitive());
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_key_with_a_line_break_is_an_error_that_names_its_setting() {
-        let mut caller = Caller::new(Duration::from_secs(1), Some(&SecretString::from("sk-one\nsk-two")));
+        let mut caller = Caller::new(Duration::from_secs(1), Some(&SecretString::from("sk-one\nsk-two")), Reach::Owner);
         let error = caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY").unwrap_err().to_string();
         assert!(error.starts_with("OPENAI_API_KEY holds characters") && !error.contains("sk-"), "{error}");
     }

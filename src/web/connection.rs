@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::headers;
+use super::Headers;
 
 /// From the first byte of a request, or from the start of the connection, to the end of the header.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +33,7 @@ pub(super) struct Connection {
     stream: TcpStream,
     timer: Option<Pin<Box<Sleep>>>,
     phase: Phase,
+    headers: Headers,
     /// What is still to be written of an answer that was completed here.
     rest: Bytes,
 }
@@ -58,9 +59,9 @@ impl Phase {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, phase: Phase) -> Connection {
+    pub(super) fn new(stream: TcpStream, phase: Phase, headers: Headers) -> Connection {
         let timer = Some(Box::pin(sleep_until(Instant::now() + HEADER_TIMEOUT)));
-        Connection { stream, timer, phase, rest: Bytes::new() }
+        Connection { stream, timer, phase, headers, rest: Bytes::new() }
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -76,13 +77,13 @@ impl Connection {
 
 /// hyper's own answer to what it cannot read as a request, with the security headers; `None` for any other bytes. Routes
 /// set the headers themselves, so an error's head that is whole and has none is hyper's.
-fn completed(bytes: &[u8]) -> Option<Bytes> {
+fn completed(bytes: &[u8], headers: &Headers) -> Option<Bytes> {
     if bytes.len() > OWN_ANSWER || !bytes.starts_with(b"HTTP/1.1 4") {
         return None;
     }
     let (head, body) = str::from_utf8(bytes).ok()?.split_once("\r\n\r\n")?;
     let own = body.is_empty() && !head.contains("x-frame-options");
-    own.then(|| format!("{head}\r\n{}\r\n", headers::lines()).into())
+    own.then(|| format!("{head}\r\n{}\r\n", headers.lines()).into())
 }
 
 impl AsyncRead for Connection {
@@ -102,7 +103,7 @@ impl AsyncRead for Connection {
             return Poll::Pending;
         }
         // The client has sent half a header; if it cannot even take the answer, closing is all that is left.
-        drop(self.stream.try_write(format!("{TOO_SLOW}{}\r\n", headers::lines()).as_bytes()));
+        drop(self.stream.try_write(format!("{TOO_SLOW}{}\r\n", self.headers.lines()).as_bytes()));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -110,7 +111,7 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_rest(cx))?;
-        if let Some(answer) = completed(bytes) {
+        if let Some(answer) = completed(bytes, &self.headers) {
             self.rest = answer;
             // Taken over; the flush that follows writes what the client does not take at once.
             return match self.poll_rest(cx) {

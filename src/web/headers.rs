@@ -1,32 +1,63 @@
 //! Security headers on every response, errors included. A page may set its own first.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::config::ServerConfig;
+
+const NOBODY: &str = "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+
 // `no-referrer` would make browsers send `Origin: null` with forms, so `same-origin`.
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
+const ALWAYS: [(HeaderName, HeaderValue); 8] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(NOBODY)),
 ];
 
-pub(super) async fn secure(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(value);
-    }
-    response
+/// A year, as the preload lists ask. Subdomains are the owner's to decide on.
+const HSTS: (HeaderName, HeaderValue) = (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+
+/// The headers that every response of this server bears.
+#[derive(Clone, Debug)]
+pub struct Headers {
+    all: Arc<[(HeaderName, HeaderValue)]>,
+    lines: Arc<str>,
 }
 
-/// The same as the lines of a head, for answers that no route makes.
-pub(super) fn lines() -> String {
-    let line = |(name, value): (HeaderName, HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
-    HEADERS.map(line).concat()
+impl Headers {
+    /// Browsers are told to come by https alone where the world does: TLS ends at the proxy in front.
+    pub fn of(config: &ServerConfig) -> Headers {
+        let https = config.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let all: Arc<[_]> = ALWAYS.into_iter().chain(https.then_some(HSTS)).collect();
+        let line =
+            |(name, value): &(HeaderName, HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
+        let lines = all.iter().map(line).collect::<String>().into();
+        Headers { all, lines }
+    }
+
+    /// The same as the lines of a head, for answers that no route makes.
+    pub(super) fn lines(&self) -> &str {
+        &self.lines
+    }
+}
+
+pub(super) async fn secure(State(headers): State<Headers>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in &*headers.all {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    response
 }

@@ -43,6 +43,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let body = json!({
         "status": word,
         "database": database,
+        "cache": app.cache.name(),
         "queue": queue,
         "configured": configured,
         "twilio": if twilio { "configured" } else { "not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender" },

@@ -2,6 +2,7 @@
 //!
 //! To add a page: a handler in a file named after what it shows, and a line in [`routes`].
 
+mod client;
 mod connection;
 mod headers;
 mod health;
@@ -19,6 +20,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
+pub use self::headers::Headers;
 pub use self::server::serve;
 
 /// The largest body of any request, in bytes.
@@ -26,6 +28,7 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// The routes of the appliance. `extra` are pages that only some commands serve, such as the demo's phone.
 pub fn routes(app: Arc<App>, extra: Router) -> Router {
+    let headers = Headers::of(&app.config.server);
     Router::new()
         .route("/webhooks/twilio", get(webhook::hello).post(webhook::twilio))
         .route("/webhooks/twilio/status", post(webhook::twilio))
@@ -36,7 +39,7 @@ pub fn routes(app: Arc<App>, extra: Router) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(headers::secure))
+        .layer(middleware::from_fn_with_state(headers, headers::secure))
 }
 
 async fn not_found(request: Request) -> Response {

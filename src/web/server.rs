@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, info, warn};
 
+use super::Headers;
+use super::client::Peer;
 use super::connection::{Connection, Phase};
 
 /// How long a connection may be idle between two requests. Longer than a proxy keeps its own (nginx: 60 s), so that
@@ -28,11 +30,17 @@ const CONNECTIONS: usize = 2048;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then lets requests in progress end.
-pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
-    serve_with(Arc::new(Semaphore::new(CONNECTIONS)), listener, routes, stop).await;
+pub async fn serve(listener: TcpListener, routes: Router, headers: Headers, stop: CancellationToken) {
+    serve_with(Arc::new(Semaphore::new(CONNECTIONS)), listener, routes, headers, stop).await;
 }
 
-async fn serve_with(places: Arc<Semaphore>, listener: TcpListener, routes: Router, stop: CancellationToken) {
+async fn serve_with(
+    places: Arc<Semaphore>,
+    listener: TcpListener,
+    routes: Router,
+    headers: Headers,
+    stop: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
     loop {
         // Told to stop, it waits for no place either: on a full house none may come free for long.
@@ -40,7 +48,7 @@ async fn serve_with(places: Arc<Semaphore>, listener: TcpListener, routes: Route
             accepted = next(&places, &listener) => accepted,
             () = stop.cancelled() => break,
         };
-        let (place, stream) = match accepted {
+        let (place, stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, or a connection that was gone before it was accepted.
@@ -53,8 +61,9 @@ async fn serve_with(places: Arc<Semaphore>, listener: TcpListener, routes: Route
         drop(stream.set_nodelay(true));
         let phase = Phase::default();
         let (router, inside) = (routes.clone(), phase.clone());
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             inside.begun();
+            request.extensions_mut().insert(peer);
             let (answer, inside) = (router.clone().call(request), inside.clone());
             async move {
                 let answer = answer.await;
@@ -66,7 +75,7 @@ async fn serve_with(places: Arc<Semaphore>, listener: TcpListener, routes: Route
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE)
             .max_headers(100)
-            .serve_connection(TokioIo::new(Connection::new(stream, phase)), service);
+            .serve_connection(TokioIo::new(Connection::new(stream, phase, headers.clone())), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {
@@ -85,21 +94,24 @@ async fn serve_with(places: Arc<Semaphore>, listener: TcpListener, routes: Route
 }
 
 /// The next connection, once there is a place for it.
-async fn next(places: &Arc<Semaphore>, listener: &TcpListener) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
+async fn next(places: &Arc<Semaphore>, listener: &TcpListener) -> io::Result<(OwnedSemaphorePermit, TcpStream, Peer)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _peer) = listener.accept().await?;
-    Ok((place, stream))
+    let (stream, peer) = listener.accept().await?;
+    Ok((place, stream, Peer(peer.ip())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServerConfig;
 
     #[tokio::test]
     async fn a_stop_ends_the_wait_for_a_place() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (full, stop) = (Arc::new(Semaphore::new(0)), CancellationToken::new());
-        let server = tokio::spawn(serve_with(full, listener, Router::new(), stop.clone()));
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let headers = Headers::of(&ServerConfig { listen, public_url: None, trusted_proxies: Vec::new() });
+        let server = tokio::spawn(serve_with(full, listener, Router::new(), headers, stop.clone()));
         // It has come to wait: this task goes on only once that one can go no further.
         tokio::task::yield_now().await;
         stop.cancel();

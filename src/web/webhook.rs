@@ -1,11 +1,13 @@
 //! Webhooks: verified, understood, committed, and only then acknowledged.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -14,11 +16,12 @@ use serde::Serializer;
 use tracing::{error, info, warn};
 
 use super::BODY_LIMIT;
+use super::client::{self, Peer};
 use crate::app::App;
 use crate::channel::{Channel, Explained};
 use crate::clock::Time;
 use crate::fault::Whose;
-use crate::model::{Delivery, DeliveryStatus, Event, Refusal, StatusUpdate};
+use crate::model::{Delivery, DeliveryStatus, Event, Rate, Refusal, StatusUpdate};
 use crate::store::{Accepted, StatusTaken, StoreError, WebhookRecord};
 
 /// A body that is not complete by then is not waited for.
@@ -26,6 +29,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Seconds after which a webhook that could not be stored is worth another try.
 const TRY_AGAIN: &str = "10";
+
+/// Webhooks of one address that are refused one by one; what is above is turned away without a word in the log.
+const REFUSALS: Rate = Rate { most: NonZeroU32::new(60).expect("sixty is not zero"), period: Duration::from_secs(60) };
+
+/// How often it is told that there are more.
+const TOLD: Rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(60) };
 
 /// Headers whose value is a secret, or proves one.
 const REDACTED: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-twilio-signature"];
@@ -55,14 +64,36 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
         warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
         return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
     };
+    if let Err(refusal) = channel.verify(&delivery) {
+        return refuse(&app, &head, &refusal).await;
+    }
     take(&app, channel.as_ref(), &delivery, began, now).await
 }
 
-async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Instant, now: Time) -> Response {
-    if let Err(refusal) = channel.verify(delivery) {
-        warn!(why = %refusal, "a webhook was refused");
-        return (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response();
+/// Turns away what Twilio did not sign. Only that counts against an address: Twilio calls from addresses that anybody with
+/// an account there shares, so a good signature is never held up by what else came from the same one.
+async fn refuse(app: &App, head: &Parts, refusal: &Refusal) -> Response {
+    let peer = head.extensions.get::<Peer>().map(|Peer(peer)| *peer);
+    let client = peer.map(|peer| client::address(peer, &head.headers, &app.config.server.trusted_proxies));
+    let key = client.map_or_else(|| "refused".to_owned(), |client| format!("refused {client}"));
+    match app.cache.take(&key, REFUSALS).await {
+        Ok(()) => {
+            warn!(client = client.map(tracing::field::display), why = %refusal, "a webhook was refused");
+            (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response()
+        }
+        Err(wait) => {
+            // Told in the log once in a while, or a flood of forgeries would be one of log lines.
+            if app.cache.take("refused told", TOLD).await.is_ok() {
+                warn!(client = client.map(tracing::field::display), "too many forged webhooks from one address");
+            }
+            let after = wait.as_secs().max(1).to_string();
+            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, after)], "too many requests without a signature\n")
+                .into_response()
+        }
     }
+}
+
+async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Instant, now: Time) -> Response {
     let events = match channel.events(delivery, now) {
         Ok(events) => events,
         Err(refusal) => {

@@ -12,7 +12,7 @@ async fn a_healthy_house_says_so() {
     let ready = house.get("/readyz").await;
     assert_eq!(ready.status(), StatusCode::OK);
     let told: serde_json::Value = serde_json::from_str(&body(ready).await).unwrap();
-    assert_eq!(told["database"], "ok");
+    assert_eq!((&told["database"], &told["cache"]), (&"ok".into(), &"memory".into()));
     assert_eq!(told["configured"], true);
     assert_eq!(told["queue"]["waiting"], 0);
 }
@@ -25,5 +25,14 @@ async fn every_response_bears_the_security_headers() {
         for header in SECURITY_HEADERS {
             assert!(answer.headers().contains_key(header), "{path} has no {header}");
         }
+    }
+}
+
+#[tokio::test]
+async fn browsers_are_held_to_https_only_where_the_world_comes_by_https() {
+    for (url, held) in [("https://bot.example.org", true), ("http://192.0.2.7:8080", false)] {
+        let house = House::with(&[("MYNAH_PUBLIC_URL", url)]).await;
+        let answer = house.get("/healthz").await;
+        assert_eq!(answer.headers().contains_key("strict-transport-security"), held, "{url}");
     }
 }

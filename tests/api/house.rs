@@ -31,8 +31,17 @@ pub const ANA: &str = "whatsapp:+12025550101";
 pub const BEN: &str = "whatsapp:+12025550102";
 
 /// What every response bears.
-pub const SECURITY_HEADERS: [&str; 5] =
-    ["x-content-type-options", "x-frame-options", "referrer-policy", "content-security-policy", "cache-control"];
+pub const SECURITY_HEADERS: [&str; 9] = [
+    "x-content-type-options",
+    "x-frame-options",
+    "referrer-policy",
+    "content-security-policy",
+    "cache-control",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "permissions-policy",
+    "strict-transport-security",
+];
 
 /// 2026-11-01T10:00:00Z.
 const START: Time = Time(1_793_527_200_000);

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::StatusCode;
 
-use crate::house::{ANA, House, PUBLIC, TOKEN, body, encode, form};
+use crate::house::{ANA, House, Log, PUBLIC, TOKEN, body, encode, form};
 
 const MESSAGES: &str = "SELECT COUNT(*) FROM messages";
 const LOGGED: &str = "SELECT COUNT(*) FROM webhook_log";
@@ -22,6 +22,28 @@ async fn an_unsigned_or_forged_webhook_is_refused_and_nothing_is_stored() {
     }
     assert_eq!((house.count(MESSAGES), house.count(LOGGED)), (0, 0));
     assert_eq!(house.drain().await, 0);
+}
+
+#[tokio::test]
+async fn a_flood_of_forgeries_is_turned_away_without_flooding_the_log_and_holds_up_no_good_one() {
+    let log = Log::listen();
+    let house = House::new().await;
+    let params = house.message(ANA, "hello");
+    for number in 0..200 {
+        let signature = if number % 2 == 0 { None } else { Some("AAAAAAAAAAAAAAAAAAAAAAAAAAA=") };
+        let answer = house.send("/webhooks/twilio", encode(&params).into(), signature).await;
+        if number < 60 {
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{number}");
+        } else {
+            assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{number}");
+            assert_eq!(answer.headers()["retry-after"], "1");
+        }
+    }
+    assert_eq!(log.count("WARN", "webhook"), 61);
+    assert_eq!(house.deliver(&params).await, StatusCode::OK);
+    house.advance(1);
+    let answer = house.send("/webhooks/twilio", encode(&params).into(), None).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

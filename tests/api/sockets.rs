@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
+use mynah::config::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,10 @@ async fn server() -> Server {
 async fn serving(routes: Router) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    (address, stop.clone(), tokio::spawn(mynah::web::serve(listener, routes, stop)))
+    let public_url = Some("https://bot.example.org".parse().unwrap());
+    let config = ServerConfig { listen: address, public_url, trusted_proxies: Vec::new() };
+    let headers = mynah::web::Headers::of(&config);
+    (address, stop.clone(), tokio::spawn(mynah::web::serve(listener, routes, headers, stop)))
 }
 
 async fn read(stream: &mut TcpStream) -> String {

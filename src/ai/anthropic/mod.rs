@@ -16,6 +16,7 @@ use super::window::Window;
 use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
 use crate::config::AiConfig;
 use crate::fault::{Fault, Whose};
+use crate::http::Reach;
 use crate::model::Role;
 
 mod judge;
@@ -25,6 +26,9 @@ mod wire;
 
 use judge::{Lesson, Verdict, judge};
 use wire::{Answer, Problem, Request};
+
+/// Anthropic's own server.
+const OFFICIAL: &str = "api.anthropic.com";
 
 /// The model where the owner names none.
 const DEFAULT_MODEL: &str = "claude-sonnet-5";
@@ -58,9 +62,10 @@ impl Anthropic {
     pub(super) fn new(config: &AiConfig, base: &Url, key: &SecretString) -> Result<Anthropic, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
         let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()).unwrap_or(DEFAULT_MODEL);
-        let mut caller = Caller::new(config.timeout, Some(key));
+        let mut caller =
+            Caller::new(config.timeout, Some(key), if host == OFFICIAL { Reach::World } else { Reach::Owner });
         // Other servers that speak Messages (llama.cpp) may need none.
-        if host == "api.anthropic.com" && !caller.has_key() {
+        if host == OFFICIAL && !caller.has_key() {
             return Err(Error::NoKey { variable: "ANTHROPIC_API_KEY", host });
         }
         caller.key_header("x-api-key", "", "ANTHROPIC_API_KEY")?;

@@ -8,6 +8,7 @@ use crate::ai::Error;
 use crate::ai::call::{Caller, join};
 use crate::ai::listing::Models;
 use crate::config::AiConfig;
+use crate::http::Reach;
 
 /// The first model that the server lists; `None` at OpenAI's own, which has a default.
 pub(in crate::ai) async fn first_model(
@@ -19,7 +20,7 @@ pub(in crate::ai) async fn first_model(
     if is_official(&host) {
         return Ok(None);
     }
-    let mut caller = Caller::new(config.timeout, key);
+    let mut caller = Caller::new(config.timeout, key, Reach::Owner);
     caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY")?;
     let url = join(base, &["/chat/completions"], "/models");
     let why = match caller.within(caller.get(&url)).await {

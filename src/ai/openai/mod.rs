@@ -18,6 +18,7 @@ use super::window::Window;
 use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
 use crate::config::AiConfig;
 use crate::fault::{Fault, Whose};
+use crate::http::Reach;
 use crate::model::Role;
 
 mod first;
@@ -68,7 +69,7 @@ impl OpenAi {
             None if official => DEFAULT_MODEL,
             None => return Err(Error::NoModel(host)),
         };
-        let mut caller = Caller::new(config.timeout, key);
+        let mut caller = Caller::new(config.timeout, key, if official { Reach::World } else { Reach::Owner });
         if official && !caller.has_key() {
             return Err(Error::NoKey { variable: "OPENAI_API_KEY", host });
         }

@@ -14,7 +14,7 @@ use url::Url;
 use super::errors::{self, Class};
 use crate::config::TwilioConfig;
 use crate::fault::{Fault, Hope, Whose};
-use crate::http::{self, BodyError};
+use crate::http::{self, BodyError, Reach};
 
 const API: &str = "https://api.twilio.com";
 
@@ -62,7 +62,8 @@ struct ErrorBody {
 
 impl Api {
     pub(super) fn new(config: &TwilioConfig) -> Api {
-        Api::with_client(config, http::client(WHOLE, WHOLE))
+        let reach = if config.api_base_url.is_some() { Reach::Owner } else { Reach::World };
+        Api::with_client(config, http::client(WHOLE, WHOLE, reach))
     }
 
     pub(super) fn with_client(config: &TwilioConfig, client: Client) -> Api {

@@ -55,7 +55,7 @@ pub(super) const ROWS: &[Setting] = &[
         list: true,
         default: Value("loopback"),
         expects: "addresses or networks with commas between, such as 10.0.0.0/8, or loopback, or none",
-        meaning: "The proxies whose `X-Forwarded-*` headers are believed. Checked and kept; nothing reads those headers yet.",
+        meaning: "The proxies whose `X-Forwarded-For` is believed, to tell clients apart. Signatures never depend on it.",
         ..PLAIN
     },
     Setting {

@@ -1,0 +1,75 @@
+//! Whose request it is: the address of the client, also behind a proxy.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+
+use crate::config::Network;
+
+/// The address at the other end of the connection, as the accept loop puts it into each request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The client's address. `X-Forwarded-For` is believed only as far as trusted proxies wrote it: each appends the address
+/// that it was called from, so the last one that is not a trusted proxy's is the client's, and what stands before it is
+/// what the client claims. Never used for signatures.
+pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer.to_canonical();
+    if !is_trusted(client) {
+        return client;
+    }
+    let values: Vec<_> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    for item in values.iter().flat_map(|value| value.split(',')).rev() {
+        let Some(address) = read(item.trim()) else { break };
+        client = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address, which some proxies write with its port.
+fn read(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| bare.rsplit_once(':')?.0.parse().ok())?;
+    Some(IpAddr::to_canonical(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let trusted = ["127.0.0.0/8", "10.0.0.0/8", "::1"].map(|network| Network::parse(network).unwrap());
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(FORWARDED_FOR, value.parse().unwrap());
+        }
+        address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_proxy_is_believed_only_where_it_is_trusted() {
+        for (peer, forwarded, address) in [
+            ("203.0.113.5", &[][..], "203.0.113.5"),
+            ("203.0.113.5", &["198.51.100.1"], "203.0.113.5"),
+            ("127.0.0.1", &[], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("::1", &["2001:db8::7"], "2001:db8::7"),
+            ("::ffff:127.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            // What the client claims stands before what the proxies saw.
+            ("127.0.0.1", &["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
+            ("127.0.0.1", &["1.1.1.1", "198.51.100.1, 10.0.0.7"], "198.51.100.1"),
+            ("127.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("127.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("127.0.0.1", &["unknown, 10.0.0.7"], "10.0.0.7"),
+            ("127.0.0.1", &["10.0.0.8, 10.0.0.7"], "10.0.0.8"),
+        ] {
+            assert_eq!(client(peer, forwarded), address, "{peer} {forwarded:?}");
+        }
+    }
+}
