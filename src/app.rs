@@ -15,11 +15,12 @@ use rust_embed::RustEmbed;
 use tokio::sync::Notify;
 
 use crate::ai::{self, Provider};
+use crate::breaker::Breaker;
 use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{AiConfig, Config};
 use crate::limit::Limit;
 use crate::secrets::Secrets;
 use crate::store::{Spent, Store, StoreOptions};
@@ -38,18 +39,48 @@ pub struct App {
     pub channels: Vec<Arc<dyn Channel>>,
     /// What answers; `None` until a model is configured: messages are accepted and wait.
     pub assistant: Option<Assistant>,
+    /// What answers where that cannot, in order.
+    pub fallbacks: Vec<Assistant>,
     /// The turns that are being answered.
     pub running: Running,
     /// Wakes the worker when something was queued.
     pub wake: Notify,
 }
 
-/// The model in use.
+/// A model, as it is asked.
 pub struct Assistant {
     /// Where to ask.
     pub provider: Arc<dyn Provider>,
     /// How many may ask at once.
     pub limit: Limit,
+    /// Whether it is asked at all just now.
+    pub breaker: Breaker,
+    /// How many tokens it reads and writes in one call.
+    pub context_tokens: usize,
+    /// How many of those its answer may take.
+    pub answer_tokens: usize,
+}
+
+/// Tokens kept free for an answer, where no cap is set.
+const ANSWER: usize = 1_024;
+
+impl Assistant {
+    /// A model behind this provider.
+    pub fn new(provider: Arc<dyn Provider>, config: &AiConfig) -> Assistant {
+        let answer = config.max_tokens.map_or(ANSWER, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        Assistant {
+            provider,
+            limit: Limit::new(config.concurrency),
+            breaker: Breaker::default(),
+            context_tokens: config.context_tokens,
+            answer_tokens: answer.min(config.context_tokens / 2),
+        }
+    }
+
+    /// The tokens that a prompt may take.
+    pub fn room(&self) -> usize {
+        self.context_tokens - self.answer_tokens
+    }
 }
 
 /// The tokens that a call reads and writes, before anybody knows: a system prompt with some messages, and an answer.
@@ -76,11 +107,28 @@ impl App {
             channels.push(Arc::new(Twilio::new(twilio.clone(), key)));
         }
         let assistant = match &config.ai {
-            Some(ai) => Some(Assistant { provider: connect(ai)?, limit: Limit::new(ai.concurrency) }),
+            Some(ai) => Some(Assistant::new(connect(ai)?, ai)),
             None => None,
         };
+        let fallbacks =
+            config.fallbacks.iter().map(|ai| Ok(Assistant::new(connect(ai)?, ai))).collect::<Result<_>>()?;
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
-        Ok(App { config, clock, store, cache, channels, assistant, running: Running::default(), wake: Notify::new() })
+        Ok(App {
+            config,
+            clock,
+            store,
+            cache,
+            channels,
+            assistant,
+            fallbacks,
+            running: Running::default(),
+            wake: Notify::new(),
+        })
+    }
+
+    /// What answers, in the order in which it is asked.
+    pub fn assistants(&self) -> impl Iterator<Item = &Assistant> {
+        self.assistant.iter().chain(&self.fallbacks)
     }
 
     /// The channel of that name.
@@ -106,7 +154,7 @@ pub fn open_store(config: &Config) -> Result<Store> {
     Ok(Store::open(&config.data.database, options)?)
 }
 
-fn connect(config: &crate::config::AiConfig) -> Result<Arc<dyn Provider>> {
+fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {
     let files: Vec<(Cow<'static, str>, Cow<'static, [u8]>)> =
         Example::iter().filter_map(|name| Example::get(&name).map(|file| (name, file.data))).collect();
     let texts = files

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`limit`] [`secrets`] [`store`] [`cache`] [`channel`] [`ai`] |
+//! | 2 | [`telemetry`] [`limit`] [`breaker`] [`secrets`] [`store`] [`cache`] [`channel`] [`ai`] |
 //! | 3 | [`app`] |
 //! | 4 | [`work`] [`web`] [`simulator`] |
 //! | 5 | [`daemon`] |
@@ -15,6 +15,7 @@
 
 pub mod ai;
 pub mod app;
+pub mod breaker;
 pub mod cache;
 pub mod channel;
 pub mod cli;

@@ -103,6 +103,13 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
         Some(_) if offline => Finding::skipped("model", "configured, not called (--offline)"),
         Some(assistant) => Finding::of("model", told(assistant.provider.check().await)),
     });
+    for fallback in &app.fallbacks {
+        findings.push(if offline {
+            Finding::skipped("fallback", "configured, not called (--offline)")
+        } else {
+            Finding::of("fallback", told(fallback.provider.check().await))
+        });
+    }
     findings
 }
 

@@ -63,8 +63,12 @@ const CONCURRENCY_AT_HOME: usize = 2;
 const CONTEXT: usize = 32_768;
 const CONTEXT_AT_HOME: usize = 4_096;
 
+/// The protocols by name.
+pub(super) const KINDS: [(&str, Kind); 3] =
+    [("openai", Kind::OpenAi), ("anthropic", Kind::Anthropic), ("offline", Kind::Offline)];
+
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     OpenAi,
     Anthropic,
     Offline,
@@ -72,8 +76,7 @@ enum Kind {
 
 /// Reads the model. `None` where no provider is named and none has a key or an address.
 pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
-    let kinds = [("openai", Kind::OpenAi), ("anthropic", Kind::Anthropic), ("offline", Kind::Offline)];
-    let kind = reader.read("MYNAH_AI_PROVIDER", |text| parse::one_of(text, &kinds));
+    let kind = reader.read("MYNAH_AI_PROVIDER", |text| parse::one_of(text, &KINDS));
     let model = reader.read("MYNAH_AI_MODEL", parse::word);
     let max_tokens = reader.read("MYNAH_AI_MAX_TOKENS", |text| parse::whole(text, 1..=u32::MAX)).good();
     let temperature = reader.read("MYNAH_AI_TEMPERATURE", |text| parse::number(text, 0.0..=2.0)).good();
@@ -145,13 +148,26 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
         }
         Kind::Offline => ProviderConfig::Offline { folder },
     };
-    let at_home = match &provider {
+    let concurrency = concurrency.unwrap_or_else(|| self::concurrency(&provider));
+    let context_tokens = context.unwrap_or_else(|| self::context(&provider));
+    Some(AiConfig { provider, model: model.good(), max_tokens, temperature, timeout, concurrency, context_tokens })
+}
+
+/// Calls at once, where nothing is set.
+pub(super) fn concurrency(provider: &ProviderConfig) -> usize {
+    if lives_at_home(provider) { CONCURRENCY_AT_HOME } else { CONCURRENCY }
+}
+
+/// The tokens of one call, where nothing is set.
+pub(super) fn context(provider: &ProviderConfig) -> usize {
+    if lives_at_home(provider) { CONTEXT_AT_HOME } else { CONTEXT }
+}
+
+fn lives_at_home(provider: &ProviderConfig) -> bool {
+    match provider {
         ProviderConfig::OpenAi { base_url, .. } | ProviderConfig::Anthropic { base_url, .. } => is_at_home(base_url),
         ProviderConfig::Offline { .. } => false,
-    };
-    let concurrency = concurrency.unwrap_or(if at_home { CONCURRENCY_AT_HOME } else { CONCURRENCY });
-    let context_tokens = context.unwrap_or(if at_home { CONTEXT_AT_HOME } else { CONTEXT });
-    Some(AiConfig { provider, model: model.good(), max_tokens, temperature, timeout, concurrency, context_tokens })
+    }
 }
 
 /// Whether a part of the path is a version, such as `v1` or `v1beta`.

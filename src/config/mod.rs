@@ -4,6 +4,7 @@
 //! `MYNAH_BLESS=1 cargo test reference` for `docs/configuration.md`.
 
 mod ai;
+mod fallback;
 mod file;
 mod layers;
 mod log;
@@ -49,6 +50,8 @@ pub struct Config {
     pub twilio: Option<TwilioConfig>,
     /// The language model; `None` where nothing of it is set.
     pub ai: Option<AiConfig>,
+    /// The models that answer where that one cannot, in order.
+    pub fallbacks: Vec<AiConfig>,
     /// How answers are made.
     pub work: WorkConfig,
     /// When a conversation ends.
@@ -75,6 +78,7 @@ impl Config {
         let staged = reader.layers.stage();
         let twilio = if staged { None } else { twilio::read(reader, server.public_url.as_ref()) };
         let ai = ai::read(reader);
+        let fallbacks = fallback::read(reader, ai.as_ref());
         let work = work::read(reader);
         let conversation = work::read_conversation(reader);
         let people = people::read(reader);
@@ -82,6 +86,6 @@ impl Config {
         let log = log::read(reader);
         Problems::none(std::mem::take(&mut reader.problems))?;
         let warnings = std::mem::take(&mut reader.warnings);
-        Ok(Config { server, data, twilio, ai, work, conversation, people, texts, log, warnings })
+        Ok(Config { server, data, twilio, ai, fallbacks, work, conversation, people, texts, log, warnings })
     }
 }

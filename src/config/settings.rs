@@ -3,6 +3,7 @@
 //! To add one: a row in a file of `settings/`, a line that reads it in the file of its concern, and
 //! `MYNAH_BLESS=1 cargo test reference`.
 
+mod fallback;
 mod people;
 mod table;
 mod texts;
@@ -88,7 +89,7 @@ impl Setting {
 
 /// Every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    [table::ROWS, people::ROWS, texts::ROWS].into_iter().flatten()
+    [table::ROWS, fallback::ROWS, people::ROWS, texts::ROWS].into_iter().flatten()
 }
 
 /// The setting of that environment variable.

@@ -1,20 +1,20 @@
 //! Answering a turn: window, model, reply.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::ask::{self, NoAnswer};
 use super::{backoff, deliver, give_back, guard, insist, mirror, typing, words};
-use crate::ai::{Completion, Finish, Line, Prompt};
-use crate::app::{App, Assistant};
+use crate::ai::{Finish, Line, Prompt};
+use crate::app::App;
 use crate::channel::Channel;
-use crate::fault::{Fault, Hope, Whose};
+use crate::clock::Time;
+use crate::fault::{Fault, Whose};
 use crate::model::{Outgoing, Role};
-use crate::store::{HandOver, PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
+use crate::store::{HandOver, PartClaim, Reply, Request, SEND_WITHIN, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
@@ -31,9 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The most of one message that the model reads, in characters: four times what a contact can write at once.
 const LONGEST_LINE: usize = 16_384;
-
-/// Tokens kept free for an answer, where no cap is set.
-const ANSWER: usize = 1_024;
 
 /// Messages of one reply.
 const PARTS: usize = 5;
@@ -60,14 +57,14 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
             say(app, claim, reply, text::split(&text, channel.text_limit(), PARTS)).await
         }
         request => {
-            let Some(assistant) = &app.assistant else {
+            if app.assistant.is_none() {
                 return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
-            };
+            }
             if let Some(budget) = claim.over_budget {
                 return over_budget(app, channel.as_ref(), claim, budget).await;
             }
             let before = request.map(|request| words::reply(app, request).1);
-            answer_by_model(app, claim, (assistant, channel), before, window, stop).await
+            answer_by_model(app, claim, channel, before, window, stop).await
         }
     }
 }
@@ -85,7 +82,7 @@ async fn over_budget(app: &App, channel: &dyn Channel, claim: &TurnClaim, budget
 async fn answer_by_model(
     app: &App,
     claim: &TurnClaim,
-    (assistant, channel): (&Assistant, &Arc<dyn Channel>),
+    channel: &Arc<dyn Channel>,
     before: Option<String>,
     window: Vec<WindowLine>,
     stop: &CancellationToken,
@@ -93,12 +90,11 @@ async fn answer_by_model(
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
     let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
-    let mut prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
-    prompt.fit(room(app));
+    let prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
-        outcome = ask(assistant, &prompt) => outcome,
+        outcome = ask::ask(app, &prompt) => outcome?,
         () = stop.cancelled() => {
             return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
@@ -126,40 +122,39 @@ async fn answer_by_model(
             let reply = Reply::Answer { text, model, usage, cost };
             say(app, claim, reply, parts).await
         }
+        Err(NoAnswer::Rest(until)) => rest(app, channel.as_ref(), claim, until).await,
+        Err(NoAnswer::Fault(fault)) => no_answer(app, channel.as_ref(), claim, fault).await,
+    }
+}
+
+/// Nobody may be asked just now: the turn waits without spending an attempt, as long as a contact would.
+async fn rest(app: &App, channel: &dyn Channel, claim: &TurnClaim, until: Time) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let wrote = claim.deadline - SEND_WITHIN;
+    if now.since(wrote) > PATIENCE {
+        let why = "no model could be asked for too long: each has failed again and again".to_owned();
+        return apologise(app, channel, claim, &app.config.texts.busy, why).await;
+    }
+    fenced(claim, insist(|| app.store.release_turn(claim, until)).await?);
+    app.wake.notify_one();
+    Ok(())
+}
+
+async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
+    match fault {
         // A model call has no effect that a second one would double.
-        Err(fault @ (Fault::Retry { .. } | Fault::Unknown { .. })) => again(app, channel.as_ref(), claim, fault).await,
-        Err(fault @ (Fault::TooLong { .. } | Fault::Fail { .. })) => {
+        fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => again(app, channel, claim, fault).await,
+        fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
             if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
                 error!(turn = claim.turn.0, why = fault.why(), "no answer can be had; the operator must act");
-                let (subject, now) = (assistant.provider.name().to_owned(), app.clock.now());
-                insist(|| app.store.alert("model", subject.clone(), fault.why().to_owned(), now)).await?;
+                let now = app.clock.now();
+                insist(|| app.store.alert("model", "answers".to_owned(), fault.why().to_owned(), now)).await?;
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
-            apologise(app, channel.as_ref(), claim, words::apology(app, &fault), fault.why().to_owned()).await
+            apologise(app, channel, claim, words::apology(app, &fault), fault.why().to_owned()).await
         }
     }
-}
-
-async fn ask(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault> {
-    let _place = assistant.limit.enter().await;
-    // A panic is a defect of ours, and must not leave the turn in nobody's hands.
-    let asked = AssertUnwindSafe(assistant.provider.complete(prompt)).catch_unwind().await;
-    let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(Whose::Message, "the model's adapter panicked")));
-    match &outcome {
-        Ok(_) => assistant.limit.went_well(),
-        // One that is slow or talks nonsense is not helped by fewer questions at once.
-        Err(Fault::Retry { hope: Hope::Overload, .. }) => assistant.limit.overloaded(),
-        Err(_) => {}
-    }
-    outcome
-}
-
-/// The tokens that a prompt may take: those of the model without those of its answer.
-fn room(app: &App) -> usize {
-    let Some(ai) = &app.config.ai else { return usize::MAX };
-    let answer = ai.max_tokens.map_or(ANSWER, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    ai.context_tokens - answer.min(ai.context_tokens / 2)
 }
 
 /// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its

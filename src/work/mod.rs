@@ -4,6 +4,7 @@
 //! by its claim. To add a verb: a file, a claim in `store/claims.rs`, a way to give it back, an arm in [`perform`].
 
 mod answer;
+mod ask;
 mod backoff;
 mod deliver;
 mod give_back;

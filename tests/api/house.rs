@@ -13,8 +13,8 @@ use mynah::ai::Provider;
 use mynah::app::{App, Assistant};
 use mynah::channel::{Channel, twilio};
 use mynah::clock::{Clock, ManualClock, Time};
-use mynah::config::{Config, Sources};
-use mynah::limit::Limit;
+use mynah::config::{AiConfig, Config, Sources};
+
 use mynah::store::JobRow;
 use mynah::{web, work};
 use serde_json::{Value, json};
@@ -108,7 +108,8 @@ impl House {
 
     /// The same house with another model.
     pub fn answered_by(mut self, provider: impl Provider + 'static) -> House {
-        let assistant = Some(Assistant { provider: Arc::new(provider), limit: Limit::new(8) });
+        let config = self.app.config.ai.clone().unwrap();
+        let assistant = Some(Assistant::new(Arc::new(provider), &AiConfig { concurrency: 8, ..config }));
         self.app = Arc::new(App { assistant, ..Arc::into_inner(self.app).unwrap() });
         self
     }

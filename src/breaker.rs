@@ -1,0 +1,127 @@
+//! When a provider is left alone for a while: after failures in a row it is not asked, so that turns wait or go to another
+//! instead of spending their attempts on it, and one that struggles is not struck while it is down.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Time;
+
+/// Failures in a row that open it.
+const FAILURES: u32 = 5;
+
+/// How long it is open at first; twice as long each time the probe that follows fails.
+const FIRST: Duration = Duration::from_secs(30);
+
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// How long others wait for the outcome of a probe.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// One provider's.
+#[derive(Debug, Default)]
+pub struct Breaker(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    opened: u32,
+    open_until: Option<Time>,
+    probing: bool,
+}
+
+impl Breaker {
+    /// Whether the provider may be asked; where not, when to look again. Once its time has run out, one call goes through
+    /// to find out, and the others wait for what comes of it.
+    pub fn may_ask(&self, now: Time) -> Result<(), Time> {
+        let mut state = self.state();
+        match state.open_until {
+            None => Ok(()),
+            Some(until) if now < until => Err(until),
+            Some(_) if state.probing => Err(now + PROBE),
+            Some(_) => {
+                state.probing = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// It answered.
+    pub fn answered(&self) {
+        *self.state() = State::default();
+    }
+
+    /// What went wrong was no fault of the provider, or nobody waited for its answer.
+    pub fn no_verdict(&self) {
+        self.state().probing = false;
+    }
+
+    /// It failed; `after` is how long it asks to be left alone. Whether it is open from now on.
+    pub fn failed(&self, after: Option<Duration>, now: Time) -> bool {
+        let mut state = self.state();
+        state.failures += 1;
+        if !state.probing && (state.open_until.is_some() || state.failures < FAILURES) {
+            return false;
+        }
+        let wait = FIRST.saturating_mul(1 << state.opened.min(10)).min(LONGEST);
+        state.opened += 1;
+        state.open_until = Some(now + after.map_or(wait, |after| after.min(LONGEST).max(wait)));
+        state.probing = false;
+        true
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(seconds: u64) -> Time {
+        Time(1_000_000) + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_one_probe_closes_it_again() {
+        let breaker = Breaker::default();
+        for failure in 1..=5 {
+            assert_eq!(breaker.may_ask(after(0)), Ok(()));
+            assert_eq!(breaker.failed(None, after(0)), failure == 5);
+        }
+        assert_eq!(breaker.may_ask(after(29)), Err(after(30)));
+        assert_eq!(breaker.may_ask(after(30)), Ok(()), "the probe");
+        assert_eq!(breaker.may_ask(after(30)), Err(after(35)), "and the others wait for it");
+        assert!(breaker.failed(None, after(31)));
+        assert_eq!(breaker.may_ask(after(90)), Err(after(91)), "twice as long");
+        assert_eq!(breaker.may_ask(after(91)), Ok(()));
+        breaker.answered();
+        assert_eq!(breaker.may_ask(after(91)), Ok(()));
+        assert!(!breaker.failed(None, after(91)), "it counts from the start");
+    }
+
+    #[test]
+    fn an_answer_between_begins_the_count_anew_and_what_is_no_fault_of_the_provider_does_not_count() {
+        let breaker = Breaker::default();
+        for _ in 0..20 {
+            for _ in 0..4 {
+                assert!(!breaker.failed(None, after(0)));
+                breaker.no_verdict();
+            }
+            breaker.answered();
+        }
+        assert_eq!(breaker.may_ask(after(0)), Ok(()));
+    }
+
+    #[test]
+    fn a_provider_that_asks_for_longer_is_left_alone_for_longer() {
+        let breaker = Breaker::default();
+        for _ in 0..5 {
+            breaker.failed(Some(Duration::from_secs(120)), after(0));
+        }
+        assert_eq!(breaker.may_ask(after(100)), Err(after(120)));
+        assert_eq!(breaker.may_ask(after(120)), Ok(()));
+        breaker.no_verdict();
+        assert_eq!(breaker.may_ask(after(120)), Ok(()), "a probe without a verdict is made again");
+    }
+}

@@ -1,0 +1,104 @@
+//! Asking: the model in use, and where that cannot, those that stand behind it.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use tracing::{error, warn};
+
+use super::insist;
+use crate::ai::{Completion, Prompt};
+use crate::app::{App, Assistant};
+use crate::clock::Time;
+use crate::fault::{Fault, Hope, Whose};
+use crate::store::StoreError;
+
+/// Why there is no answer.
+pub(super) enum NoAnswer {
+    /// The last that was asked said so.
+    Fault(Fault),
+    /// Nobody may be asked before that time: all have failed too often lately.
+    Rest(Time),
+}
+
+/// Asks one after the other until one answers. What is wrong with the message itself is not put to the next, which would say
+/// the same; one that is too long is, if the next reads more.
+pub(super) async fn ask(app: &App, prompt: &Prompt) -> Result<Result<Completion, NoAnswer>, StoreError> {
+    let mut last = None;
+    let mut rest: Option<Time> = None;
+    let mut too_long_for = 0;
+    for assistant in app.assistants() {
+        if assistant.context_tokens <= too_long_for {
+            continue;
+        }
+        if let Err(until) = assistant.breaker.may_ask(app.clock.now()) {
+            rest = Some(rest.map_or(until, |rest| rest.min(until)));
+            continue;
+        }
+        let probe = Probe(assistant);
+        let mut prompt = prompt.clone();
+        prompt.fit(assistant.room());
+        let outcome = complete(assistant, &prompt).await;
+        std::mem::forget(probe);
+        let fault = match outcome {
+            Ok(completion) => {
+                assistant.breaker.answered();
+                return Ok(Ok(completion));
+            }
+            Err(fault) => fault,
+        };
+        match &fault {
+            Fault::TooLong { .. } => {
+                assistant.breaker.no_verdict();
+                too_long_for = assistant.context_tokens;
+            }
+            Fault::Fail { whose: Whose::Message | Whose::Contact, .. } => {
+                assistant.breaker.no_verdict();
+                return Ok(Err(NoAnswer::Fault(fault)));
+            }
+            Fault::Retry { .. } | Fault::Unknown { .. } | Fault::Fail { whose: Whose::Operator, .. } => {
+                failed(app, assistant, &fault).await?;
+            }
+        }
+        last = Some(fault);
+    }
+    Ok(Err(match (last, rest) {
+        (Some(fault), _) => NoAnswer::Fault(fault),
+        (None, rest) => NoAnswer::Rest(rest.unwrap_or_else(|| app.clock.now())),
+    }))
+}
+
+/// A call that is given up in the middle must not leave the others waiting for its verdict.
+struct Probe<'a>(&'a Assistant);
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.0.breaker.no_verdict();
+    }
+}
+
+async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), StoreError> {
+    let (name, why, now) = (assistant.provider.name(), fault.why(), app.clock.now());
+    let after = if let Fault::Retry { after, .. } = fault { *after } else { None };
+    if assistant.breaker.failed(after, now) {
+        error!(model = name, why, "the model fails again and again; it is left alone for a while");
+        let message = format!("{name} fails again and again; the last: {why}");
+        insist(|| app.store.alert("model", name.to_owned(), message.clone(), now)).await?;
+    } else {
+        warn!(model = name, why, "the model gave no answer");
+    }
+    Ok(())
+}
+
+async fn complete(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault> {
+    let _place = assistant.limit.enter().await;
+    // A panic is a defect of ours, and must not leave the turn in nobody's hands.
+    let asked = AssertUnwindSafe(assistant.provider.complete(prompt)).catch_unwind().await;
+    let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(Whose::Message, "the model's adapter panicked")));
+    match &outcome {
+        Ok(_) => assistant.limit.went_well(),
+        // One that is slow or talks nonsense is not helped by fewer questions at once.
+        Err(Fault::Retry { hope: Hope::Overload, .. }) => assistant.limit.overloaded(),
+        Err(_) => {}
+    }
+    outcome
+}

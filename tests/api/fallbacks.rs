@@ -1,0 +1,142 @@
+//! Models that fail, and those that stand behind them.
+
+use mynah::fault::{Fault, Whose};
+use serde_json::json;
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::house::{ANA, BEN, House, completion};
+
+async fn second(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    server
+}
+
+async fn house(second: &MockServer) -> House {
+    let base = format!("{}/v1", second.uri());
+    let house = House::with(&[
+        ("MYNAH_AI_2_PROVIDER", "openai"),
+        ("MYNAH_AI_2_BASE_URL", &base),
+        ("MYNAH_AI_2_MODEL", "spare"),
+        ("MYNAH_RATE_LIMIT", "0"),
+    ])
+    .await;
+    house.twilio_takes_everything().await;
+    house
+}
+
+#[tokio::test]
+async fn where_the_first_model_cannot_the_next_one_answers_in_the_same_attempt() {
+    for broken in [
+        ResponseTemplate::new(503),
+        ResponseTemplate::new(429),
+        ResponseTemplate::new(401).set_body_json(json!({ "error": { "message": "wrong key" } })),
+        ResponseTemplate::new(200).set_body_string("<html>"),
+    ] {
+        let second = second(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+        let house = house(&second).await;
+        house.ask_model().respond_with(broken).mount(&house.model).await;
+        house.say(ANA, "hello").await;
+        house.drain().await;
+        assert_eq!((house.texts().await, house.states().await), (vec!["From the spare.".into()], vec!["done".into()]));
+        assert_eq!(house.count("SELECT attempts FROM turns"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_fails_again_and_again_is_left_alone_and_tried_again_later() {
+    let second = second(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+    let house = house(&second).await;
+    house.ask_model().respond_with(ResponseTemplate::new(503)).up_to_n_times(5).mount(&house.model).await;
+    house.model_says("From the first.").await;
+    for number in 0..10 {
+        house.say(ANA, &format!("question {number}")).await;
+        house.drain().await;
+    }
+    assert_eq!(house.prompts().await.len(), 5, "after five failures nobody asks it");
+    assert_eq!(house.texts().await, ["From the spare."; 10]);
+    let alerts = house.app.store.alerts(10).await.unwrap();
+    assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("again and again"));
+    house.advance(30);
+    house.say(ANA, "and now?").await;
+    house.drain().await;
+    assert_eq!(house.texts().await.last().unwrap(), "From the first.");
+}
+
+#[tokio::test]
+async fn turns_wait_without_spending_attempts_while_nobody_may_be_asked_and_are_told_in_the_end() {
+    let house = House::with(&[("MYNAH_TEXT_BUSY", "Too busy.")]).await;
+    house.twilio_takes_everything().await;
+    house.ask_model().respond_with(ResponseTemplate::new(503)).mount(&house.model).await;
+    for number in 0..5 {
+        house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+    }
+    house.drain().await;
+    assert_eq!(house.prompts().await.len(), 5);
+    house.say(BEN, "hello").await;
+    house.drain().await;
+    assert_eq!(house.count("SELECT attempts FROM turns ORDER BY id DESC LIMIT 1"), 0);
+    assert_eq!((house.prompts().await.len(), house.texts().await.len()), (5, 0));
+    for _ in 0..60 {
+        house.advance(30);
+        house.drain().await;
+    }
+    assert!(house.texts().await.iter().all(|text| text == "Too busy."), "{:?}", house.texts().await);
+    assert_eq!(house.texts().await.len(), 6, "each contact once");
+    assert!(house.prompts().await.len() < 20, "{} calls to a model that is down", house.prompts().await.len());
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_message_is_not_put_to_the_next_model() {
+    struct Declines;
+    #[async_trait::async_trait]
+    impl mynah::ai::Provider for Declines {
+        fn name(&self) -> &str {
+            "declines"
+        }
+        async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+            Err(Fault::fail(Whose::Message, "not that"))
+        }
+        async fn check(&self) -> Result<String, Fault> {
+            Ok(String::new())
+        }
+    }
+    let second = second(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+    let house = house(&second).await.answered_by(Declines);
+    for _ in 0..6 {
+        house.say(ANA, "hello").await;
+        house.drain().await;
+        house.advance(60);
+    }
+    assert!(second.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn each_class_of_failure_has_its_own_text_and_never_the_error_itself() {
+    let long = json!({ "error": { "message": "too long", "code": "context_length_exceeded" } });
+    let declined =
+        json!({ "choices": [{ "message": { "content": null, "refusal": null }, "finish_reason": "content_filter" }] });
+    for (answer, text, drains) in [
+        (ResponseTemplate::new(503), "busy", 40),
+        (ResponseTemplate::new(400).set_body_json(long), "too long", 1),
+        (ResponseTemplate::new(200).set_body_json(declined), "declined", 1),
+        (ResponseTemplate::new(401), "sorry", 1),
+    ] {
+        let house = House::with(&[
+            ("MYNAH_TEXT_BUSY", "busy"),
+            ("MYNAH_TEXT_TOO_LONG", "too long"),
+            ("MYNAH_TEXT_DECLINED", "declined"),
+            ("MYNAH_TEXT_SORRY", "sorry"),
+        ])
+        .await;
+        house.twilio_takes_everything().await;
+        house.ask_model().respond_with(answer).mount(&house.model).await;
+        house.say(ANA, "hello").await;
+        for _ in 0..drains {
+            house.drain().await;
+            house.advance(60);
+        }
+        assert_eq!(house.texts().await, [text]);
+    }
+}
