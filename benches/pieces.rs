@@ -139,7 +139,8 @@ impl Desk {
 async fn settle(store: Store, claim: TurnClaim, number: usize) {
     let now = SystemClock.now();
     let text = answer(1_000);
-    let reply = Reply::Answer { text: text.clone(), model: "bench".into(), usage: Usage::default(), cost: 0 };
+    let reply =
+        Reply::Answer { text: text.clone(), model: "bench".into(), usage: Usage::default(), cost: 0, hand_over: None };
     let replied = store.reply(&claim, reply, vec![text], now).await.expect("the reply is stored");
     let Replied { part, token, .. } = replied.expect("the claim holds");
     let id = ProviderId(format!("SM{:032x}", number | 1 << 60));

@@ -19,6 +19,7 @@ mod listing;
 mod offline;
 mod openai;
 mod thinking;
+mod tool;
 mod window;
 
 /// Something that answers.
@@ -41,6 +42,8 @@ pub struct Prompt {
     pub system: String,
     /// The window of the history, oldest first; the first and the last are by the user.
     pub lines: Vec<Line>,
+    /// Whether the model may call a person, by a tool where it knows tools.
+    pub may_hand_over: bool,
 }
 
 impl Prompt {
@@ -76,7 +79,8 @@ pub struct Line {
 /// What the model answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// The answer in Markdown, at most 32,000 characters. Empty only where the model declined without a word.
+    /// The answer in Markdown, at most 32,000 characters. Empty only where the model declined without a word, or called a
+    /// person without one.
     pub text: String,
     /// How it ended.
     pub finish: Finish,
@@ -84,6 +88,8 @@ pub struct Completion {
     pub usage: Usage,
     /// The model that answered, as the provider names it.
     pub model: String,
+    /// Why the model calls a person, if it does.
+    pub hand_over: Option<String>,
 }
 
 /// How an answer ended.
@@ -215,7 +221,7 @@ mod tests {
         let (user, assistant) = (Role::User, Role::Assistant);
         let long = "word ".repeat(400);
         let said = [(user, "first"), (assistant, long.as_str()), (user, "second"), (assistant, "yes"), (user, "third")];
-        let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said) };
+        let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said), may_hand_over: false };
         prompt.fit(10_000);
         assert_eq!(prompt.lines.len(), 5);
         prompt.fit(100);

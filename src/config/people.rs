@@ -28,6 +28,8 @@ pub struct PeopleConfig {
     pub keywords: Keywords,
     /// How long after an operator's last message the assistant takes over again; `None` is never.
     pub human_return: Option<Duration>,
+    /// Whether the model may call a person.
+    pub model_may_hand_over: bool,
     /// The links that the assistant may send.
     pub links: LinkPolicy,
     /// What the model may cost.
@@ -82,6 +84,8 @@ pub(super) fn read(reader: &mut Reader) -> PeopleConfig {
         rate: reader.or_default("MYNAH_RATE_LIMIT", rate),
         keywords: Keywords::new(&opt_out, &opt_in),
         human_return: (!human_return.is_zero()).then_some(human_return),
+        model_may_hand_over: reader
+            .or_default("MYNAH_MODEL_HAND_OVER", |text| parse::one_of(text, &[("true", true), ("false", false)])),
         links: reader.or_default("MYNAH_LINKS", links),
         budgets: Budgets {
             contact_day: reader.or_default("MYNAH_BUDGET_CONTACT_DAY", budget),

@@ -33,6 +33,8 @@ pub enum Reply {
         usage: Usage,
         /// What that cost, in millionths of a US dollar.
         cost: i64,
+        /// Whether a person takes over with it.
+        hand_over: Option<HandOver>,
     },
     /// A text of our own, which the model had no part in.
     Words {
@@ -134,7 +136,9 @@ fn store_reply(
     if moved == 0 {
         return Ok(None);
     }
-    if let Reply::Words { hand_over: Some(HandOver { until, why }), .. } = reply {
+    if let Reply::Words { hand_over: Some(HandOver { until, why }), .. }
+    | Reply::Answer { hand_over: Some(HandOver { until, why }), .. } = reply
+    {
         conversations::take_over(tx, conversation, *until, why, now)?;
         conversations::call_for_a_person(tx, conversation, why, now)?;
     }

@@ -90,7 +90,11 @@ async fn answer_by_model(
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
     let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
-    let prompt = Prompt { system: app.config.work.system_prompt.clone(), lines: trim(window) };
+    let prompt = Prompt {
+        system: app.config.work.system_prompt.clone(),
+        lines: trim(window),
+        may_hand_over: app.config.people.model_may_hand_over,
+    };
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
@@ -107,19 +111,25 @@ async fn answer_by_model(
     drop((typing, answering));
     match outcome {
         Ok(completion) => {
-            let declined = completion.finish == Finish::Refusal && completion.text.trim().is_empty();
-            let said = if declined { &app.config.texts.declined } else { &completion.text };
-            let fit = guard::fit_to_send(app, claim, said).await;
+            let hand_over = completion.hand_over.map(|why| words::hand_over(app, why));
+            let wordless = completion.text.trim().is_empty() && hand_over.is_none();
+            let declined = completion.finish == Finish::Refusal && wordless;
+            let mut said = if declined { app.config.texts.declined.clone() } else { completion.text };
+            let fit = guard::fit_to_send(app, claim, &said).await;
             let mut parts = text::split(&fit, channel.text_limit(), PARTS);
+            if hand_over.is_some() {
+                let human = &app.config.texts.human;
+                parts.push(human.clone());
+                said = if said.trim().is_empty() { human.clone() } else { format!("{said}\n\n{human}") };
+            }
             if parts.is_empty() {
                 let why = "the model's answer holds no text".to_owned();
                 return again(app, channel.as_ref(), claim, Fault::retry(why)).await;
             }
             parts.splice(..0, before);
-            let text = if declined { app.config.texts.declined.clone() } else { completion.text };
             let (model, usage) = (completion.model, completion.usage);
             let cost = app.config.people.price(&model).of(usage.input_tokens, usage.output_tokens);
-            let reply = Reply::Answer { text, model, usage, cost };
+            let reply = Reply::Answer { text: said, model, usage, cost, hand_over };
             say(app, claim, reply, parts).await
         }
         Err(NoAnswer::Rest(until)) => rest(app, channel.as_ref(), claim, until).await,
@@ -231,7 +241,9 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         fenced(claim, false);
         return Ok(());
     };
-    if let Reply::Words { hand_over: Some(HandOver { why, .. }), .. } = &reply {
+    if let Reply::Words { hand_over: Some(HandOver { why, .. }), .. }
+    | Reply::Answer { hand_over: Some(HandOver { why, .. }), .. } = &reply
+    {
         error!(turn = claim.turn.0, conversation = %claim.conversation, why, "a person is wanted");
     }
     if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {

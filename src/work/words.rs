@@ -13,16 +13,17 @@ pub(super) fn reply(app: &App, request: Request) -> (Reply, String) {
         Request::Command(Command::OptIn) => &texts.started,
         Request::Command(Command::Reset) => &texts.reset,
         Request::Command(Command::Help) => &texts.help,
-        Request::Command(Command::Human) => return hand_over(app, "the contact asked for one", texts.human.clone()),
+        Request::Command(Command::Human) => &texts.human,
         Request::Admitted | Request::Operator => &texts.admitted,
     };
-    (Reply::Words { text: text.clone(), hand_over: None }, text.clone())
+    let wanted = request == Request::Command(Command::Human);
+    let hand_over = wanted.then(|| hand_over(app, "the contact asked for one".to_owned()));
+    (Reply::Words { text: text.clone(), hand_over }, text.clone())
 }
 
-/// A person takes over, and the contact reads `text`.
-pub(super) fn hand_over(app: &App, why: &str, text: String) -> (Reply, String) {
-    let until = app.config.people.human_return.map(|after| app.clock.now() + after);
-    (Reply::Words { text: text.clone(), hand_over: Some(HandOver { until, why: why.to_owned() }) }, text)
+/// That a person takes over, until the assistant returns.
+pub(super) fn hand_over(app: &App, why: String) -> HandOver {
+    HandOver { until: app.config.people.human_return.map(|after| app.clock.now() + after), why }
 }
 
 /// Whether the turn holds, beside a call for help, something that the model has to answer.

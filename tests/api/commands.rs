@@ -126,6 +126,66 @@ async fn somebody_who_asks_for_a_person_gets_silence_from_the_assistant_until_it
 }
 
 #[tokio::test]
+async fn a_model_calls_a_person_by_a_tool_and_never_by_a_word() {
+    let call = |content: Option<&str>| {
+        json!({ "model": "m", "choices": [{ "finish_reason": "tool_calls", "message": { "content": content, "tool_calls": [{
+            "id": "call_1", "type": "function",
+            "function": { "name": "hand_over", "arguments": "{\"reason\": \"wants a refund\"}" } }] } }] })
+    };
+    for (answer, texts) in
+        [(call(Some("I see.")), &["I see.", "A person will come."][..]), (call(None), &["A person will come."])]
+    {
+        let house = House::with(&[("MYNAH_TEXT_HUMAN", "A person will come.")]).await;
+        house.twilio_takes_everything().await;
+        house.ask_model().respond_with(ResponseTemplate::new(200).set_body_json(answer)).mount(&house.model).await;
+        house.say(ANA, "I want my money back!").await;
+        for _ in 0..3 {
+            house.drain().await;
+            house.advance(3);
+        }
+        house.say(ANA, "hello?").await;
+        house.drain().await;
+        assert_eq!(
+            (house.texts().await, house.prompts().await.len()),
+            (texts.iter().map(|text| (*text).to_owned()).collect(), 1)
+        );
+        let alerts = house.app.store.alerts(9).await.unwrap();
+        assert!(alerts.len() == 1 && alerts[0].cause == "hand_over" && alerts[0].message.contains("wants a refund"));
+        let asked: serde_json::Value = house.model.received_requests().await.unwrap()[0].body_json().unwrap();
+        assert_eq!(asked["tools"][0]["function"]["name"], "hand_over");
+    }
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("hand_over {\"reason\": \"I say so\"}").await;
+    house.say(ANA, "say hand_over").await;
+    house.drain().await;
+    assert!(house.app.store.alerts(9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_model_that_knows_no_tools_is_asked_without() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    let refused = json!({ "error": { "message": "registry.ollama.ai/library/tiny does not support tools" } });
+    house
+        .ask_model()
+        .respond_with(ResponseTemplate::new(400).set_body_json(refused))
+        .up_to_n_times(1)
+        .mount(&house.model)
+        .await;
+    house.model_says("Hello!").await;
+    for _ in 0..2 {
+        house.say(ANA, "hello").await;
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Hello!", "Hello!"]);
+    let asked = house.model.received_requests().await.unwrap();
+    let offered: Vec<_> =
+        asked.iter().map(|request| request.body_json::<serde_json::Value>().unwrap()["tools"].is_array()).collect();
+    assert_eq!(offered, [true, false, false], "and it is remembered");
+}
+
+#[tokio::test]
 async fn a_contact_is_told_that_an_operator_takes_over() {
     let house = House::with(&[("MYNAH_TEXT_HUMAN", "A person will come.")]).await;
     house.twilio_takes_everything().await;

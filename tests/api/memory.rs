@@ -104,7 +104,7 @@ impl Provider for Slow {
         self.asked.notify_one();
         self.go.notified().await;
         let text = prompt.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join(" + ");
-        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "slow".into() })
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "slow".into(), hand_over: None })
     }
 
     async fn check(&self) -> Result<String, Fault> {

@@ -83,7 +83,7 @@ impl Provider for Thinking {
         sleep(self.0).await;
         resume();
         let (text, model) = ("Hello!".into(), "thinking".into());
-        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model })
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model, hand_over: None })
     }
     async fn check(&self) -> Result<String, Fault> {
         Ok(String::new())

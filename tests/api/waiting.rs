@@ -57,7 +57,7 @@ impl Provider for Slow {
     async fn complete(&self, _: &Prompt) -> Result<Completion, Fault> {
         self.clock.advance(std::mem::take(&mut self.by.lock().unwrap()));
         let (text, model) = ("At last.".into(), "slow".into());
-        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model })
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model, hand_over: None })
     }
     async fn check(&self) -> Result<String, Fault> {
         Ok(String::new())

@@ -245,7 +245,7 @@ pub fn record(body: &str) -> WebhookRecord {
 /// What a model said.
 pub fn answer(text: &str) -> Reply {
     let usage = Usage { input_tokens: 11, output_tokens: 7, estimated: false };
-    Reply::Answer { text: text.into(), model: "parrot-1".into(), usage, cost: 0 }
+    Reply::Answer { text: text.into(), model: "parrot-1".into(), usage, cost: 0, hand_over: None }
 }
 
 /// News of a message that was sent.

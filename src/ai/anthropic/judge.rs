@@ -24,6 +24,8 @@ pub(super) enum Lesson {
     NoTemperature,
     /// The most tokens that the model can write.
     MostTokens(u32),
+    /// The server knows no tools.
+    NoTools,
 }
 
 /// How an account is told that it has no money or may spend no more.
@@ -74,6 +76,9 @@ pub(super) fn judge(problem: &Problem, request: &Request<'_>, retry_after: Optio
 }
 
 fn lesson(request: &Request<'_>, message: &str) -> Option<Lesson> {
+    if request.tools.is_some() && message.contains("tool") {
+        return Some(Lesson::NoTools);
+    }
     if request.temperature.is_some() && message.contains("temperature") {
         return Some(Lesson::NoTemperature);
     }

@@ -55,6 +55,7 @@ pub(super) struct Anthropic {
 #[derive(Clone, Copy, Default)]
 struct Learned {
     no_temperature: bool,
+    no_tools: bool,
     most_tokens: Option<u32>,
 }
 
@@ -86,7 +87,7 @@ impl Anthropic {
         })
     }
 
-    fn request<'a>(&'a self, system: &'a str, window: &Window<'a>, cap: Option<u32>) -> Request<'a> {
+    fn request<'a>(&'a self, (system, offers): (&'a str, bool), window: &Window<'a>, cap: Option<u32>) -> Request<'a> {
         let learned = *self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let cap = cap.unwrap_or(self.max_tokens);
         Request {
@@ -95,6 +96,7 @@ impl Anthropic {
             system,
             messages: window.merged(),
             temperature: self.temperature.filter(|_| !learned.no_temperature),
+            tools: (offers && !learned.no_tools).then(wire::tools),
         }
     }
 
@@ -103,15 +105,21 @@ impl Anthropic {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         match lesson {
             Lesson::NoTemperature => learned.no_temperature = true,
+            Lesson::NoTools => learned.no_tools = true,
             Lesson::MostTokens(most) => learned.most_tokens = Some(most),
         }
     }
 
     /// Asks until the model takes the request: with other parameters, and once with half of the lines.
-    async fn ask(&self, system: &str, window: &mut Window<'_>, cap: Option<u32>) -> Result<(Answer, Reply), Fault> {
+    async fn ask(
+        &self,
+        asked: (&str, bool),
+        window: &mut Window<'_>,
+        cap: Option<u32>,
+    ) -> Result<(Answer, Reply), Fault> {
         let (mut lessons, mut halved) = (0, false);
         loop {
-            let request = self.request(system, window, cap);
+            let request = self.request(asked, window, cap);
             let reply = self.caller.post(&self.messages, &request).await?;
             let problem = match wire::read(&reply) {
                 // The window was full before a word was said.
@@ -148,8 +156,9 @@ impl Anthropic {
             "refusal" => Finish::Refusal,
             _ => Finish::Stop,
         };
-        let said = answer.text();
+        let (said, hand_over) = (answer.text(), answer.hand_over());
         let text = match (said.trim(), finish) {
+            ("", _) if hand_over.is_some() => "",
             ("", Finish::Refusal) => "",
             ("", Finish::Length) if reason == "max_tokens" => {
                 let why =
@@ -169,7 +178,7 @@ impl Anthropic {
         let (text, finish) = capped(text, finish);
         let usage = usage(answer.figures(), sent, said.chars().count());
         let model = answer.model.filter(|model| !model.is_empty()).unwrap_or_else(|| self.model.clone());
-        Ok(Completion { text, finish, usage, model })
+        Ok(Completion { text, finish, usage, model, hand_over })
     }
 
     fn unreadable(&self, reply: &Reply) -> Fault {
@@ -209,6 +218,7 @@ impl Anthropic {
             system: "",
             messages: Vec::new(),
             temperature: None,
+            tools: None,
         };
         let (retry_after, words) = (reply.retry_after, self.words(reply, &problem));
         match judge(&problem, &request, retry_after, words.clone()) {
@@ -231,7 +241,7 @@ impl Provider for Anthropic {
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
         let mut window = Window::of(&prompt.lines)?;
         let system = prompt.system.trim();
-        let (answer, reply) = self.caller.within(self.ask(system, &mut window, None)).await?;
+        let (answer, reply) = self.caller.within(self.ask((system, prompt.may_hand_over), &mut window, None)).await?;
         self.read(answer, &reply, system.chars().count() + window.characters())
     }
 
@@ -240,7 +250,7 @@ impl Provider for Anthropic {
         if !matches!(listed, Some((true, _))) {
             let lines = [Line { role: Role::User, text: "Hello".into() }];
             let mut window = Window::of(&lines)?;
-            self.caller.within(self.ask("", &mut window, Some(1))).await?;
+            self.caller.within(self.ask(("", false), &mut window, Some(1))).await?;
         }
         Ok(listing::verdict(&self.model, &self.host, listed))
     }

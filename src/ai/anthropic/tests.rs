@@ -32,7 +32,7 @@ fn provider(server: &MockServer) -> Anthropic {
 
 fn prompt(system: &str, said: &[(Role, &str)]) -> Prompt {
     let lines = said.iter().map(|(role, text)| Line { role: *role, text: (*text).into() }).collect();
-    Prompt { system: system.into(), lines }
+    Prompt { system: system.into(), lines, may_hand_over: false }
 }
 
 fn hello() -> Prompt {
@@ -116,7 +116,13 @@ async fn a_question_goes_out_as_messages_with_one_role_after_the_other() {
     let usage = Usage { input_tokens: 331, output_tokens: 7, estimated: false };
     assert_eq!(
         provider(&server).complete(&asked).await.unwrap(),
-        Completion { text: "Yes.".into(), finish: Finish::Stop, usage, model: "claude-sonnet-5-20260801".into() }
+        Completion {
+            text: "Yes.".into(),
+            finish: Finish::Stop,
+            usage,
+            model: "claude-sonnet-5-20260801".into(),
+            hand_over: None
+        }
     );
 }
 
@@ -338,4 +344,18 @@ fn a_server_that_cannot_be_asked_is_told_by_its_setting() {
     let mut hot = config("https://api.anthropic.com", "sk-ant-1");
     hot.temperature = Some(1.2);
     assert_eq!(wrong(&hot), "MYNAH_AI_TEMPERATURE is 1.2: anthropic takes 0 to 1");
+}
+
+#[tokio::test]
+async fn a_person_is_called_by_a_tool() {
+    let content = json!([{"type": "text", "text": "I see."},
+        {"type": "tool_use", "id": "toolu_1", "name": "hand_over", "input": {"reason": "wants a refund"}}]);
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(ok(message(&content, "tool_use"))).mount(&server).await;
+    let prompt = Prompt { may_hand_over: true, ..hello() };
+    let completion = provider(&server).complete(&prompt).await.unwrap();
+    assert_eq!((completion.text.as_str(), completion.hand_over.as_deref()), ("I see.", Some("wants a refund")));
+    let asked: Value = server.received_requests().await.unwrap()[0].body_json().unwrap();
+    assert_eq!(asked["tools"][0]["name"], "hand_over");
+    assert_eq!(asked["tools"][0]["input_schema"]["type"], "object");
 }

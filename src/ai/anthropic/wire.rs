@@ -1,8 +1,10 @@
 //! Messages on the wire (Anthropic's OpenAPI document: `CreateMessageParams`, `Message`, `ErrorResponse`).
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::ai::call::Reply;
+use crate::ai::tool;
 use crate::ai::window::Message;
 
 /// `CreateMessageParams`, as far as it is used.
@@ -15,6 +17,13 @@ pub(super) struct Request<'a> {
     pub(super) messages: Vec<Message<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tools: Option<Value>,
+}
+
+/// `Tool`: the one that there is.
+pub(super) fn tools() -> Value {
+    json!([{ "name": tool::NAME, "description": tool::DESCRIPTION, "input_schema": tool::parameters() }])
 }
 
 /// `Message`.
@@ -40,6 +49,10 @@ struct Block {
     kind: String,
     #[serde(default)]
     text: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    input: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +101,12 @@ pub(super) struct Problem {
 }
 
 impl Answer {
+    /// Why a person is called, if one is.
+    pub(super) fn hand_over(&self) -> Option<String> {
+        let ours = |block: &&Block| block.kind == "tool_use" && block.name.as_deref() == Some(tool::NAME);
+        self.content.iter().find(ours).map(|block| tool::reason(&block.input))
+    }
+
     /// All that is said; thinking and tools are left out.
     pub(super) fn text(&self) -> String {
         self.content.iter().filter(|block| block.kind == "text").filter_map(|block| block.text.as_deref()).collect()

@@ -100,7 +100,7 @@ impl Provider for Offline {
 
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
         let text = self.answer(asked(prompt)).await?;
-        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "offline".into() })
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "offline".into(), hand_over: None })
     }
 
     async fn check(&self) -> Result<String, Fault> {

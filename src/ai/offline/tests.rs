@@ -21,7 +21,7 @@ const WHO: &str = "This is the offline responder: it quotes the business's notes
 
 fn prompt(said: &[(Role, &str)]) -> Prompt {
     let lines = said.iter().map(|(role, text)| Line { role: *role, text: (*text).into() }).collect();
-    Prompt { system: String::new(), lines }
+    Prompt { system: String::new(), lines, may_hand_over: false }
 }
 
 async fn ask(offline: &Offline, question: &str) -> String {

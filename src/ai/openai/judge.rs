@@ -80,6 +80,10 @@ pub(super) fn judge(
     if ACCOUNT.iter().any(|code| names(code)) {
         return operator(words, "check the key, the balance and the spending limits of the account");
     }
+    // "does not support tools" (Ollama), "requires --jinja" (llama.cpp, as 500), "requires --enable-auto-tool-choice" (vLLM).
+    if request.tools.is_some() && matches!(problem.status, 400 | 404 | 422 | 500) && message.contains("tool") {
+        return Verdict::Learn(Lesson::NoTools);
+    }
     // llama.cpp tells a chat template's complaint as 500.
     if matches!(problem.status, 400 | 413 | 422 | 500) {
         if TOO_LONG.iter().any(|wording| {

@@ -11,6 +11,7 @@ pub(super) struct Learned {
     no_max_tokens: bool,
     no_max_completion_tokens: bool,
     no_temperature: bool,
+    no_tools: bool,
     /// The chat template knows no system role, or wants the roles to take turns (vLLM with Gemma or Mistral).
     pub(super) merges: bool,
 }
@@ -24,6 +25,8 @@ pub(super) enum Lesson {
     NoMaxCompletionTokens,
     /// `temperature` is refused.
     NoTemperature,
+    /// The model, or its server as it is run, knows no tools.
+    NoTools,
     /// No system role, and user and assistant take turns.
     Merge,
 }
@@ -35,6 +38,7 @@ impl Learned {
             Lesson::NoMaxTokens => self.no_max_tokens = true,
             Lesson::NoMaxCompletionTokens => self.no_max_completion_tokens = true,
             Lesson::NoTemperature => self.no_temperature = true,
+            Lesson::NoTools => self.no_tools = true,
             Lesson::Merge => self.merges = true,
         }
     }
@@ -51,6 +55,11 @@ impl Learned {
     /// The temperature, unless it is refused.
     pub(super) fn temperature(self, configured: Option<f64>) -> Option<f64> {
         configured.filter(|_| !self.no_temperature)
+    }
+
+    /// Whether tools may be offered.
+    pub(super) fn takes_tools(self) -> bool {
+        !self.no_tools
     }
 
     /// The messages in the form that the model takes.

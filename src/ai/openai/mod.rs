@@ -94,7 +94,13 @@ impl OpenAi {
 
     /// Only what the owner configured goes to OpenAI. Ollama reads `max_tokens` alone, and llama.cpp goes on for ever
     /// without it, so any other server gets one.
-    fn request<'a>(&'a self, system: &'a str, window: &Window<'a>, learned: Learned, cap: Option<u32>) -> Request<'a> {
+    fn request<'a>(
+        &'a self,
+        (system, offers): (&'a str, bool),
+        window: &Window<'a>,
+        learned: Learned,
+        cap: Option<u32>,
+    ) -> Request<'a> {
         let cap = cap.or(self.max_tokens).or((!self.official).then_some(DEFAULT_CAP));
         let (max_tokens, max_completion_tokens) = learned.cap(cap, self.official);
         Request {
@@ -103,6 +109,7 @@ impl OpenAi {
             max_tokens,
             max_completion_tokens,
             temperature: learned.temperature(self.temperature),
+            tools: (offers && learned.takes_tools()).then(wire::tools),
         }
     }
 
@@ -110,14 +117,14 @@ impl OpenAi {
     /// cap was too small for any answer.
     async fn ask(
         &self,
-        system: &str,
+        asked: (&str, bool),
         window: &mut Window<'_>,
         cap: Option<u32>,
     ) -> Result<(Option<Answer>, Reply), Fault> {
         let (mut lessons, mut halved) = (0, false);
         loop {
             let learned = self.learned();
-            let request = self.request(system, window, learned, cap);
+            let request = self.request(asked, window, learned, cap);
             let reply = self.caller.post(&self.completions, &request).await?;
             let problem = match wire::read(&reply) {
                 Some(Ok(answer)) => return Ok((Some(answer), reply)),
@@ -149,6 +156,7 @@ impl OpenAi {
 
     /// The answer in our form, or why there is none.
     fn read(&self, mut answer: Answer, reply: &Reply, sent: usize) -> Result<Completion, Fault> {
+        let hand_over = answer.hand_over();
         let (raw, refusal) = answer.said();
         let text = strip_thinking(&raw);
         let reason = answer.choices.first().and_then(|choice| choice.finish_reason.as_deref()).unwrap_or_default();
@@ -162,6 +170,7 @@ impl OpenAi {
         let text = match (text.is_empty(), finish) {
             (false, _) => text.as_ref(),
             (true, Finish::Refusal) => refusal.as_deref().unwrap_or_default(),
+            (true, _) if hand_over.is_some() => "",
             (true, Finish::Length) => return Err(self.spent(reply)),
             (true, Finish::Stop) => {
                 let why = format!("the answer is empty (finish_reason `{reason}`)");
@@ -171,7 +180,7 @@ impl OpenAi {
         let (text, finish) = capped(text, finish);
         let usage = usage(answer.figures(), sent, raw.chars().count());
         let model = answer.model.filter(|model| !model.is_empty()).unwrap_or_else(|| self.model.clone());
-        Ok(Completion { text, finish, usage, model })
+        Ok(Completion { text, finish, usage, model, hand_over })
     }
 
     fn spent(&self, reply: &Reply) -> Fault {
@@ -218,6 +227,7 @@ impl OpenAi {
             max_tokens: None,
             max_completion_tokens: None,
             temperature: None,
+            tools: None,
         };
         let words = self.words(&reply, &problem);
         match judge(&problem, &request, true, reply.retry_after, words.clone()) {
@@ -236,7 +246,7 @@ impl Provider for OpenAi {
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
         let mut window = Window::of(&prompt.lines)?;
         let system = prompt.system.trim();
-        let (answer, reply) = self.caller.within(self.ask(system, &mut window, None)).await?;
+        let (answer, reply) = self.caller.within(self.ask((system, prompt.may_hand_over), &mut window, None)).await?;
         let sent = system.chars().count() + window.characters();
         match answer {
             Some(answer) => self.read(answer, &reply, sent),
@@ -249,7 +259,7 @@ impl Provider for OpenAi {
         if !matches!(listed, Some((true, _))) {
             let lines = [Line { role: Role::User, text: "Hello".into() }];
             let mut window = Window::of(&lines)?;
-            self.caller.within(self.ask("", &mut window, Some(1))).await?;
+            self.caller.within(self.ask(("", false), &mut window, Some(1))).await?;
         }
         Ok(listing::verdict(&self.model, &self.host, listed))
     }

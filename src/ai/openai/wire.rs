@@ -2,9 +2,10 @@
 //! `CreateChatCompletionResponse`, `ErrorResponse`), read as widely as compatible servers write it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ai::call::Reply;
+use crate::ai::tool;
 use crate::ai::window::Message;
 
 /// `CreateChatCompletionRequest`, as far as it is used.
@@ -18,6 +19,14 @@ pub(super) struct Request<'a> {
     pub(super) max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tools: Option<Value>,
+}
+
+/// `ChatCompletionTool`: the one that there is.
+pub(super) fn tools() -> Value {
+    let function = json!({ "name": tool::NAME, "description": tool::DESCRIPTION, "parameters": tool::parameters() });
+    json!([{ "type": "function", "function": function }])
 }
 
 /// `CreateChatCompletionResponse`. OpenRouter answers 200 with an `error` once generation has begun.
@@ -57,6 +66,23 @@ struct Said {
     content: Option<Content>,
     #[serde(default)]
     refusal: Option<String>,
+    #[serde(default)]
+    tool_calls: Option<Vec<ToolCall>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ToolCall {
+    #[serde(default)]
+    function: Option<Function>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Function {
+    #[serde(default)]
+    name: String,
+    /// A string of JSON; an object at some servers.
+    #[serde(default)]
+    arguments: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,6 +168,13 @@ pub(super) struct Problem {
 }
 
 impl Answer {
+    /// Why a person is called, if one is.
+    pub(super) fn hand_over(&self) -> Option<String> {
+        let calls = self.choices.first()?.message.as_ref()?.tool_calls.as_deref()?;
+        let call = calls.iter().filter_map(|call| call.function.as_ref()).find(|call| call.name == tool::NAME)?;
+        Some(tool::reason(&call.arguments))
+    }
+
     /// Text and refusal of the first choice.
     pub(super) fn said(&mut self) -> (String, Option<String>) {
         let Some(said) = self.choices.first_mut().and_then(|choice| choice.message.take()) else {

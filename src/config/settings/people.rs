@@ -80,6 +80,15 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "MYNAH_MODEL_HAND_OVER",
+        file: "model_hand_over",
+        default: Value("true"),
+        expects: "true or false",
+        meaning: "Whether the model may hand a conversation over to a person. It is offered a tool named `hand_over`, where it \
+                  knows tools.",
+        ..ROW
+    },
+    Setting {
         key: "MYNAH_LINKS",
         file: "links",
         list: true,

@@ -39,7 +39,7 @@ async fn a_question_goes_out_as_chat_completions_with_operators_as_the_assistant
     let usage = Usage { input_tokens: 19, output_tokens: 10, estimated: false };
     assert_eq!(
         provider.complete(&asked).await.unwrap(),
-        Completion { text: "Yes.".into(), finish: Finish::Stop, usage, model: "m1-2026".into() }
+        Completion { text: "Yes.".into(), finish: Finish::Stop, usage, model: "m1-2026".into(), hand_over: None }
     );
     assert_eq!(provider.name(), "openai m1");
 }

@@ -40,7 +40,7 @@ fn compatible(server: &MockServer) -> AiConfig {
 
 fn prompt(system: &str, said: &[(Role, &str)]) -> Prompt {
     let lines = said.iter().map(|(role, text)| Line { role: *role, text: (*text).into() }).collect();
-    Prompt { system: system.into(), lines }
+    Prompt { system: system.into(), lines, may_hand_over: false }
 }
 
 fn hello() -> Prompt {

@@ -1,0 +1,50 @@
+//! The one tool that a model is offered: calling a person.
+
+use serde_json::{Value, json};
+
+/// Its name, in both protocols.
+pub(super) const NAME: &str = "hand_over";
+
+/// When to call it.
+pub(super) const DESCRIPTION: &str = "Hand the conversation over to a person of the business. Call it when the customer \
+    asks for a person, complains seriously, or needs something that you cannot do. The customer is told by the system.";
+
+/// Taken for the reason where the model gives none.
+const NO_REASON: &str = "the model asked for one";
+
+/// The longest reason, in characters; it is for the operator to read.
+const LONGEST: usize = 500;
+
+/// JSON Schema of its arguments.
+pub(super) fn parameters() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "reason": { "type": "string", "description": "Why, in one sentence, for the person who takes over" } },
+        "required": ["reason"],
+        "additionalProperties": false
+    })
+}
+
+/// The reason in a call's arguments, however badly they are formed.
+pub(super) fn reason(arguments: &Value) -> String {
+    // OpenAI's protocol carries them as a string of JSON.
+    let parsed = arguments.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let reason = parsed.as_ref().unwrap_or(arguments).get("reason").and_then(Value::as_str).map(str::trim);
+    let reason = reason.filter(|reason| !reason.is_empty()).unwrap_or(NO_REASON);
+    crate::text::cap(&crate::text::clean(reason), LONGEST).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_read_however_it_is_given() {
+        assert_eq!(reason(&json!({ "reason": " A refund. " })), "A refund.");
+        assert_eq!(reason(&json!("{\"reason\": \"A refund.\"}")), "A refund.");
+        for none in [json!(null), json!("not json"), json!({}), json!({ "reason": 5 }), json!("{\"reason\": \"\"}")] {
+            assert_eq!(reason(&none), NO_REASON, "{none}");
+        }
+        assert_eq!(reason(&json!({ "reason": "x".repeat(9_000) })).chars().count(), LONGEST);
+    }
+}
