@@ -173,3 +173,10 @@ CREATE TABLE spent (
     micros INTEGER NOT NULL,
     PRIMARY KEY (period, scope)
 ) STRICT, WITHOUT ROWID;
+
+-- Settings by their variables, such as MYNAH_TYPING; no secrets.
+CREATE TABLE settings (
+    key        TEXT    NOT NULL PRIMARY KEY,
+    value      TEXT    NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

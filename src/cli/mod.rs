@@ -23,6 +23,7 @@ use rustix::process::umask;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, Sources};
+use crate::store::stored_settings;
 use crate::telemetry;
 
 const STATUS: &str = "Exit status: 0 done; 1 failed, the cause on stderr; 2 wrong usage; 74 the database is damaged or its \
@@ -129,8 +130,15 @@ impl Settings {
     }
 }
 
+/// The configuration. It is read once to find the database, and again with the settings that are stored there.
 fn load(flags: BTreeMap<String, String>) -> Result<Config> {
-    Ok(Config::load(Sources::of_process(flags))?)
+    let sources = Sources::of_process(flags);
+    let config = Config::load(sources.clone())?;
+    let stored = stored_settings(&config.data.database)?;
+    if stored.is_empty() {
+        return Ok(config);
+    }
+    Ok(Config::load(Sources { stored, ..sources })?)
 }
 
 /// The configuration of a command that plays on a stage of its own: the model may be configured, the account is not.

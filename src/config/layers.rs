@@ -25,6 +25,8 @@ pub struct Sources {
     /// Whether it is for a command that plays on a stage, the demo or the chat: that one brings a Twilio of its own, and
     /// starts with whatever model it finds.
     pub stage: bool,
+    /// The settings that the store holds, by their variables.
+    pub stored: BTreeMap<String, String>,
     /// The folder that relative paths start from; empty is the working directory.
     pub dir: PathBuf,
 }
@@ -52,6 +54,8 @@ pub(super) enum Origin {
     Credential,
     /// The line of `mynah.toml`.
     File(usize),
+    /// The store.
+    Stored,
     /// The command's own.
     Fallback,
 }
@@ -174,10 +178,15 @@ impl Layers {
             Some((line, Entry::Other(what))) => {
                 Err(Problem::new(self.place(setting, &Origin::File(*line)), *what, setting.expects))
             }
-            Some((_, Entry::One(_))) | None => match self.sources.fallbacks.get(setting.key) {
-                Some(value) => found(value.clone(), Origin::Fallback),
-                None => Ok(None),
-            },
+            Some((_, Entry::One(_))) | None => {
+                // Secrets are sealed elsewhere.
+                let stored = self.sources.stored.get(setting.key).filter(|value| !setting.secret && !value.is_empty());
+                match (stored, self.sources.fallbacks.get(setting.key)) {
+                    (Some(value), _) => found(value.clone(), Origin::Stored),
+                    (None, Some(value)) => found(value.clone(), Origin::Fallback),
+                    (None, None) => Ok(None),
+                }
+            }
         }
     }
 
@@ -194,6 +203,7 @@ impl Layers {
             Origin::EnvFile => format!("file named by environment variable {}_FILE", setting.key),
             Origin::Credential => format!("systemd credential {}", setting.key.to_ascii_lowercase()),
             Origin::File(line) => file::place(&self.file_path, setting.file, *line),
+            Origin::Stored => format!("stored setting {}", setting.key),
             Origin::Fallback => format!("the command's own {}", setting.key),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::layers::{Found, Layers, Sources};
+use super::layers::{Found, Layers, Origin, Sources};
 use super::parse;
 use super::problem::{Problem, Rejected};
 use super::settings::{self, Fallback, Setting};
@@ -65,6 +65,12 @@ impl Reader {
             Ok(None) => Read::Absent,
             Ok(Some(Found { value, origin })) => match parse(&value) {
                 Ok(value) => Read::Good(value),
+                // It was right when it was stored: a newer program must start all the same.
+                Err(_) if matches!(origin, Origin::Stored) => {
+                    let place = self.layers.place(setting, &origin);
+                    self.warnings.push(format!("{place} is {value:?}, expected {}; it is left out", setting.expects));
+                    Read::Absent
+                }
                 Err(why) => {
                     let place = self.layers.place(setting, &origin);
                     self.problems.push(Problem::rejected(place, setting, &value, &why));

@@ -37,9 +37,9 @@ impl Store {
         self.read(move |tx| tx.one(DUE, args![job], |row| row.int(0).map(Time))).await
     }
 
-    /// Records a run.
+    /// Records a run. Not flushed: one that a power cut takes back is made again.
     pub async fn ran(&self, run: ScheduledJob) -> Result<(), StoreError> {
-        self.write(move |tx| {
+        self.write_unflushed(move |tx| {
             let (job, result, failed) = (run.job.as_str(), run.result.as_str(), i64::from(run.failed));
             tx.execute(RAN, args![job, run.last_run_at, run.took_ms, result, failed, run.next_run_at]).map(drop)
         })

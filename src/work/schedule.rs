@@ -10,8 +10,6 @@ use tracing::{error, info};
 use crate::app::App;
 use crate::store::{ScheduledJob, StoreError};
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 /// What was spent is known for at least so long; budgets need it for a month.
 const SPENDING: Duration = Duration::from_secs(62 * 86_400);
 
@@ -27,7 +25,7 @@ enum Job {
 
 /// Names and intervals.
 const JOBS: [(Job, &str, Duration); 5] = [
-    (Job::ExpireTurns, "expire_turns", MINUTE),
+    (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
     (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),

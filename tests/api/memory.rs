@@ -142,3 +142,18 @@ async fn a_message_that_arrives_while_the_model_works_is_answered_next() {
 async fn a_message_that_arrives_while_the_model_works_is_answered_together_where_the_owner_wants_that() {
     assert_eq!(two_messages_the_second_while_the_model_works("restart").await, ["one + two"]);
 }
+
+#[tokio::test]
+async fn a_stored_setting_is_read_from_the_database_also_beside_a_server() {
+    let house = House::new().await;
+    let database = house.folder.path().join("mynah.db");
+    assert!(mynah::store::stored_settings(&house.folder.path().join("none.db")).unwrap().is_empty());
+    let now = house.app.clock.now();
+    for value in ["false", "true"] {
+        house.app.store.put_setting("MYNAH_TYPING", value.into(), now).await.unwrap();
+        assert_eq!(mynah::store::stored_settings(&database).unwrap()["MYNAH_TYPING"], value);
+    }
+    assert!(house.app.store.delete_setting("MYNAH_TYPING").await.unwrap());
+    assert!(!house.app.store.delete_setting("MYNAH_TYPING").await.unwrap());
+    assert!(mynah::store::stored_settings(&database).unwrap().is_empty());
+}

@@ -2,6 +2,7 @@
 //! program's system calls are watched.
 
 use crate::server::Server;
+use crate::wait::{LONG, until};
 use crate::world::World;
 
 /// G1: between the last write to the database and the 200 lies a flush.
@@ -15,6 +16,13 @@ async fn the_message_is_flushed_to_the_disk_before_it_is_acknowledged() {
     let settings =
         world.settings.clone().without("OPENAI_BASE_URL").without("MYNAH_AI_MODEL").without("OPENAI_API_KEY");
     let mut server = Server::start(&settings.wrapped(&words)).await;
+    // The regular jobs write at the start.
+    let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).unwrap();
+    until("the regular jobs have run", LONG, || async {
+        let jobs: i64 = database.query_row("SELECT COUNT(*) FROM schedule", [], |row| row.get(0)).unwrap();
+        (jobs == 5).then_some(())
+    })
+    .await;
     world.say((0, 0)).await;
     server.signal("TERM");
     assert_eq!(server.wait().await.code(), Some(0), "{}", server.log());

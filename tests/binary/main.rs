@@ -14,6 +14,7 @@ mod beside;
 mod chat;
 mod damage;
 mod demo;
+mod desk;
 mod durable;
 #[cfg(feature = "failpoints")]
 mod failpoints;

@@ -15,7 +15,7 @@ use rusqlite_migration::{M, Migrations};
 use self::transaction::SqliteTx;
 use self::writer::Writer;
 use super::StoreError;
-use super::database::{Database, Job};
+use super::database::{Database, Job, Tx};
 
 /// The oldest SQLite without the bug that corrupts a database in WAL mode (sqlite.org, release 3.51.3).
 const OLDEST: i32 = 3_051_003;
@@ -72,6 +72,26 @@ impl Sqlite {
             .build(manager)
             .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
         Ok(Sqlite { writer: Writer::start(connection, fatal)?, readers })
+    }
+}
+
+/// Reads from a file as it is, where it is there and holds that table.
+pub(crate) fn peek(
+    path: &Path,
+    table: &str,
+    read: &mut dyn FnMut(&mut dyn Tx) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| opening(path, &error))?;
+    let told = |error| opening(path, &error);
+    connection.execute_batch("PRAGMA busy_timeout = 8000; PRAGMA query_only = ON;").map_err(told)?;
+    if connection.table_exists(None, table).map_err(told)? {
+        read(&mut SqliteTx { connection: &connection })
+    } else {
+        Ok(())
     }
 }
 

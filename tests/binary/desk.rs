@@ -1,0 +1,90 @@
+//! An operator at the shell, beside a server that works.
+
+use serde_json::json;
+
+use crate::server::Server;
+use crate::wait::{LONG, until};
+use crate::world::World;
+
+async fn conversation(world: &World) -> String {
+    let list = world.settings.run(&["conversations", "list", "--json"]).await.json();
+    list[0]["id"].as_str().unwrap_or_else(|| panic!("no conversation in {list}")).to_owned()
+}
+
+async fn heard(world: &World, text: &str) {
+    until(text, LONG, || async { world.answers().iter().any(|(_, said)| said == text).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_takes_over_speaks_and_gives_back() {
+    let world = World::new().await;
+    let settings = world.settings.clone().with("MYNAH_TEXT_HUMAN", "A person will come.");
+    let mut server = Server::start(&settings).await;
+    world.say((0, 0)).await;
+    world.all_answered_once(&mut server, 1, 1).await;
+    let id = conversation(&world).await;
+
+    let told = settings.run(&["conversations", "mode", &id, "human"]).await;
+    assert!(told.status == Some(0) && told.stdout.contains("a person answers it now"), "{told:?}");
+    heard(&world, "A person will come.").await;
+    let said = settings.run(&["conversations", "say", &id, "This is Eva.", "--json"]).await.json();
+    assert_eq!(said["conversation"], id.as_str());
+    heard(&world, "This is Eva.").await;
+    // Said while a person answers: stored, and not answered.
+    let calls = world.model.calls.load(std::sync::atomic::Ordering::SeqCst);
+    world.say((0, 1)).await;
+    let shown = until("the message is stored", LONG, || async {
+        let shown = settings.run(&["conversations", "show", &id, "--json"]).await.json();
+        (shown["messages"].as_array()?.len() == 5).then_some(shown)
+    })
+    .await;
+    assert_eq!((&shown["mode"], &shown["messages"][4]["turn_state"]), (&json!("human"), &json!("skipped")));
+    assert_eq!(world.model.calls.load(std::sync::atomic::Ordering::SeqCst), calls);
+    let text = settings.run(&["conversations", "show", &id]).await.stdout;
+    assert!(text.contains("operator") && text.contains("    This is Eva."), "{text}");
+
+    let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
+    assert!(told.stdout.contains("the assistant answers it again"), "{told:?}");
+    world.say((0, 2)).await;
+    until("the assistant answers", LONG, || async {
+        (world.model.calls.load(std::sync::atomic::Ordering::SeqCst) > calls).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_ends_blocks_and_cleans_up_and_is_told_what_cannot_be() {
+    let world = World::new().await;
+    let mut server = Server::start(&world.settings).await;
+    world.say((0, 0)).await;
+    world.all_answered_once(&mut server, 1, 1).await;
+    let id = conversation(&world).await;
+    let contact = world.settings.run(&["conversations", "list", "--json"]).await.json()[0]["contact"].clone();
+    let phone = contact.as_str().unwrap().trim_start_matches("whatsapp:").to_owned();
+
+    let ended = world.settings.run(&["conversations", "end", &id]).await;
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    for arguments in [&["end", &id][..], &["say", &id, "hello"], &["mode", &id, "human"]] {
+        let refused = world.settings.run(&[&["conversations"], arguments].concat()).await;
+        assert!(refused.status == Some(1) && refused.stderr.contains("ended at"), "{refused:?}");
+    }
+    let nowhere = "00000000-0000-7000-8000-000000000000";
+    let unknown = world.settings.run(&["conversations", "show", nowhere]).await;
+    assert!(unknown.status == Some(1) && unknown.stderr.contains("there is no conversation"), "{unknown:?}");
+    for arguments in [&["show", "x"][..], &["block", "5551234"], &["mode", nowhere, "robot"]] {
+        let wrong = world.settings.run(&[&["conversations"], arguments].concat()).await;
+        assert_eq!(wrong.status, Some(2), "{wrong:?}");
+    }
+
+    let blocked = world.settings.run(&["conversations", "block", &phone, "--json"]).await.json();
+    assert_eq!(blocked, json!({ "address": phone, "blocked": true }));
+    world.say((0, 1)).await;
+    until("the message is stored", LONG, || async {
+        let shown = world.settings.run(&["conversations", "list"]).await.stdout;
+        (shown.lines().count() == 2 && shown.contains("blocked")).then_some(())
+    })
+    .await;
+    let cleaned = world.settings.run(&["cleanup", "--json"]).await.json();
+    assert_eq!(cleaned.as_array().unwrap().len(), 5, "{cleaned}");
+    assert_eq!(world.answers().len(), 1, "nothing more was sent");
+}
