@@ -140,3 +140,32 @@ async fn each_class_of_failure_has_its_own_text_and_never_the_error_itself() {
         assert_eq!(house.texts().await, [text]);
     }
 }
+
+/// A model that never answers in time.
+struct Slow;
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        Err(Fault::Retry { after: None, why: "no answer within 120 s".into(), hope: mynah::fault::Hope::Slow })
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_too_slow_has_a_text_of_its_own() {
+    let house = House::with(&[("MYNAH_TEXT_TIMEOUT", "too slow")]).await;
+    house.twilio_takes_everything().await;
+    let house = house.answered_by(Slow);
+    house.say(ANA, "hello").await;
+    for _ in 0..40 {
+        house.drain().await;
+        house.advance(60);
+    }
+    assert_eq!(house.texts().await, ["too slow"]);
+}
