@@ -5,7 +5,7 @@ use super::database::{Row, Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
 use super::silence::silence;
-use super::{Store, StoreError};
+use super::{Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{Address, ConversationId, MessageId, Role, TurnId};
 
@@ -157,15 +157,15 @@ impl Store {
         tell: Option<String>,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let ids = self.ids.clone();
+        let (ids, options) = (self.ids.clone(), self.options);
         self.write(move |tx| {
             if let Some(text) = &tell
-                && let Spoken::Queued(_) = say(tx, &ids, &id, (Role::Assistant, text), until, now)?
+                && let Spoken::Queued(_) = say(tx, &ids, &id, (Role::Assistant, text), until, now, options)?
             {
                 tx.execute(MODE, args![&id, "human", until, why.as_str()])?;
                 return Ok(true);
             }
-            take_over(tx, &id, until, &why, now)
+            take_over(tx, &id, until, &why, now, options)
         })
         .await
     }
@@ -183,8 +183,8 @@ impl Store {
         until: Option<Time>,
         now: Time,
     ) -> Result<Spoken, StoreError> {
-        let ids = self.ids.clone();
-        self.write(move |tx| say(tx, &ids, &id, (Role::Operator, &text), until, now)).await
+        let (ids, options) = (self.ids.clone(), self.options);
+        self.write(move |tx| say(tx, &ids, &id, (Role::Operator, &text), until, now, options)).await
     }
 
     /// Ends a conversation; the contact's next message begins a new one. `false`: no open conversation.
@@ -221,6 +221,7 @@ pub(super) fn take_over(
     until: Option<Time>,
     why: &str,
     now: Time,
+    options: StoreOptions,
 ) -> Result<bool, StoreError> {
     if tx.execute(MODE, args![id, "human", until, why])? == 0 {
         return Ok(false);
@@ -230,6 +231,8 @@ pub(super) fn take_over(
             tx.execute(SKIP, args![turn, "a person answers this conversation", now])?;
         }
     }
+    // A word of the contact's may have waited for what was just ended.
+    outcome::wake_next(tx, id, now, options)?;
     Ok(true)
 }
 
@@ -249,6 +252,7 @@ fn say(
     (role, text): (Role, &str),
     until: Option<Time>,
     now: Time,
+    options: StoreOptions,
 ) -> Result<Spoken, StoreError> {
     let Some(found) = tx.one(ONE, args![id], conversation)?.filter(|found| found.ended_at.is_none()) else {
         return Ok(Spoken::NoConversation);
@@ -259,7 +263,7 @@ fn say(
     if found.last_inbound_at + super::SEND_WITHIN <= now {
         return Ok(Spoken::TooLate);
     }
-    take_over(tx, id, until, "an operator wrote", now)?;
+    take_over(tx, id, until, "an operator wrote", now, options)?;
     tx.execute(UNTIL, args![id, until])?;
     let live = tx.all(LIVE, args![id], |row| {
         Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), row.text_or_null(2)?.map(str::to_owned)))

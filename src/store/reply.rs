@@ -3,7 +3,7 @@
 use super::database::{Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{Spent, Store, StoreError, TurnClaim, budget, conversations};
+use super::{Spent, Store, StoreError, StoreOptions, TurnClaim, budget, conversations};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -86,7 +86,7 @@ impl Store {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
         let (reservation, options) = (claim.reservation, self.options);
         self.write_for_good(move |tx| {
-            let replied = store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now)?;
+            let replied = store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now, options)?;
             if let Some(reservation) = reservation.filter(|_| replied.is_some()) {
                 budget::settle(tx, options, reservation, took(&reply))?;
             }
@@ -114,6 +114,7 @@ fn store_reply(
     reply: &Reply,
     parts: &[String],
     now: Time,
+    options: StoreOptions,
 ) -> Result<Option<Replied>, StoreError> {
     let (error, model, usage, cost) = match reply {
         Reply::Answer { model, usage, cost, .. } => (None, Some(model.as_str()), Some(usage), Some(*cost)),
@@ -139,7 +140,7 @@ fn store_reply(
     if let Reply::Words { hand_over: Some(HandOver { until, why }), .. }
     | Reply::Answer { hand_over: Some(HandOver { until, why }), .. } = reply
     {
-        conversations::take_over(tx, conversation, *until, why, now)?;
+        conversations::take_over(tx, conversation, *until, why, now, options)?;
         conversations::call_for_a_person(tx, conversation, why, now)?;
     }
     if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {

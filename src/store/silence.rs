@@ -16,6 +16,9 @@ const SENDING_TURNS: &str = "
 const SILENCE_PARTS: &str = "
     UPDATE parts SET state = 'failed', error = ?2, due_at = NULL WHERE turn_id = ?1 AND state = 'ready'";
 
+/// What is in the air is settled yet, and the turn then ends dead, because not all of it was sent.
+const SILENCE_REST: &str = "UPDATE turns SET error = COALESCE(error, ?2) WHERE id = ?1";
+
 const SILENCE_SENDING: &str = "
     UPDATE turns SET state = 'skipped', error = COALESCE(error, ?2), finished_at = ?3 WHERE id = ?1 AND state = 'sending'
     AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state IN ('sending', 'unknown'))";
@@ -25,7 +28,9 @@ const SILENCE_SENDING: &str = "
 pub(super) fn silence(tx: &mut dyn Tx, contact: i64, why: &str, now: Time) -> Result<(), StoreError> {
     tx.execute(SILENCE_TURNS, args![contact, why, now])?;
     for turn in tx.all(SENDING_TURNS, args![contact], |row| row.int(0))? {
-        tx.execute(SILENCE_PARTS, args![turn, why])?;
+        if tx.execute(SILENCE_PARTS, args![turn, why])? > 0 {
+            tx.execute(SILENCE_REST, args![turn, why])?;
+        }
         tx.execute(SILENCE_SENDING, args![turn, why, now])?;
     }
     Ok(())

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mynah::clock::Time;
-use mynah::model::{DeliveryStatus, PartRef, ProviderId, TurnId};
-use mynah::store::{Accepted, Claims, PartHalved, PartSent, Replied, Reply, TurnClaim};
+use mynah::model::{Address, Command, DeliveryStatus, PartRef, ProviderId, TurnId};
+use mynah::store::{Accepted, Claims, PartHalved, PartSent, Reception, Replied, Reply, Stranger, TurnClaim};
 
 use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
 
@@ -100,6 +100,7 @@ impl<'a> Walk<'a> {
             78..83 => self.call_back().await,
             83..85 => self.die().await,
             85..87 => self.steer().await,
+            87..91 => self.operate().await,
             _ => self.wait(),
         }
     }
@@ -116,9 +117,67 @@ impl<'a> Walk<'a> {
             return format!("heard {id} again");
         }
         let id = self.id();
-        let turn = self.fresh.said(&from, &id, self.now).await;
+        let reception = self.reception();
+        let told = format!("{reception:?}");
+        let received = self.fresh.receive(inbound(&from, &id, self.now), None, reception).await.unwrap();
         self.said.push(format!("{id} {from}"));
-        format!("heard {id} from {from}, turn {turn}")
+        format!("heard {id} from {from}: {received:?} by {told}")
+    }
+
+    /// Mostly a message like any other.
+    fn reception(&mut self) -> Reception {
+        const COMMANDS: [Command; 6] =
+            [Command::OptOut, Command::OptIn, Command::OptIn, Command::Reset, Command::Help, Command::Human];
+        Reception {
+            command: (self.roll(5) == 0).then(|| COMMANDS[self.pick(COMMANDS.len())]),
+            stranger: [Stranger::No, Stranger::Yes, Stranger::WithCode][usize::from(self.roll(8) == 0) * self.pick(3)],
+            wait: (self.roll(6) == 0).then(|| Duration::from_secs(self.roll(30))),
+            slow_down: (self.roll(2) == 0).then(|| ("Slowly!".to_owned(), Duration::from_secs(60))),
+            refusal: (self.roll(2) == 0).then(|| "Not for you.".to_owned()),
+            restart: self.roll(3) == 0,
+        }
+    }
+
+    /// An operator speaks, takes over, gives back, ends or blocks.
+    async fn operate(&mut self) -> String {
+        let contact = self.roll(CONTACTS);
+        let address = Address::parse(&format!("+1555000{contact:04}")).unwrap();
+        let conversations = self.fresh.conversations(None, 100).await.unwrap();
+        let Some(id) = (!conversations.is_empty()).then(|| conversations[self.pick(conversations.len())].id) else {
+            return "nobody to operate on".into();
+        };
+        let until = (self.roll(2) == 0).then(|| self.now + Duration::from_secs(3_600));
+        match self.roll(8) {
+            0..3 => {
+                format!("said {:?} in {id}", self.fresh.say(id, "Operator.".into(), until, self.now).await.unwrap())
+            }
+            3 => {
+                let tell = (self.roll(2) == 0).then(|| "A person comes.".to_owned());
+                format!(
+                    "took {id} over: {}",
+                    self.fresh.take_over(id, until, "so".into(), tell, self.now).await.unwrap()
+                )
+            }
+            4 => format!("gave {id} back: {}", self.fresh.hand_back(id).await.unwrap()),
+            5 => format!("ended {id}: {}", self.fresh.end_conversation(id, self.now).await.unwrap()),
+            6 => {
+                self.fresh.block(address, true, self.now).await.unwrap();
+                format!("blocked {contact}")
+            }
+            _ => {
+                self.fresh.block(address, false, self.now).await.unwrap();
+                format!("unblocked {contact}")
+            }
+        }
+    }
+
+    /// What is about to go to somebody who wants nothing more.
+    fn unwanted(&self, turn: TurnId) -> Vec<String> {
+        self.fresh.rows(&format!(
+            "SELECT t.id, t.command FROM turns t JOIN conversations c ON c.id = t.conversation_id
+             JOIN contacts p ON p.id = c.contact_id WHERE t.id = {turn} AND (p.blocked_at IS NOT NULL
+             OR (p.opted_out_at IS NOT NULL AND COALESCE(t.command, '') <> 'opt_out'))"
+        ))
     }
 
     async fn claim(&mut self) -> String {
@@ -134,6 +193,7 @@ impl<'a> Walk<'a> {
         for claim in claims.parts {
             assert!(claim.deadline > self.now, "posted too late after {}", self.trail);
             let PartRef { turn, number } = claim.outgoing.reference;
+            assert!(self.unwanted(turn).is_empty(), "{turn}.{number} is not wanted, after {}", self.trail);
             let too_soon = format!(
                 "SELECT 1 FROM parts WHERE turn_id = {turn} AND number = {number} - 1 AND status_rank < {} AND sent_at > {}",
                 DeliveryStatus::Sent.rank(),
@@ -141,6 +201,9 @@ impl<'a> Walk<'a> {
             );
             assert!(self.fresh.rows(&too_soon).is_empty(), "{turn}.{number} may overtake, after {}", self.trail);
             self.post(claim.outgoing.reference, claim.token, claim.outgoing.text);
+        }
+        for claim in &claims.turns {
+            assert!(self.unwanted(claim.turn).is_empty(), "{} is not wanted, after {}", claim.turn, self.trail);
         }
         self.turns.extend(claims.turns);
         self.looks.extend(claims.unknown.into_iter().map(|claim| claim.part));
@@ -297,10 +360,13 @@ impl<'a> Walk<'a> {
                 WHERE state IN ('sending', 'unknown') GROUP BY conversation_id HAVING COUNT(*) > 1
             UNION ALL SELECT 'a message of no turn of its conversation ' || m.provider_id FROM messages m
                 LEFT JOIN turns t ON t.id = m.turn_id AND t.conversation_id = m.conversation_id WHERE t.id IS NULL
-            UNION ALL SELECT 'a turn without a question ' || id FROM turns t WHERE NOT EXISTS (
-                SELECT 1 FROM messages m WHERE m.turn_id = t.id AND m.role = 'user')
-            UNION ALL SELECT 'two answers of a turn ' || turn_id FROM messages WHERE role = 'assistant'
+            UNION ALL SELECT 'a turn without a message ' || id FROM turns t WHERE NOT EXISTS (
+                SELECT 1 FROM messages m WHERE m.turn_id = t.id)
+            UNION ALL SELECT 'two answers of a turn ' || turn_id FROM messages m JOIN turns t ON t.id = m.turn_id
+                WHERE m.role = 'assistant' AND COALESCE(t.command, '') <> 'operator'
                 GROUP BY turn_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'two conversations of a contact ' || contact_id FROM conversations WHERE ended_at IS NULL
+                GROUP BY contact_id HAVING COUNT(*) > 1
             UNION ALL SELECT 'a part before its turn ' || p.turn_id FROM parts p JOIN parts e
                 ON e.turn_id = p.turn_id AND e.number < p.number AND e.state <> 'sent'
                 WHERE p.state IN ('sending', 'unknown', 'sent')
@@ -309,9 +375,9 @@ impl<'a> Walk<'a> {
             UNION ALL SELECT 'a part of another conversation ' || p.turn_id FROM parts p JOIN turns t ON t.id = p.turn_id
                 WHERE t.conversation_id <> p.conversation_id
             UNION ALL SELECT 'an end and no end ' || id FROM turns
-                WHERE (state IN ('done', 'dead', 'expired')) <> (finished_at IS NOT NULL)
+                WHERE (state IN ('done', 'dead', 'expired', 'skipped')) <> (finished_at IS NOT NULL)
             UNION ALL SELECT 'an ended turn that is due or held ' || id FROM turns
-                WHERE state IN ('done', 'dead', 'expired') AND (due_at IS NOT NULL OR token IS NOT NULL)
+                WHERE state IN ('done', 'dead', 'expired', 'skipped') AND (due_at IS NOT NULL OR token IS NOT NULL)
             UNION ALL SELECT 'a claim without a token ' || id FROM turns WHERE (state = 'running') <> (token IS NOT NULL)
             UNION ALL SELECT 'a turn that is sent by nobody ' || t.id FROM turns t WHERE t.state = 'sending' AND 1 <> (
                 SELECT COUNT(*) FROM parts p WHERE p.turn_id = t.id AND (p.state = 'sending'
