@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mynah::model::{ConversationId, TurnId};
-use mynah::store::{PartSent, Replied, Reply, TurnClaim};
+use mynah::model::{Command, ConversationId, TurnId};
+use mynah::store::{Accepted, PartSent, Reception, Replied, Reply, Request, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, START, answer, at, inbound, sid};
 
@@ -216,6 +216,16 @@ pub async fn a_turn_that_is_given_up_is_dead_once_the_contact_is_told(fresh: &Fr
     assert!(fresh.sent(told.outgoing.reference, told.token, "SMout", at(2_000)).await);
     assert_eq!(fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn)), ["dead|a defect"]);
     assert_eq!(fresh.due_turn(at(2_000)).await.turn, next);
+}
+
+pub async fn a_word_that_waited_for_a_turn_which_a_takeover_ended_is_answered(fresh: &Fresh) {
+    let running = fresh.started(ANN).await;
+    let asks = Reception { command: Some(Command::Help), ..Reception::default() };
+    let received = fresh.receive(inbound(ANN, "SM2", at(2_000)), None, asks).await.unwrap();
+    fresh.nothing_due(at(3_000)).await;
+    assert!(fresh.take_over(running.conversation, None, "so".into(), None, at(3_000)).await.unwrap());
+    let claim = fresh.due_turn(at(3_000)).await;
+    assert_eq!((Accepted::New(claim.turn), claim.request), (received.accepted, Some(Request::Command(Command::Help))));
 }
 
 /// Were there ever a mistake in when turns fall due, one conversation would wait and not everybody.
