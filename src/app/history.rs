@@ -12,9 +12,6 @@ use super::App;
 use crate::model::{ConversationId, ProviderId, Role, TurnId};
 use crate::store::{StoreError, TurnClaim, WindowLine, whole_exchanges};
 
-/// The revision of a conversation that holds one message.
-const FIRST: i64 = 1;
-
 /// A window as it lies in the cache: its revision, then a line of JSON for each message, so that a message is added to it
 /// without reading the others.
 struct Kept(Vec<u8>);
@@ -46,8 +43,11 @@ impl App {
             return Ok(whole_exchanges(lines, most, claim.turn));
         }
         let (revision, lines) = self.store.history(claim.conversation, claim.turn, most).await?;
-        // Not where more was said already that a later turn answers: it would be missing there.
-        if let Some(revision) = revision {
+        // Not where more was said already that a later turn answers: it would be missing there. Nor of a conversation that
+        // has just begun: most end with their first answer, and a crowd of those is no reason to fill the memory.
+        if let Some(revision) = revision
+            && lines.first().is_some_and(|line| line.turn < claim.turn)
+        {
             self.keep(claim.conversation, Kept::of(revision, &lines)).await;
         }
         Ok(lines)
@@ -56,12 +56,7 @@ impl App {
     /// Adds a line that was just stored, which raised the revision to `revision`. A window that is not at the one before it
     /// is dropped: somebody else wrote in between.
     pub async fn add(&self, conversation: ConversationId, revision: i64, line: &WindowLine) {
-        let Some(bytes) = self.cache.get(&key(conversation)).await else {
-            if revision == FIRST {
-                self.keep(conversation, Kept::of(revision, std::slice::from_ref(line))).await;
-            }
-            return;
-        };
+        let Some(bytes) = self.cache.get(&key(conversation)).await else { return };
         match Kept::open(&bytes) {
             Some((kept, _)) if kept >= revision => {}
             // Enough lines that the window can be cut between exchanges.

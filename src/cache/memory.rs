@@ -12,9 +12,9 @@ use super::Cache;
 use crate::clock::{Clock, Time};
 use crate::model::Rate;
 
-/// Bytes of values kept. A window of 20 messages takes about 10 KB, so this holds that of some 800 conversations; those
+/// Bytes of values kept. A window of 20 messages takes about 10 KB, so this holds that of some 400 conversations; those
 /// that fall out are read from the store again.
-const VALUES: u64 = 8 * 1024 * 1024;
+const VALUES: u64 = 4 * 1024 * 1024;
 
 /// Callers whose rate is known at once.
 const CALLERS: usize = 50_000;
