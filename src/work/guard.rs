@@ -71,10 +71,13 @@ fn redact<'a>(text: &'a str, config: &Config) -> Cow<'a, str> {
         secrets.extend(twilio.api_key.iter().map(|(_, secret)| secret.expose_secret()));
     }
     secrets.extend(config.people.pairing_code.iter().map(ExposeSecret::expose_secret));
-    if let Some(ProviderConfig::OpenAi { api_key: Some(key), .. } | ProviderConfig::Anthropic { api_key: key, .. }) =
-        config.ai.as_ref().map(|ai| &ai.provider)
-    {
-        secrets.push(key.expose_secret());
+    for ai in config.ai.iter().chain(&config.fallbacks) {
+        match &ai.provider {
+            ProviderConfig::OpenAi { api_key: Some(key), .. } | ProviderConfig::Anthropic { api_key: key, .. } => {
+                secrets.push(key.expose_secret());
+            }
+            ProviderConfig::OpenAi { api_key: None, .. } | ProviderConfig::Offline { .. } => {}
+        }
     }
     for secret in secrets.into_iter().filter(|secret| secret.len() >= 6) {
         if kept.contains(secret) {
