@@ -19,8 +19,12 @@ const END_IDLE: &str = "
     WHERE id = ?1 AND ended_at IS NULL AND last_inbound_at < ?3 AND NOT EXISTS (
         SELECT 1 FROM turns t WHERE t.conversation_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending'))";
 
+/// Not while a turn in it has no outcome yet, such as after a long time switched off: that is recorded first.
 const ENDED: &str = "
-    SELECT id FROM conversations WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2";
+    SELECT id FROM conversations WHERE ended_at IS NOT NULL AND ended_at < ?1 AND NOT EXISTS (
+        SELECT 1 FROM turns t WHERE t.conversation_id = conversations.id
+        AND t.state IN ('open', 'running', 'retry', 'sending'))
+    ORDER BY ended_at LIMIT ?2";
 
 /// Its messages, turns and parts go with it.
 const DELETE: &str = "DELETE FROM conversations WHERE id = ?1";

@@ -228,6 +228,18 @@ pub async fn a_word_that_waited_for_a_turn_which_a_takeover_ended_is_answered(fr
     assert_eq!((Accepted::New(claim.turn), claim.request), (received.accepted, Some(Request::Command(Command::Help))));
 }
 
+pub async fn a_conversation_is_not_deleted_before_each_of_its_turns_has_an_outcome(fresh: &Fresh) {
+    let asks = Reception { command: Some(Command::Reset), ..Reception::default() };
+    fresh.receive(inbound(ANN, "SM1", START), None, asks).await.unwrap();
+    let long_after = START + std::time::Duration::from_secs(90 * 86_400);
+    assert_eq!(fresh.delete_ended(long_after).await.unwrap(), 0);
+    assert_eq!(fresh.expire_turns(long_after).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended(long_after).await.unwrap(), 1);
+    for table in ["conversations", "messages", "turns"] {
+        assert_eq!(fresh.count(table), 0, "{table}");
+    }
+}
+
 /// Were there ever a mistake in when turns fall due, one conversation would wait and not everybody.
 pub async fn a_turn_that_is_due_beside_another_of_its_conversation_holds_up_nobody(fresh: &Fresh) {
     let active = fresh.started(ANN).await;
