@@ -60,7 +60,7 @@ impl Sqlite {
         let manager = SqliteConnectionManager::file(path)
             .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .with_init(|connection| {
-                connection.set_prepared_statement_cache_capacity(PREPARED);
+                prepared_once(connection)?;
                 connection
                     .execute_batch("PRAGMA busy_timeout = 8000; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;")
             });
@@ -99,13 +99,34 @@ fn opening(path: &Path, error: &rusqlite::Error) -> StoreError {
     StoreError::Open(format!("the database {} cannot be opened: {error}", path.display()))
 }
 
+/// Keeps statements, and their plans: without QPSG many are planned anew at each call, for the values of their arguments.
+fn prepared_once(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
+/// A transaction that only reads, by statements that are kept; it ends when this is dropped.
+struct Reading<'a>(&'a Connection);
+
+impl Reading<'_> {
+    fn begin(connection: &Connection) -> Result<Reading<'_>, StoreError> {
+        let began = connection.prepare_cached("BEGIN").and_then(|mut statement| statement.execute([]));
+        began.map(|_| Reading(connection)).map_err(transaction::judge)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        // It cannot fail but for a connection that no transaction is open on.
+        drop(self.0.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([])));
+    }
+}
+
 /// busy_timeout comes first: switching to WAL needs the lock that another process may hold. page_size counts for a new
 /// file only: a message touches some thirty pages, each of which is written whole, so small ones spare the disk.
 /// temp_store: what a savepoint would undo is kept in memory, not in files of /var/tmp, which may be full or missing.
 fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.set_prepared_statement_cache_capacity(PREPARED);
-    // Without this, statements over partial indexes are planned anew at each call, for the values of their arguments.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    prepared_once(connection)?;
     connection.execute_batch(
         "PRAGMA busy_timeout = 8000;
          PRAGMA page_size = 1024;
@@ -143,12 +164,11 @@ impl Database for Sqlite {
     }
 
     fn read(&self, mut job: Box<dyn Job>) {
-        let outcome = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string())).and_then(
-            |mut connection| {
-                let transaction = connection.transaction().map_err(transaction::judge)?;
-                job.run(&mut SqliteTx { connection: &transaction })
-            },
-        );
+        let outcome =
+            self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string())).and_then(|connection| {
+                let reading = Reading::begin(&connection)?;
+                job.run(&mut SqliteTx { connection: reading.0 })
+            });
         job.finish(outcome);
     }
 
