@@ -157,8 +157,12 @@ fn warn_of(config: &Config) {
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")?;
+    // The database's writer is a thread of its own and takes about as much as all the rest. More threads than are busy cost
+    // processor time at a low rate: they wake each other to look for work.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads((cores / 2).clamp(1, 4)).enable_all();
+    let runtime = runtime.build().context("the runtime cannot start")?;
     let outcome = runtime.block_on(work);
     // A look-up or a read that hangs must not keep the process from ending.
     runtime.shutdown_background();
