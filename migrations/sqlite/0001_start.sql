@@ -60,16 +60,19 @@ CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE p
 
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
 -- not_before: no sooner than that, whatever else it waits for. command: what it asks for that no model answers.
--- AUTOINCREMENT: status callbacks name turns, so a number is never given twice.
+-- live: 1 in `open`, 0 while active, NULL when ended. A column of its own, so that the index over it is written only where
+-- that changes.
 -- conversation_id has no foreign key, which would want an index written with each turn: every turn has a message, so the
 -- trigger finds them.
 CREATE TABLE turns (
-    id               INTEGER PRIMARY KEY AUTOINCREMENT,
+    id               INTEGER PRIMARY KEY,
     conversation_id  BLOB    NOT NULL,
     state            TEXT    NOT NULL
                      CHECK (state IN ('open', 'running', 'retry', 'sending', 'done', 'dead', 'expired', 'skipped')),
+    live             INTEGER
+                     CHECK (live IS CASE WHEN state = 'open' THEN 1 WHEN state IN ('running', 'retry', 'sending') THEN 0 END),
     command          TEXT,
-    due_at           INTEGER,
+    due_at           INTEGER CHECK (due_at IS NULL OR state IN ('open', 'retry')),
     not_before       INTEGER,
     created_at       INTEGER NOT NULL,
     claimed_at       INTEGER,
@@ -85,27 +88,34 @@ CREATE TABLE turns (
     cost_micros      INTEGER
 ) STRICT;
 -- One open and one active turn in a conversation.
-CREATE UNIQUE INDEX turns_live ON turns (conversation_id, (state = 'open'))
-    WHERE state IN ('open', 'running', 'retry', 'sending');
+CREATE UNIQUE INDEX turns_live ON turns (conversation_id, live) WHERE live IS NOT NULL;
+-- The newest of all keeps its row, which holds nothing that was said: status callbacks name turns, so a number is never
+-- given twice. (AUTOINCREMENT would write one more page with each message.)
 CREATE TRIGGER conversations_turns BEFORE DELETE ON conversations BEGIN
-    DELETE FROM turns WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id);
+    DELETE FROM parts WHERE id > (SELECT MAX(id) FROM turns) * 16 AND conversation_id = OLD.id;
+    DELETE FROM turns WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id)
+        AND id < (SELECT MAX(id) FROM turns);
+    UPDATE turns SET state = 'skipped', live = NULL, due_at = NULL, token = NULL, error = 'its conversation was deleted'
+    WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id);
 END;
 -- For the list of what was not answered. One that ends 'done', as nearly all do, writes nothing here.
 CREATE INDEX turns_failed ON turns (state, id) WHERE state IN ('dead', 'expired', 'skipped');
-CREATE INDEX turns_requests ON turns (due_at)
-    WHERE state IN ('open', 'retry') AND command IS NOT NULL AND due_at IS NOT NULL;
-CREATE INDEX turns_due ON turns (due_at) WHERE state IN ('open', 'retry') AND due_at IS NOT NULL;
+CREATE INDEX turns_requests ON turns (due_at) WHERE command IS NOT NULL AND due_at IS NOT NULL;
+CREATE INDEX turns_due ON turns (due_at) WHERE due_at IS NOT NULL;
 
+-- id: the turn's times 16, plus the part's number, of which there are at most 15; an index of its own over the two would be
+-- written with each part.
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
 -- absences: looks that did not find it. looks_failed: looks that could not be made since the last that could.
 CREATE TABLE parts (
-    turn_id         INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-    number          INTEGER NOT NULL,
+    id              INTEGER PRIMARY KEY CHECK (number > 0),
+    turn_id         INTEGER GENERATED ALWAYS AS (id / 16) VIRTUAL,
+    number          INTEGER GENERATED ALWAYS AS (id % 16) VIRTUAL,
     conversation_id BLOB    NOT NULL,
     body            TEXT    NOT NULL,
     template        TEXT,
     state           TEXT    NOT NULL CHECK (state IN ('ready', 'sending', 'unknown', 'sent', 'held', 'failed')),
-    due_at          INTEGER,
+    due_at          INTEGER CHECK (due_at IS NULL OR state IN ('ready', 'unknown')),
     attempts        INTEGER NOT NULL DEFAULT 0,
     absences        INTEGER NOT NULL DEFAULT 0,
     looks_failed    INTEGER NOT NULL DEFAULT 0,
@@ -117,12 +127,14 @@ CREATE TABLE parts (
     status_rank     INTEGER NOT NULL DEFAULT -1,
     status_at       INTEGER,
     error_code      INTEGER,
-    error           TEXT,
-    PRIMARY KEY (turn_id, number)
+    error           TEXT
 ) STRICT;
 CREATE UNIQUE INDEX parts_in_flight ON parts (conversation_id) WHERE state IN ('sending', 'unknown');
 CREATE UNIQUE INDEX parts_provider ON parts (provider_id) WHERE provider_id IS NOT NULL;
-CREATE INDEX parts_due ON parts (due_at) WHERE state IN ('ready', 'unknown') AND due_at IS NOT NULL;
+CREATE TRIGGER turns_parts BEFORE DELETE ON turns BEGIN
+    DELETE FROM parts WHERE id > OLD.id * 16 AND id < OLD.id * 16 + 16;
+END;
+CREATE INDEX parts_due ON parts (due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE webhook_log (
     id            INTEGER PRIMARY KEY,

@@ -34,14 +34,15 @@ const UNTIL: &str = "UPDATE conversations SET mode_until = ?2 WHERE id = ?1 AND 
 
 const LIVE: &str = "
     SELECT id, state, command FROM turns
-    WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending')";
+    WHERE conversation_id = ?1 AND live IS NOT NULL";
 
 const SKIP: &str = "
-    UPDATE turns SET state = 'skipped', error = ?2, finished_at = ?3, due_at = NULL, token = NULL
+    UPDATE turns SET state = 'skipped', live = NULL, error = ?2, finished_at = ?3, due_at = NULL, token = NULL
     WHERE id = ?1 AND state IN ('open', 'running', 'retry')";
 
 const OPERATOR_TURN: &str = "
-    INSERT INTO turns (conversation_id, state, created_at, due_at, command) VALUES (?1, 'open', ?2, ?3, 'operator')";
+    INSERT INTO turns (conversation_id, state, live, created_at, due_at, command)
+    VALUES (?1, 'open', 1, ?2, ?3, 'operator')";
 
 const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 

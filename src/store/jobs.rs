@@ -7,7 +7,7 @@ use crate::model::{ConversationId, TurnId, TurnState};
 
 /// Those that have not ended: few, and in no order.
 const LIVE: &str = "
-    SELECT id, state FROM turns WHERE state IN ('open', 'running', 'retry', 'sending')";
+    SELECT id, state FROM turns WHERE live IS NOT NULL";
 
 const FAILED: &str = "
     SELECT id FROM turns WHERE state IN ('dead', 'expired', 'skipped') AND state = ?1 AND id < ?2
@@ -20,14 +20,15 @@ const ROW: &str = "
     SELECT id, conversation_id, state, attempts, created_at, due_at, finished_at, error FROM turns WHERE id = ?1";
 
 const BACKLOG: &str = "
-    SELECT COUNT(*), MIN(due_at) FROM turns WHERE state IN ('open', 'retry') AND due_at IS NOT NULL";
+    SELECT COUNT(*), MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
 
 const REVIVE: &str = "
-    UPDATE turns SET state = 'retry', due_at = ?2, attempts = 0, crashes = 0, finished_at = NULL, error = NULL
+    UPDATE turns SET state = 'retry', live = 0, due_at = ?2, attempts = 0, crashes = 0, finished_at = NULL, error = NULL
     WHERE id = ?1 AND state IN ('dead', 'expired')
-    AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state IN ('sent', 'held', 'unknown', 'sending'))
+    AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16
+        AND state IN ('sent', 'held', 'unknown', 'sending'))
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
-        AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')
+        AND a.live = 0)
     AND NOT EXISTS (SELECT 1 FROM messages m JOIN turns l ON l.id = m.turn_id
         WHERE m.conversation_id = turns.conversation_id AND m.turn_id > ?1 AND l.state <> 'open')";
 
@@ -35,7 +36,7 @@ const ENDED: &str = "
     SELECT c.last_inbound_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
     WHERE t.id = ?1 AND t.state IN ('dead', 'expired')";
 
-const CLEAR_PARTS: &str = "DELETE FROM parts WHERE turn_id = ?1 AND state = 'failed'";
+const CLEAR_PARTS: &str = "DELETE FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'failed'";
 
 /// An answer of which nothing was sent, else the model would go on from what nobody has read.
 const FORGET: &str = "
@@ -47,13 +48,13 @@ const TOUCH: &str = "
     WHERE id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
 const PARK: &str = "
-    UPDATE turns SET due_at = NULL WHERE state IN ('open', 'running', 'retry', 'sending') AND state = 'open'
+    UPDATE turns SET due_at = NULL WHERE live = 1
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
 /// A turn that no worker has in hand.
 const WAITING: &str = "
     SELECT conversation_id FROM turns WHERE id = ?1 AND (state IN ('open', 'retry') OR (state = 'sending'
-        AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state = 'sending')))";
+        AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'sending')))";
 
 /// A turn in a list.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -7,7 +7,7 @@ use super::{StoreError, StoreOptions};
 use crate::clock::Time;
 use crate::model::{ConversationId, PartRef, ProviderId, TurnId};
 
-const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE turn_id = ?1 AND number = ?2";
+const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE id = ?1 * 16 + ?2";
 
 /// How long a part waits for word that the one before it is on its way. The provider takes messages in order and hands
 /// them on in any, so two that are posted at once may arrive swapped.
@@ -15,44 +15,45 @@ const PACE: Duration = Duration::from_secs(3);
 
 const SENT: &str = "
     UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
-    WHERE turn_id = ?1 AND number = ?2";
+    WHERE id = ?1 * 16 + ?2";
 
 const NEXT_PART: &str = "
-    UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready'";
+    UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready'";
 
 /// Not where it waits for another reason, such as a provider that wants fewer calls.
 const NEXT_PART_NOW: &str = "
     UPDATE parts SET due_at = ?3
-    WHERE turn_id = ?1 AND number = ?2 + 1 AND state = 'ready' AND attempts = 0 AND due_at > ?3";
+    WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready' AND attempts = 0 AND due_at > ?3";
 
 const FINISH: &str = "
-    UPDATE turns SET state = CASE WHEN error IS NULL THEN 'done' ELSE 'dead' END, finished_at = ?2
+    UPDATE turns SET state = CASE WHEN error IS NULL THEN 'done' ELSE 'dead' END, live = NULL, finished_at = ?2
     WHERE id = ?1 AND state = 'sending'";
 
 const FAIL_PART: &str = "
     UPDATE parts SET state = ?3, error = ?4, token = NULL, due_at = NULL
-    WHERE turn_id = ?1 AND number = ?2";
+    WHERE id = ?1 * 16 + ?2";
 
 const FAIL_REST: &str = "
     UPDATE parts SET state = 'failed', error = ?3, due_at = NULL
-    WHERE turn_id = ?1 AND number > ?2 AND state = 'ready'";
+    WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 AND state = 'ready'";
 
 const HOLD_UNKNOWN: &str = "
-    UPDATE parts SET state = 'held', error = ?2, due_at = NULL WHERE turn_id = ?1 AND state = 'unknown'";
+    UPDATE parts SET state = 'held', error = ?2, due_at = NULL
+    WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'unknown'";
 
 const END: &str = "
-    UPDATE turns SET state = ?2, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
-    WHERE id = ?1 AND state IN ('open', 'running', 'retry', 'sending')";
+    UPDATE turns SET state = ?2, live = NULL, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
+    WHERE id = ?1 AND live IS NOT NULL";
 
 const APOLOGISING: &str = "
-    UPDATE turns SET state = 'sending', error = ?2, due_at = NULL, token = NULL WHERE id = ?1";
+    UPDATE turns SET state = 'sending', live = 0, error = ?2, due_at = NULL, token = NULL WHERE id = ?1";
 
 const APOLOGY: &str = "
-    INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at) VALUES (?1, 1, ?2, ?3, 'ready', ?4)";
+    INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
 
 const TEMPLATE: &str = "
-    INSERT INTO parts (turn_id, number, conversation_id, body, template, state, due_at)
-    VALUES (?1, 1, ?2, '', ?3, 'ready', ?4)";
+    INSERT INTO parts (id, conversation_id, body, template, state, due_at)
+    VALUES (?1 * 16 + 1, ?2, '', ?3, 'ready', ?4)";
 
 const REOPENED: &str = "
     UPDATE conversations SET reopened_at = ?2 WHERE id = ?1 AND (reopened_at IS NULL OR reopened_at < last_inbound_at)";
@@ -61,9 +62,9 @@ const REOPENED: &str = "
 /// one would fail every claim.
 const WAKE_NEXT: &str = "
     UPDATE turns SET due_at = MAX(?2, created_at + ?3, COALESCE(not_before, 0))
-    WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending') AND state = 'open' AND due_at IS NULL
+    WHERE conversation_id = ?1 AND live = 1 AND due_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = ?1
-        AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')";
+        AND a.live = 0)";
 
 /// How a part ends that is not known to be sent, and its turn with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

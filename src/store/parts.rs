@@ -19,40 +19,40 @@ const DUE: &str = "
             THEN 1 ELSE 0 END, p.template
     FROM parts p JOIN conversations c ON c.id = p.conversation_id JOIN contacts k ON k.id = c.contact_id
         JOIN turns t ON t.id = p.turn_id
-    WHERE p.state IN ('ready', 'unknown') AND p.state = 'ready' AND p.due_at <= ?1
+    WHERE p.state = 'ready' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
 
 const ANY_DUE: &str = "
-    SELECT 1 FROM parts WHERE state IN ('ready', 'unknown') AND state = 'ready' AND due_at <= ?1 LIMIT 1";
+    SELECT 1 FROM parts WHERE state = 'ready' AND due_at <= ?1 LIMIT 1";
 
 const CLAIM: &str = "
     UPDATE parts SET state = 'sending', attempts = attempts + 1, due_at = NULL, token = ?3,
         first_tried_at = COALESCE(first_tried_at, ?4)
-    WHERE turn_id = ?1 AND number = ?2 AND state = 'ready'";
+    WHERE id = ?1 * 16 + ?2 AND state = 'ready'";
 
-const HELD: &str = "SELECT 1 FROM parts WHERE turn_id = ?1 AND number = ?2 AND token = ?3 AND state = 'sending'";
+const HELD: &str = "SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND token = ?3 AND state = 'sending'";
 
 const BACK: &str = "
     UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0, looks_failed = 0
-    WHERE turn_id = ?1 AND number = ?2";
+    WHERE id = ?1 * 16 + ?2";
 
 /// A reply that is in so many parts is not cut further. It began with a few, so a provider that finds even a tenth of it too
 /// long will not take it in any pieces.
 const MOST_PARTS: i64 = 10;
 
-const COUNT: &str = "SELECT COUNT(*) FROM parts WHERE turn_id = ?1";
+const COUNT: &str = "SELECT COUNT(*) FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16";
 
-const LATER: &str = "SELECT number, body FROM parts WHERE turn_id = ?1 AND number > ?2 ORDER BY number";
+const LATER: &str = "SELECT number, body FROM parts WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 ORDER BY id";
 
-const DROP_LATER: &str = "DELETE FROM parts WHERE turn_id = ?1 AND number > ?2 AND state = 'ready'";
+const DROP_LATER: &str = "DELETE FROM parts WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 AND state = 'ready'";
 
-const SHORTEN: &str = "UPDATE parts SET body = ?3, first_tried_at = NULL WHERE turn_id = ?1 AND number = ?2";
+const SHORTEN: &str = "UPDATE parts SET body = ?3, first_tried_at = NULL WHERE id = ?1 * 16 + ?2";
 
 const ADD: &str = "
-    INSERT INTO parts (turn_id, number, conversation_id, body, state)
-    SELECT turn_id, ?3, conversation_id, ?4, 'ready' FROM parts WHERE turn_id = ?1 AND number = ?2";
+    INSERT INTO parts (id, conversation_id, body, state)
+    SELECT ?1 * 16 + ?3, conversation_id, ?4, 'ready' FROM parts WHERE id = ?1 * 16 + ?2";
 
-const NEXT_DUE: &str = "SELECT MIN(due_at) FROM parts WHERE state IN ('ready', 'unknown') AND due_at IS NOT NULL";
+const NEXT_DUE: &str = "SELECT MIN(due_at) FROM parts WHERE due_at IS NOT NULL";
 
 /// A part in the hands of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]

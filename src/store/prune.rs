@@ -17,13 +17,13 @@ const OPEN: &str = "
 const END_IDLE: &str = "
     UPDATE conversations SET ended_at = ?2, revision = revision + 1
     WHERE id = ?1 AND ended_at IS NULL AND last_inbound_at < ?3 AND NOT EXISTS (
-        SELECT 1 FROM turns t WHERE t.conversation_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending'))";
+        SELECT 1 FROM turns t WHERE t.conversation_id = ?1 AND t.live IS NOT NULL)";
 
 /// Not while a turn in it has no outcome yet, such as after a long time switched off: that is recorded first.
 const ENDED: &str = "
     SELECT id FROM conversations WHERE ended_at IS NOT NULL AND ended_at < ?1 AND NOT EXISTS (
         SELECT 1 FROM turns t WHERE t.conversation_id = conversations.id
-        AND t.state IN ('open', 'running', 'retry', 'sending'))
+        AND t.live IS NOT NULL)
     ORDER BY ended_at LIMIT ?2";
 
 /// Its messages, turns and parts go with it.

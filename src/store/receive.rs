@@ -43,7 +43,7 @@ const CONTINUE: &str = "
 const END_IDLE: &str = "
     UPDATE conversations SET ended_at = ?2
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = ?1
-        AND t.state IN ('open', 'running', 'retry', 'sending'))";
+        AND t.live IS NOT NULL)";
 
 const NEW_CONVERSATION: &str = "
     INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at)
@@ -54,11 +54,11 @@ const END_NOW: &str = "UPDATE conversations SET ended_at = ?2 WHERE id = ?1 AND 
 /// At most two: the open one and the active one.
 const LIVE_TURNS: &str = "
     SELECT id, state, created_at FROM turns
-    WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending')";
+    WHERE conversation_id = ?1 AND live IS NOT NULL";
 
 const NEW_TURN: &str = "
-    INSERT INTO turns (conversation_id, state, created_at, due_at, not_before, command)
-    VALUES (?1, 'open', ?2, ?3, ?4, ?5)";
+    INSERT INTO turns (conversation_id, state, live, created_at, due_at, not_before, command)
+    VALUES (?1, 'open', 1, ?2, ?3, ?4, ?5)";
 
 const COMMANDED: &str = "
     UPDATE turns SET command = ?2, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE ?3 END WHERE id = ?1";
@@ -67,15 +67,15 @@ const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
 
 const SAID_TURN: &str = "
-    INSERT INTO turns (conversation_id, state, created_at) VALUES (?1, 'sending', ?2)";
+    INSERT INTO turns (conversation_id, state, live, created_at) VALUES (?1, 'sending', 0, ?2)";
 
 /// What waits to be answered waits for what is being said.
 const PARK: &str = "
     UPDATE turns SET due_at = NULL
-    WHERE conversation_id = ?1 AND state IN ('open', 'running', 'retry', 'sending') AND state = 'open'";
+    WHERE conversation_id = ?1 AND live = 1";
 
 const SAID_PART: &str = "
-    INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at) VALUES (?1, 1, ?2, ?3, 'ready', ?4)";
+    INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
 
 /// The attempt does not count: it was given up for more to read.
 const RESTART: &str = "

@@ -34,7 +34,7 @@ const WAITS: [Duration; 6] = [
 const APART: Duration = Duration::from_secs(5);
 
 const RUNNING: &str = "SELECT id, conversation_id, crashes FROM turns
-    WHERE state IN ('open', 'running', 'retry', 'sending') AND state = 'running'";
+    WHERE live = 0 AND state = 'running'";
 
 const AGAIN: &str = "
     UPDATE turns SET state = 'retry', crashes = crashes + 1, attempts = attempts - 1, due_at = ?2, token = NULL
@@ -56,9 +56,9 @@ const LEASED: &str = "
 
 const PARKED: &str = "
     UPDATE turns SET due_at = ?1
-    WHERE state IN ('open', 'running', 'retry', 'sending') AND state = 'open' AND due_at IS NULL
+    WHERE live = 1 AND due_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
-        AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open')";
+        AND a.live = 0)";
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

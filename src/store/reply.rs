@@ -17,8 +17,8 @@ const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id =
 const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
 const NEW_PART: &str = "
-    INSERT INTO parts (turn_id, number, conversation_id, body, state, due_at, attempts, token, first_tried_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8)";
+    INSERT INTO parts (id, conversation_id, body, state, due_at, attempts, token, first_tried_at)
+    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8)";
 
 /// What a worker found to say.
 #[derive(Clone, Debug)]

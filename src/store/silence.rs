@@ -5,23 +5,25 @@ use super::database::{Tx, args};
 use crate::clock::Time;
 
 const SILENCE_TURNS: &str = "
-    UPDATE turns SET state = 'skipped', error = ?2, finished_at = ?3, due_at = NULL, token = NULL
+    UPDATE turns SET state = 'skipped', live = NULL, error = ?2, finished_at = ?3, due_at = NULL, token = NULL
     WHERE id IN (SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
-        WHERE c.contact_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending') AND t.state <> 'sending')";
+        WHERE c.contact_id = ?1 AND t.live IS NOT NULL AND t.state <> 'sending')";
 
 const SENDING_TURNS: &str = "
     SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
-    WHERE c.contact_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending') AND t.state = 'sending'";
+    WHERE c.contact_id = ?1 AND t.live = 0 AND t.state = 'sending'";
 
 const SILENCE_PARTS: &str = "
-    UPDATE parts SET state = 'failed', error = ?2, due_at = NULL WHERE turn_id = ?1 AND state = 'ready'";
+    UPDATE parts SET state = 'failed', error = ?2, due_at = NULL
+    WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'ready'";
 
 /// What is in the air is settled yet, and the turn then ends dead, because not all of it was sent.
 const SILENCE_REST: &str = "UPDATE turns SET error = COALESCE(error, ?2) WHERE id = ?1";
 
 const SILENCE_SENDING: &str = "
-    UPDATE turns SET state = 'skipped', error = COALESCE(error, ?2), finished_at = ?3 WHERE id = ?1 AND state = 'sending'
-    AND NOT EXISTS (SELECT 1 FROM parts WHERE turn_id = ?1 AND state IN ('sending', 'unknown'))";
+    UPDATE turns SET state = 'skipped', live = NULL, error = COALESCE(error, ?2), finished_at = ?3
+    WHERE id = ?1 AND state = 'sending'
+    AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state IN ('sending', 'unknown'))";
 
 /// Nothing of what is on its way to a contact goes out any more. A part that was already handed over is beyond recall; its
 /// turn ends when it is settled.

@@ -8,14 +8,14 @@ use crate::model::{DeliveryStatus, PartRef, StatusUpdate, TurnId};
 const BY_ID: &str = "SELECT turn_id, number FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
 const UNSETTLED: &str = "
-    SELECT 1 FROM parts WHERE turn_id = ?1 AND number = ?2 AND provider_id IS NULL
+    SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND provider_id IS NULL
     AND state IN ('sending', 'unknown', 'ready', 'held')";
 
 /// Only upwards: callbacks repeat and overtake each other.
 const MOVE_ON: &str = "
     UPDATE parts SET status = ?3, status_rank = ?4, status_at = ?5,
         error_code = COALESCE(?6, error_code), error = COALESCE(?7, error)
-    WHERE turn_id = ?1 AND number = ?2 AND status_rank < ?4 AND provider_id = ?8";
+    WHERE id = ?1 * 16 + ?2 AND status_rank < ?4 AND provider_id = ?8";
 
 /// What a status callback was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

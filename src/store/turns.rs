@@ -13,7 +13,7 @@ const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
-    WHERE t.state IN ('open', 'retry') AND t.due_at <= ?1
+    WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
 
 /// Those that no model has to answer, where there is none.
@@ -21,15 +21,15 @@ const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
-    WHERE t.state IN ('open', 'retry') AND t.command IS NOT NULL AND t.due_at <= ?1
+    WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
 
 /// Not beside an active turn of the same conversation, which the index over live turns would not let through either: its
 /// refusal would be that of the whole claim.
 const CLAIM: &str = "
-    UPDATE turns SET state = 'running', attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
+    UPDATE turns SET state = 'running', live = 0, attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
-        AND a.state IN ('open', 'running', 'retry', 'sending') AND a.state <> 'open' AND a.id <> ?1)";
+        AND a.live = 0 AND a.id <> ?1)";
 
 const PARK: &str = "UPDATE turns SET due_at = NULL WHERE id = ?1";
 
@@ -45,9 +45,9 @@ const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state =
 
 const OVERDUE: &str = "
     SELECT t.id, t.conversation_id FROM turns t JOIN conversations c ON c.id = t.conversation_id
-    WHERE t.state IN ('open', 'retry') AND t.due_at <= ?1 AND c.last_inbound_at <= ?2 LIMIT 256";
+    WHERE t.due_at <= ?1 AND c.last_inbound_at <= ?2 LIMIT 256";
 
-const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE state IN ('open', 'retry') AND due_at IS NOT NULL";
+const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
 
 /// A turn in the hands of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,26 +25,26 @@ const DUE: &str = "
     SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to, p.looks_failed, p.error,
         p.template
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
-    WHERE p.state IN ('ready', 'unknown') AND p.state = 'unknown' AND p.due_at <= ?1
+    WHERE p.state = 'unknown' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
 
-const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
-const STILL: &str = "SELECT absences FROM parts WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+const STILL: &str = "SELECT absences FROM parts WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
 pub(super) const TAKEN: &str = "SELECT 1 FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
 const ABSENT: &str = "
     UPDATE parts SET absences = absences + 1, looks_failed = 0, due_at = ?3
-    WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+    WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
 const SINCE: &str = "
     SELECT p.first_tried_at, c.last_inbound_at FROM parts p JOIN conversations c ON c.id = p.conversation_id
-    WHERE p.turn_id = ?1 AND p.number = ?2 AND p.state = 'unknown'";
+    WHERE p.id = ?1 * 16 + ?2 AND p.state = 'unknown'";
 
 const BLIND: &str = "
     UPDATE parts SET looks_failed = looks_failed + 1, due_at = ?3, error = ?4
-    WHERE turn_id = ?1 AND number = ?2 AND state = 'unknown'";
+    WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
 /// A part to be looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

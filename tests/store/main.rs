@@ -51,6 +51,7 @@ macro_rules! every_promise {
             a_turn_that_is_due_beside_another_of_its_conversation_holds_up_nobody,
             a_word_that_waited_for_a_turn_which_a_takeover_ended_is_answered,
             a_conversation_is_not_deleted_before_each_of_its_turns_has_an_outcome,
+            a_turns_number_is_never_given_again,
         }
         $crate::promises! { $fresh, parts:
             parts_go_out_one_at_a_time_and_in_order,

@@ -65,7 +65,7 @@ pub async fn a_turn_that_waits_for_nobody_is_freed(fresh: &Fresh) {
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
     let other = fresh.started(BEN).await;
     let parked = fresh.said(BEN, "SM3", at(1_000)).await;
-    fresh.meddle(&format!("UPDATE turns SET state = 'done' WHERE id = {}", claim.turn));
+    fresh.meddle(&format!("UPDATE turns SET state = 'done', live = NULL WHERE id = {}", claim.turn));
     fresh.nothing_due(at(50_000)).await;
     assert_eq!(fresh.recover(at(60_000), SORRY.into()).await.unwrap().turns, 1);
     let turns: Vec<_> = fresh.due_turns(at(60_000)).await.into_iter().map(|claim| claim.turn).collect();

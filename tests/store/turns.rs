@@ -235,7 +235,7 @@ pub async fn a_conversation_is_not_deleted_before_each_of_its_turns_has_an_outco
     assert_eq!(fresh.delete_ended(long_after).await.unwrap(), 0);
     assert_eq!(fresh.expire_turns(long_after).await.unwrap(), 1);
     assert_eq!(fresh.delete_ended(long_after).await.unwrap(), 1);
-    for table in ["conversations", "messages", "turns"] {
+    for table in ["conversations", "messages", "parts"] {
         assert_eq!(fresh.count(table), 0, "{table}");
     }
 }
@@ -269,4 +269,15 @@ pub async fn a_claim_takes_no_more_than_it_is_asked_for(fresh: &Fresh) {
     let third = fresh.claim(now, 10, 1).await.unwrap();
     assert_eq!((third.len(), third.turns[0].to.as_str()), (1, "whatsapp:+15550000002"));
     assert_eq!(fresh.claim(now, 10, 10).await.unwrap().turns.len(), 2);
+}
+
+pub async fn a_turns_number_is_never_given_again(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["Hello."]).await;
+    assert!(fresh.sent(part, token, "SMout", at(2_000)).await);
+    assert!(fresh.end_conversation(claim.conversation, at(3_000)).await.unwrap());
+    assert_eq!(fresh.delete_ended(at(4_000)).await.unwrap(), 1);
+    assert_eq!((fresh.count("messages"), fresh.count("parts")), (0, 0), "nothing that was said is left");
+    let next = fresh.said(BEN, "SM2", at(5_000)).await;
+    assert!(next > claim.turn, "late news of the old one would be taken for news of this one");
 }
