@@ -5,6 +5,7 @@
 //! What the figures mean is told in docs/performance.md. To add a measurement: a function here that prints a table.
 
 mod bare;
+mod flood;
 mod large;
 mod load;
 mod process;
@@ -82,7 +83,7 @@ fn main() -> Result<()> {
             match name {
                 "throughput" => throughput(&plan).await?,
                 "steady" => steady(&plan).await?,
-                "flood" => flood(&plan).await?,
+                "flood" => flood::flood(&plan).await?,
                 "cost" => cost(&plan).await?,
                 "memory" => memory(&plan).await?,
                 "start" => start(&plan).await?,
@@ -135,7 +136,7 @@ async fn throughput(plan: &Plan) -> Result<()> {
             for (kind, figures) in all.iter_mut().enumerate() {
                 let folder = plan.folder()?;
                 let server = launch(plan, kind, folder.path()).await?;
-                warm_up(&server, &requests).await?;
+                warm_up(&server, &requests, WARM_UP).await?;
                 plan.stand_ins.clear();
                 let before = Spent::of(&server)?;
                 let mut run = load::closed(server.address, connections, &requests, WARM_UP, plan.time).await?;
@@ -179,9 +180,9 @@ async fn throughput(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-async fn warm_up(server: &Server, requests: &Requests) -> Result<()> {
+async fn warm_up(server: &Server, requests: &Requests, count: usize) -> Result<()> {
     let mut connection = Connection::open(server.address).await?;
-    for number in 0..WARM_UP {
+    for number in 0..count {
         connection.call(requests.get(number).context("requests for the warm-up")?).await?;
     }
     Ok(())
@@ -216,35 +217,40 @@ impl Spent {
     }
 }
 
-/// At the pace of a quiet business and of a busy one: how long an ack takes, and how long after it the reply is posted.
+/// At the pace of a quiet business and of a busy one: how long an ack takes, and how long after it the reply is posted. From
+/// contacts who never wrote before, for each of whom a contact and a conversation are made, and from such as did.
 async fn steady(plan: &Plan) -> Result<()> {
     let mut rows = Vec::new();
-    for (rate, kind) in [(100, 1), (100, 3), (50, 1), (50, 3), (50, 4), (5, 3)] {
+    let runs = [(100, 1), (100, 3), (50, 1), (50, 3), (50, 4), (5, 3)];
+    let first = runs.map(|(rate, kind)| (rate, kind, false));
+    for (rate, kind, known) in first.into_iter().chain([(50, 3, true), (5, 3, true)]) {
         let folder = plan.folder()?;
         let server = launch(plan, kind, folder.path()).await?;
         let messages = (rate * plan.seconds).min(SENDERS - WARM_UP);
-        let requests = Arc::new(Requests::messages(0, WARM_UP + messages, SENDERS));
+        let (before, senders) = if known { (messages, messages) } else { (WARM_UP, SENDERS) };
+        let requests = Arc::new(Requests::messages(0, before + messages, senders));
         plan.stand_ins.clear();
-        warm_up(&server, &requests).await?;
+        warm_up(&server, &requests, before).await?;
         let answered = kind > 2;
         if answered {
-            plan.stand_ins.wait_for(WARM_UP).await?;
+            plan.stand_ins.wait_for(before).await?;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let before = Spent::of(&server)?;
-        let mut run = load::steady(server.address, rate, &requests, WARM_UP).await?;
+        let spent = Spent::of(&server)?;
+        let mut run = load::steady(server.address, rate, &requests, before).await?;
         if answered {
-            plan.stand_ins.wait_for(WARM_UP + messages).await?;
+            plan.stand_ins.wait_for(before + messages).await?;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let [processor, _, written] = Spent::of(&server)?.per_message(&before, messages);
-        let mut replies = reply_times(plan, &run);
+        let [processor, _, written] = Spent::of(&server)?.per_message(&spent, messages);
+        let mut replies = reply_times(plan, &run, senders);
         let mut reply = |percent| match answered {
             true => format!("{:.2}", percentile(&mut replies, percent)),
             false => "–".to_owned(),
         };
         rows.push(vec![
             format!("{rate}/s"),
+            if known { "known" } else { "new" }.to_owned(),
             KINDS[kind].to_owned(),
             format!("{:.2}", percentile(&mut run.latencies, 50)),
             format!("{:.2}", percentile(&mut run.latencies, 99)),
@@ -255,51 +261,15 @@ async fn steady(plan: &Plan) -> Result<()> {
         ]);
     }
     println!("At a steady rate for {} s; latencies in ms; processor time and bytes for each message.\n", plan.seconds);
-    let head = ["rate", "server", "ack p50", "ack p99", "ack to reply p50", "p99", "processor", "written"];
+    let head = ["rate", "contacts", "server", "ack p50", "ack p99", "ack to reply p50", "p99", "processor", "written"];
     table(&head, &rows);
     Ok(())
 }
 
-/// What others notice of one contact who writes a thousand messages in a minute.
-async fn flood(plan: &Plan) -> Result<()> {
-    const RATE: usize = 20;
-    const FLOOD: usize = 17;
-    let mut rows = Vec::new();
-    for (name, flooded) in [("alone", false), ("beside a flood", true), ("alone again", false)] {
-        let folder = plan.folder()?;
-        let server = launch(plan, 3, folder.path()).await?;
-        plan.stand_ins.clear();
-        let messages = RATE * plan.seconds;
-        // From 1 on: number 0 is the one who floods.
-        let requests = Arc::new(Requests::messages(1, messages, SENDERS));
-        let many = if flooded { FLOOD * plan.seconds } else { 0 };
-        let flood = Arc::new(Requests::messages(1_000_000, many, 1));
-        let others = load::steady(server.address, RATE, &requests, 0);
-        let (mut run, _) = tokio::try_join!(others, load::steady(server.address, FLOOD, &flood, 0))?;
-        run.acked.iter_mut().for_each(|(number, _)| *number += 1);
-        plan.stand_ins.wait_for(messages).await?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let mut replies = reply_times(plan, &run);
-        rows.push(vec![
-            name.to_owned(),
-            format!("{:.2}", percentile(&mut run.latencies, 50)),
-            format!("{:.2}", percentile(&mut run.latencies, 99)),
-            format!("{:.2}", percentile(&mut replies, 50)),
-            format!("{:.2}", percentile(&mut replies, 99)),
-        ]);
-    }
-    println!(
-        "{RATE} contacts a second for {} s, in ms; the flood is 1,000 messages a minute of one more.\n",
-        plan.seconds
-    );
-    table(&["others", "ack p50", "ack p99", "ack to reply p50", "p99"], &rows);
-    Ok(())
-}
-
 /// From the ack read by the client to the reply's arrival at the stand-in, in microseconds.
-fn reply_times(plan: &Plan, run: &Run) -> Vec<u32> {
+fn reply_times(plan: &Plan, run: &Run, senders: usize) -> Vec<u32> {
     let arrived = |&(number, acked): &(usize, Instant)| {
-        let arrival = plan.stand_ins.arrival(number % SENDERS)?;
+        let arrival = plan.stand_ins.arrival(number % senders)?;
         u32::try_from(arrival.saturating_duration_since(acked).as_micros()).ok()
     };
     run.acked.iter().filter_map(arrived).collect()
@@ -330,7 +300,7 @@ async fn cost(plan: &Plan) -> Result<()> {
 async fn burst_cost(plan: &Plan, server: &Server, name: &str, callbacks: bool, first: usize) -> Result<Vec<String>> {
     let requests = Arc::new(Requests::messages(first, WARM_UP + COUNTED, SENDERS + WARM_UP));
     plan.stand_ins.clear();
-    warm_up(server, &requests).await?;
+    warm_up(server, &requests, WARM_UP).await?;
     plan.stand_ins.wait_for(WARM_UP).await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
     if callbacks {

@@ -1,0 +1,59 @@
+//! Whether one contact who never stops writing slows down the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::load::{self, Requests, SENDERS};
+use super::report::{median, percentile, table};
+use super::{Plan, launch, reply_times};
+
+/// What others notice of one contact who writes a thousand messages in a minute. The two take turns, so that what else the
+/// machine does meets both.
+pub async fn flood(plan: &Plan) -> Result<()> {
+    const RATE: usize = 20;
+    const FLOOD: usize = 17;
+    let mut latencies: [[Vec<u32>; 2]; 2] = Default::default();
+    let mut ratios = [Vec::new(), Vec::new()];
+    for _ in 0..plan.rounds {
+        let mut p99 = [[0.0; 2]; 2];
+        for flooded in [0, 1] {
+            let folder = plan.folder()?;
+            let server = launch(plan, 3, folder.path()).await?;
+            plan.stand_ins.clear();
+            let messages = RATE * plan.seconds;
+            // From 1 on: number 0 is the one who floods.
+            let requests = Arc::new(Requests::messages(1, messages, SENDERS));
+            let flood = Arc::new(Requests::messages(1_000_000, flooded * FLOOD * plan.seconds, 1));
+            let others = load::steady(server.address, RATE, &requests, 0);
+            let (mut run, _) = tokio::try_join!(others, load::steady(server.address, FLOOD, &flood, 0))?;
+            run.acked.iter_mut().for_each(|(number, _)| *number += 1);
+            plan.stand_ins.wait_for(messages).await?;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let replies = reply_times(plan, &run, SENDERS);
+            for (of, mut times) in [run.latencies, replies].into_iter().enumerate() {
+                p99[flooded][of] = percentile(&mut times, 99);
+                latencies[flooded][of].extend(times);
+            }
+        }
+        for of in [0, 1] {
+            ratios[of].push(p99[1][of] / p99[0][of]);
+        }
+    }
+    let mut rows = Vec::new();
+    for (name, times) in ["alone", "beside a flood"].into_iter().zip(&mut latencies) {
+        let [acks, replies] = times;
+        let figure = |times: &mut Vec<u32>, percent| format!("{:.2}", percentile(times, percent));
+        rows.push(vec![name.to_owned(), figure(acks, 50), figure(acks, 99), figure(replies, 50), figure(replies, 99)]);
+    }
+    let [acks, replies] = ratios.map(|ratios| format!("{:.2}", median(ratios)));
+    let dash = || "–".to_owned();
+    rows.push(vec!["beside a flood to alone, median of the rounds".to_owned(), dash(), acks, dash(), replies]);
+    println!(
+        "{RATE} contacts a second, {} rounds of {} s, in ms; the flood is 1,000 messages a minute of one more.\n",
+        plan.rounds, plan.seconds
+    );
+    table(&["others", "ack p50", "ack p99", "ack to reply p50", "p99"], &rows);
+    Ok(())
+}
