@@ -107,11 +107,18 @@ pub enum Finish {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The server has no model that could be taken for granted.
-    #[error("no model is chosen for the server at {0}: set MYNAH_AI_MODEL to one that it offers")]
-    NoModel(String),
+    #[error("no model is chosen for the server at {host}: set {variable} to one that it offers")]
+    NoModel {
+        /// The setting that is missing.
+        variable: &'static str,
+        /// The server.
+        host: String,
+    },
     /// No model is named, and the server does not tell which it has.
-    #[error("the server at {host} names no model ({why}): set MYNAH_AI_MODEL to one that it offers")]
+    #[error("the server at {host} names no model ({why}): set {variable} to one that it offers")]
     NoList {
+        /// The setting that is missing.
+        variable: &'static str,
         /// The server.
         host: String,
         /// What came of asking.
@@ -211,6 +218,7 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::config::AiNames;
 
     fn lines(said: &[(Role, &str)]) -> Vec<Line> {
         said.iter().map(|(role, text)| Line { role: *role, text: (*text).to_owned() }).collect()
@@ -244,6 +252,7 @@ mod tests {
             timeout,
             concurrency: 1,
             context_tokens: 4_096,
+            names: AiNames::OPENAI,
         }
     }
 
