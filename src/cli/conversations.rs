@@ -6,7 +6,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::open_store;
 use crate::clock::Time;
 use crate::config::Config;
 use crate::model::{Address, ConversationId};
@@ -92,11 +91,7 @@ fn address(text: &str) -> Result<Address, String> {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
-    if !config.data.database.exists() {
-        let path = config.data.database.display();
-        bail!("there is no database at {path}; has `mynah serve` run with this MYNAH_DATA_DIR?");
-    }
-    let store = open_store(&config)?;
+    let store = super::store_that_exists(&config)?;
     let now = super::clock().now();
     let until = config.people.human_return.map(|after| now + after);
     let json = arguments.json;

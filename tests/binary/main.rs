@@ -10,6 +10,7 @@ mod wait;
 mod server;
 mod world;
 
+mod alerts;
 mod beside;
 mod chat;
 mod damage;
