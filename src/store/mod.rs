@@ -26,6 +26,7 @@ mod reply;
 mod schedule;
 mod sealed;
 mod settings;
+mod short_ids;
 mod silence;
 mod sqlite;
 mod status;
