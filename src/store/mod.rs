@@ -9,6 +9,7 @@ mod alerts;
 mod budget;
 mod claims;
 mod conversations;
+mod crowding;
 pub(crate) mod database;
 mod error;
 mod ids;
