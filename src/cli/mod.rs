@@ -12,10 +12,12 @@ mod demo;
 mod jobs;
 mod migrate;
 mod serve;
+mod settings;
 mod stage;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -80,6 +82,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Bring the database up to date
     Migrate(migrate::Arguments),
+    /// Look at stored settings, and change them
+    Settings(settings::Arguments),
 }
 
 /// Runs a command to its end. The error's first line says what went wrong, the chain below it why.
@@ -113,6 +117,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
+        Command::Settings(arguments) => block_on(settings::run(Sources::of_process(flags), arguments)),
     }
 }
 
@@ -136,14 +141,14 @@ impl Settings {
     }
 }
 
-/// The configuration. It is read once to find the database, and again with the settings that are stored there.
+/// The configuration, with the settings that are stored in the database which the rest of it names.
 fn load(flags: BTreeMap<String, String>) -> Result<Config> {
     let sources = Sources::of_process(flags);
-    let config = Config::load(sources.clone())?;
-    let stored = stored_settings(&config.data.database)?;
-    if stored.is_empty() {
-        return Ok(config);
-    }
+    let stored = match Config::data(sources.clone()) {
+        Ok(data) => stored_settings(&data.database)?,
+        // Told below, with all that is wrong beside.
+        Err(_) => BTreeMap::new(),
+    };
     Ok(Config::load(Sources { stored, ..sources })?)
 }
 
@@ -154,11 +159,15 @@ fn load_staged(flags: BTreeMap<String, String>, fallbacks: BTreeMap<&'static str
 
 /// The store of a command that looks into a database and makes none: a wrong folder is told, not filled.
 fn store_that_exists(config: &Config) -> Result<Store> {
-    let database = &config.data.database;
+    must_exist(&config.data.database)?;
+    open_store(config)
+}
+
+fn must_exist(database: &Path) -> Result<()> {
     if !database.exists() {
         bail!("there is no database at {}; has `mynah serve` run with this MYNAH_DATA_DIR?", database.display());
     }
-    open_store(config)
+    Ok(())
 }
 
 fn start_log(config: &LogConfig) -> Result<telemetry::Guard> {

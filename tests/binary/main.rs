@@ -23,6 +23,7 @@ mod full_disk;
 #[cfg(feature = "failpoints")]
 mod kills;
 mod private;
+mod settings;
 mod short_ids;
 mod statuses;
 mod stopping;
