@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Proxy, Response};
+use url::{Host, Url};
 
 /// How long one connection may take to stand, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -31,21 +32,22 @@ fn tls() -> rustls::ClientConfig {
 pub enum Reach {
     /// An address that the owner set: any, also without TLS and in a private network, where a model may run.
     Owner,
-    /// An address of the world: https alone, and no name that leads to this machine or a private network.
+    /// An address of the world: https alone, and neither a name nor a number that leads to this machine or a private
+    /// network.
     World,
 }
 
 /// A client whose calls end after `timeout`, all told, and after `idle` without a byte.
 pub fn client(timeout: Duration, idle: Duration, reach: Reach) -> Client {
+    let builder = Client::builder().no_proxy();
     let builder = match reach {
-        Reach::Owner => Client::builder(),
-        Reach::World => Client::builder().https_only(true).dns_resolver(Arc::new(Public)),
+        Reach::Owner => builder,
+        Reach::World => confined(builder).https_only(true),
     };
     builder
         .tls_backend_preconfigured(tls())
         .user_agent(concat!("mynah/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
-        .no_proxy()
         .connect_timeout(CONNECT)
         .read_timeout(idle)
         .timeout(timeout)
@@ -54,13 +56,37 @@ pub fn client(timeout: Duration, idle: Duration, reach: Reach) -> Client {
         .expect("a client of fixed settings is built")
 }
 
+/// A proxy that is none: what is sent there is refused by the resolver.
+const REFUSED: &str = "refused.invalid";
+
+/// Keeps a client from this machine and private networks, at each connection, so also where a redirect leads. Names are
+/// resolved to public addresses only. Addresses that are written as numbers never come to the resolver, but every
+/// connection asks whether it has a proxy: theirs leads nowhere.
+fn confined(builder: ClientBuilder) -> ClientBuilder {
+    let refused = Url::parse(&format!("http://{REFUSED}")).expect("a plain address");
+    let numbers = Proxy::custom(move |url| leads_home(url).then(|| refused.clone()));
+    builder.dns_resolver(Arc::new(Public)).proxy(numbers)
+}
+
+/// Whether the host is a number that is not of the world. `Url` knows numbers in all their forms: `2130706433`, `0x7f.1`.
+fn leads_home(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => !is_public(address.into()),
+        Some(Host::Ipv6(address)) => !is_public(address.into()),
+        Some(Host::Domain(_)) | None => false,
+    }
+}
+
 /// Resolves names to public addresses only. It is asked at each connection, so a name that changes its mind between a check
-/// and the call gains nothing. Literal addresses never come here: whoever takes an address from outside looks at those.
+/// and the call gains nothing.
 struct Public;
 
 impl Resolve for Public {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
+            if name.as_str() == REFUSED {
+                return Err("the address is of this machine or a private network, and was not set by the owner".into());
+            }
             let all = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<_> = all.filter(|address| is_public(address.ip())).collect();
             if public.is_empty() {
@@ -202,5 +228,55 @@ mod tests {
         let client = client(Duration::from_secs(5), Duration::from_secs(5), Reach::Owner);
         let answer = client.get(server.uri()).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), server.received_requests().await.unwrap().len()), (302, 1));
+    }
+
+    const AT_HOME: &str = "the address is of this machine or a private network";
+
+    #[tokio::test]
+    async fn the_world_is_not_called_by_a_number_that_leads_home() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = client(Duration::from_secs(5), Duration::from_secs(5), Reach::World);
+        for host in [
+            "127.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "0177.0.0.1",
+            "127.1",
+            "0.0.0.0",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "10.1.2.3",
+            "169.254.169.254",
+            "100.64.0.1",
+            "[fd00::1]",
+            "[fe80::1]",
+            "[::ffff:10.0.0.1]",
+            "[64:ff9b::127.0.0.1]",
+        ] {
+            let error = explain(client.get(format!("https://{host}:{port}/")).send().await.unwrap_err());
+            assert!(error.contains(AT_HOME), "{host}: {error}");
+        }
+        let nobody = listener.accept().unwrap_err();
+        assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock, "no connection was begun");
+        for public in ["https://8.8.8.8/", "https://[2606:4700::1111]/", "https://[::ffff:8.8.8.8]/"] {
+            assert!(!leads_home(&Url::parse(public).unwrap()), "{public}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nor_where_a_redirect_leads_home() {
+        let server = wiremock::MockServer::start().await;
+        let home = wiremock::ResponseTemplate::new(302).insert_header("location", format!("{}/home", server.uri()));
+        wiremock::Mock::given(wiremock::matchers::any()).respond_with(home).mount(&server).await;
+        // Without https, and with a name that stands for the world.
+        let builder = confined(Client::builder().no_proxy()).tls_backend_preconfigured(tls());
+        let client = builder.resolve("world.test", *server.address()).redirect(Policy::limited(3)).build().unwrap();
+        let error =
+            explain(client.get(format!("http://world.test:{}/", server.address().port())).send().await.unwrap_err());
+        assert!(error.contains(AT_HOME), "{error}");
+        assert_eq!(server.received_requests().await.unwrap().len(), 1, "the redirect alone");
     }
 }

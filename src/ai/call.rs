@@ -12,6 +12,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::Error;
+use crate::config::AiNames;
 use crate::fault::{Fault, Hope, Whose};
 use crate::http::{self, BodyError, Reach};
 
@@ -28,6 +29,7 @@ pub(super) struct Caller {
     headers: HeaderMap,
     key: Option<SecretString>,
     limit: Duration,
+    names: AiNames,
 }
 
 /// What came back, whatever its status.
@@ -45,8 +47,8 @@ pub(super) struct Reply {
 }
 
 impl Caller {
-    /// Calls that end after `limit`. A key that is blank is none.
-    pub(super) fn new(limit: Duration, key: Option<&SecretString>, reach: Reach) -> Caller {
+    /// Calls that end after `limit`, of a model whose settings have these `names`. A key that is blank is none.
+    pub(super) fn new(limit: Duration, key: Option<&SecretString>, names: AiNames, reach: Reach) -> Caller {
         let key = key.map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
         // The first byte of an answer that is not streamed comes when the model has finished (and, at Ollama, after the
         // model was loaded), so waiting for it may take the whole time.
@@ -55,7 +57,13 @@ impl Caller {
             headers: HeaderMap::new(),
             key: key.map(SecretString::from),
             limit,
+            names,
         }
+    }
+
+    /// What the model's own settings are called.
+    pub(super) fn names(&self) -> AiNames {
+        self.names
     }
 
     /// Whether there is a key.
@@ -63,11 +71,11 @@ impl Caller {
         self.key.is_some()
     }
 
-    /// Sends the key, if there is one, in this header after `scheme`. `variable` is the setting to blame.
-    pub(super) fn key_header(&mut self, name: &'static str, scheme: &str, variable: &'static str) -> Result<(), Error> {
+    /// Sends the key, if there is one, in this header after `scheme`.
+    pub(super) fn key_header(&mut self, name: &'static str, scheme: &str) -> Result<(), Error> {
         if let Some(key) = &self.key {
             let text = format!("{scheme}{}", key.expose_secret());
-            let mut value = HeaderValue::from_str(&text).map_err(|_| Error::BadKey(variable))?;
+            let mut value = HeaderValue::from_str(&text).map_err(|_| Error::BadKey(self.names.api_key))?;
             value.set_sensitive(true);
             self.headers.insert(HeaderName::from_static(name), value);
         }
@@ -253,11 +261,14 @@ mod tests {
         }
     }
 
+    fn caller(key: &str) -> Caller {
+        Caller::new(Duration::from_secs(1), Some(&SecretString::from(key)), AiNames::OPENAI, Reach::Owner)
+    }
+
     #[test]
     fn a_key_is_sent_hidden_and_never_quoted() {
-        let mut caller =
-            Caller::new(Duration::from_secs(1), Some(&SecretString::from(" sk-very-secret\n")), Reach::Owner);
-        caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY").unwrap();
+        let mut caller = caller(" sk-very-secret\n");
+        caller.key_header("authorization", "Bearer ").unwrap();
         assert_eq!(caller.headers["authorization"], "Bearer sk-very-secret");
         assert!(caller.headers["authorization"].is_sensitive());
         let reply =
@@ -270,8 +281,8 @@ mod tests {
 
     #[test]
     fn a_key_with_a_line_break_is_an_error_that_names_its_setting() {
-        let mut caller = Caller::new(Duration::from_secs(1), Some(&SecretString::from("sk-one\nsk-two")), Reach::Owner);
-        let error = caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY").unwrap_err().to_string();
+        let mut caller = caller("sk-one\nsk-two");
+        let error = caller.key_header("authorization", "Bearer ").unwrap_err().to_string();
         assert!(error.starts_with("OPENAI_API_KEY holds characters") && !error.contains("sk-"), "{error}");
     }
 }

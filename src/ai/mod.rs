@@ -49,8 +49,9 @@ pub struct Prompt {
 impl Prompt {
     /// Leaves out the oldest lines until the rest, with the instructions, fits into so many tokens. Ollama and its like
     /// drop the oldest without an error, the instructions first of all (ollama docs, "context length"), so it is done here.
-    /// The instructions and what was said last are never left out: a model that cannot take those says so.
-    pub fn fit(&mut self, tokens: usize) {
+    /// The instructions and the last line are never left out: a model that cannot take those says so. How many are left out
+    /// of what the contact said since the last answer.
+    pub fn fit(&mut self, tokens: usize) -> usize {
         let mut left = tokens.saturating_sub(window::tokens(&self.system));
         let newest_first = self.lines.iter().rev().take_while(|line| {
             let wants = window::tokens(&line.text);
@@ -58,12 +59,12 @@ impl Prompt {
             left = left.saturating_sub(wants);
             fits
         });
-        let fitting = newest_first.count();
-        // What the contact said last, which may be several messages.
-        let last = self.lines.iter().rev().take_while(|line| line.role == Role::User).count();
-        self.lines.drain(..self.lines.len() - fitting.max(last).min(self.lines.len()));
+        let kept = newest_first.count().max(1).min(self.lines.len());
+        let unanswered = self.lines.iter().rev().take_while(|line| line.role == Role::User).count();
+        self.lines.drain(..self.lines.len() - kept);
         let leading = self.lines.iter().take_while(|line| line.role != Role::User).count();
         self.lines.drain(..leading);
+        unanswered.saturating_sub(kept)
     }
 }
 
@@ -107,11 +108,18 @@ pub enum Finish {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The server has no model that could be taken for granted.
-    #[error("no model is chosen for the server at {0}: set MYNAH_AI_MODEL to one that it offers")]
-    NoModel(String),
+    #[error("no model is chosen for the server at {host}: set {variable} to one that it offers")]
+    NoModel {
+        /// The setting that is missing.
+        variable: &'static str,
+        /// The server.
+        host: String,
+    },
     /// No model is named, and the server does not tell which it has.
-    #[error("the server at {host} names no model ({why}): set MYNAH_AI_MODEL to one that it offers")]
+    #[error("the server at {host} names no model ({why}): set {variable} to one that it offers")]
     NoList {
+        /// The setting that is missing.
+        variable: &'static str,
         /// The server.
         host: String,
         /// What came of asking.
@@ -211,6 +219,7 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::config::AiNames;
 
     fn lines(said: &[(Role, &str)]) -> Vec<Line> {
         said.iter().map(|(role, text)| Line { role: *role, text: (*text).to_owned() }).collect()
@@ -222,16 +231,24 @@ mod tests {
         let long = "word ".repeat(400);
         let said = [(user, "first"), (assistant, long.as_str()), (user, "second"), (assistant, "yes"), (user, "third")];
         let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said), may_hand_over: false };
-        prompt.fit(10_000);
-        assert_eq!(prompt.lines.len(), 5);
-        prompt.fit(100);
+        assert_eq!((prompt.fit(10_000), prompt.lines.len()), (0, 5));
+        assert_eq!(prompt.fit(100), 0);
         assert_eq!(prompt.lines, lines(&said[2..]), "and it begins with the contact");
-        prompt.fit(0);
+        assert_eq!(prompt.fit(0), 0);
         assert_eq!(
             (prompt.system.as_str(), prompt.lines),
             ("Be brief.", lines(&said[4..])),
             "what was said last stays"
         );
+    }
+
+    #[test]
+    fn a_burst_that_does_not_fit_loses_its_oldest_lines_and_not_the_instructions() {
+        let long = "word ".repeat(400);
+        let said = [(Role::Assistant, "yes?"), (Role::User, &long), (Role::User, &long), (Role::User, "and now?")];
+        let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said), may_hand_over: false };
+        assert_eq!((prompt.fit(600), &prompt.lines), (1, &lines(&said[2..])));
+        assert_eq!((prompt.fit(0), prompt.lines), (1, lines(&said[3..])), "the last stays in any case");
     }
 
     fn config(provider: ProviderConfig) -> AiConfig {
@@ -244,6 +261,7 @@ mod tests {
             timeout,
             concurrency: 1,
             context_tokens: 4_096,
+            names: AiNames::OPENAI,
         }
     }
 

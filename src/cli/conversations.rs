@@ -4,12 +4,11 @@
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::app::open_store;
+use super::columns::{columns, one_line};
 use crate::clock::Time;
 use crate::config::Config;
-use crate::model::{Address, ConversationId};
+use crate::model::{Address, ConversationId, ShortId};
 use crate::store::{ConversationRow, Said, Spoken, Store};
 
 /// Messages of a transcript that are shown.
@@ -30,38 +29,38 @@ enum Action {
     List {
         /// Only conversations that began before this one
         #[arg(long, value_name = "ID", value_parser = id)]
-        before: Option<ConversationId>,
+        before: Option<ShortId>,
         /// How many at the most
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
     /// Show a conversation and what was said last in it
     Show {
-        /// The conversation
+        /// The conversation: its id, or the beginning or end of it
         #[arg(value_parser = id)]
-        id: ConversationId,
+        id: ShortId,
     },
     /// Say who answers a conversation from now on
     Mode {
-        /// The conversation
+        /// The conversation: its id, or the beginning or end of it
         #[arg(value_parser = id)]
-        id: ConversationId,
+        id: ShortId,
         /// `human`: a person; `auto`: the assistant
         mode: Mode,
     },
     /// Write to the contact as a person; the assistant is silent from then on
     Say {
-        /// The conversation
+        /// The conversation: its id, or the beginning or end of it
         #[arg(value_parser = id)]
-        id: ConversationId,
+        id: ShortId,
         /// What to say
         text: String,
     },
     /// End a conversation; the contact's next message begins a new one
     End {
-        /// The conversation
+        /// The conversation: its id, or the beginning or end of it
         #[arg(value_parser = id)]
-        id: ConversationId,
+        id: ShortId,
     },
     /// Neither answer nor write to somebody any more
     Block {
@@ -83,8 +82,10 @@ enum Mode {
     Auto,
 }
 
-fn id(text: &str) -> Result<ConversationId, String> {
-    text.parse::<Uuid>().map(ConversationId).map_err(|_| "not the id of a conversation; `list` shows them".into())
+fn id(text: &str) -> Result<ShortId, String> {
+    let expected =
+        "neither the id of a conversation nor four or more characters of its beginning or end; `list` shows them";
+    ShortId::parse(text).ok_or_else(|| expected.into())
 }
 
 fn address(text: &str) -> Result<Address, String> {
@@ -92,21 +93,25 @@ fn address(text: &str) -> Result<Address, String> {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
-    if !config.data.database.exists() {
-        let path = config.data.database.display();
-        bail!("there is no database at {path}; has `mynah serve` run with this MYNAH_DATA_DIR?");
-    }
-    let store = open_store(&config)?;
+    let store = super::store_that_exists(&config)?;
     let now = super::clock().now();
     let until = config.people.human_return.map(|after| now + after);
     let json = arguments.json;
     match arguments.action {
-        Action::List { before, limit } => list(&store.conversations(before, limit).await?, json),
+        Action::List { before, limit } => {
+            let before = match before {
+                Some(before) => Some(find(&store, before).await?),
+                None => None,
+            };
+            list(&store.conversations(before, limit).await?, json);
+        }
         Action::Show { id } => {
+            let id = find(&store, id).await?;
             let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
             show(&row, &said, json);
         }
         Action::Mode { id, mode } => {
+            let id = find(&store, id).await?;
             let changed = match mode {
                 Mode::Human => {
                     let tell = Some(config.texts.human.clone());
@@ -128,6 +133,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             if text.trim().is_empty() {
                 bail!("there is nothing to say: the text is blank");
             }
+            let id = find(&store, id).await?;
             match store.say(id, text, until, now).await? {
                 Spoken::Queued(turn) => told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}")),
                 Spoken::NoConversation => bail!(not_open(&store, id).await?),
@@ -141,6 +147,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             }
         }
         Action::End { id } => {
+            let id = find(&store, id).await?;
             if !store.end_conversation(id, now).await? {
                 bail!(not_open(&store, id).await?);
             }
@@ -161,6 +168,29 @@ async fn block(store: &Store, address: Address, blocked: bool, now: Time, json: 
         println!("{shown} is {}", if blocked { "blocked" } else { "not blocked any more" });
     }
     Ok(())
+}
+
+/// Conversations that fit a piece of an id are counted up to here.
+const COUNTED: usize = 100;
+
+/// The one conversation that is meant.
+async fn find(store: &Store, short: ShortId) -> Result<ConversationId> {
+    if let Some(id) = short.whole() {
+        return Ok(id);
+    }
+    let found = store.conversations_like(short.clone(), COUNTED).await?;
+    match found.as_slice() {
+        [] => bail!("no id of a conversation begins or ends with {short}; `mynah conversations list` shows them"),
+        [id] => Ok(*id),
+        [first, second, ..] => {
+            let more = if found.len() == COUNTED { " or more" } else { "" };
+            bail!(
+                "{}{more} conversations have an id that begins or ends with {short}, such as {first} and {second}: write \
+                 more of it, best of its end, where ids differ most",
+                found.len()
+            )
+        }
+    }
 }
 
 fn unknown(id: ConversationId) -> anyhow::Error {
@@ -233,10 +263,16 @@ fn list(rows: &[ConversationRow], json: bool) {
     if rows.is_empty() {
         println!("no conversations yet; one begins with a contact's first message");
     }
-    for row in rows {
-        let name = row.name.as_deref().unwrap_or("–");
-        println!("{}  {}  {:<22} {name}  {}", row.id, row.last_inbound_at, row.contact, remarks(row));
-    }
+    let row = |row: &ConversationRow| {
+        [row.id.to_string(), row.last_inbound_at.to_string(), row.contact.clone(), remarks(row), name(row)]
+    };
+    print!("{}", columns(rows.iter().map(row).collect()));
+}
+
+/// The name that the contact shows.
+fn name(row: &ConversationRow) -> String {
+    let name = one_line(row.name.as_deref().unwrap_or_default());
+    if name.is_empty() { "–".into() } else { name }
 }
 
 fn show(row: &ConversationRow, said: &[Said], json: bool) {
@@ -258,7 +294,8 @@ fn show(row: &ConversationRow, said: &[Said], json: bool) {
         println!("{document:#}");
         return;
     }
-    println!("{}  {}", row.contact, row.name.as_deref().unwrap_or("–"));
+    println!("{}  {}", row.contact, name(row));
+    println!("{}", row.id);
     println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
     for said in said {
         let state = if said.state == "done" { String::new() } else { format!("  [{}]", said.state) };

@@ -5,7 +5,6 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::app::open_store;
 use crate::config::Config;
 use crate::model::{TurnId, TurnState};
 use crate::store::Revived;
@@ -56,13 +55,7 @@ fn state(text: String) -> Result<TurnState, &'static str> {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
-    if !config.data.database.exists() {
-        bail!(
-            "there is no database at {}; has `mynah serve` run with this MYNAH_DATA_DIR?",
-            config.data.database.display()
-        );
-    }
-    let store = open_store(&config)?;
+    let store = super::store_that_exists(&config)?;
     let now = super::clock().now();
     match arguments.action {
         Action::List { state, before, limit, json } => {

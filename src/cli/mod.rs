@@ -2,28 +2,33 @@
 //!
 //! To add a command: a file with its arguments and a `run`, a variant of [`Command`], an arm in [`run`].
 
+mod alerts;
 mod chat;
 mod check;
 mod cleanup;
+mod columns;
 mod conversations;
 mod demo;
 mod jobs;
 mod migrate;
 mod serve;
+mod settings;
 mod stage;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
+use crate::app::open_store;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, Sources};
-use crate::store::stored_settings;
+use crate::store::{Store, stored_settings};
 use crate::telemetry;
 
 const STATUS: &str = "Exit status: 0 done; 1 failed, the cause on stderr; 2 wrong usage; 74 the database is damaged or its \
@@ -65,6 +70,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Talk with the assistant in the terminal, through the whole path
     Chat(chat::Arguments),
+    /// See what called for you: a person is wanted, a budget is spent, a model fails
+    Alerts(alerts::Arguments),
     /// Check the configuration, the database and the credentials
     Check(check::Arguments),
     /// End idle conversations and delete what is past its retention, now
@@ -75,6 +82,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Bring the database up to date
     Migrate(migrate::Arguments),
+    /// Look at stored settings, and change them
+    Settings(settings::Arguments),
 }
 
 /// Runs a command to its end. The error's first line says what went wrong, the chain below it why.
@@ -102,11 +111,13 @@ pub fn run(cli: Cli) -> Result<()> {
             let _log = start_log(&config.log)?;
             block_on(chat::run(config))
         }
+        Command::Alerts(arguments) => block_on(alerts::run(load(flags)?, arguments)),
         Command::Check(arguments) => check::run(load(flags), &arguments),
         Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
+        Command::Settings(arguments) => block_on(settings::run(Sources::of_process(flags), arguments)),
     }
 }
 
@@ -130,20 +141,33 @@ impl Settings {
     }
 }
 
-/// The configuration. It is read once to find the database, and again with the settings that are stored there.
+/// The configuration, with the settings that are stored in the database which the rest of it names.
 fn load(flags: BTreeMap<String, String>) -> Result<Config> {
     let sources = Sources::of_process(flags);
-    let config = Config::load(sources.clone())?;
-    let stored = stored_settings(&config.data.database)?;
-    if stored.is_empty() {
-        return Ok(config);
-    }
+    let stored = match Config::data(sources.clone()) {
+        Ok(data) => stored_settings(&data.database)?,
+        // Told below, with all that is wrong beside.
+        Err(_) => BTreeMap::new(),
+    };
     Ok(Config::load(Sources { stored, ..sources })?)
 }
 
 /// The configuration of a command that plays on a stage of its own: the model may be configured, the account is not.
 fn load_staged(flags: BTreeMap<String, String>, fallbacks: BTreeMap<&'static str, String>) -> Result<Config> {
     Ok(Config::load(Sources { fallbacks, stage: true, ..Sources::of_process(flags) })?)
+}
+
+/// The store of a command that looks into a database and makes none: a wrong folder is told, not filled.
+fn store_that_exists(config: &Config) -> Result<Store> {
+    must_exist(&config.data.database)?;
+    open_store(config)
+}
+
+fn must_exist(database: &Path) -> Result<()> {
+    if !database.exists() {
+        bail!("there is no database at {}; has `mynah serve` run with this MYNAH_DATA_DIR?", database.display());
+    }
+    Ok(())
 }
 
 fn start_log(config: &LogConfig) -> Result<telemetry::Guard> {

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::ai;
 use crate::app::App;
-use crate::config::{AiConfig, Config, ProviderConfig, Sender, TwilioConfig};
+use crate::config::{AiConfig, AiNames, Config, ProviderConfig, Sender, TwilioConfig};
 use crate::daemon;
 use crate::simulator::{PhonePage, Simulator, SimulatorConfig};
 
@@ -66,6 +66,7 @@ impl Stage {
             timeout: Duration::from_secs(30),
             concurrency: 4,
             context_tokens: 4_096,
+            names: AiNames::OPENAI,
         });
         ai::name_model(model).await?;
         let offline = matches!(model.provider, ProviderConfig::Offline { .. });

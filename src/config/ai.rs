@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use super::names::AiNames;
 use super::parse;
 use super::problem::Problem;
 use super::reader::{self, Read, Reader};
@@ -28,6 +29,8 @@ pub struct AiConfig {
     pub concurrency: usize,
     /// How many tokens the model reads and writes in one call.
     pub context_tokens: usize,
+    /// What its own settings are called.
+    pub names: AiNames,
 }
 
 /// The protocol to speak.
@@ -148,9 +151,19 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
         }
         Kind::Offline => ProviderConfig::Offline { folder },
     };
+    let names = if let Kind::Anthropic = kind { AiNames::ANTHROPIC } else { AiNames::OPENAI };
     let concurrency = concurrency.unwrap_or_else(|| self::concurrency(&provider));
     let context_tokens = context.unwrap_or_else(|| self::context(&provider));
-    Some(AiConfig { provider, model: model.good(), max_tokens, temperature, timeout, concurrency, context_tokens })
+    Some(AiConfig {
+        provider,
+        model: model.good(),
+        max_tokens,
+        temperature,
+        timeout,
+        concurrency,
+        context_tokens,
+        names,
+    })
 }
 
 /// Calls at once, where nothing is set.

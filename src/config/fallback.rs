@@ -3,32 +3,27 @@
 use secrecy::SecretString;
 
 use super::ai::{self, AiConfig, Kind, ProviderConfig};
+use super::names::AiNames;
 use super::parse;
 use super::reader::{self, Reader};
 
 /// The settings of one of them.
 struct Keys {
     provider: &'static str,
-    model: &'static str,
-    base_url: &'static str,
-    api_key: &'static str,
     context_tokens: &'static str,
+    names: AiNames,
 }
 
 const KEYS: [Keys; 2] = [
     Keys {
         provider: "MYNAH_AI_2_PROVIDER",
-        model: "MYNAH_AI_2_MODEL",
-        base_url: "MYNAH_AI_2_BASE_URL",
-        api_key: "MYNAH_AI_2_API_KEY",
         context_tokens: "MYNAH_AI_2_CONTEXT_TOKENS",
+        names: AiNames { model: "MYNAH_AI_2_MODEL", base_url: "MYNAH_AI_2_BASE_URL", api_key: "MYNAH_AI_2_API_KEY" },
     },
     Keys {
         provider: "MYNAH_AI_3_PROVIDER",
-        model: "MYNAH_AI_3_MODEL",
-        base_url: "MYNAH_AI_3_BASE_URL",
-        api_key: "MYNAH_AI_3_API_KEY",
         context_tokens: "MYNAH_AI_3_CONTEXT_TOKENS",
+        names: AiNames { model: "MYNAH_AI_3_MODEL", base_url: "MYNAH_AI_3_BASE_URL", api_key: "MYNAH_AI_3_API_KEY" },
     },
 ];
 
@@ -36,10 +31,11 @@ const KEYS: [Keys; 2] = [
 pub(super) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfig> {
     let mut fallbacks = Vec::new();
     for keys in KEYS {
+        let names = keys.names;
         let kind = reader.read(keys.provider, |text| parse::one_of(text, &ai::KINDS));
-        let model = reader.read(keys.model, parse::word);
-        let base_url = reader.read(keys.base_url, parse::base_url);
-        let api_key = reader.read(keys.api_key, parse::secret);
+        let model = reader.read(names.model, parse::word);
+        let base_url = reader.read(names.base_url, parse::base_url);
+        let api_key = reader.read(names.api_key, parse::secret);
         let context = reader.read(keys.context_tokens, |text| parse::whole(text, 1_024..=10_000_000)).good();
         let others = !model.is_absent() || !base_url.is_absent() || !api_key.is_absent();
         if kind.is_absent() {
@@ -57,7 +53,7 @@ pub(super) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfi
         let provider = match kind {
             Kind::OpenAi => {
                 if base_url.is_absent() && api_key.is_absent() {
-                    reader.missing(keys.api_key, "the fallback is openai and names no server of your own");
+                    reader.missing(names.api_key, "the fallback is openai and names no server of your own");
                 }
                 let own = base_url.good();
                 let base_url = own.unwrap_or_else(|| reader::default("OPENAI_BASE_URL", parse::base_url));
@@ -65,7 +61,7 @@ pub(super) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfi
             }
             Kind::Anthropic => {
                 if api_key.is_absent() {
-                    reader.missing(keys.api_key, "the fallback is anthropic");
+                    reader.missing(names.api_key, "the fallback is anthropic");
                 }
                 let own = base_url.good();
                 let base_url = own.unwrap_or_else(|| reader::default("ANTHROPIC_BASE_URL", parse::base_url));
@@ -85,6 +81,7 @@ pub(super) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfi
             timeout: first.timeout,
             concurrency: ai::concurrency(&provider),
             context_tokens: context.unwrap_or_else(|| ai::context(&provider)),
+            names,
             provider,
         });
     }
@@ -112,6 +109,8 @@ mod tests {
         let fallbacks = load(&env).unwrap().fallbacks;
         assert_eq!(fallbacks.len(), 2);
         assert!(matches!(fallbacks[0].provider, ProviderConfig::Anthropic { .. }));
+        let keys: Vec<_> = fallbacks.iter().map(|ai| ai.names.api_key).collect();
+        assert_eq!(keys, ["MYNAH_AI_2_API_KEY", "MYNAH_AI_3_API_KEY"]);
         assert_eq!((fallbacks[0].context_tokens, fallbacks[0].timeout.as_secs()), (32_768, 20));
         let last = &fallbacks[1];
         assert_eq!((last.model.as_deref(), last.concurrency, last.context_tokens), (Some("llama3.2"), 2, 4_096));

@@ -12,6 +12,7 @@ use super::file::{self, Entry, File};
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::settings::{self, Setting};
+use super::stored;
 
 /// What a configuration is made from. Prints nothing, because it holds secrets.
 #[derive(Clone, Default)]
@@ -27,6 +28,8 @@ pub struct Sources {
     pub stage: bool,
     /// The settings that the store holds, by their variables.
     pub stored: BTreeMap<String, String>,
+    /// A value that is to be stored, by its variable: it goes before every layer, and is an error where it is wrong.
+    pub trial: Option<(&'static str, String)>,
     /// The folder that relative paths start from; empty is the working directory.
     pub dir: PathBuf,
 }
@@ -47,6 +50,8 @@ pub(super) struct Found {
 
 /// The layer that a value comes from.
 pub(super) enum Origin {
+    /// None yet: it is tried.
+    Trial,
     Flag,
     Env,
     /// The file that `<KEY>_FILE` names.
@@ -123,6 +128,9 @@ impl Layers {
     /// The setting's value from the first layer that has one. The error says why that one cannot be read.
     pub(super) fn find(&self, setting: &Setting) -> Result<Option<Found>, Problem> {
         let found = |value, origin| Ok(Some(Found { value, origin }));
+        if let Some((_, value)) = self.sources.trial.as_ref().filter(|(key, _)| *key == setting.key) {
+            return found(value.clone(), Origin::Trial);
+        }
         if let Some(value) = self.sources.flags.get(setting.key) {
             return found(value.clone(), Origin::Flag);
         }
@@ -179,8 +187,8 @@ impl Layers {
                 Err(Problem::new(self.place(setting, &Origin::File(*line)), *what, setting.expects))
             }
             Some((_, Entry::One(_))) | None => {
-                // Secrets are sealed elsewhere.
-                let stored = self.sources.stored.get(setting.key).filter(|value| !setting.secret && !value.is_empty());
+                let stored = self.sources.stored.get(setting.key);
+                let stored = stored.filter(|value| setting.can_be_stored() && !value.is_empty());
                 match (stored, self.sources.fallbacks.get(setting.key)) {
                     (Some(value), _) => found(value.clone(), Origin::Stored),
                     (None, Some(value)) => found(value.clone(), Origin::Fallback),
@@ -198,6 +206,7 @@ impl Layers {
     /// Where a value stands, for errors.
     pub(super) fn place(&self, setting: &Setting, origin: &Origin) -> String {
         match origin {
+            Origin::Trial => stored::place(setting.key),
             Origin::Flag => format!("flag --{}", setting.flag()),
             Origin::Env => format!("environment variable {}", setting.key),
             Origin::EnvFile => format!("file named by environment variable {}_FILE", setting.key),

@@ -8,6 +8,7 @@ mod fallback;
 mod file;
 mod layers;
 mod log;
+mod names;
 mod nearest;
 mod network;
 mod parse;
@@ -17,6 +18,7 @@ mod reader;
 mod reference;
 mod server;
 mod settings;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -27,12 +29,14 @@ mod work;
 pub use ai::{AiConfig, ProviderConfig};
 pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
+pub use names::AiNames;
 pub use network::Network;
 pub use people::PeopleConfig;
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use server::{DataConfig, ServerConfig};
 pub use settings::{Fallback, Group, Setting};
+pub use stored::{Fate, StoredSetting};
 pub use texts::Texts;
 pub use twilio::{Sender, TwilioConfig};
 pub use work::{Burst, ConversationConfig, UnknownSends, WorkConfig};
@@ -70,6 +74,14 @@ impl Config {
     /// Reads every setting. The error holds all that is wrong, not the first alone.
     pub fn load(sources: Sources) -> Result<Config, Problems> {
         Config::read(&mut Reader::new(sources))
+    }
+
+    /// Where data is kept, which is found before the settings that are stored there.
+    pub fn data(sources: Sources) -> Result<DataConfig, Problems> {
+        let mut reader = Reader::new(sources);
+        let data = server::read_data(&mut reader);
+        Problems::none(reader.problems)?;
+        Ok(data)
     }
 
     fn read(reader: &mut Reader) -> Result<Config, Problems> {

@@ -32,6 +32,16 @@ impl Problem {
         let found = why.found.map_or_else(|| shown(setting, value), str::to_owned);
         Problem::new(place, found, why.expected.unwrap_or(setting.expects))
     }
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What is wrong, without the place.
+    pub(super) fn words(&self) -> String {
+        format!("found {}, expected {}", self.found, self.expected)
+    }
 }
 
 /// The longest value that an error repeats, in characters.
@@ -66,6 +76,18 @@ impl Problems {
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 
+    /// One error.
+    pub(super) fn one(problem: Problem) -> Problems {
+        Problems(vec![problem])
+    }
+
+    /// Those that are not among others; `None` where all are.
+    pub(super) fn without(self, others: Option<&Problems>) -> Option<Problems> {
+        let known = |problem: &Problem| others.is_some_and(|others| others.0.contains(problem));
+        let new: Vec<_> = self.0.into_iter().filter(|problem| !known(problem)).collect();
+        (!new.is_empty()).then_some(Problems(new))
+    }
+
     /// Each error.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
@@ -74,7 +96,7 @@ impl Problems {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: found {}, expected {}", self.place, self.found, self.expected)
+        write!(f, "{}: {}", self.place, self.words())
     }
 }
 

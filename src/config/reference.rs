@@ -18,8 +18,12 @@ A setting is looked up in this order, and the first that has a value wins:
 3. the file that the variable with `_FILE` appended names: `OPENAI_API_KEY_FILE=/run/secrets/openai`;
 4. the systemd credential of the variable's lower-case name: `LoadCredential=openai_api_key:/etc/mynah/openai`;
 5. the configuration file, by the key in the second column;
-6. the stored setting; secrets are not stored there;
+6. the stored setting (`mynah settings`); secrets are not stored there, nor where the data folder is;
 7. the default.
+
+`mynah settings set MYNAH_TYPING false` stores a setting in the database, judged like any other; `mynah settings list` shows \
+what is stored and what hides it, `get` and `unset` take a variable. The commands work beside a \
+running `mynah serve`, and what they change counts from its next start. `demo` and `chat` play on a folder of their own, and take nothing that is stored.
 
 An empty environment variable, an empty credential and an empty string in the file count as none. A newline at the end \
 of a file named by `_FILE` or of a credential is left out. Relative paths start from the directory in which mynah is started.

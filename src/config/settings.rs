@@ -85,6 +85,11 @@ impl Setting {
         let name = self.key.strip_prefix("MYNAH_").unwrap_or(self.key);
         name.to_ascii_lowercase().replace('_', "-")
     }
+
+    /// Whether it may be stored: no secret, which is sealed elsewhere, nor what tells where the store is.
+    pub fn can_be_stored(&self) -> bool {
+        !self.secret && !self.file.is_empty() && self.key != "MYNAH_DATA_DIR"
+    }
 }
 
 /// Every setting.

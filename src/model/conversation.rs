@@ -13,3 +13,82 @@ impl fmt::Display for ConversationId {
         self.0.fmt(f)
     }
 }
+
+/// What a person writes for a conversation: its id, or at least four characters of the beginning or of the end of it. Ids
+/// of one hour begin alike, so it is the end that a person copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShortId {
+    /// In lower case, without hyphens.
+    digits: String,
+}
+
+/// Digits of an id.
+const DIGITS: usize = 32;
+
+/// As few as git takes.
+const FEWEST: usize = 4;
+
+impl ShortId {
+    /// Hexadecimal digits, with or without hyphens. `None`: something else, or too little.
+    pub fn parse(text: &str) -> Option<ShortId> {
+        let digits = text.trim().replace('-', "").to_ascii_lowercase();
+        let fits = (FEWEST..=DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        fits.then_some(ShortId { digits })
+    }
+
+    /// The id, where it is all there.
+    pub fn whole(&self) -> Option<ConversationId> {
+        Uuid::try_parse(&self.digits).ok().map(ConversationId)
+    }
+
+    /// The lowest and the highest id that begin like this.
+    pub fn range(&self) -> (ConversationId, ConversationId) {
+        let filled = |with: &str| {
+            let text = format!("{}{}", self.digits, with.repeat(DIGITS - self.digits.len()));
+            ConversationId(Uuid::try_parse(&text).expect("thirty-two hexadecimal digits are an id"))
+        };
+        (filled("0"), filled("f"))
+    }
+
+    /// Whether that id ends like this.
+    pub fn ends(&self, id: ConversationId) -> bool {
+        id.0.simple().encode_lower(&mut Uuid::encode_buffer()).ends_with(&self.digits)
+    }
+}
+
+impl fmt::Display for ShortId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.digits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "019a3f00-1234-7abc-8def-0123456789ab";
+
+    fn id() -> ConversationId {
+        ConversationId(ID.parse().unwrap())
+    }
+
+    #[test]
+    fn an_id_is_written_in_whole_or_by_four_characters_of_either_end() {
+        assert_eq!(ShortId::parse(ID).unwrap().whole(), Some(id()));
+        assert_eq!(ShortId::parse(&ID.to_uppercase().replace('-', "")).unwrap().whole(), Some(id()));
+        for wrong in ["", "89a", "xyz1", "+12025550123", "019a3f00-1234-7abc-8def-0123456789ab0", "{019a}"] {
+            assert_eq!(ShortId::parse(wrong), None, "{wrong}");
+        }
+        for (text, begins, ends) in [
+            ("019a", true, false),
+            ("019A3f00-1234-7", true, false),
+            ("89ab", false, true),
+            ("8def-0123456789AB", false, true),
+            ("1234", false, false),
+        ] {
+            let short = ShortId::parse(text).unwrap();
+            let (low, high) = short.range();
+            assert_eq!((low <= id() && id() <= high, short.ends(id()), short.whole()), (begins, ends, None), "{text}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ mod turn;
 pub use address::{Address, AddressError, Bsuid};
 pub use budget::{Budget, Budgets, Price};
 pub use content_sid::ContentSid;
-pub use conversation::ConversationId;
+pub use conversation::{ConversationId, ShortId};
 pub use event::{Delivery, Event, Inbound, Refusal, StatusUpdate};
 pub use keyword::{Command, Keywords};
 pub use message::{MessageId, Role};

@@ -69,7 +69,7 @@ fn texts(connection: &Connection, sql: &str) -> HashSet<String> {
 
 /// Statements that read on until they have enough, and find enough soon: pages in the order of a key, which give every row
 /// that they read, and the few rows of small tables.
-const READ_ON: [&str; 9] = [
+const READ_ON: [&str; 11] = [
     "jobs.rs DONE",
     "alerts.rs LATEST",
     "budget.rs OLD",
@@ -79,6 +79,8 @@ const READ_ON: [&str; 9] = [
     "prune.rs OPEN",
     "schedule.rs ALL",
     "settings.rs ALL",
+    "short_ids.rs BEGIN",
+    "short_ids.rs LATEST",
 ];
 
 /// The indexes of what is under way or has failed.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::crowding::is_crowded;
 use super::database::{Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
@@ -327,6 +328,9 @@ impl Receiving<'_> {
             // Each begins a conversation, so a flood of them would be a flood of answers.
             Some(Command::Reset) if self.reception.wait.is_some() => {
                 return Ok(Fate::Skip("the contact asks for too much at once"));
+            }
+            Some(Command::Reset) if is_crowded(self.tx, contact.id)? => {
+                return Ok(Fate::Skip("too much that the contact said before still waits to be answered"));
             }
             Some(Command::Reset) => return Ok(Fate::Answer),
             _ => {}

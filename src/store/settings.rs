@@ -23,8 +23,9 @@ impl Store {
     }
 
     /// Takes a stored setting away. `false`: there was none.
-    pub async fn delete_setting(&self, key: &'static str) -> Result<bool, StoreError> {
-        self.write(move |tx| Ok(tx.execute(DELETE, args![key])? > 0)).await
+    pub async fn delete_setting(&self, key: impl Into<String>) -> Result<bool, StoreError> {
+        let key = key.into();
+        self.write(move |tx| Ok(tx.execute(DELETE, args![key.as_str()])? > 0)).await
     }
 }
 

@@ -33,7 +33,7 @@ const TRY_AGAIN: &str = "10";
 /// Webhooks of one address that are refused one by one; what is above is turned away without a word in the log.
 const REFUSALS: Rate = Rate { most: NonZeroU32::new(60).expect("sixty is not zero"), period: Duration::from_secs(60) };
 
-/// How often it is told that there are more.
+/// How often it is told of one address that there are more.
 const TOLD: Rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(60) };
 
 /// Headers whose value is a secret, or proves one.
@@ -82,8 +82,9 @@ async fn refuse(app: &App, head: &Parts, refusal: &Refusal) -> Response {
             (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response()
         }
         Err(wait) => {
-            // Told in the log once in a while, or a flood of forgeries would be one of log lines.
-            if app.cache.take("refused told", TOLD).await.is_ok() {
+            // Told in the log once in a while, or a flood of forgeries would be one of log lines. Of each address: that of
+            // one must not hide the next.
+            if app.cache.take(&format!("told {key}"), TOLD).await.is_ok() {
                 warn!(client = client.map(tracing::field::display), "too many forged webhooks from one address");
             }
             let after = wait.as_secs().max(1).to_string();

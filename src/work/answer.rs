@@ -90,6 +90,13 @@ async fn answer_by_model(
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
     let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
+    if window.len() >= app.config.work.max_context_messages && window.iter().all(|line| line.turn == claim.turn) {
+        let shown = window.len();
+        warn!(
+            turn = claim.turn.0,
+            shown, "what the contact said last fills the window: the model is shown none before"
+        );
+    }
     let prompt = Prompt {
         system: app.config.work.system_prompt.clone(),
         lines: trim(window),
@@ -98,7 +105,7 @@ async fn answer_by_model(
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
-        outcome = ask::ask(app, &prompt) => outcome?,
+        outcome = ask::ask(app, claim.turn, &prompt) => outcome?,
         () = stop.cancelled() => {
             return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }

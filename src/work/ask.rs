@@ -10,6 +10,7 @@ use crate::ai::{Completion, Prompt};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
 use crate::fault::{Fault, Hope, Whose};
+use crate::model::TurnId;
 use crate::store::StoreError;
 
 /// Why there is no answer.
@@ -22,7 +23,7 @@ pub(super) enum NoAnswer {
 
 /// Asks one after the other until one answers. What is wrong with the message itself is not put to the next, which would say
 /// the same; one that is too long is, if the next reads more.
-pub(super) async fn ask(app: &App, prompt: &Prompt) -> Result<Result<Completion, NoAnswer>, StoreError> {
+pub(super) async fn ask(app: &App, turn: TurnId, prompt: &Prompt) -> Result<Result<Completion, NoAnswer>, StoreError> {
     let mut last = None;
     let mut rest: Option<Time> = None;
     let mut too_long_for = 0;
@@ -36,7 +37,14 @@ pub(super) async fn ask(app: &App, prompt: &Prompt) -> Result<Result<Completion,
         }
         let probe = Probe(assistant);
         let mut prompt = prompt.clone();
-        prompt.fit(assistant.room());
+        let left_out = prompt.fit(assistant.room());
+        if left_out > 0 {
+            let model = assistant.provider.name();
+            warn!(
+                turn = turn.0,
+                model, left_out, "the model is not shown all that the contact said last: it reads no more"
+            );
+        }
         let outcome = complete(assistant, &prompt).await;
         std::mem::forget(probe);
         let fault = match outcome {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +20,8 @@ use mynah::{web, work};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -67,6 +69,7 @@ impl House {
 
     /// Stand-ins that answer nothing yet, and settings over the usual ones; an empty value takes one away.
     pub async fn with(settings: &[(&str, &str)]) -> House {
+        hear_all_threads();
         let (twilio, model) = (MockServer::start().await, MockServer::start().await);
         let folder = tempfile::tempdir().unwrap();
         let mut all = BTreeMap::from(
@@ -301,6 +304,7 @@ pub struct Log {
 
 impl Log {
     pub fn listen() -> Log {
+        hear_all_threads();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let pen = Pen(Arc::clone(&lines));
         let subscriber =
@@ -313,6 +317,16 @@ impl Log {
         let lines = String::from_utf8(self.lines.lock().unwrap().clone()).unwrap();
         lines.lines().filter(|line| line.trim_start().starts_with(level) && line.contains(text)).count()
     }
+}
+
+/// Whether anybody listens to a line of the log is remembered for all threads. A line that is first said while another
+/// test begins to listen could be remembered as one for nobody; with this, each is asked about whenever it is said.
+fn hear_all_threads() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let nobody = tracing_subscriber::registry().with(dynamic_filter_fn(|_, _| false));
+        tracing::subscriber::set_global_default(nobody).unwrap();
+    });
 }
 
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 mod answers;
 mod budgets;
 mod commands;
+mod crowding;
 mod fallbacks;
 mod floors;
 mod health;

@@ -1,7 +1,11 @@
 //! Bad input: refused clearly, and nothing is stored that should not be.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::StatusCode;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::house::{ANA, House, Log, PUBLIC, TOKEN, body, encode, form};
 
@@ -132,4 +136,41 @@ async fn other_methods_and_addresses_are_told_so() {
     assert_eq!(house.get("/webhooks/twilio").await.status(), StatusCode::OK);
     assert_eq!(house.get("/webhooks/twilio/status").await.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(house.get("/nothing").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn each_address_that_floods_is_told_of_in_the_log_once_a_minute() {
+    let log = Log::listen();
+    let house = House::with(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let body = encode(&house.message(ANA, "hello"));
+    let (listener, stop) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), CancellationToken::new());
+    let address = listener.local_addr().unwrap();
+    let headers = mynah::web::Headers::of(&house.app.config.server);
+    let server = tokio::spawn(mynah::web::serve(listener, house.routes(), headers, stop.clone()));
+    let minute = Duration::from_secs(60);
+    let client = mynah::http::client(minute, minute, mynah::http::Reach::Owner);
+    let flood = async |from: &str| {
+        for _ in 0..70 {
+            let forged = client
+                .post(format!("http://{address}/webhooks/twilio"))
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("x-forwarded-for", from)
+                .body(body.clone());
+            forged.send().await.unwrap();
+        }
+    };
+    let told = |from: &str| {
+        let line = format!("too many forged webhooks from one address client={from}");
+        log.count("WARN", &line)
+    };
+    flood("198.51.100.1").await;
+    flood("198.51.100.2").await;
+    flood("2001:db8::7").await;
+    flood("198.51.100.1").await;
+    assert_eq!(["198.51.100.1", "198.51.100.2", "2001:db8::7"].map(told), [1, 1, 1]);
+    house.advance(61);
+    flood("198.51.100.2").await;
+    assert_eq!(["198.51.100.1", "198.51.100.2"].map(told), [1, 2]);
+    stop.cancel();
+    server.await.unwrap();
 }

@@ -47,7 +47,15 @@ async fn commands_work_beside_a_server_that_works() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_that_reports_something_offers_json() {
     let world = World::new().await;
-    for command in [&["check"][..], &["migrate"], &["jobs", "list"], &["jobs", "retry"], &["jobs", "discard"]] {
+    for command in [
+        &["check"][..],
+        &["migrate"],
+        &["alerts"],
+        &["jobs", "list"],
+        &["jobs", "retry"],
+        &["jobs", "discard"],
+        &["settings"],
+    ] {
         let help = world.settings.run(&[command, &["--help"]].concat()).await;
         assert!(help.stdout.contains("--json") && help.stdout.contains("One JSON document on stdout"), "{help:?}");
     }

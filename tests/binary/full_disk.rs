@@ -18,7 +18,9 @@ const LIMITED: [&str; 3] = ["sh", "-c", "trap '' XFSZ; ulimit -S -f 1024; exec \
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_on_by_itself() {
     let world = World::new().await;
-    let mut server = Server::start(&world.settings.clone().wrapped(&LIMITED)).await;
+    // The model reads all of the long messages that fill the disk.
+    let settings = world.settings.clone().with("MYNAH_AI_CONTEXT_TOKENS", "1000000");
+    let mut server = Server::start(&settings.wrapped(&LIMITED)).await;
     let mut filler = 20_000;
     let began = Instant::now();
     let mut number = 0;

@@ -10,6 +10,7 @@ mod wait;
 mod server;
 mod world;
 
+mod alerts;
 mod beside;
 mod chat;
 mod damage;
@@ -22,6 +23,8 @@ mod full_disk;
 #[cfg(feature = "failpoints")]
 mod kills;
 mod private;
+mod settings;
+mod short_ids;
 mod statuses;
 mod stopping;
 mod talk;

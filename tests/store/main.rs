@@ -15,6 +15,7 @@ mod jobs;
 mod parts;
 mod recovery;
 mod sealed;
+mod short_ids;
 mod sqlite;
 mod status;
 mod turns;
@@ -128,6 +129,7 @@ macro_rules! every_promise {
             a_caller_is_told_after_the_commit,
         }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
+        $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };
 }
 

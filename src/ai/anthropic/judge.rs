@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::wire::{Problem, Request};
+use crate::config::AiNames;
 use crate::fault::{Fault, Hope, Whose};
 
 /// What to do about an error.
@@ -34,17 +35,24 @@ const ACCOUNT: [&str; 5] = ["credit balance", "billing", "spend limit", "usage l
 /// How a prompt is told that it does not fit.
 const TOO_LONG: [&str; 4] = ["prompt is too long", "context limit", "context window", "context size"];
 
-/// Judges `problem` as the answer to `request`. `words` tell it to operators.
-pub(super) fn judge(problem: &Problem, request: &Request<'_>, retry_after: Option<Duration>, words: String) -> Verdict {
+/// Judges `problem` as the answer to `request`. `words` tell it to operators, with the `settings` to look at.
+pub(super) fn judge(
+    problem: &Problem,
+    request: &Request<'_>,
+    settings: AiNames,
+    retry_after: Option<Duration>,
+    words: String,
+) -> Verdict {
+    let AiNames { model, base_url, api_key } = settings;
     let message = problem.message.to_lowercase();
-    let operator = |words, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
+    let operator = |words: String, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
     let balance = "check the credit and the spending limits of the account";
 
     if problem.code == "enforced_spend_limit_reached" {
         return operator(words, balance);
     }
     match problem.status {
-        300..=399 => operator(words, "the address has moved: check ANTHROPIC_BASE_URL"),
+        300..=399 => operator(words, &format!("the address has moved: check {base_url}")),
         400 | 422 => {
             if TOO_LONG.iter().any(|wording| message.contains(wording)) {
                 Verdict::TooLong
@@ -58,11 +66,11 @@ pub(super) fn judge(problem: &Problem, request: &Request<'_>, retry_after: Optio
                 Verdict::Fault(Fault::fail(Whose::Message, words))
             }
         }
-        401 => operator(words, "check ANTHROPIC_API_KEY"),
+        401 => operator(words, &format!("check {api_key}")),
         402 => operator(words, balance),
-        403 => operator(words, "check what ANTHROPIC_API_KEY may do"),
-        404 => operator(words, "check MYNAH_AI_MODEL, and ANTHROPIC_BASE_URL, which is written without /v1"),
-        405 => operator(words, "check ANTHROPIC_BASE_URL, which is written without /v1"),
+        403 => operator(words, &format!("check what {api_key} may do")),
+        404 => operator(words, &format!("check {model}, and {base_url}, which is written without /v1")),
+        405 => operator(words, &format!("check {base_url}, which is written without /v1")),
         413 => Verdict::TooLong,
         // A limit that passes says when; one that does not is a spending limit, and asking again never helps.
         429 if retry_after.is_none() => operator(words, balance),

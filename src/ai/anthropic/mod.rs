@@ -63,13 +63,13 @@ impl Anthropic {
     pub(super) fn new(config: &AiConfig, base: &Url, key: &SecretString) -> Result<Anthropic, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
         let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()).unwrap_or(DEFAULT_MODEL);
-        let mut caller =
-            Caller::new(config.timeout, Some(key), if host == OFFICIAL { Reach::World } else { Reach::Owner });
+        let reach = if host == OFFICIAL { Reach::World } else { Reach::Owner };
+        let mut caller = Caller::new(config.timeout, Some(key), config.names, reach);
         // Other servers that speak Messages (llama.cpp) may need none.
         if host == OFFICIAL && !caller.has_key() {
-            return Err(Error::NoKey { variable: "ANTHROPIC_API_KEY", host });
+            return Err(Error::NoKey { variable: config.names.api_key, host });
         }
-        caller.key_header("x-api-key", "", "ANTHROPIC_API_KEY")?;
+        caller.key_header("x-api-key", "")?;
         caller.header("anthropic-version", VERSION);
         let known = ["/v1/messages", "/v1"];
         let mut models = join(base, &known, "/v1/models");
@@ -132,7 +132,7 @@ impl Anthropic {
                 None => return Err(self.unreadable(&reply)),
             };
             let (retry_after, words) = (reply.retry_after, self.words(reply, &problem));
-            match judge(&problem, &request, retry_after, words.clone()) {
+            match judge(&problem, &request, self.caller.names(), retry_after, words.clone()) {
                 Verdict::Learn(lesson) if lessons < LESSONS => {
                     self.learn(lesson);
                     lessons += 1;
@@ -183,8 +183,9 @@ impl Anthropic {
 
     fn unreadable(&self, reply: &Reply) -> Fault {
         if reply.page {
-            let why = "a web page instead of an answer: check ANTHROPIC_BASE_URL, which is written without /v1";
-            Fault::fail(Whose::Operator, self.caller.words(reply, why))
+            let address = self.caller.names().base_url;
+            let why = format!("a web page instead of an answer: check {address}, which is written without /v1");
+            Fault::fail(Whose::Operator, self.caller.words(reply, &why))
         } else {
             Fault::retry(self.caller.words(reply, "the answer is no Messages JSON"))
         }
@@ -221,7 +222,7 @@ impl Anthropic {
             tools: None,
         };
         let (retry_after, words) = (reply.retry_after, self.words(reply, &problem));
-        match judge(&problem, &request, retry_after, words.clone()) {
+        match judge(&problem, &request, self.caller.names(), retry_after, words.clone()) {
             Verdict::Fault(fault) => Err(fault),
             _ => Err(Fault::fail(Whose::Operator, words)),
         }

@@ -20,8 +20,8 @@ pub(in crate::ai) async fn first_model(
     if is_official(&host) {
         return Ok(None);
     }
-    let mut caller = Caller::new(config.timeout, key, Reach::Owner);
-    caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY")?;
+    let mut caller = Caller::new(config.timeout, key, config.names, Reach::Owner);
+    caller.key_header("authorization", "Bearer ")?;
     let url = join(base, &["/chat/completions"], "/models");
     let why = match caller.within(caller.get(&url)).await {
         Err(fault) => fault.why().to_owned(),
@@ -30,10 +30,13 @@ pub(in crate::ai) async fn first_model(
             match models.as_ref().map(Models::first) {
                 Some(Some(model)) => return Ok(Some(model.to_owned())),
                 Some(None) => "its list of models is empty".to_owned(),
-                None => caller.words(&reply, "what it lists is no list of models: check OPENAI_BASE_URL"),
+                None => {
+                    let check = config.names.base_url;
+                    caller.words(&reply, &format!("what it lists is no list of models: check {check}"))
+                }
             }
         }
         Ok(reply) => caller.words(&reply, &wire::problem(&reply).message),
     };
-    Err(Error::NoList { host, why })
+    Err(Error::NoList { variable: config.names.model, host, why })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::learned::Lesson;
 use super::wire::{Problem, Request};
+use crate::config::AiNames;
 use crate::fault::{Fault, Hope, Whose};
 
 /// What to do about an error.
@@ -61,20 +62,22 @@ const UNSUPPORTED: [&str; 10] = [
     "only the default",
 ];
 
-/// Judges `problem` as the answer to `request`. `words` tell it to operators.
+/// Judges `problem` as the answer to `request`. `words` tell it to operators, with the `settings` to look at.
 pub(super) fn judge(
     problem: &Problem,
     request: &Request<'_>,
     merged: bool,
+    settings: AiNames,
     retry_after: Option<Duration>,
     words: String,
 ) -> Verdict {
+    let AiNames { model, base_url, api_key } = settings;
     let message = problem.message.to_lowercase();
     let names = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
     let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD.iter().any(|code| names(code));
     let hope = if overload { Hope::Overload } else { Hope::Good };
     let retry = |words| Verdict::Fault(Fault::Retry { after: retry_after, why: words, hope });
-    let operator = |words, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
+    let operator = |words: String, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
     let given_up = |words| Verdict::Fault(Fault::fail(Whose::Message, words));
 
     if ACCOUNT.iter().any(|code| names(code)) {
@@ -108,19 +111,19 @@ pub(super) fn judge(
             return operator(words, "check MYNAH_AI_MAX_TOKENS and MYNAH_AI_TEMPERATURE");
         }
         if problem.param == "model" || names("model_not_found") || message.contains("not a valid model") {
-            return operator(words, "check MYNAH_AI_MODEL");
+            return operator(words, &format!("check {model}"));
         }
         return given_up(words);
     }
     match problem.status {
-        300..=399 => operator(words, "the address has moved: check OPENAI_BASE_URL"),
-        401 => operator(words, "check OPENAI_API_KEY"),
+        300..=399 => operator(words, &format!("the address has moved: check {base_url}")),
+        401 => operator(words, &format!("check {api_key}")),
         // OpenRouter: a 402 is for good unless it says when to come again.
         402 if retry_after.is_none() => operator(words, "check the balance of the account"),
         403 if problem.flagged || message.contains("moderation") || message.contains("flagged") => given_up(words),
-        403 => operator(words, "check what OPENAI_API_KEY may do, and whether the provider serves this country"),
-        404 => operator(words, "check MYNAH_AI_MODEL, and OPENAI_BASE_URL, which mostly ends in /v1"),
-        405 => operator(words, "check OPENAI_BASE_URL, which mostly ends in /v1"),
+        403 => operator(words, &format!("check what {api_key} may do, and whether the provider serves this country")),
+        404 => operator(words, &format!("check {model}, and {base_url}, which mostly ends in /v1")),
+        405 => operator(words, &format!("check {base_url}, which mostly ends in /v1")),
         413 => Verdict::TooLong,
         402 | 408 | 409 | 425 | 429 | 500.. => retry(words),
         _ => given_up(words),

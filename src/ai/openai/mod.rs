@@ -67,13 +67,14 @@ impl OpenAi {
         let model = match config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()) {
             Some(model) => model,
             None if official => DEFAULT_MODEL,
-            None => return Err(Error::NoModel(host)),
+            None => return Err(Error::NoModel { variable: config.names.model, host }),
         };
-        let mut caller = Caller::new(config.timeout, key, if official { Reach::World } else { Reach::Owner });
+        let reach = if official { Reach::World } else { Reach::Owner };
+        let mut caller = Caller::new(config.timeout, key, config.names, reach);
         if official && !caller.has_key() {
-            return Err(Error::NoKey { variable: "OPENAI_API_KEY", host });
+            return Err(Error::NoKey { variable: config.names.api_key, host });
         }
-        caller.key_header("authorization", "Bearer ", "OPENAI_API_KEY")?;
+        caller.key_header("authorization", "Bearer ")?;
         Ok(OpenAi {
             caller,
             completions: join(base, &["/chat/completions"], "/chat/completions"),
@@ -132,7 +133,7 @@ impl OpenAi {
                 None => return Err(self.unreadable(&reply)),
             };
             let words = self.words(&reply, &problem);
-            match judge(&problem, &request, learned.merges, reply.retry_after, words.clone()) {
+            match judge(&problem, &request, learned.merges, self.caller.names(), reply.retry_after, words.clone()) {
                 Verdict::Learn(lesson) if lessons < LESSONS => {
                     tracing::info!(
                         model = self.name,
@@ -191,8 +192,9 @@ impl OpenAi {
 
     fn unreadable(&self, reply: &Reply) -> Fault {
         if reply.page {
-            let why = "a web page instead of an answer: check OPENAI_BASE_URL, which mostly ends in /v1";
-            Fault::fail(Whose::Operator, self.caller.words(reply, why))
+            let address = self.caller.names().base_url;
+            let why = format!("a web page instead of an answer: check {address}, which mostly ends in /v1");
+            Fault::fail(Whose::Operator, self.caller.words(reply, &why))
         } else {
             Fault::retry(self.caller.words(reply, "the answer is no Chat Completions JSON"))
         }
@@ -230,7 +232,7 @@ impl OpenAi {
             tools: None,
         };
         let words = self.words(&reply, &problem);
-        match judge(&problem, &request, true, reply.retry_after, words.clone()) {
+        match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
             Verdict::Fault(fault) => Err(fault),
             _ => Err(Fault::fail(Whose::Operator, words)),
         }

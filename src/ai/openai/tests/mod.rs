@@ -7,7 +7,7 @@ use wiremock::matchers::{body_json, header, method, path};
 use wiremock::{Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
-use crate::config::ProviderConfig;
+use crate::config::{AiNames, ProviderConfig};
 use crate::fault::Hope;
 use crate::model::Usage;
 
@@ -25,6 +25,7 @@ fn config(base: &str, key: Option<&str>, model: Option<&str>) -> AiConfig {
         timeout: Duration::from_secs(20),
         concurrency: 1,
         context_tokens: 4_096,
+        names: AiNames::OPENAI,
     }
 }
 

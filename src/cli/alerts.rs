@@ -1,0 +1,46 @@
+//! `mynah alerts`: what the owner should know of. Works beside a running `serve`.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::columns::columns;
+use crate::config::Config;
+use crate::store::Alert;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// How many at the most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    limit: i64,
+    /// One JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
+    let alerts = super::store_that_exists(&config)?.alerts(arguments.limit).await?;
+    if arguments.json {
+        println!("{:#}", Value::from(alerts.iter().map(facts).collect::<Vec<_>>()));
+    } else if alerts.is_empty() {
+        println!("no alerts: nothing has called for you yet");
+    } else {
+        print!("{}", columns(alerts.into_iter().map(row).collect()));
+    }
+    Ok(())
+}
+
+fn facts(alert: &Alert) -> Value {
+    json!({
+        "cause": alert.cause,
+        "subject": alert.subject,
+        "message": alert.message,
+        "first_at": alert.first_at.to_string(),
+        "last_at": alert.last_at.to_string(),
+        "count": alert.count,
+    })
+}
+
+fn row(alert: Alert) -> [String; 5] {
+    [alert.last_at.to_string(), format!("{}×", alert.count), alert.cause, alert.subject, alert.message]
+}

@@ -1,0 +1,148 @@
+//! `mynah settings`: what is stored below the configuration file. Works beside a running `serve`, which takes it up when it
+//! starts next.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::columns::columns;
+use crate::config::{Config, Fate, Problems, Sources, StoredSetting};
+use crate::store::{Store, StoreOptions, stored_settings};
+use crate::text;
+
+/// The most of a value that a list shows, in characters.
+const SHOWN: usize = 60;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// One JSON document on stdout
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List what is stored, and whether it counts
+    List,
+    /// Print a stored value
+    Get {
+        /// The variable, such as MYNAH_TYPING
+        key: String,
+    },
+    /// Store a value; it counts from the next start of `mynah serve`
+    Set {
+        /// The variable, such as MYNAH_TYPING
+        key: String,
+        /// The value, as it would stand in the environment
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Take a stored value away
+    Unset {
+        /// The variable, such as MYNAH_TYPING
+        key: String,
+    },
+}
+
+/// Takes the sources, not the configuration: where a stored setting is what is wrong with it, this is what mends it.
+pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()> {
+    let database = Config::data(sources.clone())?.database;
+    super::must_exist(&database)?;
+    sources.stored = stored_settings(&database)?;
+    let json = arguments.json;
+    let open = || Store::open(&database, StoreOptions::new(Duration::ZERO, Duration::ZERO));
+    match arguments.action {
+        Action::List => list(Config::stored_settings(&sources), json),
+        Action::Get { key } => {
+            let stored = one(&sources, &key)?;
+            match &stored.value {
+                _ if json => println!("{:#}", facts(&stored)),
+                Some(value) => println!("{value}"),
+                None => {
+                    bail!("{key} is a secret and is not shown; it does not count here, `mynah settings unset {key}`")
+                }
+            }
+            if let (false, Some(why)) = (json, why_not(&stored.fate)) {
+                eprintln!("note: it does not count: {why}");
+            }
+        }
+        Action::Set { key, value } => {
+            let setting = Config::try_setting(&sources, &key, &value).map_err(|problems| refused(&key, &problems))?;
+            open()?.put_setting(setting.key, value.clone(), super::clock().now()).await?;
+            sources.stored.insert(key.clone(), value);
+            let stored = one(&sources, &key)?;
+            match why_not(&stored.fate) {
+                _ if json => println!("{:#}", facts(&stored)),
+                None => println!("{key} is stored; it counts from the next start of `mynah serve`"),
+                Some(why) => println!("{key} is stored, but does not count: {why}"),
+            }
+        }
+        Action::Unset { key } => {
+            one(&sources, &key)?;
+            open()?.delete_setting(key.clone()).await?;
+            sources.stored.remove(&key);
+            if json {
+                println!("{:#}", json!({ "key": key, "stored": false }));
+            } else {
+                println!("{key} is not stored any more, from the next start of `mynah serve`");
+            }
+            if let Err(problems) = Config::load(sources) {
+                eprintln!("note: as it is now, mynah does not start: {problems}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Why a value is not stored: a line that says so, then what is wrong with it.
+fn refused(key: &str, problems: &Problems) -> anyhow::Error {
+    let wrong: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    anyhow!("{} was not stored:\n{}", key.escape_debug(), wrong.join("\n"))
+}
+
+/// The stored setting of that name.
+fn one(sources: &Sources, key: &str) -> Result<StoredSetting> {
+    let Some(stored) = Config::stored_settings(sources).into_iter().find(|stored| stored.key == key) else {
+        Config::known_setting(key)?;
+        bail!("{key} is not stored; `mynah settings list` shows what is");
+    };
+    Ok(stored)
+}
+
+/// Why a stored setting does not count, if it does not.
+fn why_not(fate: &Fate) -> Option<String> {
+    match fate {
+        Fate::Counts => None,
+        Fate::Hidden(by) => Some(format!("hidden by {by}")),
+        Fate::LeftOut(why) => Some(format!("left out, {why}")),
+    }
+}
+
+fn facts(stored: &StoredSetting) -> Value {
+    let state = match &stored.fate {
+        Fate::Counts => "counts",
+        Fate::Hidden(_) => "hidden",
+        Fate::LeftOut(_) => "left_out",
+    };
+    json!({ "key": stored.key, "value": stored.value, "state": state, "why": why_not(&stored.fate) })
+}
+
+fn list(all: Vec<StoredSetting>, json: bool) {
+    if json {
+        println!("{:#}", Value::from(all.iter().map(facts).collect::<Vec<_>>()));
+        return;
+    }
+    if all.is_empty() {
+        println!("no settings are stored; docs/configuration.md lists those that there are");
+    }
+    let row = |stored: StoredSetting| {
+        let why = why_not(&stored.fate).unwrap_or_else(|| "counts".to_owned());
+        let value = stored.value.unwrap_or_else(|| "(not shown)".to_owned());
+        [stored.key, why, text::cap(&value, SHOWN).into_owned()]
+    };
+    print!("{}", columns(all.into_iter().map(row).collect()));
+}

@@ -1,0 +1,194 @@
+//! Stored settings: which values may be stored, and what comes of those that are.
+
+use super::layers::Origin;
+use super::nearest::nearest;
+use super::problem::Problem;
+use super::reader::Reader;
+use super::settings::{self, Setting};
+use super::{Config, Problems, Sources};
+
+/// A stored setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSetting {
+    /// Its variable.
+    pub key: String,
+    /// Its value; `None` where it is a secret's, which does not belong there.
+    pub value: Option<String>,
+    /// What comes of it.
+    pub fate: Fate,
+}
+
+/// What comes of a stored setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It holds.
+    Counts,
+    /// A higher layer has a value, too: this one, such as `environment variable MYNAH_TYPING`.
+    Hidden(String),
+    /// It cannot be used, for this reason.
+    LeftOut(String),
+}
+
+impl Config {
+    /// Judges a value that is to be stored as if it were there already, whatever higher layers say. The errors are those that
+    /// it brings; what was wrong before is another matter.
+    pub fn try_setting(sources: &Sources, key: &str, value: &str) -> Result<&'static Setting, Problems> {
+        let refused = |found: &str, expected: String| Problems::one(Problem::new(place(key), found, expected));
+        let setting = Config::known_setting(key).map_err(Problems::one)?;
+        if setting.secret {
+            let key = setting.key;
+            let layers = format!("it in the environment, in a file that {key}_FILE names, or as a systemd credential");
+            return Err(refused("a secret, which is not stored among the settings", layers));
+        }
+        if !setting.can_be_stored() {
+            let why = "what tells where stored settings lie, and so cannot be one";
+            return Err(refused(why, "it as a flag or in the environment".to_owned()));
+        }
+        if value.is_empty() {
+            return Err(refused("an empty value, which counts as none", setting.expects.to_owned()));
+        }
+        let before = Config::load(sources.clone()).err();
+        let trial = Some((setting.key, value.to_owned()));
+        match Config::load(Sources { trial, ..sources.clone() }) {
+            Ok(_) => Ok(setting),
+            Err(after) => after.without(before.as_ref()).map_or(Ok(setting), Err),
+        }
+    }
+
+    /// The stored settings, each with what comes of it.
+    pub fn stored_settings(sources: &Sources) -> Vec<StoredSetting> {
+        let reader = Reader::new(sources.clone());
+        let fate = |key: &str, value: &str| {
+            let Some(setting) = settings::find(key) else { return Fate::LeftOut("no setting of that name".to_owned()) };
+            if setting.can_be_stored() {
+                match reader.layers.find(setting) {
+                    Err(problem) => return Fate::Hidden(problem.to_string()),
+                    Ok(Some(found)) if !matches!(found.origin, Origin::Stored) => {
+                        return Fate::Hidden(reader.layers.place(setting, &found.origin));
+                    }
+                    Ok(_) => {}
+                }
+            }
+            let own = place(key);
+            let problems = Config::try_setting(sources, key, value).err();
+            let problem = problems.iter().flat_map(Problems::iter).find(|problem| problem.place() == own);
+            problem.map_or(Fate::Counts, |problem| Fate::LeftOut(problem.words()))
+        };
+        let stored = sources.stored.iter().map(|(key, value)| {
+            let secret = settings::find(key).is_some_and(|setting| setting.secret);
+            StoredSetting { key: key.clone(), value: (!secret).then(|| value.clone()), fate: fate(key, value) }
+        });
+        stored.collect()
+    }
+
+    /// The setting of that name; the error names the one that may be meant.
+    pub fn known_setting(key: &str) -> Result<&'static Setting, Problem> {
+        settings::find(key).ok_or_else(|| Problem::new(place(key), "no setting of that name", suggestion(key)))
+    }
+}
+
+/// Where a value on trial stands, for errors.
+pub(super) fn place(key: &str) -> String {
+    format!("setting {}", key.escape_debug())
+}
+
+/// The variable that is meant by another name.
+fn suggestion(wrong: &str) -> String {
+    let plain = wrong.to_ascii_uppercase().replace('-', "_");
+    let ours = format!("MYNAH_{plain}");
+    let keys = || settings::all().map(|setting| setting.key);
+    let meant = keys().find(|key| *key == plain || *key == ours).or_else(|| nearest(&plain, keys()));
+    meant.map_or_else(|| "one of the variables in docs/configuration.md".to_owned(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::sources;
+
+    fn refused(env: &[(&str, &str)], key: &str, value: &str) -> Vec<String> {
+        let problems = Config::try_setting(&sources(env), key, value).err();
+        problems.iter().flat_map(Problems::iter).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_value_is_judged_as_the_configuration_judges_it_also_where_it_would_be_hidden() {
+        assert_eq!(refused(&[], "MYNAH_TYPING", "false"), [""; 0]);
+        for env in [&[][..], &[("MYNAH_TYPING", "true")]] {
+            let told = "setting MYNAH_TYPING: found \"maybe\", expected true or false";
+            assert_eq!(refused(env, "MYNAH_TYPING", "maybe"), [told]);
+        }
+        // What it would take with it.
+        let code = refused(&[], "MYNAH_WHO", "code");
+        assert!(code.len() == 1 && code[0].starts_with("MYNAH_PAIRING_CODE: found no value"), "{code:?}");
+        assert_eq!(refused(&[("MYNAH_PAIRING_CODE", "sesame42")], "MYNAH_WHO", "code"), [""; 0]);
+        // What was wrong before is not its fault.
+        assert_eq!(refused(&[("MYNAH_WORKERS", "many")], "MYNAH_TYPING", "false"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_setting_or_cannot_be_one_is_refused_and_named() {
+        for (key, value, told) in [
+            ("MYNAH_TYPNG", "true", "setting MYNAH_TYPNG: found no setting of that name, expected MYNAH_TYPING"),
+            ("typing", "true", "setting typing: found no setting of that name, expected MYNAH_TYPING"),
+            (
+                "OPENAI_API_KEY",
+                "sk-canary",
+                "setting OPENAI_API_KEY: found a secret, which is not stored among the settings, expected it in the \
+                 environment, in a file that OPENAI_API_KEY_FILE names, or as a systemd credential",
+            ),
+            (
+                "MYNAH_DATA_DIR",
+                "/x",
+                "setting MYNAH_DATA_DIR: found what tells where stored settings lie, and so cannot be one, expected it as a \
+                 flag or in the environment",
+            ),
+            (
+                "MYNAH_TYPING",
+                "",
+                "setting MYNAH_TYPING: found an empty value, which counts as none, expected true or false",
+            ),
+        ] {
+            assert_eq!(refused(&[], key, value), [told]);
+        }
+    }
+
+    #[test]
+    fn each_stored_setting_is_told_with_what_comes_of_it() {
+        let mut sources = sources(&[("MYNAH_WORKERS", "5")]);
+        for (key, value) in [
+            ("MYNAH_WORKERS", "7"),
+            ("MYNAH_TYPING", "false"),
+            ("MYNAH_BURST", "maybe"),
+            ("OPENAI_API_KEY", "sk-canary"),
+            ("MYNAH_DATA_DIR", "/elsewhere"),
+            ("MYNAH_GONE", "1"),
+        ] {
+            sources.stored.insert(key.into(), value.into());
+        }
+        let told = Config::stored_settings(&sources);
+        let fate = |key: &str| told.iter().find(|one| one.key == key).unwrap().fate.clone();
+        assert_eq!(fate("MYNAH_WORKERS"), Fate::Hidden("environment variable MYNAH_WORKERS".into()));
+        assert_eq!(fate("MYNAH_TYPING"), Fate::Counts);
+        assert_eq!(fate("MYNAH_BURST"), Fate::LeftOut("found \"maybe\", expected next or restart".into()));
+        assert_eq!(fate("MYNAH_GONE"), Fate::LeftOut("no setting of that name".into()));
+        assert!(matches!(fate("OPENAI_API_KEY"), Fate::LeftOut(why) if why.contains("a secret")));
+        assert!(matches!(fate("MYNAH_DATA_DIR"), Fate::LeftOut(why) if why.contains("where stored settings lie")));
+        assert!(!format!("{told:?}").contains("canary"));
+        let config = Config::load(sources).unwrap();
+        assert_eq!(
+            config.data.dir,
+            std::path::Path::new("/nonexistent/./mynah-data"),
+            "it does not move its own folder"
+        );
+    }
+
+    #[test]
+    fn the_data_folder_is_found_where_settings_that_are_stored_complete_the_rest() {
+        let mut sources = sources(&[("MYNAH_AI_PROVIDER", "openai"), ("MYNAH_DATA_DIR", "/srv")]);
+        assert!(Config::load(sources.clone()).is_err());
+        assert_eq!(Config::data(sources.clone()).unwrap().database, std::path::Path::new("/srv/mynah.db"));
+        sources.stored.insert("OPENAI_BASE_URL".into(), "http://127.0.0.1:11434/v1".into());
+        assert!(Config::load(sources).unwrap().ai.is_some());
+    }
+}

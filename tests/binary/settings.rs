@@ -1,0 +1,92 @@
+//! Stored settings at the shell.
+
+use serde_json::json;
+
+use crate::server::{Server, Settings};
+use crate::world::World;
+
+async fn told(settings: &Settings, arguments: &[&str]) -> String {
+    let ran = settings.run(&[&["settings"], arguments].concat()).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    ran.stdout
+}
+
+async fn refused(settings: &Settings, arguments: &[&str]) -> String {
+    let ran = settings.run(&[&["settings"], arguments].concat()).await;
+    assert!(ran.status == Some(1) && ran.stdout.is_empty(), "{ran:?}");
+    ran.stderr
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_are_stored_listed_and_taken_away() {
+    let world = World::new().await;
+    let settings = &world.settings;
+    assert!(refused(settings, &["list"]).await.contains("there is no database at"));
+    assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
+    assert!(told(settings, &["list"]).await.starts_with("no settings are stored"));
+    assert_eq!(settings.run(&["settings", "list", "--json"]).await.json(), json!([]));
+
+    let stored = "MYNAH_TYPING is stored; it counts from the next start of `mynah serve`\n";
+    assert_eq!(told(settings, &["set", "MYNAH_TYPING", "false"]).await, stored);
+    let hidden = "MYNAH_AI_MODEL is stored, but does not count: hidden by environment variable MYNAH_AI_MODEL\n";
+    assert_eq!(told(settings, &["set", "MYNAH_AI_MODEL", "other"]).await, hidden);
+    told(settings, &["set", "MYNAH_TEXT_HELP", "-- Write to us.\nOr call."]).await;
+    assert_eq!(told(settings, &["get", "MYNAH_TEXT_HELP"]).await, "-- Write to us.\nOr call.\n");
+    assert_eq!(
+        told(settings, &["list"]).await,
+        "MYNAH_AI_MODEL   hidden by environment variable MYNAH_AI_MODEL  other\n\
+         MYNAH_TEXT_HELP  counts                                         -- Write to us. Or call.\n\
+         MYNAH_TYPING     counts                                         false\n"
+    );
+    let got = settings.run(&["settings", "get", "MYNAH_AI_MODEL", "--json"]).await.json();
+    let why = "hidden by environment variable MYNAH_AI_MODEL";
+    assert_eq!(got, json!({ "key": "MYNAH_AI_MODEL", "value": "other", "state": "hidden", "why": why }));
+
+    let gone = "MYNAH_TYPING is not stored any more, from the next start of `mynah serve`\n";
+    assert_eq!(told(settings, &["unset", "MYNAH_TYPING"]).await, gone);
+    for action in ["get", "unset"] {
+        assert!(refused(settings, &[action, "MYNAH_TYPING"]).await.contains("MYNAH_TYPING is not stored"));
+        let unknown = refused(settings, &[action, "MYNAH_TYPNG"]).await;
+        assert!(
+            unknown.starts_with("mynah: setting MYNAH_TYPNG: found no setting of that name, expected MYNAH_TYPING"),
+            "{unknown}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
+    let world = World::new().await;
+    let settings = &world.settings;
+    assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
+    for (key, value, why) in [
+        ("MYNAH_WORKERS", "many", "setting MYNAH_WORKERS: found \"many\", expected a whole number from 1 to 10000"),
+        ("MYNAH_WORKER", "7", "setting MYNAH_WORKER: found no setting of that name, expected MYNAH_WORKERS"),
+        ("OPENAI_API_KEY", "sk-canary", "setting OPENAI_API_KEY: found a secret, which is not stored"),
+        ("MYNAH_DATA_DIR", "/elsewhere", "setting MYNAH_DATA_DIR: found what tells where stored settings lie"),
+        ("MYNAH_WHO", "code", "MYNAH_PAIRING_CODE: found no value"),
+    ] {
+        let told = refused(settings, &["set", key, value]).await;
+        assert!(told.starts_with(&format!("mynah: {key} was not stored:\n{why}")), "{told}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+    assert_eq!(settings.run(&["settings", "list", "--json"]).await.json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_setting_counts_from_the_next_start_and_may_complete_the_rest() {
+    let world = World::new().await;
+    let address = world.settings.value("OPENAI_BASE_URL").to_owned();
+    let half =
+        world.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY").with("MYNAH_AI_PROVIDER", "openai");
+    assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
+    assert_eq!(half.run(&["check", "--offline"]).await.status, Some(1));
+    told(&half, &["set", "OPENAI_BASE_URL", &address]).await;
+    let mut server = Server::start(&half).await;
+    world.say((0, 0)).await;
+    world.all_answered_once(&mut server, 1, 1).await;
+    // Beside the server; and who takes away what the rest needs is told so.
+    let unset = half.run(&["settings", "unset", "OPENAI_BASE_URL"]).await;
+    assert!(unset.status == Some(0) && unset.stderr.contains("mynah does not start: "), "{unset:?}");
+    assert!(unset.stderr.contains("OPENAI_API_KEY: found no value"), "{unset:?}");
+}
