@@ -6,7 +6,7 @@ use super::database::{Tx, args};
 
 const WAITING: &str = "
     SELECT COUNT(*) FROM conversations c JOIN turns t ON t.conversation_id = c.id
-    WHERE c.contact_id = ?1 AND t.state IN ('open', 'running', 'retry', 'sending')";
+    WHERE c.contact_id = ?1 AND t.live IS NOT NULL";
 
 /// Turns of one contact that may wait when a new conversation begins: two questions that were given up for a third, while
 /// the model is slow. With those of the conversation that begins there are eight at the most, on one of our numbers.
