@@ -1,4 +1,4 @@
-//! A database of about a gigabyte, as a busy year leaves it.
+//! A database as busy years leave it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,11 +8,14 @@ use rusqlite::Connection;
 
 use super::process::MYNAH;
 
-/// Answered turns, of about 3.5 KB each.
-const TURNS: u32 = 290_000;
+/// Answered turns of about a gigabyte: 3.3 KB each, with two messages.
+pub const GIGABYTE: u32 = 290_000;
+/// Answered turns that make ten million messages.
+pub const TEN_MILLION: u32 = 5_000_000;
 
-/// Makes it in `folder`, as [`super::process::Server::mynah`] looks for it. Its schema is the executable's own.
-pub fn generate(folder: &Path) -> Result<u64> {
+/// Makes one of so many answered turns in `folder`, as [`super::process::Server::mynah`] looks for it; its size in bytes. Its
+/// schema is the executable's own.
+pub fn generate(folder: &Path, turns: u32) -> Result<u64> {
     let data = folder.join("data");
     let migrate = Command::new(MYNAH)
         .arg("migrate")
@@ -26,12 +29,14 @@ pub fn generate(folder: &Path) -> Result<u64> {
     let connection = Connection::open(&path)?;
     // A place in time and a UUIDv7 for message ?2 of turn n; one turn every 100 s, the last of them two days ago.
     connection.execute_batch(&format!(
-        "PRAGMA synchronous = OFF;
+        "PRAGMA journal_mode = OFF;
+         PRAGMA synchronous = OFF;
+         PRAGMA cache_size = -2000000;
          PRAGMA foreign_keys = OFF;
          BEGIN;
          CREATE TEMP TABLE n AS
-             WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {TURNS})
-             SELECT n, n % 30000 AS contact, 1760000000000 - ({TURNS} - n) * 100000 AS at FROM c;
+             WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {turns})
+             SELECT n, n % 30000 AS contact, 1760000000000 - ({turns} - n) * 100000 AS at FROM c;
          INSERT INTO contacts (id, name, created_at) SELECT n, 'Maria Garcia', at FROM n WHERE n <= 30000;
          INSERT INTO addresses (kind, value, contact_id, created_at)
              SELECT 'phone', printf('+1777%07d', id), id, created_at FROM contacts;
@@ -52,16 +57,16 @@ pub fn generate(folder: &Path) -> Result<u64> {
              SELECT unhex(printf('%012x7001800002%06x', finished_at, id)), conversation_id, id, 'assistant',
                  'Yes, we have a table. ' || hex(zeroblob(150)), '{{}}', finished_at
              FROM turns ORDER BY id;
-         INSERT INTO parts (turn_id, number, conversation_id, body, state, attempts, first_tried_at, sent_at, provider_id,
+         INSERT INTO parts (id, conversation_id, body, state, attempts, first_tried_at, sent_at, provider_id,
                  status, status_rank, status_at)
-             SELECT id, 1, conversation_id, 'Yes, we have a table. ' || hex(zeroblob(150)), 'sent', 1, finished_at,
+             SELECT id * 16 + 1, conversation_id, 'Yes, we have a table. ' || hex(zeroblob(150)), 'sent', 1, finished_at,
                  finished_at, printf('SM%032x', 2000000000 + id), 'delivered', 5, finished_at
              FROM turns ORDER BY id;
          INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us, message_id)
              SELECT 'twilio', created_at, '/webhooks/twilio', hex(zeroblob(210)), hex(zeroblob(390)), 200, 900, id
              FROM messages WHERE role = 'user' ORDER BY id;
          COMMIT;
-         PRAGMA wal_checkpoint(TRUNCATE);"
+         PRAGMA journal_mode = WAL;"
     ))?;
     drop(connection);
     Ok(std::fs::metadata(path)?.len())

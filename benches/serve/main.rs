@@ -1,7 +1,7 @@
 //! The whole path, measured from outside: the release executable over loopback, beside two bare servers in the same run.
 //!
-//! `cargo bench --bench serve` measures all but the database of a gigabyte; `-- steady cost` measures those, `-- large`
-//! that database; `--quick` is brief, `--dir PATH` keeps the data on another disk. Nothing here fails for being slow.
+//! `cargo bench --bench serve` measures all but large databases; `-- steady cost` measures those, `-- large` a database of a
+//! gigabyte, `-- huge` one of ten million messages; `--quick` is brief, `--dir PATH` keeps the data on another disk. Nothing here fails for being slow.
 //! What the figures mean is told in docs/performance.md. To add a measurement: a function here that prints a table.
 
 mod bare;
@@ -74,9 +74,9 @@ fn main() -> Result<()> {
         starts: if quick { 3 } else { 10 },
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let names = ["throughput", "steady", "flood", "cost", "memory", "start", "large"];
+    let names = ["throughput", "steady", "flood", "cost", "memory", "start", "large", "huge"];
     let some = names.iter().any(|name| has(name));
-    let wanted = |name: &str| if some { has(name) } else { name != "large" };
+    let wanted = |name: &str| if some { has(name) } else { !["large", "huge"].contains(&name) };
     runtime.block_on(async {
         report::machine(&plan.folder)?;
         for name in names.into_iter().filter(|name| wanted(name)) {
@@ -87,7 +87,8 @@ fn main() -> Result<()> {
                 "cost" => cost(&plan).await?,
                 "memory" => memory(&plan).await?,
                 "start" => start(&plan).await?,
-                _ => gigabyte(&plan).await?,
+                "large" => grown(&plan, large::GIGABYTE).await?,
+                _ => grown(&plan, large::TEN_MILLION).await?,
             }
         }
         println!("load after the run: {}", report::load());
@@ -377,10 +378,10 @@ async fn started(plan: &Plan, folder: &Path, number: usize) -> Result<Duration> 
     Ok(took)
 }
 
-/// The same on a database of a gigabyte.
-async fn gigabyte(plan: &Plan) -> Result<()> {
+/// The same on a database that holds so many answered turns already.
+async fn grown(plan: &Plan, turns: u32) -> Result<()> {
     let folder = plan.folder()?;
-    let size = large::generate(folder.path())?;
+    let size = large::generate(folder.path(), turns)?;
     let mut times = Vec::new();
     for number in 0..plan.starts {
         times.push(started(plan, folder.path(), number).await?.as_secs_f64());
@@ -396,7 +397,7 @@ async fn gigabyte(plan: &Plan) -> Result<()> {
         vec!["processor time for each message".to_owned(), cost[1].clone()],
         vec!["written for each message".to_owned(), cost[3].clone()],
     ];
-    println!("On a database of {}, its pages in the cache of the kernel.\n", mib(size));
+    println!("On a database of {} messages and {}, its pages in the cache of the kernel.\n", 2 * turns, mib(size));
     table(&["measured", ""], &rows);
     Ok(())
 }
