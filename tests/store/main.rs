@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accepting;
+mod budget;
 mod deadlines;
 mod fresh;
 mod group;
@@ -125,6 +126,16 @@ macro_rules! every_promise {
             five_hundred_messages_at_once_are_all_stored,
             a_write_that_fails_does_not_undo_its_neighbours,
             a_caller_is_told_after_the_commit,
+        }
+        $crate::promises! { $fresh, budget:
+            a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
+            a_call_that_led_to_nothing_is_counted_and_one_that_was_not_made_is_not,
+            each_limit_holds_by_itself,
+            a_day_ends_at_midnight_and_a_month_with_its_last_day,
+            a_call_counts_for_the_day_of_its_claim_whenever_it_is_settled,
+            turns_that_race_for_what_is_left_do_not_spend_it_twice,
+            without_a_budget_nothing_is_counted,
+            what_was_spent_is_forgotten_by_whole_months,
         }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
     };
