@@ -148,6 +148,11 @@ impl Fresh {
         }
     }
 
+    /// Why a turn was not answered.
+    pub fn why(&self, turn: TurnId) -> String {
+        self.rows(&format!("SELECT error FROM turns WHERE id = {turn}")).remove(0)
+    }
+
     /// Turns that are due.
     pub async fn due_turns(&self, now: Time) -> Vec<TurnClaim> {
         let claims = self.claim(now, 100, 100).await.unwrap();

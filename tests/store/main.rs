@@ -16,6 +16,7 @@ mod jobs;
 mod parts;
 mod recovery;
 mod sealed;
+mod silence;
 mod sqlite;
 mod status;
 mod turns;
@@ -126,6 +127,17 @@ macro_rules! every_promise {
             five_hundred_messages_at_once_are_all_stored,
             a_write_that_fails_does_not_undo_its_neighbours,
             a_caller_is_told_after_the_commit,
+        }
+        $crate::promises! { $fresh, silence:
+            after_a_stop_nothing_is_sent_but_one_confirmation_until_a_start,
+            a_stop_ends_what_is_being_answered_and_what_waits,
+            a_stop_holds_back_what_is_still_to_be_posted,
+            what_was_in_the_air_at_a_stop_is_settled_and_not_posted_again,
+            the_pairing_code_is_no_start,
+            a_blocked_contact_is_neither_answered_nor_written_to_until_the_block_is_taken_back,
+            a_block_holds_back_what_is_still_to_be_posted,
+            a_turn_of_a_blocked_contact_that_is_answered_again_is_not,
+            somebody_can_be_blocked_before_they_ever_wrote,
         }
         $crate::promises! { $fresh, budget:
             a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
