@@ -14,6 +14,7 @@ mod group;
 mod history;
 mod jobs;
 mod parts;
+mod reception;
 mod recovery;
 mod sealed;
 mod silence;
@@ -138,6 +139,18 @@ macro_rules! every_promise {
             a_block_holds_back_what_is_still_to_be_posted,
             a_turn_of_a_blocked_contact_that_is_answered_again_is_not,
             somebody_can_be_blocked_before_they_ever_wrote,
+        }
+        $crate::promises! { $fresh, reception:
+            what_is_above_the_rate_is_told_once_and_answered_together_when_it_allows,
+            a_turn_that_waited_for_another_waits_for_its_rate_too,
+            a_stop_waits_for_no_rate_and_is_told_nothing_else,
+            resets_above_the_rate_begin_nothing,
+            a_reset_ends_the_conversation_it_is_answered_in,
+            a_word_hurries_the_burst_that_it_is_part_of,
+            a_stranger_is_refused_once_a_day,
+            nothing_is_refused_to_who_opted_out,
+            whoever_sends_the_code_is_let_in_for_good,
+            work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that,
         }
         $crate::promises! { $fresh, budget:
             a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
