@@ -9,6 +9,7 @@
 mod accepting;
 mod budget;
 mod deadlines;
+mod desk;
 mod fresh;
 mod group;
 mod history;
@@ -151,6 +152,19 @@ macro_rules! every_promise {
             nothing_is_refused_to_who_opted_out,
             whoever_sends_the_code_is_let_in_for_good,
             work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that,
+        }
+        $crate::promises! { $fresh, desk:
+            an_operator_is_heard_without_a_model_and_the_assistant_is_silent,
+            what_an_operator_says_raises_the_revision,
+            the_assistant_returns_so_long_after_the_operators_last_message,
+            a_message_that_is_found_late_does_not_end_a_takeover,
+            a_takeover_leaves_what_was_about_to_be_answered_to_the_person,
+            a_contact_is_told_of_a_takeover_if_anything_may_be_sent,
+            a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner,
+            an_operator_waits_for_what_is_being_sent_and_is_sent_once,
+            nothing_is_said_where_nothing_may_be,
+            an_ended_conversation_is_followed_by_a_new_one_that_the_assistant_answers,
+            conversations_are_listed_newest_first_and_page_by_page,
         }
         $crate::promises! { $fresh, budget:
             a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
