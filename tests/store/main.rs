@@ -15,6 +15,7 @@ mod group;
 mod history;
 mod jobs;
 mod parts;
+mod prune;
 mod reception;
 mod recovery;
 mod sealed;
@@ -175,6 +176,15 @@ macro_rules! every_promise {
             turns_that_race_for_what_is_left_do_not_spend_it_twice,
             without_a_budget_nothing_is_counted,
             what_was_spent_is_forgotten_by_whole_months,
+        }
+        $crate::promises! { $fresh, prune:
+            a_message_after_the_idle_time_begins_a_new_conversation_and_none_before,
+            idle_conversations_end_unless_something_in_them_waits,
+            a_crowd_of_idle_conversations_ends,
+            ended_conversations_go_after_their_time_with_all_that_was_said,
+            a_conversation_that_was_reset_goes_like_any_other,
+            a_crowd_of_ended_conversations_goes,
+            lines_of_the_webhook_log_go_after_their_time,
         }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
     };
