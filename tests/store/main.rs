@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accepting;
+mod alerts;
 mod budget;
 mod deadlines;
 mod desk;
@@ -18,7 +19,9 @@ mod parts;
 mod prune;
 mod reception;
 mod recovery;
+mod schedule;
 mod sealed;
+mod settings;
 mod silence;
 mod sqlite;
 mod status;
@@ -186,6 +189,12 @@ macro_rules! every_promise {
             a_crowd_of_ended_conversations_goes,
             lines_of_the_webhook_log_go_after_their_time,
         }
+        $crate::promises! { $fresh, schedule:
+            a_job_that_never_ran_has_no_next_run,
+            the_last_run_of_each_job_is_remembered_and_when_it_runs_next,
+        }
+        $crate::promises! { $fresh, alerts: an_alert_is_counted_by_cause_and_subject_and_tells_the_latest, }
+        $crate::promises! { $fresh, settings: a_setting_is_stored_replaced_and_taken_away, }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
     };
 }
