@@ -1,8 +1,9 @@
 //! The app under test with its stand-ins.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -296,16 +297,26 @@ impl House {
 /// What is logged on this thread, for as long as it lives.
 pub struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
-    _guard: tracing::subscriber::DefaultGuard,
+}
+
+thread_local! {
+    static LINES: RefCell<Option<Arc<Mutex<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
 impl Log {
+    /// One subscriber hears all threads. With one on each thread that listens, a thread that does not may be the first to
+    /// pass a place that logs, and what it finds, that nobody listens, is remembered for all.
     pub fn listen() -> Log {
+        static ALL: Once = Once::new();
+        ALL.call_once(|| {
+            let all = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(|| Pen).finish();
+            tracing::subscriber::set_global_default(all).unwrap();
+        });
+        // A place that was passed in the moment before that.
+        tracing::callsite::rebuild_interest_cache();
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let pen = Pen(Arc::clone(&lines));
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || pen.clone()).finish();
-        Log { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        LINES.set(Some(Arc::clone(&lines)));
+        Log { lines }
     }
 
     /// Lines of that level which hold that text.
@@ -315,12 +326,18 @@ impl Log {
     }
 }
 
-#[derive(Clone)]
-struct Pen(Arc<Mutex<Vec<u8>>>);
+impl Drop for Log {
+    fn drop(&mut self) {
+        LINES.set(None);
+    }
+}
+
+/// Writes where this thread listens.
+struct Pen;
 
 impl std::io::Write for Pen {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow(|lines| lines.iter().for_each(|lines| lines.lock().unwrap().extend_from_slice(bytes)));
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
