@@ -359,3 +359,12 @@ async fn a_person_is_called_by_a_tool() {
     assert_eq!(asked["tools"][0]["name"], "hand_over");
     assert_eq!(asked["tools"][0]["input_schema"]["type"], "object");
 }
+
+#[tokio::test]
+async fn anthropic_itself_is_called_by_https_alone_and_another_server_as_the_owner_says() {
+    for (base, official) in [("https://api.anthropic.com", true), ("https://models.example", false)] {
+        let provider = build(&config(base, "sk-ant-test")).unwrap();
+        let fault = provider.caller.get(&Url::parse("http://127.0.0.1:9/").unwrap()).await.err().unwrap();
+        assert_eq!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), official, "{base}: {fault}");
+    }
+}
