@@ -14,6 +14,7 @@ mod limits;
 mod memory;
 mod panics;
 mod refusals;
+mod schedule;
 mod sending;
 mod sockets;
 mod supervision;
