@@ -13,6 +13,7 @@ mod house;
 mod limits;
 mod memory;
 mod panics;
+mod proxies;
 mod refusals;
 mod schedule;
 mod sending;
