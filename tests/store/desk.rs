@@ -191,3 +191,31 @@ pub async fn conversations_are_listed_newest_first_and_page_by_page(fresh: &Fres
     assert_eq!((row.human, row.ended_at, row.started_at, row.blocked), (false, None, START, false));
     assert_eq!(fresh.conversation(ConversationId(uuid::Uuid::nil()), 9).await.unwrap(), None);
 }
+
+pub async fn a_turn_that_is_answered_again_is_left_to_the_person_who_has_taken_over(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    assert!(fresh.retry_turn(&claim, at(1_500), "503".into()).await.unwrap());
+    assert!(fresh.discard(claim.turn, at(1_500)).await.unwrap());
+    assert!(fresh.take_over(claim.conversation, None, "so".into(), None, at(2_000)).await.unwrap());
+    assert!(fresh.revived(claim.turn, at(3_000)).await);
+    fresh.nothing_due(at(3_000)).await;
+    assert_eq!((fresh.turn_state(claim.turn).as_str(), fresh.why(claim.turn).as_str()), ("skipped", HUMAN));
+}
+
+pub async fn the_owner_hears_of_an_operator_who_takes_over_and_once_of_each_time(fresh: &Fresh) {
+    let alerts = || fresh.rows("SELECT cause, subject, count, message FROM alerts ORDER BY subject");
+    let id = answered(fresh, ANN).await;
+    say(fresh, id, "One.", Some(9_000), 2_000).await;
+    say(fresh, id, "Two.", Some(9_000), 3_000).await;
+    let told = |count: u32, why: &str| format!("hand_over|{id}|{count}|a person answers: {why}");
+    assert_eq!(alerts(), [told(1, "an operator wrote")]);
+    // The assistant has returned meanwhile.
+    let tell = Some("A person will come.".to_owned());
+    assert!(fresh.take_over(id, None, "an operator took over".into(), tell.clone(), at(9_000)).await.unwrap());
+    assert_eq!(alerts(), [told(2, "an operator took over")]);
+    // Also where the contact can be told nothing any more.
+    assert!(fresh.hand_back(id).await.unwrap());
+    let late = at(23 * 3_600_000);
+    assert!(fresh.take_over(id, None, "an operator took over".into(), tell, late).await.unwrap());
+    assert_eq!(alerts(), [told(3, "an operator took over")]);
+}

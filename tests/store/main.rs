@@ -169,6 +169,8 @@ macro_rules! every_promise {
             nothing_is_said_where_nothing_may_be,
             an_ended_conversation_is_followed_by_a_new_one_that_the_assistant_answers,
             conversations_are_listed_newest_first_and_page_by_page,
+            a_turn_that_is_answered_again_is_left_to_the_person_who_has_taken_over,
+            the_owner_hears_of_an_operator_who_takes_over_and_once_of_each_time,
         }
         $crate::promises! { $fresh, budget:
             a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
