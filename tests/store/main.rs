@@ -101,6 +101,7 @@ macro_rules! every_promise {
             overdue_turns_are_ended_without_a_claim,
             a_part_past_its_deadline_is_not_sent_and_its_turn_expires,
             a_new_message_moves_the_deadline,
+            a_template_opens_a_conversation_again_once_until_the_contact_writes,
         }
         $crate::promises! { $fresh, recovery:
             a_turn_that_was_running_is_answered_again,
