@@ -179,8 +179,10 @@ impl Layers {
                 Err(Problem::new(self.place(setting, &Origin::File(*line)), *what, setting.expects))
             }
             Some((_, Entry::One(_))) | None => {
-                // Secrets are sealed elsewhere.
-                let stored = self.sources.stored.get(setting.key).filter(|value| !setting.secret && !value.is_empty());
+                // Secrets are sealed elsewhere; and an address that is called, perhaps without TLS and inside of the owner's
+                // network, is set by whoever has the machine, not by whoever came to a page.
+                let storable = !setting.secret && !setting.key.ends_with("_BASE_URL");
+                let stored = self.sources.stored.get(setting.key).filter(|value| storable && !value.is_empty());
                 match (stored, self.sources.fallbacks.get(setting.key)) {
                     (Some(value), _) => found(value.clone(), Origin::Stored),
                     (None, Some(value)) => found(value.clone(), Origin::Fallback),

@@ -18,7 +18,7 @@ A setting is looked up in this order, and the first that has a value wins:
 3. the file that the variable with `_FILE` appended names: `OPENAI_API_KEY_FILE=/run/secrets/openai`;
 4. the systemd credential of the variable's lower-case name: `LoadCredential=openai_api_key:/etc/mynah/openai`;
 5. the configuration file, by the key in the second column;
-6. the stored setting; secrets are not stored there;
+6. the stored setting; secrets and base URLs are not stored there;
 7. the default.
 
 An empty environment variable, an empty credential and an empty string in the file count as none. A newline at the end \
