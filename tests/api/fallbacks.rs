@@ -1,7 +1,11 @@
 //! Models that fail, and those that stand behind them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mynah::fault::{Fault, Whose};
 use serde_json::json;
+use tokio::sync::Notify;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -235,4 +239,58 @@ async fn each_model_is_shown_as_much_as_it_reads_and_the_instructions_always() {
     assert!(little[1].1.starts_with("2 "), "the latest: {little:?}");
     let much: serde_json::Value = second.received_requests().await.unwrap().pop().unwrap().body_json().unwrap();
     assert_eq!(much["messages"].as_array().unwrap().len(), 6);
+}
+
+/// A model that fails five times, then never answers once, then does.
+struct Ill {
+    calls: AtomicUsize,
+    asked: Arc<Notify>,
+}
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for Ill {
+    fn name(&self) -> &str {
+        "ill"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        match self.calls.fetch_add(1, Ordering::SeqCst) {
+            0..5 => Err(Fault::retry("503")),
+            5 => {
+                self.asked.notify_one();
+                std::future::pending().await
+            }
+            _ => Ok(mynah::ai::Completion {
+                text: "Well again.".into(),
+                finish: mynah::ai::Finish::Stop,
+                usage: mynah::model::Usage::default(),
+                model: "ill".into(),
+                hand_over: None,
+            }),
+        }
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_given_up_is_made_again() {
+    let house = House::with(&[("MYNAH_BURST", "restart")]).await;
+    house.twilio_takes_everything().await;
+    let asked = Arc::new(Notify::new());
+    let house = house.answered_by(Ill { calls: AtomicUsize::new(0), asked: Arc::clone(&asked) });
+    house.say(BEN, "hello").await;
+    for _ in 0..5 {
+        house.drain().await;
+        house.advance(310);
+    }
+    assert!(house.app.store.discard(mynah::model::TurnId(1), house.app.clock.now()).await.unwrap());
+    house.say(ANA, "one").await;
+    let more = async {
+        asked.notified().await;
+        house.say(ANA, "two").await;
+    };
+    tokio::join!(house.drain(), more);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Well again."]);
 }
