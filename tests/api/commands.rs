@@ -277,3 +277,22 @@ async fn a_model_that_may_not_call_a_person_is_offered_no_tool() {
     let asked: serde_json::Value = house.model.received_requests().await.unwrap()[0].body_json().unwrap();
     assert!(asked.get("tools").is_none(), "{asked}");
 }
+
+#[tokio::test]
+async fn the_owner_adds_words_of_their_own_and_they_are_ordinary_words_otherwise() {
+    for (words, texts) in [(("Arrêt, BAJA", "alta"), &[STOPPED, "Hello!"][..]), (("none", "none"), &["Hello!"; 4])] {
+        let house = House::with(&[
+            ("MYNAH_OPT_OUT_WORDS", words.0),
+            ("MYNAH_OPT_IN_WORDS", words.1),
+            ("MYNAH_TEXT_STARTED", "Hello!"),
+        ])
+        .await;
+        house.twilio_takes_everything().await;
+        house.model_says("Hello!").await;
+        for text in ["arrêt", "baja", "are you there?", "ALTA!"] {
+            house.say(ANA, text).await;
+            house.drain().await;
+        }
+        assert_eq!(house.texts().await, texts);
+    }
+}

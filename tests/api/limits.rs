@@ -250,3 +250,22 @@ async fn an_answer_that_holds_nothing_is_asked_for_again_and_never_sent() {
     }
     assert_eq!((house.texts().await, house.prompts().await.len()), (vec!["Hello!".to_owned()], 4));
 }
+
+#[tokio::test]
+async fn where_only_those_listed_may_talk_no_word_lets_in_another() {
+    let house = House::with(&[
+        ("MYNAH_WHO", "listed"),
+        ("MYNAH_ALLOWED", "+12025550101"),
+        ("MYNAH_PAIRING_CODE", "sesame42"),
+        ("MYNAH_TEXT_STRANGER", "Not for you."),
+    ])
+    .await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for (from, text) in [(ANA, "hello"), (BEN, "hello"), (BEN, "sesame42"), (BEN, "hello?")] {
+        house.say(from, text).await;
+        house.drain().await;
+    }
+    let told = [(ANA, "Hello!"), (BEN, "Not for you.")].map(|(to, text)| (to.to_owned(), text.to_owned()));
+    assert_eq!((house.posted().await, house.prompts().await.len()), (told.to_vec(), 1));
+}
