@@ -140,6 +140,7 @@ macro_rules! every_promise {
             a_stop_ends_what_is_being_answered_and_what_waits,
             a_stop_holds_back_what_is_still_to_be_posted,
             what_was_in_the_air_at_a_stop_is_settled_and_not_posted_again,
+            a_stop_is_obeyed_and_confirmed_while_a_person_answers,
             the_pairing_code_is_no_start,
             a_blocked_contact_is_neither_answered_nor_written_to_until_the_block_is_taken_back,
             a_block_holds_back_what_is_still_to_be_posted,

@@ -99,6 +99,21 @@ pub async fn what_was_in_the_air_at_a_stop_is_settled_and_not_posted_again(fresh
     confirm(fresh, &confirmed, 3_000).await;
 }
 
+pub async fn a_stop_is_obeyed_and_confirmed_while_a_person_answers(fresh: &Fresh) {
+    let running = fresh.started(ANN).await;
+    assert!(fresh.take_over(running.conversation, None, "so".into(), None, at(2_000)).await.unwrap());
+    let spoken = fresh.say(running.conversation, "I am Eva.".into(), None, at(2_000)).await.unwrap();
+    let Spoken::Queued(said) = spoken else { panic!("{spoken:?}") };
+    let stop = fresh.asked(ANN, "SM2", at(3_000), Command::OptOut).await;
+    assert_eq!(fresh.turn_state(said), "skipped", "what the person said goes out no more");
+    let claim = fresh.due_turn(at(3_000)).await;
+    assert_eq!(claim.turn, stop);
+    confirm(fresh, &claim, 3_000).await;
+    fresh.asked(ANN, "SM3", at(4_000), Command::OptIn).await;
+    confirm(fresh, &fresh.due_turn(at(4_000)).await, 4_000).await;
+    assert!(fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0.human, "and the person is still there");
+}
+
 pub async fn the_pairing_code_is_no_start(fresh: &Fresh) {
     fresh.asked(ANN, "SM1", START, Command::OptOut).await;
     confirm(fresh, &fresh.due_turn(START).await, 0).await;
