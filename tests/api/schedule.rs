@@ -21,12 +21,14 @@ async fn a_worker_runs_the_jobs() {
     let house = House::new().await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(house.app.clone()).run(stop.clone()));
-    while house.app.store.schedule().await.unwrap().len() < 5 {
+    house.say(ANA, "hello").await;
+    while house.states().await != ["done"] {
         tokio::task::yield_now().await;
-        assert!(!worker.is_finished());
     }
     stop.cancel();
+    // It waits for what it has begun.
     worker.await.unwrap();
+    assert_eq!(house.app.store.schedule().await.unwrap().len(), 5);
 }
 
 #[tokio::test]
