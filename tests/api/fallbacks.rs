@@ -241,10 +241,11 @@ async fn each_model_is_shown_as_much_as_it_reads_and_the_instructions_always() {
     assert_eq!(much["messages"].as_array().unwrap().len(), 6);
 }
 
-/// A model that fails five times, then never answers once, then does.
+/// A model that fails five times, then once after a long time, and then answers.
 struct Ill {
     calls: AtomicUsize,
     asked: Arc<Notify>,
+    fail: Arc<Notify>,
 }
 
 #[async_trait::async_trait]
@@ -257,7 +258,8 @@ impl mynah::ai::Provider for Ill {
             0..5 => Err(Fault::retry("503")),
             5 => {
                 self.asked.notify_one();
-                std::future::pending().await
+                self.fail.notified().await;
+                Err(Fault::retry("503"))
             }
             _ => Ok(mynah::ai::Completion {
                 text: "Well again.".into(),
@@ -277,8 +279,9 @@ impl mynah::ai::Provider for Ill {
 async fn a_probe_that_is_given_up_is_made_again() {
     let house = House::with(&[("MYNAH_BURST", "restart")]).await;
     house.twilio_takes_everything().await;
-    let asked = Arc::new(Notify::new());
-    let house = house.answered_by(Ill { calls: AtomicUsize::new(0), asked: Arc::clone(&asked) });
+    let (asked, fail) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let ill = Ill { calls: AtomicUsize::new(0), asked: Arc::clone(&asked), fail: Arc::clone(&fail) };
+    let house = house.answered_by(ill);
     house.say(BEN, "hello").await;
     for _ in 0..5 {
         house.drain().await;
@@ -289,6 +292,11 @@ async fn a_probe_that_is_given_up_is_made_again() {
     let more = async {
         asked.notified().await;
         house.say(ANA, "two").await;
+        // All that is awake runs before this goes on, so that call is given up before it fails.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        fail.notify_one();
     };
     tokio::join!(house.drain(), more);
     house.drain().await;
