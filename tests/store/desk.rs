@@ -96,6 +96,11 @@ pub async fn a_takeover_leaves_what_was_about_to_be_answered_to_the_person(fresh
     let late = Reply::Words { text: "Late.".into(), hand_over: None };
     assert_eq!(fresh.reply(&running, late, vec!["Late.".into()], at(3_000)).await.unwrap(), None);
     unanswered(fresh, ANN, "SM3", 3_000).await;
+    // Also what was to be tried again.
+    let failed = fresh.started(BEN).await;
+    assert!(fresh.retry_turn(&failed, at(5_000), "503".into()).await.unwrap());
+    assert!(fresh.take_over(failed.conversation, None, "so".into(), None, at(4_000)).await.unwrap());
+    assert_eq!((fresh.turn_state(failed.turn).as_str(), fresh.why(failed.turn).as_str()), ("skipped", HUMAN));
     assert!(fresh.hand_back(running.conversation).await.unwrap());
     assert!(!human(fresh, running.conversation).await);
 }
