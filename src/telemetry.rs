@@ -19,6 +19,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt};
 
 use crate::config::{LogConfig, LogFormat};
+use crate::text;
 
 /// How many daily files are kept: today's and two weeks of others.
 const FILES: usize = 15;
@@ -82,7 +83,10 @@ where
     };
     let lines: Vec<Box<dyn Layer<Registry> + Send + Sync>> = match (config.format, file) {
         (LogFormat::Text, file) => {
-            let text = tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(stderr);
+            let text = tracing_subscriber::fmt::layer()
+                .compact()
+                .with_ansi(colour)
+                .with_writer(Plain { inner: stderr, colour });
             let mut lines: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![text.boxed()];
             lines.extend(file.map(json));
             lines
@@ -94,13 +98,44 @@ where
     Ok((tracing_subscriber::registry().with(lines).with(filter), Guard { _file: guard }))
 }
 
+/// Takes out of each line what nobody can see or what turns it around, whoever it came from: a model's server, a contact.
+struct Plain<W> {
+    inner: W,
+    /// Whether colours, which begin with a character that nobody sees, are the line's own.
+    colour: bool,
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Plain<W> {
+    type Writer = Plain<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Plain { inner: self.inner.make_writer(), colour: self.colour }
+    }
+}
+
+impl<W: io::Write> io::Write for Plain<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        const ESCAPE: char = '\u{1b}';
+        let hides = |char: char| text::hides(char) && !(self.colour && char == ESCAPE);
+        match str::from_utf8(line) {
+            Ok(text) if text.contains(hides) => self.inner.write_all(text.replace(hides, "").as_bytes())?,
+            _ => self.inner.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 fn json<S, W>(writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
-    layer.with_span_list(false).with_writer(writer).boxed()
+    layer.with_span_list(false).with_writer(Plain { inner: writer, colour: false }).boxed()
 }
 
 fn open(dir: &Path) -> Result<(NonBlocking, WorkerGuard), TelemetryError> {
@@ -187,6 +222,25 @@ mod tests {
             tracing::warn!(target: "quiet", "unseen warning");
         });
         assert!(text.contains("seen") && !text.contains("unseen"), "{text}");
+    }
+
+    #[test]
+    fn nothing_hides_in_a_line_whoever_wrote_it() {
+        let deceives = "\u{1b}[31mpay \u{202e}001\u{2066} hi\u{e0068}\u{e0069}\u{feff} é\u{85}";
+        let dir = tempfile::tempdir().unwrap();
+        for (format, dir) in [(LogFormat::Text, None), (LogFormat::Json, None), (LogFormat::Text, Some(dir.path()))] {
+            let mut text = logged(&config("info", format, dir), false, || {
+                tracing::info!(shown = %deceives, quoted = deceives, "they said {deceives}");
+            });
+            if let Some(dir) = dir {
+                text.push_str(&file_in(dir).1);
+            }
+            let kept: Vec<_> = text.chars().filter(|char| *char != '\n' && text::hides(*char)).collect();
+            assert!(kept.is_empty() && text.contains("[31mpay 001 hi é"), "{format:?} {kept:?} {text}");
+        }
+        let coloured =
+            logged(&config("info", LogFormat::Text, None), true, || tracing::info!(shown = %deceives, "bright"));
+        assert!(coloured.contains('\u{1b}') && !coloured.contains('\u{202e}'), "{coloured}");
     }
 
     #[test]

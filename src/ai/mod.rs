@@ -251,6 +251,20 @@ mod tests {
         assert_eq!((prompt.fit(0), prompt.lines), (1, lines(&said[3..])), "the last stays in any case");
     }
 
+    #[test]
+    fn instructions_take_of_the_room_and_each_character_of_another_script_is_a_token() {
+        let said = [(Role::User, "one"), (Role::Assistant, "two"), (Role::User, "three")];
+        let mut prompt = Prompt { system: "word ".repeat(400), lines: lines(&said), may_hand_over: false };
+        prompt.fit(505);
+        assert_eq!(prompt.lines, lines(&said[2..]), "beside 504 tokens of instructions");
+        let georgian = "ა".repeat(90);
+        let said = [(Role::User, georgian.as_str()), (Role::Assistant, "two"), (Role::User, "three")];
+        let mut prompt = Prompt { system: String::new(), lines: lines(&said), may_hand_over: false };
+        prompt.fit(100);
+        assert_eq!(prompt.lines, lines(&said[2..]));
+        assert_eq!(window::tokens(&georgian), 94);
+    }
+
     fn config(provider: ProviderConfig) -> AiConfig {
         let timeout = Duration::from_secs(1);
         AiConfig {

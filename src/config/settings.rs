@@ -86,9 +86,24 @@ impl Setting {
         name.to_ascii_lowercase().replace('_', "-")
     }
 
-    /// Whether it may be stored: no secret, which is sealed elsewhere, nor what tells where the store is.
+    /// Whether it may be stored.
     pub fn can_be_stored(&self) -> bool {
-        !self.secret && !self.file.is_empty() && self.key != "MYNAH_DATA_DIR"
+        self.not_stored().is_none()
+    }
+
+    /// What it is that may not be stored: a secret, which is sealed elsewhere; what tells where the store is; an address that
+    /// is called, perhaps without TLS and inside of the owner's network, which is set by whoever has the machine, not by
+    /// whoever came to a page.
+    pub fn not_stored(&self) -> Option<&'static str> {
+        if self.secret {
+            Some("a secret, which is not stored among the settings")
+        } else if self.file.is_empty() || self.key == "MYNAH_DATA_DIR" {
+            Some("what tells where stored settings lie, and so cannot be one")
+        } else if self.key.ends_with("_BASE_URL") {
+            Some("an address that is called, which only whoever has the machine may set")
+        } else {
+            None
+        }
     }
 }
 

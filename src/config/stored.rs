@@ -35,14 +35,16 @@ impl Config {
     pub fn try_setting(sources: &Sources, key: &str, value: &str) -> Result<&'static Setting, Problems> {
         let refused = |found: &str, expected: String| Problems::one(Problem::new(place(key), found, expected));
         let setting = Config::known_setting(key).map_err(Problems::one)?;
-        if setting.secret {
+        if let Some(why) = setting.not_stored() {
             let key = setting.key;
-            let layers = format!("it in the environment, in a file that {key}_FILE names, or as a systemd credential");
-            return Err(refused("a secret, which is not stored among the settings", layers));
-        }
-        if !setting.can_be_stored() {
-            let why = "what tells where stored settings lie, and so cannot be one";
-            return Err(refused(why, "it as a flag or in the environment".to_owned()));
+            let elsewhere = match (setting.secret, setting.file.is_empty() || key == "MYNAH_DATA_DIR") {
+                (true, _) => {
+                    format!("it in the environment, in a file that {key}_FILE names, or as a systemd credential")
+                }
+                (false, true) => "it as a flag or in the environment".to_owned(),
+                (false, false) => "it in the environment or in the configuration file".to_owned(),
+            };
+            return Err(refused(why, elsewhere));
         }
         if value.is_empty() {
             return Err(refused("an empty value, which counts as none", setting.expects.to_owned()));
@@ -144,6 +146,12 @@ mod tests {
                  flag or in the environment",
             ),
             (
+                "OPENAI_BASE_URL",
+                "http://127.0.0.1:11434/v1",
+                "setting OPENAI_BASE_URL: found an address that is called, which only whoever has the machine may set, \
+                 expected it in the environment or in the configuration file",
+            ),
+            (
                 "MYNAH_TYPING",
                 "",
                 "setting MYNAH_TYPING: found an empty value, which counts as none, expected true or false",
@@ -185,10 +193,11 @@ mod tests {
 
     #[test]
     fn the_data_folder_is_found_where_settings_that_are_stored_complete_the_rest() {
-        let mut sources = sources(&[("MYNAH_AI_PROVIDER", "openai"), ("MYNAH_DATA_DIR", "/srv")]);
+        let second = [("MYNAH_AI_2_MODEL", "gpt-5-mini"), ("MYNAH_AI_2_API_KEY", "sk-2"), ("MYNAH_DATA_DIR", "/srv")];
+        let mut sources = sources(&second);
         assert!(Config::load(sources.clone()).is_err());
         assert_eq!(Config::data(sources.clone()).unwrap().database, std::path::Path::new("/srv/mynah.db"));
-        sources.stored.insert("OPENAI_BASE_URL".into(), "http://127.0.0.1:11434/v1".into());
-        assert!(Config::load(sources).unwrap().ai.is_some());
+        sources.stored.insert("MYNAH_AI_2_PROVIDER".into(), "openai".into());
+        assert!(Config::load(sources).is_ok());
     }
 }

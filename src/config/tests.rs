@@ -54,7 +54,16 @@ fn without_settings_the_defaults_hold() {
 
 #[test]
 fn a_stored_setting_counts_below_the_file_and_a_spoilt_one_is_a_warning() {
-    let stored = [("MYNAH_WORKERS", "7"), ("MYNAH_TYPING", "maybe"), ("OPENAI_API_KEY", "sk-1")];
+    let inside = "http://169.254.169.254/";
+    let stored = [
+        ("MYNAH_WORKERS", "7"),
+        ("MYNAH_TYPING", "maybe"),
+        ("OPENAI_API_KEY", "sk-1"),
+        ("OPENAI_BASE_URL", inside),
+        ("ANTHROPIC_BASE_URL", inside),
+        ("MYNAH_AI_2_BASE_URL", inside),
+        ("TWILIO_API_BASE_URL", inside),
+    ];
     let stored: BTreeMap<_, _> = stored.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let dir = tempfile::tempdir().unwrap();
     let from = |stored: &BTreeMap<String, String>| {
@@ -62,6 +71,7 @@ fn a_stored_setting_counts_below_the_file_and_a_spoilt_one_is_a_warning() {
     };
     let config = from(&stored);
     assert_eq!((config.work.workers, config.work.typing, config.ai.is_none()), (7, true, true));
+    assert!(!format!("{config:?}").contains("169.254"), "{config:?}");
     let told = "stored setting MYNAH_TYPING is \"maybe\", expected true or false; it is left out";
     assert_eq!(config.warnings, [told]);
     write(&dir, "mynah.toml", "workers = 5");

@@ -149,7 +149,7 @@ impl Store {
     }
 
     /// A person answers from now on: what was about to be answered is left to them. `tell` is said to the contact, if it
-    /// may be. `false`: no open conversation.
+    /// may be, and the owner gets an alert; without it both hear of it otherwise. `false`: no open conversation.
     pub async fn take_over(
         &self,
         id: ConversationId,
@@ -160,11 +160,12 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let (ids, options) = (self.ids.clone(), self.options);
         self.write(move |tx| {
-            if let Some(text) = &tell
-                && let Spoken::Queued(_) = say(tx, &ids, &id, (Role::Assistant, text), until, now, options)?
-            {
-                tx.execute(MODE, args![&id, "human", until, why.as_str()])?;
-                return Ok(true);
+            if let Some(text) = &tell {
+                announce(tx, &id, &why, now)?;
+                if let Spoken::Queued(_) = say(tx, &ids, &id, (Role::Assistant, text), until, now, options)? {
+                    tx.execute(MODE, args![&id, "human", until, why.as_str()])?;
+                    return Ok(true);
+                }
             }
             take_over(tx, &id, until, &why, now, options)
         })
@@ -242,6 +243,18 @@ pub(super) fn call_for_a_person(tx: &mut dyn Tx, id: &ConversationId, why: &str,
     alerts::record(tx, "hand_over", &id.to_string(), &format!("a person is wanted: {why}"), now)
 }
 
+/// Records that a person answers from now on, where none does yet: the operator may not be the only one to watch.
+fn announce(tx: &mut dyn Tx, id: &ConversationId, why: &str, now: Time) -> Result<(), StoreError> {
+    let begins = tx.one(ONE, args![id], conversation)?.is_some_and(|found| {
+        let human = found.human && found.human_until.is_none_or(|until| until > now);
+        found.ended_at.is_none() && !human
+    });
+    if begins {
+        alerts::record(tx, "hand_over", &id.to_string(), &format!("a person answers: {why}"), now)?;
+    }
+    Ok(())
+}
+
 fn live(tx: &mut dyn Tx, id: &ConversationId) -> Result<Vec<(TurnId, Option<String>)>, StoreError> {
     tx.all(LIVE, args![id], |row| Ok((TurnId(row.int(0)?), row.text_or_null(2)?.map(str::to_owned))))
 }
@@ -263,6 +276,9 @@ fn say(
     }
     if found.last_inbound_at + super::SEND_WITHIN <= now {
         return Ok(Spoken::TooLate);
+    }
+    if role == Role::Operator {
+        announce(tx, id, "an operator wrote", now)?;
     }
     take_over(tx, id, until, "an operator wrote", now, options)?;
     tx.execute(UNTIL, args![id, until])?;

@@ -241,7 +241,9 @@ impl Receiving<'_> {
                 if self.reception.command == Some(Command::Reset) {
                     self.tx.execute(END_NOW, args![&conversation.id, now])?;
                 }
-                if let (Some(_), Some((text, every))) = (self.reception.wait, &self.reception.slow_down) {
+                // Whoever wants nothing more is told nothing more.
+                let stops = self.reception.command == Some(Command::OptOut);
+                if let (Some(_), Some((text, every)), false) = (self.reception.wait, &self.reception.slow_down, stops) {
                     self.notice(&contact, &conversation.id, text, *every)?;
                 }
                 Accepted::New(turn)

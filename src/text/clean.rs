@@ -29,7 +29,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         match char {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\r' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
-            _ if hidden(char) => {}
+            _ if hides(char) => {}
             _ if selector(char) => {
                 if !selected && !kept.is_empty() {
                     kept.push(char);
@@ -67,7 +67,8 @@ pub fn cap(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-fn hidden(char: char) -> bool {
+/// Whether a character is one that [`clean`] takes out wherever it stands.
+pub fn hides(char: char) -> bool {
     match char {
         '\n' | '\t' => false,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,

@@ -13,7 +13,7 @@ mod links;
 mod markdown;
 mod split;
 
-pub use clean::{cap, clean};
+pub use clean::{cap, clean, hides};
 pub use links::{LinkPolicy, links};
 pub use markdown::whatsapp;
 pub use split::{halve, split};

@@ -1,7 +1,11 @@
 //! Models that fail, and those that stand behind them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mynah::fault::{Fault, Whose};
 use serde_json::json;
+use tokio::sync::Notify;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -168,4 +172,133 @@ async fn a_model_that_is_too_slow_has_a_text_of_its_own() {
         house.advance(60);
     }
     assert_eq!(house.texts().await, ["too slow"]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_is_told_to_the_owner() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    let refused = ResponseTemplate::new(401).set_body_json(json!({ "error": { "message": "wrong key" } }));
+    house.ask_model().respond_with(refused).mount(&house.model).await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    let alerts = house.app.store.alerts(9).await.unwrap();
+    assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("wrong key"), "{alerts:?}");
+}
+
+/// The answers, where the first model finds everything too long and the second reads so many tokens.
+async fn too_long_for_the_first(tokens: &str) -> Vec<String> {
+    let second = second(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+    let base = format!("{}/v1", second.uri());
+    let house = House::with(&[
+        ("MYNAH_AI_CONTEXT_TOKENS", "4096"),
+        ("MYNAH_AI_2_PROVIDER", "openai"),
+        ("MYNAH_AI_2_BASE_URL", &base),
+        ("MYNAH_AI_2_MODEL", "spare"),
+        ("MYNAH_AI_2_CONTEXT_TOKENS", tokens),
+        ("MYNAH_TEXT_TOO_LONG", "too long"),
+    ])
+    .await;
+    house.twilio_takes_everything().await;
+    let long = json!({ "error": { "message": "too long", "code": "context_length_exceeded" } });
+    house.ask_model().respond_with(ResponseTemplate::new(400).set_body_json(long)).mount(&house.model).await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    house.texts().await
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_one_model_is_put_to_one_that_reads_more_and_to_no_other() {
+    assert_eq!(too_long_for_the_first("32768").await, ["From the spare."]);
+    assert_eq!(too_long_for_the_first("4096").await, ["too long"]);
+}
+
+#[tokio::test]
+async fn each_model_is_shown_as_much_as_it_reads_and_the_instructions_always() {
+    let second = second(ResponseTemplate::new(200).set_body_json(completion("Hello!"))).await;
+    let (base, instructions) = (format!("{}/v1", second.uri()), "Be brief. ".repeat(60));
+    let house = House::with(&[
+        ("MYNAH_SYSTEM_PROMPT", &instructions),
+        ("MYNAH_AI_CONTEXT_TOKENS", "1024"),
+        ("MYNAH_AI_2_PROVIDER", "openai"),
+        ("MYNAH_AI_2_BASE_URL", &base),
+        ("MYNAH_AI_2_MODEL", "spare"),
+        ("MYNAH_AI_2_CONTEXT_TOKENS", "32768"),
+        ("MYNAH_RATE_LIMIT", "0"),
+    ])
+    .await;
+    house.twilio_takes_everything().await;
+    house.ask_model().respond_with(ResponseTemplate::new(503)).mount(&house.model).await;
+    for number in 0..3 {
+        house.say(ANA, &format!("{number} {}", "word ".repeat(160))).await;
+        house.drain().await;
+    }
+    // Each question and its answer are some 210 tokens; 512 are left of 1,024, and the instructions take 155.
+    let little = house.prompts().await.pop().unwrap();
+    assert_eq!((little.len(), little[0].0.as_str(), little[0].1.as_str()), (2, "system", instructions.trim()));
+    assert!(little[1].1.starts_with("2 "), "the latest: {little:?}");
+    let much: serde_json::Value = second.received_requests().await.unwrap().pop().unwrap().body_json().unwrap();
+    assert_eq!(much["messages"].as_array().unwrap().len(), 6);
+}
+
+/// A model that fails five times, then once after a long time, and then answers.
+struct Ill {
+    calls: AtomicUsize,
+    asked: Arc<Notify>,
+    fail: Arc<Notify>,
+}
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for Ill {
+    fn name(&self) -> &str {
+        "ill"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        match self.calls.fetch_add(1, Ordering::SeqCst) {
+            0..5 => Err(Fault::retry("503")),
+            5 => {
+                self.asked.notify_one();
+                self.fail.notified().await;
+                Err(Fault::retry("503"))
+            }
+            _ => Ok(mynah::ai::Completion {
+                text: "Well again.".into(),
+                finish: mynah::ai::Finish::Stop,
+                usage: mynah::model::Usage::default(),
+                model: "ill".into(),
+                hand_over: None,
+            }),
+        }
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_given_up_is_made_again() {
+    let house = House::with(&[("MYNAH_BURST", "restart")]).await;
+    house.twilio_takes_everything().await;
+    let (asked, fail) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let ill = Ill { calls: AtomicUsize::new(0), asked: Arc::clone(&asked), fail: Arc::clone(&fail) };
+    let house = house.answered_by(ill);
+    house.say(BEN, "hello").await;
+    for _ in 0..5 {
+        house.drain().await;
+        house.advance(310);
+    }
+    assert!(house.app.store.discard(mynah::model::TurnId(1), house.app.clock.now()).await.unwrap());
+    house.say(ANA, "one").await;
+    let more = async {
+        asked.notified().await;
+        house.say(ANA, "two").await;
+        // All that is awake runs before this goes on, so that call is given up before it fails.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        fail.notify_one();
+    };
+    tokio::join!(house.drain(), more);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Well again."]);
 }

@@ -1,5 +1,6 @@
 //! The app under test with its stand-ins.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
@@ -20,8 +21,6 @@ use mynah::{web, work};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use tracing_subscriber::filter::dynamic_filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -69,7 +68,6 @@ impl House {
 
     /// Stand-ins that answer nothing yet, and settings over the usual ones; an empty value takes one away.
     pub async fn with(settings: &[(&str, &str)]) -> House {
-        hear_all_threads();
         let (twilio, model) = (MockServer::start().await, MockServer::start().await);
         let folder = tempfile::tempdir().unwrap();
         let mut all = BTreeMap::from(
@@ -299,17 +297,26 @@ impl House {
 /// What is logged on this thread, for as long as it lives.
 pub struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
-    _guard: tracing::subscriber::DefaultGuard,
+}
+
+thread_local! {
+    static LINES: RefCell<Option<Arc<Mutex<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
 impl Log {
+    /// One subscriber hears all threads. With one on each thread that listens, a thread that does not may be the first to
+    /// pass a place that logs, and what it finds, that nobody listens, is remembered for all.
     pub fn listen() -> Log {
-        hear_all_threads();
+        static ALL: Once = Once::new();
+        ALL.call_once(|| {
+            let all = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(|| Pen).finish();
+            tracing::subscriber::set_global_default(all).unwrap();
+        });
+        // A place that was passed in the moment before that.
+        tracing::callsite::rebuild_interest_cache();
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let pen = Pen(Arc::clone(&lines));
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || pen.clone()).finish();
-        Log { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        LINES.set(Some(Arc::clone(&lines)));
+        Log { lines }
     }
 
     /// Lines of that level which hold that text.
@@ -319,22 +326,18 @@ impl Log {
     }
 }
 
-/// Whether anybody listens to a line of the log is remembered for all threads. A line that is first said while another
-/// test begins to listen could be remembered as one for nobody; with this, each is asked about whenever it is said.
-fn hear_all_threads() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let nobody = tracing_subscriber::registry().with(dynamic_filter_fn(|_, _| false));
-        tracing::subscriber::set_global_default(nobody).unwrap();
-    });
+impl Drop for Log {
+    fn drop(&mut self) {
+        LINES.set(None);
+    }
 }
 
-#[derive(Clone)]
-struct Pen(Arc<Mutex<Vec<u8>>>);
+/// Writes where this thread listens.
+struct Pen;
 
 impl std::io::Write for Pen {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow(|lines| lines.iter().for_each(|lines| lines.lock().unwrap().extend_from_slice(bytes)));
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {

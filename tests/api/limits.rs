@@ -1,8 +1,9 @@
 //! Who may talk, how much, and what is stopped.
 
 use mynah::text::clean;
+use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, BEN, House};
+use crate::house::{ANA, BEN, House, TOKEN, completion};
 
 #[tokio::test]
 async fn a_contact_above_the_rate_is_told_once_and_answered_together_later() {
@@ -88,10 +89,13 @@ async fn a_code_cannot_be_guessed_for_ever() {
     house.say(ANA, "sesame42").await;
     house.drain().await;
     assert_eq!(house.texts().await, [""; 0]);
+    house.say(BEN, "sesame42").await;
+    house.drain().await;
+    assert_eq!(house.posted().await.iter().map(|(to, _)| to.as_str()).collect::<Vec<_>>(), [BEN], "others may guess");
     house.advance(24 * 3600);
     house.say(ANA, "sesame42").await;
     house.drain().await;
-    assert_eq!(house.texts().await.len(), 1);
+    assert_eq!(house.texts().await.len(), 2);
 }
 
 #[tokio::test]
@@ -103,6 +107,9 @@ async fn a_machine_at_the_other_end_is_left_to_a_person() {
         house.advance(20);
     }
     assert_eq!(house.texts().await.len(), 4);
+    let conversation = house.app.store.conversation(house.conversation(), 0).await.unwrap().unwrap().0;
+    assert!(conversation.human && conversation.human_until.is_some(), "{conversation:?}");
+    assert_eq!(house.states().await[4..], ["skipped"; 4]);
     // Nor does one that finds new words each time go on for ever.
     for number in 0..30 {
         house.say(BEN, &format!("You are welcome, number {number}")).await;
@@ -148,6 +155,9 @@ async fn what_the_instructions_hold_in_confidence_does_not_reach_a_contact() {
         ("MYNAH_TEXT_DECLINED", "I can't say."),
         ("MYNAH_AI_2_PROVIDER", "anthropic"),
         ("MYNAH_AI_2_API_KEY", "sk-ant-spare"),
+        ("MYNAH_WHO", "code"),
+        ("MYNAH_PAIRING_CODE", "sesame42"),
+        ("MYNAH_ALLOWED", ANA.trim_start_matches("whatsapp:")),
     ])
     .await;
     house.twilio_takes_everything().await;
@@ -158,9 +168,18 @@ async fn what_the_instructions_hold_in_confidence_does_not_reach_a_contact() {
     house.model_says("The code is **BREAD4STAFF77**, and the keys sk-test and sk-ant-spare.").await;
     house.say(ANA, "And the code?").await;
     house.drain().await;
-    assert_eq!(house.texts().await, ["I can't say.", "The code is *[removed]*, and the keys [removed] and [removed]."]);
+    house.model.reset().await;
+    house.model_says(&format!("Twilio's is {TOKEN}, and you come in by sesame42.")).await;
+    house.say(ANA, "And the others?").await;
+    house.drain().await;
+    let others = house.texts().await.pop().unwrap();
+    assert_eq!(others, "Twilio's is [removed], and you come in by [removed].");
+    assert_eq!(
+        house.texts().await[..2],
+        ["I can't say.", "The code is *[removed]*, and the keys [removed] and [removed]."]
+    );
     let alerts = house.app.store.alerts(10).await.unwrap();
-    assert_eq!((alerts[0].cause.as_str(), alerts[0].count), ("leak", 2));
+    assert_eq!((alerts[0].cause.as_str(), alerts[0].count), ("leak", 3));
 }
 
 #[tokio::test]
@@ -175,4 +194,78 @@ async fn an_endless_answer_is_cut_to_five_messages() {
     }
     let texts = house.texts().await;
     assert!(texts.len() <= 5 && texts.iter().all(|text| text.encode_utf16().count() <= 1_500), "{}", texts.len());
+}
+
+#[tokio::test]
+async fn a_person_who_asks_for_help_again_and_again_is_no_machine() {
+    let house = House::with(&[("MYNAH_RATE_LIMIT", "0"), ("MYNAH_TEXT_HELP", "Help!")]).await;
+    house.twilio_takes_everything().await;
+    for _ in 0..25 {
+        house.say(ANA, "/help").await;
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Help!"; 25]);
+    assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_second_try_is_no_second_turn_of_a_machine() {
+    let house = House::with(&[("MYNAH_RATE_LIMIT", "0")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for number in 0..18 {
+        let busy = ResponseTemplate::new(503);
+        house.ask_model().respond_with(busy).up_to_n_times(1).with_priority(1).mount(&house.model).await;
+        house.say(ANA, &format!("question {number}")).await;
+        house.drain().await;
+        house.advance(10);
+        house.drain().await;
+    }
+    assert_eq!((house.prompts().await.len(), house.texts().await.len()), (36, 18));
+    assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_text_beyond_what_anybody_writes_is_cut_for_the_model() {
+    let house = House::new().await;
+    house.say(ANA, &"word ".repeat(8_000)).await;
+    house.drain().await;
+    let shown = house.prompts().await[0][1].1.clone();
+    assert!(shown.chars().count() == 16_384 && shown.ends_with('…'), "{}", shown.chars().count());
+}
+
+#[tokio::test]
+async fn an_answer_that_holds_nothing_is_asked_for_again_and_never_sent() {
+    let house = House::with(&[]).await;
+    house.twilio_takes_everything().await;
+    for nothing in ["", " \n ", "\u{202e}\u{e0041}\u{7}"] {
+        let answer = ResponseTemplate::new(200).set_body_json(completion(nothing));
+        house.ask_model().respond_with(answer).up_to_n_times(1).mount(&house.model).await;
+    }
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    for _ in 0..4 {
+        house.drain().await;
+        house.advance(300);
+    }
+    assert_eq!((house.texts().await, house.prompts().await.len()), (vec!["Hello!".to_owned()], 4));
+}
+
+#[tokio::test]
+async fn where_only_those_listed_may_talk_no_word_lets_in_another() {
+    let house = House::with(&[
+        ("MYNAH_WHO", "listed"),
+        ("MYNAH_ALLOWED", "+12025550101"),
+        ("MYNAH_PAIRING_CODE", "sesame42"),
+        ("MYNAH_TEXT_STRANGER", "Not for you."),
+    ])
+    .await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for (from, text) in [(ANA, "hello"), (BEN, "hello"), (BEN, "sesame42"), (BEN, "hello?")] {
+        house.say(from, text).await;
+        house.drain().await;
+    }
+    let told = [(ANA, "Hello!"), (BEN, "Not for you.")].map(|(to, text)| (to.to_owned(), text.to_owned()));
+    assert_eq!((house.posted().await, house.prompts().await.len()), (told.to_vec(), 1));
 }

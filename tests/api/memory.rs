@@ -1,15 +1,17 @@
 //! What the model is shown is what was said last, whoever said it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mynah::ai::{Completion, Finish, Prompt, Provider};
 use mynah::fault::Fault;
-use mynah::model::Usage;
+use mynah::model::{Address, Inbound, ProviderId, Usage};
 use mynah::work::schedule;
 use tokio::sync::Notify;
+use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, House};
+use crate::house::{ANA, House, OURS};
 
 #[tokio::test]
 async fn no_answer_comes_from_a_stale_window_whoever_wrote() {
@@ -88,10 +90,83 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
     assert!(status.len() == 5 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
 }
 
+/// Another process stores a message, without a word to this one.
+#[tokio::test]
+async fn a_message_that_another_process_took_is_seen() {
+    let house = House::new().await;
+    for text in ["one", "two"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+    }
+    let options = mynah::store::StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400));
+    let beside = mynah::store::Store::open(&house.folder.path().join("mynah.db"), options).unwrap();
+    let message = Inbound {
+        channel: "twilio",
+        provider_id: ProviderId("SM-beside".into()),
+        from: Address::parse(ANA.trim_start_matches("whatsapp:")).unwrap(),
+        reply_to: ANA.into(),
+        to: OURS.into(),
+        profile_name: None,
+        text: "three".into(),
+        metadata: serde_json::Map::new(),
+        received_at: house.app.clock.now(),
+    };
+    beside.accept(message, None).await.unwrap();
+    house.drain().await;
+    let prompt = house.prompts().await.pop().unwrap();
+    assert_eq!(prompt.last().unwrap().1, "three", "{prompt:?}");
+    assert_eq!(house.texts().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_second_try_does_not_see_what_the_next_turn_answers() {
+    let house = House::new().await;
+    for text in ["one", "two"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+    }
+    let busy = ResponseTemplate::new(503);
+    house.ask_model().respond_with(busy).up_to_n_times(1).with_priority(1).mount(&house.model).await;
+    house.say(ANA, "three").await;
+    house.drain().await;
+    house.say(ANA, "four").await;
+    house.advance(10);
+    house.drain().await;
+    house.drain().await;
+    let last: Vec<_> = house.prompts().await[2..].iter().map(|prompt| prompt.last().unwrap().1.clone()).collect();
+    assert_eq!(last, ["three", "three", "four"]);
+}
+
+#[tokio::test]
+async fn a_window_is_kept_no_longer_than_its_conversation_lives() {
+    let house = House::with(&[("MYNAH_CONVERSATION_TTL", "1h")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for text in ["one", "two"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+    }
+    let key = format!("window {}", house.conversation());
+    house.advance(3599);
+    assert!(house.app.cache.get(&key).await.is_some());
+    house.advance(1);
+    assert!(house.app.cache.get(&key).await.is_none());
+}
+
 /// A model that waits for a sign, and tells when it was asked.
 struct Slow {
     asked: Arc<Notify>,
     go: Arc<Notify>,
+    given_up: Arc<AtomicUsize>,
+}
+
+/// Counts a call that ends without an answer.
+struct Call<'a>(&'a AtomicUsize);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 #[async_trait::async_trait]
@@ -101,8 +176,10 @@ impl Provider for Slow {
     }
 
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
+        let call = Call(&self.given_up);
         self.asked.notify_one();
         self.go.notified().await;
+        std::mem::forget(call);
         let text = prompt.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join(" + ");
         Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "slow".into(), hand_over: None })
     }
@@ -112,15 +189,21 @@ impl Provider for Slow {
     }
 }
 
-async fn two_messages_the_second_while_the_model_works(burst: &str) -> Vec<String> {
-    let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+/// The answers, and how many calls were given up.
+async fn two_messages_the_second_while_the_model_works(burst: &str) -> (Vec<String>, usize) {
+    let (asked, go, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
     let house = House::with(&[("MYNAH_BURST", burst)]).await;
     house.twilio_takes_everything().await;
-    let house = house.answered_by(Slow { asked: Arc::clone(&asked), go: Arc::clone(&go) });
+    let house =
+        house.answered_by(Slow { asked: Arc::clone(&asked), go: Arc::clone(&go), given_up: Arc::clone(&given_up) });
     house.say(ANA, "one").await;
     let second = async {
         asked.notified().await;
         house.say(ANA, "two").await;
+        // More than enough for whoever was told to give up: all that is awake runs before this goes on.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         go.notify_one();
         asked.notified().await;
         go.notify_one();
@@ -130,17 +213,19 @@ async fn two_messages_the_second_while_the_model_works(burst: &str) -> Vec<Strin
         house.drain().await;
     };
     tokio::join!(second, all);
-    house.texts().await
+    (house.texts().await, given_up.load(Ordering::SeqCst))
 }
 
 #[tokio::test]
 async fn a_message_that_arrives_while_the_model_works_is_answered_next() {
-    assert_eq!(two_messages_the_second_while_the_model_works("next").await, ["one", "one + one + two"]);
+    let (texts, given_up) = two_messages_the_second_while_the_model_works("next").await;
+    assert_eq!((texts, given_up), (vec!["one".to_owned(), "one + one + two".to_owned()], 0));
 }
 
 #[tokio::test]
 async fn a_message_that_arrives_while_the_model_works_is_answered_together_where_the_owner_wants_that() {
-    assert_eq!(two_messages_the_second_while_the_model_works("restart").await, ["one + two"]);
+    let (texts, given_up) = two_messages_the_second_while_the_model_works("restart").await;
+    assert_eq!((texts, given_up), (vec!["one + two".to_owned()], 1), "nobody waits for the first call");
 }
 
 #[tokio::test]

@@ -129,6 +129,7 @@ async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
     house.twilio_takes_everything().await;
     house.model_says("Hello!").await;
     house.say(ANA, "hello").await;
+    house.say(ANA, "are you there?").await;
     house.drain().await;
     assert_eq!(house.texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
     let shown = async {
@@ -142,5 +143,17 @@ async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
             tokio::task::yield_now().await;
         }
     };
-    assert!(shown.await.contains("messageId=SM00000000000000000000000000000001"));
+    assert!(shown.await.contains("messageId=SM00000000000000000000000000000002"), "all are marked as read");
+}
+
+#[tokio::test]
+async fn nobody_types_where_the_owner_does_not_want_that() {
+    let house = House::new().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let house = house.through(move |inner| Dotted { inner, dots: Dots::Shown, calls: counted });
+    let house = house.answered_by(Thinking(Duration::from_secs(65)));
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!((house.texts().await, calls.load(Ordering::SeqCst)), (vec!["Hello!".to_owned()], 0));
 }

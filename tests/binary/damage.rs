@@ -31,7 +31,8 @@ impl Pages {
         let database = Connection::open(&file).unwrap();
         database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         let size: u16 = database.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
-        let mut roots = database.prepare("SELECT rootpage FROM sqlite_schema WHERE tbl_name = ?1").unwrap();
+        let mut roots =
+            database.prepare("SELECT rootpage FROM sqlite_schema WHERE tbl_name = ?1 AND rootpage > 0").unwrap();
         let roots: Vec<u32> = roots.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         assert!(!roots.is_empty(), "there is a table {table}");
         let disk = File::open(&file).unwrap();

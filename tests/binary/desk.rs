@@ -53,7 +53,7 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_ends_blocks_and_cleans_up_and_is_told_what_cannot_be() {
+async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_be() {
     let world = World::new().await;
     let mut server = Server::start(&world.settings).await;
     world.say((0, 0)).await;
@@ -84,7 +84,13 @@ async fn an_operator_ends_blocks_and_cleans_up_and_is_told_what_cannot_be() {
         (shown.lines().count() == 2 && shown.contains("blocked")).then_some(())
     })
     .await;
+    let again = world.settings.run(&["conversations", "unblock", &phone]).await;
+    assert_eq!((again.status, again.stdout.trim()), (Some(0), format!("{phone} is not blocked any more").as_str()));
+    let unblocked = world.settings.run(&["conversations", "unblock", &phone, "--json"]).await.json();
+    assert_eq!(unblocked, json!({ "address": phone, "blocked": false }));
+    world.say((0, 2)).await;
+    until("the contact is answered again", LONG, || async { (world.answers().len() == 2).then_some(()) }).await;
     let cleaned = world.settings.run(&["cleanup", "--json"]).await.json();
     assert_eq!(cleaned.as_array().unwrap().len(), 5, "{cleaned}");
-    assert_eq!(world.answers().len(), 1, "nothing more was sent");
+    assert_eq!(world.answers().len(), 2, "nothing was sent between");
 }

@@ -76,17 +76,15 @@ async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stored_setting_counts_from_the_next_start_and_may_complete_the_rest() {
     let world = World::new().await;
-    let address = world.settings.value("OPENAI_BASE_URL").to_owned();
-    let half =
-        world.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY").with("MYNAH_AI_PROVIDER", "openai");
+    let half = world.settings.clone().with("MYNAH_AI_2_MODEL", "gpt-5-mini").with("MYNAH_AI_2_API_KEY", "sk-2");
     assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
     assert_eq!(half.run(&["check", "--offline"]).await.status, Some(1));
-    told(&half, &["set", "OPENAI_BASE_URL", &address]).await;
+    told(&half, &["set", "MYNAH_AI_2_PROVIDER", "openai"]).await;
     let mut server = Server::start(&half).await;
     world.say((0, 0)).await;
     world.all_answered_once(&mut server, 1, 1).await;
     // Beside the server; and who takes away what the rest needs is told so.
-    let unset = half.run(&["settings", "unset", "OPENAI_BASE_URL"]).await;
+    let unset = half.run(&["settings", "unset", "MYNAH_AI_2_PROVIDER"]).await;
     assert!(unset.status == Some(0) && unset.stderr.contains("mynah does not start: "), "{unset:?}");
-    assert!(unset.stderr.contains("OPENAI_API_KEY: found no value"), "{unset:?}");
+    assert!(unset.stderr.contains("MYNAH_AI_2_PROVIDER: found no value"), "{unset:?}");
 }

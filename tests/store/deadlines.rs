@@ -1,6 +1,9 @@
 //! Nothing is sent later than 23 hours after the contact's last message.
 
-use crate::fresh::{ANN, BEN, Fresh, at};
+use mynah::model::ContentSid;
+use mynah::store::StoreOptions;
+
+use crate::fresh::{ANN, BEN, Fresh, OPTIONS, at};
 
 /// 23 hours, in milliseconds.
 const DAY: i64 = 23 * 3_600_000;
@@ -57,4 +60,24 @@ pub async fn a_new_message_moves_the_deadline(fresh: &Fresh) {
     assert!(fresh.part_again(part, token, at(DAY + 1_000), "503".into()).await.unwrap());
     fresh.said(ANN, "SM2", at(5_000)).await;
     assert_eq!(fresh.due_part(at(DAY + 1_000)).await.deadline, at(DAY + 5_000));
+}
+
+pub async fn a_template_opens_a_conversation_again_once_until_the_contact_writes(fresh: &Fresh) {
+    let template = ContentSid::parse("HX00000000000000000000000000000001");
+    let fresh = &fresh.with(StoreOptions { reopen_template: template, ..OPTIONS });
+    let claim = fresh.started(ANN).await;
+    let waiting = fresh.said(ANN, "SM2", at(2_000)).await;
+    assert!(fresh.retry_turn(&claim, at(5_000), "overloaded".into()).await.unwrap());
+    let late = at(DAY + 2_000);
+    assert!(fresh.claim(late, 10, 10).await.unwrap().turns.is_empty());
+    let part = fresh.due_part(late).await;
+    assert_eq!((part.outgoing.template, part.outgoing.reference.turn), (template, claim.turn));
+    assert!(fresh.sent(part.outgoing.reference, part.token, "SMout", late).await);
+    fresh.nothing_due(late).await;
+    fresh.nothing_due(late).await;
+    assert_eq!((fresh.turn_state(claim.turn), fresh.turn_state(waiting)), ("dead".into(), "expired".into()));
+    // They wrote, and were silent again.
+    fresh.said(ANN, "SM3", at(2 * DAY)).await;
+    assert_eq!(fresh.expire_turns(at(4 * DAY)).await.unwrap(), 1);
+    assert_eq!(fresh.due_part(at(4 * DAY)).await.outgoing.template, template);
 }

@@ -2,14 +2,16 @@
 
 use std::any::Any;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{
-    Address, ConversationId, DeliveryStatus, Inbound, PartRef, ProviderId, StatusUpdate, TurnId, Usage,
+    Address, Command, ConversationId, DeliveryStatus, Inbound, PartRef, ProviderId, StatusUpdate, TurnId, Usage,
 };
 use mynah::store::{
-    Accepted, PartClaim, PartSent, Reply, Revived, StatusTaken, Store, TurnClaim, UnknownClaim, WebhookRecord,
+    Accepted, PartClaim, PartSent, Reception, Reply, Revived, StatusTaken, Store, StoreOptions, TurnClaim,
+    UnknownClaim, WebhookRecord,
 };
 
 /// When each promise begins.
@@ -33,14 +35,21 @@ pub const fn at(millis: i64) -> Time {
 }
 
 /// Runs a `SELECT` beside the store.
-pub type Reads = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+pub type Reads = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
 
 /// Writes around the store.
-pub type Writes = Box<dyn Fn(&str) + Send + Sync>;
+pub type Writes = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Opens the same database once more.
+pub type Opens = Arc<dyn Fn(StoreOptions) -> Store + Send + Sync>;
+
+/// What most promises are about.
+pub const OPTIONS: StoreOptions = StoreOptions::new(MERGE, Duration::from_secs(7 * 86_400));
 
 /// A store that nobody has used.
 pub struct Fresh {
     store: Store,
+    opens: Opens,
     reads: Reads,
     writes: Writes,
     poison: &'static str,
@@ -56,16 +65,23 @@ impl Deref for Fresh {
 }
 
 impl Fresh {
-    /// `reads` runs a `SELECT` beside the store and gives rows as `a|b|c`, NULL as `-`, bytes in hex; `writes` writes
-    /// beside it. `poison` is SQL that has the database refuse webhook log entries with the body `poison`.
+    /// `opens` opens the database, which is empty; `reads` runs a `SELECT` beside the store and gives rows as `a|b|c`,
+    /// NULL as `-`, bytes in hex; `writes` writes beside it. `poison` is SQL that has the database refuse webhook log
+    /// entries with the body `poison`.
     pub fn new(
-        store: Store,
+        opens: Opens,
         reads: Reads,
         writes: Writes,
         poison: &'static str,
         keep: Box<dyn Any + Send + Sync>,
     ) -> Fresh {
-        Fresh { store, reads, writes, poison, keep }
+        Fresh { store: opens(OPTIONS), opens, reads, writes, poison, keep }
+    }
+
+    /// The same database by other options.
+    pub fn with(&self, options: StoreOptions) -> Fresh {
+        let (opens, reads, writes) = (Arc::clone(&self.opens), Arc::clone(&self.reads), Arc::clone(&self.writes));
+        Fresh { store: opens(options), opens, reads, writes, poison: self.poison, keep: Box::new(()) }
     }
 
     /// What is committed.
@@ -117,6 +133,24 @@ impl Fresh {
             Accepted::New(turn) => turn,
             Accepted::Skipped(_) | Accepted::Known => panic!("{id} is known"),
         }
+    }
+
+    /// A message arrives of which that was found out before; what became of it.
+    pub async fn met(&self, from: &str, id: &str, when: Time, reception: Reception) -> Accepted {
+        self.receive(inbound(from, id, when), None, reception).await.unwrap().accepted
+    }
+
+    /// A word that no model answers arrives; its turn.
+    pub async fn asked(&self, from: &str, id: &str, when: Time, command: Command) -> TurnId {
+        match self.met(from, id, when, Reception { command: Some(command), ..Reception::default() }).await {
+            Accepted::New(turn) => turn,
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+
+    /// Why a turn was not answered.
+    pub fn why(&self, turn: TurnId) -> String {
+        self.rows(&format!("SELECT error FROM turns WHERE id = {turn}")).remove(0)
     }
 
     /// Turns that are due.

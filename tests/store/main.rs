@@ -7,15 +7,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accepting;
+mod alerts;
+mod budget;
 mod deadlines;
+mod desk;
 mod fresh;
 mod group;
 mod history;
 mod jobs;
 mod parts;
+mod prune;
+mod reception;
 mod recovery;
+mod schedule;
 mod sealed;
+mod settings;
 mod short_ids;
+mod silence;
 mod sqlite;
 mod status;
 mod turns;
@@ -95,6 +103,7 @@ macro_rules! every_promise {
             overdue_turns_are_ended_without_a_claim,
             a_part_past_its_deadline_is_not_sent_and_its_turn_expires,
             a_new_message_moves_the_deadline,
+            a_template_opens_a_conversation_again_once_until_the_contact_writes,
         }
         $crate::promises! { $fresh, recovery:
             a_turn_that_was_running_is_answered_again,
@@ -128,6 +137,70 @@ macro_rules! every_promise {
             a_write_that_fails_does_not_undo_its_neighbours,
             a_caller_is_told_after_the_commit,
         }
+        $crate::promises! { $fresh, silence:
+            after_a_stop_nothing_is_sent_but_one_confirmation_until_a_start,
+            a_stop_ends_what_is_being_answered_and_what_waits,
+            a_stop_holds_back_what_is_still_to_be_posted,
+            what_was_in_the_air_at_a_stop_is_settled_and_not_posted_again,
+            a_stop_is_obeyed_and_confirmed_while_a_person_answers,
+            the_pairing_code_is_no_start,
+            a_blocked_contact_is_neither_answered_nor_written_to_until_the_block_is_taken_back,
+            a_block_holds_back_what_is_still_to_be_posted,
+            a_turn_of_a_blocked_contact_that_is_answered_again_is_not,
+            somebody_can_be_blocked_before_they_ever_wrote,
+        }
+        $crate::promises! { $fresh, reception:
+            what_is_above_the_rate_is_told_once_and_answered_together_when_it_allows,
+            a_turn_that_waited_for_another_waits_for_its_rate_too,
+            a_stop_waits_for_no_rate_and_is_told_nothing_else,
+            resets_above_the_rate_begin_nothing,
+            a_reset_ends_the_conversation_it_is_answered_in,
+            a_word_hurries_the_burst_that_it_is_part_of,
+            a_stranger_is_refused_once_a_day,
+            nothing_is_refused_to_who_opted_out,
+            whoever_sends_the_code_is_let_in_for_good,
+            work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that,
+        }
+        $crate::promises! { $fresh, desk:
+            an_operator_is_heard_without_a_model_and_the_assistant_is_silent,
+            what_an_operator_says_raises_the_revision,
+            the_assistant_returns_so_long_after_the_operators_last_message,
+            a_message_that_is_found_late_does_not_end_a_takeover,
+            a_takeover_leaves_what_was_about_to_be_answered_to_the_person,
+            a_contact_is_told_of_a_takeover_if_anything_may_be_sent,
+            a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner,
+            an_operator_waits_for_what_is_being_sent_and_is_sent_once,
+            nothing_is_said_where_nothing_may_be,
+            an_ended_conversation_is_followed_by_a_new_one_that_the_assistant_answers,
+            conversations_are_listed_newest_first_and_page_by_page,
+            a_turn_that_is_answered_again_is_left_to_the_person_who_has_taken_over,
+            the_owner_hears_of_an_operator_who_takes_over_and_once_of_each_time,
+        }
+        $crate::promises! { $fresh, budget:
+            a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
+            a_call_that_led_to_nothing_is_counted_and_one_that_was_not_made_is_not,
+            each_limit_holds_by_itself,
+            a_day_ends_at_midnight_and_a_month_with_its_last_day,
+            a_call_counts_for_the_day_of_its_claim_whenever_it_is_settled,
+            turns_that_race_for_what_is_left_do_not_spend_it_twice,
+            without_a_budget_nothing_is_counted,
+            what_was_spent_is_forgotten_by_whole_months,
+        }
+        $crate::promises! { $fresh, prune:
+            a_message_after_the_idle_time_begins_a_new_conversation_and_none_before,
+            idle_conversations_end_unless_something_in_them_waits,
+            a_crowd_of_idle_conversations_ends,
+            ended_conversations_go_after_their_time_with_all_that_was_said,
+            a_conversation_that_was_reset_goes_like_any_other,
+            a_crowd_of_ended_conversations_goes,
+            lines_of_the_webhook_log_go_after_their_time,
+        }
+        $crate::promises! { $fresh, schedule:
+            a_job_that_never_ran_has_no_next_run,
+            the_last_run_of_each_job_is_remembered_and_when_it_runs_next,
+        }
+        $crate::promises! { $fresh, alerts: an_alert_is_counted_by_cause_and_subject_and_tells_the_latest, }
+        $crate::promises! { $fresh, settings: a_setting_is_stored_replaced_and_taken_away, }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };

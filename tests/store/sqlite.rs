@@ -2,27 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use mynah::store::{Store, StoreOptions};
+use mynah::store::Store;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::fresh::{Fresh, MERGE};
+use crate::fresh::{Fresh, OPTIONS};
 
 crate::every_promise!(crate::sqlite::fresh);
-
-const OPTIONS: StoreOptions = StoreOptions::new(MERGE, std::time::Duration::from_secs(7 * 86_400));
 
 /// An empty store.
 fn fresh() -> Fresh {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mynah.db");
-    let store = Store::open(&path, OPTIONS).unwrap();
-    let (reads, writes) = (path.clone(), path);
+    let (opens, reads, writes) = (path.clone(), path.clone(), path);
     Fresh::new(
-        store,
-        Box::new(move |sql| rows(&reads, sql)),
-        Box::new(move |sql| write(&writes, sql)),
+        Arc::new(move |options| Store::open(&opens, options).unwrap()),
+        Arc::new(move |sql| rows(&reads, sql)),
+        Arc::new(move |sql| write(&writes, sql)),
         POISON,
         Box::new(folder),
     )

@@ -385,3 +385,12 @@ async fn what_is_wrong_with_another_model_is_told_by_its_own_settings() {
     assert_eq!(refused(" "), "api.anthropic.com needs a key: set MYNAH_AI_3_API_KEY");
     assert!(refused("a\nb").starts_with("MYNAH_AI_3_API_KEY holds characters"));
 }
+
+#[tokio::test]
+async fn anthropic_itself_is_called_by_https_alone_and_another_server_as_the_owner_says() {
+    for (base, official) in [("https://api.anthropic.com", true), ("https://models.example", false)] {
+        let provider = build(&config(base, "sk-ant-test")).unwrap();
+        let fault = provider.caller.get(&Url::parse("http://127.0.0.1:9/").unwrap()).await.err().unwrap();
+        assert_eq!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), official, "{base}: {fault}");
+    }
+}

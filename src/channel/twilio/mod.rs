@@ -175,6 +175,16 @@ mod tests {
         assert_eq!((channel.name(), channel.text_limit()), ("twilio", 1500));
     }
 
+    #[tokio::test]
+    async fn twilio_itself_is_called_by_https_alone() {
+        let mut config = config("http://127.0.0.1:9");
+        let plain =
+            |api: api::Api| async move { api.client.get("http://127.0.0.1:9/").send().await.unwrap_err().is_builder() };
+        assert!(!plain(api::Api::new(&config)).await, "where the owner says so it is called without");
+        config.api_base_url = None;
+        assert!(plain(api::Api::new(&config)).await);
+    }
+
     #[test]
     fn calls_go_to_twilio_unless_told_otherwise() {
         let mut config = config("http://127.0.0.1:9/mock/");

@@ -30,6 +30,17 @@ fn error(code: &str, message: &str) -> Value {
 }
 
 #[tokio::test]
+async fn openai_itself_is_called_by_https_alone_and_another_server_as_the_owner_says() {
+    for (base, class) in
+        [("https://api.openai.com/v1", Kind::Operator), ("https://models.example/v1", Kind::Retry(None))]
+    {
+        let provider = build(&config(base, Some("sk-test"), Some("m1"))).unwrap();
+        let plain = Url::parse("http://127.0.0.1:9/").unwrap();
+        assert_eq!(kind(&provider.caller.get(&plain).await.err().unwrap()), class, "{base}");
+    }
+}
+
+#[tokio::test]
 async fn each_status_and_code_has_its_class() {
     for (status, body, class) in [
         (301, json!({}), Kind::Operator),

@@ -1,0 +1,164 @@
+//! What the model may cost: reserved by the claim, settled by what became of the call.
+
+use mynah::model::{Budget, Budgets, Usage};
+use mynah::store::{Reply, Spent, StoreOptions};
+
+use crate::fresh::{ANN, BEN, Fresh, MERGE, OPTIONS, START, answer, at};
+
+const RESERVE: Spent = Spent { calls: 0, tokens: 1_000, micros: 500 };
+
+const DAY: i64 = 86_400_000;
+
+fn calls(most: i64) -> Budget {
+    Budget { calls: Some(most), ..Budget::NONE }
+}
+
+fn limited(budgets: Budgets) -> StoreOptions {
+    StoreOptions { budgets, reserve: RESERVE, ..OPTIONS }
+}
+
+/// Calls, tokens and millionths of a dollar of each account, by name.
+fn spent(fresh: &Fresh) -> Vec<String> {
+    fresh.rows("SELECT scope, period, calls, tokens, micros FROM spent ORDER BY scope, period")
+}
+
+fn reply(tokens: (u32, u32), cost: i64) -> Reply {
+    let usage = Usage { input_tokens: tokens.0, output_tokens: tokens.1, estimated: false };
+    Reply::Answer { text: "Hello.".into(), model: "parrot-1".into(), usage, cost, hand_over: None }
+}
+
+pub async fn a_call_is_reserved_with_its_claim_and_settled_with_its_reply(fresh: &Fresh) {
+    let all = Budgets { contact_day: calls(9), day: calls(9), month: calls(9) };
+    let fresh = &fresh.with(limited(all));
+    let claim = fresh.started(ANN).await;
+    let each = |figures: &str| {
+        let contact = format!("contact {}", claim.contact);
+        [("all", "2026-09"), ("all", "2026-09-21"), (contact.as_str(), "2026-09-21")]
+            .map(|(scope, period)| format!("{scope}|{period}|{figures}"))
+    };
+    assert!(claim.reservation.is_some() && claim.over_budget.is_none());
+    assert_eq!(spent(fresh), each("1|1000|500"), "before anybody asks the model");
+    fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
+    assert_eq!(spent(fresh), each("1|42|77"));
+    assert_eq!(fresh.rows("SELECT input_tokens, output_tokens, cost_micros FROM turns"), ["30|12|77"]);
+}
+
+pub async fn a_call_that_led_to_nothing_is_counted_and_one_that_was_not_made_is_not(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: calls(99), ..Budgets::NONE }));
+    let only = |calls: i64| [format!("all|2026-09-21|{calls}|0|0")];
+    let claim = fresh.started(ANN).await;
+    assert!(fresh.release_turn(&claim, at(2_000)).await.unwrap());
+    assert_eq!(spent(fresh), only(0), "given back untouched");
+    assert!(!fresh.release_turn(&claim, at(2_000)).await.unwrap());
+    assert!(!fresh.retry_turn(&claim, at(2_000), "stale".into()).await.unwrap());
+    assert_eq!(spent(fresh), only(0), "and once");
+    let claim = fresh.due_turn(at(2_000)).await;
+    assert!(fresh.retry_turn(&claim, at(3_000), "503".into()).await.unwrap());
+    assert_eq!(spent(fresh), only(1));
+    let claim = fresh.due_turn(at(3_000)).await;
+    let apology = Reply::Apology { why: "503".into() };
+    fresh.reply(&claim, apology, vec!["Sorry.".into()], at(4_000)).await.unwrap().unwrap();
+    assert_eq!(spent(fresh), only(2));
+    // A word that no model answers costs nothing, though one might have.
+    let help = fresh.asked(BEN, "SM2", at(5_000), mynah::model::Command::Help).await;
+    let claim = fresh.due_turn(at(5_000)).await;
+    assert!(claim.turn == help && claim.reservation.is_some(), "a question may be in the same burst");
+    let words = Reply::Words { text: "Help!".into(), hand_over: None };
+    fresh.reply(&claim, words, vec!["Help!".into()], at(5_000)).await.unwrap().unwrap();
+    assert_eq!(spent(fresh), only(2));
+    fresh.asked("+15550000003", "SM3", at(6_000), mynah::model::Command::Reset).await;
+    assert_eq!(fresh.due_turn(at(6_000)).await.reservation, None);
+    assert_eq!(spent(fresh), only(2));
+}
+
+pub async fn each_limit_holds_by_itself(fresh: &Fresh) {
+    let one = Budget { calls: Some(1), ..Budget::NONE };
+    let tokens = Budget { tokens: Some(1_000), ..Budget::NONE };
+    let money = Budget { micros: Some(500), ..Budget::NONE };
+    let mut number = 0;
+    for limit in [one, tokens, money] {
+        for (budgets, name) in [
+            (Budgets { contact_day: limit, ..Budgets::NONE }, "of one contact for a day"),
+            (Budgets { day: limit, ..Budgets::NONE }, "of all for a day"),
+            (Budgets { month: limit, ..Budgets::NONE }, "of all for a month"),
+        ] {
+            fresh.meddle("DELETE FROM spent; DELETE FROM turns");
+            let fresh = &fresh.with(limited(budgets));
+            let (mine, other) = (format!("+15551{number:06}"), format!("+15552{number:06}"));
+            number += 1;
+            let claim = fresh.started(&mine).await;
+            assert_eq!((claim.over_budget, claim.reservation.is_some()), (None, true), "{name} {limit:?}");
+            // What one of them has reserved is spent for all others, before it is known what it took.
+            fresh.said(&other, &format!("SM-other-{number}"), START).await;
+            let claim = fresh.due_turn(START + MERGE).await;
+            let expected = (name != "of one contact for a day").then_some(name);
+            assert_eq!(claim.over_budget, expected, "{name} {limit:?}");
+            assert!(expected.is_none() || claim.reservation.is_none());
+        }
+    }
+}
+
+pub async fn a_day_ends_at_midnight_and_a_month_with_its_last_day(fresh: &Fresh) {
+    // 2026-09-21T14:13:20Z.
+    for (budgets, days) in [
+        (Budgets { contact_day: calls(1), ..Budgets::NONE }, 1),
+        (Budgets { day: calls(1), ..Budgets::NONE }, 1),
+        (Budgets { month: calls(1), ..Budgets::NONE }, 10),
+    ] {
+        fresh.meddle("DELETE FROM spent; DELETE FROM contacts");
+        fresh.meddle("DELETE FROM turns");
+        let fresh = &fresh.with(limited(budgets));
+        let midnight = (START.0 / DAY + days) * DAY - START.0;
+        for (when, over) in [(0, false), (midnight - 1_001, true), (midnight - 1_000, false)] {
+            fresh.meddle("UPDATE turns SET state = 'done', finished_at = 1, token = NULL");
+            fresh.said(ANN, &format!("SM-{days}-{when}-{}", budgets.day.is_none()), at(when)).await;
+            let claim = fresh.due_turn(at(when) + MERGE).await;
+            assert_eq!(claim.over_budget.is_some(), over, "{budgets:?} {when}");
+        }
+    }
+}
+
+pub async fn a_call_counts_for_the_day_of_its_claim_whenever_it_is_settled(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: calls(9), ..Budgets::NONE }));
+    let claim = fresh.started(ANN).await;
+    fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(DAY / 2)).await.unwrap().unwrap();
+    assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"]);
+}
+
+pub async fn turns_that_race_for_what_is_left_do_not_spend_it_twice(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: calls(10), ..Budgets::NONE }));
+    for number in 0..60 {
+        fresh.said(&format!("+1555000{number:04}"), &format!("SM{number}"), START).await;
+    }
+    async fn claimed(fresh: &Fresh) -> (usize, usize) {
+        let (mut within, mut over) = (0, 0);
+        loop {
+            let claims = fresh.claim(START + MERGE, 7, 7).await.unwrap();
+            if claims.is_empty() {
+                return (within, over);
+            }
+            for claim in claims.turns {
+                if claim.over_budget.is_some() { over += 1 } else { within += 1 }
+            }
+        }
+    }
+    let (one, two, three) = tokio::join!(claimed(fresh), claimed(fresh), claimed(fresh));
+    assert_eq!((one.0 + two.0 + three.0, one.1 + two.1 + three.1), (10, 50));
+}
+
+pub async fn without_a_budget_nothing_is_counted(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    assert_eq!((claim.reservation, claim.over_budget), (None, None));
+    fresh.reply(&claim, answer("Hello."), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
+    assert_eq!(spent(fresh), [""; 0]);
+}
+
+pub async fn what_was_spent_is_forgotten_by_whole_months(fresh: &Fresh) {
+    for period in ["2026-07", "2026-07-31", "2026-08", "2026-08-01"] {
+        fresh.meddle(&format!("INSERT INTO spent VALUES ('all', '{period}', 1, 1, 1)"));
+    }
+    // In the middle of August, July is over and August is not.
+    let august = at(-37 * DAY);
+    assert_eq!(fresh.forget_spending(august).await.unwrap(), 2);
+    assert_eq!(fresh.rows("SELECT period FROM spent ORDER BY period"), ["2026-08", "2026-08-01"]);
+}

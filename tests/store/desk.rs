@@ -1,0 +1,226 @@
+//! What an operator does about a conversation.
+
+use mynah::model::{ConversationId, Role};
+use mynah::store::{Accepted, HandOver, Reception, Reply, Request, Spoken, TurnClaim};
+
+use crate::fresh::{ANN, BEN, Fresh, START, at, sid};
+
+const HUMAN: &str = "a person answers this conversation";
+
+/// A contact wrote and was answered; the conversation.
+async fn answered(fresh: &Fresh, from: &str) -> ConversationId {
+    let claim = fresh.started(from).await;
+    let (part, token) = fresh.answer(&claim, &["Hello."]).await;
+    assert!(fresh.sent(part, token, &format!("SM-to-{from}"), at(1_000)).await);
+    claim.conversation
+}
+
+async fn say(fresh: &Fresh, id: ConversationId, text: &str, until: Option<i64>, now: i64) -> Spoken {
+    fresh.say(id, text.into(), until.map(at), at(now)).await.unwrap()
+}
+
+/// An operator's turn is posted as it was written.
+async fn post(fresh: &Fresh, claim: &TurnClaim, text: &str, now: i64) {
+    assert_eq!(claim.request, Some(Request::Operator));
+    let replied = fresh.reply(claim, Reply::Operator, vec![text.into()], at(now)).await.unwrap().unwrap();
+    fresh.part_sent(replied.part, replied.token, sid(&format!("SM-op-{now}")), at(now)).await.unwrap();
+    assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+async fn human(fresh: &Fresh, id: ConversationId) -> bool {
+    fresh.conversation(id, 0).await.unwrap().unwrap().0.human
+}
+
+async fn unanswered(fresh: &Fresh, from: &str, id: &str, when: i64) {
+    let Accepted::Skipped(turn) = fresh.met(from, id, at(when), Reception::default()).await else {
+        panic!("{id} is answered")
+    };
+    assert_eq!(fresh.why(turn), HUMAN);
+}
+
+pub async fn an_operator_is_heard_without_a_model_and_the_assistant_is_silent(fresh: &Fresh) {
+    let id = answered(fresh, ANN).await;
+    let Spoken::Queued(turn) = say(fresh, id, "I am Eva.", None, 2_000).await else { panic!("not queued") };
+    assert!(human(fresh, id).await);
+    let claims = fresh.claim(at(2_000), 0, 10).await.unwrap();
+    assert_eq!(claims.turns.len(), 1, "no model is needed");
+    assert_eq!(claims.turns[0].turn, turn);
+    post(fresh, &claims.turns[0], "I am Eva.", 2_000).await;
+    let (_, said) = fresh.conversation(id, 10).await.unwrap().unwrap();
+    let said: Vec<_> = said.iter().map(|said| (said.role, said.content.as_str())).collect();
+    let first = format!("SM-first-of-{ANN}");
+    assert_eq!(said, [(Role::User, first.as_str()), (Role::Assistant, "Hello."), (Role::Operator, "I am Eva.")]);
+    unanswered(fresh, ANN, "SM2", 3_000).await;
+    fresh.nothing_due(at(100_000)).await;
+}
+
+pub async fn what_an_operator_says_raises_the_revision(fresh: &Fresh) {
+    let revision = || -> i64 { fresh.rows("SELECT revision FROM conversations")[0].parse().unwrap() };
+    let id = answered(fresh, ANN).await;
+    say(fresh, id, "One.", None, 2_000).await;
+    let first = revision();
+    let claim = fresh.due_turn(at(2_000)).await;
+    assert_eq!(claim.revision, first, "a claim sees what it is to send");
+    let spoken = fresh.say(id, "Two.".into(), None, at(2_000)).await.unwrap();
+    assert!(spoken != Spoken::Queued(claim.turn) && revision() > first);
+}
+
+pub async fn the_assistant_returns_so_long_after_the_operators_last_message(fresh: &Fresh) {
+    let id = answered(fresh, ANN).await;
+    let tell = Some("A person will come.".into());
+    assert!(fresh.take_over(id, Some(at(10_000)), "so".into(), tell, at(2_000)).await.unwrap());
+    let told = fresh.due_turn(at(2_000)).await;
+    post(fresh, &told, "A person will come.", 2_000).await;
+    say(fresh, id, "I am Eva.", Some(16_000), 8_000).await;
+    post(fresh, &fresh.due_turn(at(8_000)).await, "I am Eva.", 8_000).await;
+    unanswered(fresh, ANN, "SM2", 15_999).await;
+    let turn = fresh.said(ANN, "SM3", at(16_000)).await;
+    assert_eq!(fresh.due_turn(at(17_000)).await.turn, turn);
+    assert!(!human(fresh, id).await, "and it stays");
+}
+
+pub async fn a_message_that_is_found_late_does_not_end_a_takeover(fresh: &Fresh) {
+    let id = answered(fresh, ANN).await;
+    assert!(fresh.take_over(id, Some(at(10_000)), "so".into(), None, at(2_000)).await.unwrap());
+    unanswered(fresh, ANN, "SM2", 5_000).await;
+    assert!(human(fresh, id).await);
+}
+
+pub async fn a_takeover_leaves_what_was_about_to_be_answered_to_the_person(fresh: &Fresh) {
+    let running = fresh.started(ANN).await;
+    let waiting = fresh.said(ANN, "SM2", at(2_000)).await;
+    assert!(fresh.take_over(running.conversation, None, "so".into(), None, at(2_000)).await.unwrap());
+    for turn in [running.turn, waiting] {
+        assert_eq!((fresh.turn_state(turn).as_str(), fresh.why(turn).as_str()), ("skipped", HUMAN));
+    }
+    let late = Reply::Words { text: "Late.".into(), hand_over: None };
+    assert_eq!(fresh.reply(&running, late, vec!["Late.".into()], at(3_000)).await.unwrap(), None);
+    unanswered(fresh, ANN, "SM3", 3_000).await;
+    // Also what was to be tried again.
+    let failed = fresh.started(BEN).await;
+    assert!(fresh.retry_turn(&failed, at(5_000), "503".into()).await.unwrap());
+    assert!(fresh.take_over(failed.conversation, None, "so".into(), None, at(4_000)).await.unwrap());
+    assert_eq!((fresh.turn_state(failed.turn).as_str(), fresh.why(failed.turn).as_str()), ("skipped", HUMAN));
+    assert!(fresh.hand_back(running.conversation).await.unwrap());
+    assert!(!human(fresh, running.conversation).await);
+}
+
+pub async fn a_contact_is_told_of_a_takeover_if_anything_may_be_sent(fresh: &Fresh) {
+    let id = answered(fresh, ANN).await;
+    let tell = || Some("A person will come.".to_owned());
+    assert!(fresh.take_over(id, None, "so".into(), tell(), at(2_000)).await.unwrap());
+    post(fresh, &fresh.due_turn(at(2_000)).await, "A person will come.", 2_000).await;
+    // Nobody says that it was an operator who said so.
+    let said = fresh.conversation(id, 1).await.unwrap().unwrap().1.remove(0);
+    assert_eq!((said.role, said.content.as_str()), (Role::Assistant, "A person will come."));
+    let other = answered(fresh, BEN).await;
+    let late = 23 * 3_600_000;
+    assert!(fresh.take_over(other, None, "so".into(), tell(), at(late)).await.unwrap());
+    assert!(human(fresh, other).await);
+    fresh.nothing_due(at(late)).await;
+}
+
+pub async fn a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let waiting = fresh.said(ANN, "SM2", at(1_500)).await;
+    let hand_over = Some(HandOver { until: Some(at(9_000)), why: "asked for one".into() });
+    let words = Reply::Words { text: "A person will come.".into(), hand_over };
+    fresh.reply(&claim, words, vec!["A person will come.".into()], at(2_000)).await.unwrap().unwrap();
+    assert_eq!((fresh.turn_state(claim.turn).as_str(), fresh.turn_state(waiting).as_str()), ("sending", "skipped"));
+    let row = fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0;
+    assert_eq!((row.human, row.human_until), (true, Some(at(9_000))));
+    let alerts = fresh.alerts(10).await.unwrap();
+    assert_eq!((alerts.len(), alerts[0].cause.as_str()), (1, "hand_over"));
+    assert_eq!(alerts[0].subject, claim.conversation.to_string());
+    assert!(alerts[0].message.contains("asked for one"), "{alerts:?}");
+}
+
+pub async fn an_operator_waits_for_what_is_being_sent_and_is_sent_once(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["Hello."]).await;
+    let Spoken::Queued(turn) = say(fresh, claim.conversation, "One.", None, 2_000).await else { panic!("not queued") };
+    assert_eq!(say(fresh, claim.conversation, "Two.", None, 2_100).await, Spoken::Queued(turn), "one turn for both");
+    fresh.nothing_due(at(100_000)).await;
+    assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
+    assert_eq!(fresh.due_turn(at(3_000)).await.turn, turn);
+    assert_eq!(fresh.turn_state(claim.turn), "done", "what was on its way stays");
+}
+
+pub async fn nothing_is_said_where_nothing_may_be(fresh: &Fresh) {
+    let id = answered(fresh, ANN).await;
+    let last = 23 * 3_600_000;
+    assert_eq!(say(fresh, id, "Hello?", None, last).await, Spoken::TooLate);
+    assert!(!human(fresh, id).await, "and nobody has taken over");
+    assert!(matches!(say(fresh, id, "Hello?", None, last - 1).await, Spoken::Queued(_)));
+    let nowhere = ConversationId(uuid::Uuid::nil());
+    assert_eq!(say(fresh, nowhere, "Hello?", None, 2_000).await, Spoken::NoConversation);
+    let other = answered(fresh, BEN).await;
+    assert!(fresh.end_conversation(other, at(3_000)).await.unwrap());
+    let before = fresh.everything();
+    assert_eq!(say(fresh, other, "Hello?", None, 4_000).await, Spoken::NoConversation);
+    assert!(!fresh.take_over(other, None, "so".into(), Some("A person.".into()), at(4_000)).await.unwrap());
+    assert!(!fresh.take_over(other, None, "so".into(), None, at(4_000)).await.unwrap());
+    assert!(!fresh.hand_back(other).await.unwrap());
+    assert!(!fresh.end_conversation(other, at(4_000)).await.unwrap());
+    assert_eq!(fresh.everything(), before);
+}
+
+pub async fn an_ended_conversation_is_followed_by_a_new_one_that_the_assistant_answers(fresh: &Fresh) {
+    let id = answered(fresh, ANN).await;
+    assert!(fresh.take_over(id, None, "so".into(), None, at(2_000)).await.unwrap());
+    assert!(fresh.end_conversation(id, at(3_000)).await.unwrap());
+    let turn = fresh.said(ANN, "SM2", at(4_000)).await;
+    let claim = fresh.due_turn(at(5_000)).await;
+    assert!(claim.turn == turn && claim.conversation != id);
+    assert_eq!(fresh.heard(claim.conversation, turn, 10).await, ["user: SM2"]);
+}
+
+pub async fn conversations_are_listed_newest_first_and_page_by_page(fresh: &Fresh) {
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        fresh
+            .said(
+                &format!("+1555000000{number}"),
+                &format!("SM{number}"),
+                START + std::time::Duration::from_millis(number),
+            )
+            .await;
+        ids.insert(0, fresh.conversations(None, 1).await.unwrap()[0].id);
+    }
+    let listed = |rows: Vec<mynah::store::ConversationRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!(listed(fresh.conversations(None, 100).await.unwrap()), ids);
+    assert_eq!(listed(fresh.conversations(None, 2).await.unwrap()), ids[..2]);
+    assert_eq!(listed(fresh.conversations(Some(ids[1]), 2).await.unwrap()), ids[2..4]);
+    let row = fresh.conversation(ids[4], 0).await.unwrap().unwrap().0;
+    assert_eq!((row.contact.as_str(), row.name.as_deref()), ("whatsapp:+15550000000", Some("Ann")));
+    assert_eq!((row.human, row.ended_at, row.started_at, row.blocked), (false, None, START, false));
+    assert_eq!(fresh.conversation(ConversationId(uuid::Uuid::nil()), 9).await.unwrap(), None);
+}
+
+pub async fn a_turn_that_is_answered_again_is_left_to_the_person_who_has_taken_over(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    assert!(fresh.retry_turn(&claim, at(1_500), "503".into()).await.unwrap());
+    assert!(fresh.discard(claim.turn, at(1_500)).await.unwrap());
+    assert!(fresh.take_over(claim.conversation, None, "so".into(), None, at(2_000)).await.unwrap());
+    assert!(fresh.revived(claim.turn, at(3_000)).await);
+    fresh.nothing_due(at(3_000)).await;
+    assert_eq!((fresh.turn_state(claim.turn).as_str(), fresh.why(claim.turn).as_str()), ("skipped", HUMAN));
+}
+
+pub async fn the_owner_hears_of_an_operator_who_takes_over_and_once_of_each_time(fresh: &Fresh) {
+    let alerts = || fresh.rows("SELECT cause, subject, count, message FROM alerts ORDER BY subject");
+    let id = answered(fresh, ANN).await;
+    say(fresh, id, "One.", Some(9_000), 2_000).await;
+    say(fresh, id, "Two.", Some(9_000), 3_000).await;
+    let told = |count: u32, why: &str| format!("hand_over|{id}|{count}|a person answers: {why}");
+    assert_eq!(alerts(), [told(1, "an operator wrote")]);
+    // The assistant has returned meanwhile.
+    let tell = Some("A person will come.".to_owned());
+    assert!(fresh.take_over(id, None, "an operator took over".into(), tell.clone(), at(9_000)).await.unwrap());
+    assert_eq!(alerts(), [told(2, "an operator took over")]);
+    // Also where the contact can be told nothing any more.
+    assert!(fresh.hand_back(id).await.unwrap());
+    let late = at(23 * 3_600_000);
+    assert!(fresh.take_over(id, None, "an operator took over".into(), tell, late).await.unwrap());
+    assert_eq!(alerts(), [told(3, "an operator took over")]);
+}

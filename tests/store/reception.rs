@@ -1,0 +1,154 @@
+//! What was found out about a message before it is stored: its rate, its sender, whether the work begins anew.
+
+use std::time::Duration;
+
+use mynah::model::{Command, TurnId};
+use mynah::store::{Accepted, Reception, Stranger};
+
+use crate::fresh::{ANN, BEN, Fresh, START, at, inbound};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn above_the_rate(wait: u64) -> Reception {
+    let slow_down = Some(("Slowly!".to_owned(), MINUTE));
+    Reception { wait: Some(Duration::from_secs(wait)), slow_down, ..Reception::default() }
+}
+
+fn new(accepted: Accepted) -> TurnId {
+    match accepted {
+        Accepted::New(turn) => turn,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The one text that is due is this, and it is sent.
+async fn hears(fresh: &Fresh, text: &str, now: i64) {
+    let part = fresh.due_part(at(now)).await;
+    assert_eq!(part.outgoing.text, text);
+    assert!(fresh.sent(part.outgoing.reference, part.token, &format!("SM-at-{now}"), at(now)).await);
+}
+
+pub async fn what_is_above_the_rate_is_told_once_and_answered_together_when_it_allows(fresh: &Fresh) {
+    let turn = new(fresh.met(ANN, "SM1", START, above_the_rate(30)).await);
+    hears(fresh, "Slowly!", 0).await;
+    for second in 1..9 {
+        assert_eq!(new(fresh.met(ANN, &format!("SM{second}0"), at(second * 1_000), above_the_rate(30)).await), turn);
+    }
+    fresh.nothing_due(at(29_999)).await;
+    let claim = fresh.due_turn(at(30_000)).await;
+    assert_eq!(claim.turn, turn);
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM messages WHERE role = 'user'"), ["9"], "all are stored");
+    // A new window, a new notice; but not while an answer is on its way.
+    new(fresh.met(ANN, "SM2", at(61_000), above_the_rate(10)).await);
+    fresh.nothing_due(at(61_000)).await;
+    let (part, token) = fresh.answer_at(&claim, &["Hello."], at(61_000)).await;
+    assert!(fresh.sent(part, token, "SMout", at(61_000)).await);
+    new(fresh.met(ANN, "SM3", at(62_000), above_the_rate(10)).await);
+    hears(fresh, "Slowly!", 62_000).await;
+    fresh.nothing_due(at(70_999)).await;
+    fresh.due_turn(at(71_000)).await;
+}
+
+pub async fn a_turn_that_waited_for_another_waits_for_its_rate_too(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let waiting = new(fresh.met(ANN, "SM2", at(2_000), above_the_rate(30)).await);
+    let (part, token) = fresh.answer_at(&claim, &["Hello."], at(3_000)).await;
+    assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
+    fresh.nothing_due(at(31_999)).await;
+    assert_eq!(fresh.due_turn(at(32_000)).await.turn, waiting);
+}
+
+pub async fn a_stop_waits_for_no_rate_and_is_told_nothing_else(fresh: &Fresh) {
+    let stop = Reception { command: Some(Command::OptOut), ..above_the_rate(30) };
+    let turn = new(fresh.met(ANN, "SM1", START, stop).await);
+    let claims = fresh.claim(START, 10, 10).await.unwrap();
+    let told: Vec<_> = claims.parts.iter().map(|part| part.outgoing.text.as_str()).collect();
+    assert_eq!((claims.turns.iter().map(|claim| claim.turn).collect::<Vec<_>>(), told), (vec![turn], vec![]));
+}
+
+pub async fn resets_above_the_rate_begin_nothing(fresh: &Fresh) {
+    let reset = Reception { command: Some(Command::Reset), ..above_the_rate(30) };
+    assert!(matches!(fresh.met(ANN, "SM1", START, reset).await, Accepted::Skipped(_)));
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM conversations WHERE ended_at IS NULL"), ["1"]);
+    fresh.nothing_due(at(100_000)).await;
+}
+
+pub async fn a_reset_ends_the_conversation_it_is_answered_in(fresh: &Fresh) {
+    let reset = fresh.asked(ANN, "SM1", START, Command::Reset).await;
+    let next = fresh.said(ANN, "SM2", at(1)).await;
+    assert_eq!((fresh.count("conversations"), fresh.due_turn(at(1)).await.turn), (2, reset));
+    let claim = fresh.due_turn(at(1_001)).await;
+    assert_eq!(claim.turn, next);
+    assert_eq!(fresh.heard(claim.conversation, next, 10).await, ["user: SM2"]);
+}
+
+pub async fn a_word_hurries_the_burst_that_it_is_part_of(fresh: &Fresh) {
+    let turn = fresh.said(ANN, "SM1", START).await;
+    assert_eq!(fresh.asked(ANN, "SM2", at(100), Command::Help).await, turn);
+    assert_eq!(fresh.due_turn(at(100)).await.turn, turn);
+    let alone = fresh.asked(BEN, "SM3", at(200), Command::Help).await;
+    assert_eq!(fresh.due_turn(at(200)).await.turn, alone);
+}
+
+pub async fn a_stranger_is_refused_once_a_day(fresh: &Fresh) {
+    let stranger =
+        || Reception { stranger: Stranger::Yes, refusal: Some("Not for you.".into()), ..Reception::default() };
+    assert!(matches!(fresh.met(ANN, "SM1", START, stranger()).await, Accepted::Skipped(_)));
+    hears(fresh, "Not for you.", 0).await;
+    let day = 24 * 3_600_000;
+    assert!(matches!(fresh.met(ANN, "SM2", at(day - 1), stranger()).await, Accepted::Skipped(_)));
+    fresh.nothing_due(at(day - 1)).await;
+    assert!(matches!(fresh.met(ANN, "SM3", at(day), stranger()).await, Accepted::Skipped(_)));
+    hears(fresh, "Not for you.", day).await;
+    // Or with no word at all.
+    let quiet = Reception { stranger: Stranger::Yes, ..Reception::default() };
+    assert!(matches!(fresh.met(BEN, "SM4", at(day), quiet).await, Accepted::Skipped(_)));
+    fresh.nothing_due(at(day)).await;
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM messages WHERE role = 'user'"), ["4"], "all are stored");
+}
+
+pub async fn nothing_is_refused_to_who_opted_out(fresh: &Fresh) {
+    fresh.asked(ANN, "SM1", START, Command::OptOut).await;
+    let claim = fresh.due_turn(START).await;
+    let (part, token) = fresh.answer_at(&claim, &["Stopped."], START).await;
+    assert!(fresh.sent(part, token, "SMout", START).await);
+    let refusal = Some("Not for you.".into());
+    let stranger = Reception { stranger: Stranger::Yes, refusal, ..Reception::default() };
+    assert!(matches!(fresh.met(ANN, "SM2", at(1), stranger).await, Accepted::Skipped(_)));
+    fresh.nothing_due(at(100_000)).await;
+    assert_eq!(fresh.count("parts"), 1, "nor is it even written");
+}
+
+pub async fn whoever_sends_the_code_is_let_in_for_good(fresh: &Fresh) {
+    let code = || Reception { stranger: Stranger::WithCode, ..Reception::default() };
+    let stranger = || Reception { stranger: Stranger::Yes, ..Reception::default() };
+    let turn = new(fresh.met(ANN, "SM1", START, code()).await);
+    let claim = fresh.due_turn(START).await;
+    assert_eq!((claim.turn, claim.request), (turn, Some(mynah::store::Request::Admitted)));
+    let (part, token) = fresh.answer_at(&claim, &["Come in!"], START).await;
+    assert!(fresh.sent(part, token, "SMout", START).await);
+    let next = new(fresh.met(ANN, "SM2", at(1_000), stranger()).await);
+    assert_eq!(fresh.due_turn(at(2_000)).await.turn, next);
+    assert!(matches!(fresh.met(BEN, "SM3", at(2_000), stranger()).await, Accepted::Skipped(_)));
+}
+
+pub async fn work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that(
+    fresh: &Fresh,
+) {
+    let restart = || Reception { restart: true, ..Reception::default() };
+    let claim = fresh.started(ANN).await;
+    let again = fresh.receive(inbound(ANN, "SM2", at(2_000)), None, restart()).await.unwrap();
+    assert_eq!((again.accepted, again.restarted), (Accepted::New(claim.turn), true));
+    assert!(!fresh.release_turn(&claim, at(2_000)).await.unwrap(), "the claim holds no longer");
+    fresh.nothing_due(at(2_999)).await;
+    let claim = fresh.due_turn(at(3_000)).await;
+    assert_eq!(claim.attempt, 1, "and the attempt does not count");
+    assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await.len(), 2);
+    // A word of the contact's is answered after it; and somebody who never stops writing gets an answer, too.
+    let word = Reception { command: Some(Command::Help), ..restart() };
+    let help = fresh.receive(inbound(ANN, "SM3", at(4_000)), None, word).await.unwrap();
+    assert!(!help.restarted && help.accepted != Accepted::New(claim.turn), "{help:?}");
+    let other = fresh.started(BEN).await;
+    let late = fresh.receive(inbound(BEN, "SM4", at(30_000)), None, restart()).await.unwrap();
+    assert!(!late.restarted && late.accepted != Accepted::New(other.turn), "{late:?}");
+}
