@@ -304,7 +304,7 @@ fn show(row: &ConversationRow, said: &[Said], json: bool) {
             println!("    {line}");
         }
         if let Some(error) = &said.error {
-            println!("    ({error})");
+            println!("    ({})", one_line(error));
         }
     }
 }

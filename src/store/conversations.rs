@@ -30,8 +30,6 @@ const MODE: &str = "
     UPDATE conversations SET mode = ?2, mode_until = ?3, mode_why = ?4, revision = revision + 1
     WHERE id = ?1 AND ended_at IS NULL";
 
-const UNTIL: &str = "UPDATE conversations SET mode_until = ?2 WHERE id = ?1 AND mode = 'human'";
-
 const LIVE: &str = "
     SELECT id, state, command FROM turns
     WHERE conversation_id = ?1 AND live IS NOT NULL";
@@ -43,8 +41,6 @@ const SKIP: &str = "
 const OPERATOR_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, command)
     VALUES (?1, 'open', 1, ?2, ?3, 'operator')";
-
-const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
 const END: &str = "UPDATE conversations SET ended_at = ?2, revision = revision + 1 WHERE id = ?1 AND ended_at IS NULL";
 
@@ -281,7 +277,6 @@ fn say(
         announce(tx, id, "an operator wrote", now)?;
     }
     take_over(tx, id, until, "an operator wrote", now, options)?;
-    tx.execute(UNTIL, args![id, until])?;
     let live = tx.all(LIVE, args![id], |row| {
         Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), row.text_or_null(2)?.map(str::to_owned)))
     })?;
@@ -299,7 +294,6 @@ fn say(
     };
     let said = NewMessage { role, content: text, metadata: "{}", provider: None, at: now };
     insert_message(tx, &MessageId(ids.next(now)), id, turn, &said)?;
-    tx.execute(TOUCH, args![id])?;
     Ok(Spoken::Queued(turn))
 }
 

@@ -110,7 +110,7 @@ pub async fn a_day_ends_at_midnight_and_a_month_with_its_last_day(fresh: &Fresh)
         let fresh = &fresh.with(limited(budgets));
         let midnight = (START.0 / DAY + days) * DAY - START.0;
         for (when, over) in [(0, false), (midnight - 1_001, true), (midnight - 1_000, false)] {
-            fresh.meddle("UPDATE turns SET state = 'done', finished_at = 1, token = NULL");
+            fresh.meddle("UPDATE turns SET state = 'done', live = NULL, finished_at = 1, token = NULL");
             fresh.said(ANN, &format!("SM-{days}-{when}-{}", budgets.day.is_none()), at(when)).await;
             let claim = fresh.due_turn(at(when) + MERGE).await;
             assert_eq!(claim.over_budget.is_some(), over, "{budgets:?} {when}");
