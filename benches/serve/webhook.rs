@@ -14,7 +14,7 @@ pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub const OUR_NUMBER: &str = "whatsapp:+14155238886";
 
 /// The parameters of the webhook of message `number` from sender `sender` (Twilio, "Twilio's request to your incoming
-/// message webhook URL").
+/// message webhook URL"). No two say the same: who does so again and again is taken for a machine.
 pub fn params(number: usize, sender: usize) -> Vec<(String, String)> {
     let (sid, phone) = (format!("SM{number:032x}"), phone(sender));
     let digits = &phone[1..];
@@ -28,7 +28,10 @@ pub fn params(number: usize, sender: usize) -> Vec<(String, String)> {
         ("SmsSid", sid.clone()),
         ("WaId", digits.into()),
         ("SmsStatus", "received".into()),
-        ("Body", "Hello! Do you have a table for four on Friday evening, near the window if possible?".into()),
+        (
+            "Body",
+            format!("Hello! Do you have a table on Friday evening, near the window if possible? Number {number}."),
+        ),
         ("To", OUR_NUMBER.into()),
         ("NumSegments", "1".into()),
         ("ReferralNumMedia", "0".into()),

@@ -1,0 +1,50 @@
+//! Whether memory stays as it is while messages keep coming.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::load::{self, Requests};
+use super::report::{mib, percentile, table};
+use super::{Plan, launch};
+
+/// Messages a second.
+const RATE: usize = 100;
+/// Contacts, each of whom writes every 100 s.
+const SENDERS: usize = 10_000;
+/// Between two looks.
+const STEP: usize = 120;
+
+/// A busy day's messages and more in twenty minutes, from contacts who come back.
+pub async fn soak(plan: &Plan) -> Result<()> {
+    let folder = plan.folder()?;
+    let server = launch(plan, 4, folder.path()).await?;
+    plan.stand_ins.clear();
+    let steps = if plan.rounds == 1 { 1 } else { 10 };
+    let mut rows = Vec::new();
+    for step in 0..steps {
+        let messages = RATE * STEP;
+        let requests = Arc::new(Requests::messages(step * messages, messages, SENDERS));
+        let (user, kernel) = server.processor_time()?;
+        let written = server.written()?;
+        let mut run = load::steady(server.address, RATE, &requests, 0).await?;
+        plan.stand_ins.wait_for((step + 1) * messages).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (more_user, more_kernel) = server.processor_time()?;
+        let took = (more_user + more_kernel - user - kernel).as_secs_f64() * 1e3 / messages as f64;
+        rows.push(vec![
+            ((step + 1) * messages).to_string(),
+            mib(server.pss()?),
+            server.threads()?.to_string(),
+            format!("{:.2}", percentile(&mut run.latencies, 99)),
+            format!("{took:.3} ms"),
+            format!("{:.1} KB", (server.written()? - written) as f64 / 1e3 / messages as f64),
+        ]);
+    }
+    println!(
+        "{RATE} messages a second of {SENDERS} contacts, with typing; after so many, and for each of the last {STEP} s.\n"
+    );
+    table(&["messages", "memory", "threads", "ack p99", "processor", "written"], &rows);
+    Ok(())
+}
