@@ -11,6 +11,7 @@ mod conversations;
 mod demo;
 mod jobs;
 mod migrate;
+mod schedule;
 mod serve;
 mod settings;
 mod stage;
@@ -82,6 +83,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Bring the database up to date
     Migrate(migrate::Arguments),
+    /// See when the regular jobs ran, how that went, and when they run next
+    Schedule(schedule::Arguments),
     /// Look at stored settings, and change them
     Settings(settings::Arguments),
 }
@@ -117,6 +120,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
+        Command::Schedule(arguments) => block_on(schedule::run(load(flags)?, arguments)),
         Command::Settings(arguments) => block_on(settings::run(Sources::of_process(flags), arguments)),
     }
 }

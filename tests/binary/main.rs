@@ -7,6 +7,7 @@
 mod tally;
 mod wait;
 
+mod schedule;
 mod server;
 mod world;
 

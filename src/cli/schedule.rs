@@ -1,0 +1,51 @@
+//! `mynah schedule`: when the regular jobs ran, how that went, and when they run next. Works beside a running `serve`.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::columns::columns;
+use crate::config::Config;
+use crate::store::ScheduledJob;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// One JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
+    let jobs = super::store_that_exists(&config)?.schedule().await?;
+    if arguments.json {
+        println!("{:#}", Value::from(jobs.iter().map(facts).collect::<Vec<_>>()));
+    } else if jobs.is_empty() {
+        println!("no regular job has run yet: `mynah serve` runs them, and so does `mynah cleanup`");
+    } else {
+        print!("{}", columns(jobs.into_iter().map(row).collect()));
+    }
+    Ok(())
+}
+
+fn facts(job: &ScheduledJob) -> Value {
+    json!({
+        "job": job.job,
+        "last_run_at": job.last_run_at.to_string(),
+        "took_ms": job.took_ms,
+        "result": job.result,
+        "failed": job.failed,
+        "next_run_at": job.next_run_at.to_string(),
+    })
+}
+
+fn row(job: ScheduledJob) -> [String; 5] {
+    let failed = if job.failed { "failed: " } else { "" };
+    let (last, next) = (job.last_run_at, job.next_run_at);
+    [
+        job.job,
+        format!("last {last}"),
+        format!("{} ms", job.took_ms),
+        format!("next {next}"),
+        failed.to_owned() + &job.result,
+    ]
+}
