@@ -2,7 +2,7 @@
 //!
 //! To add a command: a file with its arguments and a `run`, a variant of [`Command`], an arm in [`run`].
 
-mod alerts;
+mod alert;
 mod chat;
 mod check;
 mod cleanup;
@@ -72,7 +72,7 @@ enum Command {
     /// Talk with the assistant in the terminal, through the whole path
     Chat(chat::Arguments),
     /// See what called for you: a person is wanted, a budget is spent, a model fails
-    Alerts(alerts::Arguments),
+    Alert(alert::Arguments),
     /// Check the configuration, the database and the credentials
     Check(check::Arguments),
     /// End idle conversations and delete what is past its retention, now
@@ -114,7 +114,7 @@ pub fn run(cli: Cli) -> Result<()> {
             let _log = start_log(&config.log)?;
             block_on(chat::run(config))
         }
-        Command::Alerts(arguments) => block_on(alerts::run(load(flags)?, arguments)),
+        Command::Alert(arguments) => block_on(alert::run(load(flags)?, arguments)),
         Command::Check(arguments) => check::run(load(flags), &arguments),
         Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),

@@ -14,11 +14,11 @@ const START: Time = Time(1_793_527_200_000);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn alerts_are_listed_newest_first_and_counted_where_they_repeat() {
     let world = World::new().await;
-    let nowhere = world.settings.run(&["alerts"]).await;
+    let nowhere = world.settings.run(&["alert", "list"]).await;
     assert!(nowhere.status == Some(1) && nowhere.stderr.contains("there is no database at"), "{nowhere:?}");
     assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
-    assert_eq!(world.settings.run(&["alerts"]).await.stdout, "no alerts: nothing has called for you yet\n");
-    assert_eq!(world.settings.run(&["alerts", "--json"]).await.json(), json!([]));
+    assert_eq!(world.settings.run(&["alert", "list"]).await.stdout, "no alerts: nothing has called for you yet\n");
+    assert_eq!(world.settings.run(&["alert", "list", "--json"]).await.json(), json!([]));
 
     let options = StoreOptions::new(Duration::ZERO, Duration::ZERO);
     let store = Store::open(&world.settings.folder.join("mynah.db"), options).unwrap();
@@ -30,13 +30,13 @@ async fn alerts_are_listed_newest_first_and_counted_where_they_repeat() {
         let at = START + Duration::from_secs(seconds);
         store.alert(cause, subject.into(), message.into(), at).await.unwrap();
     }
-    let listed = world.settings.run(&["alerts"]).await.stdout;
+    let listed = world.settings.run(&["alert", "list"]).await.stdout;
     assert_eq!(
         listed,
         "2026-11-01T10:01:30.000Z  2×  budget     MYNAH_BUDGET_DAY  the budget is spent again\n\
          2026-11-01T10:00:01.000Z  1×  hand_over  0199              a person is wanted: [31mnow\n"
     );
-    let latest = world.settings.run(&["alerts", "--limit", "1", "--json"]).await.json();
+    let latest = world.settings.run(&["alert", "list", "--limit", "1", "--json"]).await.json();
     let expected = json!([{
         "cause": "budget",
         "subject": "MYNAH_BUDGET_DAY",

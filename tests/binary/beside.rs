@@ -50,7 +50,7 @@ async fn every_command_that_reports_something_offers_json() {
     for command in [
         &["check"][..],
         &["migrate"],
-        &["alerts"],
+        &["alert", "list"],
         &["jobs", "list"],
         &["jobs", "retry"],
         &["jobs", "discard"],

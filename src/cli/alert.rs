@@ -1,7 +1,7 @@
-//! `mynah alerts`: what the owner should know of. Works beside a running `serve`.
+//! `mynah alert`: what the owner should know of. Works beside a running `serve`.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::columns::columns;
@@ -10,17 +10,27 @@ use crate::store::Alert;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// How many at the most
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
-    limit: i64,
-    /// One JSON document on stdout
-    #[arg(long)]
-    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List what called for you, the latest first: when, how often, the cause, what it is about
+    List {
+        /// How many at the most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
-    let alerts = super::store_that_exists(&config)?.alerts(arguments.limit).await?;
-    if arguments.json {
+    let Action::List { limit, json } = arguments.action;
+    let alerts = super::store_that_exists(&config)?.alerts(limit).await?;
+    if json {
         println!("{:#}", Value::from(alerts.iter().map(facts).collect::<Vec<_>>()));
     } else if alerts.is_empty() {
         println!("no alerts: nothing has called for you yet");
