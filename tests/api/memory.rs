@@ -70,7 +70,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
     house.say(ANA, "hello").await;
     house.drain().await;
     let runs = schedule::run(&house.app, false).await.unwrap();
-    assert_eq!(runs.len(), 5, "each runs at the first start");
+    assert_eq!(runs.len(), 6, "each runs at the first start");
     assert_eq!(schedule::run(&house.app, false).await.unwrap(), [], "and not again before its time");
     house.advance(24 * 3600 + 1);
     let runs = schedule::run(&house.app, false).await.unwrap();
@@ -85,7 +85,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
         assert_eq!(house.count(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
     }
     let status = house.app.store.schedule().await.unwrap();
-    assert!(status.len() == 5 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
+    assert!(status.len() == 6 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
 }
 
 /// A model that waits for a sign, and tells when it was asked.
@@ -156,4 +156,35 @@ async fn a_stored_setting_is_read_from_the_database_also_beside_a_server() {
     assert!(house.app.store.delete_setting("MYNAH_TYPING").await.unwrap());
     assert!(!house.app.store.delete_setting("MYNAH_TYPING").await.unwrap());
     assert!(mynah::store::stored_settings(&database).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn alerts_go_once_they_have_not_happened_again_for_the_retention() {
+    let house = House::with(&[("MYNAH_RETENTION", "2d")]).await;
+    let alert = async |subject: &str| {
+        house
+            .app
+            .store
+            .alert("budget", subject.to_owned(), "it is spent".to_owned(), house.app.clock.now())
+            .await
+            .unwrap();
+    };
+    let cleaned = async || {
+        let runs = schedule::run(&house.app, true).await.unwrap();
+        runs.into_iter().find(|run| run.job == "delete_old_alerts").unwrap().result
+    };
+    alert("once").await;
+    alert("again").await;
+    house.advance(24 * 3600);
+    alert("again").await;
+    house.advance(24 * 3600);
+    assert_eq!(cleaned().await, "0 alerts deleted", "none is older than two days");
+    house.advance(1);
+    assert_eq!(cleaned().await, "1 alerts deleted");
+    let left = house.app.store.alerts(9).await.unwrap();
+    assert!(left.len() == 1 && left[0].subject == "again" && left[0].count == 2, "{left:?}");
+    let house = house.restarted(&[("MYNAH_RETENTION", "0")]).await;
+    house.advance(1_000 * 24 * 3600);
+    schedule::run(&house.app, true).await.unwrap();
+    assert_eq!(house.app.store.alerts(9).await.unwrap().len(), 1, "nothing is deleted where everything is kept");
 }

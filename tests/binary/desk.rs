@@ -85,6 +85,6 @@ async fn an_operator_ends_blocks_and_cleans_up_and_is_told_what_cannot_be() {
     })
     .await;
     let cleaned = world.settings.run(&["cleanup", "--json"]).await.json();
-    assert_eq!(cleaned.as_array().unwrap().len(), 5, "{cleaned}");
+    assert_eq!(cleaned.as_array().unwrap().len(), 6, "{cleaned}");
     assert_eq!(world.answers().len(), 1, "nothing more was sent");
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accepting;
+mod alerts;
 mod deadlines;
 mod fresh;
 mod group;
@@ -129,6 +130,7 @@ macro_rules! every_promise {
             a_caller_is_told_after_the_commit,
         }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
+        $crate::promises! { $fresh, alerts: an_alert_is_kept_by_when_it_last_happened, }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };
 }
