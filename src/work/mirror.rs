@@ -42,7 +42,7 @@ pub(super) async fn pause(app: &App, claim: &TurnClaim, why: &'static str) -> Re
     let now = app.clock.now();
     let until = app.config.people.human_return.map(|after| now + after);
     error!(turn = claim.turn.0, conversation = %claim.conversation, why, "another machine may be at the other end; paused");
-    insist(|| app.store.take_over(claim.conversation, until, why.to_owned(), None, now)).await?;
+    insist(|| app.store.pause(claim, until, why.to_owned(), now)).await?;
     let (subject, message) =
         (claim.conversation.to_string(), format!("paused: {why}; a machine may be at the other end"));
     insist(|| app.store.alert("loop", subject.clone(), message.clone(), now)).await

@@ -12,6 +12,7 @@ mod floors;
 mod health;
 mod house;
 mod limits;
+mod machines;
 mod memory;
 mod panics;
 mod refusals;

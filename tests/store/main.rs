@@ -14,6 +14,7 @@ mod group;
 mod history;
 mod jobs;
 mod parts;
+mod pause;
 mod recovery;
 mod sealed;
 mod short_ids;
@@ -131,6 +132,9 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
         $crate::promises! { $fresh, alerts: an_alert_is_kept_by_when_it_last_happened, }
+        $crate::promises! { $fresh, pause:
+            a_turn_is_paused_with_its_conversation_or_alone_where_that_has_ended,
+        }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };
 }
