@@ -23,6 +23,7 @@ mod plans;
 mod prune;
 mod receive;
 mod recovery;
+mod repeats;
 mod reply;
 mod schedule;
 mod sealed;

@@ -16,6 +16,7 @@ mod jobs;
 mod parts;
 mod pause;
 mod recovery;
+mod repeats;
 mod sealed;
 mod short_ids;
 mod sqlite;
@@ -135,6 +136,7 @@ macro_rules! every_promise {
         $crate::promises! { $fresh, pause:
             a_turn_is_paused_with_its_conversation_or_alone_where_that_has_ended,
         }
+        $crate::promises! { $fresh, repeats: what_a_contact_says_again_is_counted_over_conversations, }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };
 }
