@@ -16,6 +16,7 @@ mod ids;
 mod jobs;
 mod lock;
 mod messages;
+mod notices;
 mod outcome;
 mod parts;
 #[cfg(test)]

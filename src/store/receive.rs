@@ -10,6 +10,7 @@ use super::crowding::is_crowded;
 use super::database::{Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
+use super::notices::Notice;
 use super::silence::silence;
 use super::turns::Request;
 use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
@@ -67,17 +68,6 @@ const COMMANDED: &str = "
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
 
-const SAID_TURN: &str = "
-    INSERT INTO turns (conversation_id, state, live, created_at) VALUES (?1, 'sending', 0, ?2)";
-
-/// What waits to be answered waits for what is being said.
-const PARK: &str = "
-    UPDATE turns SET due_at = NULL
-    WHERE conversation_id = ?1 AND live = 1";
-
-const SAID_PART: &str = "
-    INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
-
 /// The attempt does not count: it was given up for more to read.
 const RESTART: &str = "
     UPDATE turns SET state = 'retry', due_at = ?2, attempts = attempts - 1, token = NULL
@@ -88,8 +78,6 @@ const OPT_OUT: &str = "UPDATE contacts SET opted_out_at = ?2 WHERE id = ?1";
 const OPT_IN: &str = "UPDATE contacts SET opted_out_at = NULL WHERE id = ?1";
 
 const ADMIT: &str = "UPDATE contacts SET admitted_at = ?2 WHERE id = ?1";
-
-const NOTICED: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
 
 /// A turn that is older is not begun again for one more message: somebody who never stops writing gets an answer too.
 const RESTART_WITHIN: Duration = Duration::from_secs(30);
@@ -142,7 +130,7 @@ pub enum Accepted {
 pub struct Received {
     /// What became of it.
     pub accepted: Accepted,
-    /// Its conversation, with the revision that it has now; `None` where it was known.
+    /// Its conversation, with the revision that the message gave it; `None` where it was known.
     pub place: Option<(ConversationId, i64)>,
     /// Whether the work on its turn had begun and is given up.
     pub restarted: bool,
@@ -391,26 +379,10 @@ impl Receiving<'_> {
         text: &str,
         every: Duration,
     ) -> Result<(), StoreError> {
-        let now = self.inbound.received_at;
-        let lately = contact.noticed_at.is_some_and(|at| at > now - every);
-        if !lately && !contact.opted_out && self.say(conversation, text)? {
-            self.tx.execute(NOTICED, args![contact.id, now])?;
+        if contact.opted_out {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Sends a text of our own, unless an answer is on its way. Whether it does.
-    fn say(&mut self, conversation: &ConversationId, text: &str) -> Result<bool, StoreError> {
-        let now = self.inbound.received_at;
-        let live = self.tx.all(LIVE_TURNS, args![conversation], |row| Ok(row.text(1)? == "open"))?;
-        if live.contains(&false) {
-            return Ok(false);
-        }
-        let turn = TurnId(self.tx.insert(SAID_TURN, args![conversation, now])?);
-        let said = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
-        insert_message(self.tx, &MessageId(self.ids.next(now)), conversation, turn, &said)?;
-        self.tx.execute(SAID_PART, args![turn, conversation, text, now])?;
-        self.tx.execute(PARK, args![conversation])?;
-        Ok(true)
+        let notice = Notice { contact: contact.id, conversation, text, last: contact.noticed_at, every };
+        notice.give(self.tx, self.ids, self.inbound.received_at)
     }
 }

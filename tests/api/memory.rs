@@ -188,3 +188,30 @@ async fn alerts_go_once_they_have_not_happened_again_for_the_retention() {
     schedule::run(&house.app, true).await.unwrap();
     assert_eq!(house.app.store.alerts(9).await.unwrap().len(), 1, "nothing is deleted where everything is kept");
 }
+
+#[tokio::test]
+async fn what_a_contact_is_told_of_our_own_accord_is_in_the_history_whether_or_not_that_is_cached() {
+    let mut house = House::with(&[("MYNAH_RATE_LIMIT", "3/1m"), ("MYNAH_TEXT_SLOW_DOWN", "Slowly!")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    let mut prompts = Vec::new();
+    for restart in [false, true] {
+        for number in 0..4 {
+            house.say(ANA, &format!("message {number}")).await;
+            house.drain().await;
+        }
+        house.advance(60);
+        house.drain().await;
+        if restart {
+            house = house.restarted(&[]).await;
+        }
+        house.say(ANA, "and?").await;
+        house.drain().await;
+        prompts.push(house.prompts().await.pop().unwrap()[1..].to_vec());
+        house.say(ANA, "/reset").await;
+        house.drain().await;
+        house.advance(600);
+    }
+    assert_eq!(prompts[0], prompts[1]);
+    assert!(prompts[0].contains(&("assistant".to_owned(), "Slowly!".to_owned())), "{:?}", prompts[0]);
+}
