@@ -16,6 +16,7 @@ mod machines;
 mod memory;
 mod panics;
 mod refusals;
+mod resets;
 mod sending;
 mod sockets;
 mod supervision;
