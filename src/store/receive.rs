@@ -94,7 +94,7 @@ pub struct Reception {
     pub stranger: Stranger,
     /// How long until the sender's rate allows an answer, where it does not now.
     pub wait: Option<Duration>,
-    /// What tells a contact above its rate to slow down, and how often it may be said.
+    /// What tells a contact that asks for too much to slow down, and how often it may be said.
     pub slow_down: Option<(String, Duration)>,
     /// What tells strangers that the assistant is not for them; `None` says nothing.
     pub refusal: Option<String>,
@@ -154,6 +154,8 @@ enum Fate {
     Answer,
     /// Not, and the contact is told that the assistant is not for them.
     Refuse,
+    /// Not, and the contact is told to slow down.
+    SlowDown(&'static str),
     Skip(&'static str),
 }
 
@@ -213,7 +215,7 @@ impl Receiving<'_> {
         let (turn, restarted) = match fate {
             Fate::Answer => self.turn(&conversation.id)?,
             Fate::Refuse => (self.skipped(&conversation.id, "the contact is none of those who may talk")?, false),
-            Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
+            Fate::SlowDown(why) | Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
         };
         let message = MessageId(self.ids.next(now));
         let new = NewMessage {
@@ -237,6 +239,12 @@ impl Receiving<'_> {
             Fate::Refuse => {
                 if let Some(text) = &self.reception.refusal {
                     self.notice(&contact, &conversation.id, text, REFUSE_EVERY)?;
+                }
+                Accepted::Skipped(turn)
+            }
+            Fate::SlowDown(_) => {
+                if let Some((text, every)) = &self.reception.slow_down {
+                    self.notice(&contact, &conversation.id, text, *every)?;
                 }
                 Accepted::Skipped(turn)
             }
@@ -315,10 +323,10 @@ impl Receiving<'_> {
             }
             // Each begins a conversation, so a flood of them would be a flood of answers.
             Some(Command::Reset) if self.reception.wait.is_some() => {
-                return Ok(Fate::Skip("the contact asks for too much at once"));
+                return Ok(Fate::SlowDown("the contact asks for too much at once"));
             }
             Some(Command::Reset) if is_crowded(self.tx, contact.id)? => {
-                return Ok(Fate::Skip("too much that the contact said before still waits to be answered"));
+                return Ok(Fate::SlowDown("too much that the contact said before still waits to be answered"));
             }
             Some(Command::Reset) => return Ok(Fate::Answer),
             _ => {}
