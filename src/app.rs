@@ -35,6 +35,8 @@ pub struct App {
     pub store: Store,
     /// What may be forgotten.
     pub cache: Arc<dyn Cache>,
+    /// How often whom was refused. Apart, since anybody can fill it, and what is known of contacts must not give way.
+    pub refusals: Arc<dyn Cache>,
     /// The ways in and out.
     pub channels: Vec<Arc<dyn Channel>>,
     /// What answers; `None` until a model is configured: messages are accepted and wait.
@@ -113,11 +115,13 @@ impl App {
         let fallbacks =
             config.fallbacks.iter().map(|ai| Ok(Assistant::new(connect(ai)?, ai))).collect::<Result<_>>()?;
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
+        let refusals = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         Ok(App {
             config,
             clock,
             store,
             cache,
+            refusals,
             channels,
             assistant,
             fallbacks,

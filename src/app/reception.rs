@@ -8,11 +8,14 @@ use subtle::ConstantTimeEq;
 
 use super::App;
 use crate::config::Burst;
-use crate::model::{Inbound, Rate, Role};
+use crate::model::{Command, Inbound, Rate, Role};
 use crate::store::{Accepted, Received, Reception, StoreError, Stranger, WebhookRecord, WindowLine};
 
 /// Messages of one stranger in a day that are held against the pairing code, which they might be guessing.
 const GUESSES: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero"), period: Duration::from_secs(86_400) };
+
+/// A contact is told to slow down no more than once in this time, where no rate says.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 impl App {
     /// Stores a contact's message, with the log of its webhook if there is one, and wakes whoever answers it.
@@ -41,11 +44,15 @@ impl App {
             Some(rate) => self.cache.take(&format!("messages {}", inbound.from.as_str()), rate).await.err(),
             None => None,
         };
+        let command = people.keywords.find(&inbound.text);
+        // The store may find a wish to begin anew too much, whatever the rate.
+        let too_much = wait.is_some() || command == Some(Command::Reset);
+        let every = people.rate.map_or(TOLD_EVERY, |rate| rate.period);
         Reception {
-            command: people.keywords.find(&inbound.text),
+            command,
             stranger: self.stranger(inbound).await,
             wait,
-            slow_down: people.rate.map(|rate| (texts.slow_down.clone(), rate.period)).filter(|_| wait.is_some()),
+            slow_down: too_much.then(|| (texts.slow_down.clone(), every)),
             refusal: (people.closed && people.refuse).then(|| texts.stranger.clone()),
             restart: self.config.work.burst == Burst::Restart,
         }

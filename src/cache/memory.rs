@@ -16,9 +16,6 @@ use crate::model::Rate;
 /// that fall out are read from the store again.
 const VALUES: u64 = 4 * 1024 * 1024;
 
-/// Callers whose rate is known at once.
-const CALLERS: usize = 50_000;
-
 /// Values in a cache of moka's, rates in a plain map: each webhook counts, and one number needs no bookkeeping of uses.
 pub struct MemoryCache {
     clock: Arc<dyn Clock>,
@@ -48,6 +45,9 @@ impl Expiry<String, Value> for Lifetime {
 }
 
 impl MemoryCache {
+    /// Callers whose rate is known at once.
+    pub const CALLERS: usize = 50_000;
+
     /// An empty cache.
     pub fn new(clock: Arc<dyn Clock>) -> MemoryCache {
         let weight = |key: &String, value: &Value| u32::try_from(key.len() + value.bytes.len()).unwrap_or(u32::MAX);
@@ -86,10 +86,10 @@ impl Cache for MemoryCache {
             *arrival = rate.take(Some(*arrival), now)?;
             return Ok(());
         }
-        if rates.len() >= CALLERS {
+        if rates.len() >= MemoryCache::CALLERS {
             // Whoever could call at once anyway is as good as unknown. Should all be busy, all begin anew: a cache may.
             rates.retain(|_, arrival| *arrival > now);
-            if rates.len() >= CALLERS {
+            if rates.len() >= MemoryCache::CALLERS {
                 rates.clear();
             }
         }
@@ -137,10 +137,10 @@ mod tests {
     async fn what_is_kept_is_bounded() {
         let (clock, cache) = cache();
         let rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(10) };
-        for number in 0..CALLERS + 10 {
+        for number in 0..MemoryCache::CALLERS + 10 {
             assert!(cache.take(&number.to_string(), rate).await.is_ok());
         }
-        assert!(cache.rates.lock().unwrap().len() <= CALLERS);
+        assert!(cache.rates.lock().unwrap().len() <= MemoryCache::CALLERS);
         clock.advance(Duration::from_secs(10));
         let value: Arc<[u8]> = vec![0; 64 * 1024].into();
         for number in 0..500 {

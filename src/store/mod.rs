@@ -16,6 +16,7 @@ mod ids;
 mod jobs;
 mod lock;
 mod messages;
+mod notices;
 mod outcome;
 mod parts;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod plans;
 mod prune;
 mod receive;
 mod recovery;
+mod repeats;
 mod reply;
 mod schedule;
 mod sealed;

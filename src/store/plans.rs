@@ -69,13 +69,14 @@ fn texts(connection: &Connection, sql: &str) -> HashSet<String> {
 
 /// Statements that read on until they have enough, and find enough soon: pages in the order of a key, which give every row
 /// that they read, and the few rows of small tables.
-const READ_ON: [&str; 11] = [
+const READ_ON: [&str; 12] = [
     "jobs.rs DONE",
     "alerts.rs LATEST",
     "budget.rs OLD",
     "conversations.rs LIST",
     "prune.rs ENDED",
     "prune.rs OLDEST_LOG",
+    "prune.rs OLD_ALERTS",
     "prune.rs OPEN",
     "schedule.rs ALL",
     "settings.rs ALL",

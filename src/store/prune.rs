@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 use crate::clock::Time;
 use crate::model::ConversationId;
 
-/// Conversations, or lines of the log, of one transaction.
+/// Conversations, alerts, or lines of the log, of one transaction.
 const AT_ONCE: i64 = 200;
 
 /// By id: an index over the times of open conversations would be written with each message.
@@ -33,6 +33,11 @@ const DELETE: &str = "DELETE FROM conversations WHERE id = ?1";
 const OLDEST_LOG: &str = "SELECT id, received_at FROM webhook_log ORDER BY id LIMIT ?1";
 
 const DELETE_LOG: &str = "DELETE FROM webhook_log WHERE id = ?1";
+
+const OLD_ALERTS: &str = "
+    SELECT cause, subject FROM alerts WHERE last_at < ?1 ORDER BY last_at LIMIT ?2";
+
+const DELETE_ALERT: &str = "DELETE FROM alerts WHERE cause = ?1 AND subject = ?2";
 
 impl Store {
     /// Ends conversations in which the contact has said nothing since `before`; how many.
@@ -85,6 +90,20 @@ impl Store {
             let old: Vec<_> = oldest.into_iter().filter(|(_, at)| *at < before).collect();
             for (id, _) in &old {
                 tx.execute(DELETE_LOG, args![*id])?;
+            }
+            Ok(old.len())
+        })
+        .await
+    }
+
+    /// Deletes alerts that last happened before that; how many.
+    pub async fn delete_alerts(&self, before: Time) -> Result<usize, StoreError> {
+        self.little_by_little(move |tx| {
+            let old = tx.all(OLD_ALERTS, args![before, AT_ONCE], |row| {
+                Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))
+            })?;
+            for (cause, subject) in &old {
+                tx.execute(DELETE_ALERT, args![cause.as_str(), subject.as_str()])?;
             }
             Ok(old.len())
         })

@@ -10,6 +10,7 @@ use super::crowding::is_crowded;
 use super::database::{Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
+use super::notices::Notice;
 use super::silence::silence;
 use super::turns::Request;
 use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
@@ -67,17 +68,6 @@ const COMMANDED: &str = "
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
 
-const SAID_TURN: &str = "
-    INSERT INTO turns (conversation_id, state, live, created_at) VALUES (?1, 'sending', 0, ?2)";
-
-/// What waits to be answered waits for what is being said.
-const PARK: &str = "
-    UPDATE turns SET due_at = NULL
-    WHERE conversation_id = ?1 AND live = 1";
-
-const SAID_PART: &str = "
-    INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
-
 /// The attempt does not count: it was given up for more to read.
 const RESTART: &str = "
     UPDATE turns SET state = 'retry', due_at = ?2, attempts = attempts - 1, token = NULL
@@ -88,8 +78,6 @@ const OPT_OUT: &str = "UPDATE contacts SET opted_out_at = ?2 WHERE id = ?1";
 const OPT_IN: &str = "UPDATE contacts SET opted_out_at = NULL WHERE id = ?1";
 
 const ADMIT: &str = "UPDATE contacts SET admitted_at = ?2 WHERE id = ?1";
-
-const NOTICED: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
 
 /// A turn that is older is not begun again for one more message: somebody who never stops writing gets an answer too.
 const RESTART_WITHIN: Duration = Duration::from_secs(30);
@@ -106,7 +94,7 @@ pub struct Reception {
     pub stranger: Stranger,
     /// How long until the sender's rate allows an answer, where it does not now.
     pub wait: Option<Duration>,
-    /// What tells a contact above its rate to slow down, and how often it may be said.
+    /// What tells a contact that asks for too much to slow down, and how often it may be said.
     pub slow_down: Option<(String, Duration)>,
     /// What tells strangers that the assistant is not for them; `None` says nothing.
     pub refusal: Option<String>,
@@ -142,7 +130,7 @@ pub enum Accepted {
 pub struct Received {
     /// What became of it.
     pub accepted: Accepted,
-    /// Its conversation, with the revision that it has now; `None` where it was known.
+    /// Its conversation, with the revision that the message gave it; `None` where it was known.
     pub place: Option<(ConversationId, i64)>,
     /// Whether the work on its turn had begun and is given up.
     pub restarted: bool,
@@ -166,6 +154,8 @@ enum Fate {
     Answer,
     /// Not, and the contact is told that the assistant is not for them.
     Refuse,
+    /// Not, and the contact is told to slow down.
+    SlowDown(&'static str),
     Skip(&'static str),
 }
 
@@ -225,7 +215,7 @@ impl Receiving<'_> {
         let (turn, restarted) = match fate {
             Fate::Answer => self.turn(&conversation.id)?,
             Fate::Refuse => (self.skipped(&conversation.id, "the contact is none of those who may talk")?, false),
-            Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
+            Fate::SlowDown(why) | Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
         };
         let message = MessageId(self.ids.next(now));
         let new = NewMessage {
@@ -251,6 +241,12 @@ impl Receiving<'_> {
             Fate::Refuse => {
                 if let Some(text) = &self.reception.refusal {
                     self.notice(&contact, &conversation.id, text, REFUSE_EVERY)?;
+                }
+                Accepted::Skipped(turn)
+            }
+            Fate::SlowDown(_) => {
+                if let Some((text, every)) = &self.reception.slow_down {
+                    self.notice(&contact, &conversation.id, text, *every)?;
                 }
                 Accepted::Skipped(turn)
             }
@@ -329,10 +325,10 @@ impl Receiving<'_> {
             }
             // Each begins a conversation, so a flood of them would be a flood of answers.
             Some(Command::Reset) if self.reception.wait.is_some() => {
-                return Ok(Fate::Skip("the contact asks for too much at once"));
+                return Ok(Fate::SlowDown("the contact asks for too much at once"));
             }
             Some(Command::Reset) if is_crowded(self.tx, contact.id)? => {
-                return Ok(Fate::Skip("too much that the contact said before still waits to be answered"));
+                return Ok(Fate::SlowDown("too much that the contact said before still waits to be answered"));
             }
             Some(Command::Reset) => return Ok(Fate::Answer),
             _ => {}
@@ -393,26 +389,10 @@ impl Receiving<'_> {
         text: &str,
         every: Duration,
     ) -> Result<(), StoreError> {
-        let now = self.inbound.received_at;
-        let lately = contact.noticed_at.is_some_and(|at| at > now - every);
-        if !lately && !contact.opted_out && self.say(conversation, text)? {
-            self.tx.execute(NOTICED, args![contact.id, now])?;
+        if contact.opted_out {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Sends a text of our own, unless an answer is on its way. Whether it does.
-    fn say(&mut self, conversation: &ConversationId, text: &str) -> Result<bool, StoreError> {
-        let now = self.inbound.received_at;
-        let live = self.tx.all(LIVE_TURNS, args![conversation], |row| Ok(row.text(1)? == "open"))?;
-        if live.contains(&false) {
-            return Ok(false);
-        }
-        let turn = TurnId(self.tx.insert(SAID_TURN, args![conversation, now])?);
-        let said = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
-        insert_message(self.tx, &MessageId(self.ids.next(now)), conversation, turn, &said)?;
-        self.tx.execute(SAID_PART, args![turn, conversation, text, now])?;
-        self.tx.execute(PARK, args![conversation])?;
-        Ok(true)
+        let notice = Notice { contact: contact.id, conversation, text, last: contact.noticed_at, every };
+        notice.give(self.tx, self.ids, self.inbound.received_at)
     }
 }

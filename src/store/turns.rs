@@ -5,7 +5,7 @@
 
 use super::database::{Row, Tx, args};
 use super::ids::token;
-use super::{Reservation, SEND_WITHIN, Spent, Store, StoreError, StoreOptions, budget, outcome};
+use super::{Reservation, SEND_WITHIN, Spent, Store, StoreError, StoreOptions, budget, conversations, outcome};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, TurnId};
 
@@ -155,6 +155,32 @@ impl Store {
                 outcome::apologise(tx, turn, &conversation, &why, &apology, now)?;
             }
             Ok(held)
+        })
+        .await
+    }
+
+    /// Leaves the turn unanswered, and its conversation to a person. `false`: the claim was stale.
+    pub async fn pause(
+        &self,
+        claim: &TurnClaim,
+        until: Option<Time>,
+        why: String,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        let (reservation, options) = (claim.reservation, self.options);
+        self.write(move |tx| {
+            if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
+                return Ok(false);
+            }
+            if let Some(reservation) = reservation {
+                budget::settle(tx, options, reservation, Spent::default())?;
+            }
+            if !conversations::take_over(tx, &conversation, until, &why, now, options)? {
+                // It has ended meanwhile, so that there is no more to leave to anybody than this turn.
+                outcome::skip(tx, turn, &conversation, &why, now, options)?;
+            }
+            Ok(true)
         })
         .await
     }

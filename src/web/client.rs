@@ -1,6 +1,6 @@
 //! Whose request it is: the address of the client, also behind a proxy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
 
@@ -30,6 +30,15 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) ->
         }
     }
     client
+}
+
+/// What requests of a client are counted by. One who has IPv6 has the 2^64 addresses of a network, and could send each
+/// request from another.
+pub(super) fn counted(client: IpAddr) -> String {
+    match client.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("{}/64", Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+    }
 }
 
 /// An address, which some proxies write with its port.
@@ -70,6 +79,19 @@ mod tests {
             ("127.0.0.1", &["10.0.0.8, 10.0.0.7"], "10.0.0.8"),
         ] {
             assert_eq!(client(peer, forwarded), address, "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_client_is_counted_by_its_network() {
+        for (client, by) in [
+            ("198.51.100.1", "198.51.100.1"),
+            ("::ffff:198.51.100.1", "198.51.100.1"),
+            ("2001:db8:0:7::1", "2001:db8:0:7::/64"),
+            ("2001:db8:0:7:ffff:ffff:ffff:ffff", "2001:db8:0:7::/64"),
+            ("2001:db8:0:8::1", "2001:db8:0:8::/64"),
+        ] {
+            assert_eq!(counted(client.parse().unwrap()), by, "{client}");
         }
     }
 }

@@ -30,10 +30,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Seconds after which a webhook that could not be stored is worth another try.
 const TRY_AGAIN: &str = "10";
 
-/// Webhooks of one address that are refused one by one; what is above is turned away without a word in the log.
+/// Webhooks of one client that are refused one by one; what is above is turned away without a word in the log.
 const REFUSALS: Rate = Rate { most: NonZeroU32::new(60).expect("sixty is not zero"), period: Duration::from_secs(60) };
 
-/// How often it is told of one address that there are more.
+/// How often it is told of one client that there are more.
 const TOLD: Rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(60) };
 
 /// Headers whose value is a secret, or proves one.
@@ -70,22 +70,26 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
     take(&app, channel.as_ref(), &delivery, began, now).await
 }
 
-/// Turns away what Twilio did not sign. Only that counts against an address: Twilio calls from addresses that anybody with
+/// Turns away what Twilio did not sign. Only that counts against a client: Twilio calls from addresses that anybody with
 /// an account there shares, so a good signature is never held up by what else came from the same one.
 async fn refuse(app: &App, head: &Parts, refusal: &Refusal) -> Response {
     let peer = head.extensions.get::<Peer>().map(|Peer(peer)| *peer);
     let client = peer.map(|peer| client::address(peer, &head.headers, &app.config.server.trusted_proxies));
-    let key = client.map_or_else(|| "refused".to_owned(), |client| format!("refused {client}"));
-    match app.cache.take(&key, REFUSALS).await {
+    let counted = client.map(client::counted);
+    let key = counted.as_deref().unwrap_or("unknown");
+    match app.refusals.take(&format!("refused {key}"), REFUSALS).await {
         Ok(()) => {
             warn!(client = client.map(tracing::field::display), why = %refusal, "a webhook was refused");
             (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response()
         }
         Err(wait) => {
-            // Told in the log once in a while, or a flood of forgeries would be one of log lines. Of each address: that of
+            // Told in the log once in a while, or a flood of forgeries would be one of log lines. Of each client: that of
             // one must not hide the next.
-            if app.cache.take(&format!("told {key}"), TOLD).await.is_ok() {
-                warn!(client = client.map(tracing::field::display), "too many forged webhooks from one address");
+            if app.refusals.take(&format!("told {key}"), TOLD).await.is_ok() {
+                warn!(
+                    client = counted.as_ref().map(tracing::field::display),
+                    "too many forged webhooks from one address"
+                );
             }
             let after = wait.as_secs().max(1).to_string();
             (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, after)], "too many requests without a signature\n")
@@ -227,7 +231,57 @@ fn without_proof(path_and_query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::cache::MemoryCache;
+    use crate::clock::ManualClock;
+    use crate::config::{Config, Sources};
+
+    async fn app() -> (TempDir, App) {
+        let folder = tempfile::tempdir().unwrap();
+        let env = [("MYNAH_DATA_DIR".to_owned(), folder.path().into())].into();
+        let config =
+            Config::load(Sources { env, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"));
+        let app = App::build(config, Arc::new(ManualClock::new(Time(1_793_527_200_000)))).await.unwrap();
+        (folder, app)
+    }
+
+    /// How a forged webhook from there is answered.
+    async fn forged(app: &App, from: IpAddr) -> StatusCode {
+        let (mut head, ()) = axum::http::Request::post("/webhooks/twilio").body(()).unwrap().into_parts();
+        head.extensions.insert(Peer(from));
+        refuse(app, &head, &Refusal::Forged("no signature".into())).await.status()
+    }
+
+    #[tokio::test]
+    async fn a_client_with_a_network_of_its_own_cannot_go_round_the_limit() {
+        let (_folder, app) = app().await;
+        for (network, other) in [("2001:db8:0:1::", "2001:db8:0:2::"), ("::ffff:198.51.100.", "::ffff:203.0.113.")] {
+            let of = |network: &str, number: u32| format!("{network}{number}").parse::<IpAddr>().unwrap();
+            let one = |number| of(network, if network.ends_with(':') { number } else { 7 });
+            for number in 0..60 {
+                assert_eq!(forged(&app, one(number)).await, StatusCode::FORBIDDEN, "{network} {number}");
+            }
+            assert_eq!(forged(&app, one(60)).await, StatusCode::TOO_MANY_REQUESTS, "{network}");
+            assert_eq!(forged(&app, of(other, 1)).await, StatusCode::FORBIDDEN, "{other}");
+        }
+        let plain = "198.51.100.7".parse().unwrap();
+        assert_eq!(forged(&app, plain).await, StatusCode::TOO_MANY_REQUESTS, "the same over IPv4");
+    }
+
+    #[tokio::test]
+    async fn refused_clients_however_many_push_out_no_contacts_rate() {
+        let (_folder, app) = app().await;
+        let rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(60) };
+        assert_eq!(app.cache.take("messages +12025550101", rate).await, Ok(()));
+        for number in 0..=u32::try_from(MemoryCache::CALLERS).unwrap() {
+            assert_eq!(forged(&app, Ipv4Addr::from_bits(number).into()).await, StatusCode::FORBIDDEN);
+        }
+        assert!(app.cache.take("messages +12025550101", rate).await.is_err());
+    }
 
     #[test]
     fn the_log_holds_no_signature_and_no_proof() {

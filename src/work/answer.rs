@@ -43,7 +43,7 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
         return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
     };
     let window = insist(|| app.history(claim)).await?;
-    if let Some(why) = mirror::suspect(app, claim, &window).await {
+    if let Some(why) = mirror::suspect(app, claim, &window).await? {
         return mirror::pause(app, claim, why).await;
     }
     match claim.request {
@@ -99,7 +99,7 @@ async fn answer_by_model(
     }
     let prompt = Prompt {
         system: app.config.work.system_prompt.clone(),
-        lines: trim(window),
+        lines: shown(app, claim, window),
         may_hand_over: app.config.people.model_may_hand_over,
     };
     let answering = app.running.begin(claim.turn);
@@ -174,11 +174,16 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
     }
 }
 
-/// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
-/// question only confuses.
-fn trim(window: Vec<WindowLine>) -> Vec<Line> {
+/// The window as the model takes it: without what hides in it and without words for us, and beginning with the user, since
+/// an answer without its question only confuses.
+fn shown(app: &App, claim: &TurnClaim, window: Vec<WindowLine>) -> Vec<Line> {
+    let keywords = &app.config.people.keywords;
+    // All of a turn that asks for nothing of ours is shown: a word in it is one for us only since the owner chose it.
+    let may_be_for_us = |line: &WindowLine| line.turn != claim.turn || claim.request.is_some();
+    let for_us = |line: &WindowLine| may_be_for_us(line) && keywords.find(&line.content).is_some();
     window
         .into_iter()
+        .filter(|line| line.role != Role::User || !for_us(line))
         .skip_while(|line| line.role != Role::User)
         .map(|line| Line { role: line.role, text: text::cap(&text::clean(&line.content), LONGEST_LINE).into_owned() })
         .collect()

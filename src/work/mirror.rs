@@ -7,7 +7,7 @@ use tracing::error;
 
 use super::insist;
 use crate::app::App;
-use crate::model::{Rate, Role};
+use crate::model::{Rate, Role, TurnId};
 use crate::store::{StoreError, TurnClaim, WindowLine};
 
 /// More turns than a person takes.
@@ -16,25 +16,41 @@ const TURNS: Rate = Rate { most: NonZeroU32::new(20).expect("twenty is not zero"
 /// So many messages of one contact in a row that say the same, each answered.
 const EQUAL: usize = 5;
 
-/// Why a machine is suspected, if one is.
-pub(super) async fn suspect(app: &App, claim: &TurnClaim, window: &[WindowLine]) -> Option<&'static str> {
+/// How far back messages count as being in a row. Somebody who greets us once a day is no machine.
+const WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a machine is suspected, if one is. What counts is what the contact said on our number, in whichever conversation:
+/// a machine's words may well end one and begin another.
+pub(super) async fn suspect(
+    app: &App,
+    claim: &TurnClaim,
+    window: &[WindowLine],
+) -> Result<Option<&'static str>, StoreError> {
     // What a person of ours sends, and what was asked of us, is no conversation of machines; a second try is no new turn.
     if claim.request.is_some() || claim.attempt > 1 {
-        return None;
+        return Ok(None);
     }
-    if app.cache.take(&format!("turns {}", claim.conversation), TURNS).await.is_err() {
-        return Some("more than 20 turns in 10 minutes");
+    let turns = format!("turns {} {} {}", claim.contact, claim.channel, claim.from);
+    if app.cache.take(&turns, TURNS).await.is_err() {
+        return Ok(Some("more than 20 turns in 10 minutes"));
     }
-    let mut turn = None;
-    let mut said = Vec::new();
-    for line in window.iter().rev().filter(|line| line.role == Role::User) {
+    let keywords = &app.config.people.keywords;
+    let mut said: Vec<(TurnId, &str)> = Vec::new();
+    for line in window.iter().rev() {
         // One for each turn: a person may well send the same twice in a burst.
-        if turn.replace(line.turn) != Some(line.turn) {
-            said.push(line.content.trim());
+        let another = said.last().is_none_or(|(turn, _)| *turn != line.turn);
+        if another && line.role == Role::User && keywords.find(&line.content).is_none() {
+            said.push((line.turn, line.content.trim()));
         }
     }
-    let same = said.first().map_or(0, |first| said.iter().take_while(|text| *text == first).count());
-    (same >= EQUAL).then_some("the contact said the same five times in a row")
+    let (Some((_, latest)), Some((first, _))) = (said.first(), said.last()) else { return Ok(None) };
+    let mut same = said.iter().take_while(|(_, text)| text == latest).count();
+    // Most contacts have said something else not long ago, and the store need not be asked.
+    if same == said.len() && same < EQUAL {
+        let since = app.clock.now() - WITHIN;
+        same += insist(|| app.store.repeats(claim, *first, (*latest).to_owned(), since, EQUAL - same)).await?;
+    }
+    Ok((same >= EQUAL).then_some("the contact said the same five times in a row"))
 }
 
 /// Leaves the conversation to a person, and tells the owner. The contact is told nothing: that would go on with it.
@@ -42,7 +58,7 @@ pub(super) async fn pause(app: &App, claim: &TurnClaim, why: &'static str) -> Re
     let now = app.clock.now();
     let until = app.config.people.human_return.map(|after| now + after);
     error!(turn = claim.turn.0, conversation = %claim.conversation, why, "another machine may be at the other end; paused");
-    insist(|| app.store.take_over(claim.conversation, until, why.to_owned(), None, now)).await?;
+    insist(|| app.store.pause(claim, until, why.to_owned(), now)).await?;
     let (subject, message) =
         (claim.conversation.to_string(), format!("paused: {why}; a machine may be at the other end"));
     insist(|| app.store.alert("loop", subject.clone(), message.clone(), now)).await

@@ -19,15 +19,17 @@ enum Job {
     ExpireTurns,
     EndIdle,
     DeleteEnded,
+    DeleteAlerts,
     DeleteWebhookLog,
     ForgetSpending,
 }
 
 /// Names and intervals.
-const JOBS: [(Job, &str, Duration); 5] = [
+const JOBS: [(Job, &str, Duration); 6] = [
     (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
+    (Job::DeleteAlerts, "delete_old_alerts", Duration::from_secs(3600)),
     (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),
     (Job::ForgetSpending, "forget_old_spending", Duration::from_secs(86_400)),
 ];
@@ -79,6 +81,11 @@ async fn perform(app: &App, job: Job) -> Result<String, StoreError> {
                 info!(deleted, "conversations past their retention were deleted");
             }
             Ok(format!("{deleted} conversations deleted"))
+        }
+        Job::DeleteAlerts => {
+            let Some(kept) = times.retention else { return Ok("alerts are kept".into()) };
+            let deleted = store.delete_alerts(now - kept).await?;
+            Ok(format!("{deleted} alerts deleted"))
         }
         Job::DeleteWebhookLog => {
             let Some(kept) = times.webhook_log_retention else { return Ok("the log is kept".into()) };

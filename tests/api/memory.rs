@@ -72,7 +72,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
     house.say(ANA, "hello").await;
     house.drain().await;
     let runs = schedule::run(&house.app, false).await.unwrap();
-    assert_eq!(runs.len(), 5, "each runs at the first start");
+    assert_eq!(runs.len(), 6, "each runs at the first start");
     assert_eq!(schedule::run(&house.app, false).await.unwrap(), [], "and not again before its time");
     house.advance(24 * 3600 + 1);
     let runs = schedule::run(&house.app, false).await.unwrap();
@@ -87,7 +87,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
         assert_eq!(house.count(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
     }
     let status = house.app.store.schedule().await.unwrap();
-    assert!(status.len() == 5 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
+    assert!(status.len() == 6 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
 }
 
 /// Another process stores a message, without a word to this one.
@@ -241,4 +241,62 @@ async fn a_stored_setting_is_read_from_the_database_also_beside_a_server() {
     assert!(house.app.store.delete_setting("MYNAH_TYPING").await.unwrap());
     assert!(!house.app.store.delete_setting("MYNAH_TYPING").await.unwrap());
     assert!(mynah::store::stored_settings(&database).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn alerts_go_once_they_have_not_happened_again_for_the_retention() {
+    let house = House::with(&[("MYNAH_RETENTION", "2d")]).await;
+    let alert = async |subject: &str| {
+        house
+            .app
+            .store
+            .alert("budget", subject.to_owned(), "it is spent".to_owned(), house.app.clock.now())
+            .await
+            .unwrap();
+    };
+    let cleaned = async || {
+        let runs = schedule::run(&house.app, true).await.unwrap();
+        runs.into_iter().find(|run| run.job == "delete_old_alerts").unwrap().result
+    };
+    alert("once").await;
+    alert("again").await;
+    house.advance(24 * 3600);
+    alert("again").await;
+    house.advance(24 * 3600);
+    assert_eq!(cleaned().await, "0 alerts deleted", "none is older than two days");
+    house.advance(1);
+    assert_eq!(cleaned().await, "1 alerts deleted");
+    let left = house.app.store.alerts(9).await.unwrap();
+    assert!(left.len() == 1 && left[0].subject == "again" && left[0].count == 2, "{left:?}");
+    let house = house.restarted(&[("MYNAH_RETENTION", "0")]).await;
+    house.advance(1_000 * 24 * 3600);
+    schedule::run(&house.app, true).await.unwrap();
+    assert_eq!(house.app.store.alerts(9).await.unwrap().len(), 1, "nothing is deleted where everything is kept");
+}
+
+#[tokio::test]
+async fn what_a_contact_is_told_of_our_own_accord_is_in_the_history_whether_or_not_that_is_cached() {
+    let mut house = House::with(&[("MYNAH_RATE_LIMIT", "3/1m"), ("MYNAH_TEXT_SLOW_DOWN", "Slowly!")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    let mut prompts = Vec::new();
+    for restart in [false, true] {
+        for number in 0..4 {
+            house.say(ANA, &format!("message {number}")).await;
+            house.drain().await;
+        }
+        house.advance(60);
+        house.drain().await;
+        if restart {
+            house = house.restarted(&[]).await;
+        }
+        house.say(ANA, "and?").await;
+        house.drain().await;
+        prompts.push(house.prompts().await.pop().unwrap()[1..].to_vec());
+        house.say(ANA, "/reset").await;
+        house.drain().await;
+        house.advance(600);
+    }
+    assert_eq!(prompts[0], prompts[1]);
+    assert!(prompts[0].contains(&("assistant".to_owned(), "Slowly!".to_owned())), "{:?}", prompts[0]);
 }

@@ -91,6 +91,6 @@ async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_
     world.say((0, 2)).await;
     until("the contact is answered again", LONG, || async { (world.answers().len() == 2).then_some(()) }).await;
     let cleaned = world.settings.run(&["cleanup", "--json"]).await.json();
-    assert_eq!(cleaned.as_array().unwrap().len(), 5, "{cleaned}");
+    assert_eq!(cleaned.as_array().unwrap().len(), 6, "{cleaned}");
     assert_eq!(world.answers().len(), 2, "nothing was sent between");
 }

@@ -48,11 +48,6 @@ impl Settings {
         self
     }
 
-    /// What a variable is set to.
-    pub fn value(&self, key: &str) -> &str {
-        &self.env[key]
-    }
-
     /// Nothing is set any more.
     pub fn bare(mut self) -> Settings {
         self.env.clear();

@@ -16,9 +16,11 @@ mod group;
 mod history;
 mod jobs;
 mod parts;
+mod pause;
 mod prune;
 mod reception;
 mod recovery;
+mod repeats;
 mod schedule;
 mod sealed;
 mod settings;
@@ -199,9 +201,16 @@ macro_rules! every_promise {
             a_job_that_never_ran_has_no_next_run,
             the_last_run_of_each_job_is_remembered_and_when_it_runs_next,
         }
-        $crate::promises! { $fresh, alerts: an_alert_is_counted_by_cause_and_subject_and_tells_the_latest, }
+        $crate::promises! { $fresh, alerts:
+            an_alert_is_counted_by_cause_and_subject_and_tells_the_latest,
+            an_alert_is_kept_by_when_it_last_happened,
+        }
         $crate::promises! { $fresh, settings: a_setting_is_stored_replaced_and_taken_away, }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
+        $crate::promises! { $fresh, pause:
+            a_turn_is_paused_with_its_conversation_or_alone_where_that_has_ended,
+        }
+        $crate::promises! { $fresh, repeats: what_a_contact_says_again_is_counted_over_conversations, }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };
 }

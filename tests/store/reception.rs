@@ -70,6 +70,7 @@ pub async fn resets_above_the_rate_begin_nothing(fresh: &Fresh) {
     let reset = Reception { command: Some(Command::Reset), ..above_the_rate(30) };
     assert!(matches!(fresh.met(ANN, "SM1", START, reset).await, Accepted::Skipped(_)));
     assert_eq!(fresh.rows("SELECT COUNT(*) FROM conversations WHERE ended_at IS NULL"), ["1"]);
+    hears(fresh, "Slowly!", 0).await;
     fresh.nothing_due(at(100_000)).await;
 }
 

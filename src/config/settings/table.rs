@@ -280,7 +280,7 @@ pub(super) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("90d"),
         expects: "a duration of at least 1d, such as 90d, or 0 to keep them",
-        meaning: "How long an ended conversation is kept, with all that was said in it; `0` keeps it.",
+        meaning: "How long an ended conversation is kept, with all that was said in it, and an alert; `0` keeps both.",
         ..PLAIN
     },
     Setting {

@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Setting] = &[
         key: "MYNAH_TEXT_SLOW_DOWN",
         file: "text_slow_down",
         default: Value(words::SLOW_DOWN),
-        meaning: "Once for each burst above `MYNAH_RATE_LIMIT`.",
+        meaning: "Once for each burst above `MYNAH_RATE_LIMIT`, or for a `/reset` that is not carried out because too much waits.",
         ..ROW
     },
     Setting {

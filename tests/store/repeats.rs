@@ -1,0 +1,67 @@
+//! What a contact says again and again.
+
+use std::time::Duration;
+
+use mynah::clock::Time;
+use mynah::model::{Command, Inbound};
+use mynah::store::{Reception, Reply, TurnClaim};
+
+use crate::fresh::{ANN, BEN, Fresh, MERGE, OURS, START, answer, inbound, sid};
+
+/// Another of our numbers.
+const OTHER: &str = "whatsapp:+14155230000";
+
+/// The contact says `text` to that number of ours, and the turn is claimed a merge window later.
+async fn asked(
+    fresh: &Fresh,
+    (from, ours): (&str, &str),
+    text: &str,
+    command: Option<Command>,
+    when: Time,
+) -> TurnClaim {
+    let said = Inbound { text: text.into(), to: ours.into(), ..inbound(from, &format!("SM{}", when.0), when) };
+    fresh.receive(said, None, Reception { command, ..Reception::default() }).await.unwrap();
+    fresh.due_turn(when + MERGE).await
+}
+
+/// The same, and it is answered. The conversation ends with it.
+async fn exchange(fresh: &Fresh, who: (&str, &str), text: &str, command: Option<Command>, when: Time) {
+    let claim = asked(fresh, who, text, command, when).await;
+    let reply = match command {
+        Some(_) => Reply::Words { text: "Done.".into(), hand_over: None },
+        None => answer("Hello!"),
+    };
+    let replied = fresh.reply(&claim, reply, vec!["Hello!".into()], when + MERGE).await.unwrap().unwrap();
+    fresh.part_sent(replied.part, replied.token, sid(&format!("out {}", when.0)), when + MERGE).await.unwrap();
+    fresh.end_conversation(claim.conversation, when + MERGE).await.unwrap();
+}
+
+pub async fn what_a_contact_says_again_is_counted_over_conversations(fresh: &Fresh) {
+    let ann = (ANN, OURS);
+    let minute = |number: u32| START + Duration::from_secs(60) * number;
+    exchange(fresh, ann, "hi", None, minute(0)).await;
+    exchange(fresh, ann, "something else", None, minute(1)).await;
+    exchange(fresh, ann, "hi", None, minute(2)).await;
+    exchange(fresh, ann, " hi ", None, minute(3)).await;
+    // What was asked of us, and what was not answered, is passed over.
+    exchange(fresh, ann, "/reset", Some(Command::Reset), minute(4)).await;
+    let left = asked(fresh, ann, "never mind", None, minute(5)).await;
+    assert!(fresh.pause(&left, None, "a machine".into(), minute(5)).await.unwrap());
+    fresh.end_conversation(left.conversation, minute(5)).await.unwrap();
+    // Others do not count, nor does what was said on another number.
+    exchange(fresh, (BEN, OURS), "hi", None, minute(6)).await;
+    exchange(fresh, (ANN, OTHER), "hi", None, minute(7)).await;
+    // One conversation may hold several.
+    let first = asked(fresh, ann, "hi", None, minute(8)).await;
+    let (part, token) = fresh.answer_at(&first, &["Hello!"], minute(8) + MERGE).await;
+    assert!(fresh.sent(part, token, "the last", minute(8) + MERGE).await);
+    let claim = asked(fresh, ann, "hi", None, minute(9)).await;
+    assert_eq!(claim.conversation, first.conversation);
+    let repeats =
+        async |text: &str, since, most| fresh.repeats(&claim, claim.turn, text.to_owned(), since, most).await.unwrap();
+    assert_eq!(repeats("hi", START, 9).await, 3);
+    assert_eq!(repeats("hi", START, 2).await, 2, "no more than it is asked for");
+    assert_eq!(repeats("hi", minute(3), 9).await, 2, "nor from before that time");
+    assert_eq!(repeats("something else", START, 9).await, 0);
+    assert_eq!(fresh.repeats(&claim, first.turn, "hi".into(), START, 9).await.unwrap(), 2, "before the turn before");
+}
