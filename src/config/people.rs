@@ -108,10 +108,12 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>> {
         .ok_or_else(Rejected::default)
 }
 
-/// It is guessed at through the front door, so it may not be short.
+/// It is guessed at through the front door, so it may not be short; and it is taken out of every answer, so it may be no
+/// word that people use.
 fn code(text: &str) -> Parsed<SecretString> {
     let code = parse::secret(text)?;
-    if code.expose_secret().chars().count() < 6 { Err(Rejected::default()) } else { Ok(code) }
+    let chars = || code.expose_secret().chars();
+    if chars().count() < 6 || !chars().any(|char| char.is_ascii_digit()) { Err(Rejected::default()) } else { Ok(code) }
 }
 
 /// `HX…`.
@@ -208,7 +210,10 @@ mod tests {
         assert!(code.closed && code.pairing_code.is_some());
         let missing = errors(&[("MYNAH_WHO", "code")]);
         assert!(missing.len() == 1 && missing[0].starts_with("MYNAH_PAIRING_CODE: found no value"), "{missing:?}");
-        assert_eq!(errors(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "abc")]).len(), 1);
+        for bad in ["abc", "abc12", "welcome"] {
+            let errors = errors(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", bad)]);
+            assert!(errors.len() == 1 && errors[0].ends_with("at least one of them a digit"), "{errors:?}");
+        }
         assert_eq!(errors(&[("MYNAH_ALLOWED", "5551234567")]).len(), 1);
         assert_eq!(load(&[("MYNAH_WHO", "listed")]).unwrap().warnings.len(), 1);
     }
