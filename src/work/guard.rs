@@ -26,7 +26,8 @@ const REMOVED: &str = "[removed]";
 pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) -> String {
     let config = &app.config;
     let markdown = text::clean(markdown);
-    if leaks(&markdown, &config.work.system_prompt) {
+    let system = &config.work.system_prompt;
+    if leaks(&markdown, system) || leaks(&text::whatsapp(&markdown), system) {
         tell(app, claim, "the model repeated its instructions; the contact was not sent that").await;
         return config.texts.declined.clone();
     }
@@ -34,6 +35,8 @@ pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) ->
     // Before the conversion, which drops markers that a password may hold, and after it, which joins what they parted.
     let bare = secrets.redact(&markdown, REMOVED);
     let written = text::whatsapp(bare.as_deref().unwrap_or(&markdown));
+    // Again, since the conversion makes characters of entities such as `&#x202e;`.
+    let written = text::clean(&written).trim().to_owned();
     let plain = secrets.redact(&written, REMOVED);
     if bare.is_some() || plain.is_some() {
         tell(app, claim, "the model's answer held a key or a password; it was taken out").await;

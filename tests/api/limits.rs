@@ -125,7 +125,7 @@ async fn a_machine_at_the_other_end_is_left_to_a_person() {
 async fn neither_side_is_shown_what_hides_in_a_text() {
     let house = House::with(&[("MYNAH_LINKS", "bakery.example")]).await;
     house.twilio_takes_everything().await;
-    house.model_says("Pay at https://evil.example/x or see bakery.example \u{202e}drawkcab\u{e0041}.").await;
+    house.model_says("Pay at https://evil.example/x or see bakery.example \u{202e}drawkcab\u{e0041}&#x202e;&#xE0041;.").await;
     house.say(ANA, "price\u{202e}less\u{e0041}\u{7}?").await;
     house.drain().await;
     assert_eq!(house.prompts().await[0][1].1, "priceless?");
