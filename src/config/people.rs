@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use url::Host;
 
 use super::parse::{self, Parsed};
 use super::problem::Rejected;
@@ -132,14 +133,15 @@ fn rate(text: &str) -> Parsed<Option<Rate>> {
     Ok(NonZeroU32::new(most).map(|most| Rate { most, period }))
 }
 
-/// `allow`, `none`, or hosts.
+/// `allow`, `none`, or hosts, which are kept as addresses spell them: `bücher.example` is `xn--bcher-kva.example`.
 fn links(text: &str) -> Parsed<LinkPolicy> {
     if text == "allow" {
         return Ok(LinkPolicy::Allow);
     }
     let host = |item: &str| {
-        let plain = item.contains('.') && !item.contains(['/', ':', '@', ' ']) && !item.starts_with('.');
-        plain.then(|| item.to_ascii_lowercase())
+        let plain = item.contains('.') && !item.contains(['/', ':', '@', ' ', '%']) && !item.starts_with('.');
+        let host = Host::parse(item).ok().filter(|_| plain)?;
+        Some(host.to_string().trim_end_matches('.').to_owned())
     };
     list(text, host).map(LinkPolicy::Only)
 }
@@ -252,6 +254,8 @@ mod tests {
         assert_eq!(people(&[("MYNAH_LINKS", "none")]).links, LinkPolicy::Only(Vec::new()));
         let only = LinkPolicy::Only(vec!["bakery.example".into(), "maps.example".into()]);
         assert_eq!(people(&[("MYNAH_LINKS", "Bakery.example, maps.example")]).links, only);
+        let own = LinkPolicy::Only(vec!["xn--bcher-kva.example".into(), "xn--e1afmkfd.example".into()]);
+        assert_eq!(people(&[("MYNAH_LINKS", "BÜCHER.example, пример.example.")]).links, own);
         for (key, bad) in [
             ("MYNAH_RATE_LIMIT", "20"),
             ("MYNAH_RATE_LIMIT", "0/1m"),
