@@ -121,9 +121,9 @@ async fn answer_by_model(
             let hand_over = completion.hand_over.map(|why| words::hand_over(app, why));
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
             let declined = completion.finish == Finish::Refusal && wordless;
-            let mut said = if declined { app.config.texts.declined.clone() } else { completion.text };
-            let fit = guard::fit_to_send(app, claim, &said).await;
-            let mut parts = text::split(&fit, channel.text_limit(), PARTS);
+            let text = if declined { app.config.texts.declined.clone() } else { completion.text };
+            let guard::Fit { sent, mut said } = guard::fit_to_send(app, claim, &text).await;
+            let mut parts = text::split(&sent, channel.text_limit(), PARTS);
             if hand_over.is_some() {
                 let human = &app.config.texts.human;
                 parts.push(human.clone());

@@ -22,14 +22,23 @@ const OWN: usize = 6;
 /// What stands in place of a secret.
 const REMOVED: &str = "[removed]";
 
-/// The text in WhatsApp's markup; empty where there was none.
-pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) -> String {
+/// An answer as it is sent and as it is remembered.
+pub(super) struct Fit {
+    /// In WhatsApp's markup; empty where there was no text.
+    pub(super) sent: String,
+    /// For the transcript and for the model: the Markdown, or where something was taken out, what the contact read instead.
+    pub(super) said: String,
+}
+
+/// Nothing that a contact may not read is left in either form.
+pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) -> Fit {
     let config = &app.config;
     let markdown = text::clean(markdown);
     let system = &config.work.system_prompt;
     if leaks(&markdown, system) || leaks(&text::whatsapp(&markdown), system) {
         tell(app, claim, "the model repeated its instructions; the contact was not sent that").await;
-        return config.texts.declined.clone();
+        let declined = config.texts.declined.clone();
+        return Fit { sent: declined.clone(), said: declined };
     }
     let secrets = secrets(config);
     // Before the conversion, which drops markers that a password may hold, and after it, which joins what they parted.
@@ -38,10 +47,15 @@ pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) ->
     // Again, since the conversion makes characters of entities such as `&#x202e;`.
     let written = text::clean(&written).trim().to_owned();
     let plain = secrets.redact(&written, REMOVED);
-    if bare.is_some() || plain.is_some() {
+    let redacted = bare.is_some() || plain.is_some();
+    if redacted {
         tell(app, claim, "the model's answer held a key or a password; it was taken out").await;
     }
-    text::links(&plain.unwrap_or(written), &config.people.links, &config.texts.link).into_owned()
+    let plain = plain.unwrap_or(written);
+    let sent = text::links(&plain, &config.people.links, &config.texts.link);
+    // Markdown could spell what was taken out in ways of its own, so none of it is kept then.
+    let said = if redacted || sent != plain { sent.clone().into_owned() } else { markdown.into_owned() };
+    Fit { sent: sent.into_owned(), said }
 }
 
 async fn tell(app: &App, claim: &TurnClaim, what: &str) {

@@ -1,5 +1,6 @@
 //! Who may talk, how much, and what is stopped.
 
+use mynah::model::Role;
 use mynah::text::clean;
 use wiremock::ResponseTemplate;
 
@@ -125,13 +126,16 @@ async fn a_machine_at_the_other_end_is_left_to_a_person() {
 async fn neither_side_is_shown_what_hides_in_a_text() {
     let house = House::with(&[("MYNAH_LINKS", "bakery.example")]).await;
     house.twilio_takes_everything().await;
-    house.model_says("Pay at https://evil.example/x or see bakery.example \u{202e}drawkcab\u{e0041}&#x202e;&#xE0041;.").await;
+    house
+        .model_says("Pay at https://evil.example/x or see bakery.example \u{202e}drawkcab\u{e0041}&#x202e;&#xE0041;.")
+        .await;
     house.say(ANA, "price\u{202e}less\u{e0041}\u{7}?").await;
     house.drain().await;
     assert_eq!(house.prompts().await[0][1].1, "priceless?");
     assert_eq!(house.texts().await, ["Pay at [link removed] or see bakery.example drawkcab."]);
     let stored = house.app.store.conversation(house.conversation(), 10).await.unwrap().unwrap().1;
     assert_eq!(stored[0].content, "price\u{202e}less\u{e0041}\u{7}?", "the store keeps what was said");
+    assert_eq!(stored[1].content, house.texts().await[0], "and what was sent");
 }
 
 #[tokio::test]
@@ -148,7 +152,8 @@ async fn a_message_of_nothing_but_control_characters_or_marks_is_answered_like_a
 
 #[tokio::test]
 async fn what_the_instructions_hold_in_confidence_does_not_reach_a_contact() {
-    let manners: String = (1..=12).map(|n| format!("Rule {n}: be brief and friendly, and never invent a price. ")).collect();
+    let manners: String =
+        (1..=12).map(|n| format!("Rule {n}: be brief and friendly, and never invent a price. ")).collect();
     let prompt = format!("You answer for the Blue Door Bakery. {manners}\nConfidential: BREAD4STAFF77, Miller & Sons.");
     let house = House::with(&[
         ("MYNAH_SYSTEM_PROMPT", prompt.as_str()),
@@ -180,14 +185,20 @@ async fn what_the_instructions_hold_in_confidence_does_not_reach_a_contact() {
     );
     let alerts = house.app.store.alerts(10).await.unwrap();
     assert_eq!((alerts[0].cause.as_str(), alerts[0].count), ("leak", 3));
+    // Nor does it stand in the transcript, or come back to the model.
+    let said = house.app.store.conversation(house.conversation(), 10).await.unwrap().unwrap().1;
+    let answers = said.iter().filter(|said| said.role == Role::Assistant).map(|said| said.content.clone());
+    assert_eq!(answers.collect::<Vec<_>>(), house.texts().await);
+    let shown = house.prompts().await.pop().unwrap();
+    let secrets = ["Rule 1", "BREAD4STAFF77", "sk-test"];
+    assert!(shown[1..].iter().all(|(_, text)| secrets.iter().all(|secret| !text.contains(secret))), "{shown:?}");
 }
 
 #[tokio::test]
 async fn what_an_owner_wants_told_reaches_the_contact_unharmed() {
     let policy: String =
         (1..=12).map(|n| format!("Return {n}: bring the item back within {n} days, and we pay. ")).collect();
-    let manners: String =
-        (1..=30).map(|n| format!("Rule {n}: be brief and friendly, and invent no price. ")).collect();
+    let manners: String = (1..=30).map(|n| format!("Rule {n}: be brief and friendly, and invent no price. ")).collect();
     let told = [
         "We are open Mon-Fri 9:00am-5:00pm and Sat 10:00am-2:00pm.",
         "See bakery24.example/menu, or https://bakery24.example/menu-2026/Summer?table=12.",
