@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// The most of one message that the model reads, in characters: four times what a contact can write at once.
 const LONGEST_LINE: usize = 16_384;
 
+/// What the model reads where the contact sent nothing that can be read; the channel says the same of a message without text.
+const EMPTY: &str = "[empty message]";
+
 /// Messages of one reply.
 const PARTS: usize = 5;
 
@@ -180,7 +183,13 @@ fn trim(window: Vec<WindowLine>) -> Vec<Line> {
     window
         .into_iter()
         .skip_while(|line| line.role != Role::User)
-        .map(|line| Line { role: line.role, text: text::cap(&text::clean(&line.content), LONGEST_LINE).into_owned() })
+        .map(|line| {
+            let text = text::clean(&line.content);
+            // A message of which nothing is left is a message all the same: the model answers it like any other.
+            let empty = line.role == Role::User && text.trim().is_empty();
+            let text = if empty { EMPTY.into() } else { text::cap(&text, LONGEST_LINE).into_owned() };
+            Line { role: line.role, text }
+        })
         .collect()
 }
 

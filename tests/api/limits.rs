@@ -141,12 +141,15 @@ async fn neither_side_is_shown_what_hides_in_a_text() {
 #[tokio::test]
 async fn a_message_of_nothing_but_control_characters_or_marks_is_answered_like_any_other() {
     let house = House::new().await;
-    for text in ["\u{1}\u{2}\u{1b}".to_owned(), "\u{301}".repeat(4_096)] {
+    for text in ["\u{1}\u{2}\u{1b}".to_owned(), "\u{200b}\u{e0041}".to_owned(), "\u{301}".repeat(4_096)] {
         house.say(ANA, &text).await;
         house.drain().await;
     }
-    assert_eq!(house.texts().await.len(), 2);
+    assert_eq!(house.texts().await, ["Hello!"; 3]);
+    assert_eq!(house.states().await, ["done"; 3]);
     let prompts = house.prompts().await;
+    assert_eq!(prompts[0][1].1, "[empty message]");
+    assert_eq!(prompts[1][3].1, "[empty message]");
     assert!(prompts.iter().flatten().all(|(_, text)| text.len() < 5_000 && clean(text) == *text));
 }
 
