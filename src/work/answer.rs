@@ -35,8 +35,8 @@ const LONGEST_LINE: usize = 16_384;
 /// What the model reads where the contact sent nothing that can be read; the channel says the same of a message without text.
 const EMPTY: &str = "[empty message]";
 
-/// Messages of one reply.
-const PARTS: usize = 5;
+/// Messages of one reply, and of one text of an operator.
+pub const PARTS: usize = 5;
 
 /// Claim in hand: finds out what is to be said, and says it.
 pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
@@ -52,7 +52,8 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
     match claim.request {
         Some(Request::Operator) => {
             let said = window.iter().filter(|line| line.turn == claim.turn && line.role != Role::User);
-            let parts = said.flat_map(|line| text::split(&line.content, channel.text_limit(), PARTS)).collect();
+            let parts =
+                said.flat_map(|line| text::split(&text::clean(&line.content), channel.text_limit(), PARTS)).collect();
             say(app, claim, Reply::Operator, parts).await
         }
         Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
