@@ -106,12 +106,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 Some(before) => Some(find(&store, before).await?),
                 None => None,
             };
-            list(&store.conversations(before, limit).await?, json);
+            let rows = store.conversations(before, limit).await?;
+            list(&rows.into_iter().map(|row| row.at(now)).collect::<Vec<_>>(), json);
         }
         Action::Show { id } => {
             let id = find(&store, id).await?;
             let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
-            show(&row, &said, json);
+            show(&row.at(now), &said, json);
         }
         Action::Mode { id, mode } => {
             let id = find(&store, id).await?;
