@@ -6,10 +6,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::columns::{columns, one_line};
+use crate::channel::twilio::TEXT_LIMIT;
 use crate::clock::Time;
 use crate::config::Config;
 use crate::model::{Address, ConversationId, ShortId};
 use crate::store::{ConversationRow, Said, Spoken, Store};
+use crate::text;
+use crate::work::PARTS;
 
 /// Messages of a transcript that are shown.
 const SHOWN: i64 = 200;
@@ -103,12 +106,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 Some(before) => Some(find(&store, before).await?),
                 None => None,
             };
-            list(&store.conversations(before, limit).await?, json);
+            let rows = store.conversations(before, limit).await?;
+            list(&rows.into_iter().map(|row| row.at(now)).collect::<Vec<_>>(), json);
         }
         Action::Show { id } => {
             let id = find(&store, id).await?;
             let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
-            show(&row, &said, json);
+            show(&row.at(now), &said, json);
         }
         Action::Mode { id, mode } => {
             let id = find(&store, id).await?;
@@ -130,9 +134,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             }
         }
         Action::Say { id, text } => {
-            if text.trim().is_empty() {
-                bail!("there is nothing to say: the text is blank");
-            }
+            sayable(&text)?;
             let id = find(&store, id).await?;
             match store.say(id, text, until, now).await? {
                 Spoken::Queued(turn) => told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}")),
@@ -155,6 +157,23 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         }
         Action::Block { address } => block(&store, address, true, now, json).await?,
         Action::Unblock { address } => block(&store, address, false, now, json).await?,
+    }
+    Ok(())
+}
+
+/// Whether the text can be sent whole.
+fn sayable(text: &str) -> Result<()> {
+    // As it goes out.
+    let text = text::clean(text);
+    if text.trim().is_empty() {
+        bail!("there is nothing to say: the text is blank");
+    }
+    if text::split(&text, TEXT_LIMIT, PARTS + 1).len() > PARTS {
+        bail!(
+            "the text of {} characters is too long: at most {PARTS} messages of {TEXT_LIMIT} characters are sent at once; say it \
+             in pieces",
+            text.chars().count()
+        );
     }
     Ok(())
 }
@@ -300,11 +319,27 @@ fn show(row: &ConversationRow, said: &[Said], json: bool) {
     for said in said {
         let state = if said.state == "done" { String::new() } else { format!("  [{}]", said.state) };
         println!("{}  {}{state}", said.at, said.role.as_str());
-        for line in crate::text::clean(&said.content).lines() {
+        for line in text::clean(&said.content).lines() {
             println!("    {line}");
         }
         if let Some(error) = &said.error {
             println!("    ({})", one_line(error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_would_be_cut_is_refused_and_one_of_five_messages_is_not() {
+        let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(PARTS);
+        assert!(sayable(&five).is_ok() && sayable(&format!("{five}\u{202e}\u{200b}")).is_ok());
+        let refused = sayable(&format!("{five}y")).unwrap_err().to_string();
+        assert!(refused.contains("at most 5 messages of 1500 characters"), "{refused}");
+        for blank in ["", " \n", "\u{202e}\u{200b}"] {
+            assert!(sayable(blank).unwrap_err().to_string().contains("blank"), "{blank:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use url::Host;
 
 use super::parse::{self, Parsed};
 use super::problem::Rejected;
@@ -108,10 +109,12 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>> {
         .ok_or_else(Rejected::default)
 }
 
-/// It is guessed at through the front door, so it may not be short.
+/// It is guessed at through the front door, so it may not be short; and it is taken out of every answer, so it may be no
+/// word that people use.
 fn code(text: &str) -> Parsed<SecretString> {
     let code = parse::secret(text)?;
-    if code.expose_secret().chars().count() < 6 { Err(Rejected::default()) } else { Ok(code) }
+    let chars = || code.expose_secret().chars();
+    if chars().count() < 6 || !chars().any(|char| char.is_ascii_digit()) { Err(Rejected::default()) } else { Ok(code) }
 }
 
 /// `HX…`.
@@ -130,14 +133,15 @@ fn rate(text: &str) -> Parsed<Option<Rate>> {
     Ok(NonZeroU32::new(most).map(|most| Rate { most, period }))
 }
 
-/// `allow`, `none`, or hosts.
+/// `allow`, `none`, or hosts, which are kept as addresses spell them: `bücher.example` is `xn--bcher-kva.example`.
 fn links(text: &str) -> Parsed<LinkPolicy> {
     if text == "allow" {
         return Ok(LinkPolicy::Allow);
     }
     let host = |item: &str| {
-        let plain = item.contains('.') && !item.contains(['/', ':', '@', ' ']) && !item.starts_with('.');
-        plain.then(|| item.to_ascii_lowercase())
+        let plain = item.contains('.') && !item.contains(['/', ':', '@', ' ', '%']) && !item.starts_with('.');
+        let host = Host::parse(item).ok().filter(|_| plain)?;
+        Some(host.to_string().trim_end_matches('.').to_owned())
     };
     list(text, host).map(LinkPolicy::Only)
 }
@@ -208,7 +212,10 @@ mod tests {
         assert!(code.closed && code.pairing_code.is_some());
         let missing = errors(&[("MYNAH_WHO", "code")]);
         assert!(missing.len() == 1 && missing[0].starts_with("MYNAH_PAIRING_CODE: found no value"), "{missing:?}");
-        assert_eq!(errors(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "abc")]).len(), 1);
+        for bad in ["abc", "abc12", "welcome"] {
+            let errors = errors(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", bad)]);
+            assert!(errors.len() == 1 && errors[0].ends_with("at least one of them a digit"), "{errors:?}");
+        }
         assert_eq!(errors(&[("MYNAH_ALLOWED", "5551234567")]).len(), 1);
         assert_eq!(load(&[("MYNAH_WHO", "listed")]).unwrap().warnings.len(), 1);
     }
@@ -247,6 +254,8 @@ mod tests {
         assert_eq!(people(&[("MYNAH_LINKS", "none")]).links, LinkPolicy::Only(Vec::new()));
         let only = LinkPolicy::Only(vec!["bakery.example".into(), "maps.example".into()]);
         assert_eq!(people(&[("MYNAH_LINKS", "Bakery.example, maps.example")]).links, only);
+        let own = LinkPolicy::Only(vec!["xn--bcher-kva.example".into(), "xn--e1afmkfd.example".into()]);
+        assert_eq!(people(&[("MYNAH_LINKS", "BÜCHER.example, пример.example.")]).links, own);
         for (key, bad) in [
             ("MYNAH_RATE_LIMIT", "20"),
             ("MYNAH_RATE_LIMIT", "0/1m"),

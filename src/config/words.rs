@@ -28,7 +28,7 @@ pub(in crate::config) const TOO_LONG: &str = "Sorry, that is too long for me. Pl
 pub(in crate::config) const MEDIA: &str = "Sorry, I couldn't open what you sent. Could you describe it in words?";
 pub(in crate::config) const SLOW_DOWN: &str = "You are faster than I am. I'll answer everything together in a moment.";
 pub(in crate::config) const BUDGET: &str =
-    "Sorry, I can't answer any more today. Please try again tomorrow, or contact us another way.";
+    "Sorry, I can't answer any more for now. Please try again another day, or contact us another way.";
 pub(in crate::config) const HELP: &str = "I'm an automated assistant: just write what you need. /reset starts afresh, /human asks for a person, STOP ends all messages.";
 pub(in crate::config) const RESET: &str = "Done. Let's start afresh: how can I help?";
 pub(in crate::config) const HUMAN: &str =

@@ -79,6 +79,17 @@ pub struct ConversationRow {
     pub opted_out: bool,
 }
 
+impl ConversationRow {
+    /// With the mode as it is at that time: a person answers until then, though only the next message has it written down.
+    #[must_use]
+    pub fn at(self, now: Time) -> ConversationRow {
+        match self.human_until {
+            Some(until) if until <= now => ConversationRow { human: false, human_until: None, ..self },
+            _ => self,
+        }
+    }
+}
+
 /// One message of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
@@ -241,10 +252,8 @@ pub(super) fn call_for_a_person(tx: &mut dyn Tx, id: &ConversationId, why: &str,
 
 /// Records that a person answers from now on, where none does yet: the operator may not be the only one to watch.
 fn announce(tx: &mut dyn Tx, id: &ConversationId, why: &str, now: Time) -> Result<(), StoreError> {
-    let begins = tx.one(ONE, args![id], conversation)?.is_some_and(|found| {
-        let human = found.human && found.human_until.is_none_or(|until| until > now);
-        found.ended_at.is_none() && !human
-    });
+    let found = tx.one(ONE, args![id], conversation)?;
+    let begins = found.is_some_and(|found| found.ended_at.is_none() && !found.at(now).human);
     if begins {
         alerts::record(tx, "hand_over", &id.to_string(), &format!("a person answers: {why}"), now)?;
     }

@@ -11,9 +11,11 @@ use unicode_segmentation::UnicodeSegmentation;
 const GRAPHEME: usize = 16;
 
 /// Takes out control characters (but line breaks and tabs), the characters that turn the direction of writing around
-/// what follows (U+202A–202E, U+2066–2069; Unicode TR 36, "Bidirectional text spoofing"), Unicode tags
-/// (U+E0000–E007F) and repeated variation selectors, which carry hidden text, annotations and noncharacters. A line break
-/// is `\n`. A grapheme keeps its first 16 code points.
+/// what follows (U+202A–202E, U+2066–2069; Unicode TR 36, "Bidirectional text spoofing"), what has no width (U+200B, U+00AD,
+/// U+2060–2064), Unicode tags (U+E0000–E007F), annotations and noncharacters. Of what is invisible and shapes the
+/// character before it, which carries hidden text as well, stays what that character takes: joiners (U+200C, U+200D)
+/// in scripts that join and in emoji, U+FE0E and U+FE0F after emoji and symbols, the selectors of ideographs after those.
+/// A line break is `\n`. A grapheme keeps its first 16 code points.
 ///
 /// A second pass changes nothing, and the result is never longer.
 #[must_use]
@@ -23,27 +25,25 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut kept = String::with_capacity(text.len());
-    let mut selected = false;
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
         match char {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\r' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
             _ if hides(char) => {}
-            _ if selector(char) => {
-                if !selected && !kept.is_empty() {
+            _ if shapes(char) => {
+                if kept.chars().next_back().is_some_and(|base| takes(base, char, chars.peek().copied())) {
                     kept.push(char);
                 }
-                selected = true;
-                continue;
             }
             _ => kept.push(char),
         }
-        selected = false;
     }
     let piled = kept.graphemes(true).any(|grapheme| grapheme.chars().nth(GRAPHEME).is_some());
     if piled {
         kept = kept.graphemes(true).flat_map(|grapheme| grapheme.chars().take(GRAPHEME)).collect();
+        // What was cut may have been what a character before it needed.
+        kept = clean(&kept).into_owned();
     }
     if kept == text { Cow::Borrowed(text) } else { Cow::Owned(kept) }
 }
@@ -72,6 +72,8 @@ pub fn hides(char: char) -> bool {
     match char {
         '\n' | '\t' => false,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        // The soft hyphen, the space without width, the joiner of words and invisible operators.
+        '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' => true,
         // Deprecated formatting, interlinear annotations, the byte order mark, the replacement of an object.
         '\u{206a}'..='\u{206f}' | '\u{fff9}'..='\u{fffc}' | '\u{feff}' => true,
         '\u{e0000}'..='\u{e007f}' => true,
@@ -81,8 +83,46 @@ pub fn hides(char: char) -> bool {
     }
 }
 
-fn selector(char: char) -> bool {
-    matches!(char, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+/// Whether a character is invisible and shapes the one before it.
+fn shapes(char: char) -> bool {
+    matches!(char, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// Whether `base` is a character that `shape` has an effect on, by Unicode's lists of variation sequences; `next` is what
+/// follows.
+fn takes(base: char, shape: char, next: Option<char>) -> bool {
+    match shape {
+        '\u{200c}' => joins(base),
+        '\u{200d}' => joins(base) || pictures(base) || base == '\u{fe0f}',
+        // A digit takes one as a part of a keycap.
+        '\u{fe0e}' | '\u{fe0f}' if matches!(base, '0'..='9' | '#' | '*') => next == Some('\u{20e3}'),
+        '\u{fe0e}' | '\u{fe0f}' => pictures(base),
+        '\u{fe00}'..='\u{fe02}' | '\u{e0100}'..='\u{e01ef}' => ideograph(base),
+        _ => false,
+    }
+}
+
+/// Whether a letter or mark is of a script whose writing needs joiners: Hebrew and Arabic to Tibetan and Burmese, Khmer and
+/// Mongolian, and their supplements.
+fn joins(char: char) -> bool {
+    matches!(char,
+        '\u{590}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{1a00}'..='\u{1cff}' | '\u{a800}'..='\u{abff}'
+        | '\u{fb1d}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10a00}'..='\u{11fff}'
+        | '\u{1e900}'..='\u{1eeff}')
+}
+
+/// Whether a character is shown as a picture, or may be.
+fn pictures(char: char) -> bool {
+    matches!(char,
+        '©' | '®' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}'
+        | '\u{24c2}' | '\u{25a0}'..='\u{27bf}' | '\u{2900}'..='\u{297f}' | '\u{2b00}'..='\u{2bff}' | '\u{3030}' | '\u{303d}'
+        | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
+}
+
+fn ideograph(char: char) -> bool {
+    matches!(char,
+        '々' | '〇' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{3ffff}')
 }
 
 #[cfg(test)]
@@ -101,6 +141,7 @@ mod tests {
             "नमस्ते, क्ष्म्य",
             "👩🏽‍👩🏽‍👧🏽‍👦🏽 ❤️ 1️⃣",
             "می\u{200c}خواهم",
+            "क्\u{200d}ष ක්\u{200d}ර ❤\u{fe0f}\u{200d}🔥 ©\u{fe0f} #\u{fe0f}\u{20e3} ☎\u{fe0e}",
             "葛\u{e0100}城",
         ] {
             assert!(matches!(clean(text), Cow::Borrowed(same) if same == text), "{text}");
@@ -114,7 +155,11 @@ mod tests {
             ("one\r\ntwo\rthree\u{2028}four", "one\ntwo\nthree\nfour"),
             ("pay \u{202e}001\u{202c} now \u{2066}x\u{2069}", "pay 001 now x"),
             ("hi\u{e0068}\u{e0069}\u{e007f}", "hi"),
-            ("x\u{fe01}\u{fe02}\u{e0101}y", "x\u{fe01}y"),
+            ("x\u{fe01}\u{fe02}\u{e0101}y\u{fe0f}1\u{fe0f}0", "xy10"),
+            ("❤\u{fe0f}\u{fe0f}\u{fe0e}葛\u{e0100}\u{e0101}あ\u{e0100}", "❤\u{fe0f}葛\u{e0100}あ"),
+            ("a\u{200b}b\u{ad}c\u{2060}\u{2061}\u{2062}\u{2063}\u{2064}d", "abcd"),
+            ("a\u{200d}\u{200c}b \u{200d}c 1\u{200c}2", "ab c 12"),
+            ("क\u{200d}\u{200d}\u{200c}ष 😀\u{200d}\u{200c}", "क\u{200d}ष 😀\u{200d}"),
             ("\u{fe0f}\u{feff}z\u{fffe}\u{1ffff}\u{fdd0}", "z"),
             ("\u{0}\u{1}\u{2}", ""),
         ] {
@@ -139,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_second_pass_changes_nothing(text in "(\\PC|\\pC|[\u{300}-\u{36f}\u{fe00}-\u{fe0f}\u{202a}-\u{202e}\r\n]){0,60}") {
+        fn a_second_pass_changes_nothing(text in "(\\PC|\\pC|[\u{300}-\u{36f}\u{fe00}-\u{fe0f}\u{200b}-\u{200f}\u{20e3}0-9☀-☎क-न\u{202a}-\u{202e}\r\n]){0,60}") {
             let once = clean(&text).into_owned();
             prop_assert!(once.len() <= text.len());
             prop_assert_eq!(clean(&once).into_owned(), once);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use linkify::{LinkFinder, LinkKind};
+use linkify::{Link, LinkFinder, LinkKind};
 use url::Url;
 
 /// Which links a contact may be sent.
@@ -14,6 +14,9 @@ pub enum LinkPolicy {
     Only(Vec<String>),
 }
 
+/// WhatsApp's, but that of code.
+const MARKERS: [char; 3] = ['_', '*', '~'];
+
 /// Replaces each link that the policy does not allow by `instead`. Everything that WhatsApp would make a link counts:
 /// addresses with a scheme, and bare names such as `example.org/offer`. E-mail addresses stay.
 #[must_use]
@@ -21,20 +24,54 @@ pub fn links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, s
     let LinkPolicy::Only(hosts) = policy else { return Cow::Borrowed(text) };
     let mut finder = LinkFinder::new();
     finder.url_must_have_scheme(false);
+    let (own, foreign): (Vec<_>, Vec<_>) = found(&finder, text).partition(|link| allowed(link.as_str(), hosts));
+    // WhatsApp makes a link of a name between its markers; the finder takes them for a part of the name and sees none.
+    let bare = without_markers(text);
+    let within = |link: &Link| own.iter().any(|own| own.start() <= link.start() && link.end() <= own.end());
+    let hidden = found(&finder, &bare).filter(|link| !allowed(link.as_str(), hosts) && !within(link));
+    let mut foreign: Vec<_> = foreign
+        .into_iter()
+        .chain(hidden)
+        .map(|link| {
+            // A marker at the end belongs to what stands around the link.
+            link.start()..link.start() + link.as_str().trim_end_matches(MARKERS).len()
+        })
+        .collect();
+    foreign.sort_by_key(|link| link.start);
     let mut kept = String::new();
     let mut from = 0;
-    for link in finder.links(text) {
-        if *link.kind() == LinkKind::Url && !allowed(link.as_str(), hosts) {
-            kept.push_str(&text[from..link.start()]);
+    for link in foreign {
+        if link.start >= from {
+            kept.push_str(&text[from..link.start]);
             kept.push_str(instead);
-            from = link.end();
         }
+        from = from.max(link.end);
     }
     if from == 0 {
         return Cow::Borrowed(text);
     }
     kept.push_str(&text[from..]);
     Cow::Owned(kept)
+}
+
+fn found<'t>(finder: &LinkFinder, text: &'t str) -> impl Iterator<Item = Link<'t>> {
+    finder.links(text).filter(|link| *link.kind() == LinkKind::Url)
+}
+
+/// The text with a blank for each marker at the edge of a word, so that all else stays at its place.
+fn without_markers(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(MARKERS) {
+        let markers = rest[at..].chars().take_while(|char| MARKERS.contains(char)).count();
+        let before = rest[..at].chars().next_back();
+        let after = rest[at + markers..].chars().next();
+        let inside = before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
+        bare.push_str(&rest[..at]);
+        bare.push_str(&if inside { rest[at..at + markers].to_owned() } else { " ".repeat(markers) });
+        rest = &rest[at + markers..];
+    }
+    bare + rest
 }
 
 fn allowed(link: &str, hosts: &[String]) -> bool {
@@ -62,6 +99,8 @@ mod tests {
         for text in [
             "See https://bakery.example/menu?x=1, or www.bakery.example.",
             "bakery.example/menu",
+            "*bakery.example* and _https://bakery.example/_v1.pdf_ and ~www.bakery.example~",
+            "https://bakery.example/menu_v1.pdf and 2 * 3 * 4, snake_case.",
             "Write to hello@elsewhere.example",
             "3.5 kg at 10.30, e.g. today.",
         ] {
@@ -80,6 +119,13 @@ mod tests {
             ("https://notbakery.example/", "[link removed]"),
             ("ftp://bakery.example/", "[link removed]"),
             ("HTTPS://EVIL.EXAMPLE", "[link removed]"),
+            (
+                "_evil.example_ and *evil.example*, ~evil.example~",
+                "_[link removed]_ and *[link removed]*, ~[link removed]~",
+            ),
+            ("*_www.evil.example/x_*!", "*_[link removed]_*!"),
+            ("_https://evil.example_ _see evil.example_", "_[link removed]_ _see [link removed]_"),
+            ("_bakery.example_ ~evil.example", "_bakery.example_ ~[link removed]"),
         ] {
             assert_eq!(only(text), clear, "{text}");
         }

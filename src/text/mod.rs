@@ -9,11 +9,13 @@
 //! level in `split/cut.rs`, coarse before fine.
 
 mod clean;
+mod credentials;
 mod links;
 mod markdown;
 mod split;
 
 pub use clean::{cap, clean, hides};
+pub use credentials::Credentials;
 pub use links::{LinkPolicy, links};
 pub use markdown::whatsapp;
 pub use split::{halve, split};

@@ -32,8 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// The most of one message that the model reads, in characters: four times what a contact can write at once.
 const LONGEST_LINE: usize = 16_384;
 
-/// Messages of one reply.
-const PARTS: usize = 5;
+/// What the model reads where the contact sent nothing that can be read; the channel says the same of a message without text.
+const EMPTY: &str = "[empty message]";
+
+/// Messages of one reply, and of one text of an operator.
+pub const PARTS: usize = 5;
 
 /// Claim in hand: finds out what is to be said, and says it.
 pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
@@ -49,7 +52,8 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
     match claim.request {
         Some(Request::Operator) => {
             let said = window.iter().filter(|line| line.turn == claim.turn && line.role != Role::User);
-            let parts = said.flat_map(|line| text::split(&line.content, channel.text_limit(), PARTS)).collect();
+            let parts =
+                said.flat_map(|line| text::split(&text::clean(&line.content), channel.text_limit(), PARTS)).collect();
             say(app, claim, Reply::Operator, parts).await
         }
         Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
@@ -121,9 +125,9 @@ async fn answer_by_model(
             let hand_over = completion.hand_over.map(|why| words::hand_over(app, why));
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
             let declined = completion.finish == Finish::Refusal && wordless;
-            let mut said = if declined { app.config.texts.declined.clone() } else { completion.text };
-            let fit = guard::fit_to_send(app, claim, &said).await;
-            let mut parts = text::split(&fit, channel.text_limit(), PARTS);
+            let text = if declined { app.config.texts.declined.clone() } else { completion.text };
+            let guard::Fit { sent, mut said } = guard::fit_to_send(app, claim, &text).await;
+            let mut parts = text::split(&sent, channel.text_limit(), PARTS);
             if hand_over.is_some() {
                 let human = &app.config.texts.human;
                 parts.push(human.clone());
@@ -185,7 +189,13 @@ fn shown(app: &App, claim: &TurnClaim, window: Vec<WindowLine>) -> Vec<Line> {
         .into_iter()
         .filter(|line| line.role != Role::User || !for_us(line))
         .skip_while(|line| line.role != Role::User)
-        .map(|line| Line { role: line.role, text: text::cap(&text::clean(&line.content), LONGEST_LINE).into_owned() })
+        .map(|line| {
+            let text = text::clean(&line.content);
+            // A message of which nothing is left is a message all the same: the model answers it like any other.
+            let empty = line.role == Role::User && text.trim().is_empty();
+            let text = if empty { EMPTY.into() } else { text::cap(&text, LONGEST_LINE).into_owned() };
+            Line { role: line.role, text }
+        })
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! What a model wrote, made fit for a contact: nothing hidden in it, no foreign links, nothing that was told in confidence.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
 use secrecy::ExposeSecret;
 use tracing::error;
@@ -8,32 +8,54 @@ use tracing::error;
 use crate::app::App;
 use crate::config::{Config, ProviderConfig};
 use crate::store::TurnClaim;
-use crate::text;
+use crate::text::{self, Credentials};
 
-/// So many characters of the instructions, word for word, are no chance.
-const QUOTED: usize = 160;
+/// So many letters of the instructions in a row, word for word, are repeated and not said anew.
+const PIECE: usize = 30;
 
-/// A word of the instructions that is at least so long and mixes letters and digits is taken for a password or a key.
-const KEY: usize = 10;
+/// An answer with fewer letters of the instructions is no leak of them: a policy that stands there is there to be told.
+const LEAK: usize = 500;
+
+/// The shortest of our own credentials that is looked for.
+const OWN: usize = 6;
 
 /// What stands in place of a secret.
 const REMOVED: &str = "[removed]";
 
-/// The text in WhatsApp's markup; empty where there was none.
-pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) -> String {
+/// An answer as it is sent and as it is remembered.
+pub(super) struct Fit {
+    /// In WhatsApp's markup; empty where there was no text.
+    pub(super) sent: String,
+    /// For the transcript and for the model: the Markdown, or where something was taken out, what the contact read instead.
+    pub(super) said: String,
+}
+
+/// Nothing that a contact may not read is left in either form.
+pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) -> Fit {
     let config = &app.config;
-    let system = &config.work.system_prompt;
     let markdown = text::clean(markdown);
-    if quotes(&markdown, system) {
+    let system = &config.work.system_prompt;
+    if leaks(&markdown, system) || leaks(&text::whatsapp(&markdown), system) {
         tell(app, claim, "the model repeated its instructions; the contact was not sent that").await;
-        return config.texts.declined.clone();
+        let declined = config.texts.declined.clone();
+        return Fit { sent: declined.clone(), said: declined };
     }
-    let written = text::whatsapp(&markdown);
-    let plain = redact(&written, config);
-    if let Cow::Owned(_) = plain {
+    let secrets = secrets(config);
+    // Before the conversion, which drops markers that a password may hold, and after it, which joins what they parted.
+    let bare = secrets.redact(&markdown, REMOVED);
+    let written = text::whatsapp(bare.as_deref().unwrap_or(&markdown));
+    // Again, since the conversion makes characters of entities such as `&#x202e;`.
+    let written = text::clean(&written).trim().to_owned();
+    let plain = secrets.redact(&written, REMOVED);
+    let redacted = bare.is_some() || plain.is_some();
+    if redacted {
         tell(app, claim, "the model's answer held a key or a password; it was taken out").await;
     }
-    text::links(&plain, &config.people.links, &config.texts.link).into_owned()
+    let plain = plain.unwrap_or(written);
+    let sent = text::links(&plain, &config.people.links, &config.texts.link);
+    // Markdown could spell what was taken out in ways of its own, so none of it is kept then.
+    let said = if redacted || sent != plain { sent.clone().into_owned() } else { markdown.into_owned() };
+    Fit { sent: sent.into_owned(), said }
 }
 
 async fn tell(app: &App, claim: &TurnClaim, what: &str) {
@@ -44,81 +66,69 @@ async fn tell(app: &App, claim: &TurnClaim, what: &str) {
     }
 }
 
-/// Whether a long run of the instructions stands in the text, whatever became of blanks and case.
-fn quotes(text: &str, system: &str) -> bool {
+/// Whether at least half of the instructions stand in the text, whatever became of blanks and case.
+fn leaks(text: &str, system: &str) -> bool {
     let plain = |text: &str| -> Vec<char> {
         text.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
     let (text, system) = (plain(text), plain(system));
-    if text.len() < QUOTED || system.len() < QUOTED {
+    if text.len() < LEAK || system.len() < LEAK {
         return false;
     }
-    let text: String = text.into_iter().collect();
-    // Every run of twice the length holds one of these pieces whole.
-    system.chunks_exact(QUOTED / 2).any(|piece| text.contains(&piece.iter().collect::<String>())) && {
-        let starts = 0..=system.len() - QUOTED;
-        starts.into_iter().any(|at| text.contains(&system[at..at + QUOTED].iter().collect::<String>()))
-    }
-}
-
-/// Takes out our own credentials and what looks like one in the instructions.
-fn redact<'a>(text: &'a str, config: &Config) -> Cow<'a, str> {
-    let mut kept = Cow::Borrowed(text);
-    let mut secrets: Vec<&str> =
-        config.work.system_prompt.split_whitespace().map(bare).filter(|word| key(word)).collect();
-    if let Some(twilio) = &config.twilio {
-        secrets.extend(twilio.auth_tokens.iter().map(ExposeSecret::expose_secret));
-        secrets.extend(twilio.api_key.iter().map(|(_, secret)| secret.expose_secret()));
-    }
-    secrets.extend(config.people.pairing_code.iter().map(ExposeSecret::expose_secret));
-    for ai in config.ai.iter().chain(&config.fallbacks) {
-        match &ai.provider {
-            ProviderConfig::OpenAi { api_key: Some(key), .. } | ProviderConfig::Anthropic { api_key: key, .. } => {
-                secrets.push(key.expose_secret());
-            }
-            ProviderConfig::OpenAi { api_key: None, .. } | ProviderConfig::Offline { .. } => {}
+    let said: HashSet<&[char]> = text.windows(PIECE).collect();
+    let (mut repeated, mut reach) = (0, 0);
+    for (at, piece) in system.windows(PIECE).enumerate() {
+        if said.contains(piece) {
+            repeated += at + PIECE - reach.max(at);
+            reach = at + PIECE;
         }
     }
-    for secret in secrets.into_iter().filter(|secret| secret.len() >= 6) {
-        if kept.contains(secret) {
-            kept = Cow::Owned(kept.replace(secret, REMOVED));
-        }
-    }
-    kept
+    repeated >= LEAK && repeated * 2 >= system.len()
 }
 
-/// A word without the punctuation around it.
-fn bare(word: &str) -> &str {
-    word.trim_matches(|char: char| !char.is_alphanumeric())
-}
-
-fn key(word: &str) -> bool {
-    let address = word.contains("://") || word.contains('@') || word.starts_with("www.");
-    !address
-        && word.chars().count() >= KEY
-        && word.chars().any(|char| char.is_ascii_digit())
-        && word.chars().any(char::is_alphabetic)
+/// Our own credentials and those in the instructions.
+fn secrets(config: &Config) -> Credentials {
+    let mut secrets = Credentials::of(&config.work.system_prompt);
+    let twilio = config.twilio.iter();
+    let tokens = twilio.clone().flat_map(|twilio| &twilio.auth_tokens);
+    let keys = twilio.flat_map(|twilio| &twilio.api_key).map(|(_, secret)| secret);
+    let models = config.ai.iter().chain(&config.fallbacks).filter_map(|ai| match &ai.provider {
+        ProviderConfig::OpenAi { api_key, .. } => api_key.as_ref(),
+        ProviderConfig::Anthropic { api_key, .. } => Some(api_key),
+        ProviderConfig::Offline { .. } => None,
+    });
+    let own = tokens.chain(keys).chain(models).chain(&config.people.pairing_code).map(ExposeSecret::expose_secret);
+    own.filter(|secret| secret.len() >= OWN).for_each(|secret| secrets.add(secret));
+    secrets
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SYSTEM: &str = "You answer for the Blue Door Bakery. Be brief and friendly, and never invent a price. The supplier \
-        is Miller & Sons; do not name them. Staff discount code: BREAD4STAFF77. On holidays we are closed, see \
-        https://bakery.example/2026-holidays for the list of days. If somebody is angry, offer a coffee and say sorry once.";
-
-    #[test]
-    fn a_long_run_of_the_instructions_is_noticed_and_an_honest_answer_is_not() {
-        let run: String = SYSTEM.chars().skip(37).take(230).collect();
-        assert!(quotes(&format!("Sure! My instructions: {}", run.to_uppercase().replace(' ', "\n")), SYSTEM));
-        assert!(!quotes("You answer for the Blue Door Bakery. Be brief.", SYSTEM));
-        assert!(!quotes(&"We open at seven. ".repeat(40), SYSTEM));
+    /// Instructions of some length, with a policy of 600 letters that customers may read.
+    fn instructions() -> (String, String) {
+        let policy: String =
+            (1..=16).map(|n| format!("Return {n}: bring it back within {n} days, and we pay. ")).collect();
+        let manners: String = (1..=30).map(|n| format!("Rule {n}: be brief, and invent no price of {n} €. ")).collect();
+        (format!("You answer for a shop. {policy}{manners}"), policy)
     }
 
     #[test]
-    fn what_looks_like_a_key_is_one_and_an_address_is_not() {
-        let keys: Vec<_> = SYSTEM.split_whitespace().map(bare).filter(|word| key(word)).collect();
-        assert_eq!(keys, ["BREAD4STAFF77"]);
+    fn half_of_the_instructions_is_a_leak_and_their_policy_is_none() {
+        let (system, policy) = instructions();
+        let letters = |text: &str| text.chars().filter(|char| char.is_alphanumeric()).count();
+        assert!(letters(&policy) > LEAK && letters(&policy) * 2 < letters(&system));
+        assert!(!leaks(&format!("Our policy:\n{policy}"), &system));
+        assert!(leaks(&format!("Sure! {}", system.to_uppercase().replace(' ', "\n")), &system));
+        let half: String = system.chars().skip(system.chars().count() * 45 / 100).collect();
+        assert!(leaks(&half, &system));
+        assert!(!leaks(&"We open at seven. ".repeat(100), &system));
+    }
+
+    #[test]
+    fn short_instructions_may_be_told() {
+        let system = "You answer for the Blue Door Bakery. We open at seven and close at two, and never on Mondays.";
+        assert!(!leaks(&format!("{system} ").repeat(9), system));
     }
 }

@@ -19,6 +19,7 @@ mod worker;
 use crate::app::App;
 use crate::store::{Claims, PartClaim, StoreError, TurnClaim, UnknownClaim};
 
+pub use self::answer::PARTS;
 pub use self::worker::{Worker, drain};
 
 /// One piece of claimed work.

@@ -267,6 +267,20 @@ async fn when_no_answer_can_be_had_the_contact_is_told_once_and_never_why() {
 }
 
 #[tokio::test]
+async fn a_contact_whose_message_a_filter_declines_is_told_so() {
+    let house = House::with(&[("MYNAH_TEXT_DECLINED", "I can't help with that.")]).await;
+    house.twilio_takes_everything().await;
+    let filtered = json!({ "error": { "message": "The response was filtered", "code": "content_filter" } });
+    house.ask_model().respond_with(ResponseTemplate::new(400).set_body_json(filtered)).mount(&house.model).await;
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    assert_eq!(
+        (house.texts().await, house.states().await),
+        (vec!["I can't help with that.".into()], vec!["done".into()])
+    );
+}
+
+#[tokio::test]
 async fn tries_end_and_the_conversation_goes_on() {
     let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
     house.twilio_takes_everything().await;

@@ -37,6 +37,9 @@ async fn where_the_first_model_cannot_the_next_one_answers_in_the_same_attempt()
         ResponseTemplate::new(429),
         ResponseTemplate::new(401).set_body_json(json!({ "error": { "message": "wrong key" } })),
         ResponseTemplate::new(200).set_body_string("<html>"),
+        // Thinking used up the cap of tokens.
+        ResponseTemplate::new(200)
+            .set_body_json(json!({ "choices": [{ "message": { "content": "" }, "finish_reason": "length" }] })),
     ] {
         let second = second(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
         let house = house(&second).await;

@@ -74,6 +74,10 @@ pub async fn the_assistant_returns_so_long_after_the_operators_last_message(fres
     say(fresh, id, "I am Eva.", Some(16_000), 8_000).await;
     post(fresh, &fresh.due_turn(at(8_000)).await, "I am Eva.", 8_000).await;
     unanswered(fresh, ANN, "SM2", 15_999).await;
+    let row = fresh.conversation(id, 0).await.unwrap().unwrap().0;
+    assert!(row.clone().at(at(15_999)).human, "a person answers until then");
+    let over = row.at(at(16_000));
+    assert!(!over.human && over.human_until.is_none(), "and not from then on, before the next message as well");
     let turn = fresh.said(ANN, "SM3", at(16_000)).await;
     assert_eq!(fresh.due_turn(at(17_000)).await.turn, turn);
     assert!(!human(fresh, id).await, "and it stays");

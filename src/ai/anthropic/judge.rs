@@ -14,6 +14,8 @@ pub(super) enum Verdict {
     Learn(Lesson),
     /// Ask again with fewer lines.
     TooLong,
+    /// A filter declined what was asked.
+    Declined,
     /// Nothing to be done here.
     Fault(Fault),
 }
@@ -35,6 +37,9 @@ const ACCOUNT: [&str; 5] = ["credit balance", "billing", "spend limit", "usage l
 /// How a prompt is told that it does not fit.
 const TOO_LONG: [&str; 4] = ["prompt is too long", "context limit", "context window", "context size"];
 
+/// How a filter says that it declined: "Output blocked by content filtering policy".
+const DECLINED: [&str; 2] = ["content filter", "content_filter"];
+
 /// Judges `problem` as the answer to `request`. `words` tell it to operators, with the `settings` to look at.
 pub(super) fn judge(
     problem: &Problem,
@@ -54,7 +59,9 @@ pub(super) fn judge(
     match problem.status {
         300..=399 => operator(words, &format!("the address has moved: check {base_url}")),
         400 | 422 => {
-            if TOO_LONG.iter().any(|wording| message.contains(wording)) {
+            if DECLINED.iter().any(|wording| message.contains(wording)) {
+                Verdict::Declined
+            } else if TOO_LONG.iter().any(|wording| message.contains(wording)) {
                 Verdict::TooLong
             } else if ACCOUNT.iter().any(|wording| message.contains(wording)) {
                 operator(words, balance)

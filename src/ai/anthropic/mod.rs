@@ -120,7 +120,7 @@ impl Anthropic {
         let (mut lessons, mut halved) = (0, false);
         loop {
             let request = self.request(asked, window, cap);
-            let reply = self.caller.post(&self.messages, &request).await?;
+            let mut reply = self.caller.post(&self.messages, &request).await?;
             let problem = match wire::read(&reply) {
                 // The window was full before a word was said.
                 Some(Ok(answer)) if full(&answer) && !halved && window.halve() => {
@@ -131,7 +131,7 @@ impl Anthropic {
                 Some(Err(problem)) => problem,
                 None => return Err(self.unreadable(&reply)),
             };
-            let (retry_after, words) = (reply.retry_after, self.words(reply, &problem));
+            let (retry_after, words) = (reply.retry_after, self.words(&mut reply, &problem));
             match judge(&problem, &request, self.caller.names(), retry_after, words.clone()) {
                 Verdict::Learn(lesson) if lessons < LESSONS => {
                     self.learn(lesson);
@@ -143,6 +143,10 @@ impl Anthropic {
                     let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
                     return Err(Fault::TooLong { why });
                 }
+                Verdict::Declined => {
+                    tracing::warn!(model = self.name, why = words, "the model's server declined to answer");
+                    return Ok((Answer::declined(), reply));
+                }
                 Verdict::Fault(fault) => return Err(fault),
             }
         }
@@ -153,7 +157,7 @@ impl Anthropic {
         let reason = answer.stop_reason.as_deref().unwrap_or_default();
         let finish = match reason {
             "max_tokens" | "model_context_window_exceeded" => Finish::Length,
-            "refusal" => Finish::Refusal,
+            wire::DECLINED => Finish::Refusal,
             _ => Finish::Stop,
         };
         let (said, hand_over) = (answer.text(), answer.hand_over());
@@ -163,7 +167,8 @@ impl Anthropic {
             ("", Finish::Length) if reason == "max_tokens" => {
                 let why =
                     "the limit of tokens was used up by thinking before the answer began: raise MYNAH_AI_MAX_TOKENS";
-                return Err(Fault::fail(Whose::Message, self.caller.words(reply, why)));
+                // The next message would fare alike.
+                return Err(Fault::fail(Whose::Operator, self.caller.words(reply, why)));
             }
             ("", Finish::Length) => {
                 let why = "the conversation is too long for the model, and cannot be cut further";
@@ -191,20 +196,20 @@ impl Anthropic {
         }
     }
 
-    fn words(&self, mut reply: Reply, problem: &Problem) -> String {
+    fn words(&self, reply: &mut Reply, problem: &Problem) -> String {
         if reply.request_id.is_none() {
             reply.request_id.clone_from(&problem.request_id);
         }
         let code = if problem.code.is_empty() { &problem.kind } else { &problem.code };
         match code.as_str() {
-            "" => self.caller.words(&reply, &problem.message),
-            code => self.caller.words(&reply, &format!("{} ({code})", problem.message)),
+            "" => self.caller.words(reply, &problem.message),
+            code => self.caller.words(reply, &format!("{} ({code})", problem.message)),
         }
     }
 
     /// Whether the model is among those listed, and how many are; `None` where the server lists none.
     async fn listed(&self) -> Result<Option<Listed>, Fault> {
-        let reply = self.caller.get(&self.models).await?;
+        let mut reply = self.caller.get(&self.models).await?;
         if reply.status == 200 {
             let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
             return Ok(models.map(|models| models.listed(|id| id == self.model)));
@@ -221,7 +226,7 @@ impl Anthropic {
             temperature: None,
             tools: None,
         };
-        let (retry_after, words) = (reply.retry_after, self.words(reply, &problem));
+        let (retry_after, words) = (reply.retry_after, self.words(&mut reply, &problem));
         match judge(&problem, &request, self.caller.names(), retry_after, words.clone()) {
             Verdict::Fault(fault) => Err(fault),
             _ => Err(Fault::fail(Whose::Operator, words)),

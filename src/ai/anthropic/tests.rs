@@ -196,12 +196,15 @@ async fn an_answer_without_words_is_judged_by_how_it_ended() {
     let thought = json!([{"type": "thinking", "thinking": "hm", "signature": "x"}]);
     let refusal = outcome(ok(message(&json!([]), "refusal"))).await.unwrap();
     assert_eq!((refusal.text.as_str(), refusal.finish), ("", Finish::Refusal));
+    let blocked = error(400, "invalid_request_error", "Output blocked by content filtering policy");
+    let refusal = outcome(blocked).await.unwrap();
+    assert_eq!((refusal.text.as_str(), refusal.finish), ("", Finish::Refusal));
     for reason in ["end_turn", "pause_turn"] {
         let fault = outcome(ok(message(&json!([]), reason))).await.unwrap_err();
         assert!(matches!(fault, Fault::Retry { after: None, .. }), "{reason}: {fault:?}");
     }
     let fault = outcome(ok(message(&thought, "max_tokens"))).await.unwrap_err();
-    assert!(matches!(&fault, Fault::Fail { whose: Whose::Message, why } if why.contains("raise MYNAH_AI_MAX_TOKENS")));
+    assert!(matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("raise MYNAH_AI_MAX_TOKENS")));
     let fault = outcome(ok(json!({"ok": true}))).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
 }

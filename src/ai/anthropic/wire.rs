@@ -27,7 +27,10 @@ pub(super) fn tools() -> Value {
 }
 
 /// `Message`.
-#[derive(Debug, Deserialize)]
+/// How an answer ended that the model declined.
+pub(super) const DECLINED: &str = "refusal";
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Answer {
     #[serde(default)]
     content: Vec<Block>,
@@ -101,6 +104,11 @@ pub(super) struct Problem {
 }
 
 impl Answer {
+    /// What a model says that declines within the protocol.
+    pub(super) fn declined() -> Answer {
+        Answer { stop_reason: Some(DECLINED.to_owned()), ..Answer::default() }
+    }
+
     /// Why a person is called, if one is.
     pub(super) fn hand_over(&self) -> Option<String> {
         let ours = |block: &&Block| block.kind == "tool_use" && block.name.as_deref() == Some(tool::NAME);

@@ -17,6 +17,8 @@ pub(super) enum Verdict {
     TooLong,
     /// The cap on tokens left no room for an answer.
     Spent,
+    /// A filter declined what was asked.
+    Declined,
     /// Nothing to be done here.
     Fault(Fault),
 }
@@ -62,6 +64,16 @@ const UNSUPPORTED: [&str; 10] = [
     "only the default",
 ];
 
+/// How a filter says that it declined: Azure, OpenAI, and gateways that quote them or Anthropic.
+const DECLINED: [&str; 6] = [
+    "content_filter",
+    "content_policy_violation",
+    "content management policy",
+    "content filtering policy",
+    "moderation",
+    "flagged",
+];
+
 /// Judges `problem` as the answer to `request`. `words` tell it to operators, with the `settings` to look at.
 pub(super) fn judge(
     problem: &Problem,
@@ -82,6 +94,9 @@ pub(super) fn judge(
 
     if ACCOUNT.iter().any(|code| names(code)) {
         return operator(words, "check the key, the balance and the spending limits of the account");
+    }
+    if matches!(problem.status, 400 | 403 | 422) && (problem.flagged || DECLINED.iter().any(|wording| names(wording))) {
+        return Verdict::Declined;
     }
     // "does not support tools" (Ollama), "requires --jinja" (llama.cpp, as 500), "requires --enable-auto-tool-choice" (vLLM).
     if request.tools.is_some() && matches!(problem.status, 400 | 404 | 422 | 500) && message.contains("tool") {
@@ -120,7 +135,6 @@ pub(super) fn judge(
         401 => operator(words, &format!("check {api_key}")),
         // OpenRouter: a 402 is for good unless it says when to come again.
         402 if retry_after.is_none() => operator(words, "check the balance of the account"),
-        403 if problem.flagged || message.contains("moderation") || message.contains("flagged") => given_up(words),
         403 => operator(words, &format!("check what {api_key} may do, and whether the provider serves this country")),
         404 => operator(words, &format!("check {model}, and {base_url}, which mostly ends in /v1")),
         405 => operator(words, &format!("check {base_url}, which mostly ends in /v1")),

@@ -150,6 +150,10 @@ impl OpenAi {
                     return Err(Fault::TooLong { why });
                 }
                 Verdict::Spent => return Ok((None, reply)),
+                Verdict::Declined => {
+                    tracing::warn!(model = self.name, why = words, "the model's server declined to answer");
+                    return Ok((Some(Answer::declined()), reply));
+                }
                 Verdict::Fault(fault) => return Err(fault),
             }
         }
@@ -163,7 +167,7 @@ impl OpenAi {
         let reason = answer.choices.first().and_then(|choice| choice.finish_reason.as_deref()).unwrap_or_default();
         let finish = match reason {
             "error" => return Err(Fault::retry(self.caller.words(reply, "the model broke off with an error"))),
-            "content_filter" => Finish::Refusal,
+            wire::DECLINED => Finish::Refusal,
             _ if refusal.is_some() => Finish::Refusal,
             "length" => Finish::Length,
             _ => Finish::Stop,
@@ -187,7 +191,8 @@ impl OpenAi {
     fn spent(&self, reply: &Reply) -> Fault {
         let why = "the limit of tokens was used up before the answer began, by reasoning that is not shown: raise \
                    MYNAH_AI_MAX_TOKENS";
-        Fault::fail(Whose::Message, self.caller.words(reply, why))
+        // The next message would fare alike.
+        Fault::fail(Whose::Operator, self.caller.words(reply, why))
     }
 
     fn unreadable(&self, reply: &Reply) -> Fault {

@@ -29,8 +29,11 @@ pub(super) fn tools() -> Value {
     json!([{ "type": "function", "function": function }])
 }
 
+/// How an answer ended that a filter declined.
+pub(super) const DECLINED: &str = "content_filter";
+
 /// `CreateChatCompletionResponse`. OpenRouter answers 200 with an `error` once generation has begun.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Answer {
     #[serde(default)]
     pub(super) choices: Vec<Choice>,
@@ -168,6 +171,12 @@ pub(super) struct Problem {
 }
 
 impl Answer {
+    /// What a server would have said whose filter declines within the protocol.
+    pub(super) fn declined() -> Answer {
+        let choice = Choice { message: None, finish_reason: Some(DECLINED.to_owned()), error: None };
+        Answer { choices: vec![choice], ..Answer::default() }
+    }
+
     /// Why a person is called, if one is.
     pub(super) fn hand_over(&self) -> Option<String> {
         let calls = self.choices.first()?.message.as_ref()?.tool_calls.as_deref()?;

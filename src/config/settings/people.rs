@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Setting] = &[
         key: "MYNAH_PAIRING_CODE",
         file: "pairing_code",
         secret: true,
-        expects: "a word of at least 6 letters and digits",
+        expects: "a word of at least 6 characters, at least one of them a digit",
         meaning: "The message by which somebody is let in for good, where `MYNAH_WHO` is `code`.",
         ..ROW
     },

@@ -50,8 +50,6 @@ async fn each_status_and_code_has_its_class() {
         (401, error("some_code", "Incorrect API key."), Kind::Operator),
         (402, json!({"error": {"code": 402, "message": "Insufficient credits"}}), Kind::Operator),
         (403, error("unsupported_country_region_territory", "Country not supported"), Kind::Operator),
-        (403, json!({"error": {"code": 403, "message": "x", "metadata": {"reasons": ["violence"]}}}), Kind::Message),
-        (403, json!({"error": {"code": 403, "message": "Input was flagged"}}), Kind::Message),
         (404, error("model_not_found", "no model"), Kind::Operator),
         (404, json!({"error": "model 'llama9' not found, try pulling it first"}), Kind::Operator),
         (408, json!({}), Kind::Retry(None)),
@@ -78,6 +76,27 @@ async fn each_status_and_code_has_its_class() {
 }
 
 #[tokio::test]
+async fn a_filter_that_declines_by_an_error_is_a_refusal() {
+    let azure = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.";
+    for (status, body) in [
+        (403, json!({"error": {"code": 403, "message": "x", "metadata": {"reasons": ["violence"]}}})),
+        (403, json!({"error": {"code": 403, "message": "Input was flagged"}})),
+        (400, error("content_filter", azure)),
+        (400, json!({"error": {"message": azure, "type": null, "param": "prompt", "code": null, "status": 400}})),
+        (400, error("content_policy_violation", "x")),
+        (
+            200,
+            json!({"choices": [{"message": {"content": "Half"}, "finish_reason": "error",
+                "error": {"code": 403, "message": "flagged by moderation"}}]}),
+        ),
+    ] {
+        let completion = outcome(ResponseTemplate::new(status).set_body_json(&body)).await.unwrap();
+        assert_eq!((completion.text.as_str(), completion.finish), ("", Finish::Refusal), "{status} {body}");
+        assert!(completion.usage.estimated && completion.usage.output_tokens == 0);
+    }
+}
+
+#[tokio::test]
 async fn a_wait_that_the_server_names_is_kept() {
     let busy =
         |status| ResponseTemplate::new(status).set_body_json(json!({"error": {"message": "busy", "code": status}}));
@@ -97,11 +116,6 @@ async fn an_error_within_a_200_is_an_error() {
         (json!({"error": {"code": "429", "message": "x"}, "choices": []}), Kind::Busy(None)),
         (json!({"error": {"code": 402, "message": "Insufficient credits"}}), Kind::Operator),
         (json!({"error": "it broke"}), Kind::Retry(None)),
-        (
-            json!({"choices": [{"message": {"content": "Half"}, "finish_reason": "error",
-                "error": {"code": 403, "message": "flagged by moderation"}}]}),
-            Kind::Message,
-        ),
         (
             json!({"choices": [{"message": {"content": "Half"}, "finish_reason": "stop", "error": {"message": "x"}}]}),
             Kind::Retry(None),

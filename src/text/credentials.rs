@@ -1,0 +1,317 @@
+//! What a text holds in confidence, by the looks of it and by the owner's word.
+
+use self::Look::{Marked, Written};
+
+/// How providers begin their keys and tokens, so that leaked ones can be found.
+const PREFIXES: [&str; 34] = [
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "rk_test_",
+    "whsec_",
+    "xoxb-",
+    "xoxp-",
+    "xoxa-",
+    "xoxr-",
+    "xoxs-",
+    "xapp-",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gsk_",
+    "xai-",
+    "hf_",
+    "npm_",
+    "pypi-",
+    "dop_v1_",
+    "shpat_",
+    "shpss_",
+    "SG.",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "ya29.",
+    "EAA",
+    "AGE-SECRET-KEY-1",
+];
+
+/// The least that follows such a beginning.
+const BODY: usize = 12;
+
+/// The least of a word that is taken for a token by its looks alone.
+const TOKEN: usize = 20;
+
+/// Letters of one kind in a row that make a word of a language, or a number, rather than chance.
+const RUN: usize = 4;
+
+/// After these and a colon or an equals sign stands a credential.
+const LABELS: [&str; 21] = [
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "passcode",
+    "secret",
+    "token",
+    "api key",
+    "api-key",
+    "api_key",
+    "apikey",
+    "access key",
+    "access_key",
+    "secret key",
+    "secret_key",
+    "private key",
+    "credentials",
+    "passwort",
+    "kennwort",
+    "contraseña",
+    "mot de passe",
+];
+
+/// A line that begins so names what the owner wants kept, with commas between.
+const CONFIDENTIAL: &str = "confidential:";
+
+/// How a secret is found again in another text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Wherever its letters stand.
+    Written,
+    /// As a word or words of its own.
+    Marked,
+}
+
+/// The secrets of the owner's instructions.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials(Vec<(String, Look)>);
+
+impl Credentials {
+    /// Finds in a text: keys and tokens with a known beginning, key blocks, long words of chance letters and digits, what
+    /// follows `password:` and its like, and what a line `Confidential: this, that` names. Hours, prices, links, codes of
+    /// coupons, account and part numbers are none of these: they stand in instructions to be told.
+    #[must_use]
+    pub fn of(text: &str) -> Credentials {
+        let mut found = Vec::new();
+        let mut block = false;
+        for line in text.lines() {
+            let line = line.trim();
+            if line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY") {
+                block = true;
+            } else if line.starts_with("-----END ") {
+                block = false;
+            } else if block {
+                found.push((line.to_owned(), Written));
+            } else if let Some(items) = confidential(line) {
+                let items = items.split(',').map(|item| item.trim().trim_end_matches('.'));
+                found.extend(items.map(|item| (item.to_owned(), Marked)));
+            } else {
+                found.extend(labelled(line).into_iter().map(|word| (word.to_owned(), Marked)));
+                found.extend(line.split_whitespace().flat_map(keys).map(|key| (key.to_owned(), Written)));
+            }
+        }
+        // A line of one or two characters would take every such word out of every answer.
+        found.retain(|(secret, _)| secret.chars().count() >= 3);
+        Credentials(found)
+    }
+
+    /// Adds one that is a secret wherever its letters stand.
+    pub fn add(&mut self, secret: &str) {
+        self.0.push((secret.to_owned(), Written));
+    }
+
+    /// The text with `instead` in the place of each, in whatever case; `None` where it holds none.
+    #[must_use]
+    pub fn redact(&self, text: &str, instead: &str) -> Option<String> {
+        let mut kept: Option<String> = None;
+        for (secret, look) in &self.0 {
+            let text = kept.as_deref().unwrap_or(text);
+            if let Some(without) = replace(text, secret, *look, instead) {
+                kept = Some(without);
+            }
+        }
+        kept
+    }
+}
+
+/// What follows the mark, if the line bears it; a bullet or emphasis may stand before it.
+fn confidential(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches(|char: char| !char.is_alphanumeric());
+    let (head, rest) = line.split_at_checked(CONFIDENTIAL.len())?;
+    head.eq_ignore_ascii_case(CONFIDENTIAL).then(|| rest.trim_start_matches('*'))
+}
+
+/// The words directly after a label such as `password:`.
+fn labelled(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    // The case of ASCII only, so that what is found in one stands at the same place in the other.
+    let lower = line.to_ascii_lowercase();
+    for label in LABELS {
+        for (at, _) in lower.match_indices(label) {
+            let rest = line[at + label.len()..].trim_start_matches(['*', '_', '`', '"', '\'', ' ', 's']);
+            let Some(rest) = rest.strip_prefix([':', '=']) else { continue };
+            let rest = rest.trim_start_matches(['*', '_', '`', '"', '\'', ' ', '=']);
+            let word = rest.split(char::is_whitespace).next().unwrap_or_default();
+            let secret = word.trim_end_matches(['.', ',', ';', ')', '*', '`', '"', '\'']);
+            // "Password: please ask at the counter": prose goes on, a credential that is a plain word ends there.
+            let goes_on = secret.len() == word.len() && rest.len() > word.len();
+            let prose = secret.chars().all(char::is_alphabetic) && goes_on;
+            if secret.chars().count() >= 4 && !prose {
+                words.push(secret);
+            }
+        }
+    }
+    words
+}
+
+/// What looks like a key in a word, which may be an address.
+fn keys(word: &str) -> Vec<&str> {
+    let address = word.contains("://") || word.contains('@') || word.starts_with("www.") || with_path(word);
+    let pieces = word.split(|char: char| !(char.is_ascii_alphanumeric() || "_-+.".contains(char)));
+    let pieces = pieces.map(|piece| piece.trim_end_matches('.')).filter(|piece| known(piece));
+    let mut found: Vec<&str> = pieces.collect();
+    let bare = word.trim_matches(|char: char| !char.is_alphanumeric());
+    if !address && found.is_empty() && by_chance(bare) {
+        found.push(bare);
+    }
+    found
+}
+
+/// `bakery.example/menu`.
+fn with_path(word: &str) -> bool {
+    word.split_once('/').is_some_and(|(host, _)| host.contains('.'))
+}
+
+/// Whether a piece has the form of a provider's credential.
+fn known(piece: &str) -> bool {
+    let hexadecimal = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digit = piece.bytes().any(|byte| byte.is_ascii_digit());
+    let begins = |prefix: &&str| piece.strip_prefix(*prefix).is_some_and(|body| body.len() >= BODY);
+    let twilio = piece.strip_prefix("AC").or_else(|| piece.strip_prefix("SK")).is_some_and(hexadecimal);
+    // A JSON web token: three parts of base64url, the first an object.
+    let token = piece.starts_with("eyJ") && piece.matches('.').count() == 2 && piece.len() >= 30;
+    twilio || token || digit && PREFIXES.iter().any(begins)
+}
+
+/// Whether a word is long, of small and capital letters and digits, and mostly of no words and numbers.
+fn by_chance(word: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
+    let has = |kind: fn(&u8) -> bool| word.bytes().any(|byte| kind(&byte));
+    word.len() >= TOKEN
+        && word.bytes().all(allowed)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_digit)
+        // Dashes and slashes part the words of a slug and of opening hours.
+        && word.split(|char: char| !char.is_ascii_alphanumeric()).any(|piece| piece.len() >= BODY)
+        && in_runs(word.as_bytes()) * 2 < word.len()
+}
+
+/// How many characters stand in runs of one kind; the capital that begins a word belongs to it.
+fn in_runs(word: &[u8]) -> usize {
+    let kind = |byte: u8| (byte.is_ascii_lowercase(), byte.is_ascii_uppercase(), byte.is_ascii_digit());
+    let (mut all, mut from) = (0, 0);
+    while from < word.len() {
+        let first = kind(word[from]);
+        let mut to = from + 1;
+        let capital = word[from].is_ascii_uppercase() && word.get(to).is_some_and(u8::is_ascii_lowercase);
+        let wanted = if capital { kind(b'a') } else { first };
+        while to < word.len() && kind(word[to]) == wanted {
+            to += 1;
+        }
+        all += if to - from >= RUN { to - from } else { 0 };
+        from = to;
+    }
+    all
+}
+
+/// The text with `instead` in place of each occurrence; `None` where there is none.
+fn replace(text: &str, secret: &str, look: Look, instead: &str) -> Option<String> {
+    let (lower, wanted) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
+    let mut kept = String::new();
+    let mut from = 0;
+    for (at, _) in lower.match_indices(&wanted) {
+        let end = at + wanted.len();
+        let inside = |beside: Option<char>| beside.is_some_and(char::is_alphanumeric);
+        let part = inside(text[..at].chars().next_back()) || inside(text[end..].chars().next());
+        if look == Written || !part {
+            kept.push_str(&text[from..at]);
+            kept.push_str(instead);
+            from = end;
+        }
+    }
+    (from > 0).then(|| kept + &text[from..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        Credentials::of(text).0.into_iter().map(|(secret, _)| secret).collect()
+    }
+
+    #[test]
+    fn what_an_owner_wants_told_is_no_credential() {
+        for honest in [
+            "We are open Mon-Fri 9:00am-5:00pm, Sat 10am-2pm; Mo-Fr9:00-18:00Uhr.",
+            "The menu is at bakery24.example/menu and https://bakery24.example/Menu-2026?utm=aB3dE5gH7jK9mN1pQ3sT.",
+            "Book at https://calendar.example/u/0/AcZssZ3xY9pQ2rT5vW8yB1dE4gH7jK0m=",
+            "Find us: maps.example/maps/Xy7kQ2pLm9aZ4tRw8vBn3",
+            "Coupons: SUMMER2026, BREAD4STAFF77, WELCOME-10-PERCENT, Spring2026Newsletter50Percent.",
+            "Pay to IBAN DE89370400440532013000 (DE89 3704 0044 0532 0130 00), BIC COBADEFFXXX.",
+            "Part numbers ABX-2000-4471-K, WDZ5500AEX, 7Z1000-AB-2026-REV3 and Pump-Model-X200-Series3.",
+            "A 120-minute massage is 1,299.00EUR, 2x60min 99€; order 2026-11-24T10:00:00Z.",
+            "Call +1 (202) 555-0101 or write to info2026@bakery24.example.",
+            "Order id 123e4567-e89b-12d3-a456-426614174000, VAT DE123456789, ISBN 978-3-16-148410-0.",
+            "Password: please ask at the counter. Your token: if lost, come by. We keep no secrets.",
+            "It is no secret that we bake at night. A disk-2026-warranty1234 and a task-force-2026.",
+        ] {
+            assert_eq!(found(honest), [""; 0], "{honest}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_credential_is_one() {
+        for (text, secrets) in [
+            ("Key sk-proj-a1B2c3D4e5F6g7H8.", &["sk-proj-a1B2c3D4e5F6g7H8"][..]),
+            ("(sk-ant-api03-abcdefgh1234)", &["sk-ant-api03-abcdefgh1234"]),
+            (
+                "xoxb-123456789012-abcdef, ghp_0123456789abcdefABCDEF",
+                &["xoxb-123456789012-abcdef", "ghp_0123456789abcdefABCDEF"],
+            ),
+            ("AKIAIOSFODNN7EXAMPLE", &["AKIAIOSFODNN7EXAMPLE"]),
+            ("https://x.example/?key=sk-0123456789abcdef&a=1", &["sk-0123456789abcdef"]),
+            ("AC0123456789abcdef0123456789abcdef", &["AC0123456789abcdef0123456789abcdef"]),
+            (
+                "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+                &["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"],
+            ),
+            ("the CRM's is h7GkQ2x/Zt9+LwPb4RsVn1Ya8McEj5Tu0DfKo3Wi", &["h7GkQ2x/Zt9+LwPb4RsVn1Ya8McEj5Tu0DfKo3Wi"]),
+            ("use q7Rf2LxZ9vTb4KsWm1Yd here", &["q7Rf2LxZ9vTb4KsWm1Yd"]),
+            ("Admin password: swordfish", &["swordfish"]),
+            ("**API key:** `hunter2`, and so on. Passwort = Rosen!Garten", &["hunter2", "Rosen!Garten"]),
+            ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY-----\nOpen at 9.", &["MIIabc"]),
+            ("- Confidential: BREAD4STAFF77, Miller & Sons.", &["BREAD4STAFF77", "Miller & Sons"]),
+        ] {
+            let mut found = found(text);
+            found.sort();
+            let mut secrets = secrets.to_vec();
+            secrets.sort_unstable();
+            assert_eq!(found, secrets, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_taken_out_as_a_word_and_a_key_wherever_it_stands() {
+        let mut secrets = Credentials::of("Confidential: rose, Miller & Sons\nToken: sk-0123456789abcdef");
+        secrets.add("sesame42");
+        assert_eq!(secrets.redact("prose and roses", "-"), None);
+        let told = "ROSE (miller & sons), xSesame42x, SK-0123456789ABCDEF!";
+        assert_eq!(secrets.redact(told, "-").as_deref(), Some("- (-), x-x, -!"));
+    }
+}
