@@ -42,7 +42,7 @@ impl App {
             None => None,
         };
         Reception {
-            command: people.keywords.find(&inbound.text),
+            command: people.keywords.find(&inbound.word),
             stranger: self.stranger(inbound).await,
             wait,
             slow_down: people.rate.map(|rate| (texts.slow_down.clone(), rate.period)).filter(|_| wait.is_some()),
@@ -57,7 +57,7 @@ impl App {
             return Stranger::No;
         }
         let Some(code) = &people.pairing_code else { return Stranger::Yes };
-        let same = bool::from(inbound.text.trim().as_bytes().ct_eq(code.expose_secret().as_bytes()));
+        let same = bool::from(inbound.word.trim().as_bytes().ct_eq(code.expose_secret().as_bytes()));
         // Those who have come in already are told apart by the store; their messages count here too, and to no harm.
         let may_guess = self.cache.take(&format!("code {}", inbound.from.as_str()), GUESSES).await.is_ok();
         if same && may_guess { Stranger::WithCode } else { Stranger::Yes }

@@ -4,7 +4,7 @@ use mynah::model::Address;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, BEN, House, Log};
+use crate::house::{ANA, BEN, House, Log, form};
 
 const STOPPED: &str = "You won't get any more messages from us. Send START if you change your mind.";
 
@@ -55,6 +55,39 @@ async fn a_stop_overtakes_what_is_being_written_and_what_waits_to_be_sent() {
     assert_eq!(held, None);
     house.drain().await;
     assert_eq!(house.texts().await.len(), 3, "only the confirmation");
+}
+
+#[tokio::test]
+async fn a_word_is_known_also_as_a_reply_as_a_button_and_by_twilios_own_reading() {
+    let quoted = ("OriginalRepliedMessageSid", "SM00000000000000000000000000000009");
+    for fields in [
+        &[("Body", "STOP"), quoted][..],
+        &[("Body", ""), ("ButtonText", "Stop"), ("ButtonPayload", "out_1"), quoted],
+        &[("Body", "Nie mehr"), ("OptOutType", "STOP")],
+        &[("Body", "\u{2067}STOP\u{2069}"), ("ReferralHeadline", "Spring sale")],
+    ] {
+        let house = House::new().await;
+        let mut message = house.message(ANA, "");
+        message.retain(|(name, _)| name != "Body");
+        message.extend(form(fields));
+        assert_eq!(house.deliver(&message).await, 200);
+        house.drain().await;
+        assert_eq!(house.texts().await, [STOPPED], "{fields:?}");
+        assert!(house.prompts().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_pairing_code_is_known_also_in_a_reply() {
+    let house =
+        House::with(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "open sesame"), ("MYNAH_TEXT_ADMITTED", "In!")])
+            .await;
+    house.twilio_takes_everything().await;
+    let mut message = house.message(ANA, "open sesame");
+    message.extend(form(&[("OriginalRepliedMessageSid", "SM00000000000000000000000000000009")]));
+    assert_eq!(house.deliver(&message).await, 200);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["In!"]);
 }
 
 #[tokio::test]
