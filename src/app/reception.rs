@@ -19,12 +19,13 @@ impl App {
     pub async fn receive(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Received, StoreError> {
         let reception = self.reception(&inbound).await;
         let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
+        let shown = reception.word().is_none();
         let received = self.store.receive(inbound, record, reception).await?;
         if let (Accepted::New(turn) | Accepted::Skipped(turn), Some((conversation, revision))) =
             (received.accepted, received.place)
         {
             let line = WindowLine { turn, role: Role::User, content, provider_id: Some(provider_id) };
-            self.add(conversation, revision, &line).await;
+            self.add(conversation, revision, Some(&line).filter(|_| shown)).await;
         }
         if received.restarted
             && let Accepted::New(turn) = received.accepted

@@ -114,6 +114,16 @@ pub struct Reception {
     pub restart: bool,
 }
 
+impl Reception {
+    /// What the message asks for, where it is nothing but a word for that: the model is not shown it.
+    pub fn word(&self) -> Option<Request> {
+        match self.stranger {
+            Stranger::WithCode => Some(Request::Admitted),
+            _ => self.command.map(Request::Command),
+        }
+    }
+}
+
 /// Whether somebody may talk, as far as the configuration tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stranger {
@@ -234,6 +244,7 @@ impl Receiving<'_> {
             metadata,
             provider: Some((self.inbound.channel, &self.inbound.provider_id.0)),
             at: now,
+            word: self.reception.word().map(Request::as_str),
         };
         insert_message(self.tx, &message, &conversation.id, turn, &new)?;
         let accepted = match fate {
@@ -344,7 +355,7 @@ impl Receiving<'_> {
     /// while another is active. Whether work on it had begun.
     fn turn(&mut self, conversation: &ConversationId) -> Result<(TurnId, bool), StoreError> {
         let now = self.inbound.received_at;
-        let command = self.command();
+        let command = self.reception.word().map(Request::as_str);
         let live = self.tx.all(LIVE_TURNS, args![conversation], |row| {
             Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?)))
         })?;
@@ -371,14 +382,6 @@ impl Receiving<'_> {
         let due = not_before.map_or(soon, |at| at.max(soon));
         let due = live.is_empty().then_some(due);
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
-    }
-
-    /// The stored name of what is asked for.
-    fn command(&self) -> Option<&'static str> {
-        match self.reception.stranger {
-            Stranger::WithCode => Some(Request::Admitted.as_str()),
-            _ => self.reception.command.map(|command| Request::Command(command).as_str()),
-        }
     }
 
     fn skipped(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {
@@ -409,7 +412,8 @@ impl Receiving<'_> {
             return Ok(false);
         }
         let turn = TurnId(self.tx.insert(SAID_TURN, args![conversation, now])?);
-        let said = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
+        let said =
+            NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now, word: None };
         insert_message(self.tx, &MessageId(self.ids.next(now)), conversation, turn, &said)?;
         self.tx.execute(SAID_PART, args![turn, conversation, text, now])?;
         self.tx.execute(PARK, args![conversation])?;

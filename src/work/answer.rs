@@ -255,7 +255,7 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
     }
     if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
         let line = WindowLine { turn: claim.turn, role: Role::Assistant, content: text, provider_id: None };
-        app.add(claim.conversation, replied.revision, &line).await;
+        app.add(claim.conversation, replied.revision, Some(&line)).await;
     }
     let first = PartClaim {
         token: replied.token,

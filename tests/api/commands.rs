@@ -117,6 +117,29 @@ async fn a_question_in_a_burst_with_a_call_for_help_is_answered_too() {
 }
 
 #[tokio::test]
+async fn words_are_not_shown_to_the_model_also_where_they_are_not_obeyed() {
+    let house = House::with(&[("MYNAH_TEXT_STARTED", "Welcome!"), ("MYNAH_RATE_LIMIT", "2/1m")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for text in ["one", "/help", "/reset", "two"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+        house.advance(if text == "/reset" { 60 } else { 5 });
+    }
+    assert_eq!(house.count("SELECT COUNT(*) FROM conversations"), 1, "the reset was above the rate");
+    let last = house.prompts().await.pop().unwrap();
+    let heard: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(heard, ["one", "two"]);
+    // The same where the window comes from the store.
+    house.meddle("UPDATE conversations SET revision = revision + 1");
+    house.say(ANA, "three").await;
+    house.drain().await;
+    let last = house.prompts().await.pop().unwrap();
+    let heard: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(heard, ["one", "two", "three"]);
+}
+
+#[tokio::test]
 async fn a_reset_begins_a_new_conversation_of_which_the_model_knows_nothing() {
     let house = House::new().await;
     for text in ["my name is Ana", "/reset", "what is my name?"] {
