@@ -61,8 +61,10 @@ const NEW_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, not_before, command)
     VALUES (?1, 'open', 1, ?2, ?3, ?4, ?5)";
 
+/// An operator's turn keeps its own: what the contact asks for is answered after it.
 const COMMANDED: &str = "
-    UPDATE turns SET command = ?2, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE ?3 END WHERE id = ?1";
+    UPDATE turns SET command = ?2, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE ?3 END
+    WHERE id = ?1 AND COALESCE(command, '') <> 'operator'";
 
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
@@ -78,10 +80,10 @@ const PARK: &str = "
 const SAID_PART: &str = "
     INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
 
-/// The attempt does not count: it was given up for more to read.
+/// The attempt does not count: it was given up for more to read, which an operator's turn is not sent for.
 const RESTART: &str = "
     UPDATE turns SET state = 'retry', due_at = ?2, attempts = attempts - 1, token = NULL
-    WHERE id = ?1 AND state = 'running'";
+    WHERE id = ?1 AND state = 'running' AND COALESCE(command, '') <> 'operator'";
 
 const OPT_OUT: &str = "UPDATE contacts SET opted_out_at = ?2 WHERE id = ?1";
 
