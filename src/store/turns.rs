@@ -117,6 +117,12 @@ impl Request {
         }
     }
 
+    /// Whether a question beside it is answered, too. Whoever wants to begin anew, or a person, or nothing more, does not
+    /// wait for the model.
+    pub fn takes_a_question(self) -> bool {
+        matches!(self, Request::Admitted | Request::Command(Command::Help | Command::OptIn))
+    }
+
     fn parse(text: &str) -> Option<Request> {
         match text {
             "admitted" => Some(Request::Admitted),
@@ -224,7 +230,7 @@ pub(super) fn claim_due(
         if claim.request == Some(Request::Operator) && set_aside(tx, claim.turn, &claim.conversation, now)? {
             claim.revision += 1;
         }
-        if claim.request.is_none_or(|request| request == Request::Command(Command::Help)) {
+        if claim.request.is_none_or(Request::takes_a_question) {
             match budget::reserve(tx, options, claim.contact, now)? {
                 Ok(reservation) => claim.reservation = reservation,
                 Err(name) => claim.over_budget = Some(name),

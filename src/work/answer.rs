@@ -222,6 +222,8 @@ async fn apologise(
     if parts.is_empty() {
         parts.push("…".into());
     }
+    // A word beside the question has its answer all the same.
+    parts.splice(..0, claim.request.map(|request| words::reply(app, request).1));
     say(app, claim, Reply::Apology { why }, parts).await
 }
 

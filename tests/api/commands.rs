@@ -22,13 +22,15 @@ async fn after_stop_nothing_is_sent_but_one_confirmation_until_start() {
     house.say(ANA, "start").await;
     house.say(ANA, "and now?").await;
     house.drain().await;
+    house.advance(3);
     house.drain().await;
     let mut welcomed = house.texts().await.split_off(2);
     welcomed.sort();
-    assert_eq!(welcomed, ["Hello!", "Welcome back! How can I help?"], "Ben is answered, Ana is welcomed");
-    house.say(ANA, "and now?").await;
-    house.drain().await;
-    assert_eq!(house.texts().await.last().unwrap(), "Hello!");
+    assert_eq!(
+        welcomed,
+        ["Hello!", "Hello!", "Welcome back! How can I help?"],
+        "Ana is welcomed, and both are answered"
+    );
 }
 
 #[tokio::test]
@@ -114,6 +116,48 @@ async fn a_question_in_a_burst_with_a_call_for_help_is_answered_too() {
     house.advance(3);
     house.drain().await;
     assert_eq!(house.texts().await, ["Help!", "At nine."]);
+}
+
+#[tokio::test]
+async fn a_question_beside_a_word_that_lets_the_contact_in_is_answered_too() {
+    let code = [("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "sesame42")];
+    for (settings, word) in [(&[][..], "START"), (&code, "sesame42")] {
+        let mut all = vec![
+            ("MYNAH_MERGE_WINDOW", "5s"),
+            ("MYNAH_TEXT_STARTED", "Welcome!"),
+            ("MYNAH_TEXT_ADMITTED", "Welcome!"),
+            ("MYNAH_BUDGET_DAY", "1 calls"),
+        ];
+        all.extend(settings);
+        let house = House::with(&all).await;
+        house.twilio_takes_everything().await;
+        house.model_says("At nine.").await;
+        house.say(ANA, word).await;
+        house.say(ANA, "When do you open?").await;
+        house.drain().await;
+        house.advance(3);
+        house.drain().await;
+        assert_eq!(house.texts().await, ["Welcome!", "At nine."], "{word}");
+        let prompt = house.prompts().await.remove(0);
+        assert_eq!(prompt.last().unwrap().1, "When do you open?");
+        assert!(!prompt.iter().any(|(_, text)| text == word), "{prompt:?}");
+        // The call was reserved and counts; and whoever cannot be answered any more is welcomed all the same.
+        house.advance(10);
+        house.say(ANA, "START").await;
+        house.say(ANA, "And when do you close?").await;
+        for _ in 0..2 {
+            house.drain().await;
+            house.advance(3);
+        }
+        let texts = house.texts().await;
+        assert_eq!((texts.len(), texts[2].as_str()), (4, "Welcome!"), "{texts:?}");
+        assert_eq!(house.prompts().await.len(), 1);
+        // Alone it asks for nothing.
+        house.advance(10);
+        house.say(ANA, "START").await;
+        house.drain().await;
+        assert_eq!(house.texts().await[4..], ["Welcome!"]);
+    }
 }
 
 #[tokio::test]
