@@ -82,10 +82,9 @@ async fn a_word_is_known_also_as_a_reply_as_a_button_and_by_twilios_own_reading(
 #[tokio::test]
 async fn the_pairing_code_is_known_also_in_a_reply() {
     let house =
-        House::with(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "open sesame"), ("MYNAH_TEXT_ADMITTED", "In!")])
-            .await;
+        House::with(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "sesame42"), ("MYNAH_TEXT_ADMITTED", "In!")]).await;
     house.twilio_takes_everything().await;
-    let mut message = house.message(ANA, "open sesame");
+    let mut message = house.message(ANA, "sesame42");
     message.extend(form(&[("OriginalRepliedMessageSid", "SM00000000000000000000000000000009")]));
     assert_eq!(house.deliver(&message).await, 200);
     house.drain().await;
