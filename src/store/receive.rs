@@ -324,9 +324,12 @@ impl Receiving<'_> {
                 self.tx.execute(ADMIT, args![contact.id, now])?;
                 return Ok(Fate::Answer);
             }
-            Stranger::Yes if !contact.admitted => {
-                return Ok(Fate::Refuse);
-            }
+            // Nobody has to be let in to want nothing more, or to take that back; all else is refused.
+            Stranger::Yes if !contact.admitted => match self.reception.command {
+                Some(Command::OptOut) => {}
+                Some(Command::OptIn) if contact.opted_out => {}
+                _ => return Ok(Fate::Refuse),
+            },
             _ => {}
         }
         match self.reception.command {

@@ -158,6 +158,7 @@ macro_rules! every_promise {
             a_word_hurries_the_burst_that_it_is_part_of,
             a_stranger_is_refused_once_a_day,
             nothing_is_refused_to_who_opted_out,
+            a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start,
             whoever_sends_the_code_is_let_in_for_good,
             work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that,
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mynah::model::{Command, TurnId};
-use mynah::store::{Accepted, Reception, Stranger};
+use mynah::store::{Accepted, Reception, Request, Stranger};
 
 use crate::fresh::{ANN, BEN, Fresh, START, at, inbound};
 
@@ -117,6 +117,34 @@ pub async fn nothing_is_refused_to_who_opted_out(fresh: &Fresh) {
     assert!(matches!(fresh.met(ANN, "SM2", at(1), stranger).await, Accepted::Skipped(_)));
     fresh.nothing_due(at(100_000)).await;
     assert_eq!(fresh.count("parts"), 1, "nor is it even written");
+}
+
+pub async fn a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start(fresh: &Fresh) {
+    let refused = Some("Not for you.".to_owned());
+    let stranger =
+        |command| Reception { command, stranger: Stranger::Yes, refusal: refused.clone(), ..Reception::default() };
+    assert!(matches!(fresh.met(ANN, "SM0", START, stranger(Some(Command::OptIn))).await, Accepted::Skipped(_)));
+    hears(fresh, "Not for you.", 0).await;
+    let stop = new(fresh.met(ANN, "SM1", at(1), stranger(Some(Command::OptOut))).await);
+    let claim = fresh.due_turn(at(1)).await;
+    assert_eq!((claim.turn, claim.request), (stop, Some(Request::Command(Command::OptOut))));
+    let (part, token) = fresh.answer_at(&claim, &["Stopped."], at(1)).await;
+    assert!(fresh.sent(part, token, "SMstopped", at(1)).await);
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NOT NULL"), ["1"]);
+    // Twice is not confirmed twice, and a day later no refusal breaks the silence.
+    let day = 24 * 3_600_000;
+    for (id, command) in [("SM2", Some(Command::OptOut)), ("SM3", None), ("SM4", Some(Command::Help))] {
+        assert!(matches!(fresh.met(ANN, id, at(day), stranger(command)).await, Accepted::Skipped(_)));
+    }
+    fresh.nothing_due(at(day)).await;
+    let start = new(fresh.met(ANN, "SM5", at(day), stranger(Some(Command::OptIn))).await);
+    let claim = fresh.due_turn(at(day)).await;
+    assert_eq!((claim.turn, claim.request), (start, Some(Request::Command(Command::OptIn))));
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NOT NULL"), ["0"]);
+    assert!(
+        matches!(fresh.met(ANN, "SM6", at(day), stranger(None)).await, Accepted::Skipped(_)),
+        "and no more than that"
+    );
 }
 
 pub async fn whoever_sends_the_code_is_let_in_for_good(fresh: &Fresh) {
