@@ -61,9 +61,11 @@ const NEW_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, not_before, command)
     VALUES (?1, 'open', 1, ?2, ?3, ?4, ?5)";
 
-/// An operator's turn keeps its own: what the contact asks for is answered after it.
+/// An operator's turn keeps its own: what the contact asks for is answered after it. A word waits for no more words, but for
+/// the contact's rate as all else does.
 const COMMANDED: &str = "
-    UPDATE turns SET command = ?2, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE ?3 END
+    UPDATE turns SET command = ?2,
+        due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MIN(due_at, MAX(?3, COALESCE(not_before, 0))) END
     WHERE id = ?1 AND COALESCE(command, '') <> 'operator'";
 
 const SKIPPED_TURN: &str = "

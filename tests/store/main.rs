@@ -156,6 +156,7 @@ macro_rules! every_promise {
             resets_above_the_rate_begin_nothing,
             a_reset_ends_the_conversation_it_is_answered_in,
             a_word_hurries_the_burst_that_it_is_part_of,
+            a_word_does_not_hurry_a_burst_over_its_rate_unless_it_is_stop,
             a_stranger_is_refused_once_a_day,
             nothing_is_refused_to_who_opted_out,
             a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start,

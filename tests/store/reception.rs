@@ -90,6 +90,17 @@ pub async fn a_word_hurries_the_burst_that_it_is_part_of(fresh: &Fresh) {
     assert_eq!(fresh.due_turn(at(200)).await.turn, alone);
 }
 
+pub async fn a_word_does_not_hurry_a_burst_over_its_rate_unless_it_is_stop(fresh: &Fresh) {
+    let waits = |seconds| Reception { wait: Some(Duration::from_secs(seconds)), ..Reception::default() };
+    let turn = new(fresh.met(ANN, "SM1", START, waits(30)).await);
+    assert_eq!(fresh.asked(ANN, "SM2", at(100), Command::Help).await, turn);
+    fresh.nothing_due(at(29_999)).await;
+    assert_eq!(fresh.due_turn(at(30_000)).await.turn, turn);
+    fresh.met(BEN, "SM3", at(40_000), waits(30)).await;
+    let stop = fresh.asked(BEN, "SM4", at(40_100), Command::OptOut).await;
+    assert_eq!(fresh.due_turn(at(40_100)).await.turn, stop);
+}
+
 pub async fn a_stranger_is_refused_once_a_day(fresh: &Fresh) {
     let stranger =
         || Reception { stranger: Stranger::Yes, refusal: Some("Not for you.".into()), ..Reception::default() };
