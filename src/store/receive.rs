@@ -79,6 +79,9 @@ const PARK: &str = "
     UPDATE turns SET due_at = NULL
     WHERE conversation_id = ?1 AND live = 1";
 
+/// What we say is one more line of the history.
+const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+
 const SAID_PART: &str = "
     INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
 
@@ -234,7 +237,7 @@ impl Receiving<'_> {
     fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
         let now = self.inbound.received_at;
         let contact = self.contact()?;
-        let conversation = self.conversation(contact.id)?;
+        let mut conversation = self.conversation(contact.id)?;
         let fate = self.judge(&contact, &conversation)?;
         let (turn, restarted) = match fate {
             Fate::Answer => self.turn(&conversation.id)?,
@@ -259,13 +262,13 @@ impl Receiving<'_> {
                 // Whoever wants nothing more is told nothing more.
                 let stops = self.reception.command == Some(Command::OptOut);
                 if let (Some(_), Some((text, every)), false) = (self.reception.wait, &self.reception.slow_down, stops) {
-                    self.notice(&contact, &conversation.id, text, *every)?;
+                    self.notice(&contact, &mut conversation, text, *every)?;
                 }
                 Accepted::New(turn)
             }
             Fate::Refuse => {
                 if let Some(text) = &self.reception.refusal {
-                    self.notice(&contact, &conversation.id, text, REFUSE_EVERY)?;
+                    self.notice(&contact, &mut conversation, text, REFUSE_EVERY)?;
                 }
                 Accepted::Skipped(turn)
             }
@@ -399,7 +402,7 @@ impl Receiving<'_> {
     fn notice(
         &mut self,
         contact: &Contact,
-        conversation: &ConversationId,
+        conversation: &mut Conversation,
         text: &str,
         every: Duration,
     ) -> Result<(), StoreError> {
@@ -412,18 +415,21 @@ impl Receiving<'_> {
     }
 
     /// Sends a text of our own, unless an answer is on its way. Whether it does.
-    fn say(&mut self, conversation: &ConversationId, text: &str) -> Result<bool, StoreError> {
+    fn say(&mut self, conversation: &mut Conversation, text: &str) -> Result<bool, StoreError> {
         let now = self.inbound.received_at;
-        let live = self.tx.all(LIVE_TURNS, args![conversation], |row| Ok(row.text(1)? == "open"))?;
+        let id = &conversation.id;
+        let live = self.tx.all(LIVE_TURNS, args![id], |row| Ok(row.text(1)? == "open"))?;
         if live.contains(&false) {
             return Ok(false);
         }
-        let turn = TurnId(self.tx.insert(SAID_TURN, args![conversation, now])?);
+        let turn = TurnId(self.tx.insert(SAID_TURN, args![id, now])?);
         let said =
             NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now, word: None };
-        insert_message(self.tx, &MessageId(self.ids.next(now)), conversation, turn, &said)?;
-        self.tx.execute(SAID_PART, args![turn, conversation, text, now])?;
-        self.tx.execute(PARK, args![conversation])?;
+        insert_message(self.tx, &MessageId(self.ids.next(now)), id, turn, &said)?;
+        self.tx.execute(SAID_PART, args![turn, id, text, now])?;
+        self.tx.execute(PARK, args![id])?;
+        self.tx.execute(TOUCH, args![id])?;
+        conversation.revision += 1;
         Ok(true)
     }
 }

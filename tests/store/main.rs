@@ -151,6 +151,7 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, reception:
             what_is_above_the_rate_is_told_once_and_answered_together_when_it_allows,
+            what_we_say_of_ourselves_raises_the_revision,
             a_turn_that_waited_for_another_waits_for_its_rate_too,
             a_stop_waits_for_no_rate_and_is_told_nothing_else,
             resets_above_the_rate_begin_nothing,

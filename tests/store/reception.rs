@@ -49,6 +49,20 @@ pub async fn what_is_above_the_rate_is_told_once_and_answered_together_when_it_a
     fresh.due_turn(at(71_000)).await;
 }
 
+pub async fn what_we_say_of_ourselves_raises_the_revision(fresh: &Fresh) {
+    let refusal = Reception { stranger: Stranger::Yes, refusal: Some("Not for you.".into()), ..Reception::default() };
+    for (from, reception) in [(ANN, above_the_rate(30)), (BEN, refusal)] {
+        fresh.said(from, &format!("SM1-{from}"), START).await;
+        let message = inbound(from, &format!("SM2-{from}"), at(1));
+        let (conversation, revision) = fresh.receive(message, None, reception).await.unwrap().place.unwrap();
+        let stored = fresh.rows(&format!(
+            "SELECT revision FROM conversations WHERE reply_to = 'whatsapp:{from}' AND 3 = (SELECT COUNT(*) FROM messages m
+             WHERE m.conversation_id = conversations.id)"
+        ));
+        assert_eq!((stored, revision), (vec!["3".to_owned()], 3), "{conversation}");
+    }
+}
+
 pub async fn a_turn_that_waited_for_another_waits_for_its_rate_too(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let waiting = new(fresh.met(ANN, "SM2", at(2_000), above_the_rate(30)).await);
