@@ -177,7 +177,7 @@ pub async fn whoever_sends_the_code_is_let_in_for_good(fresh: &Fresh) {
     let stranger = || Reception { stranger: Stranger::Yes, ..Reception::default() };
     let turn = new(fresh.met(ANN, "SM1", START, code()).await);
     let claim = fresh.due_turn(START).await;
-    assert_eq!((claim.turn, claim.request), (turn, Some(mynah::store::Request::Admitted)));
+    assert_eq!((claim.turn, claim.request), (turn, Some(Request::Admitted)));
     let (part, token) = fresh.answer_at(&claim, &["Come in!"], START).await;
     assert!(fresh.sent(part, token, "SMout", START).await);
     let next = new(fresh.met(ANN, "SM2", at(1_000), stranger()).await);
