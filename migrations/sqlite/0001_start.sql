@@ -44,6 +44,7 @@ CREATE INDEX conversations_ended ON conversations (ended_at) WHERE ended_at IS N
 
 -- turn_id has no foreign key: both go with their conversation, and a key would want one more index. Nor has id an index
 -- of its own: a message is always looked up within its conversation.
+-- word: what a message asks of us that is nothing but a word for that; the model is not shown it.
 CREATE TABLE messages (
     id              BLOB    NOT NULL,
     conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
@@ -53,7 +54,8 @@ CREATE TABLE messages (
     metadata        TEXT    NOT NULL,
     channel         TEXT,
     provider_id     TEXT,
-    created_at      INTEGER NOT NULL
+    created_at      INTEGER NOT NULL,
+    word            TEXT
 ) STRICT;
 CREATE UNIQUE INDEX messages_window ON messages (conversation_id, turn_id, id);
 CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE provider_id IS NOT NULL;

@@ -53,9 +53,9 @@ impl App {
         Ok(lines)
     }
 
-    /// Adds a line that was just stored, which raised the revision to `revision`. A window that is not at the one before it
-    /// is dropped: somebody else wrote in between.
-    pub async fn add(&self, conversation: ConversationId, revision: i64, line: &WindowLine) {
+    /// Adds a line that was just stored, which raised the revision to `revision`; `None` is one that the model is not shown.
+    /// A window that is not at the one before it is dropped: somebody else wrote in between.
+    pub async fn add(&self, conversation: ConversationId, revision: i64, line: Option<&WindowLine>) {
         let Some(bytes) = self.cache.get(&key(conversation)).await else { return };
         match Kept::open(&bytes) {
             Some((kept, _)) if kept >= revision => {}
@@ -101,7 +101,12 @@ impl Kept {
 
     /// The lines with one more, at most `most` of them. What was said while an earlier turn was being answered comes after
     /// that answer. `None` where the lines cannot be read.
-    fn with(revision: i64, lines: &[u8], line: &WindowLine, most: usize) -> Option<Kept> {
+    fn with(revision: i64, lines: &[u8], line: Option<&WindowLine>, most: usize) -> Option<Kept> {
+        let Some(line) = line else {
+            let mut bytes = revision.to_string().into_bytes();
+            bytes.extend_from_slice(lines);
+            return Some(Kept(bytes));
+        };
         let last = lines.iter().rposition(|byte| *byte == b'\n')?;
         let place: Place = serde_json::from_slice(&lines[last + 1..]).ok()?;
         if place.turn > line.turn.0 {
@@ -167,15 +172,17 @@ mod tests {
         let mut kept = Kept::of(1, &[line(1, "a\nb")]);
         for (revision, turn, content) in [(2, 2, "c"), (3, 1, "answer to a"), (4, 2, "answer to c"), (5, 3, "d")] {
             let (_, lines) = Kept::open(&kept.0).unwrap();
-            kept = Kept::with(revision, lines, &line(turn, content), 4).unwrap();
+            kept = Kept::with(revision, lines, Some(&line(turn, content)), 4).unwrap();
         }
-        assert_eq!(read(&kept), (5, ["answer to a", "c", "answer to c", "d"].map(str::to_owned).to_vec()));
+        let (_, lines) = Kept::open(&kept.0).unwrap();
+        kept = Kept::with(6, lines, None, 4).unwrap();
+        assert_eq!(read(&kept), (6, ["answer to a", "c", "answer to c", "d"].map(str::to_owned).to_vec()));
     }
 
     #[test]
     fn what_cannot_be_read_is_a_miss() {
         assert!(Kept::open(b"").is_none() && Kept::open(b"x\n{}").is_none());
         assert!(Kept::read(b"\n{}").is_none());
-        assert!(Kept::with(2, b"\n{", &line(1, "a"), 9).is_none());
+        assert!(Kept::with(2, b"\n{", Some(&line(1, "a")), 9).is_none());
     }
 }

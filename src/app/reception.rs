@@ -22,12 +22,13 @@ impl App {
     pub async fn receive(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Received, StoreError> {
         let reception = self.reception(&inbound).await;
         let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
+        let shown = reception.word().is_none();
         let received = self.store.receive(inbound, record, reception).await?;
         if let (Accepted::New(turn) | Accepted::Skipped(turn), Some((conversation, revision))) =
             (received.accepted, received.place)
         {
             let line = WindowLine { turn, role: Role::User, content, provider_id: Some(provider_id) };
-            self.add(conversation, revision, &line).await;
+            self.add(conversation, revision, Some(&line).filter(|_| shown)).await;
         }
         if received.restarted
             && let Accepted::New(turn) = received.accepted
@@ -44,7 +45,7 @@ impl App {
             Some(rate) => self.cache.take(&format!("messages {}", inbound.from.as_str()), rate).await.err(),
             None => None,
         };
-        let command = people.keywords.find(&inbound.text);
+        let command = people.keywords.find(&inbound.word);
         // The store may find a wish to begin anew too much, whatever the rate.
         let too_much = wait.is_some() || command == Some(Command::Reset);
         let every = people.rate.map_or(TOLD_EVERY, |rate| rate.period);
@@ -64,7 +65,7 @@ impl App {
             return Stranger::No;
         }
         let Some(code) = &people.pairing_code else { return Stranger::Yes };
-        let same = bool::from(inbound.text.trim().as_bytes().ct_eq(code.expose_secret().as_bytes()));
+        let same = bool::from(inbound.word.trim().as_bytes().ct_eq(code.expose_secret().as_bytes()));
         // Those who have come in already are told apart by the store; their messages count here too, and to no harm.
         let may_guess = self.cache.take(&format!("code {}", inbound.from.as_str()), GUESSES).await.is_ok();
         if same && may_guess { Stranger::WithCode } else { Stranger::Yes }

@@ -49,6 +49,9 @@ pub struct Inbound {
     pub profile_name: Option<String>,
     /// What was said, in words also where it was a picture, a place or a button.
     pub text: String,
+    /// The one word or sentence that the contact wrote or pressed, free of what `text` tells beside it: what is looked up
+    /// among the words for the assistant itself. Empty where there is none.
+    pub word: String,
     /// Everything else that came along, unknown fields too.
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// When it reached us, or when the provider says it did.

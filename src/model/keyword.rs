@@ -81,6 +81,8 @@ fn plain(text: &str) -> String {
                 '.' | ',' | '!' | '?' | '¡' | '¿' | '"' | '\'' | '“' | '”' | '„' | '«' | '»' | '*' | '_' | '~'
             )
             || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fe0f}')
+            // What turns the direction of writing around: a phone that writes Arabic or Hebrew wraps words in it.
+            || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.trim_matches(around).to_lowercase()
 }
@@ -97,6 +99,8 @@ mod tests {
             (" Stop.\n", Some(Command::OptOut)),
             ("“stop”!", Some(Command::OptOut)),
             ("\u{200e}UNSUBSCRIBE\u{200f}", Some(Command::OptOut)),
+            ("\u{202b}stop\u{202c}", Some(Command::OptOut)),
+            ("\u{2067}STOP\u{2069}.", Some(Command::OptOut)),
             ("baja", Some(Command::OptOut)),
             ("ARRÊT", Some(Command::OptOut)),
             ("start", Some(Command::OptIn)),

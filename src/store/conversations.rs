@@ -301,7 +301,7 @@ fn say(
             TurnId(tx.insert(OPERATOR_TURN, args![id, now, (!waits).then_some(now)])?)
         }
     };
-    let said = NewMessage { role, content: text, metadata: "{}", provider: None, at: now };
+    let said = NewMessage { role, content: text, metadata: "{}", provider: None, at: now, word: None };
     insert_message(tx, &MessageId(ids.next(now)), id, turn, &said)?;
     Ok(Spoken::Queued(turn))
 }

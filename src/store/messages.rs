@@ -6,8 +6,8 @@ use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, Role, TurnId};
 
 const NEW_MESSAGE: &str = "
-    INSERT INTO messages (id, conversation_id, turn_id, role, content, metadata, channel, provider_id, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    INSERT INTO messages (id, conversation_id, turn_id, role, content, metadata, channel, provider_id, created_at, word)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// A message about to be stored.
 pub(super) struct NewMessage<'a> {
@@ -16,6 +16,8 @@ pub(super) struct NewMessage<'a> {
     pub(super) metadata: &'a str,
     pub(super) provider: Option<(&'a str, &'a str)>,
     pub(super) at: Time,
+    /// What it asks of us, where it is nothing but a word for that.
+    pub(super) word: Option<&'static str>,
 }
 
 pub(super) fn insert_message(
@@ -38,6 +40,7 @@ pub(super) fn insert_message(
             channel,
             provider_id,
             message.at,
+            message.word,
         ],
     )?;
     Ok(())

@@ -40,19 +40,27 @@ pub(super) struct Notice<'a> {
 }
 
 impl Notice<'_> {
-    /// Tells it, unless something was told lately or an answer is on its way.
-    pub(super) fn give(&self, tx: &mut dyn Tx, ids: &Ids, now: Time) -> Result<(), StoreError> {
+    /// Tells it, unless something was told lately or an answer is on its way. Whether it did, and raised the conversation's
+    /// revision.
+    pub(super) fn give(&self, tx: &mut dyn Tx, ids: &Ids, now: Time) -> Result<bool, StoreError> {
         let lately = self.last.is_some_and(|at| at > now - self.every);
         if lately || tx.one(ACTIVE, args![self.conversation], |_| Ok(()))?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let turn = TurnId(tx.insert(TURN, args![self.conversation, now])?);
-        let said = NewMessage { role: Role::Assistant, content: self.text, metadata: "{}", provider: None, at: now };
+        let said = NewMessage {
+            role: Role::Assistant,
+            content: self.text,
+            metadata: "{}",
+            provider: None,
+            at: now,
+            word: None,
+        };
         insert_message(tx, &MessageId(ids.next(now)), self.conversation, turn, &said)?;
         tx.execute(PART, args![turn, self.conversation, self.text, now])?;
         tx.execute(PARK, args![self.conversation])?;
         tx.execute(TOUCH, args![self.conversation])?;
         tx.execute(NOTICED, args![self.contact, now])?;
-        Ok(())
+        Ok(true)
     }
 }

@@ -62,16 +62,20 @@ const NEW_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, not_before, command)
     VALUES (?1, 'open', 1, ?2, ?3, ?4, ?5)";
 
+/// An operator's turn keeps its own: what the contact asks for is answered after it. A word waits for no more words, but for
+/// the contact's rate as all else does.
 const COMMANDED: &str = "
-    UPDATE turns SET command = ?2, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE ?3 END WHERE id = ?1";
+    UPDATE turns SET command = ?2,
+        due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MIN(due_at, MAX(?3, COALESCE(not_before, 0))) END
+    WHERE id = ?1 AND COALESCE(command, '') <> 'operator'";
 
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
 
-/// The attempt does not count: it was given up for more to read.
+/// The attempt does not count: it was given up for more to read, which an operator's turn is not sent for.
 const RESTART: &str = "
     UPDATE turns SET state = 'retry', due_at = ?2, attempts = attempts - 1, token = NULL
-    WHERE id = ?1 AND state = 'running'";
+    WHERE id = ?1 AND state = 'running' AND COALESCE(command, '') <> 'operator'";
 
 const OPT_OUT: &str = "UPDATE contacts SET opted_out_at = ?2 WHERE id = ?1";
 
@@ -100,6 +104,16 @@ pub struct Reception {
     pub refusal: Option<String>,
     /// Whether the model is asked again where it works on the messages before this one.
     pub restart: bool,
+}
+
+impl Reception {
+    /// What the message asks for, where it is nothing but a word for that: the model is not shown it.
+    pub fn word(&self) -> Option<Request> {
+        match self.stranger {
+            Stranger::WithCode => Some(Request::Admitted),
+            _ => self.command.map(Request::Command),
+        }
+    }
 }
 
 /// Whether somebody may talk, as far as the configuration tells.
@@ -210,7 +224,7 @@ impl Receiving<'_> {
     fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
         let now = self.inbound.received_at;
         let contact = self.contact()?;
-        let conversation = self.conversation(contact.id)?;
+        let mut conversation = self.conversation(contact.id)?;
         let fate = self.judge(&contact, &conversation)?;
         let (turn, restarted) = match fate {
             Fate::Answer => self.turn(&conversation.id)?,
@@ -224,6 +238,7 @@ impl Receiving<'_> {
             metadata,
             provider: Some((self.inbound.channel, &self.inbound.provider_id.0)),
             at: now,
+            word: self.reception.word().map(Request::as_str),
         };
         insert_message(self.tx, &message, &conversation.id, turn, &new)?;
         let accepted = match fate {
@@ -234,19 +249,19 @@ impl Receiving<'_> {
                 // Whoever wants nothing more is told nothing more.
                 let stops = self.reception.command == Some(Command::OptOut);
                 if let (Some(_), Some((text, every)), false) = (self.reception.wait, &self.reception.slow_down, stops) {
-                    self.notice(&contact, &conversation.id, text, *every)?;
+                    self.notice(&contact, &mut conversation, text, *every)?;
                 }
                 Accepted::New(turn)
             }
             Fate::Refuse => {
                 if let Some(text) = &self.reception.refusal {
-                    self.notice(&contact, &conversation.id, text, REFUSE_EVERY)?;
+                    self.notice(&contact, &mut conversation, text, REFUSE_EVERY)?;
                 }
                 Accepted::Skipped(turn)
             }
             Fate::SlowDown(_) => {
                 if let Some((text, every)) = &self.reception.slow_down {
-                    self.notice(&contact, &conversation.id, text, *every)?;
+                    self.notice(&contact, &mut conversation, text, *every)?;
                 }
                 Accepted::Skipped(turn)
             }
@@ -307,9 +322,12 @@ impl Receiving<'_> {
                 self.tx.execute(ADMIT, args![contact.id, now])?;
                 return Ok(Fate::Answer);
             }
-            Stranger::Yes if !contact.admitted => {
-                return Ok(Fate::Refuse);
-            }
+            // Nobody has to be let in to want nothing more, or to take that back; all else is refused.
+            Stranger::Yes if !contact.admitted => match self.reception.command {
+                Some(Command::OptOut) => {}
+                Some(Command::OptIn) if contact.opted_out => {}
+                _ => return Ok(Fate::Refuse),
+            },
             _ => {}
         }
         match self.reception.command {
@@ -340,7 +358,7 @@ impl Receiving<'_> {
     /// while another is active. Whether work on it had begun.
     fn turn(&mut self, conversation: &ConversationId) -> Result<(TurnId, bool), StoreError> {
         let now = self.inbound.received_at;
-        let command = self.command();
+        let command = self.reception.word().map(Request::as_str);
         let live = self.tx.all(LIVE_TURNS, args![conversation], |row| {
             Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?)))
         })?;
@@ -369,14 +387,6 @@ impl Receiving<'_> {
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
     }
 
-    /// The stored name of what is asked for.
-    fn command(&self) -> Option<&'static str> {
-        match self.reception.stranger {
-            Stranger::WithCode => Some(Request::Admitted.as_str()),
-            _ => self.reception.command.map(|command| Request::Command(command).as_str()),
-        }
-    }
-
     fn skipped(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {
         Ok(TurnId(self.tx.insert(SKIPPED_TURN, args![conversation, self.inbound.received_at, why])?))
     }
@@ -385,14 +395,18 @@ impl Receiving<'_> {
     fn notice(
         &mut self,
         contact: &Contact,
-        conversation: &ConversationId,
+        conversation: &mut Conversation,
         text: &str,
         every: Duration,
     ) -> Result<(), StoreError> {
         if contact.opted_out {
             return Ok(());
         }
-        let notice = Notice { contact: contact.id, conversation, text, last: contact.noticed_at, every };
-        notice.give(self.tx, self.ids, self.inbound.received_at)
+        let notice =
+            Notice { contact: contact.id, conversation: &conversation.id, text, last: contact.noticed_at, every };
+        if notice.give(self.tx, self.ids, self.inbound.received_at)? {
+            conversation.revision += 1;
+        }
+        Ok(())
     }
 }

@@ -144,7 +144,8 @@ fn store_reply(
         conversations::call_for_a_person(tx, conversation, why, now)?;
     }
     if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
-        let message = NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now };
+        let message =
+            NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now, word: None };
         insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
         tx.execute(TOUCH, args![conversation])?;
     }

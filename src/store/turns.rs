@@ -31,6 +31,22 @@ const CLAIM: &str = "
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
         AND a.live = 0 AND a.id <> ?1)";
 
+/// What the contact said while an operator's messages waited, the latest first: what each asks for by a word, or NULL.
+const SAID_MEANWHILE: &str = "
+    SELECT word FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND role = 'user'
+    ORDER BY id DESC";
+
+const OPEN: &str = "SELECT id FROM turns WHERE conversation_id = ?1 AND live = 1";
+
+const NEXT_TURN: &str = "
+    INSERT INTO turns (conversation_id, state, live, created_at, command) VALUES (?1, 'open', 1, ?2, ?3)";
+
+const ASK_TOO: &str = "UPDATE turns SET command = COALESCE(command, ?2) WHERE id = ?1";
+
+const MOVE: &str = "UPDATE messages SET turn_id = ?3 WHERE conversation_id = ?1 AND turn_id = ?2 AND role = 'user'";
+
+const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+
 const PARK: &str = "UPDATE turns SET due_at = NULL WHERE id = ?1";
 
 const RETRY: &str = "
@@ -99,6 +115,12 @@ impl Request {
             Request::Admitted => "admitted",
             Request::Operator => "operator",
         }
+    }
+
+    /// Whether a question beside it is answered, too. Whoever wants to begin anew, or a person, or nothing more, does not
+    /// wait for the model.
+    pub fn takes_a_question(self) -> bool {
+        matches!(self, Request::Admitted | Request::Command(Command::Help | Command::OptIn))
     }
 
     fn parse(text: &str) -> Option<Request> {
@@ -231,7 +253,10 @@ pub(super) fn claim_due(
             tx.execute(PARK, args![claim.turn])?;
             continue;
         }
-        if claim.request.is_none_or(|request| request == Request::Command(Command::Help)) {
+        if claim.request == Some(Request::Operator) && set_aside(tx, claim.turn, &claim.conversation, now)? {
+            claim.revision += 1;
+        }
+        if claim.request.is_none_or(Request::takes_a_question) {
             match budget::reserve(tx, options, claim.contact, now)? {
                 Ok(reservation) => claim.reservation = reservation,
                 Err(name) => claim.over_budget = Some(name),
@@ -240,6 +265,27 @@ pub(super) fn claim_due(
         claims.push(claim);
     }
     Ok(claims)
+}
+
+/// What the contact said while an operator's messages waited to be sent is answered after them, by a turn of its own: the
+/// one turn that was open took both. Whether there was any.
+fn set_aside(tx: &mut dyn Tx, turn: TurnId, conversation: &ConversationId, now: Time) -> Result<bool, StoreError> {
+    let said = tx.all(SAID_MEANWHILE, args![conversation, turn], |row| Ok(row.text_or_null(0)?.map(str::to_owned)))?;
+    if said.is_empty() {
+        return Ok(false);
+    }
+    let word = said.into_iter().flatten().next();
+    let next = match tx.one(OPEN, args![conversation], |row| row.int(0))? {
+        // An operator's turn that is answered again, long after.
+        Some(open) => {
+            tx.execute(ASK_TOO, args![open, word.as_deref()])?;
+            open
+        }
+        None => tx.insert(NEXT_TURN, args![conversation, now, word.as_deref()])?,
+    };
+    tx.execute(MOVE, args![conversation, turn, next])?;
+    tx.execute(TOUCH, args![conversation])?;
+    Ok(true)
 }
 
 /// When the next turn falls due, if any waits for a time.

@@ -4,10 +4,11 @@ use super::database::args;
 use super::{Store, StoreError};
 use crate::model::{ConversationId, ProviderId, Role, TurnId};
 
-/// Ordered by turn, then by id: what was said while an earlier turn was being answered comes after that answer.
+/// Ordered by turn, then by id: what was said while an earlier turn was being answered comes after that answer. Words for
+/// the assistant itself are none of it.
 const WINDOW: &str = "
     SELECT role, content, provider_id, turn_id FROM messages
-    WHERE conversation_id = ?1 AND turn_id <= ?2
+    WHERE conversation_id = ?1 AND turn_id <= ?2 AND word IS NULL
     ORDER BY turn_id DESC, id DESC LIMIT ?3";
 
 const LATER: &str = "SELECT 1 FROM messages WHERE conversation_id = ?1 AND turn_id > ?2 LIMIT 1";

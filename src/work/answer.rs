@@ -103,7 +103,7 @@ async fn answer_by_model(
     }
     let prompt = Prompt {
         system: app.config.work.system_prompt.clone(),
-        lines: shown(app, claim, window),
+        lines: shown(window),
         may_hand_over: app.config.people.model_may_hand_over,
     };
     let answering = app.running.begin(claim.turn);
@@ -178,16 +178,11 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
     }
 }
 
-/// The window as the model takes it: without what hides in it and without words for us, and beginning with the user, since
-/// an answer without its question only confuses.
-fn shown(app: &App, claim: &TurnClaim, window: Vec<WindowLine>) -> Vec<Line> {
-    let keywords = &app.config.people.keywords;
-    // All of a turn that asks for nothing of ours is shown: a word in it is one for us only since the owner chose it.
-    let may_be_for_us = |line: &WindowLine| line.turn != claim.turn || claim.request.is_some();
-    let for_us = |line: &WindowLine| may_be_for_us(line) && keywords.find(&line.content).is_some();
+/// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
+/// question only confuses.
+fn shown(window: Vec<WindowLine>) -> Vec<Line> {
     window
         .into_iter()
-        .filter(|line| line.role != Role::User || !for_us(line))
         .skip_while(|line| line.role != Role::User)
         .map(|line| {
             let text = text::clean(&line.content);
@@ -237,6 +232,8 @@ async fn apologise(
     if parts.is_empty() {
         parts.push("…".into());
     }
+    // A word beside the question has its answer all the same.
+    parts.splice(..0, claim.request.map(|request| words::reply(app, request).1));
     say(app, claim, Reply::Apology { why }, parts).await
 }
 
@@ -270,7 +267,7 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
     }
     if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
         let line = WindowLine { turn: claim.turn, role: Role::Assistant, content: text, provider_id: None };
-        app.add(claim.conversation, replied.revision, &line).await;
+        app.add(claim.conversation, replied.revision, Some(&line)).await;
     }
     let first = PartClaim {
         token: replied.token,

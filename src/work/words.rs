@@ -26,14 +26,11 @@ pub(super) fn hand_over(app: &App, why: String) -> HandOver {
     HandOver { until: app.config.people.human_return.map(|after| app.clock.now() + after), why }
 }
 
-/// Whether the turn holds, beside a call for help, something that the model has to answer.
+/// Whether the turn holds, beside a word, something that the model has to answer. Words are not in the window.
 pub(super) fn wants_an_answer_too(app: &App, request: Request, claim: &TurnClaim, window: &[WindowLine]) -> bool {
-    let keywords = &app.config.people.keywords;
-    request == Request::Command(Command::Help)
+    request.takes_a_question()
         && app.assistant.is_some()
-        && window
-            .iter()
-            .any(|line| line.turn == claim.turn && line.role == Role::User && keywords.find(&line.content).is_none())
+        && window.iter().any(|line| line.turn == claim.turn && line.role == Role::User)
 }
 
 /// What a contact reads when the model gave no answer, by what went wrong. Never the error itself.

@@ -4,7 +4,7 @@ use mynah::model::Address;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, BEN, House, Log};
+use crate::house::{ANA, BEN, House, Log, form};
 
 const STOPPED: &str = "You won't get any more messages from us. Send START if you change your mind.";
 
@@ -22,13 +22,15 @@ async fn after_stop_nothing_is_sent_but_one_confirmation_until_start() {
     house.say(ANA, "start").await;
     house.say(ANA, "and now?").await;
     house.drain().await;
+    house.advance(3);
     house.drain().await;
     let mut welcomed = house.texts().await.split_off(2);
     welcomed.sort();
-    assert_eq!(welcomed, ["Hello!", "Welcome back! How can I help?"], "Ben is answered, Ana is welcomed");
-    house.say(ANA, "and now?").await;
-    house.drain().await;
-    assert_eq!(house.texts().await.last().unwrap(), "Hello!");
+    assert_eq!(
+        welcomed,
+        ["Hello!", "Hello!", "Welcome back! How can I help?"],
+        "Ana is welcomed, and both are answered"
+    );
 }
 
 #[tokio::test]
@@ -58,6 +60,38 @@ async fn a_stop_overtakes_what_is_being_written_and_what_waits_to_be_sent() {
 }
 
 #[tokio::test]
+async fn a_word_is_known_also_as_a_reply_as_a_button_and_by_twilios_own_reading() {
+    let quoted = ("OriginalRepliedMessageSid", "SM00000000000000000000000000000009");
+    for fields in [
+        &[("Body", "STOP"), quoted][..],
+        &[("Body", ""), ("ButtonText", "Stop"), ("ButtonPayload", "out_1"), quoted],
+        &[("Body", "Nie mehr"), ("OptOutType", "STOP")],
+        &[("Body", "\u{2067}STOP\u{2069}"), ("ReferralHeadline", "Spring sale")],
+    ] {
+        let house = House::new().await;
+        let mut message = house.message(ANA, "");
+        message.retain(|(name, _)| name != "Body");
+        message.extend(form(fields));
+        assert_eq!(house.deliver(&message).await, 200);
+        house.drain().await;
+        assert_eq!(house.texts().await, [STOPPED], "{fields:?}");
+        assert!(house.prompts().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_pairing_code_is_known_also_in_a_reply() {
+    let house =
+        House::with(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "sesame42"), ("MYNAH_TEXT_ADMITTED", "In!")]).await;
+    house.twilio_takes_everything().await;
+    let mut message = house.message(ANA, "sesame42");
+    message.extend(form(&[("OriginalRepliedMessageSid", "SM00000000000000000000000000000009")]));
+    assert_eq!(house.deliver(&message).await, 200);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["In!"]);
+}
+
+#[tokio::test]
 async fn commands_are_answered_without_a_model() {
     let house = House::with(&[("OPENAI_BASE_URL", ""), ("OPENAI_API_KEY", ""), ("MYNAH_AI_MODEL", "")]).await;
     house.twilio_takes_everything().await;
@@ -81,6 +115,71 @@ async fn a_question_in_a_burst_with_a_call_for_help_is_answered_too() {
     house.advance(3);
     house.drain().await;
     assert_eq!(house.texts().await, ["Help!", "At nine."]);
+}
+
+#[tokio::test]
+async fn a_question_beside_a_word_that_lets_the_contact_in_is_answered_too() {
+    let code = [("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "sesame42")];
+    for (settings, word) in [(&[][..], "START"), (&code, "sesame42")] {
+        let mut all = vec![
+            ("MYNAH_MERGE_WINDOW", "5s"),
+            ("MYNAH_TEXT_STARTED", "Welcome!"),
+            ("MYNAH_TEXT_ADMITTED", "Welcome!"),
+            ("MYNAH_BUDGET_DAY", "1 calls"),
+        ];
+        all.extend(settings);
+        let house = House::with(&all).await;
+        house.twilio_takes_everything().await;
+        house.model_says("At nine.").await;
+        house.say(ANA, word).await;
+        house.say(ANA, "When do you open?").await;
+        house.drain().await;
+        house.advance(3);
+        house.drain().await;
+        assert_eq!(house.texts().await, ["Welcome!", "At nine."], "{word}");
+        let prompt = house.prompts().await.remove(0);
+        assert_eq!(prompt.last().unwrap().1, "When do you open?");
+        assert!(!prompt.iter().any(|(_, text)| text == word), "{prompt:?}");
+        // The call was reserved and counts; and whoever cannot be answered any more is welcomed all the same.
+        house.advance(10);
+        house.say(ANA, "START").await;
+        house.say(ANA, "And when do you close?").await;
+        for _ in 0..2 {
+            house.drain().await;
+            house.advance(3);
+        }
+        let texts = house.texts().await;
+        assert_eq!((texts.len(), texts[2].as_str()), (4, "Welcome!"), "{texts:?}");
+        assert_eq!(house.prompts().await.len(), 1);
+        // Alone it asks for nothing.
+        house.advance(10);
+        house.say(ANA, "START").await;
+        house.drain().await;
+        assert_eq!(house.texts().await[4..], ["Welcome!"]);
+    }
+}
+
+#[tokio::test]
+async fn words_are_not_shown_to_the_model_also_where_they_are_not_obeyed() {
+    let house = House::with(&[("MYNAH_TEXT_STARTED", "Welcome!"), ("MYNAH_RATE_LIMIT", "2/1m")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for text in ["one", "/help", "/reset", "two"] {
+        house.say(ANA, text).await;
+        house.drain().await;
+        house.advance(if text == "/reset" { 60 } else { 5 });
+    }
+    assert_eq!(house.count("SELECT COUNT(*) FROM conversations"), 1, "the reset was above the rate");
+    let last = house.prompts().await.pop().unwrap();
+    let heard: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(heard, ["one", "two"]);
+    // The same where the window comes from the store.
+    house.meddle("UPDATE conversations SET revision = revision + 1");
+    house.say(ANA, "three").await;
+    house.drain().await;
+    let last = house.prompts().await.pop().unwrap();
+    let heard: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(heard, ["one", "two", "three"]);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! What an operator does about a conversation.
 
-use mynah::model::{ConversationId, Role};
+use mynah::model::{Command, ConversationId, Role};
 use mynah::store::{Accepted, HandOver, Reception, Reply, Request, Spoken, TurnClaim};
 
-use crate::fresh::{ANN, BEN, Fresh, START, at, sid};
+use crate::fresh::{ANN, BEN, Fresh, START, answer, at, sid};
 
 const HUMAN: &str = "a person answers this conversation";
 
@@ -148,6 +148,68 @@ pub async fn an_operator_waits_for_what_is_being_sent_and_is_sent_once(fresh: &F
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
     assert_eq!(fresh.due_turn(at(3_000)).await.turn, turn);
     assert_eq!(fresh.turn_state(claim.turn), "done", "what was on its way stays");
+}
+
+/// An operator's message waits for an answer that is on its way; what is to be sent after that.
+async fn queued(fresh: &Fresh, from: &str) -> (ConversationId, mynah::model::PartRef, i64, mynah::model::TurnId) {
+    let claim = fresh.started(from).await;
+    let (part, token) = fresh.answer(&claim, &["Hello."]).await;
+    let Spoken::Queued(turn) = say(fresh, claim.conversation, "I am Eva.", None, 2_000).await else {
+        panic!("not queued")
+    };
+    (claim.conversation, part, token, turn)
+}
+
+pub async fn a_word_that_joins_what_an_operator_said_is_answered_after_it(fresh: &Fresh) {
+    for (word, from) in [(Command::Reset, ANN), (Command::OptIn, BEN)] {
+        let (id, part, token, turn) = queued(fresh, from).await;
+        assert_eq!(fresh.asked(from, &format!("SM-word-of-{from}"), at(2_100), word).await, turn);
+        assert!(fresh.sent(part, token, &format!("SM-to-{from}"), at(3_000)).await);
+        let claim = fresh.due_turn(at(3_000)).await;
+        assert_eq!((claim.turn, fresh.heard(id, turn, 1).await), (turn, vec!["operator: I am Eva.".to_owned()]));
+        post(fresh, &claim, "I am Eva.", 3_000 + turn.0).await;
+        let next = fresh.due_turn(at(5_000)).await;
+        assert_eq!((next.conversation, next.request), (id, Some(Request::Command(word))));
+        let (part, token) = fresh.answer_at(&next, &["Done."], at(5_000)).await;
+        assert!(fresh.sent(part, token, &format!("SM-done-{from}"), at(5_000)).await);
+    }
+}
+
+pub async fn what_a_contact_asks_beside_what_an_operator_said_is_answered_after_it(fresh: &Fresh) {
+    let (id, part, token, turn) = queued(fresh, ANN).await;
+    assert!(fresh.hand_back(id).await.unwrap());
+    assert_eq!(fresh.said(ANN, "SM-question", at(2_100)).await, turn);
+    assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
+    post(fresh, &fresh.due_turn(at(3_000)).await, "I am Eva.", 3_000).await;
+    let next = fresh.due_turn(at(4_000)).await;
+    assert_eq!(next.request, None);
+    assert_eq!(fresh.heard(id, next.turn, 2).await.last().unwrap(), "user: SM-question");
+    // Nor does a message join one that is about to be sent.
+    let Some(replied) = fresh.reply(&next, answer("Yes."), vec!["Yes.".into()], at(4_000)).await.unwrap() else {
+        panic!()
+    };
+    assert!(fresh.sent(replied.part, replied.token, "SMyes", at(4_000)).await);
+    say(fresh, id, "Eva again.", None, 5_000).await;
+    let claim = fresh.due_turn(at(5_000)).await;
+    assert!(fresh.hand_back(id).await.unwrap());
+    let restart = Reception { restart: true, ..Reception::default() };
+    let Accepted::New(last) = fresh.met(ANN, "SM-last", at(5_100), restart).await else { panic!("not answered") };
+    assert_ne!(last, claim.turn);
+    post(fresh, &claim, "Eva again.", 5_200).await;
+    assert_eq!(fresh.due_turn(at(7_000)).await.turn, last);
+}
+
+pub async fn what_a_contact_asks_and_an_operator_answers_meanwhile_is_left_to_the_operator(fresh: &Fresh) {
+    let (id, part, token, turn) = queued(fresh, ANN).await;
+    assert!(fresh.hand_back(id).await.unwrap());
+    fresh.said(ANN, "SM-question", at(2_100)).await;
+    assert_eq!(say(fresh, id, "Yes, we do.", None, 2_200).await, Spoken::Queued(turn));
+    assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
+    let claim = fresh.due_turn(at(3_000)).await;
+    assert_eq!(fresh.heard(id, turn, 2).await, ["operator: I am Eva.", "operator: Yes, we do."]);
+    post(fresh, &claim, "I am Eva. Yes, we do.", 3_000).await;
+    fresh.nothing_due(at(100_000)).await;
+    assert_eq!(fresh.rows("SELECT state, error FROM turns ORDER BY id DESC LIMIT 1"), [format!("skipped|{HUMAN}")]);
 }
 
 pub async fn nothing_is_said_where_nothing_may_be(fresh: &Fresh) {

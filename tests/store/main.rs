@@ -153,13 +153,16 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, reception:
             what_is_above_the_rate_is_told_once_and_answered_together_when_it_allows,
+            what_we_say_of_ourselves_raises_the_revision,
             a_turn_that_waited_for_another_waits_for_its_rate_too,
             a_stop_waits_for_no_rate_and_is_told_nothing_else,
             resets_above_the_rate_begin_nothing,
             a_reset_ends_the_conversation_it_is_answered_in,
             a_word_hurries_the_burst_that_it_is_part_of,
+            a_word_does_not_hurry_a_burst_over_its_rate_unless_it_is_stop,
             a_stranger_is_refused_once_a_day,
             nothing_is_refused_to_who_opted_out,
+            a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start,
             whoever_sends_the_code_is_let_in_for_good,
             work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that,
         }
@@ -172,6 +175,9 @@ macro_rules! every_promise {
             a_contact_is_told_of_a_takeover_if_anything_may_be_sent,
             a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner,
             an_operator_waits_for_what_is_being_sent_and_is_sent_once,
+            a_word_that_joins_what_an_operator_said_is_answered_after_it,
+            what_a_contact_asks_beside_what_an_operator_said_is_answered_after_it,
+            what_a_contact_asks_and_an_operator_answers_meanwhile_is_left_to_the_operator,
             nothing_is_said_where_nothing_may_be,
             an_ended_conversation_is_followed_by_a_new_one_that_the_assistant_answers,
             conversations_are_listed_newest_first_and_page_by_page,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mynah::model::{Command, TurnId};
-use mynah::store::{Accepted, Reception, Stranger};
+use mynah::store::{Accepted, Reception, Request, Stranger};
 
 use crate::fresh::{ANN, BEN, Fresh, START, at, inbound};
 
@@ -49,6 +49,20 @@ pub async fn what_is_above_the_rate_is_told_once_and_answered_together_when_it_a
     fresh.due_turn(at(71_000)).await;
 }
 
+pub async fn what_we_say_of_ourselves_raises_the_revision(fresh: &Fresh) {
+    let refusal = Reception { stranger: Stranger::Yes, refusal: Some("Not for you.".into()), ..Reception::default() };
+    for (from, reception) in [(ANN, above_the_rate(30)), (BEN, refusal)] {
+        fresh.said(from, &format!("SM1-{from}"), START).await;
+        let message = inbound(from, &format!("SM2-{from}"), at(1));
+        let (conversation, revision) = fresh.receive(message, None, reception).await.unwrap().place.unwrap();
+        let stored = fresh.rows(&format!(
+            "SELECT revision FROM conversations WHERE reply_to = 'whatsapp:{from}' AND 3 = (SELECT COUNT(*) FROM messages m
+             WHERE m.conversation_id = conversations.id)"
+        ));
+        assert_eq!((stored, revision), (vec!["3".to_owned()], 3), "{conversation}");
+    }
+}
+
 pub async fn a_turn_that_waited_for_another_waits_for_its_rate_too(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let waiting = new(fresh.met(ANN, "SM2", at(2_000), above_the_rate(30)).await);
@@ -91,6 +105,17 @@ pub async fn a_word_hurries_the_burst_that_it_is_part_of(fresh: &Fresh) {
     assert_eq!(fresh.due_turn(at(200)).await.turn, alone);
 }
 
+pub async fn a_word_does_not_hurry_a_burst_over_its_rate_unless_it_is_stop(fresh: &Fresh) {
+    let waits = |seconds| Reception { wait: Some(Duration::from_secs(seconds)), ..Reception::default() };
+    let turn = new(fresh.met(ANN, "SM1", START, waits(30)).await);
+    assert_eq!(fresh.asked(ANN, "SM2", at(100), Command::Help).await, turn);
+    fresh.nothing_due(at(29_999)).await;
+    assert_eq!(fresh.due_turn(at(30_000)).await.turn, turn);
+    fresh.met(BEN, "SM3", at(40_000), waits(30)).await;
+    let stop = fresh.asked(BEN, "SM4", at(40_100), Command::OptOut).await;
+    assert_eq!(fresh.due_turn(at(40_100)).await.turn, stop);
+}
+
 pub async fn a_stranger_is_refused_once_a_day(fresh: &Fresh) {
     let stranger =
         || Reception { stranger: Stranger::Yes, refusal: Some("Not for you.".into()), ..Reception::default() };
@@ -120,12 +145,40 @@ pub async fn nothing_is_refused_to_who_opted_out(fresh: &Fresh) {
     assert_eq!(fresh.count("parts"), 1, "nor is it even written");
 }
 
+pub async fn a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start(fresh: &Fresh) {
+    let refused = Some("Not for you.".to_owned());
+    let stranger =
+        |command| Reception { command, stranger: Stranger::Yes, refusal: refused.clone(), ..Reception::default() };
+    assert!(matches!(fresh.met(ANN, "SM0", START, stranger(Some(Command::OptIn))).await, Accepted::Skipped(_)));
+    hears(fresh, "Not for you.", 0).await;
+    let stop = new(fresh.met(ANN, "SM1", at(1), stranger(Some(Command::OptOut))).await);
+    let claim = fresh.due_turn(at(1)).await;
+    assert_eq!((claim.turn, claim.request), (stop, Some(Request::Command(Command::OptOut))));
+    let (part, token) = fresh.answer_at(&claim, &["Stopped."], at(1)).await;
+    assert!(fresh.sent(part, token, "SMstopped", at(1)).await);
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NOT NULL"), ["1"]);
+    // Twice is not confirmed twice, and a day later no refusal breaks the silence.
+    let day = 24 * 3_600_000;
+    for (id, command) in [("SM2", Some(Command::OptOut)), ("SM3", None), ("SM4", Some(Command::Help))] {
+        assert!(matches!(fresh.met(ANN, id, at(day), stranger(command)).await, Accepted::Skipped(_)));
+    }
+    fresh.nothing_due(at(day)).await;
+    let start = new(fresh.met(ANN, "SM5", at(day), stranger(Some(Command::OptIn))).await);
+    let claim = fresh.due_turn(at(day)).await;
+    assert_eq!((claim.turn, claim.request), (start, Some(Request::Command(Command::OptIn))));
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NOT NULL"), ["0"]);
+    assert!(
+        matches!(fresh.met(ANN, "SM6", at(day), stranger(None)).await, Accepted::Skipped(_)),
+        "and no more than that"
+    );
+}
+
 pub async fn whoever_sends_the_code_is_let_in_for_good(fresh: &Fresh) {
     let code = || Reception { stranger: Stranger::WithCode, ..Reception::default() };
     let stranger = || Reception { stranger: Stranger::Yes, ..Reception::default() };
     let turn = new(fresh.met(ANN, "SM1", START, code()).await);
     let claim = fresh.due_turn(START).await;
-    assert_eq!((claim.turn, claim.request), (turn, Some(mynah::store::Request::Admitted)));
+    assert_eq!((claim.turn, claim.request), (turn, Some(Request::Admitted)));
     let (part, token) = fresh.answer_at(&claim, &["Come in!"], START).await;
     assert!(fresh.sent(part, token, "SMout", START).await);
     let next = new(fresh.met(ANN, "SM2", at(1_000), stranger()).await);

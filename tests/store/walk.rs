@@ -365,6 +365,11 @@ impl<'a> Walk<'a> {
             UNION ALL SELECT 'two answers of a turn ' || turn_id FROM messages m JOIN turns t ON t.id = m.turn_id
                 WHERE m.role = 'assistant' AND COALESCE(t.command, '') <> 'operator'
                 GROUP BY turn_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'an operator who is not heard ' || m.turn_id FROM messages m JOIN turns t ON t.id = m.turn_id
+                WHERE m.role = 'operator' AND COALESCE(t.command, '') <> 'operator'
+            UNION ALL SELECT 'a contact who is closed with an operator ' || m.turn_id FROM messages m
+                JOIN turns t ON t.id = m.turn_id
+                WHERE m.role = 'user' AND t.command = 'operator' AND t.state IN ('running', 'sending', 'done')
             UNION ALL SELECT 'two conversations of a contact ' || contact_id FROM conversations WHERE ended_at IS NULL
                 GROUP BY contact_id HAVING COUNT(*) > 1
             UNION ALL SELECT 'a part before its turn ' || p.turn_id FROM parts p JOIN parts e

@@ -96,6 +96,7 @@ pub(super) fn events(
         to: to.to_owned(),
         profile_name: fields.get("ProfileName").map(str::to_owned),
         text: words::text(&fields),
+        word: words::word(&fields).to_owned(),
         metadata: fields.metadata(),
         received_at: now,
     }))])

@@ -86,6 +86,7 @@ fn a_message_is_read_with_all_that_came_along() {
         to: "whatsapp:+14155238886".to_owned(),
         profile_name: Some("Ana".to_owned()),
         text: "Hello\n[in reply to an earlier message]".to_owned(),
+        word: "Hello".to_owned(),
         metadata: metadata.as_object().unwrap().clone(),
         received_at: NOW,
     };

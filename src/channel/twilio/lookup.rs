@@ -179,6 +179,7 @@ fn message(row: Row, arrived: Time) -> Option<Inbound> {
     let reply_to = row.from?;
     let from = inbound::address(&reply_to)?;
     let media = row.num_media.unwrap_or_default();
+    let word = row.body.clone().unwrap_or_default();
     let text = words::listed(row.body, media.parse().unwrap_or(0));
     let mut metadata = Map::new();
     if !media.is_empty() {
@@ -192,6 +193,7 @@ fn message(row: Row, arrived: Time) -> Option<Inbound> {
         to: row.to?,
         profile_name: None,
         text,
+        word,
         metadata,
         received_at: arrived,
     })

@@ -208,11 +208,12 @@ async fn missed_messages_are_listed_oldest_first() {
         to: "whatsapp:+14155238886".to_owned(),
         profile_name: None,
         text: "[media message]".to_owned(),
+        word: String::new(),
         metadata: json!({"NumMedia": "1"}).as_object().unwrap().clone(),
         received_at: Time(1_692_853_310_000),
     };
     assert_eq!(found[1], expected);
-    assert_eq!(found[0].text, "Hello");
+    assert_eq!((found[0].text.as_str(), found[0].word.as_str()), ("Hello", "Hello"));
 }
 
 #[tokio::test]

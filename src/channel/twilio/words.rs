@@ -28,6 +28,22 @@ pub(super) fn text(fields: &Fields<'_>) -> String {
     text
 }
 
+/// What was written or pressed, without a word about the rest. Where a Messaging Service took it for one of its own words
+/// (Advanced Opt-Out), it is that one: its list may be longer than ours, and in other languages. A button's label is what
+/// the contact read; its id, which the owner chose, stands for it where there is no label.
+pub(super) fn word<'a>(fields: &Fields<'a>) -> &'a str {
+    match fields.get("OptOutType").map(str::trim) {
+        Some(kind) if kind.eq_ignore_ascii_case("STOP") => return "STOP",
+        Some(kind) if kind.eq_ignore_ascii_case("START") => return "START",
+        Some(kind) if kind.eq_ignore_ascii_case("HELP") => return "/help",
+        _ => {}
+    }
+    ["Body", "ButtonText", "ListTitle", "ButtonPayload", "ListId"]
+        .into_iter()
+        .find_map(|name| fields.get(name).filter(|said| !said.trim().is_empty()))
+        .unwrap_or_default()
+}
+
 /// Text for a listed message, of which Twilio tells no more than its body and the number of its attachments.
 pub(super) fn listed(body: Option<String>, media: usize) -> String {
     match body.filter(|body| !body.trim().is_empty()) {
@@ -172,6 +188,27 @@ mod tests {
         says(&[("ListTitle", "Friday"), ("ListId", "fri")], "Friday");
         says(&[("ListId", "fri"), ("MessageType", "interactive")], "fri");
         says(&[("Body", "Friday"), ("ListId", "fri")], "Friday");
+    }
+
+    #[test]
+    fn the_word_is_what_was_written_or_pressed_whatever_comes_with_it() {
+        let quoted = ("OriginalRepliedMessageSid", "SM00000000000000000000000000000001");
+        let advertisement = ("ReferralHeadline", "Spring sale");
+        for (fields, expected) in [
+            (&[("Body", "STOP"), quoted][..], "STOP"),
+            (&[("Body", "STOP"), advertisement], "STOP"),
+            (&[("ButtonText", "Stop"), ("ButtonPayload", "out_1"), quoted], "Stop"),
+            (&[("Body", " "), ("ButtonText", "Stop"), quoted], "Stop"),
+            (&[("ButtonPayload", "STOP"), quoted], "STOP"),
+            (&[("ListTitle", "Stop"), ("ListId", "4")], "Stop"),
+            (&[("Body", "Nie mehr"), ("OptOutType", "STOP")], "STOP"),
+            (&[("Body", "Weiter"), ("OptOutType", "start")], "START"),
+            (&[("Body", "hilfe"), ("OptOutType", "HELP")], "/help"),
+            (&[("Body", "hello"), ("OptOutType", "PAUSE")], "hello"),
+            (&[("NumMedia", "1"), quoted], ""),
+        ] {
+            assert_eq!(word(&Fields::of(fields)), expected, "{fields:?}");
+        }
     }
 
     #[test]
