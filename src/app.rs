@@ -63,19 +63,15 @@ pub struct Assistant {
     pub answer_tokens: usize,
 }
 
-/// Tokens kept free for an answer, where no cap is set.
-const ANSWER: usize = 1_024;
-
 impl Assistant {
     /// A model behind this provider.
     pub fn new(provider: Arc<dyn Provider>, config: &AiConfig) -> Assistant {
-        let answer = config.max_tokens.map_or(ANSWER, |most| usize::try_from(most).unwrap_or(usize::MAX));
         Assistant {
             provider,
             limit: Limit::new(config.concurrency),
             breaker: Breaker::default(),
             context_tokens: config.context_tokens,
-            answer_tokens: answer.min(config.context_tokens / 2),
+            answer_tokens: config.answer_tokens(),
         }
     }
 

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crate::config::{AiConfig, ProviderConfig};
 use crate::fault::Fault;
 use crate::model::{Role, Usage};
+use crate::text;
 
 mod answer;
 mod anthropic;
@@ -47,14 +48,15 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Leaves out the oldest lines until the rest, with the instructions, fits into so many tokens. Ollama and its like
+    /// Leaves out the oldest lines until the rest, with the instructions and the tool, fits into so many tokens. Ollama and its like
     /// drop the oldest without an error, the instructions first of all (ollama docs, "context length"), so it is done here.
     /// The instructions and the last line are never left out: a model that cannot take those says so. How many are left out
     /// of what the contact said since the last answer.
     pub fn fit(&mut self, tokens: usize) -> usize {
-        let mut left = tokens.saturating_sub(window::tokens(&self.system));
+        let offer = if self.may_hand_over { tool::tokens() } else { 0 };
+        let mut left = tokens.saturating_sub(text::tokens(&self.system) + offer);
         let newest_first = self.lines.iter().rev().take_while(|line| {
-            let wants = window::tokens(&line.text);
+            let wants = text::tokens(&line.text);
             let fits = wants <= left;
             left = left.saturating_sub(wants);
             fits
@@ -247,7 +249,7 @@ mod tests {
         let long = "word ".repeat(400);
         let said = [(Role::Assistant, "yes?"), (Role::User, &long), (Role::User, &long), (Role::User, "and now?")];
         let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said), may_hand_over: false };
-        assert_eq!((prompt.fit(600), &prompt.lines), (1, &lines(&said[2..])));
+        assert_eq!((prompt.fit(800), &prompt.lines), (1, &lines(&said[2..])));
         assert_eq!((prompt.fit(0), prompt.lines), (1, lines(&said[3..])), "the last stays in any case");
     }
 
@@ -255,14 +257,20 @@ mod tests {
     fn instructions_take_of_the_room_and_each_character_of_another_script_is_a_token() {
         let said = [(Role::User, "one"), (Role::Assistant, "two"), (Role::User, "three")];
         let mut prompt = Prompt { system: "word ".repeat(400), lines: lines(&said), may_hand_over: false };
-        prompt.fit(505);
-        assert_eq!(prompt.lines, lines(&said[2..]), "beside 504 tokens of instructions");
+        prompt.fit(680);
+        assert_eq!(prompt.lines, lines(&said[2..]), "beside 671 tokens of instructions");
         let georgian = "ა".repeat(90);
         let said = [(Role::User, georgian.as_str()), (Role::Assistant, "two"), (Role::User, "three")];
         let mut prompt = Prompt { system: String::new(), lines: lines(&said), may_hand_over: false };
         prompt.fit(100);
         assert_eq!(prompt.lines, lines(&said[2..]));
-        assert_eq!(window::tokens(&georgian), 94);
+        assert_eq!(text::tokens(&georgian), 94);
+        let said = [(Role::User, "one"), (Role::Assistant, "two"), (Role::User, "three")];
+        for (may_hand_over, kept) in [(false, 3), (true, 1)] {
+            let mut prompt = Prompt { system: String::new(), lines: lines(&said), may_hand_over };
+            prompt.fit(100);
+            assert_eq!(prompt.lines.len(), kept, "the tool takes of the room, too");
+        }
     }
 
     fn config(provider: ProviderConfig) -> AiConfig {

@@ -25,6 +25,11 @@ pub(super) fn parameters() -> Value {
     })
 }
 
+/// About how many tokens its offer takes in a request.
+pub(super) fn tokens() -> usize {
+    [NAME, DESCRIPTION, &parameters().to_string()].into_iter().map(crate::text::tokens).sum()
+}
+
 /// The reason in a call's arguments, however badly they are formed.
 pub(super) fn reason(arguments: &Value) -> String {
     // OpenAI's protocol carries them as a string of JSON.

@@ -22,14 +22,6 @@ pub(super) struct Message<'a> {
 
 const USER: &str = "user";
 
-/// About how many tokens a text is, rather too many than too few: four letters of Latin script are one, a character of any
-/// other is one of its own; and a few for the message around it.
-pub(super) fn tokens(text: &str) -> usize {
-    let latin = text.bytes().filter(u8::is_ascii).count();
-    let others = text.chars().filter(|char| !char.is_ascii()).count();
-    latin.div_ceil(4) + others + 4
-}
-
 impl<'a> Window<'a> {
     /// The lines without blank ones (Anthropic refuses them) and without those before the contact's first.
     pub(super) fn of(lines: &'a [Line]) -> Result<Window<'a>, Fault> {

@@ -11,6 +11,7 @@ use super::names::AiNames;
 use super::parse;
 use super::problem::Problem;
 use super::reader::{self, Read, Reader};
+use crate::text;
 
 /// Which model answers, and how.
 #[derive(Clone, Debug)]
@@ -55,6 +56,32 @@ pub enum ProviderConfig {
         /// The folder; `None` takes the example business that is built in.
         folder: Option<PathBuf>,
     },
+}
+
+/// Tokens kept free for an answer, where no cap is set.
+const ANSWER: usize = 1_024;
+
+impl AiConfig {
+    /// How many tokens of the context are kept free for an answer.
+    pub fn answer_tokens(&self) -> usize {
+        let answer = self.max_tokens.map_or(ANSWER, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        answer.min(self.context_tokens / 2)
+    }
+
+    /// A warning, where these instructions leave no room for what is said: Ollama and its like would then drop the
+    /// instructions themselves, without an error.
+    pub(super) fn crowded(&self, instructions: &str) -> Option<String> {
+        let (wanted, room) = (text::tokens(instructions), self.context_tokens - self.answer_tokens());
+        let reads = !matches!(self.provider, ProviderConfig::Offline { .. });
+        // What a model is called and how much it reads are set by names that begin alike.
+        let setting = self.names.model.replace("_MODEL", "_CONTEXT_TOKENS");
+        (reads && wanted >= room).then(|| {
+            format!(
+                "MYNAH_SYSTEM_PROMPT takes about {wanted} tokens, and {setting} leaves {room} to all that the model reads: it \
+                 may lose its instructions; shorten them, or run the model with more and set that"
+            )
+        })
+    }
 }
 
 /// Calls at once to a provider of the world, and to a machine of one's own.
@@ -343,6 +370,24 @@ mod tests {
         let ai = load(&[&[OPENAI][..], &limits].concat()).unwrap().ai.unwrap();
         assert_eq!((ai.model.as_deref(), ai.max_tokens, ai.temperature), (Some("llama3.2:3b"), Some(4096), Some(0.3)));
         assert_eq!(ai.timeout, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn instructions_that_fill_the_context_are_a_warning() {
+        let prompt = |letters: usize| ("MYNAH_SYSTEM_PROMPT", "x".repeat(letters));
+        for (letters, server, warns) in [(9_000, OLLAMA, false), (9_300, OLLAMA, true), (9_300, OPENAI, false)] {
+            let (key, text) = prompt(letters);
+            let warnings = load(&[server, (key, &text)]).unwrap().warnings;
+            assert_eq!(warnings.len(), usize::from(warns), "{letters} {warnings:?}");
+            assert!(
+                warnings.iter().all(|warning| warning.contains("MYNAH_AI_CONTEXT_TOKENS leaves 3072")),
+                "{warnings:?}"
+            );
+        }
+        let (key, text) = prompt(9_300);
+        let second = [("MYNAH_AI_2_PROVIDER", "openai"), ("MYNAH_AI_2_BASE_URL", OLLAMA.1), ("MYNAH_AI_2_MODEL", "m")];
+        let warnings = load(&[&[OPENAI, (key, text.as_str())][..], &second].concat()).unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains("MYNAH_AI_2_CONTEXT_TOKENS"), "{warnings:?}");
     }
 
     #[test]

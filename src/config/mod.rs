@@ -97,7 +97,8 @@ impl Config {
         let texts = texts::read(reader);
         let log = log::read(reader);
         Problems::none(std::mem::take(&mut reader.problems))?;
-        let warnings = std::mem::take(&mut reader.warnings);
+        let mut warnings = std::mem::take(&mut reader.warnings);
+        warnings.extend(ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)));
         Ok(Config { server, data, twilio, ai, fallbacks, work, conversation, people, texts, log, warnings })
     }
 }

@@ -13,9 +13,11 @@ mod credentials;
 mod links;
 mod markdown;
 mod split;
+mod tokens;
 
 pub use clean::{cap, clean, hides};
 pub use credentials::Credentials;
 pub use links::{LinkPolicy, links};
 pub use markdown::whatsapp;
 pub use split::{halve, split};
+pub use tokens::tokens;

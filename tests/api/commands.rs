@@ -212,7 +212,7 @@ async fn somebody_who_asks_for_a_person_gets_silence_from_the_assistant_until_it
     house.advance(50 * 60);
     let (id, now) = (house.conversation(), house.app.clock.now());
     let until = Some(now + std::time::Duration::from_secs(3600));
-    house.app.store.say(id, "I am here.".into(), until, now).await.unwrap();
+    house.app.store.say(id, "I am \u{202e}\u{200b}here.".into(), until, now).await.unwrap();
     house.drain().await;
     house.advance(50 * 60);
     house.say(ANA, "thank you").await;

@@ -236,7 +236,7 @@ async fn each_model_is_shown_as_much_as_it_reads_and_the_instructions_always() {
         house.say(ANA, &format!("{number} {}", "word ".repeat(160))).await;
         house.drain().await;
     }
-    // Each question and its answer are some 210 tokens; 512 are left of 1,024, and the instructions take 155.
+    // Each question and its answer are some 280 tokens; 512 are left of 1,024, and the instructions take 214.
     let little = house.prompts().await.pop().unwrap();
     assert_eq!((little.len(), little[0].0.as_str(), little[0].1.as_str()), (2, "system", instructions.trim()));
     assert!(little[1].1.starts_with("2 "), "the latest: {little:?}");
