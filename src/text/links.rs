@@ -1,6 +1,7 @@
 //! Links in what a model wrote, by the owner's policy.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use linkify::{Link, LinkFinder, LinkKind};
 use url::Url;
@@ -24,11 +25,16 @@ pub fn links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, s
     let LinkPolicy::Only(hosts) = policy else { return Cow::Borrowed(text) };
     let mut finder = LinkFinder::new();
     finder.url_must_have_scheme(false);
-    let (own, foreign): (Vec<_>, Vec<_>) = found(&finder, text).partition(|link| allowed(link.as_str(), hosts));
+    let passes = |link: &Link| *link.kind() == LinkKind::Email || allowed(link.as_str(), hosts);
+    let (own, foreign): (Vec<_>, Vec<_>) = finder.links(text).partition(passes);
     // WhatsApp makes a link of a name between its markers; the finder takes them for a part of the name and sees none.
     let bare = without_markers(text);
     let within = |link: &Link| own.iter().any(|own| own.start() <= link.start() && link.end() <= own.end());
-    let hidden = found(&finder, &bare).filter(|link| !allowed(link.as_str(), hosts) && !within(link));
+    let hidden = finder.links(&bare).filter(|link| !passes(link) && !within(link));
+    // Nor does it know names that end in another script, or hold what no name of a host may.
+    let seen = |at: usize| own.iter().chain(&foreign).any(|link| link.start() <= at && at < link.end());
+    let unseen: Vec<_> =
+        with_scheme(&bare).filter(|link| !seen(link.start) && !allowed(&bare[link.clone()], hosts)).collect();
     let mut foreign: Vec<_> = foreign
         .into_iter()
         .chain(hidden)
@@ -36,6 +42,7 @@ pub fn links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, s
             // A marker at the end belongs to what stands around the link.
             link.start()..link.start() + link.as_str().trim_end_matches(MARKERS).len()
         })
+        .chain(unseen)
         .collect();
     foreign.sort_by_key(|link| link.start);
     let mut kept = String::new();
@@ -54,8 +61,18 @@ pub fn links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, s
     Cow::Owned(kept)
 }
 
-fn found<'t>(finder: &LinkFinder, text: &'t str) -> impl Iterator<Item = Link<'t>> {
-    finder.links(text).filter(|link| *link.kind() == LinkKind::Url)
+/// Where `http://` or `https://` begins a word, and where the word ends without its punctuation.
+fn with_scheme(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, _)| {
+        let scheme = ["https", "http"].into_iter().find(|scheme| {
+            let start = at.checked_sub(scheme.len());
+            start.and_then(|start| text.get(start..at)).is_some_and(|word| word.eq_ignore_ascii_case(scheme))
+        })?;
+        let start = at - scheme.len();
+        let word = text[start..].split(|char: char| char.is_whitespace() || "<>\"()[]{}`".contains(char)).next()?;
+        let word = word.trim_end_matches(|char: char| char.is_ascii_punctuation() && char != '/');
+        (word.len() > scheme.len() + 3).then(|| start..start + word.len())
+    })
 }
 
 /// The text with a blank for each marker at the edge of a word, so that all else stays at its place.
@@ -101,7 +118,8 @@ mod tests {
             "bakery.example/menu",
             "*bakery.example* and _https://bakery.example/_v1.pdf_ and ~www.bakery.example~",
             "https://bakery.example/menu_v1.pdf and 2 * 3 * 4, snake_case.",
-            "Write to hello@elsewhere.example",
+            "Write to hello@elsewhere.example, _hello@elsewhere.example_ or hello_@elsewhere.example.",
+            "Links begin with http:// or https://.",
             "3.5 kg at 10.30, e.g. today.",
         ] {
             assert_eq!(only(text), text);
@@ -125,6 +143,7 @@ mod tests {
             ),
             ("*_www.evil.example/x_*!", "*_[link removed]_*!"),
             ("_https://evil.example_ _see evil.example_", "_[link removed]_ _see [link removed]_"),
+            ("See https://пример.рф/pay! Or (HTTP://evil_host.example/).", "See [link removed]! Or ([link removed])."),
             ("_bakery.example_ ~evil.example", "_bakery.example_ ~[link removed]"),
         ] {
             assert_eq!(only(text), clear, "{text}");
