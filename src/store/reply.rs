@@ -61,6 +61,8 @@ pub struct Replied {
     pub token: i64,
     /// The conversation's revision with the reply.
     pub revision: i64,
+    /// Whether it is what was to be said instead, because a person answers.
+    pub instead: bool,
 }
 
 /// That a person takes a conversation over.
@@ -83,10 +85,30 @@ impl Store {
         parts: Vec<String>,
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
+        self.reply_unless_human(claim, reply, parts, None, now).await
+    }
+
+    /// The same for a turn that goes on though a person took over while the model was asked: `instead` is said then.
+    pub async fn reply_unless_human(
+        &self,
+        claim: &TurnClaim,
+        reply: Reply,
+        parts: Vec<String>,
+        instead: Option<(Reply, Vec<String>)>,
+        now: Time,
+    ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
         let (reservation, options) = (claim.reservation, self.options);
         self.write_for_good(move |tx| {
-            let replied = store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now, options)?;
+            let instead = match &instead {
+                Some(instead) if conversations::is_human(tx, &conversation, now)? => Some(instead),
+                _ => None,
+            };
+            let (said, parts) = instead.map_or((&reply, &parts), |(reply, parts)| (reply, parts));
+            let mut replied = store_reply(tx, &ids, (turn, &conversation, held), said, parts, now, options)?;
+            if let Some(replied) = &mut replied {
+                replied.instead = instead.is_some();
+            }
             if let Some(reservation) = reservation.filter(|_| replied.is_some()) {
                 budget::settle(tx, options, reservation, took(&reply))?;
             }
@@ -167,5 +189,5 @@ fn store_reply(
             ],
         )?;
     }
-    Ok(Some(Replied { part: PartRef { turn, number: 1 }, token, revision }))
+    Ok(Some(Replied { part: PartRef { turn, number: 1 }, token, revision, instead: false }))
 }

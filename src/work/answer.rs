@@ -245,11 +245,22 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         app.wake.notify_one();
         return Ok(());
     }
-    let text = parts[0].clone();
-    let Some(replied) = insist(|| app.store.reply(claim, reply.clone(), parts.clone(), now)).await? else {
+    // The turn of a word goes on where a person takes over. What the model was asked beside it is left to them by then.
+    let instead = match (&reply, claim.request) {
+        (Reply::Answer { .. } | Reply::Apology { .. }, Some(request)) => {
+            let (reply, text) = words::reply(app, request);
+            Some((reply, vec![text]))
+        }
+        _ => None,
+    };
+    let replied =
+        insist(|| app.store.reply_unless_human(claim, reply.clone(), parts.clone(), instead.clone(), now)).await?;
+    let Some(replied) = replied else {
         fenced(claim, false);
         return Ok(());
     };
+    let (reply, parts) = instead.filter(|_| replied.instead).unwrap_or((reply, parts));
+    let text = parts[0].clone();
     if let Reply::Words { hand_over: Some(HandOver { why, .. }), .. }
     | Reply::Answer { hand_over: Some(HandOver { why, .. }), .. } = &reply
     {

@@ -29,6 +29,7 @@ pub(super) fn hand_over(app: &App, why: String) -> HandOver {
 /// Whether the turn holds, beside a word, something that the model has to answer. Words are not in the window.
 pub(super) fn wants_an_answer_too(app: &App, request: Request, claim: &TurnClaim, window: &[WindowLine]) -> bool {
     request.takes_a_question()
+        && !claim.human
         && app.assistant.is_some()
         && window.iter().any(|line| line.turn == claim.turn && line.role == Role::User)
 }
