@@ -17,18 +17,28 @@ const GUESSES: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero")
 /// A contact is told to slow down no more than once in this time, where no rate says.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
+/// By what a contact's messages are counted.
+fn rate_key(inbound: &Inbound) -> String {
+    format!("messages {}", inbound.from.as_str())
+}
+
 impl App {
     /// Stores a contact's message, with the log of its webhook if there is one, and wakes whoever answers it.
     pub async fn receive(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Received, StoreError> {
         let reception = self.reception(&inbound).await;
         let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
         let shown = reception.word().is_none();
+        // Taken before it is known what it was for.
+        let taken = self.config.people.rate.filter(|_| reception.wait.is_none()).map(|rate| (rate_key(&inbound), rate));
         let received = self.store.receive(inbound, record, reception).await?;
         if let (Accepted::New(turn) | Accepted::Skipped(turn), Some((conversation, revision))) =
             (received.accepted, received.place)
         {
             let line = WindowLine { turn, role: Role::User, content, provider_id: Some(provider_id) };
             self.add(conversation, revision, Some(&line).filter(|_| shown)).await;
+        }
+        if let Some((key, rate)) = taken.filter(|_| !received.counts) {
+            self.cache.give_back(&key, rate).await;
         }
         if received.restarted
             && let Accepted::New(turn) = received.accepted
@@ -42,7 +52,7 @@ impl App {
     async fn reception(&self, inbound: &Inbound) -> Reception {
         let (people, texts) = (&self.config.people, &self.config.texts);
         let wait = match people.rate {
-            Some(rate) => self.cache.take(&format!("messages {}", inbound.from.as_str()), rate).await.err(),
+            Some(rate) => self.cache.take(&rate_key(inbound), rate).await.err(),
             None => None,
         };
         let command = people.keywords.find(&inbound.word);

@@ -96,6 +96,12 @@ impl Cache for MemoryCache {
         rates.insert(key.to_owned(), rate.take(None, now)?);
         Ok(())
     }
+
+    async fn give_back(&self, key: &str, rate: Rate) {
+        if let Some(arrival) = self.rates.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            *arrival = rate.give_back(*arrival);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -32,4 +32,7 @@ pub trait Cache: Send + Sync {
     /// Takes one of what `rate` grants to `key`. `Err` is how long until there is another; nothing was taken then. A
     /// cache that has lost its count grants.
     async fn take(&self, key: &str, rate: Rate) -> Result<(), Duration>;
+
+    /// Gives back what was taken for a call that turned out to be none.
+    async fn give_back(&self, key: &str, rate: Rate);
 }

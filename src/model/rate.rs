@@ -19,9 +19,7 @@ pub struct Rate {
 impl Rate {
     /// The new theoretical arrival time after one more call at `now`, or how long until a call is granted.
     pub fn take(self, arrival: Option<Time>, now: Time) -> Result<Time, Duration> {
-        let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX / 4).max(1);
-        // Rounded up, or a period of few milliseconds would grant without end.
-        let interval = (period + i64::from(self.most.get()) - 1) / i64::from(self.most.get());
+        let interval = self.interval();
         // A clock that was set back must not shut anybody out for longer than a period.
         let limit = interval.saturating_mul(i64::from(self.most.get()));
         let ahead = arrival.map_or(0, |arrival| (arrival.0 - now.0).clamp(0, limit));
@@ -30,6 +28,17 @@ impl Rate {
             return Err(Duration::from_millis(u64::try_from(next - limit).unwrap_or(1)));
         }
         Ok(Time(now.0 + next))
+    }
+
+    /// The theoretical arrival time without one call that was granted and turned out to be none.
+    pub fn give_back(self, arrival: Time) -> Time {
+        Time(arrival.0 - self.interval())
+    }
+
+    /// Between two calls, in milliseconds. Rounded up, or a period of few milliseconds would grant without end.
+    fn interval(self) -> i64 {
+        let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX / 4).max(1);
+        (period + i64::from(self.most.get()) - 1) / i64::from(self.most.get())
     }
 }
 
@@ -57,6 +66,25 @@ mod tests {
             state = Some(TWENTY_A_MINUTE.take(state, now).unwrap());
         }
         assert!(TWENTY_A_MINUTE.take(state, now).is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_is_granted_again_and_no_more_than_that() {
+        let now = Time(1_000_000);
+        let mut state = None;
+        for _ in 0..20 {
+            state = Some(TWENTY_A_MINUTE.take(state, now).unwrap());
+        }
+        state = state.map(|state| TWENTY_A_MINUTE.give_back(state));
+        state = Some(TWENTY_A_MINUTE.take(state, now).unwrap());
+        assert!(TWENTY_A_MINUTE.take(state, now).is_err());
+        // Of one who has been quiet since, nothing is saved up.
+        state = state.map(|state| TWENTY_A_MINUTE.give_back(TWENTY_A_MINUTE.give_back(state)));
+        let later = now + Duration::from_secs(600);
+        for _ in 0..20 {
+            state = Some(TWENTY_A_MINUTE.take(state, later).unwrap());
+        }
+        assert!(TWENTY_A_MINUTE.take(state, later).is_err());
     }
 
     #[test]

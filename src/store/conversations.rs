@@ -245,6 +245,12 @@ pub(super) fn take_over(
     Ok(true)
 }
 
+/// Whether a person answers a conversation.
+pub(super) fn is_human(tx: &mut dyn Tx, id: &ConversationId, now: Time) -> Result<bool, StoreError> {
+    let found = tx.one(ONE, args![id], conversation)?;
+    Ok(found.is_some_and(|found| found.human && found.human_until.is_none_or(|until| until > now)))
+}
+
 /// Records that a person is wanted.
 pub(super) fn call_for_a_person(tx: &mut dyn Tx, id: &ConversationId, why: &str, now: Time) -> Result<(), StoreError> {
     alerts::record(tx, "hand_over", &id.to_string(), &format!("a person is wanted: {why}"), now)

@@ -148,6 +148,8 @@ pub struct Received {
     pub place: Option<(ConversationId, i64)>,
     /// Whether the work on its turn had begun and is given up.
     pub restarted: bool,
+    /// Whether it is one of those that use up the contact's rate: not what was known, nor what is blocked.
+    pub counts: bool,
 }
 
 struct Contact {
@@ -195,7 +197,7 @@ impl Store {
             let known = tx.one(KNOWN, args![inbound.channel, inbound.provider_id.0.as_str()], |row| row.uuid(0))?;
             let (message, received) = match known {
                 Some(message) => {
-                    let known = Received { accepted: Accepted::Known, place: None, restarted: false };
+                    let known = Received { accepted: Accepted::Known, place: None, restarted: false, counts: false };
                     (MessageId(message), known)
                 }
                 None => {
@@ -268,7 +270,7 @@ impl Receiving<'_> {
             Fate::Skip(_) => Accepted::Skipped(turn),
         };
         let place = Some((conversation.id, conversation.revision));
-        Ok((message, Received { accepted, place, restarted }))
+        Ok((message, Received { accepted, place, restarted, counts: !contact.blocked }))
     }
 
     fn contact(&mut self) -> Result<Contact, StoreError> {

@@ -3,7 +3,7 @@
 use super::database::{Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{Spent, Store, StoreError, StoreOptions, TurnClaim, budget, conversations};
+use super::{Spent, Store, StoreError, StoreOptions, TurnClaim, budget, conversations, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -53,14 +53,18 @@ pub enum Reply {
 }
 
 /// A reply that is stored, and whose first part is in the hands of who stored it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replied {
     /// The first part, which is `sending`.
     pub part: PartRef,
     /// Proof that it is.
     pub token: i64,
+    /// What it says.
+    pub text: String,
     /// The conversation's revision with the reply.
     pub revision: i64,
+    /// Whether it is what was to be said instead, because a person answers.
+    pub instead: bool,
 }
 
 /// That a person takes a conversation over.
@@ -70,12 +74,15 @@ pub struct HandOver {
     pub until: Option<Time>,
     /// Why, for the operator.
     pub why: String,
+    /// What the contact is told of it after the reply, unless the conversation ended meanwhile: nobody takes over then.
+    pub tell: Option<String>,
 }
 
 impl Store {
     /// Stores the reply and its parts and moves the turn to `sending`. The first part leaves `sending` already, so that
     /// the worker that wrote it may post it at once: it is on the disk before the first byte goes out. `None`: the claim
-    /// was stale. `parts` is not empty.
+    /// was stale, or there was nothing to say but that a person takes over, in a conversation that ended meanwhile. Only
+    /// beside what a hand-over tells may `parts` be empty.
     pub async fn reply(
         &self,
         claim: &TurnClaim,
@@ -83,12 +90,35 @@ impl Store {
         parts: Vec<String>,
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
+        self.reply_unless_human(claim, reply, parts, None, now).await
+    }
+
+    /// The same for a turn that goes on though a person took over while the model was asked: `instead` is said then.
+    pub async fn reply_unless_human(
+        &self,
+        claim: &TurnClaim,
+        reply: Reply,
+        parts: Vec<String>,
+        instead: Option<(Reply, Vec<String>)>,
+        now: Time,
+    ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
         let (reservation, options) = (claim.reservation, self.options);
         self.write_for_good(move |tx| {
-            let replied = store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now, options)?;
-            if let Some(reservation) = reservation.filter(|_| replied.is_some()) {
+            let instead = match &instead {
+                Some(instead) if conversations::is_human(tx, &conversation, now)? => Some(instead),
+                _ => None,
+            };
+            let (said, parts) = instead.map_or((&reply, &parts), |(reply, parts)| (reply, parts));
+            if !store_reply(tx, (turn, held), said)? {
+                return Ok(None);
+            }
+            if let Some(reservation) = reservation {
                 budget::settle(tx, options, reservation, took(&reply))?;
+            }
+            let mut replied = say(tx, &ids, (turn, &conversation), said, parts.clone(), now, options)?;
+            if let Some(replied) = &mut replied {
+                replied.instead = instead.is_some();
             }
             Ok(replied)
         })
@@ -107,15 +137,8 @@ fn took(reply: &Reply) -> Spent {
     }
 }
 
-fn store_reply(
-    tx: &mut dyn Tx,
-    ids: &Ids,
-    (turn, conversation, held): (TurnId, &ConversationId, i64),
-    reply: &Reply,
-    parts: &[String],
-    now: Time,
-    options: StoreOptions,
-) -> Result<Option<Replied>, StoreError> {
+/// Moves the turn on, if the claim still holds.
+fn store_reply(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> Result<bool, StoreError> {
     let (error, model, usage, cost) = match reply {
         Reply::Answer { model, usage, cost, .. } => (None, Some(model.as_str()), Some(usage), Some(*cost)),
         Reply::Words { .. } | Reply::Operator => (None, None, None, None),
@@ -134,24 +157,47 @@ fn store_reply(
             cost,
         ],
     )?;
-    if moved == 0 {
-        return Ok(None);
-    }
-    if let Reply::Words { hand_over: Some(HandOver { until, why }), .. }
-    | Reply::Answer { hand_over: Some(HandOver { until, why }), .. } = reply
+    Ok(moved == 1)
+}
+
+/// What is said, in the history and in parts.
+fn say(
+    tx: &mut dyn Tx,
+    ids: &Ids,
+    (turn, conversation): (TurnId, &ConversationId),
+    reply: &Reply,
+    mut parts: Vec<String>,
+    now: Time,
+    options: StoreOptions,
+) -> Result<Option<Replied>, StoreError> {
+    let mut told = None;
+    if let Reply::Words { hand_over: Some(HandOver { until, why, tell }), .. }
+    | Reply::Answer { hand_over: Some(HandOver { until, why, tell }), .. } = reply
     {
-        conversations::take_over(tx, conversation, *until, why, now, options)?;
+        if conversations::take_over(tx, conversation, *until, why, now, options)? {
+            parts.extend(tell.clone());
+            told = tell.as_deref();
+        }
         conversations::call_for_a_person(tx, conversation, why, now)?;
     }
+    if parts.is_empty() {
+        let why = "a person was wanted, in a conversation that ended meanwhile";
+        outcome::skip(tx, turn, conversation, why, now, options)?;
+        return Ok(None);
+    }
     if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
-        let message =
-            NewMessage { role: Role::Assistant, content: text, metadata: "{}", provider: None, at: now, word: None };
-        insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
-        tx.execute(TOUCH, args![conversation])?;
+        let said: Vec<&str> = [text.as_str()].into_iter().chain(told).filter(|text| !text.trim().is_empty()).collect();
+        if !said.is_empty() {
+            let content = &said.join("\n\n");
+            let message =
+                NewMessage { role: Role::Assistant, content, metadata: "{}", provider: None, at: now, word: None };
+            insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
+            tx.execute(TOUCH, args![conversation])?;
+        }
     }
     let revision = tx.one(REVISION, args![conversation], |row| row.int(0))?.unwrap_or(0);
     let token = token();
-    for (number, body) in (1_i64..).zip(parts) {
+    for (number, body) in (1_i64..).zip(&parts) {
         let first = number == 1;
         tx.execute(
             NEW_PART,
@@ -167,5 +213,5 @@ fn store_reply(
             ],
         )?;
     }
-    Ok(Some(Replied { part: PartRef { turn, number: 1 }, token, revision }))
+    Ok(Some(Replied { part: PartRef { turn, number: 1 }, token, text: parts.swap_remove(0), revision, instead: false }))
 }

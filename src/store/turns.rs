@@ -90,6 +90,8 @@ pub struct TurnClaim {
     pub contact: i64,
     /// What is asked for that no model answers.
     pub request: Option<Request>,
+    /// Whether a person answers the conversation by now.
+    pub human: bool,
     /// What is reserved for the call to the model, where a budget is set.
     pub reservation: Option<Reservation>,
     /// The budget that is spent: the model may not be asked.
@@ -232,8 +234,8 @@ pub(super) fn claim_due(
     let due = if requests_only { DUE_REQUESTS } else { DUE };
     let sql = format!("{due} {}", tx.skip_locked());
     let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-        let claim = claim(row)?;
-        let silent = silent(row, claim.request, now)?;
+        let claim = claim(row, now)?;
+        let silent = silent(row, &claim)?;
         Ok((claim, silent))
     })?;
     let mut claims = Vec::with_capacity(due.len());
@@ -293,7 +295,7 @@ pub(super) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
     Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
 
-fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
+fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
     Ok(TurnClaim {
         turn: TurnId(row.int(0)?),
         conversation: ConversationId(row.uuid(1)?),
@@ -306,6 +308,7 @@ fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
         revision: row.int(7)?,
         request: row.text_or_null(8)?.and_then(Request::parse),
         contact: row.int(13)?,
+        human: row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0),
         reservation: None,
         over_budget: None,
     })
@@ -313,16 +316,15 @@ fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
 
 /// Why a turn is not answered after all. What the contact asked of us by a command is confirmed in any case, and an operator
 /// is heard unless the contact opted out.
-fn silent(row: &dyn Row, request: Option<Request>, now: Time) -> Result<Option<&'static str>, StoreError> {
+fn silent(row: &dyn Row, claim: &TurnClaim) -> Result<Option<&'static str>, StoreError> {
     let opted_out = row.int_or_null(11)?.is_some();
     if row.int_or_null(12)?.is_some() {
         return Ok(Some("the contact is blocked"));
     }
-    if opted_out && request != Some(Request::Command(Command::OptOut)) {
+    if opted_out && claim.request != Some(Request::Command(Command::OptOut)) {
         return Ok(Some("the contact opted out"));
     }
-    let human = row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0);
-    if human && request.is_none() {
+    if claim.human && claim.request.is_none() {
         return Ok(Some("a person answers this conversation"));
     }
     Ok(None)

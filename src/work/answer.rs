@@ -122,18 +122,14 @@ async fn answer_by_model(
     drop((typing, answering));
     match outcome {
         Ok(completion) => {
-            let hand_over = completion.hand_over.map(|why| words::hand_over(app, why));
+            let hand_over =
+                completion.hand_over.map(|why| words::hand_over(app, why, Some(app.config.texts.human.clone())));
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
             let declined = completion.finish == Finish::Refusal && wordless;
             let text = if declined { app.config.texts.declined.clone() } else { completion.text };
-            let guard::Fit { sent, mut said } = guard::fit_to_send(app, claim, &text).await;
+            let guard::Fit { sent, said } = guard::fit_to_send(app, claim, &text).await;
             let mut parts = text::split(&sent, channel.text_limit(), PARTS);
-            if hand_over.is_some() {
-                let human = &app.config.texts.human;
-                parts.push(human.clone());
-                said = if said.trim().is_empty() { human.clone() } else { format!("{said}\n\n{human}") };
-            }
-            if parts.is_empty() {
+            if parts.is_empty() && hand_over.is_none() {
                 let why = "the model's answer holds no text".to_owned();
                 return again(app, channel.as_ref(), claim, Fault::retry(why)).await;
             }
@@ -255,11 +251,22 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         app.wake.notify_one();
         return Ok(());
     }
-    let text = parts[0].clone();
-    let Some(replied) = insist(|| app.store.reply(claim, reply.clone(), parts.clone(), now)).await? else {
-        fenced(claim, false);
+    // The turn of a word goes on where a person takes over. What the model was asked beside it is left to them by then.
+    let instead = match (&reply, claim.request) {
+        (Reply::Answer { .. } | Reply::Apology { .. }, Some(request)) => {
+            let (reply, text) = words::reply(app, request);
+            Some((reply, vec![text]))
+        }
+        _ => None,
+    };
+    let replied =
+        insist(|| app.store.reply_unless_human(claim, reply.clone(), parts.clone(), instead.clone(), now)).await?;
+    let Some(replied) = replied else {
+        info!(turn = claim.turn.0, "nothing is to be sent: another worker took over, or the conversation ended");
+        app.wake.notify_one();
         return Ok(());
     };
+    let reply = instead.filter(|_| replied.instead).map_or(reply, |(reply, _)| reply);
     if let Reply::Words { hand_over: Some(HandOver { why, .. }), .. }
     | Reply::Answer { hand_over: Some(HandOver { why, .. }), .. } = &reply
     {
@@ -277,7 +284,7 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         outgoing: Outgoing {
             from: claim.from.clone(),
             to: claim.to.clone(),
-            text,
+            text: replied.text,
             template: None,
             reference: replied.part,
         },

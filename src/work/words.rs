@@ -17,18 +17,19 @@ pub(super) fn reply(app: &App, request: Request) -> (Reply, String) {
         Request::Admitted | Request::Operator => &texts.admitted,
     };
     let wanted = request == Request::Command(Command::Human);
-    let hand_over = wanted.then(|| hand_over(app, "the contact asked for one".to_owned()));
+    let hand_over = wanted.then(|| hand_over(app, "the contact asked for one".to_owned(), None));
     (Reply::Words { text: text.clone(), hand_over }, text.clone())
 }
 
 /// That a person takes over, until the assistant returns.
-pub(super) fn hand_over(app: &App, why: String) -> HandOver {
-    HandOver { until: app.config.people.human_return.map(|after| app.clock.now() + after), why }
+pub(super) fn hand_over(app: &App, why: String, tell: Option<String>) -> HandOver {
+    HandOver { until: app.config.people.human_return.map(|after| app.clock.now() + after), why, tell }
 }
 
 /// Whether the turn holds, beside a word, something that the model has to answer. Words are not in the window.
 pub(super) fn wants_an_answer_too(app: &App, request: Request, claim: &TurnClaim, window: &[WindowLine]) -> bool {
     request.takes_a_question()
+        && !claim.human
         && app.assistant.is_some()
         && window.iter().any(|line| line.turn == claim.turn && line.role == Role::User)
 }

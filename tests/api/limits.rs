@@ -7,6 +7,31 @@ use wiremock::ResponseTemplate;
 use crate::house::{ANA, BEN, House, TOKEN, completion};
 
 #[tokio::test]
+async fn a_webhook_that_comes_again_and_one_of_a_blocked_contact_use_up_no_rate() {
+    let house = House::with(&[("MYNAH_RATE_LIMIT", "2/1h")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    let one = house.message(ANA, "one");
+    for _ in 0..5 {
+        assert_eq!(house.deliver(&one).await, 200);
+    }
+    house.drain().await;
+    let (ana, now) = (mynah::model::Address::parse("+12025550101").unwrap(), house.app.clock.now());
+    house.app.store.block(ana.clone(), true, now).await.unwrap();
+    for _ in 0..5 {
+        house.say(ANA, "let me in").await;
+    }
+    house.app.store.block(ana, false, now).await.unwrap();
+    house.say(ANA, "two").await;
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!", "Hello!"], "and nobody is told to slow down");
+    house.say(ANA, "three").await;
+    house.drain().await;
+    assert_eq!(house.texts().await.len(), 3, "what is above the rate is told so");
+    assert_eq!(house.prompts().await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_contact_above_the_rate_is_told_once_and_answered_together_later() {
     let house = House::with(&[("MYNAH_RATE_LIMIT", "3/1m"), ("MYNAH_TEXT_SLOW_DOWN", "Slowly!")]).await;
     house.twilio_takes_everything().await;

@@ -218,6 +218,37 @@ async fn two_messages_the_second_while_the_model_works(burst: &str) -> (Vec<Stri
 }
 
 #[tokio::test]
+async fn a_person_who_takes_over_while_the_model_works_beside_a_word_leaves_the_word_alone() {
+    let (asked, go, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let house = House::with(&[("MYNAH_TEXT_HELP", "Help!"), ("MYNAH_MERGE_WINDOW", "5s")]).await;
+    house.twilio_takes_everything().await;
+    let house = house.answered_by(Slow { asked: Arc::clone(&asked), go: Arc::clone(&go), given_up });
+    for again in [false, true] {
+        house.say(ANA, "one").await;
+        house.say(ANA, "/help").await;
+        let id = house.conversation();
+        if !again {
+            let person = async {
+                asked.notified().await;
+                let now = house.app.clock.now();
+                assert!(house.app.store.take_over(id, None, "so".into(), None, now).await.unwrap());
+                go.notify_one();
+            };
+            tokio::join!(person, house.drain());
+            assert!(house.app.store.hand_back(id).await.unwrap());
+        } else {
+            // Nor is the model asked where they took over before.
+            let now = house.app.clock.now();
+            assert!(house.app.store.take_over(id, None, "so".into(), None, now).await.unwrap());
+            house.drain().await;
+        }
+        house.advance(10);
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Help!", "Help!"]);
+}
+
+#[tokio::test]
 async fn a_message_that_arrives_while_the_model_works_is_answered_next() {
     let (texts, given_up) = two_messages_the_second_while_the_model_works("next").await;
     assert_eq!((texts, given_up), (vec!["one".to_owned(), "one + one + two".to_owned()], 0));

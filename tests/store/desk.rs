@@ -127,7 +127,7 @@ pub async fn a_contact_is_told_of_a_takeover_if_anything_may_be_sent(fresh: &Fre
 pub async fn a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let waiting = fresh.said(ANN, "SM2", at(1_500)).await;
-    let hand_over = Some(HandOver { until: Some(at(9_000)), why: "asked for one".into() });
+    let hand_over = Some(HandOver { until: Some(at(9_000)), why: "asked for one".into(), tell: None });
     let words = Reply::Words { text: "A person will come.".into(), hand_over };
     fresh.reply(&claim, words, vec!["A person will come.".into()], at(2_000)).await.unwrap().unwrap();
     assert_eq!((fresh.turn_state(claim.turn).as_str(), fresh.turn_state(waiting).as_str()), ("sending", "skipped"));
@@ -137,6 +137,49 @@ pub async fn a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner(fr
     assert_eq!((alerts.len(), alerts[0].cause.as_str()), (1, "hand_over"));
     assert_eq!(alerts[0].subject, claim.conversation.to_string());
     assert!(alerts[0].message.contains("asked for one"), "{alerts:?}");
+}
+
+pub async fn a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_owner_alone(fresh: &Fresh) {
+    let hand_over =
+        || Some(HandOver { until: None, why: "wants a refund".into(), tell: Some("A person will come.".into()) });
+    let said = |text: &str| match answer(text) {
+        Reply::Answer { text, model, usage, cost, .. } => {
+            Reply::Answer { text, model, usage, cost, hand_over: hand_over() }
+        }
+        other => other,
+    };
+    for (from, text, ended) in [(ANN, "", false), (BEN, "I see.", true), ("+15550000003", "", true)] {
+        let turn = fresh.said(from, &format!("SM-of-{from}"), at(1_000)).await;
+        let claim = fresh.due_turn(at(2_000)).await;
+        assert_eq!(claim.turn, turn);
+        if ended {
+            let reset = fresh.asked(from, &format!("SM-reset-of-{from}"), at(2_000), Command::Reset).await;
+            assert_ne!(reset, turn);
+        }
+        let parts = Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
+        let replied = fresh.reply(&claim, said(text), parts, at(2_000)).await.unwrap();
+        let posted = fresh.rows(&format!("SELECT body FROM parts WHERE turn_id = {turn} ORDER BY number"));
+        let heard = fresh.heard(claim.conversation, turn, 1).await;
+        let row = fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0;
+        assert_eq!(row.human, !ended);
+        match (text, ended) {
+            (_, false) => {
+                assert_eq!(
+                    (posted, heard),
+                    (vec!["A person will come.".to_owned()], vec!["assistant: A person will come.".to_owned()])
+                );
+            }
+            ("", true) => {
+                assert_eq!((replied.is_none(), posted.len()), (true, 0));
+                assert_eq!(fresh.turn_state(turn), "skipped");
+                assert_eq!(fresh.due_turn(at(3_000)).await.request, Some(Request::Command(Command::Reset)));
+            }
+            _ => assert_eq!((posted, heard), (vec!["I see.".to_owned()], vec!["assistant: I see.".to_owned()])),
+        }
+        let subject = claim.conversation.to_string();
+        let alert = fresh.alerts(10).await.unwrap().into_iter().find(|alert| alert.subject == subject).unwrap();
+        assert!(alert.cause == "hand_over" && alert.message.contains("wants a refund"), "{alert:?}");
+    }
 }
 
 pub async fn an_operator_waits_for_what_is_being_sent_and_is_sent_once(fresh: &Fresh) {

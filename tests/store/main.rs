@@ -174,6 +174,7 @@ macro_rules! every_promise {
             a_takeover_leaves_what_was_about_to_be_answered_to_the_person,
             a_contact_is_told_of_a_takeover_if_anything_may_be_sent,
             a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner,
+            a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_owner_alone,
             an_operator_waits_for_what_is_being_sent_and_is_sent_once,
             a_word_that_joins_what_an_operator_said_is_answered_after_it,
             what_a_contact_asks_beside_what_an_operator_said_is_answered_after_it,
