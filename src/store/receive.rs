@@ -317,6 +317,12 @@ impl Receiving<'_> {
     fn judge(&mut self, contact: &Contact, conversation: &Conversation) -> Result<Fate, StoreError> {
         let now = self.inbound.received_at;
         if contact.blocked {
+            // It counts from the day on which they may talk again. Until then nothing is sent, and so nothing confirmed.
+            match self.reception.command {
+                Some(Command::OptOut) => self.tx.execute(OPT_OUT, args![contact.id, now])?,
+                Some(Command::OptIn) => self.tx.execute(OPT_IN, args![contact.id])?,
+                _ => 0,
+            };
             return Ok(Fate::Skip("the contact is blocked"));
         }
         match self.reception.stranger {

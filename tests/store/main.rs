@@ -163,6 +163,7 @@ macro_rules! every_promise {
             a_stranger_is_refused_once_a_day,
             nothing_is_refused_to_who_opted_out,
             a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start,
+            a_stop_of_somebody_who_is_blocked_counts_once_they_are_not,
             whoever_sends_the_code_is_let_in_for_good,
             work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that,
         }

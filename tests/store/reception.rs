@@ -173,6 +173,22 @@ pub async fn a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start(f
     );
 }
 
+pub async fn a_stop_of_somebody_who_is_blocked_counts_once_they_are_not(fresh: &Fresh) {
+    let ann = || mynah::model::Address::parse(ANN).unwrap();
+    let word = |command| Reception { command: Some(command), ..Reception::default() };
+    fresh.block(ann(), true, START).await.unwrap();
+    assert!(matches!(fresh.met(ANN, "SM1", at(1), word(Command::OptOut)).await, Accepted::Skipped(_)));
+    fresh.block(ann(), false, at(2)).await.unwrap();
+    let hello = fresh.met(ANN, "SM2", at(3), Reception::default()).await;
+    let Accepted::Skipped(turn) = hello else { panic!("{hello:?}") };
+    assert_eq!(fresh.why(turn), "the contact opted out");
+    fresh.block(ann(), true, at(4)).await.unwrap();
+    assert!(matches!(fresh.met(ANN, "SM3", at(5), word(Command::OptIn)).await, Accepted::Skipped(_)));
+    fresh.nothing_due(at(100_000)).await;
+    fresh.block(ann(), false, at(100_000)).await.unwrap();
+    new(fresh.met(ANN, "SM4", at(100_000), Reception::default()).await);
+}
+
 pub async fn whoever_sends_the_code_is_let_in_for_good(fresh: &Fresh) {
     let code = || Reception { stranger: Stranger::WithCode, ..Reception::default() };
     let stranger = || Reception { stranger: Stranger::Yes, ..Reception::default() };
