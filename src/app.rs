@@ -139,15 +139,13 @@ impl App {
 
 /// The database that the configuration names, opened and migrated.
 pub fn open_store(config: &Config) -> Result<Store> {
-    let price = config.ai.as_ref().and_then(|ai| ai.model.as_deref()).map(|model| config.people.price(model));
     let (input, output) = TYPICAL;
+    // Nobody knows yet which of the models will answer.
+    let models = config.ai.iter().chain(&config.fallbacks).filter_map(|ai| ai.asked());
+    let dearest = models.filter_map(|model| config.people.price(model)).map(|price| price.of(input, output)).max();
     let options = StoreOptions {
         budgets: config.people.budgets,
-        reserve: Spent {
-            calls: 0,
-            tokens: i64::from(input + output),
-            micros: price.unwrap_or_default().of(input, output),
-        },
+        reserve: Spent { calls: 0, tokens: i64::from(input + output), micros: dearest.unwrap_or(0) },
         reopen_template: config.people.reopen_template,
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
     };

@@ -33,6 +33,32 @@ pub struct AiConfig {
     pub names: AiNames,
 }
 
+/// The model at OpenAI where the owner names none.
+const OPENAI_MODEL: &str = "gpt-5-mini";
+
+/// The model at Anthropic where the owner names none.
+const ANTHROPIC_MODEL: &str = "claude-sonnet-5";
+
+impl AiConfig {
+    /// The model that is asked: the owner's, else the provider's default. `None` where only the server knows, and for the
+    /// offline provider, which asks none.
+    pub fn asked(&self) -> Option<&str> {
+        let named = self.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
+        named.or(match &self.provider {
+            ProviderConfig::OpenAi { base_url, .. } => {
+                is_openai(base_url.host_str().unwrap_or_default()).then_some(OPENAI_MODEL)
+            }
+            ProviderConfig::Anthropic { .. } => Some(ANTHROPIC_MODEL),
+            ProviderConfig::Offline { .. } => None,
+        })
+    }
+}
+
+/// Whether it is OpenAI's own server.
+pub fn is_openai(host: &str) -> bool {
+    host == "api.openai.com" || host.ends_with(".api.openai.com")
+}
+
 /// The protocol to speak.
 #[derive(Clone, Debug)]
 pub enum ProviderConfig {

@@ -41,10 +41,10 @@ pub struct PeopleConfig {
 }
 
 impl PeopleConfig {
-    /// What that model costs: the price of the longest name that its own begins with, else nothing.
-    pub fn price(&self, model: &str) -> Price {
+    /// What that model costs: the price of the longest name that its own begins with, if there is one.
+    pub fn price(&self, model: &str) -> Option<Price> {
         let fits = self.prices.iter().filter(|(name, _)| model.starts_with(name.as_str()));
-        fits.max_by_key(|(name, _)| name.len()).map(|(_, price)| *price).unwrap_or_default()
+        fits.max_by_key(|(name, _)| name.len()).map(|(_, price)| *price)
     }
 }
 
@@ -232,9 +232,9 @@ mod tests {
     #[test]
     fn a_price_goes_by_the_longest_name_that_fits() {
         let people = people(&[("MYNAH_PRICES", "gpt-5=1.25/10, gpt-5-mini=0.25/2")]);
-        assert_eq!(people.price("gpt-5-mini-2026"), Price { input: 250_000, output: 2_000_000 });
-        assert_eq!(people.price("gpt-5.5"), Price { input: 1_250_000, output: 10_000_000 });
-        assert_eq!(people.price("llama3.2"), Price::default());
+        assert_eq!(people.price("gpt-5-mini-2026"), Some(Price { input: 250_000, output: 2_000_000 }));
+        assert_eq!(people.price("gpt-5.5"), Some(Price { input: 1_250_000, output: 10_000_000 }));
+        assert_eq!(people.price("llama3.2"), None);
         for bad in ["gpt-5", "gpt-5=1", "=1/2", "a=x/2"] {
             assert_eq!(errors(&[("MYNAH_PRICES", bad)]).len(), 1, "{bad}");
         }

@@ -135,7 +135,7 @@ async fn answer_by_model(
             }
             parts.splice(..0, before);
             let (model, usage) = (completion.model, completion.usage);
-            let cost = app.config.people.price(&model).of(usage.input_tokens, usage.output_tokens);
+            let cost = app.config.people.price(&model).unwrap_or_default().of(usage.input_tokens, usage.output_tokens);
             let reply = Reply::Answer { text: said, model, usage, cost, hand_over };
             say(app, claim, reply, parts).await
         }

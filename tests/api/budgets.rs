@@ -82,3 +82,21 @@ async fn a_call_that_failed_counts_as_a_call_and_takes_no_tokens() {
     assert_eq!((house.texts().await.len(), spent("calls")), (1, 3));
     assert_eq!(spent("tokens"), house.count("SELECT input_tokens + output_tokens FROM turns"));
 }
+
+#[tokio::test]
+async fn money_is_reserved_at_the_price_of_the_dearest_model_that_may_be_asked() {
+    let dear = ("MYNAH_PRICES", "claude-sonnet-5=3/15, spare=1/1");
+    let first = [("MYNAH_AI_PROVIDER", "anthropic"), ("ANTHROPIC_API_KEY", "sk-ant-test"), ("MYNAH_AI_MODEL", "")];
+    let behind =
+        [("MYNAH_AI_2_PROVIDER", "anthropic"), ("MYNAH_AI_2_API_KEY", "sk-ant-test"), ("MYNAH_AI_MODEL", "spare")];
+    // In both houses the model is the provider's default, which no setting names.
+    for models in [first, behind] {
+        let house = House::with(&[&models[..], &[dear, ("MYNAH_BUDGET_DAY", "0.01 usd")]].concat()).await;
+        for number in 0..60 {
+            house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+        }
+        let claims = house.app.store.claim(house.app.clock.now(), 64, 64).await.unwrap();
+        let asked = claims.turns.iter().filter(|claim| claim.over_budget.is_none()).count();
+        assert!(claims.turns.len() == 60 && (1..=2).contains(&asked), "{asked} calls at once");
+    }
+}

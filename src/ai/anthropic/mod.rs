@@ -30,8 +30,6 @@ use wire::{Answer, Problem, Request};
 /// Anthropic's own server.
 const OFFICIAL: &str = "api.anthropic.com";
 
-/// The model where the owner names none.
-const DEFAULT_MODEL: &str = "claude-sonnet-5";
 /// The cap where the owner sets none: newer models think by default, and thinking counts.
 const DEFAULT_CAP: u32 = 16_384;
 /// The version of the API that this file speaks.
@@ -62,7 +60,9 @@ struct Learned {
 impl Anthropic {
     pub(super) fn new(config: &AiConfig, base: &Url, key: &SecretString) -> Result<Anthropic, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
-        let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()).unwrap_or(DEFAULT_MODEL);
+        let Some(model) = config.asked() else {
+            return Err(Error::NoModel { variable: config.names.model, host });
+        };
         let reach = if host == OFFICIAL { Reach::World } else { Reach::Owner };
         let mut caller = Caller::new(config.timeout, Some(key), config.names, reach);
         // Other servers that speak Messages (llama.cpp) may need none.

@@ -16,7 +16,7 @@ use super::listing::{self, Listed, Models};
 use super::thinking::strip_thinking;
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
-use crate::config::AiConfig;
+use crate::config::{AiConfig, is_openai};
 use crate::fault::{Fault, Whose};
 use crate::http::Reach;
 use crate::model::Role;
@@ -33,17 +33,10 @@ use judge::{Verdict, judge};
 use learned::Learned;
 use wire::{Answer, Problem, Request};
 
-/// The model at OpenAI where the owner names none.
-const DEFAULT_MODEL: &str = "gpt-5-mini";
 /// The cap at other servers where the owner sets none: llama.cpp is unlimited without one.
 const DEFAULT_CAP: u32 = 1024;
 /// How often one call may change its request to please the server.
 const LESSONS: u32 = 3;
-
-/// Whether it is OpenAI's own server.
-fn is_official(host: &str) -> bool {
-    host == "api.openai.com" || host.ends_with(".api.openai.com")
-}
 
 /// One model at one server.
 pub(super) struct OpenAi {
@@ -63,11 +56,9 @@ pub(super) struct OpenAi {
 impl OpenAi {
     pub(super) fn new(config: &AiConfig, base: &Url, key: Option<&SecretString>) -> Result<OpenAi, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
-        let official = is_official(&host);
-        let model = match config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()) {
-            Some(model) => model,
-            None if official => DEFAULT_MODEL,
-            None => return Err(Error::NoModel { variable: config.names.model, host }),
+        let official = is_openai(&host);
+        let Some(model) = config.asked() else {
+            return Err(Error::NoModel { variable: config.names.model, host });
         };
         let reach = if official { Reach::World } else { Reach::Owner };
         let mut caller = Caller::new(config.timeout, key, config.names, reach);
