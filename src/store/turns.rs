@@ -11,7 +11,7 @@ use crate::model::{Command, ConversationId, TurnId};
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
-        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -19,7 +19,7 @@ const DUE: &str = "
 /// Those that no model has to answer, where there is none.
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
-        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -58,6 +58,8 @@ pub struct TurnClaim {
     pub conversation: ConversationId,
     /// How often it has been claimed, this time included.
     pub attempt: i64,
+    /// Whether nobody had claimed it before: an attempt that was given back counts no more, a claim always does.
+    pub first: bool,
     /// Proof that the claim is this one.
     pub token: i64,
     /// The channel's name.
@@ -226,6 +228,7 @@ fn claim(row: &dyn Row) -> Result<TurnClaim, StoreError> {
         turn: TurnId(row.int(0)?),
         conversation: ConversationId(row.uuid(1)?),
         attempt: row.int(2)? + 1,
+        first: row.int_or_null(14)?.is_none(),
         token: 0,
         channel: row.text(3)?.to_owned(),
         from: row.text(4)?.to_owned(),

@@ -43,7 +43,10 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
         return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
     };
     let window = insist(|| app.history(claim)).await?;
-    if let Some(why) = mirror::suspect(app, claim, &window).await {
+    // A turn is one, however often it is claimed while it waits for a model or is asked about anew.
+    if claim.first
+        && let Some(why) = mirror::suspect(app, claim, &window).await
+    {
         return mirror::pause(app, claim, why).await;
     }
     match claim.request {

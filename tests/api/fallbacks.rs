@@ -92,6 +92,27 @@ async fn turns_wait_without_spending_attempts_while_nobody_may_be_asked_and_are_
 }
 
 #[tokio::test]
+async fn a_turn_that_waits_for_a_model_to_get_well_is_not_taken_for_those_of_a_machine() {
+    let house = House::new().await;
+    let breaker = &house.app.assistant.as_ref().unwrap().breaker;
+    for _ in 0..5 {
+        breaker.failed(None, house.app.clock.now());
+    }
+    house.advance(30);
+    breaker.may_ask(house.app.clock.now()).expect("the probe, of which nothing is heard");
+    house.say(ANA, "hello").await;
+    for _ in 0..40 {
+        house.drain().await;
+        house.advance(5);
+    }
+    assert_eq!((house.states().await, house.prompts().await.len()), (vec!["retry".into()], 0));
+    house.app.assistant.as_ref().unwrap().breaker.answered();
+    house.drain().await;
+    assert_eq!((house.texts().await, house.states().await), (vec!["Hello!".into()], vec!["done".to_owned()]));
+    assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_the_message_is_not_put_to_the_next_model() {
     struct Declines;
     #[async_trait::async_trait]
