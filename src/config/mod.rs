@@ -26,7 +26,7 @@ mod twilio;
 mod words;
 mod work;
 
-pub use ai::{AiConfig, ProviderConfig, is_openai};
+pub use ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP, ProviderConfig, is_openai};
 pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
 pub use names::AiNames;

@@ -3,7 +3,7 @@
 use super::database::{Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{Spent, Store, StoreError, StoreOptions, TurnClaim, budget, conversations};
+use super::{Store, StoreError, StoreOptions, TurnClaim, budget, conversations};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -84,26 +84,12 @@ impl Store {
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
-        let (reservation, options) = (claim.reservation, self.options);
+        let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write_for_good(move |tx| {
-            let replied = store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now, options)?;
-            if let Some(reservation) = reservation.filter(|_| replied.is_some()) {
-                budget::settle(tx, options, reservation, took(&reply))?;
-            }
-            Ok(replied)
+            budget::settle(tx, options, turn, reservation.as_ref())?;
+            store_reply(tx, &ids, (turn, &conversation, held), &reply, &parts, now, options)
         })
         .await
-    }
-}
-
-/// What the call took that led to a reply. One that led to an apology took what nobody knows; our own words took none.
-fn took(reply: &Reply) -> Spent {
-    match reply {
-        Reply::Answer { usage, cost, .. } => {
-            Spent { calls: 1, tokens: i64::from(usage.input_tokens) + i64::from(usage.output_tokens), micros: *cost }
-        }
-        Reply::Apology { .. } => Spent { calls: 1, ..Spent::default() },
-        Reply::Words { .. } | Reply::Operator => Spent::default(),
     }
 }
 

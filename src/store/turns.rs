@@ -5,7 +5,7 @@
 
 use super::database::{Row, Tx, args};
 use super::ids::token;
-use super::{Reservation, SEND_WITHIN, Spent, Store, StoreError, StoreOptions, budget, outcome};
+use super::{Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, outcome};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, TurnId};
 
@@ -76,7 +76,8 @@ pub struct TurnClaim {
     pub contact: i64,
     /// What is asked for that no model answers.
     pub request: Option<Request>,
-    /// What is reserved for the call to the model, where a budget is set.
+    /// What is reserved for calls to the model, where a budget is set. Each way of giving the claim back settles it, be the
+    /// claim stale or not.
     pub reservation: Option<Reservation>,
     /// The budget that is spent: the model may not be asked.
     pub over_budget: Option<&'static str>,
@@ -130,14 +131,10 @@ impl Store {
 
     /// An attempt failed; another follows at `due`. `false`: the claim was stale.
     pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
-        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation, self.options);
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            let held = tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1;
-            if let Some(reservation) = reservation.filter(|_| held) {
-                // The call was made, and nobody knows what it took.
-                budget::settle(tx, options, reservation, Spent { calls: 1, ..Spent::default() })?;
-            }
-            Ok(held)
+            budget::settle(tx, options, turn, reservation.as_ref())?;
+            Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)
         })
         .await
     }
@@ -151,7 +148,9 @@ impl Store {
         now: Time,
     ) -> Result<bool, StoreError> {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
+            budget::settle(tx, options, turn, reservation.as_ref())?;
             let held = tx.one(HELD, args![turn, token], |_| Ok(()))?.is_some();
             if held {
                 outcome::apologise(tx, turn, &conversation, &why, &apology, now)?;
@@ -163,13 +162,10 @@ impl Store {
 
     /// Gives a claim back untouched, as on shutdown: the attempt does not count. `false`: the claim was stale.
     pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
-        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation, self.options);
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            let held = tx.execute(RELEASE, args![turn, token, now])? == 1;
-            if let Some(reservation) = reservation.filter(|_| held) {
-                budget::settle(tx, options, reservation, Spent::default())?;
-            }
-            Ok(held)
+            budget::settle(tx, options, turn, reservation.as_ref())?;
+            Ok(tx.execute(RELEASE, args![turn, token, now])? == 1)
         })
         .await
     }
@@ -208,7 +204,7 @@ pub(super) fn claim_due(
             continue;
         }
         if claim.request.is_none_or(|request| request == Request::Command(Command::Help)) {
-            match budget::reserve(tx, options, claim.contact, now)? {
+            match budget::reserve(tx, options, &claim, now)? {
                 Ok(reservation) => claim.reservation = reservation,
                 Err(name) => claim.over_budget = Some(name),
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::ask::{self, NoAnswer};
+use super::ask::{self, Answer, NoAnswer};
 use super::{backoff, deliver, give_back, guard, insist, mirror, typing, words};
 use crate::ai::{Finish, Line, Prompt};
 use crate::app::App;
@@ -47,7 +47,8 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
     if claim.first
         && let Some(why) = mirror::suspect(app, claim, &window).await
     {
-        return mirror::pause(app, claim, why).await;
+        mirror::pause(app, claim, why).await?;
+        return insist(|| app.store.settle(claim)).await;
     }
     match claim.request {
         Some(Request::Operator) => {
@@ -108,7 +109,7 @@ async fn answer_by_model(
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
-        outcome = ask::ask(app, claim.turn, &prompt) => outcome?,
+        outcome = ask::ask(app, claim, &prompt) => outcome?,
         () = stop.cancelled() => {
             return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
@@ -120,7 +121,7 @@ async fn answer_by_model(
     };
     drop((typing, answering));
     match outcome {
-        Ok(completion) => {
+        Ok(Answer { completion, cost }) => {
             let hand_over = completion.hand_over.map(|why| words::hand_over(app, why));
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
             let declined = completion.finish == Finish::Refusal && wordless;
@@ -138,7 +139,6 @@ async fn answer_by_model(
             }
             parts.splice(..0, before);
             let (model, usage) = (completion.model, completion.usage);
-            let cost = app.config.people.price(&model).unwrap_or_default().of(usage.input_tokens, usage.output_tokens);
             let reply = Reply::Answer { text: said, model, usage, cost, hand_over };
             say(app, claim, reply, parts).await
         }
