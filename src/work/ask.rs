@@ -10,6 +10,7 @@ use crate::ai::{Completion, Meter, Prompt, Taken};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
 use crate::fault::{Fault, Hope, Whose};
+use crate::limit::Place;
 use crate::model::Price;
 use crate::store::{Spent, StoreError, TurnClaim};
 
@@ -39,10 +40,13 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
         if assistant.context_tokens <= too_long_for {
             continue;
         }
-        if let Err(until) = assistant.breaker.may_ask(app.clock.now()) {
-            rest = Some(rest.map_or(until, |rest| rest.min(until)));
-            continue;
-        }
+        let place = match enter(app, assistant).await {
+            Ok(place) => place,
+            Err(until) => {
+                rest = Some(rest.map_or(until, |rest| rest.min(until)));
+                continue;
+            }
+        };
         let probe = Probe(assistant);
         // The claim reserved a call for the first of them. Without another there is what is known of the last.
         if !insist(|| app.store.reserve_another(claim)).await? {
@@ -58,7 +62,7 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
             );
         }
         let mut bill = Bill::of(app, claim, assistant);
-        let outcome = complete(assistant, &prompt, &bill.meter).await;
+        let outcome = complete(assistant, place, &prompt, &bill.meter).await;
         std::mem::forget(probe);
         if let Ok(completion) = &outcome {
             bill.price = app.config.people.price(&completion.model).unwrap_or(bill.price);
@@ -141,8 +145,23 @@ async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), S
     Ok(())
 }
 
-async fn complete(assistant: &Assistant, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
-    let _place = assistant.limit.enter().await;
+/// Waits for a place at a model that may be asked. The wait may be as long as several calls, and the model be found to fail
+/// meanwhile, so those who have waited ask anew whether they may: they would run into one time-out after the other.
+async fn enter<'a>(app: &App, assistant: &'a Assistant) -> Result<Place<'a>, Time> {
+    if let Some(until) = assistant.breaker.rests(app.clock.now()) {
+        return Err(until);
+    }
+    let place = assistant.limit.enter().await;
+    assistant.breaker.may_ask(app.clock.now())?;
+    Ok(place)
+}
+
+async fn complete(
+    assistant: &Assistant,
+    _place: Place<'_>,
+    prompt: &Prompt,
+    meter: &Meter,
+) -> Result<Completion, Fault> {
     // A panic is a defect of ours, and must not leave the turn in nobody's hands.
     let asked = AssertUnwindSafe(assistant.provider.complete_metered(prompt, meter)).catch_unwind().await;
     let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(Whose::Message, "the model's adapter panicked")));

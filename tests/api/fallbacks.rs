@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mynah::fault::{Fault, Whose};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -322,4 +322,49 @@ async fn a_probe_that_is_given_up_is_made_again() {
     tokio::join!(house.drain(), more);
     house.drain().await;
     assert_eq!(house.texts().await, ["Well again."]);
+}
+
+/// A model that tells when it is asked, and fails when it is told.
+struct Down {
+    asked: Arc<Semaphore>,
+    fails: Arc<Semaphore>,
+}
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for Down {
+    fn name(&self) -> &str {
+        "down"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        self.asked.add_permits(1);
+        self.fails.acquire().await.unwrap().forget();
+        Err(Fault::retry("no answer in time"))
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanwhile() {
+    let house = House::with(&[]).await;
+    let (asked, fails) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let house = house.answered_by(Down { asked: Arc::clone(&asked), fails: Arc::clone(&fails) });
+    for number in 0..20 {
+        house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+    }
+    let told = async {
+        // So many may ask at once; the others queue.
+        asked.acquire_many(8).await.unwrap().forget();
+        while house.count("SELECT COUNT(*) FROM turns WHERE state = 'running'") < 20 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        fails.add_permits(20);
+    };
+    tokio::join!(house.drain(), told);
+    assert_eq!(asked.available_permits(), 0, "more were asked than those eight");
+    assert_eq!(house.count("SELECT COUNT(*) FROM turns WHERE state = 'retry' AND attempts = 0"), 12);
 }
