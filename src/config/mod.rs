@@ -97,6 +97,7 @@ impl Config {
         let texts = texts::read(reader);
         let log = log::read(reader);
         Problems::none(std::mem::take(&mut reader.problems))?;
+        reader.warnings.extend(people.unpriced(ai.iter().chain(&fallbacks)));
         let warnings = std::mem::take(&mut reader.warnings);
         Ok(Config { server, data, twilio, ai, fallbacks, work, conversation, people, texts, log, warnings })
     }
