@@ -61,6 +61,8 @@ pub struct Assistant {
     pub context_tokens: usize,
     /// How many of those its answer may take.
     pub answer_tokens: usize,
+    /// The model's name, where it is known before it answers.
+    pub model: Option<String>,
 }
 
 impl Assistant {
@@ -72,6 +74,7 @@ impl Assistant {
             breaker: Breaker::default(),
             context_tokens: config.context_tokens,
             answer_tokens: config.answer_tokens(),
+            model: config.asked().map(str::to_owned),
         }
     }
 
@@ -80,9 +83,6 @@ impl Assistant {
         self.context_tokens - self.answer_tokens
     }
 }
-
-/// The tokens that a call reads and writes, before anybody knows: a system prompt with some messages, and an answer.
-const TYPICAL: (u32, u32) = (1_000, 250);
 
 /// The business of the demo, which the offline provider knows when it is given no folder.
 #[derive(RustEmbed)]
@@ -139,15 +139,17 @@ impl App {
 
 /// The database that the configuration names, opened and migrated.
 pub fn open_store(config: &Config) -> Result<Store> {
-    let price = config.ai.as_ref().and_then(|ai| ai.model.as_deref()).map(|model| config.people.price(model));
-    let (input, output) = TYPICAL;
+    // Nobody knows yet which of the models will answer, nor how long the prompt will be.
+    let models = config.ai.iter().chain(&config.fallbacks);
+    let each = models.map(|ai| {
+        let (input, output) = ai.most();
+        let price = ai.asked().and_then(|model| config.people.price(model)).unwrap_or_default();
+        (i64::from(input) + i64::from(output), price.of(input, output))
+    });
+    let (tokens, micros) = each.fold((0, 0), |most, call| (most.0.max(call.0), most.1.max(call.1)));
     let options = StoreOptions {
         budgets: config.people.budgets,
-        reserve: Spent {
-            calls: 0,
-            tokens: i64::from(input + output),
-            micros: price.unwrap_or_default().of(input, output),
-        },
+        reserve: Spent { calls: 1, tokens, micros },
         reopen_template: config.people.reopen_template,
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
     };

@@ -29,20 +29,31 @@ struct State {
     probing: bool,
 }
 
+impl State {
+    fn rests(&self, now: Time) -> Option<Time> {
+        match self.open_until {
+            Some(until) if now < until => Some(until),
+            Some(_) if self.probing => Some(now + PROBE),
+            _ => None,
+        }
+    }
+}
+
 impl Breaker {
+    /// Until when the provider is left alone, if it is: no use to queue for it.
+    pub fn rests(&self, now: Time) -> Option<Time> {
+        self.state().rests(now)
+    }
+
     /// Whether the provider may be asked; where not, when to look again. Once its time has run out, one call goes through
     /// to find out, and the others wait for what comes of it.
     pub fn may_ask(&self, now: Time) -> Result<(), Time> {
         let mut state = self.state();
-        match state.open_until {
-            None => Ok(()),
-            Some(until) if now < until => Err(until),
-            Some(_) if state.probing => Err(now + PROBE),
-            Some(_) => {
-                state.probing = true;
-                Ok(())
-            }
+        if let Some(until) = state.rests(now) {
+            return Err(until);
         }
+        state.probing = state.open_until.is_some();
+        Ok(())
     }
 
     /// It answered.

@@ -62,6 +62,7 @@ CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE p
 
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
 -- not_before: no sooner than that, whatever else it waits for. command: what it asks for that no model answers.
+-- reserved: the token of the claim whose calls are reserved in `spent` and not settled yet; only where a budget is set.
 -- live: 1 in `open`, 0 while active, NULL when ended. A column of its own, so that the index over it is written only where
 -- that changes.
 -- conversation_id has no foreign key, which would want an index written with each turn: every turn has a message, so the
@@ -82,6 +83,7 @@ CREATE TABLE turns (
     attempts         INTEGER NOT NULL DEFAULT 0,
     crashes          INTEGER NOT NULL DEFAULT 0,
     token            INTEGER,
+    reserved         INTEGER,
     error            TEXT,
     model            TEXT,
     input_tokens     INTEGER,

@@ -6,12 +6,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::Url;
 
-use super::Error;
+use super::{Error, Meter};
 use crate::config::AiNames;
 use crate::fault::{Fault, Hope, Whose};
 use crate::http::{self, BodyError, Reach};
@@ -87,14 +87,20 @@ impl Caller {
         self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
 
-    /// Posts JSON.
-    pub(super) async fn post<T: Serialize + Sync>(&self, url: &Url, body: &T) -> Result<Reply, Fault> {
-        self.run(self.client.post(url.clone()).json(body)).await
+    /// Posts JSON. What the call takes is for the caller to find in the reply.
+    pub(super) async fn post<T: Serialize + Sync>(&self, url: &Url, body: &T, meter: &Meter) -> Result<Reply, Fault> {
+        meter.sent();
+        let sent = self.client.post(url.clone()).json(body).headers(self.headers.clone()).send().await;
+        if sent.as_ref().is_err_and(|error| error.is_connect() || error.is_builder()) {
+            // Nobody has read it.
+            meter.refused();
+        }
+        self.receive(sent).await
     }
 
     /// Gets a page.
     pub(super) async fn get(&self, url: &Url) -> Result<Reply, Fault> {
-        self.run(self.client.get(url.clone())).await
+        self.receive(self.client.get(url.clone()).headers(self.headers.clone()).send().await).await
     }
 
     /// Ends `work`, which may be several exchanges, at the limit of one call.
@@ -105,8 +111,8 @@ impl Caller {
         }
     }
 
-    async fn run(&self, request: RequestBuilder) -> Result<Reply, Fault> {
-        let response = request.headers(self.headers.clone()).send().await.map_err(|error| self.broken(error))?;
+    async fn receive(&self, sent: Result<Response, reqwest::Error>) -> Result<Reply, Fault> {
+        let response = sent.map_err(|error| self.broken(error))?;
         let headers = response.headers();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (status, retry_after) = (response.status().as_u16(), retry_after(headers));
@@ -161,6 +167,11 @@ impl Caller {
 }
 
 impl Reply {
+    /// Whether the request was refused before any work, which costs nothing.
+    pub(super) fn refused(&self) -> bool {
+        (400..500).contains(&self.status)
+    }
+
     /// A body that is plain words, for servers and proxies that answer without JSON.
     pub(super) fn plain(&self) -> &str {
         let text = str::from_utf8(&self.body).unwrap_or_default().trim();

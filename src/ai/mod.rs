@@ -17,11 +17,14 @@ mod answer;
 mod anthropic;
 mod call;
 mod listing;
+mod meter;
 mod offline;
 mod openai;
 mod thinking;
 mod tool;
 mod window;
+
+pub use self::meter::{Meter, Taken};
 
 /// Something that answers.
 #[async_trait]
@@ -31,6 +34,14 @@ pub trait Provider: Send + Sync {
 
     /// One answer. May be called by many tasks at once.
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault>;
+
+    /// The same, with each call noted as it is made. As it stands, for one that makes a single call.
+    async fn complete_metered(&self, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
+        meter.sent();
+        let completion = self.complete(prompt).await?;
+        meter.used(completion.usage);
+        Ok(completion)
+    }
 
     /// Tries address, key and model; a sentence on what works.
     async fn check(&self) -> Result<String, Fault>;

@@ -34,6 +34,52 @@ pub struct AiConfig {
     pub names: AiNames,
 }
 
+/// The model at OpenAI where the owner names none.
+const OPENAI_MODEL: &str = "gpt-5-mini";
+
+/// The model at Anthropic where the owner names none.
+const ANTHROPIC_MODEL: &str = "claude-sonnet-5";
+
+/// The cap at servers that speak OpenAI's protocol and are not OpenAI's, where the owner sets none: llama.cpp is unlimited
+/// without one.
+pub const OPENAI_CAP: u32 = 1_024;
+
+/// The cap at Anthropic where the owner sets none: newer models think by default, and thinking counts. OpenAI's own server
+/// is sent none, and so much is reserved for an answer there.
+pub const ANTHROPIC_CAP: u32 = 16_384;
+
+impl AiConfig {
+    /// The tokens that one call reads and writes at the most, as far as the settings tell.
+    pub fn most(&self) -> (u32, u32) {
+        let cap = match &self.provider {
+            ProviderConfig::OpenAi { base_url, .. } if !is_openai(base_url.host_str().unwrap_or_default()) => {
+                OPENAI_CAP
+            }
+            ProviderConfig::OpenAi { .. } | ProviderConfig::Anthropic { .. } => ANTHROPIC_CAP,
+            ProviderConfig::Offline { .. } => return (0, 0),
+        };
+        (u32::try_from(self.context_tokens).unwrap_or(u32::MAX), self.max_tokens.unwrap_or(cap))
+    }
+
+    /// The model that is asked: the owner's, else the provider's default. `None` where only the server knows, and for the
+    /// offline provider, which asks none.
+    pub fn asked(&self) -> Option<&str> {
+        let named = self.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
+        named.or(match &self.provider {
+            ProviderConfig::OpenAi { base_url, .. } => {
+                is_openai(base_url.host_str().unwrap_or_default()).then_some(OPENAI_MODEL)
+            }
+            ProviderConfig::Anthropic { .. } => Some(ANTHROPIC_MODEL),
+            ProviderConfig::Offline { .. } => None,
+        })
+    }
+}
+
+/// Whether it is OpenAI's own server.
+pub fn is_openai(host: &str) -> bool {
+    host == "api.openai.com" || host.ends_with(".api.openai.com")
+}
+
 /// The protocol to speak.
 #[derive(Clone, Debug)]
 pub enum ProviderConfig {

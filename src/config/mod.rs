@@ -26,7 +26,7 @@ mod twilio;
 mod words;
 mod work;
 
-pub use ai::{AiConfig, ProviderConfig};
+pub use ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP, ProviderConfig, is_openai};
 pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
 pub use names::AiNames;
@@ -97,6 +97,7 @@ impl Config {
         let texts = texts::read(reader);
         let log = log::read(reader);
         Problems::none(std::mem::take(&mut reader.problems))?;
+        reader.warnings.extend(people.unpriced(ai.iter().chain(&fallbacks)));
         let mut warnings = std::mem::take(&mut reader.warnings);
         warnings.extend(ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)));
         Ok(Config { server, data, twilio, ai, fallbacks, work, conversation, people, texts, log, warnings })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Host;
 
+use super::ai::{AiConfig, ProviderConfig};
 use super::parse::{self, Parsed};
 use super::problem::Rejected;
 use super::reader::Reader;
@@ -42,10 +43,37 @@ pub struct PeopleConfig {
 }
 
 impl PeopleConfig {
-    /// What that model costs: the price of the longest name that its own begins with, else nothing.
-    pub fn price(&self, model: &str) -> Price {
+    /// What that model costs: the price of the longest name that its own begins with, if there is one.
+    pub fn price(&self, model: &str) -> Option<Price> {
         let fits = self.prices.iter().filter(|(name, _)| model.starts_with(name.as_str()));
-        fits.max_by_key(|(name, _)| name.len()).map(|(_, price)| *price).unwrap_or_default()
+        fits.max_by_key(|(name, _)| name.len()).map(|(_, price)| *price)
+    }
+
+    /// A warning for each of these models that counts as free while a budget limits money. Where only the server knows the
+    /// model, for having no prices at all.
+    pub(super) fn unpriced<'a>(&self, models: impl Iterator<Item = &'a AiConfig>) -> Vec<String> {
+        let Budgets { contact_day, day, month } = self.budgets;
+        let limits =
+            [("MYNAH_BUDGET_CONTACT_DAY", contact_day), ("MYNAH_BUDGET_DAY", day), ("MYNAH_BUDGET_MONTH", month)];
+        let limits: Vec<&str> =
+            limits.iter().filter(|(_, budget)| budget.micros.is_some()).map(|(key, _)| *key).collect();
+        if limits.is_empty() {
+            return Vec::new();
+        }
+        let paid = models.filter(|ai| !matches!(ai.provider, ProviderConfig::Offline { .. }));
+        let free = paid.filter(|ai| match ai.asked() {
+            Some(model) => self.price(model).is_none(),
+            None => self.prices.is_empty(),
+        });
+        free.map(|ai| {
+            let model = ai.asked().unwrap_or("the model that the server names");
+            format!(
+                "{} limits USD, and MYNAH_PRICES has no price for {model} ({}): it counts as free",
+                limits.join(", "),
+                ai.names.model
+            )
+        })
+        .collect()
     }
 }
 
@@ -239,12 +267,37 @@ mod tests {
     #[test]
     fn a_price_goes_by_the_longest_name_that_fits() {
         let people = people(&[("MYNAH_PRICES", "gpt-5=1.25/10, gpt-5-mini=0.25/2")]);
-        assert_eq!(people.price("gpt-5-mini-2026"), Price { input: 250_000, output: 2_000_000 });
-        assert_eq!(people.price("gpt-5.5"), Price { input: 1_250_000, output: 10_000_000 });
-        assert_eq!(people.price("llama3.2"), Price::default());
+        assert_eq!(people.price("gpt-5-mini-2026"), Some(Price { input: 250_000, output: 2_000_000 }));
+        assert_eq!(people.price("gpt-5.5"), Some(Price { input: 1_250_000, output: 10_000_000 }));
+        assert_eq!(people.price("llama3.2"), None);
         for bad in ["gpt-5", "gpt-5=1", "=1/2", "a=x/2"] {
             assert_eq!(errors(&[("MYNAH_PRICES", bad)]).len(), 1, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_model_without_a_price_is_told_where_a_budget_limits_money() {
+        let warned = |settings: &[(&str, &str)]| load(settings).unwrap().warnings;
+        let models = [
+            ("OPENAI_API_KEY", "sk-1"),
+            ("MYNAH_AI_2_PROVIDER", "anthropic"),
+            ("MYNAH_AI_2_API_KEY", "sk-2"),
+            ("MYNAH_AI_2_MODEL", "claude-opus-5"),
+            ("MYNAH_AI_3_PROVIDER", "offline"),
+        ];
+        let with = |more: &[(&str, &str)]| warned(&[&models[..], more].concat());
+        let usd = ("MYNAH_BUDGET_DAY", "5 usd");
+        let told = |model: &str| {
+            format!("MYNAH_BUDGET_DAY limits USD, and MYNAH_PRICES has no price for {model}: it counts as free")
+        };
+        let (first, second) = (told("gpt-5-mini (MYNAH_AI_MODEL)"), told("claude-opus-5 (MYNAH_AI_2_MODEL)"));
+        assert_eq!(with(&[usd]), [first, second.clone()]);
+        assert_eq!(with(&[usd, ("MYNAH_PRICES", "gpt-5=1/2")]), [second]);
+        for quiet in [&[usd, ("MYNAH_PRICES", "gpt-5=1/2, claude=3/15")][..], &[("MYNAH_BUDGET_DAY", "5 calls")], &[]] {
+            assert_eq!(with(quiet), [""; 0]);
+        }
+        let home = [("OPENAI_BASE_URL", "http://localhost:11434/v1"), usd];
+        assert!(warned(&home)[0].contains("the model that the server names (MYNAH_AI_MODEL)"));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What the model has cost: reserved before a call in the claim's own transaction, settled after it, so that any number of
-//! turns at once cannot spend what is left twice.
+//! turns at once cannot spend what is left twice. What is never settled, because the process died, stays reserved: the call
+//! may have been made.
 //!
 //! Nothing is written here while no budget is set.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::database::{Tx, args};
-use super::{Store, StoreError, StoreOptions};
+use super::{Store, StoreError, StoreOptions, TurnClaim};
 use crate::clock::Time;
-use crate::model::Budget;
+use crate::model::{Budget, Budgets, TurnId};
 
 const SPENT: &str = "SELECT calls, tokens, micros FROM spent WHERE period = ?2 AND scope = ?1";
 
@@ -18,7 +21,11 @@ const SPEND: &str = "
 /// A month's name comes before those of its days.
 const OLD: &str = "DELETE FROM spent WHERE period < ?1";
 
-/// What one call is reserved with, before anybody knows what it takes.
+const RESERVED: &str = "UPDATE turns SET reserved = ?2 WHERE id = ?1";
+
+const SETTLED: &str = "UPDATE turns SET reserved = NULL WHERE id = ?1 AND reserved = ?2";
+
+/// What calls took, or what is reserved for one before anybody knows what it takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Calls.
@@ -29,14 +36,59 @@ pub struct Spent {
     pub micros: i64,
 }
 
-/// What a claim has reserved, and when: it counts for that day and month, whenever it is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reservation {
-    /// Who wrote.
-    pub contact: i64,
-    /// The claim's time.
-    pub at: Time,
+impl Spent {
+    fn plus(self, times: i64, other: Spent) -> Spent {
+        let of = |one: i64, other: i64| one.saturating_add(other.saturating_mul(times));
+        Spent {
+            calls: of(self.calls, other.calls),
+            tokens: of(self.tokens, other.tokens),
+            micros: of(self.micros, other.micros),
+        }
+    }
 }
+
+/// What a claim has reserved, and when: it counts for that day and month, whenever it is settled. The turn bears the
+/// claim's token until then, so that it is settled once, whatever became of the turn.
+#[derive(Clone, Debug)]
+pub struct Reservation {
+    contact: i64,
+    at: Time,
+    token: i64,
+    calls: Arc<Mutex<Calls>>,
+}
+
+/// The calls of one claim.
+#[derive(Clone, Copy, Debug)]
+struct Calls {
+    /// How many are reserved.
+    reserved: i64,
+    /// What those took of which that is known, and the number of all that were made.
+    took: Spent,
+    /// Those of which nobody knows what they took.
+    unknown: i64,
+}
+
+impl Reservation {
+    /// Notes calls that were made: what they took, but for `unknown` of them.
+    pub fn note(&self, took: Spent, unknown: i64) {
+        let mut calls = self.calls();
+        calls.took = calls.took.plus(1, took);
+        calls.unknown += unknown;
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same where it is the same claim's.
+impl PartialEq for Reservation {
+    fn eq(&self, other: &Reservation) -> bool {
+        (self.contact, self.at, self.token) == (other.contact, other.at, other.token)
+    }
+}
+
+impl Eq for Reservation {}
 
 /// One of the budgets, as it stands for one contact.
 struct Account {
@@ -46,16 +98,51 @@ struct Account {
     name: &'static str,
 }
 
-/// Reserves a call, or says which budget is spent.
+/// Reserves a call for a claim, or says which budget is spent.
 pub(super) fn reserve(
     tx: &mut dyn Tx,
     options: StoreOptions,
-    contact: i64,
+    claim: &TurnClaim,
     now: Time,
 ) -> Result<Result<Option<Reservation>, &'static str>, StoreError> {
-    let reservation = Reservation { contact, at: now };
-    let accounts = accounts(options, reservation);
-    for account in &accounts {
+    let accounts = accounts(options, claim.contact, now);
+    if accounts.is_empty() {
+        return Ok(Ok(None));
+    }
+    if let Some(name) = over(tx, &accounts)? {
+        return Ok(Err(name));
+    }
+    spend(tx, &accounts, options.reserve)?;
+    tx.execute(RESERVED, args![claim.turn, claim.token])?;
+    let calls = Calls { reserved: 1, took: Spent::default(), unknown: 0 };
+    let (contact, token, calls) = (claim.contact, claim.token, Arc::new(Mutex::new(calls)));
+    Ok(Ok(Some(Reservation { contact, at: now, token, calls })))
+}
+
+/// Puts what a claim's calls took in the place of what is reserved for them. One of which nobody knows what it took keeps
+/// that.
+pub(super) fn settle(
+    tx: &mut dyn Tx,
+    options: StoreOptions,
+    turn: TurnId,
+    reservation: Option<&Reservation>,
+) -> Result<(), StoreError> {
+    let Some(reservation) = reservation else { return Ok(()) };
+    if tx.execute(SETTLED, args![turn, reservation.token])? == 0 {
+        return Ok(());
+    }
+    let calls = *reservation.calls();
+    let estimate = Spent { calls: 0, ..options.reserve };
+    let rest = calls.took.plus(calls.unknown, estimate).plus(-calls.reserved, options.reserve);
+    if rest == Spent::default() {
+        return Ok(());
+    }
+    spend(tx, &accounts(options, reservation.contact, reservation.at), rest)
+}
+
+/// The name of a budget that is spent, if one is.
+fn over(tx: &mut dyn Tx, accounts: &[Account]) -> Result<Option<&'static str>, StoreError> {
+    for account in accounts {
         let spent = tx.one(SPENT, args![account.scope.as_str(), account.period.as_str()], |row| {
             Ok(Spent { calls: row.int(0)?, tokens: row.int(1)?, micros: row.int(2)? })
         })?;
@@ -63,32 +150,47 @@ pub(super) fn reserve(
         let over = |limit: Option<i64>, spent: i64| limit.is_some_and(|limit| spent >= limit);
         let limit = account.limit;
         if over(limit.calls, spent.calls) || over(limit.tokens, spent.tokens) || over(limit.micros, spent.micros) {
-            return Ok(Err(account.name));
+            return Ok(Some(account.name));
         }
     }
-    if accounts.is_empty() {
-        return Ok(Ok(None));
-    }
-    spend(tx, &accounts, Spent { calls: 1, ..options.reserve })?;
-    Ok(Ok(Some(reservation)))
-}
-
-/// Puts what a call took in the place of what was reserved for it. One that was not made gives back its `calls`, too.
-pub(super) fn settle(
-    tx: &mut dyn Tx,
-    options: StoreOptions,
-    reservation: Reservation,
-    took: Spent,
-) -> Result<(), StoreError> {
-    let rest = Spent {
-        calls: took.calls - 1,
-        tokens: took.tokens - options.reserve.tokens,
-        micros: took.micros - options.reserve.micros,
-    };
-    if rest == Spent::default() { Ok(()) } else { spend(tx, &accounts(options, reservation), rest) }
+    Ok(None)
 }
 
 impl Store {
+    /// Reserves what is lacking for another call by a claim, as where the next model is asked. `false`: a budget is spent,
+    /// and it may not be made.
+    pub async fn reserve_another(&self, claim: &TurnClaim) -> Result<bool, StoreError> {
+        let Some(reservation) = claim.reservation.clone() else { return Ok(true) };
+        let calls = *reservation.calls();
+        let lacking = calls.took.calls + 1 - calls.reserved;
+        if lacking <= 0 {
+            return Ok(true);
+        }
+        let (options, contact, at) = (self.options, reservation.contact, reservation.at);
+        let reserved = self.write_for_good(move |tx| {
+            let accounts = accounts(options, contact, at);
+            if over(tx, &accounts)?.is_some() {
+                return Ok(false);
+            }
+            spend(tx, &accounts, Spent::default().plus(lacking, options.reserve))?;
+            Ok(true)
+        });
+        let reserved = reserved.await?;
+        if reserved {
+            reservation.calls().reserved += lacking;
+        }
+        Ok(reserved)
+    }
+
+    /// Settles what a claim has reserved, where the turn was taken from it and it has nothing else to write.
+    pub async fn settle(&self, claim: &TurnClaim) -> Result<(), StoreError> {
+        let (turn, reservation, options) = (claim.turn, claim.reservation.clone(), self.options);
+        if reservation.is_none() {
+            return Ok(());
+        }
+        self.write(move |tx| settle(tx, options, turn, reservation.as_ref())).await
+    }
+
     /// Forgets what was spent in the months before that one; how many figures.
     pub async fn forget_spending(&self, before: Time) -> Result<u64, StoreError> {
         self.write(move |tx| tx.execute(OLD, args![month(before).as_str()])).await
@@ -104,11 +206,14 @@ fn spend(tx: &mut dyn Tx, accounts: &[Account], spent: Spent) -> Result<(), Stor
 }
 
 /// The budgets that are set.
-fn accounts(options: StoreOptions, reservation: Reservation) -> Vec<Account> {
+fn accounts(options: StoreOptions, contact: i64, at: Time) -> Vec<Account> {
     let budgets = options.budgets;
-    let (day, month) = (day(reservation.at), month(reservation.at));
+    if budgets == Budgets::NONE {
+        return Vec::new();
+    }
+    let (day, month) = (day(at), month(at));
     [
-        (scope(reservation.contact), day.clone(), budgets.contact_day, "of one contact for a day"),
+        (scope(contact), day.clone(), budgets.contact_day, "of one contact for a day"),
         ("all".to_owned(), day, budgets.day, "of all for a day"),
         ("all".to_owned(), month, budgets.month, "of all for a month"),
     ]

@@ -97,7 +97,7 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// Without a budget.
     pub const fn new(merge_window: Duration, conversation_ttl: Duration) -> StoreOptions {
-        let reserve = Spent { calls: 0, tokens: 0, micros: 0 };
+        let reserve = Spent { calls: 1, tokens: 0, micros: 0 };
         StoreOptions { merge_window, conversation_ttl, budgets: Budgets::NONE, reserve, reopen_template: None }
     }
 }

@@ -3,7 +3,7 @@
 use super::database::{Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{Spent, Store, StoreError, StoreOptions, TurnClaim, budget, conversations, outcome};
+use super::{Store, StoreError, StoreOptions, TurnClaim, budget, conversations, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -103,8 +103,9 @@ impl Store {
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
-        let (reservation, options) = (claim.reservation, self.options);
+        let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write_for_good(move |tx| {
+            budget::settle(tx, options, turn, reservation.as_ref())?;
             let instead = match &instead {
                 Some(instead) if conversations::is_human(tx, &conversation, now)? => Some(instead),
                 _ => None,
@@ -113,9 +114,6 @@ impl Store {
             if !store_reply(tx, (turn, held), said)? {
                 return Ok(None);
             }
-            if let Some(reservation) = reservation {
-                budget::settle(tx, options, reservation, took(&reply))?;
-            }
             let mut replied = say(tx, &ids, (turn, &conversation), said, parts.clone(), now, options)?;
             if let Some(replied) = &mut replied {
                 replied.instead = instead.is_some();
@@ -123,17 +121,6 @@ impl Store {
             Ok(replied)
         })
         .await
-    }
-}
-
-/// What the call took that led to a reply. One that led to an apology took what nobody knows; our own words took none.
-fn took(reply: &Reply) -> Spent {
-    match reply {
-        Reply::Answer { usage, cost, .. } => {
-            Spent { calls: 1, tokens: i64::from(usage.input_tokens) + i64::from(usage.output_tokens), micros: *cost }
-        }
-        Reply::Apology { .. } => Spent { calls: 1, ..Spent::default() },
-        Reply::Words { .. } | Reply::Operator => Spent::default(),
     }
 }
 

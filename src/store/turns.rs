@@ -5,13 +5,13 @@
 
 use super::database::{Row, Tx, args};
 use super::ids::token;
-use super::{Reservation, SEND_WITHIN, Spent, Store, StoreError, StoreOptions, budget, conversations, outcome};
+use super::{Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, TurnId};
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
-        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -19,7 +19,7 @@ const DUE: &str = "
 /// Those that no model has to answer, where there is none.
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
-        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -74,6 +74,8 @@ pub struct TurnClaim {
     pub conversation: ConversationId,
     /// How often it has been claimed, this time included.
     pub attempt: i64,
+    /// Whether nobody had claimed it before: an attempt that was given back counts no more, a claim always does.
+    pub first: bool,
     /// Proof that the claim is this one.
     pub token: i64,
     /// The channel's name.
@@ -92,7 +94,8 @@ pub struct TurnClaim {
     pub request: Option<Request>,
     /// Whether a person answers the conversation by now.
     pub human: bool,
-    /// What is reserved for the call to the model, where a budget is set.
+    /// What is reserved for calls to the model, where a budget is set. Each way of giving the claim back settles it, be the
+    /// claim stale or not.
     pub reservation: Option<Reservation>,
     /// The budget that is spent: the model may not be asked.
     pub over_budget: Option<&'static str>,
@@ -152,14 +155,10 @@ impl Store {
 
     /// An attempt failed; another follows at `due`. `false`: the claim was stale.
     pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
-        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation, self.options);
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            let held = tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1;
-            if let Some(reservation) = reservation.filter(|_| held) {
-                // The call was made, and nobody knows what it took.
-                budget::settle(tx, options, reservation, Spent { calls: 1, ..Spent::default() })?;
-            }
-            Ok(held)
+            budget::settle(tx, options, turn, reservation.as_ref())?;
+            Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)
         })
         .await
     }
@@ -173,7 +172,9 @@ impl Store {
         now: Time,
     ) -> Result<bool, StoreError> {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
+            budget::settle(tx, options, turn, reservation.as_ref())?;
             let held = tx.one(HELD, args![turn, token], |_| Ok(()))?.is_some();
             if held {
                 outcome::apologise(tx, turn, &conversation, &why, &apology, now)?;
@@ -192,13 +193,11 @@ impl Store {
         now: Time,
     ) -> Result<bool, StoreError> {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
-        let (reservation, options) = (claim.reservation, self.options);
+        let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
+            budget::settle(tx, options, turn, reservation.as_ref())?;
             if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(false);
-            }
-            if let Some(reservation) = reservation {
-                budget::settle(tx, options, reservation, Spent::default())?;
             }
             if !conversations::take_over(tx, &conversation, until, &why, now, options)? {
                 // It has ended meanwhile, so that there is no more to leave to anybody than this turn.
@@ -211,13 +210,10 @@ impl Store {
 
     /// Gives a claim back untouched, as on shutdown: the attempt does not count. `false`: the claim was stale.
     pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
-        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation, self.options);
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            let held = tx.execute(RELEASE, args![turn, token, now])? == 1;
-            if let Some(reservation) = reservation.filter(|_| held) {
-                budget::settle(tx, options, reservation, Spent::default())?;
-            }
-            Ok(held)
+            budget::settle(tx, options, turn, reservation.as_ref())?;
+            Ok(tx.execute(RELEASE, args![turn, token, now])? == 1)
         })
         .await
     }
@@ -259,7 +255,7 @@ pub(super) fn claim_due(
             claim.revision += 1;
         }
         if claim.request.is_none_or(Request::takes_a_question) {
-            match budget::reserve(tx, options, claim.contact, now)? {
+            match budget::reserve(tx, options, &claim, now)? {
                 Ok(reservation) => claim.reservation = reservation,
                 Err(name) => claim.over_budget = Some(name),
             }
@@ -300,6 +296,7 @@ fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
         turn: TurnId(row.int(0)?),
         conversation: ConversationId(row.uuid(1)?),
         attempt: row.int(2)? + 1,
+        first: row.int_or_null(14)?.is_none(),
         token: 0,
         channel: row.text(3)?.to_owned(),
         from: row.text(4)?.to_owned(),

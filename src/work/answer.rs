@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::ask::{self, NoAnswer};
+use super::ask::{self, Answer, NoAnswer};
 use super::{backoff, deliver, give_back, guard, insist, mirror, typing, words};
 use crate::ai::{Finish, Line, Prompt};
 use crate::app::App;
@@ -46,7 +46,10 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
         return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
     };
     let window = insist(|| app.history(claim)).await?;
-    if let Some(why) = mirror::suspect(app, claim, &window).await? {
+    // A turn is one, however often it is claimed while it waits for a model or is asked about anew.
+    if claim.first
+        && let Some(why) = mirror::suspect(app, claim, &window).await?
+    {
         return mirror::pause(app, claim, why).await;
     }
     match claim.request {
@@ -109,7 +112,7 @@ async fn answer_by_model(
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
-        outcome = ask::ask(app, claim.turn, &prompt) => outcome?,
+        outcome = ask::ask(app, claim, &prompt) => outcome?,
         () = stop.cancelled() => {
             return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
@@ -121,7 +124,7 @@ async fn answer_by_model(
     };
     drop((typing, answering));
     match outcome {
-        Ok(completion) => {
+        Ok(Answer { completion, cost }) => {
             let hand_over =
                 completion.hand_over.map(|why| words::hand_over(app, why, Some(app.config.texts.human.clone())));
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
@@ -135,7 +138,6 @@ async fn answer_by_model(
             }
             parts.splice(..0, before);
             let (model, usage) = (completion.model, completion.usage);
-            let cost = app.config.people.price(&model).of(usage.input_tokens, usage.output_tokens);
             let reply = Reply::Answer { text: said, model, usage, cost, hand_over };
             say(app, claim, reply, parts).await
         }

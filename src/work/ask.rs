@@ -6,12 +6,21 @@ use futures_util::FutureExt;
 use tracing::{error, warn};
 
 use super::insist;
-use crate::ai::{Completion, Prompt};
+use crate::ai::{Completion, Meter, Prompt, Taken};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
 use crate::fault::{Fault, Hope, Whose};
-use crate::model::TurnId;
-use crate::store::StoreError;
+use crate::limit::Place;
+use crate::model::Price;
+use crate::store::{Spent, StoreError, TurnClaim};
+
+/// What a model said.
+pub(super) struct Answer {
+    /// Itself.
+    pub(super) completion: Completion,
+    /// What it cost, in millionths of a US dollar.
+    pub(super) cost: i64,
+}
 
 /// Why there is no answer.
 pub(super) enum NoAnswer {
@@ -23,7 +32,7 @@ pub(super) enum NoAnswer {
 
 /// Asks one after the other until one answers. What is wrong with the message itself is not put to the next, which would say
 /// the same; one that is too long is, if the next reads more.
-pub(super) async fn ask(app: &App, turn: TurnId, prompt: &Prompt) -> Result<Result<Completion, NoAnswer>, StoreError> {
+pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result<Result<Answer, NoAnswer>, StoreError> {
     let mut last = None;
     let mut rest: Option<Time> = None;
     let mut too_long_for = 0;
@@ -31,26 +40,40 @@ pub(super) async fn ask(app: &App, turn: TurnId, prompt: &Prompt) -> Result<Resu
         if assistant.context_tokens <= too_long_for {
             continue;
         }
-        if let Err(until) = assistant.breaker.may_ask(app.clock.now()) {
-            rest = Some(rest.map_or(until, |rest| rest.min(until)));
-            continue;
-        }
+        let place = match enter(app, assistant).await {
+            Ok(place) => place,
+            Err(until) => {
+                rest = Some(rest.map_or(until, |rest| rest.min(until)));
+                continue;
+            }
+        };
         let probe = Probe(assistant);
+        // The claim reserved a call for the first of them. Without another there is what is known of the last.
+        if !insist(|| app.store.reserve_another(claim)).await? {
+            break;
+        }
         let mut prompt = prompt.clone();
         let left_out = prompt.fit(assistant.room());
         if left_out > 0 {
             let model = assistant.provider.name();
             warn!(
-                turn = turn.0,
+                turn = claim.turn.0,
                 model, left_out, "the model is not shown all that the contact said last: it reads no more"
             );
         }
-        let outcome = complete(assistant, &prompt).await;
+        let mut bill = Bill::of(app, claim, assistant);
+        let outcome = complete(assistant, place, &prompt, &bill.meter).await;
         std::mem::forget(probe);
+        if let Ok(completion) = &outcome {
+            bill.price = app.config.people.price(&completion.model).unwrap_or(bill.price);
+        }
+        let price = bill.price;
+        drop(bill);
         let fault = match outcome {
             Ok(completion) => {
                 assistant.breaker.answered();
-                return Ok(Ok(completion));
+                let cost = price.of(completion.usage.input_tokens, completion.usage.output_tokens);
+                return Ok(Ok(Answer { completion, cost }));
             }
             Err(fault) => fault,
         };
@@ -84,6 +107,31 @@ impl Drop for Probe<'_> {
     }
 }
 
+/// The calls to one model, which are put down to the claim whatever becomes of them, also where they are given up in the
+/// middle.
+struct Bill<'a> {
+    claim: &'a TurnClaim,
+    meter: Meter,
+    price: Price,
+}
+
+impl<'a> Bill<'a> {
+    fn of(app: &App, claim: &'a TurnClaim, assistant: &Assistant) -> Bill<'a> {
+        let price = assistant.model.as_deref().and_then(|model| app.config.people.price(model));
+        Bill { claim, meter: Meter::default(), price: price.unwrap_or_default() }
+    }
+}
+
+impl Drop for Bill<'_> {
+    fn drop(&mut self) {
+        let Some(reservation) = &self.claim.reservation else { return };
+        let Taken { calls, unknown, usage } = self.meter.taken();
+        let tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
+        let micros = self.price.of(usage.input_tokens, usage.output_tokens);
+        reservation.note(Spent { calls: i64::from(calls), tokens, micros }, i64::from(unknown));
+    }
+}
+
 async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), StoreError> {
     let (name, why, now) = (assistant.provider.name(), fault.why(), app.clock.now());
     let after = if let Fault::Retry { after, .. } = fault { *after } else { None };
@@ -97,10 +145,25 @@ async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), S
     Ok(())
 }
 
-async fn complete(assistant: &Assistant, prompt: &Prompt) -> Result<Completion, Fault> {
-    let _place = assistant.limit.enter().await;
+/// Waits for a place at a model that may be asked. The wait may be as long as several calls, and the model be found to fail
+/// meanwhile, so those who have waited ask anew whether they may: they would run into one time-out after the other.
+async fn enter<'a>(app: &App, assistant: &'a Assistant) -> Result<Place<'a>, Time> {
+    if let Some(until) = assistant.breaker.rests(app.clock.now()) {
+        return Err(until);
+    }
+    let place = assistant.limit.enter().await;
+    assistant.breaker.may_ask(app.clock.now())?;
+    Ok(place)
+}
+
+async fn complete(
+    assistant: &Assistant,
+    _place: Place<'_>,
+    prompt: &Prompt,
+    meter: &Meter,
+) -> Result<Completion, Fault> {
     // A panic is a defect of ours, and must not leave the turn in nobody's hands.
-    let asked = AssertUnwindSafe(assistant.provider.complete(prompt)).catch_unwind().await;
+    let asked = AssertUnwindSafe(assistant.provider.complete_metered(prompt, meter)).catch_unwind().await;
     let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(Whose::Message, "the model's adapter panicked")));
     match &outcome {
         Ok(_) => assistant.limit.went_well(),

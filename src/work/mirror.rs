@@ -44,6 +44,9 @@ pub(super) async fn suspect(
         }
     }
     let (Some((_, latest)), Some((first, _))) = (said.first(), said.last()) else { return Ok(None) };
+    if !telling(latest) {
+        return Ok(None);
+    }
     let mut same = said.iter().take_while(|(_, text)| text == latest).count();
     // Most contacts have said something else not long ago, and the store need not be asked.
     if same == said.len() && same < EQUAL {
@@ -51,6 +54,14 @@ pub(super) async fn suspect(
         same += insist(|| app.store.repeats(claim, *first, (*latest).to_owned(), since, EQUAL - same)).await?;
     }
     Ok((same >= EQUAL).then_some("the contact said the same five times in a row"))
+}
+
+/// Whether it means something that a text comes again. People say `yes` and send photos one after the other; what stands in
+/// brackets is our mark for an attachment.
+fn telling(text: &str) -> bool {
+    const SHORT: usize = 8;
+    let mark = text.starts_with('[') && text.ends_with(']');
+    !mark && text.chars().count() >= SHORT
 }
 
 /// Leaves the conversation to a person, and tells the owner. The contact is told nothing: that would go on with it.

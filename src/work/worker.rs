@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
-use super::{perform, pieces, schedule};
+use super::{Work, perform, pieces, schedule};
 use crate::app::App;
-use crate::store::{Claims, StoreError};
+use crate::model::Command;
+use crate::store::{Claims, Request, StoreError, TurnClaim};
 
 /// Work of other processes, such as a command, is noticed within this.
 const POLL: Duration = Duration::from_secs(1);
@@ -36,17 +37,23 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Claims and performs until told to stop.
 pub struct Worker {
     app: Arc<App>,
+    /// For all work.
     slots: Arc<Semaphore>,
+    /// For turns that a model has to answer: fewer, so that a model that hangs does not hold up what needs none.
+    answering: Arc<Semaphore>,
     tasks: TaskTracker,
     /// Cuts model calls short.
     cut: CancellationToken,
 }
 
 impl Worker {
-    /// A worker for the app; `MYNAH_WORKERS` pieces of work run at once.
+    /// A worker for the app; `MYNAH_WORKERS` turns are answered by a model at once, and a quarter as many more pieces of
+    /// work run beside them.
     pub fn new(app: Arc<App>) -> Worker {
-        let slots = Arc::new(Semaphore::new(app.config.work.workers));
-        Worker { app, slots, tasks: TaskTracker::new(), cut: CancellationToken::new() }
+        let workers = app.config.work.workers;
+        let slots = Arc::new(Semaphore::new(workers + workers.div_ceil(4)));
+        let answering = Arc::new(Semaphore::new(workers));
+        Worker { app, slots, answering, tasks: TaskTracker::new(), cut: CancellationToken::new() }
     }
 
     /// Runs until `stop`, then waits for the work in progress.
@@ -79,7 +86,8 @@ impl Worker {
                 }
                 continue;
             }
-            let claims = match claim(&self.app, free).await {
+            let answers = self.answering.available_permits().min(free);
+            let claims = match claim(&self.app, answers, free).await {
                 Ok(claims) => claims,
                 Err(error) => {
                     error!(%error, "the queue cannot be read");
@@ -87,7 +95,9 @@ impl Worker {
                     continue;
                 }
             };
-            let (full, next_due) = (claims.len() >= free, claims.next_due);
+            // With as many turns as there are places for, more may be due: those that need no model.
+            let full = claims.len() >= free || (answers > 0 && claims.turns.len() >= answers);
+            let next_due = claims.next_due;
             self.hand_out(claims).await;
             if full {
                 continue;
@@ -96,6 +106,7 @@ impl Worker {
             tokio::select! {
                 () = self.app.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
+                permit = self.answering.acquire(), if answers == 0 => drop(permit),
                 () = stop.cancelled() => {}
             }
         }
@@ -106,12 +117,13 @@ impl Worker {
         for work in pieces(claims) {
             // Claims never exceed the free slots, and only this loop takes them.
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+            let place = if needs_model(&work) { Arc::clone(&self.answering).try_acquire_owned().ok() } else { None };
             let (app, cut) = (Arc::clone(&self.app), self.cut.clone());
             self.tasks.spawn(async move {
                 if let Err(error) = perform(&app, work, &cut).await {
                     error!(%error, "a piece of work can be neither recorded nor given back; the next start takes it over");
                 }
-                drop(slot);
+                drop((slot, place));
             });
         }
     }
@@ -128,9 +140,14 @@ impl Worker {
     }
 }
 
-async fn claim(app: &App, most: usize) -> Result<Claims, StoreError> {
+/// Whether a model may have to be asked.
+fn needs_model(work: &Work) -> bool {
+    matches!(work, Work::Answer(TurnClaim { request: None | Some(Request::Command(Command::Help)), .. }))
+}
+
+async fn claim(app: &App, answers: usize, most: usize) -> Result<Claims, StoreError> {
     // Without a model, turns wait unclaimed.
-    let turns = if app.assistant.is_some() { most } else { 0 };
+    let turns = if app.assistant.is_some() { answers } else { 0 };
     let claims = app.store.claim(app.clock.now(), turns, most).await?;
     for (part, why) in &claims.given_up {
         error!(%part, why, "not sent, and given up");
@@ -143,7 +160,7 @@ async fn claim(app: &App, most: usize) -> Result<Claims, StoreError> {
 pub async fn drain(app: &Arc<App>) -> Result<usize, StoreError> {
     let mut pieces_done = 0;
     loop {
-        let claims = claim(app, GROUP).await?;
+        let claims = claim(app, GROUP, GROUP).await?;
         if claims.is_empty() {
             return Ok(pieces_done);
         }

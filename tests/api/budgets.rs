@@ -1,8 +1,9 @@
 //! What the model may cost.
 
+use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, BEN, House};
+use crate::house::{ANA, BEN, House, completion};
 
 const SPENT: &str = "No more today.";
 
@@ -67,18 +68,109 @@ async fn tokens_and_money_count_as_they_were_used_and_stand_beside_the_turn() {
     assert_eq!(house.texts().await, ["Hello!", SPENT]);
 }
 
+/// Calls and tokens of the day.
+fn spent(house: &House) -> (i64, i64) {
+    let spent = |column: &str| house.count(&format!("SELECT {column} FROM spent WHERE period = '2026-11-01'"));
+    (spent("calls"), spent("tokens"))
+}
+
+/// What a call may take at a model at home: what it reads and writes, and the cap of an answer.
+const MOST: i64 = 4_096 + 1_024;
+
 #[tokio::test]
-async fn a_call_that_failed_counts_as_a_call_and_takes_no_tokens() {
-    let house = House::with(&[("MYNAH_BUDGET_DAY", "5 calls, 100000 tokens")]).await;
+async fn a_call_that_failed_takes_what_is_known_of_it_and_else_what_it_may_have_taken() {
+    let empty = json!({ "choices": [{ "message": { "content": "" }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 20, "completion_tokens": 7 } });
+    let thought = json!({ "choices": [{ "message": { "content": "" }, "finish_reason": "length" }],
+        "usage": { "prompt_tokens": 20, "completion_tokens": 500 } });
+    let cap = json!({ "error": { "message": "Could not finish the message because max_tokens or model output limit was reached" } });
+    for (answer, tokens) in [
+        (ResponseTemplate::new(503), MOST),
+        (ResponseTemplate::new(200).set_body_string("{"), MOST),
+        (ResponseTemplate::new(200).set_body_json(empty), 27),
+        (ResponseTemplate::new(200).set_body_json(thought), 520),
+        (ResponseTemplate::new(400).set_body_json(cap), MOST),
+        (ResponseTemplate::new(400), 0),
+        (ResponseTemplate::new(401), 0),
+        (ResponseTemplate::new(429).insert_header("retry-after", "1"), 0),
+    ] {
+        let house = House::with(&[("MYNAH_BUDGET_DAY", "50 calls, 1000000 tokens")]).await;
+        house.twilio_takes_everything().await;
+        house.ask_model().respond_with(answer.clone()).mount(&house.model).await;
+        house.say(ANA, "hello").await;
+        house.drain().await;
+        assert_eq!(spent(&house), (1, tokens), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_call_of_a_try_counts_and_none_is_made_beyond_the_budget() {
+    let spare = wiremock::MockServer::start().await;
+    let says = ResponseTemplate::new(200).set_body_json(completion("Hello!"));
+    wiremock::Mock::given(wiremock::matchers::method("POST")).respond_with(says).mount(&spare).await;
+    let base = format!("{}/v1", spare.uri());
+    for (most, calls) in [("10 calls", 10), ("1000 calls", 1_000)] {
+        let house = House::with(&[
+            ("MYNAH_AI_2_PROVIDER", "openai"),
+            ("MYNAH_AI_2_BASE_URL", &base),
+            ("MYNAH_AI_2_MODEL", "spare"),
+            ("MYNAH_BUDGET_DAY", most),
+        ])
+        .await;
+        house.twilio_takes_everything().await;
+        let before = spare.received_requests().await.unwrap().len();
+        house.ask_model().respond_with(ResponseTemplate::new(503)).mount(&house.model).await;
+        for number in 0..if calls == 10 { 500 } else { 4 } {
+            house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+        }
+        house.drain().await;
+        let made = house.prompts().await.len() + spare.received_requests().await.unwrap().len() - before;
+        assert_eq!(spent(&house).0, i64::try_from(made).unwrap());
+        assert_eq!(made, if calls == 10 { 10 } else { 8 }, "each asked the first and then the spare one");
+    }
+}
+
+#[tokio::test]
+async fn a_lesson_that_a_server_teaches_is_a_call_of_its_own() {
+    let house = House::with(&[("MYNAH_BUDGET_DAY", "5 calls"), ("MYNAH_AI_TEMPERATURE", "0.5")]).await;
     house.twilio_takes_everything().await;
-    house.ask_model().respond_with(ResponseTemplate::new(503)).up_to_n_times(2).mount(&house.model).await;
+    let refusal = json!({ "error": { "message": "Unsupported value: 'temperature' does not support 0.5 with this model",
+        "param": "temperature", "code": "unsupported_value" } });
+    let refusal = ResponseTemplate::new(400).set_body_json(refusal);
+    house.ask_model().respond_with(refusal).up_to_n_times(1).with_priority(1).mount(&house.model).await;
     house.model_says("Hello!").await;
     house.say(ANA, "hello").await;
-    for _ in 0..4 {
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.prompts().await.len(), spent(&house)), (1, 2, (2, 23)));
+}
+
+#[tokio::test]
+async fn a_turn_that_is_left_to_a_person_gives_back_what_was_reserved_for_it() {
+    let house = House::with(&[("MYNAH_BUDGET_DAY", "50 calls")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for _ in 0..5 {
+        house.say(ANA, "hello").await;
         house.drain().await;
-        house.advance(600);
     }
-    let spent = |column: &str| house.count(&format!("SELECT {column} FROM spent WHERE period = '2026-11-01'"));
-    assert_eq!((house.texts().await.len(), spent("calls")), (1, 3));
-    assert_eq!(spent("tokens"), house.count("SELECT input_tokens + output_tokens FROM turns"));
+    assert_eq!(house.states().await.last().unwrap(), "skipped", "the same five times: a machine");
+    assert_eq!(spent(&house), (4, 4 * 23));
+}
+
+#[tokio::test]
+async fn money_is_reserved_at_the_price_of_the_dearest_model_that_may_be_asked() {
+    let dear = ("MYNAH_PRICES", "claude-sonnet-5=3/15, spare=1/1");
+    let first = [("MYNAH_AI_PROVIDER", "anthropic"), ("ANTHROPIC_API_KEY", "sk-ant-test"), ("MYNAH_AI_MODEL", "")];
+    let behind =
+        [("MYNAH_AI_2_PROVIDER", "anthropic"), ("MYNAH_AI_2_API_KEY", "sk-ant-test"), ("MYNAH_AI_MODEL", "spare")];
+    // In both houses the model is the provider's default, which no setting names.
+    for models in [first, behind] {
+        let house = House::with(&[&models[..], &[dear, ("MYNAH_BUDGET_DAY", "0.01 usd")]].concat()).await;
+        for number in 0..60 {
+            house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+        }
+        let claims = house.app.store.claim(house.app.clock.now(), 64, 64).await.unwrap();
+        let asked = claims.turns.iter().filter(|claim| claim.over_budget.is_none()).count();
+        assert!(claims.turns.len() == 60 && asked == 1, "{asked} calls at once");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mynah::fault::{Fault, Whose};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -92,6 +92,27 @@ async fn turns_wait_without_spending_attempts_while_nobody_may_be_asked_and_are_
     assert!(house.texts().await.iter().all(|text| text == "Too busy."), "{:?}", house.texts().await);
     assert_eq!(house.texts().await.len(), 6, "each contact once");
     assert!(house.prompts().await.len() < 20, "{} calls to a model that is down", house.prompts().await.len());
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_for_a_model_to_get_well_is_not_taken_for_those_of_a_machine() {
+    let house = House::new().await;
+    let breaker = &house.app.assistant.as_ref().unwrap().breaker;
+    for _ in 0..5 {
+        breaker.failed(None, house.app.clock.now());
+    }
+    house.advance(30);
+    breaker.may_ask(house.app.clock.now()).expect("the probe, of which nothing is heard");
+    house.say(ANA, "hello").await;
+    for _ in 0..40 {
+        house.drain().await;
+        house.advance(5);
+    }
+    assert_eq!((house.states().await, house.prompts().await.len()), (vec!["retry".into()], 0));
+    house.app.assistant.as_ref().unwrap().breaker.answered();
+    house.drain().await;
+    assert_eq!((house.texts().await, house.states().await), (vec!["Hello!".into()], vec!["done".to_owned()]));
+    assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -304,4 +325,49 @@ async fn a_probe_that_is_given_up_is_made_again() {
     tokio::join!(house.drain(), more);
     house.drain().await;
     assert_eq!(house.texts().await, ["Well again."]);
+}
+
+/// A model that tells when it is asked, and fails when it is told.
+struct Down {
+    asked: Arc<Semaphore>,
+    fails: Arc<Semaphore>,
+}
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for Down {
+    fn name(&self) -> &str {
+        "down"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        self.asked.add_permits(1);
+        self.fails.acquire().await.unwrap().forget();
+        Err(Fault::retry("no answer in time"))
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanwhile() {
+    let house = House::with(&[]).await;
+    let (asked, fails) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let house = house.answered_by(Down { asked: Arc::clone(&asked), fails: Arc::clone(&fails) });
+    for number in 0..20 {
+        house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+    }
+    let told = async {
+        // So many may ask at once; the others queue.
+        asked.acquire_many(8).await.unwrap().forget();
+        while house.count("SELECT COUNT(*) FROM turns WHERE state = 'running'") < 20 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        fails.add_permits(20);
+    };
+    tokio::join!(house.drain(), told);
+    assert_eq!(asked.available_permits(), 0, "more were asked than those eight");
+    assert_eq!(house.count("SELECT COUNT(*) FROM turns WHERE state = 'retry' AND attempts = 0"), 12);
 }

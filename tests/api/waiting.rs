@@ -1,6 +1,6 @@
 //! What waits, what is taken over, and what runs out of time.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use mynah::clock::{Clock, ManualClock, Time};
 use mynah::fault::Fault;
 use mynah::model::Usage;
 use mynah::work;
+use tokio::sync::Semaphore;
 use wiremock::ResponseTemplate;
 
 use crate::house::{ANA, House, body};
@@ -139,4 +140,54 @@ async fn a_worker_stops_when_told_and_leaves_nothing_running() {
     stop.cancel();
     worker.await.unwrap();
     assert_eq!(house.texts().await, ["Hello!"]);
+}
+
+/// A model that tells when it is asked, and answers when it is told.
+struct Hanging {
+    asked: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Provider for Hanging {
+    fn name(&self) -> &str {
+        "hanging"
+    }
+    async fn complete(&self, _: &Prompt) -> Result<Completion, Fault> {
+        self.asked.add_permits(1);
+        self.answers.acquire().await.unwrap().forget();
+        let (text, model) = ("At last.".into(), "hanging".into());
+        Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model, hand_over: None })
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn a_stop_is_confirmed_while_everybody_waits_for_a_model_that_hangs() {
+    let house = House::with(&[("MYNAH_WORKERS", "2"), ("MYNAH_TEXT_STOPPED", "Stopped.")]).await;
+    house.twilio_takes_everything().await;
+    let (asked, answers) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let house = house.answered_by(Hanging { asked: Arc::clone(&asked), answers: Arc::clone(&answers) });
+    let stop = tokio_util::sync::CancellationToken::new();
+    let worker = tokio::spawn(work::Worker::new(house.app.clone()).run(stop.clone()));
+    for number in 0..4 {
+        house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+    }
+    asked.acquire_many(2).await.unwrap().forget();
+    house.say(ANA, "STOP").await;
+    let confirmed = async {
+        while house.texts().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), confirmed).await.expect("it needs no model");
+    assert_eq!((house.texts().await, asked.available_permits()), (vec!["Stopped.".to_owned()], 0));
+    answers.add_permits(4);
+    while house.texts().await.len() < 5 {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    worker.await.unwrap();
 }

@@ -1,11 +1,11 @@
 //! What the model may cost: reserved by the claim, settled by what became of the call.
 
-use mynah::model::{Budget, Budgets, Usage};
-use mynah::store::{Reply, Spent, StoreOptions};
+use mynah::model::{Budget, Budgets, Command, Usage};
+use mynah::store::{Reception, Reply, Spent, StoreOptions, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, OPTIONS, START, answer, at};
 
-const RESERVE: Spent = Spent { calls: 0, tokens: 1_000, micros: 500 };
+const RESERVE: Spent = Spent { calls: 1, tokens: 1_000, micros: 500 };
 
 const DAY: i64 = 86_400_000;
 
@@ -27,6 +27,12 @@ fn reply(tokens: (u32, u32), cost: i64) -> Reply {
     Reply::Answer { text: "Hello.".into(), model: "parrot-1".into(), usage, cost, hand_over: None }
 }
 
+/// The model was asked once by a claim: what that took, if it is known.
+fn asked(claim: &TurnClaim, took: Option<(i64, i64)>) {
+    let (tokens, micros) = took.unwrap_or_default();
+    claim.reservation.as_ref().unwrap().note(Spent { calls: 1, tokens, micros }, i64::from(took.is_none()));
+}
+
 pub async fn a_call_is_reserved_with_its_claim_and_settled_with_its_reply(fresh: &Fresh) {
     let all = Budgets { contact_day: calls(9), day: calls(9), month: calls(9) };
     let fresh = &fresh.with(limited(all));
@@ -38,6 +44,7 @@ pub async fn a_call_is_reserved_with_its_claim_and_settled_with_its_reply(fresh:
     };
     assert!(claim.reservation.is_some() && claim.over_budget.is_none());
     assert_eq!(spent(fresh), each("1|1000|500"), "before anybody asks the model");
+    asked(&claim, Some((42, 77)));
     fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
     assert_eq!(spent(fresh), each("1|42|77"));
     assert_eq!(fresh.rows("SELECT input_tokens, output_tokens, cost_micros FROM turns"), ["30|12|77"]);
@@ -45,30 +52,110 @@ pub async fn a_call_is_reserved_with_its_claim_and_settled_with_its_reply(fresh:
 
 pub async fn a_call_that_led_to_nothing_is_counted_and_one_that_was_not_made_is_not(fresh: &Fresh) {
     let fresh = &fresh.with(limited(Budgets { day: calls(99), ..Budgets::NONE }));
-    let only = |calls: i64| [format!("all|2026-09-21|{calls}|0|0")];
+    let only = |figures: &str| [format!("all|2026-09-21|{figures}")];
     let claim = fresh.started(ANN).await;
     assert!(fresh.release_turn(&claim, at(2_000)).await.unwrap());
-    assert_eq!(spent(fresh), only(0), "given back untouched");
+    assert_eq!(spent(fresh), only("0|0|0"), "given back untouched");
     assert!(!fresh.release_turn(&claim, at(2_000)).await.unwrap());
     assert!(!fresh.retry_turn(&claim, at(2_000), "stale".into()).await.unwrap());
-    assert_eq!(spent(fresh), only(0), "and once");
+    assert_eq!(spent(fresh), only("0|0|0"), "and once");
     let claim = fresh.due_turn(at(2_000)).await;
-    assert!(fresh.retry_turn(&claim, at(3_000), "503".into()).await.unwrap());
-    assert_eq!(spent(fresh), only(1));
+    asked(&claim, Some((0, 0)));
+    assert!(fresh.retry_turn(&claim, at(3_000), "401".into()).await.unwrap());
+    assert_eq!(spent(fresh), only("1|0|0"), "refused before any work");
     let claim = fresh.due_turn(at(3_000)).await;
-    let apology = Reply::Apology { why: "503".into() };
+    asked(&claim, None);
+    assert!(fresh.release_turn(&claim, at(4_000)).await.unwrap());
+    assert_eq!(spent(fresh), only("2|1000|500"), "given up in the middle: what is reserved for it stays");
+    let claim = fresh.due_turn(at(4_000)).await;
+    asked(&claim, Some((42, 77)));
+    let apology = Reply::Apology { why: "empty".into() };
     fresh.reply(&claim, apology, vec!["Sorry.".into()], at(4_000)).await.unwrap().unwrap();
-    assert_eq!(spent(fresh), only(2));
+    assert_eq!(spent(fresh), only("3|1042|577"), "an answer that was of no use");
     // A word that no model answers costs nothing, though one might have.
-    let help = fresh.asked(BEN, "SM2", at(5_000), mynah::model::Command::Help).await;
+    let help = fresh.asked(BEN, "SM2", at(5_000), Command::Help).await;
     let claim = fresh.due_turn(at(5_000)).await;
     assert!(claim.turn == help && claim.reservation.is_some(), "a question may be in the same burst");
     let words = Reply::Words { text: "Help!".into(), hand_over: None };
     fresh.reply(&claim, words, vec!["Help!".into()], at(5_000)).await.unwrap().unwrap();
-    assert_eq!(spent(fresh), only(2));
-    fresh.asked("+15550000003", "SM3", at(6_000), mynah::model::Command::Reset).await;
+    assert_eq!(spent(fresh), only("3|1042|577"));
+    fresh.asked("+15550000003", "SM3", at(6_000), Command::Reset).await;
     assert_eq!(fresh.due_turn(at(6_000)).await.reservation, None);
-    assert_eq!(spent(fresh), only(2));
+    assert_eq!(spent(fresh), only("3|1042|577"));
+}
+
+pub async fn another_call_of_a_claim_is_reserved_like_the_first(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: calls(3), ..Budgets::NONE }));
+    let claim = fresh.started(ANN).await;
+    assert!(fresh.reserve_another(&claim).await.unwrap(), "the first is the claim's");
+    assert_eq!(spent(fresh), ["all|2026-09-21|1|1000|500"]);
+    // Another by a server that did not like the first, and then another model.
+    asked(&claim, Some((0, 0)));
+    asked(&claim, Some((0, 0)));
+    assert!(fresh.reserve_another(&claim).await.unwrap());
+    assert_eq!(spent(fresh), ["all|2026-09-21|3|3000|1500"]);
+    asked(&claim, Some((42, 77)));
+    assert!(!fresh.reserve_another(&claim).await.unwrap(), "three were made");
+    fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
+    assert_eq!(spent(fresh), ["all|2026-09-21|3|42|77"]);
+}
+
+pub async fn what_a_claim_reserved_is_settled_though_its_turn_was_taken_from_it(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: calls(99), ..Budgets::NONE }));
+    let mut number = 0;
+    for how in ["stop", "person", "burst"] {
+        for answered in [false, true] {
+            fresh.meddle("DELETE FROM spent");
+            number += 1;
+            let ann = format!("+1555100{number:04}");
+            let claim = fresh.started(&ann).await;
+            match how {
+                "stop" => drop(fresh.asked(&ann, &format!("SM-{number}"), at(1_500), Command::OptOut).await),
+                "person" => {
+                    assert!(fresh.take_over(claim.conversation, None, "x".into(), None, at(1_500)).await.unwrap());
+                }
+                _ => drop(
+                    fresh
+                        .met(
+                            &ann,
+                            &format!("SM-{number}"),
+                            at(1_500),
+                            Reception { restart: true, ..Reception::default() },
+                        )
+                        .await,
+                ),
+            }
+            if answered {
+                asked(&claim, Some((42, 77)));
+                let late = fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(2_000)).await.unwrap();
+                assert_eq!(late, None, "{how}");
+                assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"], "{how}");
+            } else {
+                fresh.settle(&claim).await.unwrap();
+                fresh.settle(&claim).await.unwrap();
+                assert!(!fresh.release_turn(&claim, at(2_000)).await.unwrap());
+                assert_eq!(spent(fresh), ["all|2026-09-21|0|0|0"], "{how}");
+            }
+            fresh.meddle("DELETE FROM turns");
+        }
+    }
+    fresh.meddle("DELETE FROM spent");
+    let claim = fresh.started(BEN).await;
+    asked(&claim, Some((42, 77)));
+    assert!(fresh.give_up(&claim, "x".into(), "Sorry.".into(), at(2_000)).await.unwrap());
+    assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"]);
+}
+
+pub async fn a_call_that_may_have_been_made_when_the_process_died_keeps_its_estimate(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: calls(99), ..Budgets::NONE }));
+    let dead = fresh.started(ANN).await;
+    assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().turns, 1);
+    assert_eq!(spent(fresh), ["all|2026-09-21|1|1000|500"]);
+    let claim = fresh.due_turn(at(5_000)).await;
+    asked(&claim, Some((42, 77)));
+    fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(6_000)).await.unwrap().unwrap();
+    fresh.settle(&dead).await.unwrap();
+    assert_eq!(spent(fresh), ["all|2026-09-21|2|1042|577"]);
 }
 
 pub async fn each_limit_holds_by_itself(fresh: &Fresh) {
@@ -121,6 +208,7 @@ pub async fn a_day_ends_at_midnight_and_a_month_with_its_last_day(fresh: &Fresh)
 pub async fn a_call_counts_for_the_day_of_its_claim_whenever_it_is_settled(fresh: &Fresh) {
     let fresh = &fresh.with(limited(Budgets { day: calls(9), ..Budgets::NONE }));
     let claim = fresh.started(ANN).await;
+    asked(&claim, Some((42, 77)));
     fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(DAY / 2)).await.unwrap().unwrap();
     assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"]);
 }
@@ -148,7 +236,7 @@ pub async fn turns_that_race_for_what_is_left_do_not_spend_it_twice(fresh: &Fres
 
 pub async fn without_a_budget_nothing_is_counted(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
-    assert_eq!((claim.reservation, claim.over_budget), (None, None));
+    assert_eq!((&claim.reservation, claim.over_budget), (&None, None));
     fresh.reply(&claim, answer("Hello."), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
     assert_eq!(spent(fresh), [""; 0]);
 }

@@ -189,6 +189,9 @@ macro_rules! every_promise {
         $crate::promises! { $fresh, budget:
             a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
             a_call_that_led_to_nothing_is_counted_and_one_that_was_not_made_is_not,
+            another_call_of_a_claim_is_reserved_like_the_first,
+            what_a_claim_reserved_is_settled_though_its_turn_was_taken_from_it,
+            a_call_that_may_have_been_made_when_the_process_died_keeps_its_estimate,
             each_limit_holds_by_itself,
             a_day_ends_at_midnight_and_a_month_with_its_last_day,
             a_call_counts_for_the_day_of_its_claim_whenever_it_is_settled,

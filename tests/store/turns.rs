@@ -137,6 +137,7 @@ pub async fn a_claim_given_back_is_not_counted(fresh: &Fresh) {
     assert!(fresh.release_turn(&claim, at(2_000)).await.unwrap());
     let again = fresh.due_turn(at(2_000)).await;
     assert_eq!((again.turn, again.attempt), (claim.turn, 1));
+    assert_eq!((claim.first, again.first), (true, false), "though it was claimed before");
 }
 
 pub async fn a_stale_worker_changes_nothing_of_a_turn(fresh: &Fresh) {

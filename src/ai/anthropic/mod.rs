@@ -13,8 +13,8 @@ use super::answer::{capped, usage};
 use super::call::{Caller, Reply, join};
 use super::listing::{self, Listed, Models};
 use super::window::Window;
-use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
-use crate::config::AiConfig;
+use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
+use crate::config::{ANTHROPIC_CAP, AiConfig};
 use crate::fault::{Fault, Whose};
 use crate::http::Reach;
 use crate::model::Role;
@@ -30,10 +30,6 @@ use wire::{Answer, Problem, Request};
 /// Anthropic's own server.
 const OFFICIAL: &str = "api.anthropic.com";
 
-/// The model where the owner names none.
-const DEFAULT_MODEL: &str = "claude-sonnet-5";
-/// The cap where the owner sets none: newer models think by default, and thinking counts.
-const DEFAULT_CAP: u32 = 16_384;
 /// The version of the API that this file speaks.
 const VERSION: &str = "2023-06-01";
 /// How often one call may change its request to please the model.
@@ -62,7 +58,9 @@ struct Learned {
 impl Anthropic {
     pub(super) fn new(config: &AiConfig, base: &Url, key: &SecretString) -> Result<Anthropic, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
-        let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()).unwrap_or(DEFAULT_MODEL);
+        let Some(model) = config.asked() else {
+            return Err(Error::NoModel { variable: config.names.model, host });
+        };
         let reach = if host == OFFICIAL { Reach::World } else { Reach::Owner };
         let mut caller = Caller::new(config.timeout, Some(key), config.names, reach);
         // Other servers that speak Messages (llama.cpp) may need none.
@@ -81,7 +79,7 @@ impl Anthropic {
             host,
             name: format!("anthropic {model}"),
             model: model.to_owned(),
-            max_tokens: config.max_tokens.unwrap_or(DEFAULT_CAP),
+            max_tokens: config.max_tokens.unwrap_or(ANTHROPIC_CAP),
             temperature: temperature(config, "anthropic", 1.0)?,
             learned: Mutex::default(),
         })
@@ -116,12 +114,22 @@ impl Anthropic {
         asked: (&str, bool),
         window: &mut Window<'_>,
         cap: Option<u32>,
+        meter: &Meter,
     ) -> Result<(Answer, Reply), Fault> {
         let (mut lessons, mut halved) = (0, false);
         loop {
             let request = self.request(asked, window, cap);
-            let mut reply = self.caller.post(&self.messages, &request).await?;
-            let problem = match wire::read(&reply) {
+            let mut reply = self.caller.post(&self.messages, &request, meter).await?;
+            if reply.refused() {
+                meter.refused();
+            }
+            let read = wire::read(&reply);
+            if let Some(Ok(answer)) = &read
+                && let Some(figures) = answer.figures()
+            {
+                meter.used(usage(Some(figures), 0, 0));
+            }
+            let problem = match read {
                 // The window was full before a word was said.
                 Some(Ok(answer)) if full(&answer) && !halved && window.halve() => {
                     halved = true;
@@ -245,10 +253,19 @@ impl Provider for Anthropic {
     }
 
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
+        self.complete_metered(prompt, &Meter::default()).await
+    }
+
+    async fn complete_metered(&self, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
         let mut window = Window::of(&prompt.lines)?;
         let system = prompt.system.trim();
-        let (answer, reply) = self.caller.within(self.ask((system, prompt.may_hand_over), &mut window, None)).await?;
-        self.read(answer, &reply, system.chars().count() + window.characters())
+        let asked = self.ask((system, prompt.may_hand_over), &mut window, None, meter);
+        let (answer, reply) = self.caller.within(asked).await?;
+        let completion = self.read(answer, &reply, system.chars().count() + window.characters())?;
+        if completion.usage.estimated {
+            meter.used(completion.usage);
+        }
+        Ok(completion)
     }
 
     async fn check(&self) -> Result<String, Fault> {
@@ -256,7 +273,7 @@ impl Provider for Anthropic {
         if !matches!(listed, Some((true, _))) {
             let lines = [Line { role: Role::User, text: "Hello".into() }];
             let mut window = Window::of(&lines)?;
-            self.caller.within(self.ask(("", false), &mut window, Some(1))).await?;
+            self.caller.within(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }
         Ok(listing::verdict(&self.model, &self.host, listed))
     }

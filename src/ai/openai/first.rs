@@ -3,11 +3,11 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::{is_official, wire};
+use super::wire;
 use crate::ai::Error;
 use crate::ai::call::{Caller, join};
 use crate::ai::listing::Models;
-use crate::config::AiConfig;
+use crate::config::{AiConfig, is_openai};
 use crate::http::Reach;
 
 /// The first model that the server lists; `None` at OpenAI's own, which has a default.
@@ -17,7 +17,7 @@ pub(in crate::ai) async fn first_model(
     key: Option<&SecretString>,
 ) -> Result<Option<String>, Error> {
     let host = base.host_str().unwrap_or_default().to_owned();
-    if is_official(&host) {
+    if is_openai(&host) {
         return Ok(None);
     }
     let mut caller = Caller::new(config.timeout, key, config.names, Reach::Owner);

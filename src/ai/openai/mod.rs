@@ -15,8 +15,8 @@ use super::call::{Caller, Reply, join};
 use super::listing::{self, Listed, Models};
 use super::thinking::strip_thinking;
 use super::window::Window;
-use super::{Completion, Error, Finish, Line, Prompt, Provider, temperature};
-use crate::config::AiConfig;
+use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
+use crate::config::{AiConfig, OPENAI_CAP, is_openai};
 use crate::fault::{Fault, Whose};
 use crate::http::Reach;
 use crate::model::Role;
@@ -33,17 +33,8 @@ use judge::{Verdict, judge};
 use learned::Learned;
 use wire::{Answer, Problem, Request};
 
-/// The model at OpenAI where the owner names none.
-const DEFAULT_MODEL: &str = "gpt-5-mini";
-/// The cap at other servers where the owner sets none: llama.cpp is unlimited without one.
-const DEFAULT_CAP: u32 = 1024;
 /// How often one call may change its request to please the server.
 const LESSONS: u32 = 3;
-
-/// Whether it is OpenAI's own server.
-fn is_official(host: &str) -> bool {
-    host == "api.openai.com" || host.ends_with(".api.openai.com")
-}
 
 /// One model at one server.
 pub(super) struct OpenAi {
@@ -63,11 +54,9 @@ pub(super) struct OpenAi {
 impl OpenAi {
     pub(super) fn new(config: &AiConfig, base: &Url, key: Option<&SecretString>) -> Result<OpenAi, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
-        let official = is_official(&host);
-        let model = match config.model.as_deref().map(str::trim).filter(|model| !model.is_empty()) {
-            Some(model) => model,
-            None if official => DEFAULT_MODEL,
-            None => return Err(Error::NoModel { variable: config.names.model, host }),
+        let official = is_openai(&host);
+        let Some(model) = config.asked() else {
+            return Err(Error::NoModel { variable: config.names.model, host });
         };
         let reach = if official { Reach::World } else { Reach::Owner };
         let mut caller = Caller::new(config.timeout, key, config.names, reach);
@@ -102,7 +91,7 @@ impl OpenAi {
         learned: Learned,
         cap: Option<u32>,
     ) -> Request<'a> {
-        let cap = cap.or(self.max_tokens).or((!self.official).then_some(DEFAULT_CAP));
+        let cap = cap.or(self.max_tokens).or((!self.official).then_some(OPENAI_CAP));
         let (max_tokens, max_completion_tokens) = learned.cap(cap, self.official);
         Request {
             model: &self.model,
@@ -121,19 +110,30 @@ impl OpenAi {
         asked: (&str, bool),
         window: &mut Window<'_>,
         cap: Option<u32>,
+        meter: &Meter,
     ) -> Result<(Option<Answer>, Reply), Fault> {
         let (mut lessons, mut halved) = (0, false);
         loop {
             let learned = self.learned();
             let request = self.request(asked, window, learned, cap);
-            let reply = self.caller.post(&self.completions, &request).await?;
+            let reply = self.caller.post(&self.completions, &request, meter).await?;
             let problem = match wire::read(&reply) {
-                Some(Ok(answer)) => return Ok((Some(answer), reply)),
+                Some(Ok(answer)) => {
+                    if let Some(figures) = answer.figures() {
+                        meter.used(usage(Some(figures), 0, 0));
+                    }
+                    return Ok((Some(answer), reply));
+                }
                 Some(Err(problem)) => problem,
                 None => return Err(self.unreadable(&reply)),
             };
             let words = self.words(&reply, &problem);
-            match judge(&problem, &request, learned.merges, self.caller.names(), reply.retry_after, words.clone()) {
+            let verdict =
+                judge(&problem, &request, learned.merges, self.caller.names(), reply.retry_after, words.clone());
+            if reply.refused() && verdict != Verdict::Spent {
+                meter.refused();
+            }
+            match verdict {
                 Verdict::Learn(lesson) if lessons < LESSONS => {
                     tracing::info!(
                         model = self.name,
@@ -251,14 +251,21 @@ impl Provider for OpenAi {
     }
 
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
+        self.complete_metered(prompt, &Meter::default()).await
+    }
+
+    async fn complete_metered(&self, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
         let mut window = Window::of(&prompt.lines)?;
         let system = prompt.system.trim();
-        let (answer, reply) = self.caller.within(self.ask((system, prompt.may_hand_over), &mut window, None)).await?;
+        let asked = self.ask((system, prompt.may_hand_over), &mut window, None, meter);
+        let (answer, reply) = self.caller.within(asked).await?;
         let sent = system.chars().count() + window.characters();
-        match answer {
-            Some(answer) => self.read(answer, &reply, sent),
-            None => Err(self.spent(&reply)),
+        let Some(answer) = answer else { return Err(self.spent(&reply)) };
+        let completion = self.read(answer, &reply, sent)?;
+        if completion.usage.estimated {
+            meter.used(completion.usage);
         }
+        Ok(completion)
     }
 
     async fn check(&self) -> Result<String, Fault> {
@@ -266,7 +273,7 @@ impl Provider for OpenAi {
         if !matches!(listed, Some((true, _))) {
             let lines = [Line { role: Role::User, text: "Hello".into() }];
             let mut window = Window::of(&lines)?;
-            self.caller.within(self.ask(("", false), &mut window, Some(1))).await?;
+            self.caller.within(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }
         Ok(listing::verdict(&self.model, &self.host, listed))
     }

@@ -131,7 +131,7 @@ pub(super) const ROWS: &[Setting] = &[
         default: Value("none"),
         expects: "model=input/output in USD for a million tokens, with commas between, such as gpt-5-mini=0.25/2, or none",
         meaning: "What models cost. The longest name that a model's name begins with counts; a model without a price costs \
-                  nothing.",
+                  nothing, which is warned of where a budget limits USD.",
         ..ROW
     },
     Setting {
