@@ -38,10 +38,11 @@ const ENDED: &str = "
 
 const CLEAR_PARTS: &str = "DELETE FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'failed'";
 
-/// An answer of which nothing was sent, else the model would go on from what nobody has read.
+/// An answer of which nothing was sent, else the model would go on from what nobody has read. In an operator's turn it is what
+/// is to be sent.
 const FORGET: &str = "
     DELETE FROM messages WHERE turn_id = ?1 AND role = 'assistant'
-    AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
+    AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1 AND COALESCE(command, '') <> 'operator')";
 
 const TOUCH: &str = "
     UPDATE conversations SET revision = revision + 1

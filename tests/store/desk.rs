@@ -316,6 +316,17 @@ pub async fn a_turn_that_is_answered_again_is_left_to_the_person_who_has_taken_o
     assert_eq!((fresh.turn_state(claim.turn).as_str(), fresh.why(claim.turn).as_str()), ("skipped", HUMAN));
 }
 
+pub async fn what_a_contact_is_told_of_a_takeover_is_still_there_when_it_is_sent_again(fresh: &Fresh) {
+    let id = answered(fresh, ANN).await;
+    assert!(fresh.take_over(id, None, "so".into(), Some("A person will come.".into()), at(2_000)).await.unwrap());
+    let told = fresh.due_turn(at(2_000)).await;
+    assert!(fresh.retry_turn(&told, at(3_000), "503".into()).await.unwrap());
+    assert!(fresh.discard(told.turn, at(2_500)).await.unwrap());
+    assert!(fresh.revived(told.turn, at(3_000)).await);
+    assert_eq!(fresh.heard(id, told.turn, 1).await, ["assistant: A person will come."]);
+    post(fresh, &fresh.due_turn(at(3_000)).await, "A person will come.", 3_000).await;
+}
+
 pub async fn the_owner_hears_of_an_operator_who_takes_over_and_once_of_each_time(fresh: &Fresh) {
     let alerts = || fresh.rows("SELECT cause, subject, count, message FROM alerts ORDER BY subject");
     let id = answered(fresh, ANN).await;

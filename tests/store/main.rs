@@ -184,6 +184,7 @@ macro_rules! every_promise {
             an_ended_conversation_is_followed_by_a_new_one_that_the_assistant_answers,
             conversations_are_listed_newest_first_and_page_by_page,
             a_turn_that_is_answered_again_is_left_to_the_person_who_has_taken_over,
+            what_a_contact_is_told_of_a_takeover_is_still_there_when_it_is_sent_again,
             the_owner_hears_of_an_operator_who_takes_over_and_once_of_each_time,
         }
         $crate::promises! { $fresh, budget:
