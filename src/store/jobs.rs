@@ -22,6 +22,7 @@ const ROW: &str = "
 const BACKLOG: &str = "
     SELECT COUNT(*), MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
 
+/// Not what we said of our own accord, such as a notice, which answers nobody.
 const REVIVE: &str = "
     UPDATE turns SET state = 'retry', live = 0, due_at = ?2, attempts = 0, crashes = 0, finished_at = NULL, error = NULL
     WHERE id = ?1 AND state IN ('dead', 'expired')
@@ -30,7 +31,9 @@ const REVIVE: &str = "
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
         AND a.live = 0)
     AND NOT EXISTS (SELECT 1 FROM messages m JOIN turns l ON l.id = m.turn_id
-        WHERE m.conversation_id = turns.conversation_id AND m.turn_id > ?1 AND l.state <> 'open')";
+        WHERE m.conversation_id = turns.conversation_id AND m.turn_id > ?1 AND l.state <> 'open')
+    AND (command IS NOT NULL OR EXISTS (SELECT 1 FROM messages q
+        WHERE q.conversation_id = turns.conversation_id AND q.turn_id = ?1 AND q.role <> 'assistant'))";
 
 const ENDED: &str = "
     SELECT c.last_inbound_at FROM turns t JOIN conversations c ON c.id = t.conversation_id

@@ -150,7 +150,7 @@ async fn a_turn_that_is_left_to_a_person_gives_back_what_was_reserved_for_it() {
     house.twilio_takes_everything().await;
     house.model_says("Hello!").await;
     for _ in 0..5 {
-        house.say(ANA, "hello").await;
+        house.say(ANA, "hello there").await;
         house.drain().await;
     }
     assert_eq!(house.states().await.last().unwrap(), "skipped", "the same five times: a machine");

@@ -87,3 +87,14 @@ async fn what_is_left_to_a_person_costs_nothing() {
     }
     assert_eq!((answers(&house, ANA).await, house.count("SELECT SUM(calls) FROM spent")), (4, 4));
 }
+
+#[tokio::test]
+async fn short_words_and_photos_may_come_again_and_again() {
+    let house = House::new().await;
+    for text in ["yes", "[image]"] {
+        for _ in 0..7 {
+            say(&house, ANA, text).await;
+        }
+    }
+    assert_eq!(answers(&house, ANA).await, 14);
+}

@@ -170,6 +170,8 @@ proptest! {
     fn letters_survive_any_heap_of_signs(text in "([a-zäß世م]|[*_~#>+()!\\[\\]{}:;.=&\\\\\" \n-]){0,80}") {
         // What follows a fence's signs is its language, which goes.
         let text = text.replace("~~~", "~~ ~");
+        // `&sc;` is one letter of another script.
+        let text = text.replace('&', "& ");
         prop_assert_eq!(letters(&whatsapp(&text)), letters(&text));
     }
 
