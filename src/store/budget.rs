@@ -23,6 +23,10 @@ const OLD: &str = "DELETE FROM spent WHERE period < ?1";
 
 const RESERVED: &str = "UPDATE turns SET reserved = ?2 WHERE id = ?1";
 
+/// Whether another turn has a call under way, for which something is set aside.
+const UNDER_WAY: &str = "
+    SELECT 1 FROM turns WHERE live = 0 AND state = 'running' AND reserved IS NOT NULL AND id <> ?1 LIMIT 1";
+
 const SETTLED: &str = "UPDATE turns SET reserved = NULL WHERE id = ?1 AND reserved = ?2";
 
 /// What calls took, or what is reserved for one before anybody knows what it takes.
@@ -98,19 +102,29 @@ struct Account {
     name: &'static str,
 }
 
-/// Reserves a call for a claim, or says which budget is spent.
+/// A budget that leaves no room for a call.
+pub(super) struct Full {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Whether there may be room again soon: calls under way mostly take less than what is set aside for them.
+    pub(super) for_now: bool,
+}
+
+/// Reserves a call for a claim, or says which budget is full.
 pub(super) fn reserve(
     tx: &mut dyn Tx,
     options: StoreOptions,
     claim: &TurnClaim,
     now: Time,
-) -> Result<Result<Option<Reservation>, &'static str>, StoreError> {
+) -> Result<Result<Option<Reservation>, Full>, StoreError> {
     let accounts = accounts(options, claim.contact, now);
     if accounts.is_empty() {
         return Ok(Ok(None));
     }
-    if let Some(name) = over(tx, &accounts)? {
-        return Ok(Err(name));
+    if let Some((name, of_calls)) = over(tx, &accounts)? {
+        // A call that is under way is one, whatever it takes.
+        let for_now = !of_calls && tx.one(UNDER_WAY, args![claim.turn], |_| Ok(()))?.is_some();
+        return Ok(Err(Full { name, for_now }));
     }
     spend(tx, &accounts, options.reserve)?;
     tx.execute(RESERVED, args![claim.turn, claim.token])?;
@@ -140,8 +154,9 @@ pub(super) fn settle(
     spend(tx, &accounts(options, reservation.contact, reservation.at), rest)
 }
 
-/// The name of a budget that is spent, if one is.
-fn over(tx: &mut dyn Tx, accounts: &[Account]) -> Result<Option<&'static str>, StoreError> {
+/// The name of a budget that is spent, if one is, and whether it is one of calls.
+fn over(tx: &mut dyn Tx, accounts: &[Account]) -> Result<Option<(&'static str, bool)>, StoreError> {
+    let mut full = None;
     for account in accounts {
         let spent = tx.one(SPENT, args![account.scope.as_str(), account.period.as_str()], |row| {
             Ok(Spent { calls: row.int(0)?, tokens: row.int(1)?, micros: row.int(2)? })
@@ -149,11 +164,14 @@ fn over(tx: &mut dyn Tx, accounts: &[Account]) -> Result<Option<&'static str>, S
         let spent = spent.unwrap_or_default();
         let over = |limit: Option<i64>, spent: i64| limit.is_some_and(|limit| spent >= limit);
         let limit = account.limit;
-        if over(limit.calls, spent.calls) || over(limit.tokens, spent.tokens) || over(limit.micros, spent.micros) {
-            return Ok(Some(account.name));
+        if over(limit.calls, spent.calls) {
+            return Ok(Some((account.name, true)));
+        }
+        if over(limit.tokens, spent.tokens) || over(limit.micros, spent.micros) {
+            full = full.or(Some((account.name, false)));
         }
     }
-    Ok(None)
+    Ok(full)
 }
 
 impl Store {

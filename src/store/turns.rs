@@ -3,6 +3,8 @@
 //! A claim hands out a token. A finishing write names it; one that matches no row came from a stale worker and answers
 //! `false`, and its transaction changes nothing.
 
+use std::time::Duration;
+
 use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::{Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
@@ -23,6 +25,9 @@ const DUE_REQUESTS: &str = "
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
+
+/// When it is looked again whether calls under way have left room in a budget.
+const ROOM_SOON: Duration = Duration::from_secs(2);
 
 /// Not beside an active turn of the same conversation, which the index over live turns would not let through either: its
 /// refusal would be that of the whole claim.
@@ -257,7 +262,11 @@ pub(super) fn claim_due(
         if claim.request.is_none_or(Request::takes_a_question) {
             match budget::reserve(tx, options, &claim, now)? {
                 Ok(reservation) => claim.reservation = reservation,
-                Err(name) => claim.over_budget = Some(name),
+                Err(full) if full.for_now => {
+                    tx.execute(RELEASE, args![claim.turn, claim.token, now + ROOM_SOON])?;
+                    continue;
+                }
+                Err(full) => claim.over_budget = Some(full.name),
             }
         }
         claims.push(claim);

@@ -177,8 +177,15 @@ pub async fn each_limit_holds_by_itself(fresh: &Fresh) {
             assert_eq!((claim.over_budget, claim.reservation.is_some()), (None, true), "{name} {limit:?}");
             // What one of them has reserved is spent for all others, before it is known what it took.
             fresh.said(&other, &format!("SM-other-{number}"), START).await;
-            let claim = fresh.due_turn(START + MERGE).await;
             let expected = (name != "of one contact for a day").then_some(name);
+            if expected.is_some() && limit.calls.is_none() {
+                // It may take less. It does not.
+                fresh.nothing_due(START + MERGE).await;
+                asked(&claim, Some((RESERVE.tokens, RESERVE.micros)));
+                let parts = vec!["Hello.".to_owned()];
+                fresh.reply(&claim, reply((900, 100), 500), parts, START + MERGE).await.unwrap().unwrap();
+            }
+            let claim = fresh.due_turn(START + MERGE + std::time::Duration::from_secs(2)).await;
             assert_eq!(claim.over_budget, expected, "{name} {limit:?}");
             assert!(expected.is_none() || claim.reservation.is_none());
         }
@@ -249,4 +256,30 @@ pub async fn what_was_spent_is_forgotten_by_whole_months(fresh: &Fresh) {
     let august = at(-37 * DAY);
     assert_eq!(fresh.forget_spending(august).await.unwrap(), 2);
     assert_eq!(fresh.rows("SELECT period FROM spent ORDER BY period"), ["2026-08", "2026-08-01"]);
+}
+
+pub async fn a_budget_that_is_full_of_calls_under_way_is_waited_for(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: Budget { tokens: Some(1_500), ..Budget::NONE }, ..Budgets::NONE }));
+    for number in 1..=4 {
+        fresh.said(&format!("+1555000000{number}"), &format!("SM{number}"), START).await;
+    }
+    let first = fresh.claim(at(1_000), 10, 10).await.unwrap();
+    assert!(first.turns.len() == 2 && first.turns.iter().all(|claim| claim.over_budget.is_none()), "{first:?}");
+    assert_eq!(first.next_due, Some(at(3_000)), "for two calls 2,000 tokens are set aside");
+    for claim in &first.turns {
+        asked(claim, Some((40, 0)));
+        fresh.reply(claim, reply((30, 10), 0), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
+    }
+    let then = fresh.claim(at(3_000), 10, 10).await.unwrap();
+    assert!(
+        then.turns.len() == 2 && then.turns.iter().all(|claim| claim.over_budget.is_none()),
+        "80 are spent: {then:?}"
+    );
+    for claim in &then.turns {
+        asked(claim, Some((900, 0)));
+        fresh.reply(claim, reply((800, 100), 0), vec!["Hello.".into()], at(4_000)).await.unwrap().unwrap();
+    }
+    fresh.said("+15550000009", "SM9", at(4_000)).await;
+    let last = fresh.claim(at(5_000), 10, 10).await.unwrap();
+    assert_eq!(last.turns[0].over_budget, Some("of all for a day"), "nothing is under way any more");
 }

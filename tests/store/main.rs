@@ -197,6 +197,7 @@ macro_rules! every_promise {
             a_day_ends_at_midnight_and_a_month_with_its_last_day,
             a_call_counts_for_the_day_of_its_claim_whenever_it_is_settled,
             turns_that_race_for_what_is_left_do_not_spend_it_twice,
+            a_budget_that_is_full_of_calls_under_way_is_waited_for,
             without_a_budget_nothing_is_counted,
             what_was_spent_is_forgotten_by_whole_months,
         }
