@@ -13,7 +13,8 @@ use crate::model::{Command, ConversationId, TurnId};
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
-        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -21,7 +22,8 @@ const DUE: &str = "
 /// Those that no model has to answer, where there is none.
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
-        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -95,6 +97,8 @@ pub struct TurnClaim {
     pub revision: i64,
     /// Who wrote.
     pub contact: i64,
+    /// Whether that conversation is the first with them.
+    pub newcomer: bool,
     /// What is asked for that no model answers.
     pub request: Option<Request>,
     /// Whether a person answers the conversation by now.
@@ -314,6 +318,7 @@ fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
         revision: row.int(7)?,
         request: row.text_or_null(8)?.and_then(Request::parse),
         contact: row.int(13)?,
+        newcomer: row.int(15)? != 0,
         human: row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0),
         reservation: None,
         over_budget: None,
