@@ -1,12 +1,12 @@
 //! The language model.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::{Host, Url};
+use url::Url;
 
+use super::home;
 use super::names::AiNames;
 use super::parse;
 use super::problem::Problem;
@@ -130,15 +130,6 @@ impl AiConfig {
     }
 }
 
-/// Calls at once to a provider of the world, and to a machine of one's own.
-const CONCURRENCY: usize = 64;
-const CONCURRENCY_AT_HOME: usize = 2;
-
-/// What hosted models read at the least nowadays, and what Ollama reads unless it is told otherwise (ollama docs, "context
-/// length").
-const CONTEXT: usize = 32_768;
-const CONTEXT_AT_HOME: usize = 4_096;
-
 /// The protocols by name.
 pub(super) const KINDS: [(&str, Kind); 3] =
     [("openai", Kind::OpenAi), ("anthropic", Kind::Anthropic), ("offline", Kind::Offline)];
@@ -225,8 +216,8 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
         Kind::Offline => ProviderConfig::Offline { folder },
     };
     let names = if let Kind::Anthropic = kind { AiNames::ANTHROPIC } else { AiNames::OPENAI };
-    let concurrency = concurrency.unwrap_or_else(|| self::concurrency(&provider));
-    let context_tokens = context.unwrap_or_else(|| self::context(&provider));
+    let concurrency = concurrency.unwrap_or_else(|| home::concurrency(&provider));
+    let context_tokens = context.unwrap_or_else(|| home::context(&provider));
     Some(AiConfig {
         provider,
         model: model.good(),
@@ -239,51 +230,11 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
     })
 }
 
-/// Calls at once, where nothing is set.
-pub(super) fn concurrency(provider: &ProviderConfig) -> usize {
-    if lives_at_home(provider) { CONCURRENCY_AT_HOME } else { CONCURRENCY }
-}
-
-/// The tokens of one call, where nothing is set.
-pub(super) fn context(provider: &ProviderConfig) -> usize {
-    if lives_at_home(provider) { CONTEXT_AT_HOME } else { CONTEXT }
-}
-
-fn lives_at_home(provider: &ProviderConfig) -> bool {
-    match provider {
-        ProviderConfig::OpenAi { base_url, .. } | ProviderConfig::Anthropic { base_url, .. } => is_at_home(base_url),
-        ProviderConfig::Offline { .. } => false,
-    }
-}
-
 /// Whether a part of the path is a version, such as `v1` or `v1beta`.
 fn has_version(url: &Url) -> bool {
     let version =
         |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     url.path_segments().is_some_and(|mut parts| parts.any(version))
-}
-
-/// Whether the address is this machine's or of a private network, where one box serves the model.
-fn is_at_home(url: &Url) -> bool {
-    let address = match url.host() {
-        None => return false,
-        // A name without a dot is of this machine or of a container beside it.
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            return !name.contains('.')
-                || [".localhost", ".local", ".internal", ".home.arpa"].iter().any(|end| name.ends_with(end));
-        }
-        Some(Host::Ipv4(address)) => IpAddr::V4(address),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical(),
-    };
-    match address {
-        IpAddr::V4(v4) => {
-            // 100.64.0.0/10 is what overlay networks hand out (RFC 6598).
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
-    }
 }
 
 #[cfg(test)]
@@ -371,35 +322,6 @@ mod tests {
         // What is there and wrong is not also missing.
         assert_eq!(errors(&[("ANTHROPIC_API_KEY", "a b")]).len(), 1);
         assert_eq!(errors(&[("OPENAI_BASE_URL", "ollama")]).len(), 1);
-    }
-
-    #[test]
-    fn a_machine_of_ones_own_gets_two_calls_at_once() {
-        for (host, calls) in [
-            ("127.0.0.1", 2),
-            ("localhost:11434", 2),
-            ("192.168.1.20:8000", 2),
-            ("10.1.2.3", 2),
-            ("172.16.0.1", 2),
-            ("100.64.0.1", 2),
-            ("169.254.1.1", 2),
-            ("[::1]:8080", 2),
-            ("[fd00::1]", 2),
-            ("[::ffff:10.0.0.1]", 2),
-            ("ollama:11434", 2),
-            ("box.local", 2),
-            ("172.32.0.1", 64),
-            ("100.128.0.1", 64),
-            ("203.0.113.5", 64),
-            ("[2001:db8::1]", 64),
-            ("api.groq.com", 64),
-            ("local.example", 64),
-        ] {
-            let url = format!("http://{host}/v1");
-            assert_eq!(load(&[("OPENAI_BASE_URL", &url)]).unwrap().ai.unwrap().concurrency, calls, "{host}");
-        }
-        assert_eq!(load(&[OPENAI]).unwrap().ai.unwrap().concurrency, 64);
-        assert_eq!(load(&[OLLAMA, ("MYNAH_AI_CONCURRENCY", "9")]).unwrap().ai.unwrap().concurrency, 9);
     }
 
     #[test]

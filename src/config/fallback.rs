@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::ai::{self, AiConfig, Kind, ProviderConfig};
+use super::home;
 use super::names::AiNames;
 use super::parse;
 use super::reader::{self, Reader};
@@ -79,8 +80,8 @@ pub(super) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfi
             max_tokens: first.max_tokens,
             temperature: first.temperature,
             timeout: first.timeout,
-            concurrency: ai::concurrency(&provider),
-            context_tokens: context.unwrap_or_else(|| ai::context(&provider)),
+            concurrency: home::concurrency(&provider),
+            context_tokens: context.unwrap_or_else(|| home::context(&provider)),
             names,
             provider,
         });

@@ -6,6 +6,7 @@
 mod ai;
 mod fallback;
 mod file;
+mod home;
 mod layers;
 mod log;
 mod names;

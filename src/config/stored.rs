@@ -105,8 +105,10 @@ fn suggestion(wrong: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::config::tests::sources;
+    use crate::config::tests::{sources, write};
 
     fn refused(env: &[(&str, &str)], key: &str, value: &str) -> Vec<String> {
         let problems = Config::try_setting(&sources(env), key, value).err();
@@ -199,5 +201,31 @@ mod tests {
         assert_eq!(Config::data(sources.clone()).unwrap().database, std::path::Path::new("/srv/mynah.db"));
         sources.stored.insert("MYNAH_AI_2_PROVIDER".into(), "openai".into());
         assert!(Config::load(sources).is_ok());
+    }
+
+    #[test]
+    fn a_stored_setting_counts_below_the_file_and_a_spoilt_one_is_a_warning() {
+        let inside = "http://169.254.169.254/";
+        let stored = [
+            ("MYNAH_WORKERS", "7"),
+            ("MYNAH_TYPING", "maybe"),
+            ("OPENAI_API_KEY", "sk-1"),
+            ("OPENAI_BASE_URL", inside),
+            ("ANTHROPIC_BASE_URL", inside),
+            ("MYNAH_AI_2_BASE_URL", inside),
+            ("TWILIO_API_BASE_URL", inside),
+        ];
+        let stored: BTreeMap<_, _> = stored.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let dir = tempfile::tempdir().unwrap();
+        let from = |stored: &BTreeMap<String, String>| {
+            Config::load(Sources { stored: stored.clone(), dir: dir.path().into(), ..Sources::default() }).unwrap()
+        };
+        let config = from(&stored);
+        assert_eq!((config.work.workers, config.work.typing, config.ai.is_none()), (7, true, true));
+        assert!(!format!("{config:?}").contains("169.254"), "{config:?}");
+        let told = "stored setting MYNAH_TYPING is \"maybe\", expected true or false; it is left out";
+        assert_eq!(config.warnings, [told]);
+        write(&dir, "mynah.toml", "workers = 5");
+        assert_eq!(from(&stored).work.workers, 5);
     }
 }

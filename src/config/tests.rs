@@ -1,6 +1,6 @@
 //! Promises of the whole: layers, errors, secrets, bounds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) fn errors(env: &[(&str, &str)]) -> Vec<String> {
     load(env).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
-fn write(dir: &TempDir, name: &str, text: &str) -> String {
+pub(super) fn write(dir: &TempDir, name: &str, text: &str) -> String {
     let path = dir.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();
@@ -50,32 +50,6 @@ fn without_settings_the_defaults_hold() {
     assert_eq!(config.conversation.ttl.as_secs(), 86_400);
     assert_eq!(config.log, LogConfig { filter: "info".into(), format: LogFormat::Text, dir: None });
     assert_eq!(config.warnings, [""; 0]);
-}
-
-#[test]
-fn a_stored_setting_counts_below_the_file_and_a_spoilt_one_is_a_warning() {
-    let inside = "http://169.254.169.254/";
-    let stored = [
-        ("MYNAH_WORKERS", "7"),
-        ("MYNAH_TYPING", "maybe"),
-        ("OPENAI_API_KEY", "sk-1"),
-        ("OPENAI_BASE_URL", inside),
-        ("ANTHROPIC_BASE_URL", inside),
-        ("MYNAH_AI_2_BASE_URL", inside),
-        ("TWILIO_API_BASE_URL", inside),
-    ];
-    let stored: BTreeMap<_, _> = stored.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let dir = tempfile::tempdir().unwrap();
-    let from = |stored: &BTreeMap<String, String>| {
-        Config::load(Sources { stored: stored.clone(), dir: dir.path().into(), ..Sources::default() }).unwrap()
-    };
-    let config = from(&stored);
-    assert_eq!((config.work.workers, config.work.typing, config.ai.is_none()), (7, true, true));
-    assert!(!format!("{config:?}").contains("169.254"), "{config:?}");
-    let told = "stored setting MYNAH_TYPING is \"maybe\", expected true or false; it is left out";
-    assert_eq!(config.warnings, [told]);
-    write(&dir, "mynah.toml", "workers = 5");
-    assert_eq!(from(&stored).work.workers, 5);
 }
 
 #[test]
