@@ -38,6 +38,10 @@ const SKIP: &str = "
     UPDATE turns SET state = 'skipped', live = NULL, error = ?2, finished_at = ?3, due_at = NULL, token = NULL
     WHERE id = ?1 AND state IN ('open', 'running', 'retry')";
 
+/// A word of the contact's may wait in it: the operator goes before, and it moves to the turn after that at the claim.
+const OPERATOR_FIRST: &str = "
+    UPDATE turns SET command = 'operator', due_at = ?2, not_before = NULL WHERE id = ?1";
+
 const OPERATOR_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, command)
     VALUES (?1, 'open', 1, ?2, ?3, 'operator')";
@@ -292,20 +296,14 @@ fn say(
         announce(tx, id, "an operator wrote", now)?;
     }
     take_over(tx, id, until, "an operator wrote", now, options)?;
-    let live = tx.all(LIVE, args![id], |row| {
-        Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), row.text_or_null(2)?.map(str::to_owned)))
-    })?;
-    let open = live.iter().find(|(_, state, _)| state == "open");
-    let turn = match open {
-        Some((turn, _, command)) if command.as_deref() == Some("operator") => *turn,
-        other => {
-            if let Some((turn, ..)) = other {
-                // A word of the contact's that is still to be confirmed; the operator goes before it.
-                tx.execute(SKIP, args![*turn, "an operator wrote", now])?;
-            }
-            let waits = live.iter().any(|(_, state, _)| state != "open");
-            TurnId(tx.insert(OPERATOR_TURN, args![id, now, (!waits).then_some(now)])?)
+    let live = tx.all(LIVE, args![id], |row| Ok((TurnId(row.int(0)?), row.text(1)? == "open")))?;
+    let due = live.iter().all(|(_, open)| *open).then_some(now);
+    let turn = match live.iter().find(|(_, open)| *open) {
+        Some((turn, _)) => {
+            tx.execute(OPERATOR_FIRST, args![*turn, due])?;
+            *turn
         }
+        None => TurnId(tx.insert(OPERATOR_TURN, args![id, now, due])?),
     };
     let said = NewMessage { role, content: text, metadata: "{}", provider: None, at: now, word: None };
     insert_message(tx, &MessageId(ids.next(now)), id, turn, &said)?;

@@ -11,8 +11,9 @@ use super::database::{Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
 use super::notices::Notice;
+use super::reception::{Accepted, Received, Reception, Stranger};
+use super::request::Request;
 use super::silence::silence;
-use super::turns::Request;
 use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, Inbound, MessageId, Role, TurnId};
@@ -55,19 +56,18 @@ const END_NOW: &str = "UPDATE conversations SET ended_at = ?2 WHERE id = ?1 AND 
 
 /// At most two: the open one and the active one.
 const LIVE_TURNS: &str = "
-    SELECT id, state, created_at FROM turns
+    SELECT id, state, created_at, command FROM turns
     WHERE conversation_id = ?1 AND live IS NOT NULL";
 
 const NEW_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, not_before, command)
     VALUES (?1, 'open', 1, ?2, ?3, ?4, ?5)";
 
-/// An operator's turn keeps its own: what the contact asks for is answered after it. A word waits for no more words, but for
-/// the contact's rate as all else does.
+/// A word waits for no more words, but for the contact's rate as all else does.
 const COMMANDED: &str = "
     UPDATE turns SET command = ?2,
         due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MIN(due_at, MAX(?3, COALESCE(not_before, 0))) END
-    WHERE id = ?1 AND COALESCE(command, '') <> 'operator'";
+    WHERE id = ?1";
 
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
@@ -88,69 +88,6 @@ const RESTART_WITHIN: Duration = Duration::from_secs(30);
 
 /// Somebody who may not talk is told so once in this time.
 const REFUSE_EVERY: Duration = Duration::from_secs(24 * 3600);
-
-/// What was found out about a message before it is stored. The default is a message like any other.
-#[derive(Clone, Debug, Default)]
-pub struct Reception {
-    /// What it asks for that no model answers.
-    pub command: Option<Command>,
-    /// Whether its sender is of those who may talk.
-    pub stranger: Stranger,
-    /// How long until the sender's rate allows an answer, where it does not now.
-    pub wait: Option<Duration>,
-    /// What tells a contact that asks for too much to slow down, and how often it may be said.
-    pub slow_down: Option<(String, Duration)>,
-    /// What tells strangers that the assistant is not for them; `None` says nothing.
-    pub refusal: Option<String>,
-    /// Whether the model is asked again where it works on the messages before this one.
-    pub restart: bool,
-}
-
-impl Reception {
-    /// What the message asks for, where it is nothing but a word for that: the model is not shown it.
-    pub fn word(&self) -> Option<Request> {
-        match self.stranger {
-            Stranger::WithCode => Some(Request::Admitted),
-            _ => self.command.map(Request::Command),
-        }
-    }
-}
-
-/// Whether somebody may talk, as far as the configuration tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stranger {
-    /// Yes.
-    #[default]
-    No,
-    /// Only if let in before.
-    Yes,
-    /// From now on: the message is the pairing code.
-    WithCode,
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepted {
-    /// It is stored and a turn will answer it.
-    New(TurnId),
-    /// It is stored and not answered: its turn says why.
-    Skipped(TurnId),
-    /// It was stored before; nothing changed.
-    Known,
-}
-
-/// What became of a message, and where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// What became of it.
-    pub accepted: Accepted,
-    /// Its conversation, with the revision that the message gave it; `None` where it was known.
-    pub place: Option<(ConversationId, i64)>,
-    /// Whether the work on its turn had begun and is given up.
-    pub restarted: bool,
-    /// Whether it is one of those that use up the contact's rate: not what was known, nor what is blocked.
-    pub counts: bool,
-}
 
 struct Contact {
     id: i64,
@@ -366,18 +303,20 @@ impl Receiving<'_> {
     /// while another is active. Whether work on it had begun.
     fn turn(&mut self, conversation: &ConversationId) -> Result<(TurnId, bool), StoreError> {
         let now = self.inbound.received_at;
-        let command = self.reception.word().map(Request::as_str);
+        let word = self.reception.word();
+        let command = word.map(Request::as_str);
         let live = self.tx.all(LIVE_TURNS, args![conversation], |row| {
-            Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?)))
+            let before = row.text_or_null(3)?.and_then(Request::parse);
+            Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?), before))
         })?;
-        if let Some((turn, ..)) = live.iter().find(|(_, state, _)| state == "open") {
-            if command.is_some() {
-                self.tx.execute(COMMANDED, args![*turn, command, now])?;
+        if let Some((turn, _, _, before)) = live.iter().find(|(_, state, ..)| state == "open") {
+            if let Some(word) = word {
+                self.tx.execute(COMMANDED, args![*turn, word.after(*before).as_str(), now])?;
             }
             return Ok((*turn, false));
         }
         let soon = now + self.options.merge_window;
-        if let [(turn, state, created_at)] = live.as_slice()
+        if let [(turn, state, created_at, _)] = live.as_slice()
             && state == "running"
             && self.reception.restart
             && command.is_none()

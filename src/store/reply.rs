@@ -40,7 +40,7 @@ pub enum Reply {
     Words {
         /// What is said.
         text: String,
-        /// Whether a person takes over with it.
+        /// Whether a person takes over with it, which is what is said then: nothing, should the conversation have ended.
         hand_over: Option<HandOver>,
     },
     /// What an operator wrote, which is in the history already.
@@ -164,6 +164,9 @@ fn say(
         if conversations::take_over(tx, conversation, *until, why, now, options)? {
             parts.extend(tell.clone());
             told = tell.as_deref();
+        } else if matches!(reply, Reply::Words { .. }) {
+            // They say that a person takes over.
+            parts.clear();
         }
         conversations::call_for_a_person(tx, conversation, why, now)?;
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::database::{Row, Tx, args};
 use super::ids::token;
+use super::request::Request;
 use super::{Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, TurnId};
@@ -38,10 +39,10 @@ const CLAIM: &str = "
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
         AND a.live = 0 AND a.id <> ?1)";
 
-/// What the contact said while an operator's messages waited, the latest first: what each asks for by a word, or NULL.
+/// What the contact said while an operator's messages waited, in order: what each asks for by a word, or NULL.
 const SAID_MEANWHILE: &str = "
     SELECT word FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND role = 'user'
-    ORDER BY id DESC";
+    ORDER BY id";
 
 const OPEN: &str = "SELECT id FROM turns WHERE conversation_id = ?1 AND live = 1";
 
@@ -108,42 +109,6 @@ pub struct TurnClaim {
     pub reservation: Option<Reservation>,
     /// The budget that is spent: the model may not be asked.
     pub over_budget: Option<&'static str>,
-}
-
-/// What a turn asks for that no model answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// A word of the contact's.
-    Command(Command),
-    /// The contact sent the pairing code.
-    Admitted,
-    /// An operator's messages are to be sent.
-    Operator,
-}
-
-impl Request {
-    /// The stored name.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Request::Command(command) => command.as_str(),
-            Request::Admitted => "admitted",
-            Request::Operator => "operator",
-        }
-    }
-
-    /// Whether a question beside it is answered, too. Whoever wants to begin anew, or a person, or nothing more, does not
-    /// wait for the model.
-    pub fn takes_a_question(self) -> bool {
-        matches!(self, Request::Admitted | Request::Command(Command::Help | Command::OptIn))
-    }
-
-    fn parse(text: &str) -> Option<Request> {
-        match text {
-            "admitted" => Some(Request::Admitted),
-            "operator" => Some(Request::Operator),
-            _ => Command::parse(text).map(Request::Command),
-        }
-    }
 }
 
 impl Store {
@@ -281,18 +246,22 @@ pub(super) fn claim_due(
 /// What the contact said while an operator's messages waited to be sent is answered after them, by a turn of its own: the
 /// one turn that was open took both. Whether there was any.
 fn set_aside(tx: &mut dyn Tx, turn: TurnId, conversation: &ConversationId, now: Time) -> Result<bool, StoreError> {
-    let said = tx.all(SAID_MEANWHILE, args![conversation, turn], |row| Ok(row.text_or_null(0)?.map(str::to_owned)))?;
+    let said =
+        tx.all(SAID_MEANWHILE, args![conversation, turn], |row| Ok(row.text_or_null(0)?.and_then(Request::parse)))?;
     if said.is_empty() {
         return Ok(false);
     }
-    let word = said.into_iter().flatten().next();
+    // Who asked for a person has one: the operator, who writes.
+    let person = Request::Command(Command::Human);
+    let words = said.into_iter().flatten().filter(|word| *word != person);
+    let word = words.reduce(|before, word| word.after(Some(before))).map(Request::as_str);
     let next = match tx.one(OPEN, args![conversation], |row| row.int(0))? {
         // An operator's turn that is answered again, long after.
         Some(open) => {
-            tx.execute(ASK_TOO, args![open, word.as_deref()])?;
+            tx.execute(ASK_TOO, args![open, word])?;
             open
         }
-        None => tx.insert(NEXT_TURN, args![conversation, now, word.as_deref()])?,
+        None => tx.insert(NEXT_TURN, args![conversation, now, word])?,
     };
     tx.execute(MOVE, args![conversation, turn, next])?;
     tx.execute(TOUCH, args![conversation])?;

@@ -10,8 +10,14 @@ use crate::app::App;
 use crate::model::{Rate, Role, TurnId};
 use crate::store::{StoreError, TurnClaim, WindowLine};
 
-/// More turns than a person takes.
-const TURNS: Rate = Rate { most: NonZeroU32::new(20).expect("twenty is not zero"), period: Duration::from_secs(600) };
+/// So many turns are more than a person takes, of those answered within...
+const TURNS: usize = 20;
+
+/// ...this time.
+const IN: Duration = Duration::from_secs(600);
+
+/// Who takes no more than this need not be counted: nobody comes to more than [`TURNS`] by it, and few people are above it.
+const AT_EASE: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero"), period: IN };
 
 /// So many messages of one contact in a row that say the same, each answered.
 const EQUAL: usize = 5;
@@ -31,8 +37,11 @@ pub(super) async fn suspect(
         return Ok(None);
     }
     let turns = format!("turns {} {} {}", claim.contact, claim.channel, claim.from);
-    if app.cache.take(&turns, TURNS).await.is_err() {
-        return Ok(Some("more than 20 turns in 10 minutes"));
+    if app.cache.take(&turns, AT_EASE).await.is_err() {
+        let since = app.clock.now() - IN;
+        if insist(|| app.store.answered_since(claim, since, TURNS)).await? >= TURNS {
+            return Ok(Some("more than 20 turns in 10 minutes"));
+        }
     }
     let keywords = &app.config.people.keywords;
     let mut said: Vec<(TurnId, &str)> = Vec::new();

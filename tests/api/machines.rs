@@ -28,10 +28,37 @@ async fn a_machine_whose_words_begin_new_conversations_is_left_to_a_person() {
         say(&house, BEN, "/reset").await;
         house.advance(2);
     }
-    assert_eq!(answers(&house, BEN).await, 21, "twenty, one after 30 s, no more");
+    assert_eq!(answers(&house, BEN).await, 20, "no more");
     let alerts = house.app.store.alerts(100).await.unwrap();
-    assert!(alerts.len() == 4 + 9 && alerts.iter().all(|alert| alert.cause == "loop"), "{alerts:?}");
+    assert!(alerts.len() == 4 + 10 && alerts.iter().all(|alert| alert.cause == "loop"), "{alerts:?}");
     assert_eq!(house.count("SELECT COUNT(*) FROM turns WHERE live IS NOT NULL"), 0);
+}
+
+#[tokio::test]
+async fn twenty_turns_in_ten_minutes_are_a_persons_and_more_are_not_also_over_a_restart() {
+    let house = House::with(&[("MYNAH_RATE_LIMIT", "0")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    // Twenty in ten minutes, for an hour.
+    for number in 0..120 {
+        say(&house, ANA, &format!("and number {number}?")).await;
+        house.advance(30);
+    }
+    assert_eq!(answers(&house, ANA).await, 120);
+    for number in 0..12 {
+        say(&house, BEN, &format!("You are welcome, number {number}")).await;
+        house.advance(20);
+    }
+    let house = house.restarted(&[("MYNAH_RATE_LIMIT", "0")]).await;
+    // Twenty-one to thirty in ten minutes are found out, by the thirtieth at the latest.
+    for number in 12..42 {
+        say(&house, BEN, &format!("You are welcome, number {number}")).await;
+        house.advance(20);
+    }
+    let answered = house.count("SELECT COUNT(*) FROM turns WHERE state = 'done'") - 120;
+    assert!((20..=30).contains(&answered), "{answered}");
+    let alerts = house.app.store.alerts(9).await.unwrap();
+    assert!(alerts.len() == 1 && alerts[0].message.contains("20 turns"), "{alerts:?}");
 }
 
 #[tokio::test]

@@ -187,6 +187,7 @@ pub async fn an_operator_waits_for_what_is_being_sent_and_is_sent_once(fresh: &F
     let (part, token) = fresh.answer(&claim, &["Hello."]).await;
     let Spoken::Queued(turn) = say(fresh, claim.conversation, "One.", None, 2_000).await else { panic!("not queued") };
     assert_eq!(say(fresh, claim.conversation, "Two.", None, 2_100).await, Spoken::Queued(turn), "one turn for both");
+    assert_eq!(fresh.rows(&format!("SELECT due_at FROM turns WHERE id = {turn}")), ["-"], "nobody need look at it");
     fresh.nothing_due(at(100_000)).await;
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
     assert_eq!(fresh.due_turn(at(3_000)).await.turn, turn);
@@ -216,6 +217,43 @@ pub async fn a_word_that_joins_what_an_operator_said_is_answered_after_it(fresh:
         let (part, token) = fresh.answer_at(&next, &["Done."], at(5_000)).await;
         assert!(fresh.sent(part, token, &format!("SM-done-{from}"), at(5_000)).await);
     }
+}
+
+pub async fn a_word_that_waits_when_an_operator_speaks_is_answered_after_them(fresh: &Fresh) {
+    for (words, next, from) in [
+        (&[Command::Help][..], Some(Command::Help), ANN),
+        (&[Command::Human, Command::OptIn], Some(Command::OptIn), BEN),
+        (&[Command::Human], None, "+15550000003"),
+    ] {
+        let id = answered(fresh, from).await;
+        let mut turn = None;
+        for (number, word) in words.iter().enumerate() {
+            turn = Some(fresh.asked(from, &format!("SM-word-{number}-of-{from}"), at(2_000), *word).await);
+        }
+        assert_eq!(say(fresh, id, "I am Eva.", None, 2_000).await, Spoken::Queued(turn.unwrap()));
+        post(fresh, &fresh.due_turn(at(2_000)).await, "I am Eva.", 2_000 + turn.unwrap().0).await;
+        match next {
+            Some(word) => {
+                let claim = fresh.due_turn(at(5_000)).await;
+                assert_eq!((claim.conversation, claim.request), (id, Some(Request::Command(word))));
+                let (part, token) = fresh.answer_at(&claim, &["Done."], at(5_000)).await;
+                assert!(fresh.sent(part, token, &format!("SM-done-{from}"), at(5_000)).await);
+            }
+            None => fresh.nothing_due(at(100_000)).await,
+        }
+    }
+}
+
+pub async fn who_asks_for_a_person_in_a_conversation_that_ended_is_told_of_none(fresh: &Fresh) {
+    let turn = fresh.asked(ANN, "SM1", START, Command::Human).await;
+    let claim = fresh.due_turn(START).await;
+    let reset = fresh.asked(ANN, "SM2", at(100), Command::Reset).await;
+    let hand_over = Some(HandOver { until: None, why: "the contact asked for one".into(), tell: None });
+    let words = Reply::Words { text: "A person will come.".into(), hand_over };
+    let replied = fresh.reply(&claim, words, vec!["A person will come.".into()], at(200)).await.unwrap();
+    assert_eq!((replied, fresh.turn_state(turn).as_str(), fresh.count("parts")), (None, "skipped", 0));
+    assert_eq!(fresh.alerts(9).await.unwrap().len(), 1, "the owner hears of it all the same");
+    assert_eq!(fresh.due_turn(at(1_100)).await.turn, reset);
 }
 
 pub async fn what_a_contact_asks_beside_what_an_operator_said_is_answered_after_it(fresh: &Fresh) {

@@ -159,6 +159,7 @@ macro_rules! every_promise {
             resets_above_the_rate_begin_nothing,
             a_reset_ends_the_conversation_it_is_answered_in,
             a_word_hurries_the_burst_that_it_is_part_of,
+            of_two_words_in_one_burst_the_later_counts_unless_a_person_is_wanted,
             a_word_does_not_hurry_a_burst_over_its_rate_unless_it_is_stop,
             a_stranger_is_refused_once_a_day,
             nothing_is_refused_to_who_opted_out,
@@ -178,6 +179,8 @@ macro_rules! every_promise {
             a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_owner_alone,
             an_operator_waits_for_what_is_being_sent_and_is_sent_once,
             a_word_that_joins_what_an_operator_said_is_answered_after_it,
+            a_word_that_waits_when_an_operator_speaks_is_answered_after_them,
+            who_asks_for_a_person_in_a_conversation_that_ended_is_told_of_none,
             what_a_contact_asks_beside_what_an_operator_said_is_answered_after_it,
             what_a_contact_asks_and_an_operator_answers_meanwhile_is_left_to_the_operator,
             nothing_is_said_where_nothing_may_be,
@@ -223,7 +226,10 @@ macro_rules! every_promise {
         $crate::promises! { $fresh, pause:
             a_turn_is_paused_with_its_conversation_or_alone_where_that_has_ended,
         }
-        $crate::promises! { $fresh, repeats: what_a_contact_says_again_is_counted_over_conversations, }
+        $crate::promises! { $fresh, repeats:
+            what_a_contact_says_again_is_counted_over_conversations,
+            how_often_a_contact_was_answered_is_counted_over_conversations,
+        }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };
 }

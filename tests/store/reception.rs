@@ -105,6 +105,27 @@ pub async fn a_word_hurries_the_burst_that_it_is_part_of(fresh: &Fresh) {
     assert_eq!(fresh.due_turn(at(200)).await.turn, alone);
 }
 
+pub async fn of_two_words_in_one_burst_the_later_counts_unless_a_person_is_wanted(fresh: &Fresh) {
+    use Command::{Help, Human, OptIn, OptOut, Reset};
+    for (number, (first, second, counts)) in [
+        (Help, OptIn, OptIn),
+        (OptIn, Help, Help),
+        (Help, Human, Human),
+        (Human, Help, Human),
+        (Human, OptIn, Human),
+        (Human, Reset, Reset),
+        (Human, OptOut, OptOut),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let from = format!("+1555000000{number}");
+        fresh.asked(&from, &format!("SM1-{number}"), START, first).await;
+        fresh.asked(&from, &format!("SM2-{number}"), START, second).await;
+        assert_eq!(fresh.due_turn(START).await.request, Some(Request::Command(counts)), "{first:?}, {second:?}");
+    }
+}
+
 pub async fn a_word_does_not_hurry_a_burst_over_its_rate_unless_it_is_stop(fresh: &Fresh) {
     let waits = |seconds| Reception { wait: Some(Duration::from_secs(seconds)), ..Reception::default() };
     let turn = new(fresh.met(ANN, "SM1", START, waits(30)).await);

@@ -65,3 +65,25 @@ pub async fn what_a_contact_says_again_is_counted_over_conversations(fresh: &Fre
     assert_eq!(repeats("something else", START, 9).await, 0);
     assert_eq!(fresh.repeats(&claim, first.turn, "hi".into(), START, 9).await.unwrap(), 2, "before the turn before");
 }
+
+pub async fn how_often_a_contact_was_answered_is_counted_over_conversations(fresh: &Fresh) {
+    let ann = (ANN, OURS);
+    let minute = |number: u32| START + Duration::from_secs(60) * number;
+    exchange(fresh, ann, "one", None, minute(0)).await;
+    exchange(fresh, ann, "two", None, minute(1)).await;
+    // None of these counts.
+    exchange(fresh, ann, "/reset", Some(Command::Reset), minute(2)).await;
+    let left = asked(fresh, ann, "never mind", None, minute(3)).await;
+    assert!(fresh.pause(&left, None, "a machine".into(), minute(3)).await.unwrap());
+    fresh.end_conversation(left.conversation, minute(3)).await.unwrap();
+    exchange(fresh, (BEN, OURS), "one", None, minute(4)).await;
+    exchange(fresh, (ANN, OTHER), "one", None, minute(5)).await;
+    let first = asked(fresh, ann, "three", None, minute(6)).await;
+    let (part, token) = fresh.answer_at(&first, &["Hello!"], minute(6) + MERGE).await;
+    assert!(fresh.sent(part, token, "the last", minute(6) + MERGE).await);
+    let claim = asked(fresh, ann, "four", None, minute(7)).await;
+    let answered = async |since, most| fresh.answered_since(&claim, since, most).await.unwrap();
+    let before = START - Duration::from_millis(1);
+    assert_eq!((answered(before, 9).await, answered(before, 2).await), (3, 2));
+    assert_eq!((answered(minute(0), 9).await, answered(minute(1), 9).await), (2, 1), "those that began later");
+}
