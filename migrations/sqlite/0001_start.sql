@@ -60,6 +60,23 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_window ON messages (conversation_id, turn_id, id);
 CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE provider_id IS NOT NULL;
 
+-- What contacts attached. mark: what stands for it in the message's text until it is read. hash: of the file as it came,
+-- shown: of the one that the model is shown, both in the folder of files.
+CREATE TABLE attachments (
+    conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    message_id      BLOB    NOT NULL,
+    number          INTEGER NOT NULL,
+    state           TEXT    NOT NULL CHECK (state IN ('waiting', 'read', 'unreadable')),
+    url             TEXT    NOT NULL,
+    media_type      TEXT    NOT NULL,
+    mark            TEXT    NOT NULL,
+    hash            TEXT,
+    shown           TEXT,
+    size            INTEGER,
+    error           TEXT,
+    PRIMARY KEY (conversation_id, message_id, number)
+) STRICT, WITHOUT ROWID;
+
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
 -- not_before: no sooner than that, whatever else it waits for. command: what it asks for that no model answers.
 -- reserved: the token of the claim whose calls are reserved in `spent` and not settled yet; only where a budget is set.

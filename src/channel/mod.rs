@@ -4,10 +4,11 @@
 //! folder, an implementation of [`Channel`], one line where the app is built.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::clock::Time;
 use crate::fault::{Fault, Whose};
-use crate::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+use crate::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
 
 pub mod twilio;
 
@@ -42,6 +43,10 @@ pub trait Channel: Send + Sync {
 
     /// Messages from contacts that the provider lists since then, oldest first.
     async fn list_inbound(&self, since: Time) -> Result<Vec<Inbound>, Fault>;
+
+    /// Fetches what a contact sent, of at most `most` bytes. An address that is not the provider's own is refused and not
+    /// called.
+    async fn fetch(&self, attachment: &Attachment, most: usize) -> Result<Bytes, Fault>;
 
     /// Tries the credentials without changing anything; a sentence on what works.
     async fn check(&self) -> Result<String, Fault>;

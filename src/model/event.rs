@@ -49,6 +49,10 @@ pub struct Inbound {
     pub profile_name: Option<String>,
     /// What was said, in words also where it was a picture, a place or a button.
     pub text: String,
+    /// What came along that is not in words yet; `text` holds the mark of each.
+    pub attachments: Vec<Attachment>,
+    /// The message that this one answers, where the contact quoted one; `text` ends with [`QUOTED`] then.
+    pub quoted: Option<ProviderId>,
     /// The one word or sentence that the contact wrote or pressed, free of what `text` tells beside it: what is looked up
     /// among the words for the assistant itself. Empty where there is none.
     pub word: String,
@@ -56,6 +60,20 @@ pub struct Inbound {
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// When it reached us, or when the provider says it did.
     pub received_at: Time,
+}
+
+/// The last line of a message that quotes another, until it is known what that one said.
+pub const QUOTED: &str = "[in reply to an earlier message]";
+
+/// A file that a contact sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Where the provider keeps it.
+    pub url: String,
+    /// Its type as the provider tells it, such as `image/jpeg`; empty where it does not.
+    pub media_type: String,
+    /// What stands for it in the message's text until it is read, such as `[image]`.
+    pub mark: String,
 }
 
 /// News of a message that we sent.

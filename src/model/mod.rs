@@ -18,7 +18,7 @@ pub use address::{Address, AddressError, Bsuid};
 pub use budget::{Budget, Budgets, Price};
 pub use content_sid::ContentSid;
 pub use conversation::{ConversationId, ShortId};
-pub use event::{Delivery, Event, Inbound, Refusal, StatusUpdate};
+pub use event::{Attachment, Delivery, Event, Inbound, QUOTED, Refusal, StatusUpdate};
 pub use keyword::{Command, Keywords};
 pub use message::{MessageId, Role};
 pub use part::{DeliveryStatus, Outgoing, PartRef, PartState, ProviderId};

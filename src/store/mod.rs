@@ -6,6 +6,7 @@
 //! finds them and proves that they need no full scan.
 
 mod alerts;
+mod attachments;
 mod budget;
 mod claims;
 mod conversations;
@@ -50,6 +51,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::alerts::Alert;
+pub use self::attachments::{Attached, Outcome, Picture};
 pub use self::budget::{Reservation, Spent};
 pub use self::claims::Claims;
 pub use self::conversations::{ConversationRow, Said, Spoken};

@@ -7,16 +7,16 @@
 use std::time::Duration;
 
 use super::crowding::is_crowded;
-use super::database::{Tx, args};
+use super::database::{Row, Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
 use super::notices::Notice;
 use super::reception::{Accepted, Received, Reception, Stranger};
 use super::request::Request;
 use super::silence::silence;
-use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, webhooks};
+use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, attachments, webhooks};
 use crate::clock::Time;
-use crate::model::{Command, ConversationId, Inbound, MessageId, Role, TurnId};
+use crate::model::{Command, ConversationId, Inbound, MessageId, QUOTED, Role, TurnId};
 
 const KNOWN: &str = "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
 
@@ -69,6 +69,20 @@ const COMMANDED: &str = "
         due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MIN(due_at, MAX(?3, COALESCE(not_before, 0))) END
     WHERE id = ?1";
 
+/// More pictures may follow. A word does not wait for them.
+const WAIT_FOR_MORE: &str = "
+    UPDATE turns SET due_at = MAX(due_at, MIN(?2, created_at + ?3))
+    WHERE id = ?1 AND due_at IS NOT NULL AND command IS NULL";
+
+/// What one of our parts said, to whom.
+const SAID_BY_US: &str = "
+    SELECT p.body FROM parts p JOIN conversations c ON c.id = p.conversation_id
+    WHERE p.provider_id = ?1 AND c.contact_id = ?2";
+
+const SAID_BY_THEM: &str = "
+    SELECT m.content FROM messages m JOIN conversations c ON c.id = m.conversation_id
+    WHERE m.channel = ?1 AND m.provider_id = ?2 AND m.provider_id IS NOT NULL AND c.contact_id = ?3";
+
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
 
@@ -85,6 +99,16 @@ const ADMIT: &str = "UPDATE contacts SET admitted_at = ?2 WHERE id = ?1";
 
 /// A turn that is older is not begun again for one more message: somebody who never stops writing gets an answer too.
 const RESTART_WITHIN: Duration = Duration::from_secs(30);
+
+/// An album comes as a message for each picture, one after the other as they are uploaded: after one the next is waited for
+/// so long...
+const ALBUM: Duration = Duration::from_secs(3);
+
+/// ...and all of them, in milliseconds, no longer than this.
+const ALBUM_IN_ALL: i64 = 15_000;
+
+/// As much of a quoted message as tells which one it is, in characters.
+const QUOTE: usize = 200;
 
 /// Somebody who may not talk is told so once in this time.
 const REFUSE_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -171,15 +195,17 @@ impl Receiving<'_> {
             Fate::SlowDown(why) | Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
         };
         let message = MessageId(self.ids.next(now));
+        let quoting = self.quoting(contact.id)?;
         let new = NewMessage {
             role: Role::User,
-            content: &self.inbound.text,
+            content: quoting.as_deref().unwrap_or(&self.inbound.text),
             metadata,
             provider: Some((self.inbound.channel, &self.inbound.provider_id.0)),
             at: now,
             word: self.reception.word().map(Request::as_str),
         };
         insert_message(self.tx, &message, &conversation.id, turn, &new)?;
+        attachments::insert(self.tx, &conversation.id, &message, &self.inbound.attachments)?;
         let accepted = match fate {
             Fate::Answer => {
                 if self.reception.command == Some(Command::Reset) {
@@ -206,7 +232,8 @@ impl Receiving<'_> {
             }
             Fate::Skip(_) => Accepted::Skipped(turn),
         };
-        let place = Some((conversation.id, conversation.revision));
+        // Who keeps the history has only what came in, so that it must be read anew.
+        let place = quoting.is_none().then_some((conversation.id, conversation.revision));
         Ok((message, Received { accepted, place, restarted, counts: !contact.blocked }))
     }
 
@@ -309,13 +336,21 @@ impl Receiving<'_> {
             let before = row.text_or_null(3)?.and_then(Request::parse);
             Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?), before))
         })?;
+        let album = self
+            .inbound
+            .attachments
+            .iter()
+            .any(|attachment| attachment.mark == "[image]" || attachment.mark == "[video]");
         if let Some((turn, _, _, before)) = live.iter().find(|(_, state, ..)| state == "open") {
             if let Some(word) = word {
                 self.tx.execute(COMMANDED, args![*turn, word.after(*before).as_str(), now])?;
+            } else if album {
+                self.tx.execute(WAIT_FOR_MORE, args![*turn, now + ALBUM, ALBUM_IN_ALL])?;
             }
             return Ok((*turn, false));
         }
-        let soon = now + self.options.merge_window;
+        let merge = if album { self.options.merge_window.max(ALBUM) } else { self.options.merge_window };
+        let soon = now + merge;
         if let [(turn, state, created_at, _)] = live.as_slice()
             && state == "running"
             && self.reception.restart
@@ -332,6 +367,23 @@ impl Receiving<'_> {
         let due = not_before.map_or(soon, |at| at.max(soon));
         let due = live.is_empty().then_some(due);
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
+    }
+
+    /// The text with what the quoted message said, where that is known and was said with this contact.
+    fn quoting(&mut self, contact: i64) -> Result<Option<String>, StoreError> {
+        let Some(quoted) = &self.inbound.quoted else { return Ok(None) };
+        let Some(text) = self.inbound.text.strip_suffix(QUOTED) else { return Ok(None) };
+        let content = |row: &dyn Row| row.text(0).map(str::to_owned);
+        let said = match self.tx.one(SAID_BY_US, args![quoted.0.as_str(), contact], content)? {
+            Some(said) => Some(said),
+            None => self.tx.one(SAID_BY_THEM, args![self.inbound.channel, quoted.0.as_str(), contact], content)?,
+        };
+        Ok(said.filter(|said| !said.trim().is_empty()).map(|said| {
+            let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            let more = if line.chars().count() > QUOTE { "…" } else { "" };
+            let quote: String = line.chars().take(QUOTE).collect();
+            format!("{text}[in reply to: “{quote}{more}”]")
+        }))
     }
 
     fn skipped(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {

@@ -17,6 +17,8 @@ fn inbound(id: &str) -> Inbound {
         to: "whatsapp:+14155238886".into(),
         profile_name: None,
         text: id.into(),
+        attachments: Vec::new(),
+        quoted: None,
         word: id.into(),
         metadata: serde_json::Map::new(),
         received_at: NOW,

@@ -108,6 +108,8 @@ async fn a_message_that_another_process_took_is_seen() {
         to: OURS.into(),
         profile_name: None,
         text: "three".into(),
+        attachments: Vec::new(),
+        quoted: None,
         word: "three".into(),
         metadata: serde_json::Map::new(),
         received_at: house.app.clock.now(),

@@ -8,7 +8,7 @@ use mynah::ai::{Completion, Prompt, Provider};
 use mynah::channel::{Channel, Lookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
-use mynah::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+use mynah::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -97,6 +97,9 @@ impl Channel for BrokenChannel {
     }
     async fn list_inbound(&self, _: Time) -> Result<Vec<Inbound>, Fault> {
         Ok(Vec::new())
+    }
+    async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
+        panic!("files")
     }
     async fn check(&self) -> Result<String, Fault> {
         Ok(String::new())

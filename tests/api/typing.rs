@@ -9,7 +9,7 @@ use mynah::ai::{Completion, Finish, Prompt, Provider};
 use mynah::channel::{Channel, Lookup};
 use mynah::clock::Time;
 use mynah::fault::{Fault, Whose};
-use mynah::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal, Usage};
+use mynah::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal, Usage};
 use tokio::time::{pause, resume, sleep};
 
 use crate::house::{ANA, House};
@@ -64,6 +64,9 @@ impl Channel for Dotted {
     }
     async fn list_inbound(&self, _: Time) -> Result<Vec<Inbound>, Fault> {
         Ok(Vec::new())
+    }
+    async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
+        Err(Fault::fail(Whose::Message, "no files here"))
     }
     async fn check(&self) -> Result<String, Fault> {
         Ok(String::new())

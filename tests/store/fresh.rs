@@ -257,6 +257,8 @@ pub fn inbound(from: &str, id: &str, when: Time) -> Inbound {
         to: OURS.into(),
         profile_name: Some("Ann".into()),
         text: id.into(),
+        attachments: Vec::new(),
+        quoted: None,
         word: id.into(),
         metadata: serde_json::Map::new(),
         received_at: when,

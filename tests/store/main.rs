@@ -8,6 +8,7 @@
 
 mod accepting;
 mod alerts;
+mod attachments;
 mod budget;
 mod deadlines;
 mod desk;
@@ -220,6 +221,14 @@ macro_rules! every_promise {
         $crate::promises! { $fresh, alerts:
             an_alert_is_counted_by_cause_and_subject_and_tells_the_latest,
             an_alert_is_kept_by_when_it_last_happened,
+        }
+        $crate::promises! { $fresh, attachments:
+            what_becomes_of_attachments_stands_in_their_messages,
+            a_stale_worker_changes_nothing_of_an_attachment,
+            the_latest_pictures_are_known_with_their_messages,
+            attachments_go_with_their_conversation,
+            the_pictures_of_an_album_are_one_turn,
+            a_quoted_message_is_told_with_its_words,
         }
         $crate::promises! { $fresh, settings: a_setting_is_stored_replaced_and_taken_away, }
         $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -20,6 +20,9 @@ const API: &str = "https://api.twilio.com";
 
 /// The whole of a call; connecting may take 10 s of it.
 const WHOLE: Duration = Duration::from_secs(15);
+
+/// A file of 16 MB over a slow line.
+const MEDIA: Duration = Duration::from_secs(60);
 
 /// No answer makes us wait longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -37,8 +40,12 @@ pub(super) struct Api {
     pub(super) base: String,
     /// The Messages resource of our account.
     pub(super) messages: String,
+    /// Our account, before what is in it.
+    pub(super) account: String,
     /// The typing indicators.
     pub(super) typing: String,
+    /// For where Twilio keeps media, which is not told who we are.
+    pub(super) elsewhere: Client,
     /// What may open the account: the API key alone, or each auth token.
     credentials: Vec<HeaderValue>,
     /// Which of them Twilio took last.
@@ -67,16 +74,40 @@ impl Api {
     }
 
     pub(super) fn with_client(config: &TwilioConfig, client: Client) -> Api {
+        // A stand-in keeps its media where it likes, Twilio in the world.
+        let own = config.api_base_url.as_ref().and_then(Url::host_str).is_some_and(|host| !is_twilio(host));
+        let elsewhere = http::client(MEDIA, WHOLE, if own { Reach::Owner } else { Reach::World });
         let own = config.api_base_url.as_ref().map(|url| url.as_str().trim_end_matches('/'));
         let base = own.unwrap_or(API).to_owned();
         Api {
             messages: format!("{base}/2010-04-01/Accounts/{}/Messages.json", config.account_sid),
+            account: format!("{base}/2010-04-01/Accounts/{}", config.account_sid),
             typing: format!("{}/v2/Indicators/Typing.json", messaging(&base)),
             credentials: credentials(config),
             taken: AtomicUsize::new(0),
             client,
+            elsewhere,
             base,
         }
+    }
+
+    /// Where a file is: the answer of Twilio's own address, a redirect as a rule. Its body is not read yet.
+    pub(super) async fn open(&self, url: Url) -> Result<Response, Fault> {
+        let count = self.credentials.len();
+        let first = self.taken.load(Ordering::Relaxed);
+        let mut refusal = None;
+        for at in (first..first + count).map(|at| at % count) {
+            let request = self.client.get(url.clone()).timeout(MEDIA).header(AUTHORIZATION, &self.credentials[at]);
+            let response = request.send().await.map_err(|error| unanswered(error, Effect::None))?;
+            match response.status().as_u16() {
+                200..400 => return Ok(response),
+                status => refusal = Some(refused(status, None, retry_after(response.headers()), Effect::None)),
+            }
+            if response.status().as_u16() != 401 {
+                break;
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Fault::fail(Whose::Operator, "no credentials for Twilio")))
     }
 
     /// Makes the call; the body of a success, of at most `limit` bytes.
@@ -109,7 +140,7 @@ impl Api {
 fn messaging(base: &str) -> String {
     let region = |host: &str| {
         let rest = host.strip_prefix("api.")?;
-        (rest == "twilio.com" || rest.ends_with(".twilio.com")).then(|| format!("messaging.{rest}"))
+        is_twilio(rest).then(|| format!("messaging.{rest}"))
     };
     let moved = Url::parse(base).ok().and_then(|mut url| {
         let host = region(url.host_str()?)?;
@@ -117,6 +148,11 @@ fn messaging(base: &str) -> String {
         Some(url.as_str().trim_end_matches('/').to_owned())
     });
     moved.unwrap_or_else(|| base.to_owned())
+}
+
+/// Whether a host is one of Twilio's own.
+pub(super) fn is_twilio(host: &str) -> bool {
+    host == "twilio.com" || host.ends_with(".twilio.com")
 }
 
 /// Why a call did not succeed.

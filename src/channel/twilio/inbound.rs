@@ -96,6 +96,8 @@ pub(super) fn events(
         to: to.to_owned(),
         profile_name: fields.get("ProfileName").map(str::to_owned),
         text: words::text(&fields),
+        attachments: words::attachments(&fields),
+        quoted: fields.get("OriginalRepliedMessageSid").and_then(super::provider_id),
         word: words::word(&fields).to_owned(),
         metadata: fields.metadata(),
         received_at: now,

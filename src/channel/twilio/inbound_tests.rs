@@ -2,7 +2,7 @@ use serde_json::json;
 use url::Url;
 
 use super::*;
-use crate::model::{DeliveryStatus, PartRef, StatusUpdate};
+use crate::model::{Attachment, DeliveryStatus, PartRef, StatusUpdate};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const SID: &str = "SM00000000000000000000000000000001";
@@ -86,6 +86,8 @@ fn a_message_is_read_with_all_that_came_along() {
         to: "whatsapp:+14155238886".to_owned(),
         profile_name: Some("Ana".to_owned()),
         text: "Hello\n[in reply to an earlier message]".to_owned(),
+        attachments: vec![],
+        quoted: Some(crate::model::ProviderId("SM2".to_owned())),
         word: "Hello".to_owned(),
         metadata: metadata.as_object().unwrap().clone(),
         received_at: NOW,
@@ -156,8 +158,11 @@ fn only_forms_are_read() {
 
 #[test]
 fn a_message_without_a_body_is_a_message_wherever_it_arrives() {
-    let bodiless = message(&[("Body", ""), ("NumMedia", "1"), ("MediaContentType0", "image/jpeg")]);
-    assert_eq!(inbound(&bodiless).text, "[image]");
+    let url = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1";
+    let bodiless = message(&[("Body", ""), ("NumMedia", "1"), ("MediaContentType0", "image/jpeg"), ("MediaUrl0", url)]);
+    let read_so = inbound(&bodiless);
+    let attachment = Attachment { url: url.into(), media_type: "image/jpeg".into(), mark: "[image]".into() };
+    assert_eq!((read_so.text.as_str(), read_so.attachments), ("[image]", vec![attachment]));
     assert!(matches!(read("/webhooks/twilio/status", &bodiless), Ok(Event::Message(_))), "wrongly configured");
     let old = message(&[("SmsStatus", "")]);
     assert!(matches!(read("/webhooks/twilio", old), Ok(Event::Message(_))), "no MessageStatus");

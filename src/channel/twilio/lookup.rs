@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::api::{Api, Effect, unsure};
-use super::{NAME, inbound, provider_id, words};
+use super::{NAME, inbound, media, provider_id, words};
 use crate::channel::Lookup;
 use crate::clock::Time;
 use crate::config::Sender;
@@ -152,7 +152,7 @@ pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Res
                 row.fits_service(service) && row.to.as_deref().is_some_and(|to| to.starts_with("whatsapp:"))
             });
         if let Some(arrived) = arrived.filter(|arrived| ours && *arrived >= since) {
-            found.extend(message(row, arrived));
+            found.extend(message(api, row, arrived));
         }
         further
     })
@@ -174,25 +174,28 @@ pub(super) async fn check(api: &Api) -> Result<(), Fault> {
     page(api, request).await.map(drop)
 }
 
-fn message(row: Row, arrived: Time) -> Option<Inbound> {
+fn message(api: &Api, row: Row, arrived: Time) -> Option<Inbound> {
     let provider_id = row.sid.as_deref().and_then(provider_id)?;
     let reply_to = row.from?;
     let from = inbound::address(&reply_to)?;
     let media = row.num_media.unwrap_or_default();
     let word = row.body.clone().unwrap_or_default();
-    let text = words::listed(row.body, media.parse().unwrap_or(0));
+    let count = media.parse().unwrap_or(0);
+    let text = words::listed(row.body, count);
     let mut metadata = Map::new();
     if !media.is_empty() {
         metadata.insert("NumMedia".to_owned(), Value::from(media));
     }
     Some(Inbound {
         channel: NAME,
-        provider_id,
         from,
         reply_to,
         to: row.to?,
         profile_name: None,
         text,
+        attachments: media::listed(api, &provider_id, count),
+        quoted: None,
+        provider_id,
         word,
         metadata,
         received_at: arrived,

@@ -7,7 +7,7 @@ use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
 use crate::fault::Whose;
-use crate::model::Address;
+use crate::model::{Address, Attachment};
 
 const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
 const SERVICE: &str = "MG00000000000000000000000000000001";
@@ -207,7 +207,16 @@ async fn missed_messages_are_listed_oldest_first() {
         reply_to: "whatsapp:+15005550006".to_owned(),
         to: "whatsapp:+14155238886".to_owned(),
         profile_name: None,
-        text: "[media message]".to_owned(),
+        text: "[file]".to_owned(),
+        attachments: vec![Attachment {
+            url: format!(
+                "{}/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/SM2/Media.json#0",
+                server.uri()
+            ),
+            media_type: String::new(),
+            mark: "[file]".to_owned(),
+        }],
+        quoted: None,
         word: String::new(),
         metadata: json!({"NumMedia": "1"}).as_object().unwrap().clone(),
         received_at: Time(1_692_853_310_000),

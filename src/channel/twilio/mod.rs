@@ -2,24 +2,26 @@
 //!
 //! Inbound: `signature` says whether Twilio sent a webhook, `form` decodes it, `inbound` and `status` read it, `words`
 //! puts it into words. Outbound: `api` makes the calls and judges failures by `errors`, `send` posts, `lookup` reads
-//! Twilio's list of messages. To read a new kind of message, add its words in `words`; to judge a new error code, a
+//! Twilio's list of messages, `media` what contacts send. To read a new kind of message, add its words in `words`; to judge a new error code, a
 //! line in `errors`.
 
 use std::fmt;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::{Channel, Explained, Lookup};
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
 use crate::fault::{Fault, Whose};
-use crate::model::{Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+use crate::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
 
 mod api;
 pub mod errors;
 mod form;
 mod inbound;
 mod lookup;
+mod media;
 mod send;
 mod signature;
 mod status;
@@ -110,6 +112,10 @@ impl Channel for Twilio {
 
     async fn list_inbound(&self, since: Time) -> Result<Vec<Inbound>, Fault> {
         lookup::list_inbound(&self.api, &self.sender, since).await
+    }
+
+    async fn fetch(&self, attachment: &Attachment, most: usize) -> Result<Bytes, Fault> {
+        media::fetch(&self.api, attachment, most).await
     }
 
     async fn check(&self) -> Result<String, Fault> {

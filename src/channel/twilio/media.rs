@@ -1,0 +1,125 @@
+//! Files that contacts send (Twilio, "Media resource").
+//!
+//! A file's address wants our credentials, and a webhook names it: so it is called only where it is a file of our own
+//! account at Twilio's own address. From there one redirect leads to where the file is kept, which is not told who we are:
+//! with credentials it answers with an error, and it may be anybody's.
+
+use bytes::Bytes;
+use reqwest::Response;
+use reqwest::header::{CONTENT_LENGTH, LOCATION};
+use serde::Deserialize;
+use url::Url;
+
+use super::api::{self, Api, Effect};
+use crate::fault::{Fault, Whose};
+use crate::http;
+use crate::model::{Attachment, ProviderId};
+
+/// A list of one message's files.
+const LIST_BYTES: usize = 256 * 1024;
+
+#[derive(Deserialize)]
+struct List {
+    media_list: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    uri: String,
+}
+
+/// The files of a message of which a list tells their number alone: named by their place in the message's own list.
+pub(super) fn listed(api: &Api, message: &ProviderId, count: usize) -> Vec<Attachment> {
+    let list = format!("{}/Messages/{}/Media.json", api.account, message.0);
+    let all = (0..count.min(super::words::MOST_MEDIA)).map(|number| Attachment {
+        url: format!("{list}#{number}"),
+        media_type: String::new(),
+        mark: super::words::FILE.to_owned(),
+    });
+    all.collect()
+}
+
+/// Fetches a file of at most `most` bytes.
+pub(super) async fn fetch(api: &Api, attachment: &Attachment, most: usize) -> Result<Bytes, Fault> {
+    let url = ours(api, &attachment.url)?;
+    let url = match (url.path().ends_with("/Media.json"), url.fragment()) {
+        (true, Some(number)) => named(api, &url, number.parse().unwrap_or(0)).await?,
+        _ => url,
+    };
+    let mut response = api.open(url).await?;
+    if response.status().is_redirection() {
+        response = follow(api, &response).await?;
+    }
+    let told = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if told.is_some_and(|told| told > most) {
+        return Err(too_large(most));
+    }
+    match http::body(response, most).await {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(http::BodyError::TooLarge(_)) => Err(too_large(most)),
+        Err(http::BodyError::Broken(error)) => {
+            Err(Fault::retry(format!("the file did not come whole ({})", http::explain(error))))
+        }
+    }
+}
+
+/// The address, if it is that of a file of our own account. Regions have hosts of their own.
+fn ours(api: &Api, address: &str) -> Result<Url, Fault> {
+    let elsewhere =
+        || Fault::fail(Whose::Message, "the file is not at Twilio's own address in our account, and was not fetched");
+    let url = Url::parse(address).map_err(|_| elsewhere())?;
+    let base = Url::parse(&api.account).map_err(|_| elsewhere())?;
+    let twilio = |url: &Url| url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(api_host);
+    let host = url.origin() == base.origin() || (twilio(&url) && base.host_str().is_some_and(api::is_twilio));
+    // A stand-in may have a prefix of its own; Twilio's hosts have none.
+    let folder = format!("{}/Messages/", base.path());
+    let bare = url.username().is_empty() && url.password().is_none();
+    if host && bare && url.path().starts_with(&folder) { Ok(url) } else { Err(elsewhere()) }
+}
+
+/// `api.twilio.com`, `api.dublin.ie1.twilio.com`.
+fn api_host(host: &str) -> bool {
+    host.starts_with("api.") && api::is_twilio(host)
+}
+
+/// The address of a message's file of that number.
+async fn named(api: &Api, list: &Url, number: usize) -> Result<Url, Fault> {
+    let body = api.call(api.client.get(list.clone()), Effect::None, LIST_BYTES).await?;
+    let unreadable = || Fault::retry("Twilio's list of a message's files cannot be read");
+    let list: List = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let Some(entry) = list.media_list.get(number) else {
+        return Err(Fault::fail(Whose::Message, "Twilio lists no such file: it was deleted there"));
+    };
+    let uri = entry.uri.strip_suffix(".json").unwrap_or(&entry.uri);
+    ours(api, &format!("{}{uri}", api.base))
+}
+
+/// One step, without credentials.
+async fn follow(api: &Api, response: &Response) -> Result<Response, Fault> {
+    let location = response.headers().get(LOCATION).and_then(|to| response.url().join(to.to_str().ok()?).ok());
+    let Some(location) = location else {
+        return Err(Fault::retry("Twilio redirects to nowhere"));
+    };
+    let sent = api.elsewhere.get(location).send().await;
+    let response = sent.map_err(|error| {
+        let refused = error.is_builder();
+        let why = format!("the place where Twilio keeps the file cannot be reached ({})", http::explain(error));
+        if refused { Fault::fail(Whose::Message, why) } else { Fault::retry(why) }
+    })?;
+    match response.status().as_u16() {
+        200..300 => Ok(response),
+        status @ 300..400 => {
+            Err(Fault::fail(Whose::Message, format!("a second redirect (HTTP {status}) is not followed")))
+        }
+        status @ (408 | 429 | 500..) => Err(Fault::retry(format!("Twilio's storage answers HTTP {status}"))),
+        status => Err(Fault::fail(Whose::Message, format!("Twilio's storage answers HTTP {status}"))),
+    }
+}
+
+fn too_large(most: usize) -> Fault {
+    Fault::fail(Whose::Message, format!("the file is larger than {} MB", most / 1_000_000))
+}
+
+#[cfg(test)]
+#[path = "media_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+use wiremock::matchers::{any, header, header_exists, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+use crate::channel::Channel;
+use crate::channel::twilio::Twilio;
+use crate::channel::twilio::tests::config;
+
+const FILE: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/MM1/Media/ME1";
+
+fn at(url: impl Into<String>) -> Attachment {
+    Attachment { url: url.into(), media_type: "image/jpeg".into(), mark: "[image]".into() }
+}
+
+async fn twilio() -> (MockServer, Twilio) {
+    let server = MockServer::start().await;
+    let channel = Twilio::new(config(&server.uri()), [7; 32]);
+    (server, channel)
+}
+
+async fn redirect(server: &MockServer, to: &str) {
+    let there = ResponseTemplate::new(307).insert_header("location", to);
+    Mock::given(method("GET"))
+        .and(path(FILE))
+        .and(header_exists("authorization"))
+        .respond_with(there)
+        .mount(server)
+        .await;
+}
+
+async fn answers(server: &MockServer, response: ResponseTemplate) {
+    Mock::given(any()).respond_with(response).mount(server).await;
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_with_credentials_and_from_where_it_is_kept_without() {
+    let (server, channel) = twilio().await;
+    let storage = MockServer::start().await;
+    redirect(&server, &format!("{}/kept/ME1?Signature=x", storage.uri())).await;
+    answers(&storage, ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec())).await;
+    let file = at(format!("{}{FILE}", server.uri()));
+    assert_eq!(channel.fetch(&file, 5).await.unwrap(), Bytes::from_static(b"bytes"));
+    let asked = storage.received_requests().await.unwrap();
+    assert!(asked.len() == 1 && !asked[0].headers.contains_key("authorization"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_another_account_or_place_is_never_called() {
+    let (server, channel) = twilio().await;
+    answers(&server, ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec())).await;
+    let other = MockServer::start().await;
+    let uri = server.uri();
+    let home = uri.trim_start_matches("http://");
+    for url in [
+        format!("{}{FILE}", other.uri()),
+        format!("{uri}{}", FILE.replace("AC0", "AC1")),
+        format!("{uri}/2010-04-01/Accounts/AC00000000000000000000000000000000/Calls.json"),
+        format!("{uri}/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/../Calls.json"),
+        format!("{uri}/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/%2e%2e/Calls.json"),
+        format!("https://{home}{FILE}"),
+        format!("http://user:word@{home}{FILE}"),
+        format!("http://{home}@evil.example{FILE}"),
+        format!("https://api.twilio.com{FILE}"),
+        "file:///etc/passwd".to_owned(),
+        FILE.to_owned(),
+        String::new(),
+    ] {
+        let fault = channel.fetch(&at(&url), 5).await.unwrap_err();
+        assert!(matches!(&fault, Fault::Fail { whose: Whose::Message, .. }), "{url}: {fault:?}");
+        assert!(fault.why().contains("not at Twilio's own address"), "{url}: {fault:?}");
+    }
+    let called = server.received_requests().await.unwrap().len() + other.received_requests().await.unwrap().len();
+    assert_eq!(called, 0);
+}
+
+#[test]
+fn twilios_regions_are_twilio_and_no_other_host_is() {
+    let base = "https://api.twilio.com";
+    let mut config = config(base);
+    for own in [None, Some("https://api.dublin.ie1.twilio.com")] {
+        config.api_base_url = own.map(|own| Url::parse(own).unwrap());
+        let api = Api::new(&config);
+        for host in ["https://api.twilio.com", "https://api.dublin.ie1.twilio.com"] {
+            assert!(ours(&api, &format!("{host}{FILE}")).is_ok(), "{host}");
+        }
+        for host in [
+            "http://api.twilio.com",
+            "https://api.twilio.com:8443",
+            "https://twilio.com",
+            "https://media.twilio.com",
+            "https://api.eviltwilio.com",
+            "https://api.twilio.com.evil.example",
+        ] {
+            assert!(ours(&api, &format!("{host}{FILE}")).is_err(), "{host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_redirect_is_not_followed() {
+    let (server, channel) = twilio().await;
+    let storage = MockServer::start().await;
+    redirect(&server, &storage.uri()).await;
+    answers(&storage, ResponseTemplate::new(302).insert_header("location", "/again")).await;
+    let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+    assert!(fault.why().contains("second redirect") && matches!(fault, Fault::Fail { .. }), "{fault:?}");
+    assert_eq!(storage.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_above_the_limit_is_not_read_to_its_end() {
+    let (server, channel) = twilio().await;
+    answers(&server, ResponseTemplate::new(200).set_body_bytes(vec![0; 2_000_001])).await;
+    let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 2_000_000).await.unwrap_err();
+    assert_eq!(fault, Fault::fail(Whose::Message, "the file is larger than 2 MB"));
+    // Nor one that says nothing of its length: packed small, it is counted as it unpacks.
+    server.reset().await;
+    let packed = {
+        // A gzip of 3 MB of zeros, made by `head -c 3000000 /dev/zero | gzip -9`, built here of stored blocks instead.
+        let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        for last in 0..50_u8 {
+            bytes.push(u8::from(last == 49));
+            bytes.extend(60_000_u16.to_le_bytes());
+            bytes.extend((!60_000_u16).to_le_bytes());
+            bytes.extend(vec![0; 60_000]);
+        }
+        bytes
+    };
+    let answer = ResponseTemplate::new(200).insert_header("content-encoding", "gzip").set_body_bytes(packed);
+    answers(&server, answer).await;
+    let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 2_000_000).await.unwrap_err();
+    assert_eq!(fault, Fault::fail(Whose::Message, "the file is larger than 2 MB"));
+}
+
+#[tokio::test]
+async fn the_other_token_is_tried_where_one_is_not_taken() {
+    let (server, channel) = twilio().await;
+    // AC…:token-2
+    let second = "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0y";
+    let file = ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec());
+    Mock::given(header("authorization", second)).respond_with(file).mount(&server).await;
+    answers(&server, ResponseTemplate::new(401)).await;
+    assert!(channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_given_up_and_one_that_cannot_be_had_now_is_not() {
+    for (status, given_up) in [(404, true), (500, false), (429, false)] {
+        let (server, channel) = twilio().await;
+        answers(&server, ResponseTemplate::new(status)).await;
+        let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+        assert_eq!(matches!(fault, Fault::Fail { .. }), given_up, "{status} {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_a_listed_message_is_found_by_its_number() {
+    let (server, channel) = twilio().await;
+    let folder = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/MM1";
+    let list = serde_json::json!({"media_list": [
+        {"sid": "ME0", "uri": format!("{folder}/Media/ME0.json"), "content_type": "image/jpeg"},
+        {"sid": "ME1", "uri": format!("{folder}/Media/ME1.json"), "content_type": "image/jpeg"},
+    ]});
+    let answer = ResponseTemplate::new(200).set_body_json(list);
+    Mock::given(path(format!("{folder}/Media.json"))).respond_with(answer).mount(&server).await;
+    let file = ResponseTemplate::new(200).set_body_bytes(b"second".to_vec());
+    Mock::given(path(format!("{folder}/Media/ME1"))).respond_with(file).mount(&server).await;
+    let all = listed(&channel.api, &ProviderId("MM1".into()), 3);
+    assert_eq!(channel.fetch(&all[1], 9).await.unwrap(), Bytes::from_static(b"second"));
+    let fault = channel.fetch(&all[2], 9).await.unwrap_err();
+    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+}

@@ -1,0 +1,180 @@
+//! What contacts attach: waiting to be read, and what became of it.
+
+use super::database::{Row, Tx, args};
+use super::{Store, StoreError, TurnClaim};
+use crate::model::{Attachment, ConversationId, MessageId, ProviderId, TurnId};
+
+const NEW: &str = "
+    INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
+    VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6)";
+
+/// Those of a turn, in the order in which they came.
+const OF_TURN: &str = "
+    SELECT a.message_id, a.number, a.url, a.media_type, a.mark, a.state
+    FROM messages m JOIN attachments a ON a.conversation_id = m.conversation_id AND a.message_id = m.id
+    WHERE m.conversation_id = ?1 AND m.turn_id = ?2 AND m.role = 'user'
+    ORDER BY m.id, a.number";
+
+const CONTENT: &str = "SELECT content FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND id = ?3";
+
+const SET_CONTENT: &str = "UPDATE messages SET content = ?4 WHERE conversation_id = ?1 AND turn_id = ?2 AND id = ?3";
+
+const READ: &str = "
+    UPDATE attachments SET state = ?4, hash = ?5, shown = ?6, size = ?7, error = ?8, media_type = COALESCE(?9, media_type)
+    WHERE conversation_id = ?1 AND message_id = ?2 AND number = ?3 AND state = 'waiting'";
+
+const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+
+const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
+
+/// The latest pictures up to a turn, the latest first.
+const PICTURES: &str = "
+    SELECT m.provider_id, a.shown
+    FROM messages m JOIN attachments a ON a.conversation_id = m.conversation_id AND a.message_id = m.id
+    WHERE m.conversation_id = ?1 AND m.turn_id BETWEEN ?2 AND ?3 AND a.shown IS NOT NULL
+    ORDER BY m.turn_id DESC, m.id DESC, a.number DESC LIMIT ?4";
+
+/// Something that a contact attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The message that it came with.
+    pub message: MessageId,
+    /// Its number there, from 0.
+    pub number: i64,
+    /// Where it is, and what is known of it.
+    pub attachment: Attachment,
+    /// Whether it has not been read yet.
+    pub waiting: bool,
+    /// Whether it could not be read.
+    pub unreadable: bool,
+}
+
+/// What became of an attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The message that it came with.
+    pub message: MessageId,
+    /// Its number there.
+    pub number: i64,
+    /// What stands in the message's text instead of its mark.
+    pub words: String,
+    /// Its type by its content, where it was fetched.
+    pub media_type: Option<&'static str>,
+    /// The file as it came, by its hash, and its size in bytes.
+    pub file: Option<(String, u64)>,
+    /// The file that the model is shown.
+    pub shown: Option<String>,
+    /// Why it could not be read, for the operator.
+    pub error: Option<String>,
+}
+
+/// A picture that the model is shown with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The message that it came with.
+    pub provider_id: ProviderId,
+    /// The file, by its hash.
+    pub shown: String,
+}
+
+impl Store {
+    /// What came with the messages of a claimed turn, in order.
+    pub async fn attached(&self, claim: &TurnClaim) -> Result<Vec<Attached>, StoreError> {
+        let (conversation, turn) = (claim.conversation, claim.turn);
+        self.read(move |tx| tx.all(OF_TURN, args![&conversation, turn], attached)).await
+    }
+
+    /// Records what became of attachments of a claimed turn, and puts that into words in their messages: the conversation's
+    /// new revision. `None`: the claim was stale.
+    pub async fn attachments_read(&self, claim: &TurnClaim, outcomes: Vec<Outcome>) -> Result<Option<i64>, StoreError> {
+        let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        self.write(move |tx| {
+            if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
+                return Ok(None);
+            }
+            let marks = tx.all(OF_TURN, args![&conversation, turn], attached)?;
+            // The last first: marks stand behind what was written, so the last of its kind is not one of the contact's.
+            for outcome in outcomes.iter().rev() {
+                record(tx, (&conversation, turn), &marks, outcome)?;
+            }
+            tx.execute(TOUCH, args![&conversation])?;
+            tx.one(REVISION, args![&conversation], |row| row.int(0))
+        })
+        .await
+    }
+
+    /// The latest pictures of the turns from `first` to `last` that the model is shown, oldest first: at most `most`.
+    pub async fn pictures(
+        &self,
+        conversation: ConversationId,
+        (first, last): (TurnId, TurnId),
+        most: i64,
+    ) -> Result<Vec<Picture>, StoreError> {
+        self.read(move |tx| {
+            let found = tx.all(PICTURES, args![&conversation, first, last, most], |row| {
+                let provider_id = row.text_or_null(0)?.map(|id| ProviderId(id.to_owned()));
+                Ok(provider_id.zip(row.text_or_null(1)?.map(str::to_owned)))
+            })?;
+            let mut found: Vec<_> =
+                found.into_iter().flatten().map(|(provider_id, shown)| Picture { provider_id, shown }).collect();
+            found.reverse();
+            Ok(found)
+        })
+        .await
+    }
+}
+
+pub(super) fn insert(
+    tx: &mut dyn Tx,
+    conversation: &ConversationId,
+    message: &MessageId,
+    attachments: &[Attachment],
+) -> Result<(), StoreError> {
+    for (number, attachment) in (0_i64..).zip(attachments) {
+        let Attachment { url, media_type, mark } = attachment;
+        tx.execute(NEW, args![conversation, message, number, url.as_str(), media_type.as_str(), mark.as_str()])?;
+    }
+    Ok(())
+}
+
+fn record(
+    tx: &mut dyn Tx,
+    (conversation, turn): (&ConversationId, TurnId),
+    marks: &[Attached],
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
+    let (hash, size) = outcome.file.as_ref().map(|(hash, size)| (hash.as_str(), *size)).unzip();
+    let state = if outcome.error.is_some() { "unreadable" } else { "read" };
+    let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+    let (shown, error) = (outcome.shown.as_deref(), outcome.error.as_deref());
+    let set =
+        args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, outcome.media_type];
+    let known = marks.iter().find(|known| known.message == outcome.message && known.number == outcome.number);
+    let (true, Some(known)) = (tx.execute(READ, set)? == 1, known) else { return Ok(()) };
+    let of = args![conversation, turn, &outcome.message];
+    let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
+    let mark = known.attachment.mark.as_str();
+    let content = match content.rfind(mark) {
+        Some(at) => format!("{}{}{}", &content[..at], outcome.words, &content[at + mark.len()..]),
+        None => format!("{content}\n{}", outcome.words),
+    };
+    tx.execute(SET_CONTENT, args![conversation, turn, &outcome.message, content.as_str()])?;
+    Ok(())
+}
+
+fn attached(row: &dyn Row) -> Result<Attached, StoreError> {
+    let state = row.text(5)?;
+    Ok(Attached {
+        message: MessageId(row.uuid(0)?),
+        number: row.int(1)?,
+        attachment: Attachment {
+            url: row.text(2)?.to_owned(),
+            media_type: row.text(3)?.to_owned(),
+            mark: row.text(4)?.to_owned(),
+        },
+        waiting: state == "waiting",
+        unreadable: state == "unreadable",
+    })
+}

@@ -1,0 +1,157 @@
+//! What contacts attach.
+
+use mynah::model::{Attachment, Inbound, TurnId};
+use mynah::store::{Accepted, Outcome, Reception, TurnClaim};
+
+use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, inbound, sid};
+
+/// A message with these files, and their marks behind its words.
+fn with(from: &str, id: &str, when: i64, words: &str, marks: &[&str]) -> Inbound {
+    let attachments = marks.iter().map(|mark| Attachment {
+        url: format!("https://api.twilio.com/{id}"),
+        media_type: "image/jpeg".into(),
+        mark: (*mark).into(),
+    });
+    let text = [words].iter().chain(marks).filter(|line| !line.is_empty()).copied().collect::<Vec<_>>().join("\n");
+    Inbound { text, attachments: attachments.collect(), ..inbound(from, id, at(when)) }
+}
+
+async fn sent(fresh: &Fresh, message: Inbound) -> TurnId {
+    match fresh.receive(message, None, Reception::default()).await.unwrap().accepted {
+        Accepted::New(turn) => turn,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// One outcome for each that waits.
+async fn outcomes(fresh: &Fresh, claim: &TurnClaim, words: &str) -> Vec<Outcome> {
+    let attached = fresh.attached(claim).await.unwrap();
+    let all = attached.into_iter().filter(|attached| attached.waiting).enumerate().map(|(number, attached)| Outcome {
+        message: attached.message,
+        number: attached.number,
+        words: format!("[{words} {number}]"),
+        media_type: Some("image/png"),
+        file: Some((format!("{number:064}"), 10)),
+        shown: Some(format!("{number:064}")),
+        error: None,
+    });
+    all.collect()
+}
+
+pub async fn what_becomes_of_attachments_stands_in_their_messages(fresh: &Fresh) {
+    sent(fresh, with(ANN, "SM1", 0, "see [image] here", &["[image]", "[image]"])).await;
+    sent(fresh, with(ANN, "SM2", 100, "", &["[voice message]"])).await;
+    let claim = fresh.due_turn(at(20_000)).await;
+    let attached = fresh.attached(&claim).await.unwrap();
+    let told: Vec<_> = attached.iter().map(|one| (one.number, one.attachment.mark.as_str(), one.waiting)).collect();
+    assert_eq!(told, [(0, "[image]", true), (1, "[image]", true), (0, "[voice message]", true)]);
+    assert_eq!(attached[2].attachment.url, "https://api.twilio.com/SM2");
+
+    let mut known = outcomes(fresh, &claim, "seen").await;
+    known[2] = Outcome { file: None, shown: None, error: Some("too large".into()), ..known[2].clone() };
+    let revision = fresh.attachments_read(&claim, known.clone()).await.unwrap().unwrap();
+    assert_eq!(revision, claim.revision + 1, "a window from before is not the latest");
+    let heard = fresh.heard(claim.conversation, claim.turn, 10).await;
+    assert_eq!(heard, ["user: see [image] here\n[seen 0]\n[seen 1]", "user: [seen 2]"], "what the contact wrote stays");
+    let attached = fresh.attached(&claim).await.unwrap();
+    let states: Vec<_> = attached.iter().map(|one| (one.waiting, one.unreadable)).collect();
+    assert_eq!(states, [(false, false), (false, false), (false, true)]);
+
+    // Again, as after a retry: nothing changes.
+    fresh.attachments_read(&claim, known).await.unwrap();
+    assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, heard);
+}
+
+pub async fn a_stale_worker_changes_nothing_of_an_attachment(fresh: &Fresh) {
+    sent(fresh, with(ANN, "SM1", 0, "", &["[image]"])).await;
+    let claim = fresh.due_turn(at(20_000)).await;
+    let known = outcomes(fresh, &claim, "seen").await;
+    assert!(fresh.release_turn(&claim, at(20_000)).await.unwrap());
+    assert_eq!(fresh.attachments_read(&claim, known).await.unwrap(), None);
+    let claim = fresh.due_turn(at(20_000)).await;
+    assert!(fresh.attached(&claim).await.unwrap()[0].waiting);
+    assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, ["user: [image]"]);
+}
+
+pub async fn the_latest_pictures_are_known_with_their_messages(fresh: &Fresh) {
+    let mut claim = None;
+    for (number, id) in (0..).zip(["SM1", "SM2", "SM3"]) {
+        sent(fresh, with(ANN, id, number * 100_000, "", &["[image]"])).await;
+        let now = fresh.due_turn(at(number * 100_000 + 20_000)).await;
+        let known = outcomes(fresh, &now, id).await;
+        fresh.attachments_read(&now, known).await.unwrap().unwrap();
+        let (part, token) = fresh.answer_at(&now, &["Nice."], at(number * 100_000 + 20_000)).await;
+        assert!(fresh.sent(part, token, &format!("SM-out-{id}"), at(number * 100_000 + 21_000)).await);
+        claim = Some(now);
+    }
+    let claim = claim.unwrap();
+    let of = async |first, last, most| {
+        let found = fresh.pictures(claim.conversation, (first, last), most).await.unwrap();
+        found.into_iter().map(|picture| picture.provider_id.0).collect::<Vec<_>>()
+    };
+    let first = TurnId(claim.turn.0 - 2);
+    assert_eq!(of(first, claim.turn, 5).await, ["SM1", "SM2", "SM3"]);
+    assert_eq!(of(first, claim.turn, 2).await, ["SM2", "SM3"]);
+    assert_eq!(of(TurnId(first.0 + 1), TurnId(claim.turn.0 - 1), 5).await, ["SM2"]);
+}
+
+pub async fn attachments_go_with_their_conversation(fresh: &Fresh) {
+    sent(fresh, with(ANN, "SM1", 0, "", &["[image]"])).await;
+    assert_eq!(fresh.count("attachments"), 1);
+    fresh.meddle("DELETE FROM conversations");
+    assert_eq!(fresh.count("attachments"), 0);
+}
+
+pub async fn the_pictures_of_an_album_are_one_turn(fresh: &Fresh) {
+    let turn = sent(fresh, with(ANN, "SM1", 0, "these", &["[image]"])).await;
+    // Each may come when the last has long been in.
+    for number in 1..5 {
+        fresh.nothing_due(at(number * 2_500)).await;
+        assert_eq!(sent(fresh, with(ANN, &format!("SM1-{number}"), number * 2_500, "", &["[image]"])).await, turn);
+    }
+    fresh.nothing_due(at(12_999)).await;
+    assert_eq!(fresh.due_turn(at(13_000)).await.turn, turn);
+    // But nobody is kept waiting for ever, nor by a voice note, of which there are no albums.
+    let turn = sent(fresh, with(BEN, "SM2", 20_000, "", &["[image]"])).await;
+    for number in 1..10 {
+        sent(fresh, with(BEN, &format!("SM2-{number}"), 20_000 + number * 2_000, "", &["[video]"])).await;
+    }
+    assert_eq!(fresh.due_turn(at(35_000)).await.turn, turn);
+    let from = "+15550000003";
+    let turn = sent(fresh, with(from, "SM3", 50_000, "", &["[voice message]"])).await;
+    assert_eq!(fresh.due_turn(at(50_000) + MERGE).await.turn, turn);
+}
+
+pub async fn a_quoted_message_is_told_with_its_words(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["We open\nat  nine."]).await;
+    assert!(fresh.sent(part, token, "SM-ours", at(2_000)).await);
+    let first = format!("SM-first-of-{ANN}");
+    let quoting = |id: &str, quoted: &str, from: &str| Inbound {
+        text: "And then?\n[in reply to an earlier message]".into(),
+        quoted: Some(sid(quoted)),
+        ..inbound(from, id, at(3_000))
+    };
+    for (id, quoted, tail) in [
+        ("SM2", "SM-ours", "[in reply to: “We open at nine.”]".to_owned()),
+        ("SM3", first.as_str(), format!("[in reply to: “{first}”]")),
+        ("SM4", "SM-unknown", "[in reply to an earlier message]".to_owned()),
+    ] {
+        let received = fresh.receive(quoting(id, quoted, ANN), None, Reception::default()).await.unwrap();
+        assert_eq!(received.place.is_none(), id != "SM4", "who keeps what came in reads it anew");
+        let Accepted::New(turn) = received.accepted else { panic!("not answered") };
+        let heard = fresh.heard(claim.conversation, turn, 1).await;
+        assert_eq!(heard, [format!("user: And then?\n{tail}")]);
+    }
+    // What was said with somebody else is not told.
+    fresh.receive(quoting("SM5", "SM-ours", BEN), None, Reception::default()).await.unwrap();
+    let stored = fresh.rows("SELECT content FROM messages WHERE provider_id = 'SM5'");
+    assert_eq!(stored, ["And then?\n[in reply to an earlier message]"]);
+    // A long one is cut.
+    let long = Inbound { text: "word ".repeat(100), ..inbound(BEN, "SM6", START) };
+    fresh.receive(long, None, Reception::default()).await.unwrap();
+    fresh.receive(quoting("SM7", "SM6", BEN), None, Reception::default()).await.unwrap();
+    let stored = fresh.rows("SELECT content FROM messages WHERE provider_id = 'SM7'").remove(0);
+    assert!(stored.ends_with("word…”]") || stored.ends_with("word …”]"), "{stored}");
+    assert!(stored.chars().count() < 240, "{stored}");
+}
