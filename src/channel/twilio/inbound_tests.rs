@@ -163,6 +163,8 @@ fn a_message_without_a_body_is_a_message_wherever_it_arrives() {
     let read_so = inbound(&bodiless);
     let attachment = Attachment { url: url.into(), media_type: "image/jpeg".into(), mark: "[image]".into() };
     assert_eq!((read_so.text.as_str(), read_so.attachments), ("[image]", vec![attachment]));
+    let sticker = inbound(&format!("{bodiless}&MessageType=sticker"));
+    assert_eq!((sticker.text.as_str(), sticker.attachments), ("[sticker]", vec![]), "it says what it says");
     assert!(matches!(read("/webhooks/twilio/status", &bodiless), Ok(Event::Message(_))), "wrongly configured");
     let old = message(&[("SmsStatus", "")]);
     assert!(matches!(read("/webhooks/twilio", old), Ok(Event::Message(_))), "no MessageStatus");

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use reqwest::Response;
-use reqwest::header::{CONTENT_LENGTH, LOCATION};
+use reqwest::header::LOCATION;
 use serde::Deserialize;
 use url::Url;
 
@@ -49,10 +49,6 @@ pub(super) async fn fetch(api: &Api, attachment: &Attachment, most: usize) -> Re
     let mut response = api.open(url).await?;
     if response.status().is_redirection() {
         response = follow(api, &response).await?;
-    }
-    let told = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if told.is_some_and(|told| told > most) {
-        return Err(too_large(most));
     }
     match http::body(response, most).await {
         Ok(bytes) => Ok(bytes.into()),
