@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`limit`] [`breaker`] [`secrets`] [`store`] [`cache`] [`channel`] [`ai`] |
+//! | 2 | [`telemetry`] [`limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] [`channel`] [`ai`] |
 //! | 3 | [`app`] |
 //! | 4 | [`work`] [`web`] [`simulator`] |
 //! | 5 | [`daemon`] |
@@ -24,6 +24,7 @@ pub mod config;
 pub mod daemon;
 pub mod failpoint;
 pub mod fault;
+pub mod files;
 pub mod http;
 pub mod limit;
 pub mod model;

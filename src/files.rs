@@ -1,0 +1,289 @@
+//! Files in the data folder, by their content: what contacts attach, and what an operator sends.
+//!
+//! A file lies at `ab/abcd…`, named by its SHA-256, so that the same content is kept once. Who needs it has a row in the
+//! database; what no row names any more is removed by the schedule, once nobody has put it there for a while. `put` comes
+//! before the row, so that a crash between the two leaves a file too many, never a row without its file.
+//!
+//! Every function blocks: call them off the runtime's threads.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::Time;
+use crate::model::FileHash;
+
+/// A folder of files.
+#[derive(Clone, Debug)]
+pub struct Files {
+    dir: PathBuf,
+}
+
+/// Why a file cannot be stored, read or removed.
+#[derive(Debug, thiserror::Error)]
+#[error("the file {} cannot be {doing}: {error}", path.display())]
+pub struct FilesError {
+    path: PathBuf,
+    doing: &'static str,
+    #[source]
+    error: io::Error,
+}
+
+impl FilesError {
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> bool {
+        self.error.kind() == ErrorKind::NotFound
+    }
+}
+
+/// What a draft's name ends with: a file before it is whole.
+const DRAFT: &str = ".new";
+
+impl Files {
+    /// The files in that folder, which is made when the first one is stored.
+    pub fn new(dir: impl Into<PathBuf>) -> Files {
+        Files { dir: dir.into() }
+    }
+
+    /// Stores a file, readable by its owner only, and returns when it is on the disk. A crash leaves all of it or nothing.
+    /// One that is there already is as if put at `now`: what is [removed](Files::remove) as old is not lost to a second
+    /// owner.
+    pub fn put(&self, content: &[u8], now: Time) -> Result<FileHash, FilesError> {
+        let hash = FileHash::new(Sha256::digest(content).into());
+        let path = self.path(&hash);
+        let shelf = self.shelf(hash.shelf());
+        self.store(content, &path, &shelf, now).map_err(told(&path, "stored"))?;
+        Ok(hash)
+    }
+
+    fn store(&self, content: &[u8], path: &Path, shelf: &Path, now: Time) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(shelf)?;
+        // Those who put do not hinder each other; who removes waits for all of them, and they for it.
+        let folder = File::open(&self.dir)?;
+        folder.lock_shared()?;
+        match OpenOptions::new().write(true).open(path) {
+            // It got its name when it was whole.
+            Ok(file) if file.metadata()?.len() == content.len() as u64 => return file.set_modified(system(now)),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let draft = shelf.join(format!("{:032x}{DRAFT}", fastrand::u128(..)));
+        let written = write(content, &draft, now).and_then(|()| fs::rename(&draft, path));
+        if written.is_err() {
+            drop(fs::remove_file(&draft));
+        }
+        written?;
+        // The name, and the shelf's own.
+        File::open(shelf)?.sync_all()?;
+        folder.sync_all()
+    }
+
+    /// Opens a file for reading.
+    pub fn open(&self, hash: &FileHash) -> Result<File, FilesError> {
+        let path = self.path(hash);
+        File::open(&path).map_err(told(&path, "read"))
+    }
+
+    /// The whole of a file.
+    pub fn read(&self, hash: &FileHash) -> Result<Vec<u8>, FilesError> {
+        let mut content = Vec::new();
+        self.open(hash)?.read_to_end(&mut content).map_err(told(&self.path(hash), "read"))?;
+        Ok(content)
+    }
+
+    /// Removes a file, unless it was put at `before` or later; whether it was removed. Only after nobody was found to own
+    /// it: an owner's row is written soon after the file is put, so whoever is on the way shows in the time of the file.
+    pub fn remove(&self, hash: &FileHash, before: Time) -> Result<bool, FilesError> {
+        let path = self.path(hash);
+        let removed = self.alone(|| {
+            if !is_older(&fs::metadata(&path)?, before)? {
+                return Ok(false);
+            }
+            fs::remove_file(&path)?;
+            Ok(true)
+        });
+        missing_is(false, removed).map_err(told(&path, "removed"))
+    }
+
+    /// The files of one of 256 shelves (the first byte of their hash) that were last put before that. What a crash left half
+    /// written there is removed on the way.
+    pub fn older(&self, shelf: u8, before: Time) -> Result<Vec<FileHash>, FilesError> {
+        let shelf = self.shelf(shelf);
+        let found = self.alone(|| {
+            let mut found = Vec::new();
+            for entry in fs::read_dir(&shelf)? {
+                let entry = entry?;
+                let name = entry.file_name();
+                let Some(name) = name.to_str() else { continue };
+                if name.ends_with(DRAFT) {
+                    // Nobody puts anything just now.
+                    fs::remove_file(entry.path())?;
+                } else if let Some(hash) = FileHash::parse(name)
+                    && is_older(&entry.metadata()?, before)?
+                {
+                    found.push(hash);
+                }
+            }
+            Ok(found)
+        });
+        missing_is(Vec::new(), found).map_err(told(&shelf, "listed"))
+    }
+
+    /// Does something while nobody puts a file, in this process or another.
+    fn alone<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let folder = File::open(&self.dir)?;
+        folder.lock()?;
+        work()
+    }
+
+    fn shelf(&self, shelf: u8) -> PathBuf {
+        self.dir.join(format!("{shelf:02x}"))
+    }
+
+    fn path(&self, hash: &FileHash) -> PathBuf {
+        self.shelf(hash.shelf()).join(hash.to_string())
+    }
+}
+
+fn write(content: &[u8], draft: &Path, now: Time) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(content)?;
+    file.set_modified(system(now))?;
+    file.sync_all()
+}
+
+fn is_older(file: &fs::Metadata, than: Time) -> io::Result<bool> {
+    Ok(file.modified()? < system(than))
+}
+
+fn system(time: Time) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(time.millis()).unwrap_or(0))
+}
+
+fn missing_is<T>(instead: T, outcome: io::Result<T>) -> io::Result<T> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(instead),
+        outcome => outcome,
+    }
+}
+
+fn told(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> FilesError {
+    move |error| FilesError { path: path.to_owned(), doing, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const NOW: Time = Time(1_800_000_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn files() -> (tempfile::TempDir, Files) {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(folder.path().join("media"));
+        (folder, files)
+    }
+
+    /// Every name below the folder.
+    fn names(files: &Files) -> Vec<String> {
+        let shelves = fs::read_dir(&files.dir).unwrap().map(|shelf| fs::read_dir(shelf.unwrap().path()).unwrap());
+        shelves.flatten().map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_kept_once_under_the_hash_of_its_content() {
+        let (_folder, files) = files();
+        let hash = files.put(b"abc", NOW).unwrap();
+        // The example of FIPS 180-2.
+        assert_eq!(hash.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(files.put(b"abc", NOW).unwrap(), hash);
+        assert_eq!(files.read(&hash).unwrap(), b"abc");
+        assert!(files.dir.join("ba").join(hash.to_string()).is_file());
+        assert_eq!(names(&files), [hash.to_string()]);
+        let empty = files.put(b"", NOW).unwrap();
+        assert_eq!(files.read(&empty).unwrap(), b"");
+    }
+
+    #[test]
+    fn nobody_else_may_read_a_file() {
+        let (_folder, files) = files();
+        let hash = files.put(b"abc", NOW).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&files.path(&hash)), 0o600);
+        assert_eq!([mode(&files.dir), mode(&files.shelf(hash.shelf()))], [0o700, 0o700]);
+    }
+
+    #[test]
+    fn a_missing_file_is_told_apart() {
+        let (_folder, files) = files();
+        let hash = FileHash::new([7; 32]);
+        assert!(files.open(&hash).unwrap_err().is_missing());
+        assert!(!files.remove(&hash, NOW).unwrap());
+        assert!(files.older(7, NOW).unwrap().is_empty());
+        fs::write(&files.dir, "in the way").unwrap();
+        let error = files.put(b"abc", NOW).unwrap_err();
+        assert!(!error.is_missing() && error.to_string().contains("ba7816bf"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_is_written_anew() {
+        let (_folder, files) = files();
+        let hash = files.put(b"abc", NOW).unwrap();
+        fs::write(files.path(&hash), b"a").unwrap();
+        files.put(b"abc", NOW).unwrap();
+        assert_eq!(files.read(&hash).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn only_what_is_old_is_removed_and_what_is_put_again_is_not() {
+        let (_folder, files) = files();
+        let hash = files.put(b"abc", NOW).unwrap();
+        assert!(files.older(hash.shelf(), NOW).unwrap().is_empty());
+        assert!(!files.remove(&hash, NOW).unwrap());
+        assert_eq!(files.older(hash.shelf(), NOW + HOUR).unwrap(), [hash]);
+        assert!(files.older(hash.shelf().wrapping_add(1), NOW + HOUR).unwrap().is_empty());
+        // Another owner comes after it was found to be nobody's.
+        files.put(b"abc", NOW + HOUR).unwrap();
+        assert!(!files.remove(&hash, NOW + HOUR).unwrap());
+        assert_eq!(files.read(&hash).unwrap(), b"abc");
+        assert!(files.remove(&hash, NOW + HOUR * 2).unwrap());
+        assert!(files.open(&hash).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_removed() {
+        let (_folder, files) = files();
+        let hash = files.put(b"abc", NOW).unwrap();
+        fs::write(files.shelf(hash.shelf()).join(format!("12{DRAFT}")), "ab").unwrap();
+        assert_eq!(files.older(hash.shelf(), NOW + HOUR).unwrap(), [hash]);
+        assert_eq!(names(&files), [hash.to_string()]);
+    }
+
+    #[test]
+    fn nothing_is_removed_while_a_file_is_put() {
+        let (_folder, files) = files();
+        let hash = files.put(b"abc", NOW).unwrap();
+        let putting = File::open(&files.dir).unwrap();
+        putting.lock_shared().unwrap();
+        // Others may put.
+        files.put(b"abc", NOW).unwrap();
+        let (done, removed) = std::sync::mpsc::channel();
+        let remover = std::thread::spawn({
+            let files = files.clone();
+            move || done.send(files.remove(&hash, NOW + HOUR).unwrap()).unwrap()
+        });
+        let folder = File::open(&files.dir).unwrap();
+        assert!(matches!(folder.try_lock(), Err(fs::TryLockError::WouldBlock)));
+        files.put(b"abc", NOW + HOUR).unwrap();
+        drop(putting);
+        remover.join().unwrap();
+        assert!(!removed.recv().unwrap());
+    }
+}
