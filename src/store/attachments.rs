@@ -2,7 +2,7 @@
 
 use super::database::{Row, Tx, args};
 use super::{Store, StoreError, TurnClaim};
-use crate::model::{Attachment, ConversationId, MessageId, ProviderId, TurnId};
+use crate::model::{Attachment, ConversationId, FileHash, MessageId, ProviderId, TurnId};
 
 const NEW: &str = "
     INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
@@ -63,9 +63,9 @@ pub struct Outcome {
     /// Its type by its content, where it was fetched.
     pub media_type: Option<&'static str>,
     /// The file as it came, by its hash, and its size in bytes.
-    pub file: Option<(String, u64)>,
+    pub file: Option<(FileHash, u64)>,
     /// The file that the model is shown.
-    pub shown: Option<String>,
+    pub shown: Option<FileHash>,
     /// Why it could not be read, for the operator.
     pub error: Option<String>,
 }
@@ -76,7 +76,7 @@ pub struct Picture {
     /// The message that it came with.
     pub provider_id: ProviderId,
     /// The file, by its hash.
-    pub shown: String,
+    pub shown: FileHash,
 }
 
 impl Store {
@@ -115,7 +115,7 @@ impl Store {
         self.read(move |tx| {
             let found = tx.all(PICTURES, args![&conversation, first, last, most], |row| {
                 let provider_id = row.text_or_null(0)?.map(|id| ProviderId(id.to_owned()));
-                Ok(provider_id.zip(row.text_or_null(1)?.map(str::to_owned)))
+                Ok(provider_id.zip(row.text_or_null(1)?.and_then(FileHash::parse)))
             })?;
             let mut found: Vec<_> =
                 found.into_iter().flatten().map(|(provider_id, shown)| Picture { provider_id, shown }).collect();
@@ -145,10 +145,11 @@ fn record(
     marks: &[Attached],
     outcome: &Outcome,
 ) -> Result<(), StoreError> {
-    let (hash, size) = outcome.file.as_ref().map(|(hash, size)| (hash.as_str(), *size)).unzip();
+    let (hash, size) = outcome.file.map(|(hash, size)| (hash.to_string(), size)).unzip();
     let state = if outcome.error.is_some() { "unreadable" } else { "read" };
     let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
-    let (shown, error) = (outcome.shown.as_deref(), outcome.error.as_deref());
+    let shown = outcome.shown.map(|shown| shown.to_string());
+    let (hash, shown, error) = (hash.as_deref(), shown.as_deref(), outcome.error.as_deref());
     let set =
         args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, outcome.media_type];
     let known = marks.iter().find(|known| known.message == outcome.message && known.number == outcome.number);

@@ -1,6 +1,6 @@
 //! What contacts attach.
 
-use mynah::model::{Attachment, Inbound, TurnId};
+use mynah::model::{Attachment, FileHash, Inbound, TurnId};
 use mynah::store::{Accepted, Outcome, Reception, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, inbound, sid};
@@ -31,8 +31,8 @@ async fn outcomes(fresh: &Fresh, claim: &TurnClaim, words: &str) -> Vec<Outcome>
         number: attached.number,
         words: format!("[{words} {number}]"),
         media_type: Some("image/png"),
-        file: Some((format!("{number:064}"), 10)),
-        shown: Some(format!("{number:064}")),
+        file: Some((FileHash::new([1; 32]), 10)),
+        shown: Some(FileHash::new([2; 32])),
         error: None,
     });
     all.collect()
