@@ -5,7 +5,7 @@
 //!
 //! | floor | rooms |
 //! | --- | --- |
-//! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`failpoint`]: plain data, no input or output |
+//! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
 //! | 2 | [`telemetry`] [`limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] [`channel`] [`ai`] |
 //! | 3 | [`app`] |
@@ -27,6 +27,7 @@ pub mod fault;
 pub mod files;
 pub mod http;
 pub mod limit;
+pub mod media;
 pub mod model;
 pub mod secrets;
 pub mod simulator;

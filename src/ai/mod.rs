@@ -1,7 +1,7 @@
 //! Language models: one folder per protocol, all behind [`Provider`].
 //!
 //! To add a provider: a folder, an implementation of [`Provider`], one arm in [`connect`]. What providers share: one
-//! exchange with a server (`call`), the lines that go out (`window`), the answer within its limits (`answer`).
+//! exchange with a server (`call`), the lines that go out (`window`) and their images (`sight`), the answer within its limits (`answer`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,11 +20,13 @@ mod listing;
 mod meter;
 mod offline;
 mod openai;
+mod sight;
 mod thinking;
 mod tool;
 mod window;
 
 pub use self::meter::{Meter, Taken};
+pub use crate::media::Image;
 
 /// Something that answers.
 #[async_trait]
@@ -63,16 +65,25 @@ impl Prompt {
     /// drop the oldest without an error, the instructions first of all (ollama docs, "context length"), so it is done here.
     /// The instructions and the last line are never left out: a model that cannot take those says so. How many are left out
     /// of what the contact said since the last answer.
+    ///
+    /// The five newest images stay, as far as they fit; the others become words. Of the last line one stays in any case.
     pub fn fit(&mut self, tokens: usize) -> usize {
         let offer = if self.may_hand_over { tool::tokens() } else { 0 };
         let mut left = tokens.saturating_sub(text::tokens(&self.system) + offer);
-        let newest_first = self.lines.iter().rev().take_while(|line| {
-            let wants = text::tokens(&line.text);
-            let fits = wants <= left;
+        let (mut images, mut kept) = (sight::MOST_IMAGES, 0);
+        for line in self.lines.iter_mut().rev() {
+            let least = usize::from(kept == 0);
+            while line.images.len() > images || (line.images.len() > least && line.tokens() > left) {
+                line.forget_image();
+            }
+            let wants = line.tokens();
+            if wants > left && kept > 0 {
+                break;
+            }
+            images -= line.images.len();
             left = left.saturating_sub(wants);
-            fits
-        });
-        let kept = newest_first.count().max(1).min(self.lines.len());
+            kept += 1;
+        }
         let unanswered = self.lines.iter().rev().take_while(|line| line.role == Role::User).count();
         self.lines.drain(..self.lines.len() - kept);
         let leading = self.lines.iter().take_while(|line| line.role != Role::User).count();
@@ -86,8 +97,28 @@ impl Prompt {
 pub struct Line {
     /// Who said it.
     pub role: Role,
-    /// What was said.
+    /// What was said. May be empty where there are images.
     pub text: String,
+    /// What was shown, oldest first. Only what the contact shows goes out as images; what the business shows is told.
+    pub images: Vec<Image>,
+}
+
+impl Line {
+    /// Words alone.
+    pub fn new(role: Role, text: impl Into<String>) -> Line {
+        Line { role, text: text.into(), images: Vec::new() }
+    }
+
+    /// About how many tokens it takes.
+    fn tokens(&self) -> usize {
+        text::tokens(&self.text) + self.images.iter().map(Image::tokens).sum::<usize>()
+    }
+
+    /// Puts words for its oldest image.
+    fn forget_image(&mut self) {
+        self.images.remove(0);
+        sight::tell(&mut self.text, sight::EARLIER);
+    }
 }
 
 /// What the model answered.
@@ -228,6 +259,7 @@ fn temperature(config: &AiConfig, provider: &'static str, most: f64) -> Result<O
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
     use secrecy::SecretString;
     use url::Url;
 
@@ -235,7 +267,7 @@ mod tests {
     use crate::config::AiNames;
 
     fn lines(said: &[(Role, &str)]) -> Vec<Line> {
-        said.iter().map(|(role, text)| Line { role: *role, text: (*text).to_owned() }).collect()
+        said.iter().map(|(role, text)| Line::new(*role, *text)).collect()
     }
 
     #[test]
@@ -282,6 +314,41 @@ mod tests {
             prompt.fit(100);
             assert_eq!(prompt.lines.len(), kept, "the tool takes of the room, too");
         }
+    }
+
+    fn showing(text: &str, images: usize) -> Line {
+        let image = Image { media_type: "image/jpeg", bytes: Bytes::new(), width: 1_000, height: 750 };
+        Line { images: vec![image; images], ..Line::new(Role::User, text) }
+    }
+
+    fn shown(lines: Vec<Line>, tokens: usize) -> (usize, Vec<(String, usize)>) {
+        let mut prompt = Prompt { system: String::new(), lines, may_hand_over: false };
+        let left_out = prompt.fit(tokens);
+        (left_out, prompt.lines.into_iter().map(|line| (line.text, line.images.len())).collect())
+    }
+
+    #[test]
+    fn of_many_images_the_five_newest_are_shown_and_the_others_told() {
+        let lines = vec![showing("1", 1), showing("", 2), Line::new(Role::Assistant, "Yes?"), showing("3", 4)];
+        let kept = [("1\n[an earlier image, not shown again]", 0), ("[an earlier image, not shown again]", 1)]
+            .into_iter()
+            .chain([("Yes?", 0), ("3", 4)])
+            .map(|(text, images)| (text.to_owned(), images));
+        assert_eq!(shown(lines, 100_000), (0, kept.collect()));
+    }
+
+    #[test]
+    fn an_image_that_does_not_fit_becomes_words_before_any_line_is_left_out() {
+        let lines = || vec![showing("first", 1), Line::new(Role::Assistant, "Yes?"), showing("", 3)];
+        let told = "first\n[an earlier image, not shown again]".to_owned();
+        let last = format!("{0}\n{0}", "[an earlier image, not shown again]");
+        assert_eq!(
+            shown(lines(), 3_100),
+            (0, vec![(told.clone(), 0), ("Yes?".into(), 0), (String::new(), 3)]),
+            "3,000 tokens for the last three"
+        );
+        assert_eq!(shown(lines(), 1_200), (0, vec![(told, 0), ("Yes?".into(), 0), (last.clone(), 1)]));
+        assert_eq!(shown(lines(), 0), (0, vec![(last, 1)]), "the last is shown in any case");
     }
 
     fn config(provider: ProviderConfig) -> AiConfig {

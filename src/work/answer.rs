@@ -187,7 +187,7 @@ fn shown(window: Vec<WindowLine>) -> Vec<Line> {
             // A message of which nothing is left is a message all the same: the model answers it like any other.
             let empty = line.role == Role::User && text.trim().is_empty();
             let text = if empty { EMPTY.into() } else { text::cap(&text, LONGEST_LINE).into_owned() };
-            Line { role: line.role, text }
+            Line::new(line.role, text)
         })
         .collect()
 }

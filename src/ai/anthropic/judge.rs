@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::wire::{Problem, Request};
+use crate::ai::sight::{Complaint, complaint};
 use crate::config::AiNames;
 use crate::fault::{Fault, Hope, Whose};
 
@@ -14,6 +15,8 @@ pub(super) enum Verdict {
     Learn(Lesson),
     /// Ask again with fewer lines.
     TooLong,
+    /// Ask again without the images.
+    Unreadable,
     /// A filter declined what was asked.
     Declined,
     /// Nothing to be done here.
@@ -29,6 +32,8 @@ pub(super) enum Lesson {
     MostTokens(u32),
     /// The server knows no tools.
     NoTools,
+    /// The model takes so many images; 0 where it sees nothing.
+    MostImages(usize),
 }
 
 /// How an account is told that it has no money or may spend no more.
@@ -55,6 +60,14 @@ pub(super) fn judge(
 
     if problem.code == "enforced_spend_limit_reached" {
         return operator(words, balance);
+    }
+    // llama.cpp and Ollama speak Messages, too, and tell their lack of eyes as they do elsewhere.
+    if request.images() > 0 && matches!(problem.status, 400 | 404 | 413 | 415 | 422 | 500 | 501) {
+        match complaint(&message, &problem.code) {
+            Some(Complaint::Most(most)) if most < request.images() => return Verdict::Learn(Lesson::MostImages(most)),
+            Some(_) if problem.status < 500 => return Verdict::Unreadable,
+            _ => {}
+        }
     }
     match problem.status {
         300..=399 => operator(words, &format!("the address has moved: check {base_url}")),

@@ -12,6 +12,7 @@ use url::Url;
 use super::answer::{capped, usage};
 use super::call::{Caller, Reply, join};
 use super::listing::{self, Listed, Models};
+use super::sight::{MOST_IMAGES, Sight};
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
 use crate::config::{ANTHROPIC_CAP, AiConfig};
@@ -48,11 +49,18 @@ pub(super) struct Anthropic {
     learned: Mutex<Learned>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Learned {
     no_temperature: bool,
     no_tools: bool,
     most_tokens: Option<u32>,
+    most_images: usize,
+}
+
+impl Default for Learned {
+    fn default() -> Learned {
+        Learned { no_temperature: false, no_tools: false, most_tokens: None, most_images: MOST_IMAGES }
+    }
 }
 
 impl Anthropic {
@@ -85,14 +93,20 @@ impl Anthropic {
         })
     }
 
-    fn request<'a>(&'a self, (system, offers): (&'a str, bool), window: &Window<'a>, cap: Option<u32>) -> Request<'a> {
+    fn request<'a>(
+        &'a self,
+        (system, offers): (&'a str, bool),
+        window: &Window<'a>,
+        blind: bool,
+        cap: Option<u32>,
+    ) -> Request<'a> {
         let learned = *self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let cap = cap.unwrap_or(self.max_tokens);
         Request {
             model: &self.model,
             max_tokens: learned.most_tokens.map_or(cap, |most| most.min(cap)),
             system,
-            messages: window.merged(),
+            messages: window.merged(if blind { Sight::NONE } else { Sight::of(learned.most_images) }),
             temperature: self.temperature.filter(|_| !learned.no_temperature),
             tools: (offers && !learned.no_tools).then(wire::tools),
         }
@@ -105,10 +119,12 @@ impl Anthropic {
             Lesson::NoTemperature => learned.no_temperature = true,
             Lesson::NoTools => learned.no_tools = true,
             Lesson::MostTokens(most) => learned.most_tokens = Some(most),
+            Lesson::MostImages(most) => learned.most_images = most,
         }
     }
 
-    /// Asks until the model takes the request: with other parameters, and once with half of the lines.
+    /// Asks until the model takes the request: with other parameters, once with half of the lines, and once
+    /// without images.
     async fn ask(
         &self,
         asked: (&str, bool),
@@ -116,9 +132,9 @@ impl Anthropic {
         cap: Option<u32>,
         meter: &Meter,
     ) -> Result<(Answer, Reply), Fault> {
-        let (mut lessons, mut halved) = (0, false);
+        let (mut lessons, mut halved, mut blind) = (0, false, false);
         loop {
-            let request = self.request(asked, window, cap);
+            let request = self.request(asked, window, blind, cap);
             let mut reply = self.caller.post(&self.messages, &request, meter).await?;
             if reply.refused() {
                 meter.refused();
@@ -146,7 +162,12 @@ impl Anthropic {
                     lessons += 1;
                 }
                 Verdict::Learn(_) => return Err(Fault::fail(Whose::Operator, words)),
+                Verdict::Unreadable => {
+                    tracing::warn!(model = self.name, why = words, "the model refused the images; asking without them");
+                    blind = true;
+                }
                 Verdict::TooLong if !halved && window.halve() => halved = true,
+                Verdict::TooLong if request.images() > 0 => blind = true,
                 Verdict::TooLong => {
                     let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
                     return Err(Fault::TooLong { why });
@@ -271,7 +292,7 @@ impl Provider for Anthropic {
     async fn check(&self) -> Result<String, Fault> {
         let listed = self.caller.within(self.listed()).await?;
         if !matches!(listed, Some((true, _))) {
-            let lines = [Line { role: Role::User, text: "Hello".into() }];
+            let lines = [Line::new(Role::User, "Hello")];
             let mut window = Window::of(&lines)?;
             self.caller.within(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }

@@ -9,6 +9,8 @@ use crate::config::{AiNames, ProviderConfig};
 use crate::fault::Hope;
 use crate::model::Usage;
 
+mod seeing;
+
 fn config(base: &str, key: &str) -> AiConfig {
     AiConfig {
         provider: ProviderConfig::Anthropic { base_url: Url::parse(base).unwrap(), api_key: SecretString::from(key) },
@@ -32,7 +34,7 @@ fn provider(server: &MockServer) -> Anthropic {
 }
 
 fn prompt(system: &str, said: &[(Role, &str)]) -> Prompt {
-    let lines = said.iter().map(|(role, text)| Line { role: *role, text: (*text).into() }).collect();
+    let lines = said.iter().map(|(role, text)| Line::new(*role, *text)).collect();
     Prompt { system: system.into(), lines, may_hand_over: false }
 }
 

@@ -1,11 +1,13 @@
 //! Messages on the wire (Anthropic's OpenAPI document: `CreateMessageParams`, `Message`, `ErrorResponse`).
 
-use serde::{Deserialize, Serialize};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::ai::call::Reply;
-use crate::ai::tool;
 use crate::ai::window::Message;
+use crate::ai::{Image, sight, tool};
 
 /// `CreateMessageParams`, as far as it is used.
 #[derive(Debug, Serialize)]
@@ -14,11 +16,29 @@ pub(super) struct Request<'a> {
     pub(super) max_tokens: u32,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) system: &'a str,
+    #[serde(serialize_with = "messages")]
     pub(super) messages: Vec<Message<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tools: Option<Value>,
+}
+
+impl Request<'_> {
+    /// How many images it shows.
+    pub(super) fn images(&self) -> usize {
+        self.messages.iter().map(Message::images).sum()
+    }
+}
+
+fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S::Ok, S::Error> {
+    sight::write(messages, image, serializer)
+}
+
+/// `RequestImageBlock` with a `Base64ImageSource`.
+fn image(image: &Image) -> Value {
+    let data = BASE64_STANDARD.encode(&image.bytes);
+    json!({ "type": "image", "source": { "type": "base64", "media_type": image.media_type, "data": data } })
 }
 
 /// `Tool`: the one that there is.

@@ -20,7 +20,7 @@ const EXAMPLE: [(&str, &str); 8] = [
 const WHO: &str = "This is the offline responder: it quotes the business's notes, and no language model is involved.";
 
 fn prompt(said: &[(Role, &str)]) -> Prompt {
-    let lines = said.iter().map(|(role, text)| Line { role: *role, text: (*text).into() }).collect();
+    let lines = said.iter().map(|(role, text)| Line::new(*role, *text)).collect();
     Prompt { system: String::new(), lines, may_hand_over: false }
 }
 

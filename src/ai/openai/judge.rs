@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::learned::Lesson;
 use super::wire::{Problem, Request};
+use crate::ai::sight::{Complaint, complaint};
 use crate::config::AiNames;
 use crate::fault::{Fault, Hope, Whose};
 
@@ -15,6 +16,8 @@ pub(super) enum Verdict {
     Learn(Lesson),
     /// Ask again with fewer lines.
     TooLong,
+    /// Ask again without the images.
+    Unreadable,
     /// The cap on tokens left no room for an answer.
     Spent,
     /// A filter declined what was asked.
@@ -97,6 +100,15 @@ pub(super) fn judge(
     }
     if matches!(problem.status, 400 | 403 | 422) && (problem.flagged || DECLINED.iter().any(|wording| names(wording))) {
         return Verdict::Declined;
+    }
+    // Before all that is read in words that llama.cpp may take from the request. It tells its lack of eyes as 500, OpenRouter
+    // as 404.
+    if request.images() > 0 && matches!(problem.status, 400 | 404 | 413 | 415 | 422 | 500 | 501) {
+        match complaint(&message, &problem.code) {
+            Some(Complaint::Most(most)) if most < request.images() => return Verdict::Learn(Lesson::MostImages(most)),
+            Some(_) if problem.status < 500 => return Verdict::Unreadable,
+            _ => {}
+        }
     }
     // "does not support tools" (Ollama), "requires --jinja" (llama.cpp, as 500), "requires --enable-auto-tool-choice" (vLLM).
     if request.tools.is_some() && matches!(problem.status, 400 | 404 | 422 | 500) && message.contains("tool") {

@@ -1,12 +1,11 @@
 //! What a server has taught about a model: which parameters it refuses and how it wants the roles. Kept as long as the
 //! process runs.
 
-use std::borrow::Cow;
-
+use crate::ai::sight::{MOST_IMAGES, Sight};
 use crate::ai::window::{Message, Window};
 
 /// Everything learned, as of one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Learned {
     no_max_tokens: bool,
     no_max_completion_tokens: bool,
@@ -14,6 +13,21 @@ pub(super) struct Learned {
     no_tools: bool,
     /// The chat template knows no system role, or wants the roles to take turns (vLLM with Gemma or Mistral).
     pub(super) merges: bool,
+    /// How many images the model takes.
+    most_images: usize,
+}
+
+impl Default for Learned {
+    fn default() -> Learned {
+        Learned {
+            no_max_tokens: false,
+            no_max_completion_tokens: false,
+            no_temperature: false,
+            no_tools: false,
+            merges: false,
+            most_images: MOST_IMAGES,
+        }
+    }
 }
 
 /// One thing to learn.
@@ -29,6 +43,8 @@ pub(super) enum Lesson {
     NoTools,
     /// No system role, and user and assistant take turns.
     Merge,
+    /// The model takes so many images; 0 where it sees nothing.
+    MostImages(usize),
 }
 
 impl Learned {
@@ -40,6 +56,7 @@ impl Learned {
             Lesson::NoTemperature => self.no_temperature = true,
             Lesson::NoTools => self.no_tools = true,
             Lesson::Merge => self.merges = true,
+            Lesson::MostImages(most) => self.most_images = most,
         }
     }
 
@@ -62,17 +79,22 @@ impl Learned {
         !self.no_tools
     }
 
+    /// What the model can see.
+    pub(super) fn sight(self) -> Sight {
+        Sight::of(self.most_images)
+    }
+
     /// The messages in the form that the model takes.
-    pub(super) fn messages<'a>(self, system: &'a str, window: &Window<'a>) -> Vec<Message<'a>> {
+    pub(super) fn messages<'a>(self, system: &'a str, window: &Window<'a>, sight: Sight) -> Vec<Message<'a>> {
         if self.merges {
-            let mut messages = window.merged();
+            let mut messages = window.merged(sight);
             if let Some(first) = messages.first_mut().filter(|_| !system.is_empty()) {
-                first.content = Cow::Owned(format!("{system}\n\n{}", first.content));
+                first.precede(system);
             }
             return messages;
         }
         let system = Some(system).filter(|system| !system.is_empty());
-        let system = system.map(|text| Message { role: "system", content: Cow::Borrowed(text) });
-        system.into_iter().chain(window.messages()).collect()
+        let system = system.map(|text| Message::plain("system", text));
+        system.into_iter().chain(window.messages(sight)).collect()
     }
 }

@@ -13,6 +13,7 @@ use url::Url;
 use super::answer::{capped, usage};
 use super::call::{Caller, Reply, join};
 use super::listing::{self, Listed, Models};
+use super::sight::Sight;
 use super::thinking::strip_thinking;
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
@@ -88,14 +89,15 @@ impl OpenAi {
         &'a self,
         (system, offers): (&'a str, bool),
         window: &Window<'a>,
-        learned: Learned,
+        (learned, blind): (Learned, bool),
         cap: Option<u32>,
     ) -> Request<'a> {
         let cap = cap.or(self.max_tokens).or((!self.official).then_some(OPENAI_CAP));
         let (max_tokens, max_completion_tokens) = learned.cap(cap, self.official);
+        let sight = if blind { Sight::NONE } else { learned.sight() };
         Request {
             model: &self.model,
-            messages: learned.messages(system, window),
+            messages: learned.messages(system, window, sight),
             max_tokens,
             max_completion_tokens,
             temperature: learned.temperature(self.temperature),
@@ -103,7 +105,8 @@ impl OpenAi {
         }
     }
 
-    /// Asks until the server takes the request: with other parameters, and once with half of the lines. `None` where the
+    /// Asks until the server takes the request: with other parameters, once with half of the lines, and once without images.
+    /// `None` where the
     /// cap was too small for any answer.
     async fn ask(
         &self,
@@ -112,10 +115,10 @@ impl OpenAi {
         cap: Option<u32>,
         meter: &Meter,
     ) -> Result<(Option<Answer>, Reply), Fault> {
-        let (mut lessons, mut halved) = (0, false);
+        let (mut lessons, mut halved, mut blind) = (0, false, false);
         loop {
             let learned = self.learned();
-            let request = self.request(asked, window, learned, cap);
+            let request = self.request(asked, window, (learned, blind), cap);
             let reply = self.caller.post(&self.completions, &request, meter).await?;
             let problem = match wire::read(&reply) {
                 Some(Ok(answer)) => {
@@ -144,7 +147,16 @@ impl OpenAi {
                     lessons += 1;
                 }
                 Verdict::Learn(_) => return Err(Fault::fail(Whose::Operator, words)),
+                Verdict::Unreadable => {
+                    tracing::warn!(
+                        model = self.name,
+                        why = words,
+                        "the model's server refused the images; asking without"
+                    );
+                    blind = true;
+                }
                 Verdict::TooLong if !halved && window.halve() => halved = true,
+                Verdict::TooLong if request.images() > 0 => blind = true,
                 Verdict::TooLong => {
                     let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
                     return Err(Fault::TooLong { why });
@@ -271,7 +283,7 @@ impl Provider for OpenAi {
     async fn check(&self) -> Result<String, Fault> {
         let listed = self.caller.within(self.listed()).await?;
         if !matches!(listed, Some((true, _))) {
-            let lines = [Line { role: Role::User, text: "Hello".into() }];
+            let lines = [Line::new(Role::User, "Hello")];
             let mut window = Window::of(&lines)?;
             self.caller.within(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }

@@ -1,17 +1,20 @@
 //! Chat Completions on the wire (OpenAI's OpenAPI document: `CreateChatCompletionRequest`,
 //! `CreateChatCompletionResponse`, `ErrorResponse`), read as widely as compatible servers write it.
 
-use serde::{Deserialize, Serialize};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::ai::call::Reply;
-use crate::ai::tool;
 use crate::ai::window::Message;
+use crate::ai::{Image, sight, tool};
 
 /// `CreateChatCompletionRequest`, as far as it is used.
 #[derive(Debug, Serialize)]
 pub(super) struct Request<'a> {
     pub(super) model: &'a str,
+    #[serde(serialize_with = "messages")]
     pub(super) messages: Vec<Message<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_tokens: Option<u32>,
@@ -21,6 +24,24 @@ pub(super) struct Request<'a> {
     pub(super) temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tools: Option<Value>,
+}
+
+impl Request<'_> {
+    /// How many images it shows.
+    pub(super) fn images(&self) -> usize {
+        self.messages.iter().map(Message::images).sum()
+    }
+}
+
+fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S::Ok, S::Error> {
+    sight::write(messages, image, serializer)
+}
+
+/// `ChatCompletionRequestMessageContentPartImage`. Always with the image in it: not every server fetches one (ollama docs,
+/// "OpenAI compatibility"), and ours stand at no address.
+fn image(image: &Image) -> Value {
+    let url = format!("data:{};base64,{}", image.media_type, BASE64_STANDARD.encode(&image.bytes));
+    json!({ "type": "image_url", "image_url": { "url": url } })
 }
 
 /// `ChatCompletionTool`: the one that there is.

@@ -15,6 +15,7 @@ mod answering;
 mod asking;
 mod checking;
 mod failing;
+mod seeing;
 
 fn config(base: &str, key: Option<&str>, model: Option<&str>) -> AiConfig {
     AiConfig {
@@ -40,7 +41,7 @@ fn compatible(server: &MockServer) -> AiConfig {
 }
 
 fn prompt(system: &str, said: &[(Role, &str)]) -> Prompt {
-    let lines = said.iter().map(|(role, text)| Line { role: *role, text: (*text).into() }).collect();
+    let lines = said.iter().map(|(role, text)| Line::new(*role, *text)).collect();
     Prompt { system: system.into(), lines, may_hand_over: false }
 }
 

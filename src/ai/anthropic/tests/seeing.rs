@@ -1,0 +1,67 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::ai::Image;
+
+fn showing(text: &str, names: &[&'static str]) -> Line {
+    let image = |name: &&'static str| Image {
+        media_type: "image/jpeg",
+        bytes: Bytes::from_static(name.as_bytes()),
+        width: 1,
+        height: 1,
+    };
+    Line { images: names.iter().map(image).collect(), ..Line::new(Role::User, text) }
+}
+
+fn look(lines: Vec<Line>) -> Prompt {
+    Prompt { system: String::new(), lines, may_hand_over: false }
+}
+
+fn asked(content: Value) -> Value {
+    json!({"model": "claude-sonnet-5", "max_tokens": 16384, "messages": [{"role": "user", "content": content}]})
+}
+
+fn block(data: &str) -> Value {
+    json!({"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": data}})
+}
+
+#[tokio::test]
+async fn images_go_out_as_blocks_among_the_words_and_none_of_those_is_blank() {
+    let server = MockServer::start().await;
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let content = json!([text("This"), block("b25l"), block("dHdv"), text("or that?")]);
+    expect(&server, asked(content), 1, said("That.")).await;
+    let lines = vec![showing("This", &["one"]), showing(" ", &["two"]), showing("or that?", &[])];
+    assert_eq!(provider(&server).complete(&look(lines)).await.unwrap().text, "That.");
+}
+
+#[tokio::test]
+async fn a_model_without_eyes_is_told_of_images_in_words_and_that_is_remembered() {
+    let server = MockServer::start().await;
+    let refusal = error(400, "invalid_request_error", "this model does not support image input (ref: b8bd630e)");
+    expect(&server, asked(json!([block("b25l")])), 1, refusal).await;
+    let told = json!("[image, which this model cannot see]");
+    expect(&server, asked(told), 2, said("I see nothing.")).await;
+    let provider = provider(&server);
+    for _ in 0..2 {
+        assert_eq!(provider.complete(&look(vec![showing("", &["one"])])).await.unwrap().text, "I see nothing.");
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_read_or_leaves_no_room_is_left_out_this_once() {
+    for (status, kind, words) in [
+        (400, "invalid_request_error", "Could not process image"),
+        (400, "invalid_request_error", "messages.0.content.0.image.source.base64: image exceeds 5 MB maximum"),
+        (413, "request_too_large", "Request exceeds the maximum size"),
+        (400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
+    ] {
+        let server = MockServer::start().await;
+        expect(&server, asked(json!([block("b25l")])), 2, error(status, kind, words)).await;
+        expect(&server, asked(json!("[image, which could not be read]")), 2, said("Again, please.")).await;
+        let provider = provider(&server);
+        for _ in 0..2 {
+            assert_eq!(provider.complete(&look(vec![showing("", &["one"])])).await.unwrap().text, "Again, please.");
+        }
+    }
+}

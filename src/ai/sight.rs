@@ -1,0 +1,214 @@
+//! What a model sees: how many of the images it is shown, and what stands for the others.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::Image;
+use super::window::{Message, Piece};
+
+/// How many images one request shows, the newest: each costs as much as a page of text, and Anthropic takes no more than
+/// 32 MB in all (Anthropic, "Errors": `request_too_large`).
+pub(super) const MOST_IMAGES: usize = 5;
+
+/// Stands for an image before those that are shown.
+pub(super) const EARLIER: &str = "[an earlier image, not shown again]";
+/// Stands for an image where the model has no eyes.
+const UNSEEN: &str = "[image, which this model cannot see]";
+/// Stands for an image that the server cannot read.
+const UNREAD: &str = "[image, which could not be read]";
+/// Stands for an image by the business: no protocol takes one in an answer.
+pub(super) const OURS: &str = "[image, sent to the customer]";
+
+/// Puts words for an image under what was said with it.
+pub(super) fn tell(text: &mut String, words: &str) {
+    if !text.trim().is_empty() {
+        text.push('\n');
+    }
+    text.push_str(words);
+}
+
+/// The images that a request shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// How many, the newest.
+    pub(super) most: usize,
+    /// What stands for each of the others.
+    pub(super) instead: &'static str,
+}
+
+impl Sight {
+    /// Of a model that takes so many images.
+    pub(super) fn of(most: usize) -> Sight {
+        Sight { most, instead: if most == 0 { UNSEEN } else { EARLIER } }
+    }
+
+    /// Of a request whose images were refused.
+    pub(super) const NONE: Sight = Sight { most: 0, instead: UNREAD };
+}
+
+/// What a server has against a request with images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// The model takes so many images, and no more.
+    Most(usize),
+    /// It cannot read these.
+    Unreadable,
+}
+
+/// How much of a message is looked at, in characters: llama.cpp repeats the request behind its words.
+const LOOKED_AT: usize = 200;
+
+/// Words about images.
+const ABOUT: [&str; 6] = ["image", "vision", "multimodal", "multi-modal", "mmproj", "content part"];
+
+/// How servers say that a model sees nothing. OpenAI: "image_url is only supported by certain models". Azure, Mistral,
+/// Ollama ("this model does not support image input"), LM Studio. llama.cpp: "image input is not supported", "Unsupported
+/// content part type". vLLM: "is not a multimodal model". DeepSeek: "unknown variant `image_url`". OpenRouter: "No endpoints
+/// found that support image input".
+const BLIND: [&str; 13] = [
+    "not support",
+    "n't support",
+    "unsupported",
+    "only supported",
+    "unknown variant",
+    "no endpoints found",
+    "not a multimodal",
+    "not multimodal",
+    "not enabled",
+    "not compiled for",
+    "not allowed",
+    "invalid content type",
+    "missing data required",
+];
+
+/// How servers say that they take text alone: Groq, FastAPI, and Python that adds a list to a string.
+const TEXT_ALONE: [&str; 4] = ["must be a string", "valid string", "str type expected", "not \"list\""];
+
+/// How servers say that an image is no good. OpenAI: "You uploaded an unsupported image". Anthropic: "Could not process
+/// image", "image exceeds 5 MB maximum", "image dimensions exceed max allowed size".
+const UNREADABLE: [&str; 9] = [
+    "unsupported image",
+    "invalid image",
+    "invalid_image",
+    "image_parse",
+    "valid image",
+    "process image",
+    "exceed",
+    "too large",
+    "load image",
+];
+
+/// What an error's message and code, in lower case, have against images.
+pub(super) fn complaint(message: &str, code: &str) -> Option<Complaint> {
+    let end = message.char_indices().nth(LOOKED_AT).map_or(message.len(), |(end, _)| end);
+    let message = &message[..end];
+    let any = |words: &[&str]| words.iter().any(|word| message.contains(word) || code.contains(word));
+    if any(&TEXT_ALONE) {
+        return Some(Complaint::Most(0));
+    }
+    if !any(&ABOUT) {
+        return None;
+    }
+    // vLLM: "At most 1 image(s) may be provided in one prompt." Groq: "This model supports up to 5 images".
+    if let Some(most) = ["at most ", "up to "].iter().find_map(|words| number(message.split_once(words)?.1)) {
+        return Some(Complaint::Most(most));
+    }
+    if !any(&UNREADABLE) && any(&BLIND) {
+        return Some(Complaint::Most(0));
+    }
+    Some(Complaint::Unreadable)
+}
+
+/// The number of images that the text begins with.
+fn number(text: &str) -> Option<usize> {
+    let (digits, rest) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
+    rest.trim_start().starts_with("image").then(|| digits.parse().ok())?
+}
+
+/// A message as both protocols write it: a plain string where there are no images, since many servers take nothing else.
+#[derive(Serialize)]
+struct Written<'a> {
+    role: &'static str,
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Plain(&'a str),
+    Parts(Vec<Value>),
+}
+
+/// Writes messages, each image as the protocol's `image` makes it.
+pub(super) fn write<S: Serializer>(
+    messages: &[Message<'_>],
+    image: fn(&Image) -> Value,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(messages.iter().map(|message| Written {
+        role: message.role,
+        content: match &message.pieces[..] {
+            [Piece::Text(text)] => Content::Plain(text),
+            pieces => Content::Parts(pieces.iter().map(|piece| part(piece, image)).collect()),
+        },
+    }))
+}
+
+fn part(piece: &Piece<'_>, image: fn(&Image) -> Value) -> Value {
+    match piece {
+        Piece::Text(text) => json!({ "type": "text", "text": text }),
+        Piece::Image(shown) => image(shown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_takes_no_images_is_understood_in_its_own_words() {
+        for (message, verdict) in [
+            ("Invalid content type. image_url is only supported by certain models.", Some(0)),
+            ("this model does not support image input (ref: b8bd630e)", Some(0)),
+            ("Model does not support images. Please use a model that does.", Some(0)),
+            ("Image input is not enabled for this model", Some(0)),
+            ("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", Some(0)),
+            ("Failed to parse messages: Unsupported content part type: \"image_url\"; messages = [ {", Some(0)),
+            ("messages[0]: unknown variant `image_url`, expected `text` at line 1 column 200", Some(0)),
+            ("/models/m1 is not a multimodal model", Some(0)),
+            ("m1 is not a multimodal model None", Some(0)),
+            ("No endpoints found that support image input", Some(0)),
+            ("this model is missing data required for image input", Some(0)),
+            ("messages[0].content must be a string", Some(0)),
+            ("body.messages.0.content: Input should be a valid string", Some(0)),
+            ("can only concatenate str (not \"list\") to str", Some(0)),
+            ("At most 0 image(s) may be provided in one prompt.", Some(0)),
+            ("At most 1 image(s) may be provided in one request.", Some(1)),
+            ("Too many images provided. This model supports up to 3 images", Some(3)),
+        ] {
+            assert_eq!(complaint(&message.to_lowercase(), ""), verdict.map(Complaint::Most), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_no_good_says_nothing_about_the_model() {
+        for (message, code) in [
+            ("You uploaded an unsupported image. Please make sure your image is valid.", "invalid_image_format"),
+            ("The image data you provided does not represent a valid image.", "image_parse_error"),
+            ("messages.0.content.1.image.source.base64: image exceeds 5 MB maximum: 6012345 bytes > 5242880 bytes", ""),
+            ("Could not process image", ""),
+            ("At least one of the image dimensions exceed max allowed size: 8000 pixels", ""),
+            ("something odd about an image", ""),
+        ] {
+            assert_eq!(complaint(&message.to_lowercase(), code), Some(Complaint::Unreadable), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_about_images_is_no_complaint_even_where_the_contact_speaks_of_them() {
+        let echo = format!("the prompt is wrong: {}this shop does not support images", " ".repeat(200));
+        for message in ["max_tokens is not supported", "", &echo] {
+            assert_eq!(complaint(message, ""), None, "{message}");
+        }
+    }
+}
