@@ -41,8 +41,8 @@ pub trait Channel: Send + Sync {
     /// Messages at the provider that could be the one looked for, oldest first.
     async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault>;
 
-    /// Messages from contacts that the provider lists since then, oldest first.
-    async fn list_inbound(&self, since: Time) -> Result<Vec<Inbound>, Fault>;
+    /// Messages from contacts that the provider lists since then.
+    async fn list_inbound(&self, since: Time) -> Result<Listed, Fault>;
 
     /// Fetches what a contact sent, of at most `most` bytes. An address that is not the provider's own is refused and not
     /// called.
@@ -59,6 +59,15 @@ pub struct Explained {
     pub sentence: String,
     /// Who can mend it.
     pub whose: Whose,
+}
+
+/// Messages from contacts, as the provider lists them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listed {
+    /// Oldest first. `received_at` is the provider's time, perhaps to the second only.
+    pub messages: Vec<Inbound>,
+    /// Why older ones may be missing that another look may find; `None` where this is all there is.
+    pub cut_short: Option<String>,
 }
 
 /// A sent message to be found again.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Prompt, Provider};
-use mynah::channel::{Channel, Lookup};
+use mynah::channel::{Channel, Listed, Lookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
-use mynah::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+use mynah::model::{Attachment, Delivery, Event, Outgoing, ProviderId, Refusal};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -95,8 +95,8 @@ impl Channel for BrokenChannel {
         self.pass(Place::FindSent);
         self.inner.find_sent(lookup).await
     }
-    async fn list_inbound(&self, _: Time) -> Result<Vec<Inbound>, Fault> {
-        Ok(Vec::new())
+    async fn list_inbound(&self, _: Time) -> Result<Listed, Fault> {
+        Ok(Listed::default())
     }
     async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
         panic!("files")

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Finish, Prompt, Provider};
-use mynah::channel::{Channel, Lookup};
+use mynah::channel::{Channel, Listed, Lookup};
 use mynah::clock::Time;
 use mynah::fault::{Fault, Whose};
-use mynah::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal, Usage};
+use mynah::model::{Attachment, Delivery, Event, Outgoing, ProviderId, Refusal, Usage};
 use tokio::time::{pause, resume, sleep};
 
 use crate::house::{ANA, House};
@@ -62,8 +62,8 @@ impl Channel for Dotted {
     async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
         self.inner.find_sent(lookup).await
     }
-    async fn list_inbound(&self, _: Time) -> Result<Vec<Inbound>, Fault> {
-        Ok(Vec::new())
+    async fn list_inbound(&self, _: Time) -> Result<Listed, Fault> {
+        Ok(Listed::default())
     }
     async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
         Err(Fault::fail(Whose::Message, "no files here"))

@@ -14,14 +14,18 @@ use serde_json::{Map, Value};
 
 use super::api::{Api, Effect, unsure};
 use super::{NAME, inbound, media, provider_id, words};
-use crate::channel::Lookup;
+use crate::channel::{Listed, Lookup};
 use crate::clock::Time;
 use crate::config::Sender;
 use crate::fault::Fault;
 use crate::model::{Inbound, ProviderId};
 
-/// A thousand rows of long texts.
+/// A hundred rows of long texts, and much more.
 const PAGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Rows on a page. Twilio gives up to a thousand; but the list is asked for every minute, and its first page then holds
+/// what was known long ago, of a day at the most.
+const PAGE_ROWS: &str = "100";
 
 /// Rows may stand a little out of order, and Twilio's clock is not ours. Twilio dates a message by its own clock and we
 /// date the post by ours: where ours is ahead, the message seems older than its post. A message that is passed over for
@@ -29,7 +33,7 @@ const PAGE_BYTES: usize = 32 * 1024 * 1024;
 const SKEW: Duration = Duration::from_secs(60);
 
 const SENT_PAGES: usize = 5;
-const INBOUND_PAGES: usize = 20;
+const INBOUND_PAGES: usize = 200;
 
 static DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
@@ -88,14 +92,19 @@ enum End {
     Whole,
     /// There is more beyond the last page that we are willing to read.
     CutOff,
+    /// A page named one as the next that held nothing new: what follows cannot be reached this way.
+    Repeats,
 }
+
+/// Why a list that repeats a page is not the whole of it.
+const REPEATS: &str = "Twilio's list of messages repeats a page, so that its end cannot be reached";
 
 /// Messages that could be the one looked for, oldest first.
 ///
 /// Not finding one lets the text be sent again, so nothing that could be it is left out: a message that failed was
 /// still created, one that waits has no sender yet where a service picks it, and one whose body is withheld may be it.
 pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
-    let mut query = vec![("To", lookup.to.as_str()), ("PageSize", "100")];
+    let mut query = vec![("To", lookup.to.as_str()), ("PageSize", PAGE_ROWS)];
     let service = match sender {
         Sender::Number(number) => {
             query.push(("From", if lookup.from.is_empty() { number } else { &lookup.from }));
@@ -120,8 +129,10 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
         created.is_none_or(|created| created >= earliest)
     })
     .await?;
-    if end == End::CutOff {
-        return Err(Fault::retry("Twilio lists too many messages to this contact to look through"));
+    match end {
+        End::Whole => {}
+        End::CutOff => return Err(Fault::retry("Twilio lists too many messages to this contact to look through")),
+        End::Repeats => return Err(Fault::retry(REPEATS)),
     }
     found.reverse();
     found.sort_by_key(|(created, _)| *created);
@@ -129,28 +140,28 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
 }
 
 /// Messages from contacts since then, oldest first. Twilio lists neither the contact's name nor buttons nor places.
-pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Result<Vec<Inbound>, Fault> {
+///
+/// Of the very oldest there may be some missing: more than [`INBOUND_PAGES`] pages are not read, which the log tells.
+pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Result<Listed, Fault> {
     let since = second(since);
     let day = Timestamp::from_millisecond(since.millis()).unwrap_or_default().strftime("%Y-%m-%d").to_string();
     // The name ends in `>`: sent on that day, which is the finest that Twilio filters by, or later.
-    let mut query = vec![("DateSent>", day.as_str()), ("PageSize", "1000")];
-    let service = match sender {
-        Sender::Number(number) => {
-            query.push(("To", number));
-            None
-        }
-        Sender::MessagingService(sid) => Some(sid.as_str()),
-    };
+    let mut query = vec![("DateSent>", day.as_str()), ("PageSize", PAGE_ROWS)];
+    if let Sender::Number(number) = sender {
+        query.push(("To", number));
+    }
     let request = api.client.get(&api.messages).query(&query);
     let mut found = Vec::new();
     let end = pages(api, request, INBOUND_PAGES, |row| {
         let arrived = row.arrived();
         let further = arrived.is_none_or(|arrived| arrived >= since - SKEW);
+        let to = row.to.as_deref().unwrap_or_default();
         let ours = row.direction.as_deref() == Some("inbound")
-            && service.is_none_or(|service| {
+            && match sender {
+                Sender::Number(number) => to == number,
                 // Without a To in the query other channels and senders of the account are listed too.
-                row.fits_service(service) && row.to.as_deref().is_some_and(|to| to.starts_with("whatsapp:"))
-            });
+                Sender::MessagingService(service) => row.fits_service(service) && to.starts_with("whatsapp:"),
+            };
         if let Some(arrived) = arrived.filter(|arrived| ours && *arrived >= since) {
             found.extend(message(api, row, arrived));
         }
@@ -163,9 +174,10 @@ pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Res
             "Twilio lists more messages than are read at once; the oldest are left out"
         );
     }
+    // Dated to the second: of those of one second the list knows the order.
     found.reverse();
     found.sort_by_key(|inbound| inbound.received_at);
-    Ok(found)
+    Ok(Listed { messages: found, cut_short: (end == End::Repeats).then(|| REPEATS.to_owned()) })
 }
 
 /// One cheap call that every kind of key may make, unlike reading the account (Twilio, "API keys").
@@ -179,9 +191,11 @@ fn message(api: &Api, row: Row, arrived: Time) -> Option<Inbound> {
     let reply_to = row.from?;
     let from = inbound::address(&reply_to)?;
     let media = row.num_media.unwrap_or_default();
-    let word = row.body.clone().unwrap_or_default();
+    // A webhook with a NUL is refused; what is listed is beyond refusing.
+    let body = row.body.map(|body| body.replace('\0', ""));
+    let word = body.clone().unwrap_or_default();
     let count = media.parse().unwrap_or(0);
-    let text = words::listed(row.body, count);
+    let text = words::listed(body, count);
     let mut metadata = Map::new();
     if !media.is_empty() {
         metadata.insert("NumMedia".to_owned(), Value::from(media));
@@ -209,14 +223,15 @@ async fn pages(api: &Api, first: RequestBuilder, most: usize, mut take: impl FnM
     for _ in 0..most {
         let Page { messages, next_page_uri } = page(api, request).await?;
         // Messages that arrive while we turn pages push rows on to the next one, and a page may repeat as a whole.
-        let mut further = false;
+        let (mut new, mut further, empty) = (false, false, messages.is_empty());
         for row in messages {
             let Some(sid) = row.sid.clone() else { continue };
             if seen.insert(sid) {
-                further = take(row);
+                (new, further) = (true, take(row));
             }
         }
         let next = match next_page_uri {
+            Some(_) if !new && !empty => return Ok(End::Repeats),
             Some(uri) if further => uri,
             _ => return Ok(End::Whole),
         };

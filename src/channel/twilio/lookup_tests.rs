@@ -148,12 +148,36 @@ async fn a_lost_post_is_found_though_our_clock_is_ahead_of_twilios() {
 }
 
 #[tokio::test]
-async fn a_page_that_repeats_ends_the_list() {
+async fn a_page_that_repeats_proves_no_absence() {
     let server = MockServer::start().await;
-    let rows = vec![sent("SM1", "Thu, 24 Aug 2023 05:02:00 +0000")];
+    let rows = vec![but(sent("SM1", "Thu, 24 Aug 2023 05:02:00 +0000"), "body", "Another text")];
     Mock::given(method("GET")).respond_with(page(&rows, Some(&next(1)))).expect(2).mount(&server).await;
-    let channel = Twilio::new(config(&server.uri()), [7; 32]);
-    assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM1"]);
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).find_sent(&lookup()).await.unwrap_err();
+    assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("repeats a page")), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_page_that_repeats_ends_the_list_of_missed_messages_and_is_told() {
+    let server = MockServer::start().await;
+    let rows = vec![received("SM2", "Thu, 24 Aug 2023 05:02:00 +0000")];
+    Mock::given(query_param_is_missing("Page")).respond_with(page(&rows, Some(&next(1)))).mount(&server).await;
+    let rows =
+        vec![received("SM2", "Thu, 24 Aug 2023 05:02:00 +0000"), received("SM1", "Thu, 24 Aug 2023 05:01:50 +0000")];
+    let again = Mock::given(query_param("Page", "1")).respond_with(page(&rows, Some(&next(1))));
+    again.expect(2).mount(&server).await;
+    let listed = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED).await.unwrap();
+    assert_eq!(sids(&listed.messages), ["SM1", "SM2"]);
+    assert!(listed.cut_short.is_some_and(|why| why.contains("repeats a page")));
+}
+
+#[tokio::test]
+async fn an_empty_page_is_the_end_of_the_list() {
+    let server = MockServer::start().await;
+    let rows = vec![received("SM1", "Thu, 24 Aug 2023 05:02:00 +0000")];
+    Mock::given(query_param_is_missing("Page")).respond_with(page(&rows, Some(&next(1)))).mount(&server).await;
+    Mock::given(query_param("Page", "1")).respond_with(page(&[], Some(&next(2)))).expect(1).mount(&server).await;
+    let listed = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED).await.unwrap();
+    assert_eq!((sids(&listed.messages), listed.cut_short), (vec!["SM1"], None));
 }
 
 #[tokio::test]
@@ -187,19 +211,21 @@ async fn credentials_do_not_follow_a_page_elsewhere() {
 async fn missed_messages_are_listed_oldest_first() {
     let media = but(received("SM2", "Thu, 24 Aug 2023 05:01:50 +0000"), "body", "");
     let rows = vec![
-        received("SM3", "Thu, 24 Aug 2023 05:02:00 +0000"),
+        but(received("SM3", "Thu, 24 Aug 2023 05:02:00 +0000"), "body", "Bye\0!"),
         but(media, "num_media", "1"),
         but(received("SMx", "Thu, 24 Aug 2023 05:01:50 +0000"), "direction", "outbound-api"),
         but(received("SMy", "Thu, 24 Aug 2023 05:01:50 +0000"), "from", "bob"),
         but(received("SMz", "Thu, 24 Aug 2023 05:01:50 +0000"), "from", Value::Null),
         received("SM1", "Thu, 24 Aug 2023 05:01:45 +0000"),
+        but(received("SMw", "Thu, 24 Aug 2023 05:01:50 +0000"), "to", "whatsapp:+12025550199"),
         received("SM0", "Thu, 24 Aug 2023 05:01:44 +0000"),
     ];
     let (server, channel) = listing(rows).await;
     let found = channel.list_inbound(POSTED).await.unwrap();
-    assert_eq!(sids(&found), ["SM1", "SM2", "SM3"]);
+    assert_eq!((sids(&found.messages), &found.cut_short), (vec!["SM1", "SM2", "SM3"], &None));
+    let found = found.messages;
     let raw = server.received_requests().await.unwrap()[0].url.query().unwrap().to_owned();
-    assert_eq!(raw, "DateSent%3E=2023-08-24&PageSize=1000&To=whatsapp%3A%2B14155238886");
+    assert_eq!(raw, "DateSent%3E=2023-08-24&PageSize=100&To=whatsapp%3A%2B14155238886");
     let expected = Inbound {
         channel: "twilio",
         provider_id: ProviderId("SM2".to_owned()),
@@ -223,6 +249,7 @@ async fn missed_messages_are_listed_oldest_first() {
     };
     assert_eq!(found[1], expected);
     assert_eq!((found[0].text.as_str(), found[0].word.as_str()), ("Hello", "Hello"));
+    assert_eq!((found[2].text.as_str(), found[2].word.as_str()), ("Bye!", "Bye!"), "no webhook holds a NUL either");
 }
 
 #[tokio::test]
@@ -234,26 +261,34 @@ async fn a_services_list_takes_no_other_channel_or_service() {
         but(but(received("SM3", date), "to", "+14155238886"), "from", "+15005550006"),
     ];
     let (server, channel) = by_service(rows).await;
-    assert_eq!(sids(&channel.list_inbound(POSTED).await.unwrap()), ["SM1"]);
-    assert_eq!(query(&server).await, pairs(&[("DateSent>", "2023-08-24"), ("PageSize", "1000")]));
+    assert_eq!(sids(&channel.list_inbound(POSTED).await.unwrap().messages), ["SM1"]);
+    assert_eq!(query(&server).await, pairs(&[("DateSent>", "2023-08-24"), ("PageSize", "100")]));
 }
 
 #[tokio::test]
-async fn inbound_pages_are_read_once_each_and_no_more_than_twenty() {
+async fn inbound_pages_are_read_once_each_and_no_more_than_two_hundred() {
     let server = MockServer::start().await;
-    for number in 0..25 {
+    let endless = |request: &wiremock::Request| {
+        let pairs: Vec<(String, String)> = request.url.query_pairs().into_owned().collect();
+        let number = pairs.iter().find(|(name, _)| name == "Page").map_or(0, |(_, page)| page.parse().unwrap());
         let rows = vec![
             received("SMrepeated", "Thu, 24 Aug 2023 05:02:00 +0000"),
             received(&format!("SM{number}"), "Thu, 24 Aug 2023 05:02:00 +0000"),
         ];
-        let mock = match number {
-            0 => Mock::given(query_param_is_missing("Page")),
-            _ => Mock::given(query_param("Page", number.to_string())),
-        };
-        mock.respond_with(page(&rows, Some(&next(number + 1)))).mount(&server).await;
-    }
+        page(&rows, Some(&next(number + 1)))
+    };
+    Mock::given(method("GET")).respond_with(endless).expect(200).mount(&server).await;
     let found = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED).await.unwrap();
-    assert_eq!(found.len(), 21, "twenty pages, and the repeated message once");
+    assert_eq!(found.messages.len(), 201, "two hundred pages, and the repeated message once");
+    // No other look would see more.
+    assert_eq!(found.cut_short, None);
+}
+
+#[tokio::test]
+async fn messages_of_one_second_keep_the_order_of_the_list() {
+    let date = "Thu, 24 Aug 2023 05:02:00 +0000";
+    let (_server, channel) = listing(["SM3", "SM2", "SM1"].map(|sid| received(sid, date)).to_vec()).await;
+    assert_eq!(sids(&channel.list_inbound(POSTED).await.unwrap().messages), ["SM1", "SM2", "SM3"]);
 }
 
 #[tokio::test]

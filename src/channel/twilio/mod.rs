@@ -10,11 +10,11 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Channel, Explained, Lookup};
+use super::{Channel, Explained, Listed, Lookup};
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
 use crate::fault::{Fault, Whose};
-use crate::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+use crate::model::{Attachment, Delivery, Event, Outgoing, ProviderId, Refusal};
 
 mod api;
 pub mod errors;
@@ -110,7 +110,7 @@ impl Channel for Twilio {
         lookup::find_sent(&self.api, &self.sender, lookup).await
     }
 
-    async fn list_inbound(&self, since: Time) -> Result<Vec<Inbound>, Fault> {
+    async fn list_inbound(&self, since: Time) -> Result<Listed, Fault> {
         lookup::list_inbound(&self.api, &self.sender, since).await
     }
 
