@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use rust_embed::RustEmbed;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 
 use crate::ai::{self, Provider};
 use crate::breaker::Breaker;
@@ -47,6 +47,9 @@ pub struct App {
     pub running: Running,
     /// Wakes the worker when something was queued.
     pub wake: Notify,
+    /// Shared by whoever claims work; held alone while missed messages are stored, so that no turn is claimed of which a part
+    /// is still to come.
+    pub claiming: RwLock<()>,
 }
 
 /// A model, as it is asked.
@@ -123,6 +126,7 @@ impl App {
             fallbacks,
             running: Running::default(),
             wake: Notify::new(),
+            claiming: RwLock::new(()),
         })
     }
 

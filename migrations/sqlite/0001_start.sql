@@ -197,6 +197,14 @@ CREATE TABLE schedule (
     next_run_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- How far the provider's list of messages has been read for those whose webhook never came. began_at: what is older was never
+-- ours to answer. caught_up_at: read to its end then, and all that had been missed was stored.
+CREATE TABLE catch_ups (
+    channel      TEXT    NOT NULL PRIMARY KEY,
+    began_at     INTEGER NOT NULL,
+    caught_up_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What the model cost. scope: `all` or `contact ID`; period: `2026-11-01` or `2026-11`. Written only where a budget is set.
 CREATE TABLE spent (
     scope  TEXT    NOT NULL,

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use super::App;
 use crate::config::Burst;
 use crate::model::{Command, Inbound, Rate, Role};
-use crate::store::{Accepted, Received, Reception, StoreError, Stranger, WebhookRecord, WindowLine};
+use crate::store::{Accepted, Missed, Received, Reception, StoreError, Stranger, WebhookRecord, WindowLine};
 
 /// Messages of one stranger in a day that are held against the pairing code, which they might be guessing.
 const GUESSES: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero"), period: Duration::from_secs(86_400) };
@@ -25,17 +25,40 @@ fn rate_key(inbound: &Inbound) -> String {
 impl App {
     /// Stores a contact's message, with the log of its webhook if there is one, and wakes whoever answers it.
     pub async fn receive(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Received, StoreError> {
-        let reception = self.reception(&inbound).await;
+        self.take_in(inbound, record, None).await
+    }
+
+    /// The same for a message that was found at the provider because its webhook never came.
+    ///
+    /// It does not use up the contact's rate, and is not above it: what was missed arrives in one go, and is answered by one
+    /// turn whatever there is of it, in as many conversations at the most as one contact may have waiting.
+    pub async fn receive_missed(&self, inbound: Inbound, missed: Missed) -> Result<Received, StoreError> {
+        self.take_in(inbound, None, Some(missed)).await
+    }
+
+    async fn take_in(
+        &self,
+        inbound: Inbound,
+        record: Option<WebhookRecord>,
+        missed: Option<Missed>,
+    ) -> Result<Received, StoreError> {
+        let reception = self.reception(&inbound, missed).await;
         let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
         let shown = reception.word().is_none();
         // Taken before it is known what it was for.
-        let taken = self.config.people.rate.filter(|_| reception.wait.is_none()).map(|rate| (rate_key(&inbound), rate));
+        let rate = self.config.people.rate.filter(|_| missed.is_none() && reception.wait.is_none());
+        let taken = rate.map(|rate| (rate_key(&inbound), rate));
         let received = self.store.receive(inbound, record, reception).await?;
         if let (Accepted::New(turn) | Accepted::Skipped(turn), Some((conversation, revision))) =
             (received.accepted, received.place)
         {
-            let line = WindowLine { turn, role: Role::User, content, provider_id: Some(provider_id) };
-            self.add(conversation, revision, Some(&line).filter(|_| shown)).await;
+            if missed.is_some() {
+                // It may stand before what was said since.
+                self.clear(conversation).await;
+            } else {
+                let line = WindowLine { turn, role: Role::User, content, provider_id: Some(provider_id) };
+                self.add(conversation, revision, Some(&line).filter(|_| shown)).await;
+            }
         }
         if let Some((key, rate)) = taken.filter(|_| !received.counts) {
             self.cache.give_back(&key, rate).await;
@@ -49,9 +72,9 @@ impl App {
         Ok(received)
     }
 
-    async fn reception(&self, inbound: &Inbound) -> Reception {
+    async fn reception(&self, inbound: &Inbound, missed: Option<Missed>) -> Reception {
         let (people, texts) = (&self.config.people, &self.config.texts);
-        let wait = match people.rate {
+        let wait = match people.rate.filter(|_| missed.is_none()) {
             Some(rate) => self.cache.take(&rate_key(inbound), rate).await.err(),
             None => None,
         };
@@ -66,6 +89,7 @@ impl App {
             slow_down: too_much.then(|| (texts.slow_down.clone(), every)),
             refusal: (people.closed && people.refuse).then(|| texts.stranger.clone()),
             restart: self.config.work.burst == Burst::Restart,
+            missed,
         }
     }
 

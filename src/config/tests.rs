@@ -330,6 +330,8 @@ fn every_bound_holds() {
         ("MYNAH_AI_CONCURRENCY", ["1", "10000"], ["0", "10001"]),
         ("MYNAH_TYPING", ["true", "false"], ["yes", "1"]),
         ("MYNAH_UNKNOWN_SENDS", ["resend", "hold"], ["Resend", "drop"]),
+        ("MYNAH_CATCH_UP_WITHIN", ["0", "23h"], ["1381m", "Off"]),
+        ("MYNAH_CATCH_UP_WITHIN", ["off", "12h"], ["none", "1d"]),
         ("MYNAH_LOG_FORMAT", ["text", "json"], ["JSON", "xml"]),
         ("MYNAH_LOG", ["off", "mynah=debug"], ["mynah=loud", "a=b=c"]),
         ("MYNAH_LISTEN", ["[::]:80", "127.0.0.1:0"], ["localhost:80", "127.0.0.1"]),

@@ -18,6 +18,9 @@ pub struct WorkConfig {
     pub unknown_sends: UnknownSends,
     /// What becomes of a message that arrives while the model works.
     pub burst: Burst,
+    /// How old a message whose webhook never came may be, up to 23 hours, to be answered when it is found at the provider;
+    /// `None` where nobody looks for such.
+    pub catch_up: Option<Duration>,
     /// Whether contacts see that an answer is being written.
     pub typing: bool,
     /// What the model is told before the conversation; not blank.
@@ -55,6 +58,9 @@ pub struct ConversationConfig {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Nothing is answered later than so.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(23 * 3600);
+
 pub(super) fn read(reader: &mut Reader) -> WorkConfig {
     let fates = [("resend", UnknownSends::Resend), ("hold", UnknownSends::Hold)];
     WorkConfig {
@@ -64,6 +70,10 @@ pub(super) fn read(reader: &mut Reader) -> WorkConfig {
         unknown_sends: reader.or_default("MYNAH_UNKNOWN_SENDS", |text| parse::one_of(text, &fates)),
         burst: reader.or_default("MYNAH_BURST", |text| {
             parse::one_of(text, &[("next", Burst::Next), ("restart", Burst::Restart)])
+        }),
+        catch_up: reader.or_default("MYNAH_CATCH_UP_WITHIN", |text| {
+            parse::one_of(text, &[("off", None)])
+                .or_else(|_| parse::duration(text, Duration::ZERO..=ANSWERED_WITHIN).map(Some))
         }),
         typing: reader.or_default("MYNAH_TYPING", |text| parse::one_of(text, &[("true", true), ("false", false)])),
         system_prompt: reader.or_default("MYNAH_SYSTEM_PROMPT", |text| parse::text(text, usize::MAX)),

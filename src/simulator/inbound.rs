@@ -13,6 +13,7 @@ use super::misbehaviour::count;
 use super::phones::Bubble;
 use super::sign::{sign, without_fragment};
 use super::{Simulator, Status, locked};
+use crate::clock::Time;
 use crate::http;
 
 /// Twilio waits this long for an answer, all tries together.
@@ -50,7 +51,12 @@ impl Simulator {
 
     /// A contact writes, and the webhook is never called: as when it was lost on the way. The SID.
     pub fn arrive(&self, from: &str, text: &str) -> String {
-        let (sid, now) = (self.new_sid("SM"), self.now());
+        self.arrive_at(from, text, self.now())
+    }
+
+    /// The same at that time, no earlier than what arrived before: the list tells it so.
+    pub fn arrive_at(&self, from: &str, text: &str, now: Time) -> String {
+        let sid = self.new_sid("SM");
         locked(&self.inner.ledger).add(Message {
             sid: sid.clone(),
             inbound: true,

@@ -12,6 +12,7 @@ const COUNTER: u16 = 0x0fff;
 #[derive(Debug, Default)]
 pub(super) struct Ids {
     last: Mutex<(i64, u16)>,
+    late: Mutex<(i64, u16)>,
 }
 
 impl Ids {
@@ -26,11 +27,28 @@ impl Ids {
             };
             *last
         };
-        let mut rest = [0; 10];
-        rest[..2].copy_from_slice(&count.to_be_bytes());
-        rest[2..].copy_from_slice(&fastrand::u64(..).to_be_bytes());
-        uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &rest).into_uuid()
+        id(millis, count)
     }
+
+    /// An id for what was said at that time and is told only now: it stands where it would stand had it been told then. Those
+    /// of one moment rise when they are told one after the other.
+    pub(super) fn late(&self, at: Time) -> Uuid {
+        let (millis, count) = {
+            let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+            let again = late.0 == at.millis();
+            *late = (at.millis(), if again { late.1.saturating_add(1).min(COUNTER) } else { 0 });
+            *late
+        };
+        id(millis, count)
+    }
+}
+
+/// Random but for the time and the counter.
+fn id(millis: i64, count: u16) -> Uuid {
+    let mut rest = [0; 10];
+    rest[..2].copy_from_slice(&count.to_be_bytes());
+    rest[2..].copy_from_slice(&fastrand::u64(..).to_be_bytes());
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &rest).into_uuid()
 }
 
 /// A random token, which a claim hands out and a finishing write must present. It tells claims apart and is no secret, so
@@ -50,5 +68,19 @@ mod tests {
         all.push(ids.next(Time(5)));
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(all.iter().all(|id| id.get_version_num() == 7));
+    }
+
+    #[test]
+    fn what_is_told_late_stands_where_it_was_said() {
+        let ids = Ids::default();
+        let (before, after) = (ids.next(Time(1_000_000)), ids.next(Time(3_000_000)));
+        let late: Vec<Uuid> = [1_000_001, 2_000_000, 2_000_000, 2_000_000, 2_999_999]
+            .map(|at| ids.late(Time(at)))
+            .into_iter()
+            .chain([after])
+            .collect();
+        assert!(before < late[0] && late.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(ids.late(Time(1_500_000)) < late[1], "an older one that is told after it");
+        assert!(ids.next(Time(3_000_000)) > after);
     }
 }

@@ -10,15 +10,17 @@ use super::crowding::is_crowded;
 use super::database::{Row, Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
+use super::missed::outdated;
 use super::notices::Notice;
-use super::reception::{Accepted, Received, Reception, Stranger};
+use super::reception::{Accepted, Missed, Received, Reception, Stranger};
 use super::request::Request;
 use super::silence::silence;
 use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, attachments, webhooks};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, Inbound, MessageId, QUOTED, Role, TurnId};
 
-const KNOWN: &str = "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
+pub(super) const KNOWN: &str =
+    "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
 
 const CONTACT: &str = "
     SELECT c.id, c.opted_out_at, c.blocked_at, c.admitted_at, c.noticed_at
@@ -115,7 +117,7 @@ const REFUSE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 struct Contact {
     id: i64,
-    opted_out: bool,
+    opted_out: Option<Time>,
     blocked: bool,
     admitted: bool,
     noticed_at: Option<Time>,
@@ -125,6 +127,8 @@ struct Conversation {
     id: ConversationId,
     revision: i64,
     human: bool,
+    /// Whether more was said in it since the message, which was missed then.
+    overtaken: bool,
 }
 
 enum Fate {
@@ -154,7 +158,8 @@ impl Store {
         let (ids, options) = (self.ids.clone(), self.options);
         // Here and not in the transaction, where everybody would wait for it.
         let metadata = serde_json::to_string(&inbound.metadata).unwrap_or_else(|_| "{}".into());
-        self.write(move |tx| {
+        let missed = reception.missed.is_some();
+        let work = move |tx: &mut dyn Tx| {
             let known = tx.one(KNOWN, args![inbound.channel, inbound.provider_id.0.as_str()], |row| row.uuid(0))?;
             let (message, received) = match known {
                 Some(message) => {
@@ -169,8 +174,9 @@ impl Store {
                 webhooks::insert(tx, record, Some(&message))?;
             }
             Ok(received)
-        })
-        .await
+        };
+        // Nobody was told that a missed message is kept: one that a power cut takes back is listed again.
+        if missed { self.write_unflushed(work).await } else { self.write(work).await }
     }
 }
 
@@ -184,24 +190,43 @@ struct Receiving<'a> {
 }
 
 impl Receiving<'_> {
+    /// When the message was said: what the contact said is ordered by that, and WhatsApp's 24 hours run from it.
+    fn said(&self) -> Time {
+        self.inbound.received_at
+    }
+
+    /// When it is stored, which is later for one that was missed: what is done about it counts from then.
+    fn now(&self) -> Time {
+        self.reception.missed.map_or(self.said(), |missed| missed.found_at)
+    }
+
+    /// A new id for what was said then.
+    fn id(&self) -> uuid::Uuid {
+        if self.reception.missed.is_some() { self.ids.late(self.said()) } else { self.ids.next(self.said()) }
+    }
+
     fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
-        let now = self.inbound.received_at;
         let contact = self.contact()?;
         let mut conversation = self.conversation(contact.id)?;
-        let fate = self.judge(&contact, &conversation)?;
+        let fate = match (self.judge(&contact, &conversation)?, self.reception.missed) {
+            (Fate::Answer | Fate::Refuse | Fate::SlowDown(_), Some(Missed { too_old: true, .. })) => {
+                Fate::Skip("it was missed, and found too late to be answered (MYNAH_CATCH_UP_WITHIN)")
+            }
+            (fate, _) => fate,
+        };
         let (turn, restarted) = match fate {
-            Fate::Answer => self.turn(&conversation.id)?,
+            Fate::Answer => self.turn(&conversation)?,
             Fate::Refuse => (self.skipped(&conversation.id, "the contact is none of those who may talk")?, false),
             Fate::SlowDown(why) | Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
         };
-        let message = MessageId(self.ids.next(now));
+        let message = MessageId(self.id());
         let quoting = self.quoting(contact.id)?;
         let new = NewMessage {
             role: Role::User,
             content: quoting.as_deref().unwrap_or(&self.inbound.text),
             metadata,
             provider: Some((self.inbound.channel, &self.inbound.provider_id.0)),
-            at: now,
+            at: self.said(),
             word: self.reception.word().map(Request::as_str),
         };
         insert_message(self.tx, &message, &conversation.id, turn, &new)?;
@@ -209,7 +234,7 @@ impl Receiving<'_> {
         let accepted = match fate {
             Fate::Answer => {
                 if self.reception.command == Some(Command::Reset) {
-                    self.tx.execute(END_NOW, args![&conversation.id, now])?;
+                    self.tx.execute(END_NOW, args![&conversation.id, self.now()])?;
                 }
                 // Whoever wants nothing more is told nothing more.
                 let stops = self.reception.command == Some(Command::OptOut);
@@ -238,11 +263,11 @@ impl Receiving<'_> {
     }
 
     fn contact(&mut self) -> Result<Contact, StoreError> {
-        let (kind, value, now) = (self.inbound.from.kind(), self.inbound.from.as_str(), self.inbound.received_at);
+        let (kind, value, said) = (self.inbound.from.kind(), self.inbound.from.as_str(), self.said());
         let known = self.tx.one(CONTACT, args![kind, value], |row| {
             Ok(Contact {
                 id: row.int(0)?,
-                opted_out: row.int_or_null(1)?.is_some(),
+                opted_out: row.int_or_null(1)?.map(Time),
                 blocked: row.int_or_null(2)?.is_some(),
                 admitted: row.int_or_null(3)?.is_some(),
                 noticed_at: row.int_or_null(4)?.map(Time),
@@ -251,39 +276,45 @@ impl Receiving<'_> {
         if let Some(contact) = known {
             return Ok(contact);
         }
-        let id = self.tx.insert(NEW_CONTACT, args![self.inbound.profile_name.as_deref(), now])?;
-        self.tx.execute(NEW_ADDRESS, args![kind, value, id, now])?;
-        Ok(Contact { id, opted_out: false, blocked: false, admitted: false, noticed_at: None })
+        let id = self.tx.insert(NEW_CONTACT, args![self.inbound.profile_name.as_deref(), said])?;
+        self.tx.execute(NEW_ADDRESS, args![kind, value, id, said])?;
+        Ok(Contact { id, opted_out: None, blocked: false, admitted: false, noticed_at: None })
     }
 
     /// The contact's open conversation on the number written to.
     fn conversation(&mut self, contact: i64) -> Result<Conversation, StoreError> {
-        let (channel, now) = (self.inbound.channel, self.inbound.received_at);
+        let (channel, said, now) = (self.inbound.channel, self.said(), self.now());
         let (ours, reply_to) = (self.inbound.to.as_str(), self.inbound.reply_to.as_str());
         let going = self.tx.one(GOING, args![contact, channel, ours], |row| {
-            let over = row.int_or_null(4)?.is_some_and(|until| until <= now.0);
-            let human = row.text(3)? == "human" && !over;
-            Ok((Conversation { id: ConversationId(row.uuid(0)?), revision: row.int(2)? + 1, human }, Time(row.int(1)?)))
+            let over = row.int_or_null(4)?.is_some_and(|until| until <= said.0);
+            let (human, last) = (row.text(3)? == "human" && !over, Time(row.int(1)?));
+            let (id, revision) = (ConversationId(row.uuid(0)?), row.int(2)? + 1);
+            Ok((Conversation { id, revision, human, overtaken: said < last }, last))
         })?;
         if let Some((conversation, last)) = going {
-            let idle = last < now - self.options.conversation_ttl;
+            let idle = last < said - self.options.conversation_ttl;
             if !(idle && self.tx.execute(END_IDLE, args![&conversation.id, now])? == 1) {
-                self.tx.execute(CONTINUE, args![&conversation.id, reply_to, now])?;
+                self.tx.execute(CONTINUE, args![&conversation.id, reply_to, said])?;
                 return Ok(conversation);
             }
         }
-        let id = ConversationId(self.ids.next(now));
-        self.tx.execute(NEW_CONVERSATION, args![&id, contact, channel, ours, reply_to, now])?;
-        Ok(Conversation { id, revision: 1, human: false })
+        let id = ConversationId(self.id());
+        self.tx.execute(NEW_CONVERSATION, args![&id, contact, channel, ours, reply_to, said])?;
+        Ok(Conversation { id, revision: 1, human: false, overtaken: false })
     }
 
     /// Whether the message is answered, and what it changes for the contact.
     fn judge(&mut self, contact: &Contact, conversation: &Conversation) -> Result<Fate, StoreError> {
-        let now = self.inbound.received_at;
+        let (said, now) = (self.said(), self.now());
+        if let (Some(_), Some(command)) = (self.reception.missed, self.reception.command)
+            && let Some(why) = outdated(self.tx, command, said, contact.id, contact.opted_out)?
+        {
+            return Ok(Fate::Skip(why));
+        }
         if contact.blocked {
             // It counts from the day on which they may talk again. Until then nothing is sent, and so nothing confirmed.
             match self.reception.command {
-                Some(Command::OptOut) => self.tx.execute(OPT_OUT, args![contact.id, now])?,
+                Some(Command::OptOut) => self.tx.execute(OPT_OUT, args![contact.id, said])?,
                 Some(Command::OptIn) => self.tx.execute(OPT_IN, args![contact.id])?,
                 _ => 0,
             };
@@ -297,7 +328,7 @@ impl Receiving<'_> {
             // Nobody has to be let in to want nothing more, or to take that back; all else is refused.
             Stranger::Yes if !contact.admitted => match self.reception.command {
                 Some(Command::OptOut) => {}
-                Some(Command::OptIn) if contact.opted_out => {}
+                Some(Command::OptIn) if contact.opted_out.is_some() => {}
                 _ => return Ok(Fate::Refuse),
             },
             _ => {}
@@ -307,9 +338,9 @@ impl Receiving<'_> {
                 self.tx.execute(OPT_IN, args![contact.id])?;
                 return Ok(Fate::Answer);
             }
-            _ if contact.opted_out => return Ok(Fate::Skip("the contact opted out")),
+            _ if contact.opted_out.is_some() => return Ok(Fate::Skip("the contact opted out")),
             Some(Command::OptOut) => {
-                self.tx.execute(OPT_OUT, args![contact.id, now])?;
+                self.tx.execute(OPT_OUT, args![contact.id, said])?;
                 silence(self.tx, contact.id, "the contact opted out", now)?;
                 return Ok(Fate::Answer);
             }
@@ -328,8 +359,8 @@ impl Receiving<'_> {
 
     /// The turn that answers the message: the open one, which takes everything said until it is claimed. A new one waits
     /// while another is active. Whether work on it had begun.
-    fn turn(&mut self, conversation: &ConversationId) -> Result<(TurnId, bool), StoreError> {
-        let now = self.inbound.received_at;
+    fn turn(&mut self, conversation: &Conversation) -> Result<(TurnId, bool), StoreError> {
+        let (now, overtaken, conversation) = (self.now(), conversation.overtaken, &conversation.id);
         let word = self.reception.word();
         let command = word.map(Request::as_str);
         let live = self.tx.all(LIVE_TURNS, args![conversation], |row| {
@@ -343,7 +374,11 @@ impl Receiving<'_> {
             .any(|attachment| attachment.mark == "[image]" || attachment.mark == "[video]");
         if let Some((turn, _, _, before)) = live.iter().find(|(_, state, ..)| state == "open") {
             if let Some(word) = word {
-                self.tx.execute(COMMANDED, args![*turn, word.after(*before).as_str(), now])?;
+                let word = match before {
+                    Some(later) if overtaken => later.after(Some(word)),
+                    before => word.after(*before),
+                };
+                self.tx.execute(COMMANDED, args![*turn, word.as_str(), now])?;
             } else if album {
                 self.tx.execute(WAIT_FOR_MORE, args![*turn, now + ALBUM, ALBUM_IN_ALL])?;
             }
@@ -387,7 +422,7 @@ impl Receiving<'_> {
     }
 
     fn skipped(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {
-        Ok(TurnId(self.tx.insert(SKIPPED_TURN, args![conversation, self.inbound.received_at, why])?))
+        Ok(TurnId(self.tx.insert(SKIPPED_TURN, args![conversation, self.now(), why])?))
     }
 
     /// Tells a contact something once in a while, and not while an answer is on its way.
@@ -398,12 +433,13 @@ impl Receiving<'_> {
         text: &str,
         every: Duration,
     ) -> Result<(), StoreError> {
-        if contact.opted_out {
+        if contact.opted_out.is_some() {
             return Ok(());
         }
+        let now = self.now();
         let notice =
             Notice { contact: contact.id, conversation: &conversation.id, text, last: contact.noticed_at, every };
-        if notice.give(self.tx, self.ids, self.inbound.received_at)? {
+        if notice.give(self.tx, self.ids, now)? {
             conversation.revision += 1;
         }
         Ok(())

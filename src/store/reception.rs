@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::request::Request;
+use crate::clock::Time;
 use crate::model::{Command, ConversationId, TurnId};
 
 /// What was found out about a message before it is stored. The default is a message like any other.
@@ -20,6 +21,17 @@ pub struct Reception {
     pub refusal: Option<String>,
     /// Whether the model is asked again where it works on the messages before this one.
     pub restart: bool,
+    /// Where its webhook never came, and it was found at the provider.
+    pub missed: Option<Missed>,
+}
+
+/// A message of which no webhook came. `received_at` is when it was said, by the provider's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// When it was found.
+    pub found_at: Time,
+    /// Whether that is too late to answer it: it is stored and shown, and a STOP or START is obeyed.
+    pub too_old: bool,
 }
 
 impl Reception {

@@ -6,6 +6,7 @@
 mod answer;
 mod ask;
 mod backoff;
+mod catch_up;
 mod deliver;
 mod give_back;
 mod guard;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
+use super::catch_up;
 use crate::app::App;
+use crate::clock::Time;
 use crate::store::{ScheduledJob, StoreError};
 
 /// What was spent is known for at least so long; budgets need it for a month.
@@ -34,6 +36,24 @@ const JOBS: [(Job, &str, Duration); 6] = [
     (Job::ForgetSpending, "forget_old_spending", Duration::from_secs(86_400)),
 ];
 
+/// The name of the job that looks for missed messages. It asks the provider, so it has a time of its own: it never keeps the
+/// others waiting, and is none of those that `mynah cleanup` runs.
+const CATCH_UP: &str = "catch_up";
+
+/// Looks for missed messages, whenever that was last done. What came of it is recorded.
+pub async fn catch_up(app: &App) -> Result<ScheduledJob, StoreError> {
+    let (now, began) = (app.clock.now(), Instant::now());
+    let last = app.store.schedule().await?.into_iter().find(|run| run.job == CATCH_UP);
+    let last = last.map(|run| if run.failed { Err(run.result) } else { Ok(run.result) });
+    let outcome = catch_up::run(app).await;
+    catch_up::tell(&outcome, last.as_ref());
+    let (result, failed) = match outcome {
+        Ok(result) => (result, false),
+        Err(why) => (why, true),
+    };
+    record(app, CATCH_UP, catch_up::EVERY, (now, began), result, failed).await
+}
+
 /// Runs the jobs that are due, or all of them. What each did is recorded, and told to the caller.
 pub async fn run(app: &App, all: bool) -> Result<Vec<ScheduledJob>, StoreError> {
     let mut runs = Vec::new();
@@ -51,13 +71,23 @@ pub async fn run(app: &App, all: bool) -> Result<Vec<ScheduledJob>, StoreError> 
                 (why.to_string(), true)
             }
         };
-        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let next_run_at = now + every;
-        let run = ScheduledJob { job: name.to_owned(), last_run_at: now, took_ms, result, failed, next_run_at };
-        app.store.ran(run.clone()).await?;
-        runs.push(run);
+        runs.push(record(app, name, every, (now, began), result, failed).await?);
     }
     Ok(runs)
+}
+
+async fn record(
+    app: &App,
+    job: &str,
+    every: Duration,
+    (now, began): (Time, Instant),
+    result: String,
+    failed: bool,
+) -> Result<ScheduledJob, StoreError> {
+    let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let run = ScheduledJob { job: job.to_owned(), last_run_at: now, took_ms, result, failed, next_run_at: now + every };
+    app.store.ran(run.clone()).await?;
+    Ok(run)
 }
 
 async fn perform(app: &App, job: Job) -> Result<String, StoreError> {

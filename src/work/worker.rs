@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
+use super::catch_up::EVERY;
 use super::{Work, perform, pieces, schedule};
 use crate::app::App;
 use crate::model::Command;
@@ -33,6 +34,10 @@ const TROUBLE: Duration = Duration::from_secs(1);
 /// How long work in progress may go on after a stop before model calls are given back to the queue. A post is never cut
 /// short: its outcome would be unknown.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How long a start waits for what was missed, which is answered with what waits already. A provider that does not answer
+/// holds nobody up for longer.
+const CATCHING_UP: Duration = Duration::from_secs(10);
 
 /// Claims and performs until told to stop.
 pub struct Worker {
@@ -59,8 +64,16 @@ impl Worker {
     /// Runs until `stop`, then waits for the work in progress.
     pub async fn run(self, stop: CancellationToken) {
         let mut next_look = self.app.clock.now();
+        let mut next_catch_up = next_look + EVERY;
+        let mut catching_up = self.catch_up(&stop);
+        // Whether it is done or not, it goes on beside the queue.
+        drop(tokio::time::timeout(CATCHING_UP, &mut catching_up).await);
         while !stop.is_cancelled() {
             let now = self.app.clock.now();
+            if now >= next_catch_up && catching_up.is_finished() && self.app.config.work.catch_up.is_some() {
+                next_catch_up = now + EVERY;
+                catching_up = self.catch_up(&stop);
+            }
             if now >= next_look {
                 next_look = now + Duration::from_secs(60);
                 let app = Arc::clone(&self.app);
@@ -113,6 +126,22 @@ impl Worker {
         self.finish().await;
     }
 
+    /// Looks for missed messages, beside the queue. One that is cut off by a stop or a defect is followed by another.
+    fn catch_up(&self, stop: &CancellationToken) -> JoinHandle<()> {
+        let (app, stop) = (Arc::clone(&self.app), stop.clone());
+        self.tasks.spawn(async move {
+            if app.channels.is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                done = schedule::catch_up(&app) => if let Err(error) = done {
+                    error!(%error, "it cannot be recorded how the look for missed messages went");
+                }
+            }
+        })
+    }
+
     async fn hand_out(&self, claims: Claims) {
         for work in pieces(claims) {
             // Claims never exceed the free slots, and only this loop takes them.
@@ -148,7 +177,10 @@ fn needs_model(work: &Work) -> bool {
 async fn claim(app: &App, answers: usize, most: usize) -> Result<Claims, StoreError> {
     // Without a model, turns wait unclaimed.
     let turns = if app.assistant.is_some() { answers } else { 0 };
-    let claims = app.store.claim(app.clock.now(), turns, most).await?;
+    let claims = {
+        let _shared = app.claiming.read().await;
+        app.store.claim(app.clock.now(), turns, most).await?
+    };
     for (part, why) in &claims.given_up {
         error!(%part, why, "not sent, and given up");
     }

@@ -14,6 +14,7 @@ mod house;
 mod limits;
 mod machines;
 mod memory;
+mod missed;
 mod panics;
 mod proxies;
 mod refusals;

@@ -28,7 +28,7 @@ async fn a_worker_runs_the_jobs() {
     stop.cancel();
     // It waits for what it has begun.
     worker.await.unwrap();
-    assert_eq!(house.app.store.schedule().await.unwrap().len(), 6);
+    assert_eq!(house.app.store.schedule().await.unwrap().len(), 7, "with the look for missed messages");
 }
 
 #[tokio::test]

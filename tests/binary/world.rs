@@ -36,6 +36,8 @@ pub struct World {
     pub desk: Arc<Desk>,
     pub model: Arc<Model>,
     pub settings: Settings,
+    /// Twilio's clock, which is the program's.
+    pub clock: Arc<dyn Clock>,
     #[cfg(feature = "failpoints")]
     sids: AtomicU64,
     _folder: TempDir,
@@ -73,7 +75,7 @@ impl World {
         let webhook = format!("http://127.0.0.1:{port}/webhooks/twilio").parse().expect("an address");
         // The same clock as the program's: a message is looked for by when it was created.
         let clock: Arc<dyn Clock> = if SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(SPEED)) };
-        let twilio = Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), NUMBER, webhook, clock));
+        let twilio = Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), NUMBER, webhook, clock.clone()));
         let desk = Arc::new(Desk::default());
         let model = Arc::new(Model {
             random: Mutex::new(Random(seed)),
@@ -102,6 +104,7 @@ impl World {
             desk,
             model,
             settings,
+            clock,
             #[cfg(feature = "failpoints")]
             sids: AtomicU64::default(),
             _folder: folder,

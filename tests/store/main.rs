@@ -16,6 +16,7 @@ mod fresh;
 mod group;
 mod history;
 mod jobs;
+mod missed;
 mod parts;
 mod pause;
 mod prune;
@@ -133,6 +134,17 @@ macro_rules! every_promise {
             the_turn_behind_one_that_is_answered_again_waits_for_it,
             a_turn_is_discarded_while_it_waits,
             a_turn_whose_part_is_in_doubt_can_be_discarded,
+        }
+        $crate::promises! { $fresh, missed:
+            a_missed_message_is_dated_by_when_it_was_said_and_answered_from_when_it_was_found,
+            missed_messages_of_one_contact_are_one_turn_in_the_order_in_which_they_were_said,
+            a_missed_message_that_is_too_old_is_stored_and_not_answered,
+            a_stop_that_was_missed_is_obeyed_however_old_it_is,
+            of_a_stop_and_a_start_the_one_that_was_said_later_counts_though_it_was_found_first,
+            of_two_words_in_one_burst_the_one_that_was_said_later_counts,
+            what_was_missed_waits_behind_what_is_being_answered,
+            how_far_the_list_was_read_is_remembered_with_when_that_began,
+            what_is_known_is_told_from_what_is_not,
         }
         $crate::promises! { $fresh, sealed: a_secret_is_kept_sealed_and_replaced, }
         $crate::promises! { $fresh, group:

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{Address, Command, DeliveryStatus, PartRef, ProviderId, TurnId};
-use mynah::store::{Accepted, Claims, PartHalved, PartSent, Reception, Replied, Reply, Stranger, TurnClaim};
+use mynah::store::{Accepted, Claims, Missed, PartHalved, PartSent, Reception, Replied, Reply, Stranger, TurnClaim};
 
 use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
 
@@ -117,9 +117,15 @@ impl<'a> Walk<'a> {
             return format!("heard {id} again");
         }
         let id = self.id();
-        let reception = self.reception();
+        let mut reception = self.reception();
+        let mut when = self.now;
+        if self.roll(8) == 0 {
+            // Its webhook never came; it is found at the provider.
+            when = when - Duration::from_secs(30 + self.roll(7_200));
+            reception.missed = Some(Missed { found_at: self.now, too_old: self.roll(4) == 0 });
+        }
         let told = format!("{reception:?}");
-        let received = self.fresh.receive(inbound(&from, &id, self.now), None, reception).await.unwrap();
+        let received = self.fresh.receive(inbound(&from, &id, when), None, reception).await.unwrap();
         self.said.push(format!("{id} {from}"));
         format!("heard {id} from {from}: {received:?} by {told}")
     }
@@ -135,6 +141,7 @@ impl<'a> Walk<'a> {
             slow_down: (self.roll(2) == 0).then(|| ("Slowly!".to_owned(), Duration::from_secs(60))),
             refusal: (self.roll(2) == 0).then(|| "Not for you.".to_owned()),
             restart: self.roll(3) == 0,
+            missed: None,
         }
     }
 

@@ -331,6 +331,17 @@ pub(super) const ROWS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "MYNAH_CATCH_UP_WITHIN",
+        file: "catch_up_within",
+        group: Answers,
+        default: Value("12h"),
+        expects: "a duration from 0 to 23h, such as 12h, or off",
+        meaning: "Messages whose webhook never came, as while mynah did not run, are found in Twilio's list, at each start and \
+                  every minute. Those that are no older than this are answered; older ones are stored and shown, and `0` \
+                  answers none. `off` asks for no list.",
+        ..PLAIN
+    },
+    Setting {
         key: "MYNAH_TYPING",
         file: "typing",
         group: Answers,

@@ -1,0 +1,82 @@
+//! Messages whose webhook never came: how far the provider's list has been read for them, and what has overtaken them.
+
+use std::collections::HashSet;
+
+use super::database::{Tx, args};
+use super::receive::KNOWN;
+use super::{Store, StoreError};
+use crate::clock::Time;
+use crate::model::{Command, ProviderId};
+
+const READ_TO: &str = "SELECT began_at, caught_up_at FROM catch_ups WHERE channel = ?1";
+
+/// Also backwards: a clock that was wrong for a while must not leave a time behind that never comes.
+const CAUGHT_UP: &str = "
+    INSERT INTO catch_ups (channel, began_at, caught_up_at) VALUES (?1, ?2, ?2)
+    ON CONFLICT (channel) DO UPDATE SET caught_up_at = excluded.caught_up_at";
+
+/// Only of a STOP that was missed, which is rare: it reads what was said in all the contact's conversations.
+const STARTED_SINCE: &str = "
+    SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id
+    WHERE c.contact_id = ?1 AND m.word = 'opt_in' AND m.created_at > ?2 LIMIT 1";
+
+/// How far a channel's list has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaughtUp {
+    /// When it was first read: what is older was never ours to answer.
+    pub began_at: Time,
+    /// When it was last read to its end and all that had been missed was stored.
+    pub caught_up_at: Time,
+}
+
+impl Store {
+    /// How far a channel's list has been read; `None` if it never was.
+    pub async fn caught_up(&self, channel: &'static str) -> Result<Option<CaughtUp>, StoreError> {
+        self.read(move |tx| {
+            tx.one(READ_TO, args![channel], |row| {
+                Ok(CaughtUp { began_at: Time(row.int(0)?), caught_up_at: Time(row.int(1)?) })
+            })
+        })
+        .await
+    }
+
+    /// All that had been missed until then is stored. Not flushed, as what was found is not: what a power cut takes back is
+    /// found again.
+    pub async fn catch_up(&self, channel: &'static str, until: Time) -> Result<(), StoreError> {
+        self.write_unflushed(move |tx| tx.execute(CAUGHT_UP, args![channel, until]).map(drop)).await
+    }
+
+    /// Which of these messages are stored already.
+    pub async fn known(&self, channel: &'static str, ids: Vec<ProviderId>) -> Result<HashSet<ProviderId>, StoreError> {
+        self.read(move |tx| {
+            let mut known = HashSet::new();
+            for id in &ids {
+                if tx.one(KNOWN, args![channel, id.0.as_str()], |_| Ok(()))?.is_some() {
+                    known.insert(id.clone());
+                }
+            }
+            Ok(known)
+        })
+        .await
+    }
+}
+
+/// Why a STOP or START of that time, which was missed, counts no more: the contact has written the other one since.
+pub(super) fn outdated(
+    tx: &mut dyn Tx,
+    command: Command,
+    said: Time,
+    contact: i64,
+    opted_out: Option<Time>,
+) -> Result<Option<&'static str>, StoreError> {
+    Ok(match command {
+        Command::OptIn if opted_out.is_some_and(|at| at > said) => {
+            Some("it was missed, and the contact has opted out since")
+        }
+        Command::OptOut => {
+            let since = tx.one(STARTED_SINCE, args![contact, said], |_| Ok(()))?;
+            since.map(|()| "it was missed, and the contact has opted in since")
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,129 @@
+//! Messages whose webhook never came: Twilio repeats none after an outage, but lists them.
+//!
+//! How far the list was read lies in the store and moves on only when all was read and stored, so that nothing is missed by
+//! a run that failed halfway. Each run begins a little before that, and what is known is passed over.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use crate::app::App;
+use crate::channel::{Channel, Listed};
+use crate::clock::Time;
+use crate::fault::Fault;
+use crate::store::{Accepted, Missed, StoreError};
+
+/// Between two runs, in seconds of the app's clock.
+pub(super) const EVERY: Duration = Duration::from_secs(60);
+
+/// So much is read again each time: the provider may list a message late, and its clock is not ours.
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
+
+/// The webhook of a younger one may be on its way, and tells more than the list does: the name, buttons, places.
+const YOUNG: Duration = Duration::from_secs(30);
+
+/// What a run found.
+#[derive(Debug, Default)]
+struct Found {
+    answered: usize,
+    too_old: usize,
+    skipped: usize,
+    refused: usize,
+}
+
+/// Stores what was missed, of each channel; what came of it, or why not all is known to be there.
+pub(super) async fn run(app: &App) -> Result<String, String> {
+    let Some(within) = app.config.work.catch_up else {
+        return Ok("turned off (MYNAH_CATCH_UP_WITHIN)".to_owned());
+    };
+    let mut found = Found::default();
+    let mut problems = Vec::new();
+    for channel in &app.channels {
+        if let Err(why) = of(app, channel.as_ref(), within, &mut found).await {
+            problems.push(why);
+        }
+    }
+    match (problems.is_empty(), found.in_words()) {
+        (true, told) => Ok(told.unwrap_or_else(|| "nothing was missed".to_owned())),
+        (false, told) => Err(problems.into_iter().chain(told).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+async fn of(app: &App, channel: &dyn Channel, within: Duration, found: &mut Found) -> Result<(), String> {
+    let (name, now) = (channel.name(), app.clock.now());
+    // At the first start of all there is nothing to catch up with: what is older was never ours to answer.
+    let since = app.store.caught_up(name).await.map_err(told)?.map_or(now, |read| {
+        // A clock that was ahead for a while has left times that have not come yet.
+        (read.caught_up_at.min(now) - OVERLAP).max(read.began_at.min(now))
+    });
+    // What is past its retention was deleted, and is not fetched again.
+    let since = app.config.conversation.retention.map_or(since, |kept| since.max(now - kept));
+    let Listed { mut messages, cut_short } = channel.list_inbound(since).await.map_err(unlisted)?;
+    messages.retain(|message| message.received_at <= now - YOUNG);
+    let ids = messages.iter().map(|message| message.provider_id.clone()).collect();
+    let known = app.store.known(name, ids).await.map_err(told)?;
+    messages.retain(|message| !known.contains(&message.provider_id));
+    if !messages.is_empty() {
+        // Nothing is claimed until all are there, so that each contact's are answered together.
+        let _alone = app.claiming.write().await;
+        for message in messages {
+            let missed = Missed { found_at: now, too_old: is_too_old(message.received_at, within, now) };
+            let id = message.provider_id.clone();
+            match app.receive_missed(message, missed).await.map(|received| received.accepted) {
+                Ok(Accepted::New(turn)) => {
+                    info!(%turn, "a missed message was accepted");
+                    found.answered += 1;
+                }
+                Ok(Accepted::Skipped(_)) if missed.too_old => found.too_old += 1,
+                Ok(Accepted::Skipped(_)) => found.skipped += 1,
+                Ok(Accepted::Known) => {}
+                // A defect of ours, of which the others know nothing.
+                Err(StoreError::Refused(why)) => {
+                    error!(%id, why, "a missed message cannot be stored");
+                    found.refused += 1;
+                }
+                Err(error) => return Err(told(error)),
+            }
+        }
+    }
+    if let Some(why) = cut_short {
+        return Err(why);
+    }
+    app.store.catch_up(name, now).await.map_err(told)
+}
+
+fn is_too_old(said: Time, within: Duration, now: Time) -> bool {
+    said + within <= now
+}
+
+fn told(error: StoreError) -> String {
+    error.to_string()
+}
+
+fn unlisted(fault: Fault) -> String {
+    format!("the list of messages cannot be read: {}", fault.why())
+}
+
+impl Found {
+    fn in_words(&self) -> Option<String> {
+        let counts = [
+            (self.answered, "to be answered"),
+            (self.too_old, "too old to be answered"),
+            (self.skipped, "not to be answered"),
+            (self.refused, "that cannot be stored"),
+        ];
+        let some: Vec<_> =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        (!some.is_empty()).then(|| format!("missed messages found: {}", some.join(", ")))
+    }
+}
+
+/// Tells the log how a run went: a failure once for as long as it stays the same, and its end.
+pub(super) fn tell(outcome: &Result<String, String>, before: Option<&Result<String, String>>) {
+    match (outcome, before) {
+        (Err(why), Some(Err(last))) if why == last => {}
+        (Err(why), _) => warn!(why, "missed messages may not all be known; the next try follows in a minute"),
+        (Ok(result), Some(Err(_))) => info!(result, "missed messages can be looked for again"),
+        (Ok(_), _) => {}
+    }
+}

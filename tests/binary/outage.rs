@@ -1,0 +1,82 @@
+//! An outage: what contacts wrote meanwhile is found at Twilio and answered after the restart.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::server::{Server, Settings};
+use crate::tally::{marked, phone};
+use crate::wait::{LONG, until};
+use crate::world::World;
+
+const CONTACTS: usize = 100;
+
+/// What each of them writes.
+const EACH: usize = 5;
+
+/// What came of the last look for missed messages.
+async fn look(settings: &Settings) -> Option<String> {
+    let jobs = settings.run(&["schedule", "--json"]).await.json();
+    let job = jobs.as_array().unwrap().iter().find(|job| job["job"] == "catch_up")?.clone();
+    assert_eq!(job["failed"], false, "{job:#}");
+    Some(job["result"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_contact_once() {
+    let world = World::new().await;
+    let mut server = Server::start(&world.settings).await;
+    until("the first look", LONG, || look(&world.settings)).await;
+    server.signal("TERM");
+    server.wait().await;
+
+    // As if that had been fourteen hours ago.
+    let database = Connection::open(world.settings.folder.join("mynah.db")).unwrap();
+    let moved = "UPDATE catch_ups SET began_at = began_at - 50400000, caught_up_at = caught_up_at - 50400000";
+    assert_eq!(database.execute(moved, []).unwrap(), 1);
+    drop(database);
+    let now = world.clock.now();
+    world.twilio.arrive_at(&phone(CONTACTS), "is anybody there?", now - Duration::from_secs(13 * 3600));
+    for number in 0..CONTACTS * EACH {
+        let mark = (number % CONTACTS, number / CONTACTS);
+        let ago = Duration::from_secs(2 * 3600 - 14 * number as u64);
+        world.twilio.arrive_at(&phone(mark.0), &marked(mark), now - ago);
+    }
+
+    server.restart(&world.settings).await;
+    let expected: Vec<_> = (0..CONTACTS)
+        .map(|contact| {
+            let marks: Vec<_> = (0..EACH).map(|number| format!("#{contact}-{number}#")).collect();
+            (format!("whatsapp:{}", phone(contact)), format!("re: {}", marks.join(" ")))
+        })
+        .collect();
+    until("all are answered", LONG, || async { (world.answers().len() >= CONTACTS).then_some(()) }).await;
+    // Nothing else follows: what is left is the one that was too old.
+    let jobs = until("nothing waits", LONG, || async {
+        let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
+        (jobs.as_array().unwrap().len() == 1).then_some(jobs)
+    })
+    .await;
+    let mut answers = world.answers();
+    answers.sort();
+    assert_eq!(answers, expected, "each contact once, with all of theirs in order\n{}", server.log());
+    assert_eq!(jobs[0]["state"], "skipped", "{jobs:#}");
+    let why = jobs[0]["error"].as_str().unwrap();
+    assert!(why.contains("MYNAH_CATCH_UP_WITHIN"), "{why}");
+    let id = jobs[0]["conversation"].as_str().unwrap();
+    let shown = world.settings.run(&["conversations", "show", id]).await.stdout;
+    assert!(shown.contains("is anybody there?") && shown.contains("[skipped]") && shown.contains(why), "{shown}");
+
+    // The next looks find them again, and know them.
+    until("a look that found nothing", LONG * 2, || async {
+        (look(&world.settings).await? == "nothing was missed").then_some(())
+    })
+    .await;
+    assert_eq!(world.answers().len(), CONTACTS);
+    let messages: i64 = Connection::open(world.settings.folder.join("mynah.db"))
+        .unwrap()
+        .query_row("SELECT COUNT(*) FROM messages WHERE role = 'user'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(json!(messages), json!(CONTACTS * EACH + 1));
+}

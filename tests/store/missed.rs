@@ -1,0 +1,149 @@
+//! Messages whose webhook never came, found at the provider later.
+
+use mynah::clock::Time;
+use mynah::model::{Command, TurnId};
+use mynah::store::{Accepted, CaughtUp, Missed, Reception, SEND_WITHIN};
+
+use crate::fresh::{ANN, BEN, Fresh, MERGE, START, answer, at, inbound, sid};
+
+/// When the missed messages are found.
+const FOUND: i64 = 3_600_000;
+
+/// A message that was said at one time and is found at another.
+fn found(command: Option<Command>) -> Reception {
+    let missed = Some(Missed { found_at: at(FOUND), too_old: false });
+    Reception { command, missed, ..Reception::default() }
+}
+
+fn too_old(command: Option<Command>) -> Reception {
+    let missed = Some(Missed { found_at: at(FOUND), too_old: true });
+    Reception { command, missed, ..Reception::default() }
+}
+
+async fn new(fresh: &Fresh, from: &str, id: &str, said: Time, reception: Reception) -> TurnId {
+    match fresh.met(from, id, said, reception).await {
+        Accepted::New(turn) => turn,
+        other => panic!("{id}: {other:?}"),
+    }
+}
+
+async fn skipped(fresh: &Fresh, from: &str, id: &str, said: Time, reception: Reception) -> String {
+    match fresh.met(from, id, said, reception).await {
+        Accepted::Skipped(turn) => fresh.why(turn),
+        other => panic!("{id}: {other:?}"),
+    }
+}
+
+pub async fn a_missed_message_is_dated_by_when_it_was_said_and_answered_from_when_it_was_found(fresh: &Fresh) {
+    let turn = new(fresh, ANN, "SM1", at(1_000), found(None)).await;
+    let times = "SELECT m.created_at, c.started_at, c.last_inbound_at, t.created_at, t.due_at
+        FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN turns t ON t.id = m.turn_id";
+    let (said, now) = (at(1_000).0, at(FOUND).0);
+    assert_eq!(fresh.rows(times), [format!("{said}|{said}|{said}|{now}|{}", (at(FOUND) + MERGE).0)]);
+    let claim = fresh.due_turn(at(FOUND) + MERGE).await;
+    assert_eq!((claim.turn, claim.deadline, claim.newcomer), (turn, at(1_000) + SEND_WITHIN, true));
+}
+
+pub async fn missed_messages_of_one_contact_are_one_turn_in_the_order_in_which_they_were_said(fresh: &Fresh) {
+    // What came by webhook since, and what had come before the outage.
+    fresh.said(ANN, "SM-before", START).await;
+    let turn = fresh.said(ANN, "SM-since", at(FOUND - 1_000)).await;
+    let mut from_elsewhere = inbound(ANN, "SM2", at(5_000));
+    from_elsewhere.reply_to = "whatsapp:US.1".into();
+    fresh.receive(from_elsewhere, None, found(None)).await.unwrap();
+    // Dated to the second.
+    for id in ["SM3", "SM4", "SM5"] {
+        assert_eq!(new(fresh, ANN, id, at(9_000), found(None)).await, turn, "{id}");
+    }
+    // Listed late.
+    assert_eq!(new(fresh, ANN, "SM1", at(4_000), found(None)).await, turn);
+    let claim = fresh.due_turn(at(FOUND) + MERGE).await;
+    assert_eq!(claim.to, format!("whatsapp:{ANN}"), "the latest message tells where the answer goes");
+    assert_eq!(claim.deadline, at(FOUND - 1_000) + SEND_WITHIN);
+    let heard = fresh.heard(claim.conversation, turn, 20).await;
+    let order = ["SM-before", "SM1", "SM2", "SM3", "SM4", "SM5", "SM-since"].map(|id| format!("user: {id}"));
+    assert_eq!(heard, order);
+}
+
+pub async fn a_missed_message_that_is_too_old_is_stored_and_not_answered(fresh: &Fresh) {
+    let why = skipped(fresh, ANN, "SM1", at(1_000), too_old(None)).await;
+    assert!(why.contains("MYNAH_CATCH_UP_WITHIN"), "{why}");
+    // Nor is anybody told anything because of it.
+    let mut refused = too_old(Some(Command::Reset));
+    refused.stranger = mynah::store::Stranger::Yes;
+    refused.refusal = Some("Not for you.".into());
+    skipped(fresh, BEN, "SM2", at(1_000), refused).await;
+    fresh.nothing_due(at(FOUND * 10)).await;
+    assert_eq!(fresh.rows("SELECT content FROM messages ORDER BY id"), ["SM1", "SM2"]);
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM conversations WHERE ended_at IS NOT NULL"), ["0"]);
+    // It is there for the model when they write again.
+    let turn = fresh.said(ANN, "SM3", at(FOUND)).await;
+    let claim = fresh.due_turn(at(FOUND) + MERGE).await;
+    assert_eq!(fresh.heard(claim.conversation, turn, 20).await, ["user: SM1", "user: SM3"]);
+}
+
+pub async fn a_stop_that_was_missed_is_obeyed_however_old_it_is(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    skipped(fresh, ANN, "SM1", at(2_000), too_old(Some(Command::OptOut))).await;
+    assert_eq!(fresh.turn_state(claim.turn), "skipped", "what was being answered is given up");
+    assert_eq!(fresh.met(ANN, "SM2", at(FOUND), Reception::default()).await, Accepted::Skipped(TurnId(3)));
+    // One that is young enough is confirmed.
+    let turn = new(fresh, BEN, "SM3", at(2_000), found(Some(Command::OptOut))).await;
+    assert_eq!(fresh.due_turn(at(FOUND)).await.turn, turn);
+    assert_eq!(fresh.rows("SELECT opted_out_at FROM contacts"), [at(2_000).0.to_string(), at(2_000).0.to_string()]);
+}
+
+pub async fn of_a_stop_and_a_start_the_one_that_was_said_later_counts_though_it_was_found_first(fresh: &Fresh) {
+    fresh.asked(ANN, "SM2", at(9_000), Command::OptOut).await;
+    let why = skipped(fresh, ANN, "SM1", at(8_000), found(Some(Command::OptIn))).await;
+    assert!(why.contains("opted out since"), "{why}");
+    assert_eq!(fresh.rows("SELECT opted_out_at FROM contacts"), [at(9_000).0.to_string()]);
+    // The other way round.
+    fresh.asked(BEN, "SM4", at(9_000), Command::OptIn).await;
+    let waiting = fresh.said(BEN, "SM5", at(9_500)).await;
+    let why = skipped(fresh, BEN, "SM3", at(8_000), found(Some(Command::OptOut))).await;
+    assert!(why.contains("opted in since"), "{why}");
+    assert_eq!(fresh.turn_state(waiting), "open");
+    // In their order they count as ever.
+    new(fresh, BEN, "SM6", at(10_000), found(Some(Command::OptOut))).await;
+    new(fresh, BEN, "SM7", at(11_000), found(Some(Command::OptIn))).await;
+    assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NULL"), ["1"]);
+}
+
+pub async fn of_two_words_in_one_burst_the_one_that_was_said_later_counts(fresh: &Fresh) {
+    let turn = fresh.asked(ANN, "SM2", at(9_000), Command::OptIn).await;
+    new(fresh, ANN, "SM1", at(8_000), found(Some(Command::Help))).await;
+    assert_eq!(fresh.rows(&format!("SELECT command FROM turns WHERE id = {turn}")), ["opt_in"]);
+    new(fresh, ANN, "SM3", at(9_500), found(Some(Command::Help))).await;
+    assert_eq!(fresh.rows(&format!("SELECT command FROM turns WHERE id = {turn}")), ["help"]);
+}
+
+pub async fn what_was_missed_waits_behind_what_is_being_answered(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let turn = new(fresh, ANN, "SM1", at(5_000), found(None)).await;
+    fresh.nothing_due(at(FOUND * 2)).await;
+    let (part, token) = fresh.answer_at(&claim, &["One."], at(FOUND)).await;
+    assert!(fresh.sent(part, token, "SM-out", at(FOUND)).await);
+    let next = fresh.due_turn(at(FOUND) + MERGE).await;
+    assert_eq!(next.turn, turn);
+    assert!(fresh.reply(&next, answer("Two."), vec!["Two.".into()], at(FOUND) + MERGE).await.unwrap().is_some());
+}
+
+pub async fn how_far_the_list_was_read_is_remembered_with_when_that_began(fresh: &Fresh) {
+    assert_eq!(fresh.caught_up("twilio").await.unwrap(), None);
+    fresh.catch_up("twilio", at(1_000)).await.unwrap();
+    for until in [at(9_000), at(5_000)] {
+        fresh.catch_up("twilio", until).await.unwrap();
+        let stands = CaughtUp { began_at: at(1_000), caught_up_at: until };
+        assert_eq!(fresh.caught_up("twilio").await.unwrap(), Some(stands), "also where a clock was set back");
+    }
+    assert_eq!(fresh.caught_up("meta").await.unwrap(), None);
+}
+
+pub async fn what_is_known_is_told_from_what_is_not(fresh: &Fresh) {
+    fresh.said(ANN, "SM1", START).await;
+    let ids = ["SM1", "SM2"].map(sid).to_vec();
+    assert_eq!(fresh.known("twilio", ids.clone()).await.unwrap().into_iter().collect::<Vec<_>>(), [sid("SM1")]);
+    assert!(fresh.known("meta", ids).await.unwrap().is_empty());
+    assert_eq!(fresh.met(ANN, "SM1", START, found(None)).await, Accepted::Known, "and found to be known once more");
+}
