@@ -151,6 +151,8 @@ CREATE TABLE parts (
     error           TEXT
 ) STRICT;
 CREATE UNIQUE INDEX parts_in_flight ON parts (conversation_id) WHERE state IN ('sending', 'unknown');
+-- What was taken and not delivered, which marks its turn. One that is delivered writes nothing here.
+CREATE INDEX parts_undelivered ON parts (id) WHERE status = 'failed';
 CREATE UNIQUE INDEX parts_provider ON parts (provider_id) WHERE provider_id IS NOT NULL;
 CREATE TRIGGER turns_parts BEFORE DELETE ON turns BEGIN
     DELETE FROM parts WHERE id > OLD.id * 16 AND id < OLD.id * 16 + 16;

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::columns::{columns, one_line};
+use super::undelivered;
 use crate::channel::twilio::TEXT_LIMIT;
 use crate::clock::Time;
 use crate::config::Config;
@@ -294,10 +295,10 @@ fn name(row: &ConversationRow) -> String {
     if name.is_empty() { "–".into() } else { name }
 }
 
-fn show(row: &ConversationRow, said: &[Said], json: bool) {
+fn show(row: &ConversationRow, list: &[Said], json: bool) {
     if json {
         let mut document = facts(row);
-        document["messages"] = said
+        document["messages"] = list
             .iter()
             .map(|said| {
                 json!({
@@ -307,6 +308,7 @@ fn show(row: &ConversationRow, said: &[Said], json: bool) {
                     "turn": said.turn.0,
                     "turn_state": said.state,
                     "turn_error": said.error,
+                    "turn_undelivered": undelivered::facts(&said.undelivered),
                 })
             })
             .collect();
@@ -316,7 +318,7 @@ fn show(row: &ConversationRow, said: &[Said], json: bool) {
     println!("{}  {}", row.contact, name(row));
     println!("{}", row.id);
     println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
-    for said in said {
+    for (at, said) in list.iter().enumerate() {
         let state = if said.state == "done" { String::new() } else { format!("  [{}]", said.state) };
         println!("{}  {}{state}", said.at, said.role.as_str());
         for line in text::clean(&said.content).lines() {
@@ -324,6 +326,12 @@ fn show(row: &ConversationRow, said: &[Said], json: bool) {
         }
         if let Some(error) = &said.error {
             println!("    ({})", one_line(error));
+        }
+        // What is known of a turn's messages stands below the last thing said in it.
+        if list.get(at + 1).is_none_or(|next| next.turn != said.turn) {
+            for line in undelivered::lines(&said.undelivered) {
+                println!("    ({line})");
+            }
         }
     }
 }

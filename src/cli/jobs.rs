@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::undelivered;
 use crate::config::Config;
 use crate::model::{TurnId, TurnState};
 use crate::store::Revived;
@@ -17,7 +18,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List turns, newest first: those that are not done, or those of one state
+    /// List turns, newest first: those that are not done or of which a message was not delivered, or those of one state
     List {
         /// Only turns of this state
         #[arg(long, value_parser = PossibleValuesParser::new(TurnState::ALL.map(TurnState::as_str)).try_map(state))]
@@ -61,7 +62,11 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         Action::List { state, before, limit, json } => {
             let jobs = store.jobs(state, before.map(TurnId), limit).await?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&jobs)?);
+                let mut document = serde_json::to_value(&jobs)?;
+                for (job, facts) in jobs.iter().zip(document.as_array_mut().into_iter().flatten()) {
+                    facts["undelivered"] = undelivered::facts(&job.undelivered);
+                }
+                println!("{document:#}");
                 return Ok(());
             }
             if jobs.is_empty() {
@@ -70,6 +75,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             for job in jobs {
                 let error = job.error.unwrap_or_default();
                 println!("{:>8}  {:<8} {}  tries {}  {error}", job.turn, job.state, job.created_at, job.attempts);
+                for line in undelivered::lines(&job.undelivered) {
+                    println!("          {line}");
+                }
             }
         }
         Action::Retry { turn, json } => match store.revive(TurnId(turn), now).await? {

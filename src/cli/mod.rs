@@ -15,6 +15,7 @@ mod schedule;
 mod serve;
 mod settings;
 mod stage;
+mod undelivered;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -5,6 +5,7 @@ use super::database::{Row, Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
 use super::silence::silence;
+use super::status::{Undelivered, undelivered};
 use super::{Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{Address, ConversationId, MessageId, Role, TurnId};
@@ -109,6 +110,8 @@ pub struct Said {
     pub state: String,
     /// Why the turn was not answered, if it was not.
     pub error: Option<String>,
+    /// The turn's messages that the provider took and did not deliver.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// What became of an operator's message.
@@ -151,9 +154,13 @@ impl Store {
                     turn: TurnId(row.int(3)?),
                     state: row.text(4)?.to_owned(),
                     error: row.text_or_null(5)?.map(str::to_owned),
+                    undelivered: Vec::new(),
                 })
             })?;
             said.reverse();
+            for said in &mut said {
+                said.undelivered = undelivered(tx, said.turn)?;
+            }
             Ok(Some((found, said)))
         })
         .await

@@ -1,6 +1,7 @@
 //! The queue as an operator sees it.
 
 use super::database::{Row, Tx, args};
+use super::status::{Undelivered, undelivered};
 use super::{SEND_WITHIN, Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId, TurnState};
@@ -15,6 +16,10 @@ const FAILED: &str = "
 
 /// Read from the newest on: nearly every turn is one, so it reads little more than it gives.
 const DONE: &str = "SELECT id FROM turns WHERE state = 'done' AND id < ?1 ORDER BY id DESC LIMIT ?2";
+
+/// Of turns below a number, those of which a message was not delivered. The number is that of the part.
+const UNDELIVERED: &str = "
+    SELECT turn_id FROM parts WHERE status = 'failed' AND id < ?1 ORDER BY id DESC LIMIT ?2";
 
 const ROW: &str = "
     SELECT id, conversation_id, state, attempts, created_at, due_at, finished_at, error FROM turns WHERE id = ?1";
@@ -79,6 +84,8 @@ pub struct JobRow {
     pub finished_at: Option<String>,
     /// Why it failed, or why its last attempt did.
     pub error: Option<String>,
+    /// Its messages that the provider took and did not deliver.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// What became of the wish to have a turn answered again.
@@ -102,7 +109,8 @@ pub struct Backlog {
 }
 
 impl Store {
-    /// Turns, newest first: all that are not `done`, or those of one state. `before` pages: only older numbers.
+    /// Turns, newest first: all that are not `done`, with those of which a message was not delivered; or those of one state.
+    /// `before` pages: only older numbers.
     pub async fn jobs(
         &self,
         state: Option<TurnState>,
@@ -112,10 +120,20 @@ impl Store {
         self.read(move |tx| {
             let before = before.map_or(i64::MAX, |turn| turn.0);
             let wanted = |of| state.map_or(of != TurnState::Done, |state| state == of);
-            let turns = numbers(tx, wanted, before, most)?;
+            let mut turns = numbers(tx, wanted, before, most)?;
+            if state.is_none() {
+                // A turn has fifteen parts at the most.
+                let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_mul(15);
+                turns.extend(tx.all(UNDELIVERED, args![before.saturating_mul(16), limit], |row| row.int(0))?);
+                turns.sort_unstable_by_key(|turn| std::cmp::Reverse(*turn));
+                turns.dedup();
+                turns.truncate(most);
+            }
             let mut jobs = Vec::with_capacity(turns.len());
             for turn in turns {
-                jobs.extend(tx.one(ROW, args![turn], job)?);
+                let Some(mut job) = tx.one(ROW, args![turn], job)? else { continue };
+                job.undelivered = undelivered(tx, TurnId(turn))?;
+                jobs.push(job);
             }
             Ok(jobs)
         })
@@ -204,5 +222,6 @@ fn job(row: &dyn Row) -> Result<JobRow, StoreError> {
         due_at: time(5)?,
         finished_at: time(6)?,
         error: row.text_or_null(7)?.map(str::to_owned),
+        undelivered: Vec::new(),
     })
 }

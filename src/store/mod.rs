@@ -67,7 +67,7 @@ pub use self::reply::{HandOver, Replied, Reply};
 pub use self::request::Request;
 pub use self::schedule::ScheduledJob;
 pub use self::settings::stored_settings;
-pub use self::status::StatusTaken;
+pub use self::status::{StatusTaken, Undelivered};
 pub use self::turns::TurnClaim;
 pub use self::unknown::{FIRST_LOOK, Looked, UnknownClaim};
 pub use self::webhooks::WebhookRecord;

@@ -86,7 +86,7 @@ const READ_ON: [&str; 12] = [
 
 /// The indexes of what is under way or has failed.
 fn partial(connection: &Connection) -> HashSet<String> {
-    let conditions = ["state", "live", "due_at", "command"];
+    let conditions = ["state", "live", "due_at", "command", "status"];
     let of = |column| format!("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE {column} %'");
     conditions.iter().flat_map(|column| texts(connection, &of(column))).collect()
 }

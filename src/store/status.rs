@@ -1,7 +1,8 @@
-//! News from the provider of messages that were sent.
+//! News from the provider of messages that were sent, and what it leaves behind: a message that was not delivered marks its
+//! turn for as long as no later news says that it was.
 
-use super::database::args;
-use super::{Store, StoreError, WebhookRecord, outcome, webhooks};
+use super::database::{Tx, args};
+use super::{Store, StoreError, StoreOptions, WebhookRecord, outcome, webhooks};
 use crate::clock::Time;
 use crate::model::{DeliveryStatus, PartRef, StatusUpdate, TurnId};
 
@@ -17,20 +18,40 @@ const MOVE_ON: &str = "
         error_code = COALESCE(?6, error_code), error = COALESCE(?7, error)
     WHERE id = ?1 * 16 + ?2 AND status_rank < ?4 AND provider_id = ?8";
 
+const UNDELIVERED: &str = "
+    SELECT number, error_code, error FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND status = 'failed'
+    ORDER BY id";
+
 /// What a status callback was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusTaken {
-    /// No message of ours.
+    /// No message of ours, and nothing that says it was.
     Foreign,
+    /// It bears our proof, but that message is gone, or is known by another id.
+    Gone,
+    /// A message of ours of which this was known, or is older than what is known.
+    Old,
     /// A message of ours, and nothing waited for it.
     Noted,
     /// A message of ours; the next part, or the next turn, waits for its time now.
     More,
 }
 
+/// One message of a turn that the provider took and did not deliver.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Undelivered {
+    /// Which of the turn's messages, from 1.
+    pub message: i64,
+    /// The provider's error code, such as 63016.
+    pub code: Option<i64>,
+    /// The provider's words.
+    pub said: Option<String>,
+}
+
 impl Store {
     /// Takes a status callback: it ties an unsettled part to its provider id if it bears our reference, and moves the
-    /// part's delivery status on. Once the part is on its way the next one is due.
+    /// part's delivery status on. Once the part is on its way the next one is due. One of a message that is not ours is
+    /// logged as refused.
     pub async fn status(
         &self,
         update: StatusUpdate,
@@ -39,35 +60,59 @@ impl Store {
     ) -> Result<StatusTaken, StoreError> {
         let options = self.options;
         self.write(move |tx| {
-            if let Some(record) = &record {
-                webhooks::insert(tx, record, None)?;
-            }
-            let id = update.provider_id.0.as_str();
-            let known =
-                tx.one(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))?;
-            let (part, mut more) = match (known, update.reference) {
-                (Some(part), _) => (part, false),
-                (None, Some(part)) => {
-                    if tx.one(UNSETTLED, args![part.turn, part.number], |_| Ok(()))?.is_none() {
-                        return Ok(StatusTaken::Foreign);
-                    }
-                    (part, outcome::sent(tx, part, &update.provider_id, now, options)?)
+            let taken = take(tx, &update, now, options)?;
+            match &record {
+                Some(record) if taken == StatusTaken::Foreign => {
+                    webhooks::insert(tx, &record.refused("it is about no message of ours"), None)?;
                 }
-                (None, None) => return Ok(StatusTaken::Foreign),
-            };
-            if let Some(status) = update.status {
-                let error = update.error_message.as_deref();
-                let moved = tx.execute(
-                    MOVE_ON,
-                    args![part.turn, part.number, status.as_str(), status.rank(), now, update.error_code, error, id],
-                )?;
-                // One that failed is out of the way too.
-                if moved > 0 && status.rank() >= DeliveryStatus::Sent.rank() {
-                    more |= outcome::handed_on(tx, part, now)?;
-                }
+                Some(record) => webhooks::insert(tx, record, None)?,
+                None => {}
             }
-            Ok(if more { StatusTaken::More } else { StatusTaken::Noted })
+            Ok(taken)
         })
         .await
     }
+}
+
+fn take(tx: &mut dyn Tx, update: &StatusUpdate, now: Time, options: StoreOptions) -> Result<StatusTaken, StoreError> {
+    let id = update.provider_id.0.as_str();
+    let known = tx.one(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))?;
+    let (part, mut new, mut more) = match (known, update.reference) {
+        (Some(part), _) => (part, false, false),
+        (None, Some(part)) => {
+            if tx.one(UNSETTLED, args![part.turn, part.number], |_| Ok(()))?.is_none() {
+                return Ok(StatusTaken::Gone);
+            }
+            (part, true, outcome::sent(tx, part, &update.provider_id, now, options)?)
+        }
+        (None, None) => return Ok(StatusTaken::Foreign),
+    };
+    if let Some(status) = update.status {
+        let error = update.error_message.as_deref();
+        let moved = tx.execute(
+            MOVE_ON,
+            args![part.turn, part.number, status.as_str(), status.rank(), now, update.error_code, error, id],
+        )?;
+        new |= moved > 0;
+        // One that failed is out of the way too.
+        if moved > 0 && status.rank() >= DeliveryStatus::Sent.rank() {
+            more |= outcome::handed_on(tx, part, now)?;
+        }
+    }
+    Ok(match (new, more) {
+        (_, true) => StatusTaken::More,
+        (true, false) => StatusTaken::Noted,
+        (false, false) => StatusTaken::Old,
+    })
+}
+
+/// What of a turn was not delivered.
+pub(super) fn undelivered(tx: &mut dyn Tx, turn: TurnId) -> Result<Vec<Undelivered>, StoreError> {
+    tx.all(UNDELIVERED, args![turn], |row| {
+        Ok(Undelivered {
+            message: row.int(0)?,
+            code: row.int_or_null(1)?,
+            said: row.text_or_null(2)?.map(str::to_owned),
+        })
+    })
 }

@@ -30,6 +30,13 @@ pub struct WebhookRecord {
     pub error: Option<String>,
 }
 
+impl WebhookRecord {
+    /// The same where it is answered with 403.
+    pub(super) fn refused(&self, why: &str) -> WebhookRecord {
+        WebhookRecord { status: 403, error: Some(why.to_owned()), ..self.clone() }
+    }
+}
+
 const PROBE: &str = "
     INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us)
     VALUES ('probe', 0, '', '{}', '', 0, 0)";

@@ -127,12 +127,22 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
             }
             Event::Status(update) => {
                 let stored = app.store.status(update.clone(), Some(record), now).await;
-                if let Ok(StatusTaken::More) = &stored {
-                    app.wake.notify_one();
-                }
-                // Told also where it could not be stored: the provider may not say it again.
-                if !matches!(stored, Ok(StatusTaken::Foreign)) {
-                    tell_failure(channel, &update);
+                match &stored {
+                    Ok(StatusTaken::Foreign) => {
+                        info!(id = %update.provider_id, "a status was refused: it is about no message of ours");
+                        return (StatusCode::FORBIDDEN, "this is no message of ours\n").into_response();
+                    }
+                    Ok(StatusTaken::Gone) => {
+                        let part = update.reference.map(tracing::field::display);
+                        info!(part, id = %update.provider_id, "a status came of a message that is gone");
+                    }
+                    Ok(StatusTaken::Old) => {}
+                    Ok(StatusTaken::More) => {
+                        app.wake.notify_one();
+                        tell_failure(app, channel, &update, now).await;
+                    }
+                    // Told also where it could not be stored: the provider may not say it again.
+                    Ok(StatusTaken::Noted) | Err(_) => tell_failure(app, channel, &update, now).await,
                 }
                 stored.map(drop)
             }
@@ -146,8 +156,9 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
     ([(CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>").into_response()
 }
 
-/// A message that was taken and then not delivered, with what can be done about it.
-fn tell_failure(channel: &dyn Channel, update: &StatusUpdate) {
+/// A message that was taken and then not delivered, with what can be done about it. What only the operator can mend is an
+/// alert too, one for each code.
+async fn tell_failure(app: &App, channel: &dyn Channel, update: &StatusUpdate, now: Time) {
     if update.status != Some(DeliveryStatus::Failed) {
         return;
     }
@@ -160,6 +171,10 @@ fn tell_failure(channel: &dyn Channel, update: &StatusUpdate) {
     let Explained { sentence, whose } = channel.explain(code);
     if whose == Whose::Operator {
         error!(part, %id, code, why = sentence, "a message was not delivered; the operator must act");
+        let message = format!("a message was not delivered: {sentence}");
+        if let Err(error) = app.store.alert("delivery", code.to_string(), message, now).await {
+            warn!(%error, "an alert could not be stored");
+        }
     } else {
         warn!(part, %id, code, why = sentence, "a message was not delivered");
     }

@@ -22,6 +22,7 @@ mod resets;
 mod schedule;
 mod sending;
 mod sockets;
+mod statuses;
 mod supervision;
 mod typing;
 mod waiting;

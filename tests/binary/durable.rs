@@ -15,12 +15,13 @@ async fn the_message_is_flushed_to_the_disk_before_it_is_acknowledged() {
     // Without a model nothing else writes to the database in the meantime.
     let settings =
         world.settings.clone().without("OPENAI_BASE_URL").without("MYNAH_AI_MODEL").without("OPENAI_API_KEY");
+    let settings = settings.with("MYNAH_CATCH_UP_WITHIN", "off");
     let mut server = Server::start(&settings.wrapped(&words)).await;
     // The regular jobs write at the start.
     let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).unwrap();
     until("the regular jobs have run", LONG, || async {
         let jobs: i64 = database.query_row("SELECT COUNT(*) FROM schedule", [], |row| row.get(0)).unwrap();
-        (jobs == 6).then_some(())
+        (jobs == 7).then_some(())
     })
     .await;
     world.say((0, 0)).await;

@@ -18,9 +18,9 @@ const EACH: usize = 5;
 /// What came of the last look for missed messages.
 async fn look(settings: &Settings) -> Option<String> {
     let jobs = settings.run(&["schedule", "--json"]).await.json();
-    let job = jobs.as_array().unwrap().iter().find(|job| job["job"] == "catch_up")?.clone();
+    let job = jobs.as_array().expect("a list").iter().find(|job| job["job"] == "catch_up")?.clone();
     assert_eq!(job["failed"], false, "{job:#}");
-    Some(job["result"].as_str().unwrap().to_owned())
+    Some(job["result"].as_str().expect("a sentence").to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use crate::server::Server;
-use crate::tally::phone;
+use crate::tally::{Tally, phone};
 use crate::wait::{LONG, until};
 use crate::world::World;
 
@@ -75,11 +75,11 @@ async fn a_webhook_that_twilio_repeats_is_acknowledged_and_answered_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_not_delivered_after_all_is_logged_with_its_remedy() {
     let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
+    let server = Server::start(&world.settings).await;
     // Of a message that something else sent through the same account.
     let foreign = [("MessageSid", "SMforeign"), ("MessageStatus", "failed"), ("ErrorCode", "30003")];
     let foreign = foreign.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    assert_eq!(world.twilio.post(foreign, "SMforeign").await.unwrap().status, 200);
+    assert_eq!(world.twilio.post(foreign, "SMforeign").await.unwrap().status, 403);
     let codes = [
         (63003, " WARN ", "the contact's number is not on WhatsApp"),
         (63007, "ERROR ", "check TWILIO_WHATSAPP_FROM"),
@@ -100,5 +100,29 @@ async fn a_message_that_is_not_delivered_after_all_is_logged_with_its_remedy() {
         assert!(!line.contains("2025550000"), "a contact's number is in the log: {line}");
     }
     assert!(!server.log().contains("code=30003"), "{}", server.log());
-    world.all_answered_once(&mut server, 1, 3).await;
+    let tally = world.tally(1, 3);
+    assert_eq!(tally, Tally::default(), "{tally}");
+    // The operator sees it, too.
+    let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
+    let (turn, undelivered) = (&jobs[2], &jobs[2]["undelivered"][0]);
+    assert_eq!(
+        (jobs.as_array().unwrap().len(), &turn["turn"], &turn["state"]),
+        (3, &1.into(), &"done".into()),
+        "{jobs:#}"
+    );
+    assert_eq!((&undelivered["message"], &undelivered["code"]), (&1.into(), &63003.into()), "{jobs:#}");
+    assert!(undelivered["why"].as_str().unwrap().starts_with("the contact's number is not on WhatsApp: "), "{jobs:#}");
+    let id = turn["conversation"].as_str().unwrap();
+    for command in [&["jobs", "list"][..], &["conversations", "show", id]] {
+        let shown = world.settings.run(command).await.stdout;
+        for told in
+            ["message 1 was not delivered: the contact's number is not on WhatsApp: ", "(63003)", "(63007)", "(99999)"]
+        {
+            assert_eq!(shown.matches(told).count(), 1, "{told:?} in {shown}");
+        }
+    }
+    let shown = world.settings.run(&["conversations", "show", id, "--json"]).await.json();
+    assert_eq!(shown["messages"][1]["turn_undelivered"][0]["code"], 63003, "{shown:#}");
+    let alerts = world.settings.run(&["alert", "list", "--json"]).await.json();
+    assert_eq!((&alerts[0]["cause"], &alerts[0]["subject"]), (&"delivery".into(), &"63007".into()), "{alerts:#}");
 }

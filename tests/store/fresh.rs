@@ -223,7 +223,7 @@ impl Fresh {
 
     /// News arrives; whether it is about a message of ours.
     pub async fn told(&self, update: StatusUpdate, now: Time) -> bool {
-        self.status(update, None, now).await.unwrap() != StatusTaken::Foreign
+        !matches!(self.status(update, None, now).await.unwrap(), StatusTaken::Foreign | StatusTaken::Gone)
     }
 
     /// One part of which nobody knows whether it was created, to be looked for at `at(3_000)`. The rest wait.

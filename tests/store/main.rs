@@ -95,6 +95,8 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, status:
             a_delivery_status_moves_forward_only,
+            what_is_known_of_a_delivery_is_no_news,
+            a_message_that_was_not_delivered_marks_its_turn_until_it_is,
             a_reference_ties_a_part_that_is_being_sent_to_its_id,
             a_reference_ties_an_unknown_part_to_its_id,
             a_reference_ties_a_part_about_to_be_posted_again_to_its_id,

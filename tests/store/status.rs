@@ -1,9 +1,9 @@
 //! News from the provider.
 
-use mynah::model::{DeliveryStatus as Is, PartRef, StatusUpdate};
-use mynah::store::{Looked, PartSent, StatusTaken};
+use mynah::model::{DeliveryStatus as Is, PartRef, StatusUpdate, TurnId, TurnState};
+use mynah::store::{Looked, PartSent, StatusTaken, Undelivered};
 
-use crate::fresh::{ANN, Fresh, at, news, record, sid};
+use crate::fresh::{ANN, BEN, Fresh, at, news, record, sid};
 
 pub async fn a_delivery_status_moves_forward_only(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
@@ -25,6 +25,65 @@ pub async fn a_delivery_status_moves_forward_only(fresh: &Fresh) {
         assert_eq!(fresh.delivery(part), stands, "after {status:?}");
     }
     assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+pub async fn what_is_known_of_a_delivery_is_no_news(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One."]).await;
+    assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
+    for (status, taken) in [
+        (Is::Failed, StatusTaken::Noted),
+        (Is::Failed, StatusTaken::Old),
+        (Is::Sent, StatusTaken::Old),
+        (Is::Delivered, StatusTaken::Noted),
+        (Is::Failed, StatusTaken::Old),
+    ] {
+        assert_eq!(fresh.status(news("SM1", status, None), None, at(3_000)).await.unwrap(), taken, "{status:?}");
+    }
+}
+
+/// The turns that are listed for the operator, with which of their messages were not delivered.
+async fn listed(fresh: &Fresh, state: Option<TurnState>, before: Option<TurnId>, most: usize) -> Vec<(i64, Vec<i64>)> {
+    let jobs = fresh.jobs(state, before, most).await.unwrap();
+    jobs.into_iter().map(|job| (job.turn, job.undelivered.iter().map(|part| part.message).collect())).collect()
+}
+
+pub async fn a_message_that_was_not_delivered_marks_its_turn_until_it_is(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    assert!(fresh.handed_on(part, token, "SM1", at(2_000)).await);
+    let second = fresh.due_part(at(2_000)).await;
+    assert!(fresh.sent(second.outgoing.reference, second.token, "SM2", at(2_000)).await);
+    assert_eq!((fresh.turn_state(claim.turn).as_str(), listed(fresh, None, None, 9).await), ("done", vec![]));
+    // Each of its two.
+    for id in ["SM1", "SM2"] {
+        let failed = StatusUpdate {
+            error_code: Some(63_003),
+            error_message: Some("not there".into()),
+            ..news(id, Is::Failed, None)
+        };
+        assert!(fresh.told(failed, at(3_000)).await);
+    }
+    let marked = (claim.turn.0, vec![1, 2]);
+    assert_eq!(listed(fresh, None, None, 9).await, std::slice::from_ref(&marked), "once");
+    assert_eq!(listed(fresh, Some(TurnState::Done), None, 9).await, std::slice::from_ref(&marked));
+    assert_eq!(listed(fresh, Some(TurnState::Dead), None, 9).await, []);
+    let job = fresh.jobs(None, None, 9).await.unwrap().remove(0);
+    let told = Undelivered { message: 2, code: Some(63_003), said: Some("not there".into()) };
+    assert_eq!((job.state.as_str(), &job.undelivered[1]), ("done", &told));
+    let (_, said) = fresh.conversation(claim.conversation, 9).await.unwrap().unwrap();
+    assert!(said.iter().all(|said| said.undelivered == job.undelivered), "{said:?}");
+    // Among the others, in order and page by page.
+    let later = fresh.said(BEN, "SM-ben", at(3_000)).await;
+    assert_eq!(listed(fresh, None, None, 9).await, [(later.0, vec![]), marked.clone()]);
+    assert_eq!(listed(fresh, None, None, 1).await, [(later.0, vec![])]);
+    assert_eq!(listed(fresh, None, Some(later), 9).await, [marked]);
+    assert_eq!(listed(fresh, None, Some(claim.turn), 9).await, []);
+    // They come late, but they come.
+    for (id, left) in [("SM1", vec![(claim.turn.0, vec![2])]), ("SM2", vec![])] {
+        assert!(fresh.told(news(id, Is::Delivered, None), at(4_000)).await);
+        assert_eq!(listed(fresh, None, Some(later), 9).await, left);
+    }
 }
 
 pub async fn a_reference_ties_a_part_that_is_being_sent_to_its_id(fresh: &Fresh) {
@@ -77,9 +136,11 @@ pub async fn news_of_an_unknown_message_changes_nothing(fresh: &Fresh) {
     let foreign = fresh.status(news("SMother", Is::Read, None), Some(record("status")), at(2_000)).await.unwrap();
     assert_eq!(foreign, StatusTaken::Foreign);
     let nowhere = PartRef { turn: part.turn, number: 7 };
-    assert!(!fresh.told(news("SMother", Is::Read, Some(nowhere)), at(2_000)).await);
+    let gone = fresh.status(news("SMother", Is::Read, Some(nowhere)), Some(record("status")), at(2_000)).await.unwrap();
+    assert_eq!(gone, StatusTaken::Gone);
     assert_eq!(fresh.everything(), before);
-    assert_eq!(fresh.count("webhook_log"), 1, "it is logged all the same");
+    let logged = ["403|it is about no message of ours", "200|-"];
+    assert_eq!(fresh.rows("SELECT status, error FROM webhook_log ORDER BY id"), logged, "it is logged all the same");
     // A word that is not known ties, and says nothing of the delivery.
     let word = StatusUpdate { status: None, ..news("SM1", Is::Read, Some(part)) };
     assert!(fresh.told(word, at(2_000)).await);

@@ -248,7 +248,7 @@ pub(super) fn refused(status: u16, code: Option<i64>, after: Option<Duration>, e
         (Some(Class::Unknown), _) => unsure(effect, why),
         (Some(Class::TooLong), _) => Fault::TooLong { why },
         (Some(Class::Contact), _) => Fault::fail(Whose::Contact, why),
-        (Some(Class::Operator), _) | (None, 401 | 403 | 404) => Fault::fail(Whose::Operator, why),
+        (Some(Class::Operator | Class::Policy), _) | (None, 401 | 403 | 404) => Fault::fail(Whose::Operator, why),
         (Some(Class::Message), _) => Fault::fail(Whose::Message, why),
         // Not an answer of Twilio's own: what stands between may have let the call through.
         (None, ..=399 | 408) => unsure(effect, why),

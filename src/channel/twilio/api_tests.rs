@@ -66,6 +66,7 @@ fn a_refusal_says_whose_it_is() {
         (401, Some(20003)),
         (400, Some(20003)),
         (400, Some(63007)),
+        (400, Some(63013)),
         (403, Some(12)),
     ] {
         fails(&posted(status, code), Whose::Operator);
@@ -83,7 +84,10 @@ fn a_refusal_says_whose_it_is() {
 
 #[test]
 fn a_reason_is_a_sentence_with_the_code() {
-    assert_eq!(posted(400, Some(21211)).why(), "the contact's number is not valid (Twilio 21211)");
+    assert_eq!(
+        posted(400, Some(21211)).why(),
+        "the contact's number is not valid: nothing can be sent to it, ask them for another way (Twilio 21211)"
+    );
     assert_eq!(
         posted(400, Some(99999)).why(),
         "Twilio refused the call: see https://www.twilio.com/docs/api/errors/99999 (Twilio 99999)"

@@ -23,6 +23,8 @@ pub enum Class {
     Unknown,
     /// This message will never be taken.
     Message,
+    /// This message will never be taken, and others like it bring the operator into trouble.
+    Policy,
     /// Split the text and send the pieces.
     TooLong,
     /// This contact cannot be reached.
@@ -38,7 +40,7 @@ pub struct ErrorCode {
     pub code: i64,
     /// What to do about it.
     pub class: Class,
-    /// What happened and how to mend it, for operators; without a full stop.
+    /// What happened, a colon, and how to mend it, for operators; without a full stop.
     pub sentence: &'static str,
 }
 
@@ -46,7 +48,7 @@ impl Class {
     /// Whose doing it is, where a message has failed for good.
     pub fn whose(self) -> Whose {
         match self {
-            Class::Operator | Class::Limit(_) => Whose::Operator,
+            Class::Operator | Class::Limit(_) | Class::Policy => Whose::Operator,
             Class::Contact => Whose::Contact,
             Class::Retry | Class::Wait(_) | Class::Few(..) | Class::Unknown | Class::Message | Class::TooLong => {
                 Whose::Message
@@ -83,12 +85,16 @@ const CARRIER: &str = "the carrier did not deliver the message: try again later"
 const QUEUE: &str = "Twilio's queue for this sender is full: fewer messages must be sent until it has drained";
 const WEBHOOK: &str = "Twilio could not call our webhook: check that MYNAH_PUBLIC_URL is reachable from the internet";
 const ANSWER: &str = "Twilio could not read our webhook's answer: check that no proxy in front of mynah changes it";
-const CHANNEL: &str = "WhatsApp had an internal error: it mostly passes by itself";
+const CHANNEL: &str = "WhatsApp had an internal error: it mostly passes by itself; if it does not, see the status pages of Meta and \
+                       Twilio";
 const SENDER: &str = "the sender is not a WhatsApp sender of this account: check TWILIO_WHATSAPP_FROM and its state in the \
                       Twilio Console under Messaging, Senders";
-const NUMBER: &str = "the contact's number is not valid";
-const REJECTED: &str = "WhatsApp does not take this content";
-const FORMAT: &str = "a parameter of the message is not valid for WhatsApp";
+const NUMBER: &str = "the contact's number is not valid: nothing can be sent to it, ask them for another way";
+const REJECTED: &str = "WhatsApp does not take this content: write it anew, as plain text";
+const FORMAT: &str = "a parameter of the message is not valid for WhatsApp: for a template, compare its variables with the \
+                      template in the Twilio Console";
+const EMPTY: &str = "the message has no text: see what the model answered, and change the assistant's instructions";
+const LONG: &str = "the text is too long for one message: write it anew in shorter pieces";
 
 static CODES: &[ErrorCode] = &[
     on(11200, Class::Operator, WEBHOOK),
@@ -102,16 +108,24 @@ static CODES: &[ErrorCode] = &[
     on(12100, Class::Operator, ANSWER),
     on(12200, Class::Operator, ANSWER),
     on(12300, Class::Operator, ANSWER),
-    on(14103, Class::Message, "the message has no text"),
+    on(14103, Class::Message, EMPTY),
     on(
         20003,
         Class::Operator,
         "Twilio does not accept the credentials: check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or the API key",
     ),
     on(20404, Class::Operator, "Twilio does not know this address: check TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL"),
-    on(20422, Class::Message, "Twilio found the request malformed"),
-    on(20429, Class::Retry, "Twilio takes no more calls at the moment"),
-    on(20500, Class::Unknown, "Twilio had an internal error and may or may not have taken the message"),
+    on(
+        20422,
+        Class::Message,
+        "Twilio found the request malformed: this is a defect of mynah, please report it with this code",
+    ),
+    on(20429, Class::Retry, "Twilio takes no more calls at the moment: it is called again by itself in a while"),
+    on(
+        20500,
+        Class::Unknown,
+        "Twilio had an internal error and may or may not have taken the message: it is looked for before it is sent again",
+    ),
     on(21211, Class::Contact, NUMBER),
     on(21401, Class::Contact, NUMBER),
     on(
@@ -120,7 +134,7 @@ static CODES: &[ErrorCode] = &[
         "the account may not send to the contact's country: allow it in the Twilio Console under Messaging, Geo permissions",
     ),
     on(21601, Class::Operator, SENDER),
-    on(21602, Class::Message, "the message has no text"),
+    on(21602, Class::Message, EMPTY),
     on(21606, Class::Operator, SENDER),
     on(
         21608,
@@ -129,13 +143,13 @@ static CODES: &[ErrorCode] = &[
     ),
     on(21610, Class::Contact, "the contact has opted out: they must write START before they can be answered"),
     on(21611, minutes(10), QUEUE),
-    on(21614, Class::Contact, "the contact's number is not a mobile number"),
-    on(21617, Class::TooLong, "the text is too long for one message"),
+    on(21614, Class::Contact, "the contact's number is not a mobile number: ask them for one that is on WhatsApp"),
+    on(21617, Class::TooLong, LONG),
     on(21619, Class::Message, "Twilio could not fetch the attachment, or it is empty: its address must be public"),
-    on(21658, Class::TooLong, "the text is too long for one message"),
+    on(21658, Class::TooLong, LONG),
     on(21659, Class::Operator, SENDER),
     on(30001, minutes(10), QUEUE),
-    on(30003, ONCE, "the contact's phone cannot be reached: it may be switched off"),
+    on(30003, ONCE, "the contact's phone cannot be reached: it may be switched off, try again later"),
     on(30004, ONCE, CARRIER),
     on(30005, ONCE, CARRIER),
     on(30006, ONCE, CARRIER),
@@ -146,7 +160,7 @@ static CODES: &[ErrorCode] = &[
         Class::Operator,
         "WhatsApp does not accept the sender's credentials: check the sender in the Twilio Console",
     ),
-    on(63003, Class::Contact, "the contact's number is not on WhatsApp"),
+    on(63003, Class::Contact, "the contact's number is not on WhatsApp: reach them another way"),
     on(63005, Class::Message, REJECTED),
     on(63006, Class::Message, REJECTED),
     on(63007, Class::Operator, SENDER),
@@ -155,10 +169,14 @@ static CODES: &[ErrorCode] = &[
     on(63012, FEW, CHANNEL),
     on(
         63013,
-        Class::Message,
+        Class::Policy,
         "the message breaks a policy of WhatsApp: read Meta's Business Messaging Policy and change the assistant's instructions",
     ),
-    on(63014, Class::Contact, "the contact has blocked this number or withdrawn consent"),
+    on(
+        63014,
+        Class::Contact,
+        "the contact has blocked this number or withdrawn consent: do not write to them before they write again",
+    ),
     on(
         63015,
         Class::Contact,
@@ -169,7 +187,11 @@ static CODES: &[ErrorCode] = &[
         Class::Contact,
         "the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: they must write again first",
     ),
-    on(63017, minutes(1), "the account sends more messages per second than Twilio allows"),
+    on(
+        63017,
+        minutes(1),
+        "the account sends more messages per second than Twilio allows: send fewer at once, or ask Twilio for more",
+    ),
     on(
         63018,
         minutes(10),
@@ -184,17 +206,29 @@ static CODES: &[ErrorCode] = &[
     on(63021, Class::Message, REJECTED),
     on(63022, FEW, CHANNEL),
     on(63023, FEW, CHANNEL),
-    on(63024, Class::Contact, "WhatsApp does not take the contact as a recipient"),
+    on(
+        63024,
+        Class::Contact,
+        "WhatsApp does not take the contact as a recipient: check the number, and that they use a current WhatsApp",
+    ),
     on(63025, Class::Message, FORMAT),
     on(63030, Class::Message, FORMAT),
-    on(63032, Class::Contact, "Meta does not deliver to this contact, who is part of one of its experiments"),
-    on(63033, Class::Contact, "WhatsApp has blocked the contact as a recipient"),
+    on(
+        63032,
+        Class::Contact,
+        "Meta does not deliver to this contact, who is part of one of its experiments: they can be answered once they write again",
+    ),
+    on(63033, Class::Contact, "WhatsApp has blocked the contact as a recipient: reach them another way"),
     on(
         63038,
         Class::Limit(Duration::from_secs(3600)),
         "the account has reached Twilio's limit of messages for 24 hours: wait, or upgrade the Twilio account",
     ),
-    on(63049, Class::Message, "Meta chose not to deliver the message, which it takes for marketing"),
+    on(
+        63049,
+        Class::Message,
+        "Meta chose not to deliver the message, which it takes for marketing: send less of it, or wait for the contact to write",
+    ),
     on(
         63051,
         Class::Operator,
@@ -211,21 +245,25 @@ mod tests {
         assert!(CODES.is_sorted_by(|one, next| one.code < next.code));
     }
 
+    /// What Twilio documents for WhatsApp and for calls to its API.
+    const DOCUMENTED: [i64; 61] = [
+        11200, 11205, 11243, 11750, 12100, 12200, 12300, 14103, 20003, 20404, 20422, 20429, 20500, 21211, 21401, 21408,
+        21601, 21602, 21606, 21608, 21610, 21611, 21614, 21617, 21619, 21658, 21659, 30001, 30003, 30004, 30005, 30006,
+        30007, 30008, 63001, 63003, 63005, 63006, 63007, 63008, 63010, 63012, 63013, 63014, 63015, 63016, 63017, 63018,
+        63019, 63020, 63021, 63022, 63023, 63024, 63025, 63030, 63032, 63033, 63038, 63049, 63051,
+    ];
+
     #[test]
-    fn every_documented_code_is_explained() {
-        for code in [
-            11200, 11205, 11750, 12100, 12200, 12300, 14103, 20003, 20404, 20422, 20429, 20500, 21211, 21401, 21408,
-            21601, 21602, 21606, 21608, 21610, 21611, 21614, 21617, 21619, 21658, 21659, 30001, 30003, 30004, 30005,
-            30006, 30007, 30008, 63001, 63003, 63005, 63006, 63007, 63008, 63010, 63012, 63013, 63014, 63015, 63016,
-            63017, 63018, 63019, 63020, 63021, 63022, 63023, 63024, 63025, 63030, 63032, 63033, 63038, 63049, 63051,
-        ] {
+    fn every_documented_code_is_explained_with_a_remedy() {
+        for code in DOCUMENTED {
             let known = explain(code).unwrap_or_else(|| panic!("{code}"));
             assert_eq!(known.code, code);
-            assert!(
-                known.sentence.len() > 20 && !known.sentence.ends_with('.') && !known.sentence.contains("  "),
-                "{code}"
-            );
+            let (what, remedy) = known.sentence.split_once(": ").unwrap_or_else(|| panic!("{code} has no remedy"));
+            assert!(what.len() > 15 && remedy.len() > 15, "{code} {known:?}");
+            let plain = !known.sentence.ends_with('.') && !known.sentence.contains("  ");
+            assert!(plain && known.sentence.chars().next().is_some_and(char::is_alphabetic), "{code} {known:?}");
         }
+        assert_eq!(CODES.iter().map(|known| known.code).filter(|code| !DOCUMENTED.contains(code)).count(), 0);
         assert_eq!(explain(1), None);
     }
 }

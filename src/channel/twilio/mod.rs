@@ -92,10 +92,7 @@ impl Channel for Twilio {
     }
 
     fn explain(&self, code: i64) -> Explained {
-        match errors::explain(code) {
-            Some(known) => Explained { sentence: known.sentence.to_owned(), whose: known.class.whose() },
-            None => Explained { sentence: errors::page(code), whose: Whose::Message },
-        }
+        explain(code)
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
@@ -121,6 +118,14 @@ impl Channel for Twilio {
     async fn check(&self) -> Result<String, Fault> {
         lookup::check(&self.api).await?;
         Ok(format!("Twilio accepts the credentials of account {}", self.account_sid))
+    }
+}
+
+/// What an error code of Twilio's means, and what to do.
+pub fn explain(code: i64) -> Explained {
+    match errors::explain(code) {
+        Some(known) => Explained { sentence: known.sentence.to_owned(), whose: known.class.whose() },
+        None => Explained { sentence: errors::page(code), whose: Whose::Message },
     }
 }
 

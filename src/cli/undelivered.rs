@@ -1,0 +1,71 @@
+//! Messages that the provider took and did not deliver, for a person or a program.
+
+use serde_json::{Value, json};
+
+use super::columns::one_line;
+use crate::channel::twilio;
+use crate::store::Undelivered;
+
+/// A line for each, with what can be done about it.
+pub(super) fn lines(undelivered: &[Undelivered]) -> impl Iterator<Item = String> {
+    undelivered.iter().map(|part| {
+        let why = match (part.code, &part.said) {
+            (Some(code), _) => format!("{} ({code})", sentence(code)),
+            (None, Some(said)) => one_line(said),
+            (None, None) => "the provider gives no reason".to_owned(),
+        };
+        format!("message {} was not delivered: {why}", part.message)
+    })
+}
+
+/// The same as JSON.
+pub(super) fn facts(undelivered: &[Undelivered]) -> Value {
+    let facts = |part: &Undelivered| {
+        json!({
+            "message": part.message,
+            "code": part.code,
+            "why": part.code.map(sentence),
+            "provider_said": part.said,
+        })
+    };
+    undelivered.iter().map(facts).collect()
+}
+
+/// All channels are Twilio's.
+fn sentence(code: i64) -> String {
+    twilio::explain(code).sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_delivered_is_told_with_its_remedy() {
+        let part = |message, code, said: Option<&str>| Undelivered { message, code, said: said.map(str::to_owned) };
+        let parts = [
+            part(1, Some(63016), Some("Failed")),
+            part(2, None, Some("odd\nwords")),
+            part(3, None, None),
+            part(4, Some(1), None),
+        ];
+        let lines: Vec<_> = lines(&parts).collect();
+        assert_eq!(
+            lines,
+            [
+                "message 1 was not delivered: the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: \
+                 they must write again first (63016)",
+                "message 2 was not delivered: odd words",
+                "message 3 was not delivered: the provider gives no reason",
+                "message 4 was not delivered: see https://www.twilio.com/docs/api/errors/1 (1)",
+            ]
+        );
+        let first = &facts(&parts)[0];
+        assert_eq!(
+            (&first["message"], &first["code"], &first["provider_said"]),
+            (&json!(1), &json!(63016), &json!("Failed"))
+        );
+        assert!(first["why"].as_str().unwrap().ends_with("they must write again first"), "{first}");
+        assert_eq!(facts(&parts)[2], json!({ "message": 3, "code": null, "why": null, "provider_said": null }));
+    }
+}
