@@ -76,6 +76,13 @@ pub struct Attachment {
     pub mark: String,
 }
 
+impl Attachment {
+    /// Whether others like it may follow at once, each as a message of its own.
+    pub fn comes_in_albums(&self) -> bool {
+        self.mark == "[image]" || self.mark == "[video]"
+    }
+}
+
 /// News of a message that we sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusUpdate {

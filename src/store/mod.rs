@@ -24,6 +24,7 @@ mod parts;
 #[cfg(test)]
 mod plans;
 mod prune;
+mod quoted;
 mod receive;
 mod reception;
 mod recovery;

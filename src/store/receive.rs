@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::crowding::is_crowded;
-use super::database::{Row, Tx, args};
+use super::database::{Tx, args};
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
 use super::missed::outdated;
@@ -15,9 +15,9 @@ use super::notices::Notice;
 use super::reception::{Accepted, Missed, Received, Reception, Stranger};
 use super::request::Request;
 use super::silence::silence;
-use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, attachments, webhooks};
+use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, attachments, quoted, webhooks};
 use crate::clock::Time;
-use crate::model::{Command, ConversationId, Inbound, MessageId, QUOTED, Role, TurnId};
+use crate::model::{Attachment, Command, ConversationId, Inbound, MessageId, Role, TurnId};
 
 pub(super) const KNOWN: &str =
     "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
@@ -76,15 +76,6 @@ const WAIT_FOR_MORE: &str = "
     UPDATE turns SET due_at = MAX(due_at, MIN(?2, created_at + ?3))
     WHERE id = ?1 AND due_at IS NOT NULL AND command IS NULL";
 
-/// What one of our parts said, to whom.
-const SAID_BY_US: &str = "
-    SELECT p.body FROM parts p JOIN conversations c ON c.id = p.conversation_id
-    WHERE p.provider_id = ?1 AND c.contact_id = ?2";
-
-const SAID_BY_THEM: &str = "
-    SELECT m.content FROM messages m JOIN conversations c ON c.id = m.conversation_id
-    WHERE m.channel = ?1 AND m.provider_id = ?2 AND m.provider_id IS NOT NULL AND c.contact_id = ?3";
-
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
 
@@ -108,9 +99,6 @@ const ALBUM: Duration = Duration::from_secs(3);
 
 /// ...and all of them, in milliseconds, no longer than this.
 const ALBUM_IN_ALL: i64 = 15_000;
-
-/// As much of a quoted message as tells which one it is, in characters.
-const QUOTE: usize = 200;
 
 /// Somebody who may not talk is told so once in this time.
 const REFUSE_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -220,7 +208,7 @@ impl Receiving<'_> {
             Fate::SlowDown(why) | Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
         };
         let message = MessageId(self.id());
-        let quoting = self.quoting(contact.id)?;
+        let quoting = quoted::in_words(self.tx, self.inbound, contact.id)?;
         let new = NewMessage {
             role: Role::User,
             content: quoting.as_deref().unwrap_or(&self.inbound.text),
@@ -367,11 +355,7 @@ impl Receiving<'_> {
             let before = row.text_or_null(3)?.and_then(Request::parse);
             Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?), before))
         })?;
-        let album = self
-            .inbound
-            .attachments
-            .iter()
-            .any(|attachment| attachment.mark == "[image]" || attachment.mark == "[video]");
+        let album = self.inbound.attachments.iter().any(Attachment::comes_in_albums);
         if let Some((turn, _, _, before)) = live.iter().find(|(_, state, ..)| state == "open") {
             if let Some(word) = word {
                 let word = match before {
@@ -402,23 +386,6 @@ impl Receiving<'_> {
         let due = not_before.map_or(soon, |at| at.max(soon));
         let due = live.is_empty().then_some(due);
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
-    }
-
-    /// The text with what the quoted message said, where that is known and was said with this contact.
-    fn quoting(&mut self, contact: i64) -> Result<Option<String>, StoreError> {
-        let Some(quoted) = &self.inbound.quoted else { return Ok(None) };
-        let Some(text) = self.inbound.text.strip_suffix(QUOTED) else { return Ok(None) };
-        let content = |row: &dyn Row| row.text(0).map(str::to_owned);
-        let said = match self.tx.one(SAID_BY_US, args![quoted.0.as_str(), contact], content)? {
-            Some(said) => Some(said),
-            None => self.tx.one(SAID_BY_THEM, args![self.inbound.channel, quoted.0.as_str(), contact], content)?,
-        };
-        Ok(said.filter(|said| !said.trim().is_empty()).map(|said| {
-            let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            let more = if line.chars().count() > QUOTE { "…" } else { "" };
-            let quote: String = line.chars().take(QUOTE).collect();
-            format!("{text}[in reply to: “{quote}{more}”]")
-        }))
     }
 
     fn skipped(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {
