@@ -1,7 +1,7 @@
 //! The whole path, measured from outside: the release executable over loopback, beside two bare servers in the same run.
 //!
 //! `cargo bench --bench serve` measures all but what takes long; `-- steady cost` measures those, `-- large` a database of a
-//! gigabyte, `-- huge` one of ten million messages, `-- soak` twenty minutes of a steady rate; `--quick` is brief, `--dir PATH`
+//! gigabyte, `-- huge` one of ten million messages, `-- soak` twenty-four minutes of a steady rate; `--quick` is brief, `--dir PATH`
 //! keeps the data on another disk. Nothing here fails for being slow.
 //! What the figures mean is told in docs/performance.md. To add a measurement: a function here that prints a table.
 

@@ -123,6 +123,11 @@ impl Server {
         Ok(1024 * field(&self.proc("smaps_rollup")?, "Pss:")?)
     }
 
+    /// The part of that which is neither the program itself nor a file, in bytes.
+    pub fn anonymous(&self) -> Result<u64> {
+        Ok(1024 * field(&self.proc("smaps_rollup")?, "Pss_Anon:")?)
+    }
+
     /// Bytes that it caused to be written to the disk.
     pub fn written(&self) -> Result<u64> {
         field(&self.proc("io")?, "write_bytes:")

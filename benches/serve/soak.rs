@@ -10,18 +10,20 @@ use super::report::{mib, percentile, table};
 use super::{Plan, launch};
 
 /// Messages a second.
-const RATE: usize = 100;
-/// Contacts, each of whom writes every 100 s.
+const RATE: usize = 300;
+/// Contacts, each of whom writes every half minute.
 const SENDERS: usize = 10_000;
-/// Between two looks.
-const STEP: usize = 120;
+/// Between two looks, in seconds.
+const STEP: usize = 60;
+/// Looks.
+const STEPS: usize = 24;
 
-/// A busy day's messages and more in twenty minutes, from contacts who come back.
+/// The messages of five days at one a second, in twenty-four minutes, from contacts who come back.
 pub async fn soak(plan: &Plan) -> Result<()> {
     let folder = plan.folder()?;
     let server = launch(plan, 4, folder.path()).await?;
     plan.stand_ins.clear();
-    let steps = if plan.rounds == 1 { 1 } else { 10 };
+    let steps = if plan.rounds == 1 { 1 } else { STEPS };
     let mut rows = Vec::new();
     for step in 0..steps {
         let messages = RATE * STEP;
@@ -36,6 +38,7 @@ pub async fn soak(plan: &Plan) -> Result<()> {
         rows.push(vec![
             ((step + 1) * messages).to_string(),
             mib(server.pss()?),
+            mib(server.anonymous()?),
             server.threads()?.to_string(),
             format!("{:.2}", percentile(&mut run.latencies, 99)),
             format!("{took:.3} ms"),
@@ -45,6 +48,6 @@ pub async fn soak(plan: &Plan) -> Result<()> {
     println!(
         "{RATE} messages a second of {SENDERS} contacts, with typing; after so many, and for each of the last {STEP} s.\n"
     );
-    table(&["messages", "memory", "threads", "ack p99", "processor", "written"], &rows);
+    table(&["messages", "memory", "of it its own", "threads", "ack p99", "processor", "written"], &rows);
     Ok(())
 }
