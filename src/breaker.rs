@@ -109,6 +109,43 @@ mod tests {
         breaker.answered();
         assert_eq!(breaker.may_ask(after(91)), Ok(()));
         assert!(!breaker.failed(None, after(91)), "it counts from the start");
+        for failure in 2..=5 {
+            assert_eq!(breaker.failed(None, after(91)), failure == 5);
+        }
+        assert_eq!(breaker.may_ask(after(92)), Err(after(121)), "and so does the wait");
+    }
+
+    #[test]
+    fn calls_that_were_under_way_when_it_opened_and_fail_after_that_change_nothing() {
+        let breaker = Breaker::default();
+        for failure in 1..=9 {
+            assert_eq!(breaker.failed(None, after(failure)), failure == 5);
+        }
+        assert_eq!(breaker.may_ask(after(34)), Err(after(35)));
+        assert_eq!(breaker.may_ask(after(35)), Ok(()));
+    }
+
+    #[test]
+    fn a_provider_that_is_down_for_days_is_asked_every_ten_minutes_whatever_it_asks_for() {
+        for asks in [None, Some(Duration::from_secs(1)), Some(Duration::from_secs(3_600))] {
+            let breaker = Breaker::default();
+            for _ in 0..5 {
+                breaker.failed(None, after(0));
+            }
+            assert_eq!(breaker.rests(after(0)), Some(after(30)));
+            let mut now = 30;
+            for probe in 1..=70 {
+                assert_eq!(breaker.may_ask(after(now)), Ok(()));
+                assert!(breaker.failed(asks, after(now)));
+                let wait = if asks == Some(Duration::from_secs(3_600)) {
+                    600
+                } else {
+                    [60, 120, 240, 480, 600][4.min(probe - 1)]
+                };
+                assert_eq!(breaker.rests(after(now)), Some(after(now + wait)), "{asks:?} {probe}");
+                now += wait;
+            }
+        }
     }
 
     #[test]

@@ -119,4 +119,45 @@ mod tests {
         drop(places);
         assert_eq!(limit.permits.available_permits(), 1);
     }
+
+    #[tokio::test]
+    async fn a_place_that_good_calls_restore_is_no_more_than_one_that_was_not_taken_away_yet() {
+        let limit = Limit::new(4);
+        let mut places = Vec::new();
+        for _ in 0..4 {
+            places.push(limit.enter().await);
+        }
+        limit.overloaded();
+        limit.went_well();
+        limit.went_well();
+        assert_eq!((limit.allowed(), limit.permits.available_permits()), (3, 0), "four run");
+        drop(places);
+        assert_eq!(limit.permits.available_permits(), 3);
+    }
+
+    #[test]
+    fn each_step_up_takes_as_many_good_calls_as_are_allowed_at_once() {
+        let limit = Limit::new(8);
+        limit.overloaded();
+        let calls = |most: usize| {
+            (0..most).for_each(|_| limit.went_well());
+            limit.allowed()
+        };
+        assert_eq!(calls(3), 4);
+        limit.overloaded();
+        assert_eq!(calls(1), 2, "those before an overload do not count");
+        assert_eq!(calls(1), 3);
+        assert_eq!(calls(2), 3);
+        assert_eq!(calls(1), 4);
+    }
+
+    #[test]
+    fn a_limit_does_not_rise_above_what_it_began_with_and_lets_one_call_run() {
+        let limit = Limit::new(2);
+        for _ in 0..20 {
+            limit.went_well();
+        }
+        assert_eq!((limit.allowed(), limit.permits.available_permits()), (2, 2));
+        assert_eq!(Limit::new(0).allowed(), 1);
+    }
 }

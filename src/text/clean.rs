@@ -152,7 +152,9 @@ mod tests {
     fn what_hides_or_deceives_is_taken_out() {
         for (text, clear) in [
             ("a\0b\u{7}c\u{1b}[31md\u{85}", "abc[31md"),
-            ("one\r\ntwo\rthree\u{2028}four", "one\ntwo\nthree\nfour"),
+            ("one\r\ntwo\rthree\u{2028}four\u{2029}five", "one\ntwo\nthree\nfour\nfive"),
+            ("one\r\ntwo", "one\ntwo"),
+            ("a\u{206a}b\u{206f}c\u{fff9}d\u{fffc}", "abcd"),
             ("pay \u{202e}001\u{202c} now \u{2066}x\u{2069}", "pay 001 now x"),
             ("hi\u{e0068}\u{e0069}\u{e007f}", "hi"),
             ("x\u{fe01}\u{fe02}\u{e0101}y\u{fe0f}1\u{fe0f}0", "xy10"),
@@ -171,6 +173,9 @@ mod tests {
     fn a_pile_of_combining_marks_is_cut() {
         let pile = format!("a{}b", "\u{301}".repeat(4_095));
         assert_eq!(clean(&pile), format!("a{}b", "\u{301}".repeat(15)));
+        // The cap of the key is cut off, and what it has left is as on any digit.
+        let signs = "\u{600}".repeat(14);
+        assert_eq!(clean(&format!("{signs}1\u{fe0f}\u{20e3}")), format!("{signs}1"));
     }
 
     #[test]

@@ -269,6 +269,12 @@ mod tests {
             "Call +1 (202) 555-0101 or write to info2026@bakery24.example.",
             "Order id 123e4567-e89b-12d3-a456-426614174000, VAT DE123456789, ISBN 978-3-16-148410-0.",
             "Password: please ask at the counter. Your token: if lost, come by. We keep no secrets.",
+            "-----BEGIN CERTIFICATE-----\nMIIabc\n-----END CERTIFICATE-----",
+            "The AC2000 and the ACDC, part SK100, the sk-international-delivery form and sk-01234567890.",
+            "Tag @Xy7kQ2pLm9aZ4tRw8vBn3; sing LaLeLuLaLeLuLaLeLuLaLeLu with us.",
+            "Coupon Rose24Lily36Fern48Moss12, slot A1b-C2d-E3f-G4h-I5j-K6l. WiFi password: n/a.",
+            "https://bakery.example/?state=eyJhbGciOiJIUzI1NiJ9eyJzdWIiOiIxIn0",
+            "Confidential: a, 12,, of",
             "It is no secret that we bake at night. A disk-2026-warranty1234 and a task-force-2026.",
         ] {
             assert_eq!(found(honest), [""; 0], "{honest}");
@@ -280,6 +286,7 @@ mod tests {
         for (text, secrets) in [
             ("Key sk-proj-a1B2c3D4e5F6g7H8.", &["sk-proj-a1B2c3D4e5F6g7H8"][..]),
             ("(sk-ant-api03-abcdefgh1234)", &["sk-ant-api03-abcdefgh1234"]),
+            ("hf_0123456789ab", &["hf_0123456789ab"]),
             (
                 "xoxb-123456789012-abcdef, ghp_0123456789abcdefABCDEF",
                 &["xoxb-123456789012-abcdef", "ghp_0123456789abcdefABCDEF"],
@@ -287,6 +294,7 @@ mod tests {
             ("AKIAIOSFODNN7EXAMPLE", &["AKIAIOSFODNN7EXAMPLE"]),
             ("https://x.example/?key=sk-0123456789abcdef&a=1", &["sk-0123456789abcdef"]),
             ("AC0123456789abcdef0123456789abcdef", &["AC0123456789abcdef0123456789abcdef"]),
+            ("SK0123456789abcdef0123456789abcdef", &["SK0123456789abcdef0123456789abcdef"]),
             (
                 "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
                 &["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"],
@@ -294,9 +302,11 @@ mod tests {
             ("the CRM's is h7GkQ2x/Zt9+LwPb4RsVn1Ya8McEj5Tu0DfKo3Wi", &["h7GkQ2x/Zt9+LwPb4RsVn1Ya8McEj5Tu0DfKo3Wi"]),
             ("use q7Rf2LxZ9vTb4KsWm1Yd here", &["q7Rf2LxZ9vTb4KsWm1Yd"]),
             ("Admin password: swordfish", &["swordfish"]),
+            ("Password: hunter2 opens the CRM", &["hunter2"]),
             ("**API key:** `hunter2`, and so on. Passwort = Rosen!Garten", &["hunter2", "Rosen!Garten"]),
             ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY-----\nOpen at 9.", &["MIIabc"]),
             ("- Confidential: BREAD4STAFF77, Miller & Sons.", &["BREAD4STAFF77", "Miller & Sons"]),
+            ("**Confidential:** BREAD4STAFF77", &["BREAD4STAFF77"]),
         ] {
             let mut found = found(text);
             found.sort();
@@ -308,10 +318,11 @@ mod tests {
 
     #[test]
     fn a_word_is_taken_out_as_a_word_and_a_key_wherever_it_stands() {
-        let mut secrets = Credentials::of("Confidential: rose, Miller & Sons\nToken: sk-0123456789abcdef");
+        let of = "Confidential: rose, Miller & Sons\nPassword: lily\nThe key is sk-0123456789abcdef";
+        let mut secrets = Credentials::of(of);
         secrets.add("sesame42");
-        assert_eq!(secrets.redact("prose and roses", "-"), None);
-        let told = "ROSE (miller & sons), xSesame42x, SK-0123456789ABCDEF!";
-        assert_eq!(secrets.redact(told, "-").as_deref(), Some("- (-), x-x, -!"));
+        assert_eq!(secrets.redact("prose and roses, a wily lilypad", "-"), None);
+        let told = "ROSE (miller & sons), lily, xSesame42x, xSK-0123456789ABCDEFx!";
+        assert_eq!(secrets.redact(told, "-").as_deref(), Some("- (-), -, x-x, x-x!"));
     }
 }

@@ -120,6 +120,8 @@ mod tests {
             "https://bakery.example/menu_v1.pdf and 2 * 3 * 4, snake_case.",
             "Write to hello@elsewhere.example, _hello@elsewhere.example_ or hello_@elsewhere.example.",
             "Links begin with http:// or https://.",
+            "https://bakery.example.:443/menu",
+            "Menu:https://bakery.example|Bread",
             "3.5 kg at 10.30, e.g. today.",
         ] {
             assert_eq!(only(text), text);
@@ -133,6 +135,7 @@ mod tests {
             ("(http://evil.example)", "([link removed])"),
             ("evil.example/x and bakery.example", "[link removed] and bakery.example"),
             ("https://bakery.example@evil.example/", "[link removed]"),
+            ("https://evil.example@bakery.example/ https://:evil@bakery.example/", "[link removed] [link removed]"),
             ("https://bakery.example.evil.example/", "[link removed]"),
             ("https://notbakery.example/", "[link removed]"),
             ("ftp://bakery.example/", "[link removed]"),
@@ -145,6 +148,8 @@ mod tests {
             ("_https://evil.example_ _see evil.example_", "_[link removed]_ _see [link removed]_"),
             ("See https://пример.рф/pay! Or (HTTP://evil_host.example/).", "See [link removed]! Or ([link removed])."),
             ("_bakery.example_ ~evil.example", "_bakery.example_ ~[link removed]"),
+            ("https://evil.example/_x.example_ here", "[link removed]_ here"),
+            ("<https://пример.рф>und https://пример_а.рф/", "<[link removed]>und [link removed]"),
         ] {
             assert_eq!(only(text), clear, "{text}");
         }

@@ -33,6 +33,8 @@ mod tests {
             ("2026-11-24T10:00:00Z 4930123456789", 16),
             ("👩🏽‍👩🏽‍👧🏽‍👦🏽🎉🎉🎉", 24),
             ("გამარჯობა", 9),
+            ("☀☔✂❤☎", 10),
+            ("a", 1),
         ] {
             let estimate = tokens(text) - FRAME;
             assert!(estimate >= least && estimate <= least * 3, "{estimate} for {text}");

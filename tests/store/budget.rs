@@ -132,6 +132,7 @@ pub async fn what_a_claim_reserved_is_settled_though_its_turn_was_taken_from_it(
                 assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"], "{how}");
             } else {
                 fresh.settle(&claim).await.unwrap();
+                assert_eq!(spent(fresh), ["all|2026-09-21|0|0|0"], "{how}");
                 fresh.settle(&claim).await.unwrap();
                 assert!(!fresh.release_turn(&claim, at(2_000)).await.unwrap());
                 assert_eq!(spent(fresh), ["all|2026-09-21|0|0|0"], "{how}");
@@ -279,7 +280,34 @@ pub async fn a_budget_that_is_full_of_calls_under_way_is_waited_for(fresh: &Fres
         asked(claim, Some((900, 0)));
         fresh.reply(claim, reply((800, 100), 0), vec!["Hello.".into()], at(4_000)).await.unwrap().unwrap();
     }
-    fresh.said("+15550000009", "SM9", at(4_000)).await;
+    for number in 5..=6 {
+        fresh.said(&format!("+1555000000{number}"), &format!("SM{number}"), at(4_000)).await;
+    }
     let last = fresh.claim(at(5_000), 10, 10).await.unwrap();
-    assert_eq!(last.turns[0].over_budget, Some("of all for a day"), "nothing is under way any more");
+    let over: Vec<_> = last.turns.iter().map(|claim| claim.over_budget).collect();
+    assert_eq!(over, [Some("of all for a day"); 2], "nothing is under way any more, and neither asks the model");
+}
+
+pub async fn a_budget_of_calls_that_is_full_is_not_waited_for_whatever_another_waits_for(fresh: &Fresh) {
+    let tokens = Budget { tokens: Some(1_000), ..Budget::NONE };
+    let fresh = &fresh.with(limited(Budgets { day: tokens, month: calls(1), ..Budgets::NONE }));
+    let under_way = fresh.started(ANN).await;
+    assert!(under_way.reservation.is_some());
+    fresh.said(BEN, "SM2", START).await;
+    assert_eq!(fresh.due_turn(START + MERGE).await.over_budget, Some("of all for a month"));
+}
+
+pub async fn what_a_dead_process_had_reserved_is_not_waited_for(fresh: &Fresh) {
+    let fresh = &fresh.with(limited(Budgets { day: Budget { tokens: Some(2_000), ..Budget::NONE }, ..Budgets::NONE }));
+    for (from, id) in [(ANN, "SM1"), (BEN, "SM2")] {
+        fresh.said(from, id, START).await;
+    }
+    assert_eq!(fresh.due_turns(START + MERGE).await.len(), 2);
+    assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().turns, 2);
+    // One after the other: what the first had reserved is its own, and nobody is at work on the second.
+    let first = fresh.claim(at(5_000), 1, 1).await.unwrap().turns;
+    assert_eq!((first.len(), first[0].over_budget), (1, Some("of all for a day")));
+    let words = Reply::Words { text: "No more today.".into(), hand_over: None };
+    fresh.reply(&first[0], words, vec!["No more today.".into()], at(5_000)).await.unwrap().unwrap();
+    assert_eq!(fresh.due_turn(at(5_000)).await.over_budget, Some("of all for a day"));
 }

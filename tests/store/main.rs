@@ -159,10 +159,14 @@ macro_rules! every_promise {
             a_stop_ends_what_is_being_answered_and_what_waits,
             a_stop_holds_back_what_is_still_to_be_posted,
             what_was_in_the_air_at_a_stop_is_settled_and_not_posted_again,
+            what_may_have_been_sent_at_a_stop_is_looked_for_and_the_rest_held_back,
+            the_confirmation_of_a_stop_is_posted_again_if_nothing_was_created,
+            a_stop_or_a_block_of_one_contact_is_none_of_another,
             a_stop_is_obeyed_and_confirmed_while_a_person_answers,
             the_pairing_code_is_no_start,
             a_blocked_contact_is_neither_answered_nor_written_to_until_the_block_is_taken_back,
             a_block_holds_back_what_is_still_to_be_posted,
+            what_was_in_the_air_at_a_block_is_not_posted_again,
             a_turn_of_a_blocked_contact_that_is_answered_again_is_not,
             somebody_can_be_blocked_before_they_ever_wrote,
         }
@@ -181,6 +185,7 @@ macro_rules! every_promise {
             a_stop_is_obeyed_and_confirmed_to_strangers_too_until_their_start,
             a_stop_of_somebody_who_is_blocked_counts_once_they_are_not,
             whoever_sends_the_code_is_let_in_for_good,
+            the_code_of_who_is_in_already_is_left_to_the_person_who_answers,
             work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that,
         }
         $crate::promises! { $fresh, desk:
@@ -216,6 +221,8 @@ macro_rules! every_promise {
             a_call_counts_for_the_day_of_its_claim_whenever_it_is_settled,
             turns_that_race_for_what_is_left_do_not_spend_it_twice,
             a_budget_that_is_full_of_calls_under_way_is_waited_for,
+            a_budget_of_calls_that_is_full_is_not_waited_for_whatever_another_waits_for,
+            what_a_dead_process_had_reserved_is_not_waited_for,
             without_a_budget_nothing_is_counted,
             what_was_spent_is_forgotten_by_whole_months,
         }
@@ -251,6 +258,8 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, repeats:
             what_a_contact_says_again_is_counted_over_conversations,
+            of_a_burst_the_last_is_what_is_said_again_and_of_turns_those_that_were_answered,
+            no_more_than_256_turns_are_looked_at,
             how_often_a_contact_was_answered_is_counted_over_conversations,
         }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }

@@ -213,6 +213,7 @@ pub async fn a_stop_of_somebody_who_is_blocked_counts_once_they_are_not(fresh: &
 pub async fn whoever_sends_the_code_is_let_in_for_good(fresh: &Fresh) {
     let code = || Reception { stranger: Stranger::WithCode, ..Reception::default() };
     let stranger = || Reception { stranger: Stranger::Yes, ..Reception::default() };
+    assert!(matches!(fresh.met(BEN, "SM0", START, stranger()).await, Accepted::Skipped(_)));
     let turn = new(fresh.met(ANN, "SM1", START, code()).await);
     let claim = fresh.due_turn(START).await;
     assert_eq!((claim.turn, claim.request), (turn, Some(Request::Admitted)));
@@ -221,6 +222,18 @@ pub async fn whoever_sends_the_code_is_let_in_for_good(fresh: &Fresh) {
     let next = new(fresh.met(ANN, "SM2", at(1_000), stranger()).await);
     assert_eq!(fresh.due_turn(at(2_000)).await.turn, next);
     assert!(matches!(fresh.met(BEN, "SM3", at(2_000), stranger()).await, Accepted::Skipped(_)));
+}
+
+pub async fn the_code_of_who_is_in_already_is_left_to_the_person_who_answers(fresh: &Fresh) {
+    let code = || Reception { stranger: Stranger::WithCode, ..Reception::default() };
+    new(fresh.met(ANN, "SM1", START, code()).await);
+    let claim = fresh.due_turn(START).await;
+    let (part, token) = fresh.answer_at(&claim, &["Come in!"], START).await;
+    assert!(fresh.sent(part, token, "SMout", START).await);
+    assert!(fresh.take_over(claim.conversation, None, "so".into(), None, at(1)).await.unwrap());
+    let again = fresh.met(ANN, "SM2", at(2), code()).await;
+    let Accepted::Skipped(turn) = again else { panic!("{again:?}") };
+    assert_eq!(fresh.why(turn), "a person answers this conversation");
 }
 
 pub async fn work_that_has_just_begun_begins_anew_with_what_is_said_meanwhile_where_the_owner_wants_that(

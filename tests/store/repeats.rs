@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{Command, Inbound};
-use mynah::store::{Reception, Reply, TurnClaim};
+use mynah::store::{Accepted, Reception, Reply, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, OURS, START, answer, inbound, sid};
 
@@ -63,7 +63,51 @@ pub async fn what_a_contact_says_again_is_counted_over_conversations(fresh: &Fre
     assert_eq!(repeats("hi", START, 2).await, 2, "no more than it is asked for");
     assert_eq!(repeats("hi", minute(3), 9).await, 2, "nor from before that time");
     assert_eq!(repeats("something else", START, 9).await, 0);
+    // That a conversation has ended meanwhile counts nothing twice.
+    fresh.end_conversation(claim.conversation, minute(9)).await.unwrap();
+    assert_eq!(repeats("hi", START, 9).await, 3);
     assert_eq!(fresh.repeats(&claim, first.turn, "hi".into(), START, 9).await.unwrap(), 2, "before the turn before");
+}
+
+pub async fn of_a_burst_the_last_is_what_is_said_again_and_of_turns_those_that_were_answered(fresh: &Fresh) {
+    let ann = (ANN, OURS);
+    let minute = |number: u32| START + Duration::from_secs(60) * number;
+    exchange(fresh, ann, "hi", None, minute(0)).await;
+    fresh.accept(Inbound { text: "hello".into(), ..inbound(ANN, "SM-burst", minute(1)) }, None).await.unwrap();
+    exchange(fresh, ann, "hi", None, minute(1)).await;
+    let left = asked(fresh, ann, "hi", None, minute(2)).await;
+    assert!(fresh.pause(&left, None, "a machine".into(), minute(2)).await.unwrap());
+    fresh.end_conversation(left.conversation, minute(2)).await.unwrap();
+    // What is said by another way to an address that is the same is said to somebody else.
+    let elsewhere = Inbound { channel: "parrot", text: "hi".into(), ..inbound(ANN, "SM-parrot", minute(3)) };
+    fresh.accept(elsewhere, None).await.unwrap();
+    let other = fresh.due_turn(minute(3) + MERGE).await;
+    fresh.answer_at(&other, &["Hello!"], minute(3) + MERGE).await;
+    fresh.end_conversation(other.conversation, minute(3) + MERGE).await.unwrap();
+    let claim = asked(fresh, ann, "hi", None, minute(4)).await;
+    assert_eq!(fresh.repeats(&claim, claim.turn, "hi".into(), START, 9).await.unwrap(), 2);
+    assert_eq!(fresh.repeats(&claim, claim.turn, "hello".into(), START, 9).await.unwrap(), 0);
+}
+
+pub async fn no_more_than_256_turns_are_looked_at(fresh: &Fresh) {
+    let ann = (ANN, OURS);
+    let later = |number: u32| START + Duration::from_secs(60) * number;
+    exchange(fresh, ann, "hi", None, START).await;
+    let first = asked(fresh, ann, "hi", None, later(1)).await;
+    // What a person answers is passed over.
+    assert!(fresh.take_over(first.conversation, None, "so".into(), None, later(1)).await.unwrap());
+    let mut last = first.turn;
+    for number in 2..=255 {
+        let said = fresh.met(ANN, &format!("SM{number}"), later(number), Reception::default()).await;
+        let Accepted::Skipped(turn) = said else { panic!("{said:?}") };
+        last = turn;
+    }
+    assert!(fresh.hand_back(first.conversation).await.unwrap());
+    let claim = asked(fresh, ann, "hi", None, later(256)).await;
+    // One more look is for the end of the conversation.
+    assert_eq!(fresh.repeats(&claim, last, "hi".into(), START, 9).await.unwrap(), 1);
+    assert_eq!(fresh.repeats(&claim, claim.turn, "hi".into(), START, 9).await.unwrap(), 0);
+    assert_eq!(fresh.answered_since(&claim, Time(0), 9).await.unwrap(), 0);
 }
 
 pub async fn how_often_a_contact_was_answered_is_counted_over_conversations(fresh: &Fresh) {

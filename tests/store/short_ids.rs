@@ -42,4 +42,5 @@ pub async fn a_conversation_is_found_by_either_end_of_its_id(fresh: &Fresh) {
         assert_eq!(told, found, "{piece}");
     }
     assert_eq!(like(fresh, "019a", 2).await, [c, b], "no more than asked for, the latest first");
+    assert_eq!(like(fresh, "1b2c3", 1).await, [b], "nor of those that end so");
 }

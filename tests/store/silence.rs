@@ -1,9 +1,9 @@
 //! Contacts who opted out or are blocked: nothing is sent to them.
 
 use mynah::model::{Address, Command};
-use mynah::store::{Accepted, Reception, Reply, Spoken, Stranger, TurnClaim};
+use mynah::store::{Accepted, Looked, Reception, Reply, Spoken, Stranger, TurnClaim};
 
-use crate::fresh::{ANN, BEN, Fresh, START, at};
+use crate::fresh::{ANN, BEN, Fresh, START, at, sid};
 
 const OPTED_OUT: &str = "the contact opted out";
 const BLOCKED: &str = "the contact is blocked";
@@ -99,6 +99,55 @@ pub async fn what_was_in_the_air_at_a_stop_is_settled_and_not_posted_again(fresh
     confirm(fresh, &confirmed, 3_000).await;
 }
 
+pub async fn what_may_have_been_sent_at_a_stop_is_looked_for_and_the_rest_held_back(fresh: &Fresh) {
+    let (claim, part) = fresh.lost(ANN, &["One.", "Two."]).await;
+    let stop = fresh.asked(ANN, "SM2", at(2_000), Command::OptOut).await;
+    let standing = || (fresh.part_states(claim.turn), fresh.turn_state(claim.turn));
+    assert_eq!(standing(), ("unknown failed".into(), "sending".into()));
+    assert_eq!(fresh.due_look(at(3_000)).await.part, part);
+    assert_eq!(fresh.looked(part, vec![sid("SM1")], false, at(3_100)).await.unwrap(), Looked::Found);
+    assert_eq!(standing(), ("sent failed".into(), "dead".into()), "not all of it was sent");
+    assert_eq!(fresh.why(claim.turn), OPTED_OUT);
+    let confirmed = fresh.due_turn(at(3_100)).await;
+    assert_eq!(confirmed.turn, stop);
+    confirm(fresh, &confirmed, 3_100).await;
+}
+
+pub async fn the_confirmation_of_a_stop_is_posted_again_if_nothing_was_created(fresh: &Fresh) {
+    fresh.asked(ANN, "SM1", START, Command::OptOut).await;
+    let claim = fresh.due_turn(START).await;
+    let (part, token) = fresh.answer_at(&claim, &["Stopped."], START).await;
+    assert!(fresh.part_again(part, token, at(1_000), "429".into()).await.unwrap());
+    let again = fresh.due_part(at(1_000)).await;
+    assert_eq!((again.outgoing.reference, again.outgoing.text.as_str()), (part, "Stopped."));
+    assert!(fresh.sent(part, again.token, "SM-again", at(1_000)).await);
+    assert_eq!(fresh.turn_state(claim.turn), "done");
+}
+
+pub async fn a_stop_or_a_block_of_one_contact_is_none_of_another(fresh: &Fresh) {
+    // The turn of one comes before, and that of the other after.
+    let (ben, ann, cat) = (fresh.started(BEN).await, fresh.started(ANN).await, fresh.started("+15550000003").await);
+    for claim in [&ben, &ann, &cat] {
+        fresh.answer(claim, &["One.", "Two."]).await;
+    }
+    let waiting = fresh.said(BEN, "SM2", at(2_000)).await;
+    let unharmed = || {
+        let states = [&ben, &cat].map(|claim| (fresh.part_states(claim.turn), fresh.turn_state(claim.turn)));
+        states == [(); 2].map(|()| ("sending ready".into(), "sending".into())) && fresh.turn_state(waiting) == "open"
+    };
+    let silenced = |column: &str| fresh.rows(&format!("SELECT id FROM contacts WHERE {column} IS NOT NULL"));
+    fresh.asked(ANN, "SM3", at(2_000), Command::OptOut).await;
+    assert!(unharmed(), "{:?}", fresh.everything());
+    assert_eq!(silenced("opted_out_at"), [ann.contact.to_string()]);
+    fresh.block(phone(ANN), true, at(3_000)).await.unwrap();
+    assert!(unharmed(), "{:?}", fresh.everything());
+    assert_eq!(silenced("blocked_at"), [ann.contact.to_string()]);
+    // Nor is it taken back with theirs.
+    fresh.asked(BEN, "SM4", at(4_000), Command::OptIn).await;
+    fresh.block(phone(BEN), false, at(4_000)).await.unwrap();
+    assert_eq!((silenced("opted_out_at").len(), silenced("blocked_at").len()), (1, 1));
+}
+
 pub async fn a_stop_is_obeyed_and_confirmed_while_a_person_answers(fresh: &Fresh) {
     let running = fresh.started(ANN).await;
     assert!(fresh.take_over(running.conversation, None, "so".into(), None, at(2_000)).await.unwrap());
@@ -151,6 +200,18 @@ pub async fn a_block_holds_back_what_is_still_to_be_posted(fresh: &Fresh) {
         ("sent failed", "skipped")
     );
     fresh.nothing_due(at(100_000)).await;
+}
+
+pub async fn what_was_in_the_air_at_a_block_is_not_posted_again(fresh: &Fresh) {
+    let claim = fresh.started(ANN).await;
+    let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
+    fresh.block(phone(ANN), true, at(2_000)).await.unwrap();
+    assert!(fresh.part_again(part, token, at(3_000), "429".into()).await.unwrap());
+    fresh.nothing_due(at(3_000)).await;
+    assert_eq!(
+        (fresh.part_states(claim.turn).as_str(), fresh.turn_state(claim.turn).as_str()),
+        ("failed failed", "skipped")
+    );
 }
 
 pub async fn a_turn_of_a_blocked_contact_that_is_answered_again_is_not(fresh: &Fresh) {

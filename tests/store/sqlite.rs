@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use mynah::store::Store;
+use mynah::store::{Store, stored_settings};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
@@ -62,6 +62,16 @@ fn write(path: &Path, sql: &str) {
 const POISON: &str = "
     CREATE TRIGGER poison BEFORE INSERT ON webhook_log WHEN NEW.body = 'poison'
     BEGIN SELECT RAISE(ABORT, 'poisoned'); END";
+
+#[test]
+fn a_database_that_is_not_there_or_is_older_than_settings_has_none_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mynah.db");
+    assert!(stored_settings(&path).unwrap().is_empty() && !path.exists());
+    write(&path, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    assert!(stored_settings(&path).unwrap().is_empty());
+    assert_eq!(rows(&path, "SELECT name FROM sqlite_schema"), ["t"]);
+}
 
 /// Without such an index, deleting one row would read the whole table of its children.
 #[test]
