@@ -13,7 +13,8 @@ const READ_TO: &str = "SELECT began_at, caught_up_at FROM catch_ups WHERE channe
 /// Also backwards: a clock that was wrong for a while must not leave a time behind that never comes.
 const CAUGHT_UP: &str = "
     INSERT INTO catch_ups (channel, began_at, caught_up_at) VALUES (?1, ?2, ?2)
-    ON CONFLICT (channel) DO UPDATE SET caught_up_at = excluded.caught_up_at";
+    ON CONFLICT (channel) DO UPDATE SET caught_up_at = excluded.caught_up_at,
+        began_at = MIN(began_at, excluded.caught_up_at)";
 
 /// Only of a STOP that was missed, which is rare: it reads what was said in all the contact's conversations.
 const STARTED_SINCE: &str = "

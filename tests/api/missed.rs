@@ -385,12 +385,18 @@ async fn the_24_hours_count_from_when_a_missed_message_was_said() {
 #[tokio::test]
 async fn a_clock_that_was_ahead_for_a_while_leaves_no_gap_behind() {
     let (house, list) = House::caught_up(&[]).await;
-    house.meddle("UPDATE catch_ups SET began_at = began_at + 864000000, caught_up_at = caught_up_at + 864000000");
-    list.add("SMmissed", ANA, "hello?", house.clock.now());
+    // Ahead at the last look alone.
+    house.meddle("UPDATE catch_ups SET caught_up_at = caught_up_at + 864000000");
+    list.add("SM1", ANA, "hello?", house.clock.now());
     house.advance(60);
-    // From now on it is as if it had begun now.
+    assert_eq!(house.finds().await, "missed messages found: 1 to be answered");
+    // From the beginning on: it is as if it had begun now.
+    house.meddle("UPDATE catch_ups SET began_at = began_at + 864000000");
+    list.add("SM2", ANA, "still there?", house.clock.now());
+    house.advance(60);
     assert_eq!(house.finds().await, "nothing was missed");
-    house.meddle("UPDATE catch_ups SET began_at = 0, caught_up_at = caught_up_at + 864000000");
+    list.add("SM3", ANA, "hello?!", house.clock.now());
+    house.advance(60);
     assert_eq!(house.finds().await, "missed messages found: 1 to be answered");
 }
 

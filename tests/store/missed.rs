@@ -132,9 +132,9 @@ pub async fn what_was_missed_waits_behind_what_is_being_answered(fresh: &Fresh) 
 pub async fn how_far_the_list_was_read_is_remembered_with_when_that_began(fresh: &Fresh) {
     assert_eq!(fresh.caught_up("twilio").await.unwrap(), None);
     fresh.catch_up("twilio", at(1_000)).await.unwrap();
-    for until in [at(9_000), at(5_000)] {
+    for (began_at, until) in [(at(1_000), at(9_000)), (at(1_000), at(5_000)), (START, START)] {
         fresh.catch_up("twilio", until).await.unwrap();
-        let stands = CaughtUp { began_at: at(1_000), caught_up_at: until };
+        let stands = CaughtUp { began_at, caught_up_at: until };
         assert_eq!(fresh.caught_up("twilio").await.unwrap(), Some(stands), "also where a clock was set back");
     }
     assert_eq!(fresh.caught_up("meta").await.unwrap(), None);
