@@ -81,7 +81,7 @@ const FEW: Class = Class::Few(4, Duration::ZERO);
 /// What a carrier did not deliver is tried once more.
 const ONCE: Class = Class::Few(2, Duration::from_secs(60));
 
-const CARRIER: &str = "the carrier did not deliver the message: try again later";
+const CARRIER: &str = "the carrier did not deliver the message: try again in an hour or so";
 const QUEUE: &str = "Twilio's queue for this sender is full: fewer messages must be sent until it has drained";
 const WEBHOOK: &str = "Twilio could not call our webhook: check that MYNAH_PUBLIC_URL is reachable from the internet";
 const ANSWER: &str = "Twilio could not read our webhook's answer: check that no proxy in front of mynah changes it";
