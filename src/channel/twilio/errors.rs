@@ -201,7 +201,7 @@ static CODES: &[ErrorCode] = &[
     on(
         63020,
         Class::Operator,
-        "the business has not accepted Twilio's invitation in Meta's Business Manager: accept it there",
+        "the business has not accepted Twilio's invitation: accept it in Meta's Business Manager",
     ),
     on(63021, Class::Message, REJECTED),
     on(63022, FEW, CHANNEL),
