@@ -1,9 +1,11 @@
 //! The app: everything that runs shares, built once.
 
 mod history;
+mod media;
 mod reception;
 mod running;
 
+pub use self::media::MediaLinks;
 pub use self::running::Running;
 
 use std::borrow::Cow;
@@ -21,6 +23,7 @@ use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
 use crate::config::{AiConfig, Config};
+use crate::files::Files;
 use crate::limit::Limit;
 use crate::secrets::Secrets;
 use crate::store::{Spent, Store, StoreOptions};
@@ -39,6 +42,10 @@ pub struct App {
     pub refusals: Arc<dyn Cache>,
     /// The ways in and out.
     pub channels: Vec<Arc<dyn Channel>>,
+    /// What contacts attach and operators send.
+    pub files: Files,
+    /// Where the provider fetches what operators send; `None` where there is no channel.
+    pub media_links: Option<MediaLinks>,
     /// What answers; `None` until a model is configured: messages are accepted and wait.
     pub assistant: Option<Assistant>,
     /// What answers where that cannot, in order.
@@ -102,9 +109,12 @@ impl App {
         fs::create_dir_all(folder)
             .with_context(|| format!("the data folder {} cannot be made (MYNAH_DATA_DIR)", folder.display()))?;
         let store = open_store(&config)?;
+        let files = files(&config);
         let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
+        let mut media_links = None;
         if let Some(twilio) = &config.twilio {
             let key = callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?;
+            media_links = Some(MediaLinks::new(config.server.public_url.as_ref(), &key));
             channels.push(Arc::new(Twilio::new(twilio.clone(), key)));
         }
         let assistant = match &config.ai {
@@ -122,6 +132,8 @@ impl App {
             cache,
             refusals,
             channels,
+            files,
+            media_links,
             assistant,
             fallbacks,
             running: Running::default(),
@@ -139,6 +151,11 @@ impl App {
     pub fn channel(&self, name: &str) -> Option<&Arc<dyn Channel>> {
         self.channels.iter().find(|channel| channel.name() == name)
     }
+}
+
+/// The files of the data folder.
+pub fn files(config: &Config) -> Files {
+    Files::new(config.data.dir.join("media"))
 }
 
 /// The database that the configuration names, opened and migrated.

@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX messages_window ON messages (conversation_id, turn_id, id);
 CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE provider_id IS NOT NULL;
 
 -- What contacts attached. mark: what stands for it in the message's text until it is read. hash: of the file as it came,
--- shown: of the one that the model is shown, both in the folder of files.
+-- shown: of the one that the model is shown; both stand among the conversation's files.
 CREATE TABLE attachments (
     conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
     message_id      BLOB    NOT NULL,
@@ -77,8 +77,22 @@ CREATE TABLE attachments (
     PRIMARY KEY (conversation_id, message_id, number)
 ) STRICT, WITHOUT ROWID;
 
+-- Which files a conversation holds, by the hash of their content, whoever sent them. A file that no row names is removed from
+-- the folder of files.
+CREATE TABLE files (
+    conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    hash            TEXT    NOT NULL,
+    media_type      TEXT    NOT NULL,
+    name            TEXT,
+    size            INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    PRIMARY KEY (conversation_id, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX files_hash ON files (hash);
+
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
 -- not_before: no sooner than that, whatever else it waits for. command: what it asks for that no model answers.
+-- expires_at: until when a template in it may be sent, which the contact's last message has no part in.
 -- reserved: the token of the claim whose calls are reserved in `spent` and not settled yet; only where a budget is set.
 -- live: 1 in `open`, 0 while active, NULL when ended. A column of its own, so that the index over it is written only where
 -- that changes.
@@ -94,6 +108,7 @@ CREATE TABLE turns (
     command          TEXT,
     due_at           INTEGER CHECK (due_at IS NULL OR state IN ('open', 'retry')),
     not_before       INTEGER,
+    expires_at       INTEGER,
     created_at       INTEGER NOT NULL,
     claimed_at       INTEGER,
     finished_at      INTEGER,
@@ -127,6 +142,8 @@ CREATE INDEX turns_due ON turns (due_at) WHERE due_at IS NOT NULL;
 -- id: the turn's times 16, plus the part's number, of which there are at most 15; an index of its own over the two would be
 -- written with each part.
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
+-- template, variables: what is sent in place of the body. file: the hash of what goes with it.
+-- expires_at: after that it is not sent; NULL is 23 hours after the contact's last message.
 -- absences: looks that did not find it. looks_failed: looks that could not be made since the last that could.
 CREATE TABLE parts (
     id              INTEGER PRIMARY KEY CHECK (number > 0),
@@ -135,6 +152,9 @@ CREATE TABLE parts (
     conversation_id BLOB    NOT NULL,
     body            TEXT    NOT NULL,
     template        TEXT,
+    variables       TEXT,
+    file            TEXT,
+    expires_at      INTEGER,
     state           TEXT    NOT NULL CHECK (state IN ('ready', 'sending', 'unknown', 'sent', 'held', 'failed')),
     due_at          INTEGER CHECK (due_at IS NULL OR state IN ('ready', 'unknown')),
     attempts        INTEGER NOT NULL DEFAULT 0,

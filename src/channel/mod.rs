@@ -79,6 +79,8 @@ pub struct Lookup {
     pub to: String,
     /// The text, exactly as posted; `None` for a template, whose text is the provider's.
     pub text: Option<String>,
+    /// Whether a file went with it.
+    pub with_file: bool,
     /// When the first post of it began.
     pub not_before: Time,
 }

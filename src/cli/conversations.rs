@@ -1,19 +1,19 @@
 //! `mynah conversations`: what was said, and what an operator does about it. Works beside a running `serve`, which notices
 //! within a second.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::columns::{columns, one_line};
-use super::undelivered;
-use crate::channel::twilio::TEXT_LIMIT;
+use super::{sending, undelivered};
 use crate::clock::Time;
 use crate::config::Config;
-use crate::model::{Address, ConversationId, ShortId};
+use crate::model::{Address, ContentSid, ConversationId, ShortId};
 use crate::store::{ConversationRow, Said, Spoken, Store};
 use crate::text;
-use crate::work::PARTS;
 
 /// Messages of a transcript that are shown.
 const SHOWN: i64 = 200;
@@ -58,7 +58,23 @@ enum Action {
         #[arg(value_parser = id)]
         id: ShortId,
         /// What to say
-        text: String,
+        #[arg(required_unless_present = "file")]
+        text: Option<String>,
+        /// A picture, document, film or sound that goes with it
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
+    },
+    /// Send an approved template, also after WhatsApp's 24 hours; who answers stays as it is
+    Template {
+        /// The conversation: its id, or the beginning or end of it
+        #[arg(value_parser = id)]
+        id: ShortId,
+        /// The template's name at Twilio, HX and 32 digits
+        #[arg(value_parser = sending::content_sid)]
+        content_sid: ContentSid,
+        /// What stands in one of its gaps, such as 1=Ana; once for each
+        #[arg(long = "var", value_name = "NAME=VALUE", value_parser = sending::variable)]
+        variables: Vec<(String, String)>,
     },
     /// End a conversation; the contact's next message begins a new one
     End {
@@ -134,20 +150,23 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 Mode::Auto => told(json, id, json!({ "mode": "auto" }), "the assistant answers it again"),
             }
         }
-        Action::Say { id, text } => {
-            sayable(&text)?;
+        Action::Say { id, text, file } => {
             let id = find(&store, id).await?;
-            match store.say(id, text, until, now).await? {
-                Spoken::Queued(turn) => told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}")),
-                Spoken::NoConversation => bail!(not_open(&store, id).await?),
-                Spoken::Silenced => {
-                    bail!("conversation {id}: the contact opted out or is blocked; nothing may be sent")
+            let spoken = match (text, file) {
+                (text, Some(file)) => sending::say_with_file(&config, &store, id, text, &file, (until, now)).await?,
+                (text, None) => {
+                    let text = text.unwrap_or_default();
+                    sending::sayable(&text, 0)?;
+                    store.say(id, text, until, now).await?
                 }
-                Spoken::TooLate => bail!(
-                    "conversation {id}: the contact last wrote 23 hours ago or earlier, and WhatsApp takes no free text \
-                     after 24 hours"
-                ),
-            }
+            };
+            spoke(&store, id, spoken, json).await?;
+        }
+        Action::Template { id, content_sid, variables } => {
+            let template = sending::template(content_sid, variables)?;
+            let id = find(&store, id).await?;
+            let (id, spoken) = store.send_template(id, template, now).await?;
+            spoke(&store, id, spoken, json).await?;
         }
         Action::End { id } => {
             let id = find(&store, id).await?;
@@ -162,19 +181,15 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Whether the text can be sent whole.
-fn sayable(text: &str) -> Result<()> {
-    // As it goes out.
-    let text = text::clean(text);
-    if text.trim().is_empty() {
-        bail!("there is nothing to say: the text is blank");
-    }
-    if text::split(&text, TEXT_LIMIT, PARTS + 1).len() > PARTS {
-        bail!(
-            "the text of {} characters is too long: at most {PARTS} messages of {TEXT_LIMIT} characters are sent at once; say it \
-             in pieces",
-            text.chars().count()
-        );
+async fn spoke(store: &Store, id: ConversationId, spoken: Spoken, json: bool) -> Result<()> {
+    match spoken {
+        Spoken::Queued(turn) => told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}")),
+        Spoken::NoConversation => bail!(not_open(store, id).await?),
+        Spoken::Silenced => bail!("conversation {id}: the contact opted out or is blocked; nothing may be sent"),
+        Spoken::TooLate => bail!(
+            "conversation {id}: the contact last wrote 23 hours ago or earlier, and WhatsApp takes no free text after 24 hours; \
+             `mynah conversations template` sends what it takes at any time"
+        ),
     }
     Ok(())
 }
@@ -332,22 +347,6 @@ fn show(row: &ConversationRow, list: &[Said], json: bool) {
             for line in undelivered::lines(&said.undelivered) {
                 println!("    ({line})");
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_that_would_be_cut_is_refused_and_one_of_five_messages_is_not() {
-        let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(PARTS);
-        assert!(sayable(&five).is_ok() && sayable(&format!("{five}\u{202e}\u{200b}")).is_ok());
-        let refused = sayable(&format!("{five}y")).unwrap_err().to_string();
-        assert!(refused.contains("at most 5 messages of 1500 characters"), "{refused}");
-        for blank in ["", " \n", "\u{202e}\u{200b}"] {
-            assert!(sayable(blank).unwrap_err().to_string().contains("blank"), "{blank:?}");
         }
     }
 }

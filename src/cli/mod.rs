@@ -12,6 +12,7 @@ mod demo;
 mod jobs;
 mod migrate;
 mod schedule;
+mod sending;
 mod serve;
 mod settings;
 mod stage;

@@ -33,7 +33,7 @@ fn lives_at_home(provider: &ProviderConfig) -> bool {
 }
 
 /// Whether the address is this machine's or of a private network, where one box serves the model.
-fn is_at_home(url: &Url) -> bool {
+pub fn is_at_home(url: &Url) -> bool {
     let address = match url.host() {
         None => return false,
         // A name without a dot is of this machine or of a container beside it.

@@ -28,6 +28,7 @@ mod words;
 mod work;
 
 pub use ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP, ProviderConfig, is_openai};
+pub use home::is_at_home;
 pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
 pub use names::AiNames;

@@ -1,9 +1,8 @@
 //! One outbound WhatsApp message of a turn's reply.
 
-use super::ContentSid;
 use std::fmt;
 
-use super::TurnId;
+use super::{Template, TurnId};
 
 /// The id under which the provider knows a message, such as Twilio's `SM…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,7 +140,9 @@ pub struct Outgoing {
     /// The text, within the channel's limit; of no account where there is a template.
     pub text: String,
     /// The template that is sent in its place.
-    pub template: Option<ContentSid>,
+    pub template: Option<Template>,
+    /// Where the provider fetches the file that goes with the text; the text may be empty then.
+    pub media_url: Option<String>,
     /// The part that this is, echoed by status callbacks.
     pub reference: PartRef,
 }

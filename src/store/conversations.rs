@@ -2,13 +2,14 @@
 
 use super::alerts;
 use super::database::{Row, Tx, args};
+use super::drafts::Enclosed;
 use super::ids::Ids;
 use super::messages::{NewMessage, insert_message};
 use super::silence::silence;
 use super::status::{Undelivered, undelivered};
-use super::{Store, StoreError, StoreOptions, outcome};
+use super::{Store, StoreError, StoreOptions, files, outcome};
 use crate::clock::Time;
-use crate::model::{Address, ConversationId, MessageId, Role, TurnId};
+use crate::model::{Address, ConversationId, Media, MessageId, Role, TurnId};
 
 /// Newest first, from before a time and id on.
 const LIST: &str = "
@@ -180,7 +181,8 @@ impl Store {
         self.write(move |tx| {
             if let Some(text) = &tell {
                 announce(tx, &id, &why, now)?;
-                if let Spoken::Queued(_) = say(tx, &ids, &id, (Role::Assistant, text), until, now, options)? {
+                let line = Line { content: text, metadata: "{}" };
+                if let Spoken::Queued(_) = say(tx, &ids, &id, (Role::Assistant, &[line]), until, now, options)? {
                     tx.execute(MODE, args![&id, "human", until, why.as_str()])?;
                     return Ok(true);
                 }
@@ -204,7 +206,38 @@ impl Store {
         now: Time,
     ) -> Result<Spoken, StoreError> {
         let (ids, options) = (self.ids.clone(), self.options);
-        self.write(move |tx| say(tx, &ids, &id, (Role::Operator, &text), until, now, options)).await
+        self.write(move |tx| {
+            let line = Line { content: &text, metadata: "{}" };
+            say(tx, &ids, &id, (Role::Operator, &[line]), until, now, options)
+        })
+        .await
+    }
+
+    /// An operator's message with a file, which lies in the folder already. The text is shown below it, or where the
+    /// provider would drop it sent before it; it may be empty.
+    pub async fn say_with_file(
+        &self,
+        id: ConversationId,
+        text: String,
+        file: Media,
+        until: Option<Time>,
+        now: Time,
+    ) -> Result<Spoken, StoreError> {
+        let (ids, options) = (self.ids.clone(), self.options);
+        self.write(move |tx| {
+            let shown = file.shows(&text);
+            let (before, caption) = if shown { ("", text.as_str()) } else { (text.as_str(), "") };
+            let told = if caption.is_empty() { file.told() } else { format!("{caption}\n{}", file.told()) };
+            let enclosed = Enclosed::file(&file, caption).json();
+            let before = (!before.is_empty()).then_some(Line { content: before, metadata: "{}" });
+            let lines: Vec<_> = before.into_iter().chain([Line { content: &told, metadata: &enclosed }]).collect();
+            let spoken = say(tx, &ids, &id, (Role::Operator, &lines), until, now, options)?;
+            if let Spoken::Queued(_) = spoken {
+                files::own(tx, &id, &file, now)?;
+            }
+            Ok(spoken)
+        })
+        .await
     }
 
     /// Ends a conversation; the contact's next message begins a new one. `false`: no open conversation.
@@ -281,11 +314,22 @@ fn live(tx: &mut dyn Tx, id: &ConversationId) -> Result<Vec<(TurnId, Option<Stri
     tx.all(LIVE, args![id], |row| Ok((TurnId(row.int(0)?), row.text_or_null(2)?.map(str::to_owned))))
 }
 
+/// One message of ours: what the history tells of it, and what else belongs to it.
+pub(super) struct Line<'a> {
+    pub(super) content: &'a str,
+    pub(super) metadata: &'a str,
+}
+
+/// One conversation.
+pub(super) fn one(tx: &mut dyn Tx, id: &ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+    tx.one(ONE, args![id], conversation)
+}
+
 fn say(
     tx: &mut dyn Tx,
     ids: &Ids,
     id: &ConversationId,
-    (role, text): (Role, &str),
+    (role, lines): (Role, &[Line<'_>]),
     until: Option<Time>,
     now: Time,
     options: StoreOptions,
@@ -303,6 +347,18 @@ fn say(
         announce(tx, id, "an operator wrote", now)?;
     }
     take_over(tx, id, until, "an operator wrote", now, options)?;
+    queue(tx, ids, id, role, lines, now).map(Spoken::Queued)
+}
+
+/// Queues what is said of our own accord: it waits for what is being sent, and goes before what waits.
+pub(super) fn queue(
+    tx: &mut dyn Tx,
+    ids: &Ids,
+    id: &ConversationId,
+    role: Role,
+    lines: &[Line<'_>],
+    now: Time,
+) -> Result<TurnId, StoreError> {
     let live = tx.all(LIVE, args![id], |row| Ok((TurnId(row.int(0)?), row.text(1)? == "open")))?;
     let due = live.iter().all(|(_, open)| *open).then_some(now);
     let turn = match live.iter().find(|(_, open)| *open) {
@@ -312,9 +368,11 @@ fn say(
         }
         None => TurnId(tx.insert(OPERATOR_TURN, args![id, now, due])?),
     };
-    let said = NewMessage { role, content: text, metadata: "{}", provider: None, at: now, word: None };
-    insert_message(tx, &MessageId(ids.next(now)), id, turn, &said)?;
-    Ok(Spoken::Queued(turn))
+    for Line { content, metadata } in lines {
+        let said = NewMessage { role, content, metadata, provider: None, at: now, word: None };
+        insert_message(tx, &MessageId(ids.next(now)), id, turn, &said)?;
+    }
+    Ok(turn)
 }
 
 fn conversation(row: &dyn Row) -> Result<ConversationRow, StoreError> {

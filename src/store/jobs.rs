@@ -41,7 +41,7 @@ const REVIVE: &str = "
         WHERE q.conversation_id = turns.conversation_id AND q.turn_id = ?1 AND q.role <> 'assistant'))";
 
 const ENDED: &str = "
-    SELECT c.last_inbound_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    SELECT c.last_inbound_at, t.expires_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
     WHERE t.id = ?1 AND t.state IN ('dead', 'expired')";
 
 const CLEAR_PARTS: &str = "DELETE FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'failed'";
@@ -154,9 +154,12 @@ impl Store {
     /// Has a `dead` or `expired` turn answered again.
     pub async fn revive(&self, turn: TurnId, now: Time) -> Result<Revived, StoreError> {
         self.write(move |tx| {
-            let Some(said) = tx.one(ENDED, args![turn], |row| row.int(0))?.map(Time) else { return Ok(Revived::No) };
+            let ended = tx.one(ENDED, args![turn], |row| {
+                Ok((Time(row.int(0)?) + SEND_WITHIN).max(Time(row.int_or_null(1)?.unwrap_or(0))))
+            })?;
+            let Some(deadline) = ended else { return Ok(Revived::No) };
             // The next claim would only end it again.
-            if said + SEND_WITHIN <= now {
+            if deadline <= now {
                 return Ok(Revived::TooLate);
             }
             if tx.execute(REVIVE, args![turn, now])? == 0 {

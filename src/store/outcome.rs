@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::database::{Tx, args};
-use super::{StoreError, StoreOptions};
+use super::{SEND_WITHIN, StoreError, StoreOptions};
 use crate::clock::Time;
 use crate::model::{ConversationId, PartRef, ProviderId, TurnId};
 
@@ -52,8 +52,8 @@ const APOLOGY: &str = "
     INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
 
 const TEMPLATE: &str = "
-    INSERT INTO parts (id, conversation_id, body, template, state, due_at)
-    VALUES (?1 * 16 + 1, ?2, '', ?3, 'ready', ?4)";
+    INSERT INTO parts (id, conversation_id, body, template, state, due_at, expires_at)
+    VALUES (?1 * 16 + 1, ?2, '', ?3, 'ready', ?4, ?5)";
 
 const REOPENED: &str = "
     UPDATE conversations SET reopened_at = ?2 WHERE id = ?1 AND (reopened_at IS NULL OR reopened_at < last_inbound_at)";
@@ -166,22 +166,27 @@ pub(super) fn too_late(
             APOLOGISING,
             args![turn, "its time ran out; the template that opens the conversation again was sent"],
         )?;
-        tx.execute(TEMPLATE, args![turn, conversation, template.as_str(), now])?;
+        tx.execute(TEMPLATE, args![turn, conversation, template.as_str(), now, now + SEND_WITHIN])?;
         return Ok(());
     }
-    expire(tx, turn, conversation, now, options)
+    expire(tx, turn, conversation, false, now, options)
 }
 
-/// The deadline passed before the turn could be answered.
+/// The deadline passed before the turn could be answered, or the template in it sent.
 pub(super) fn expire(
     tx: &mut dyn Tx,
     turn: TurnId,
     conversation: &ConversationId,
+    template: bool,
     now: Time,
     options: StoreOptions,
 ) -> Result<(), StoreError> {
-    let why = "its time ran out: 23 hours have passed since the contact's last message";
-    tx.execute(END, args![turn, "expired", None::<&str>, now])?;
+    let why = if template {
+        "its time ran out: the template could not be sent within 23 hours"
+    } else {
+        "its time ran out: 23 hours have passed since the contact's last message"
+    };
+    tx.execute(END, args![turn, "expired", template.then_some(why), now])?;
     tx.execute(FAIL_REST, args![turn, 0, why])?;
     wake_next(tx, conversation, now, options).map(drop)
 }

@@ -6,7 +6,7 @@ use super::outcome::Ending;
 use super::unknown::{FIRST_LOOK, TAKEN};
 use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
-use crate::model::{ContentSid, ConversationId, Outgoing, PartRef, ProviderId, TurnId};
+use crate::model::{ContentSid, ConversationId, FileHash, Outgoing, PartRef, ProviderId, Template, TurnId, Variables};
 
 /// A part that is claimed more often than this is given up. Its deadline does not end it: that moves on with each message
 /// of the contact, whose next turn waits for this one all the while. With the worker's waits these are about four hours of
@@ -16,7 +16,7 @@ const MOST_ATTEMPTS: i64 = 100;
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error,
         CASE WHEN k.blocked_at IS NOT NULL OR (k.opted_out_at IS NOT NULL AND COALESCE(t.command, '') <> 'opt_out')
-            THEN 1 ELSE 0 END, p.template
+            THEN 1 ELSE 0 END, p.template, p.variables, p.file, p.expires_at
     FROM parts p JOIN conversations c ON c.id = p.conversation_id JOIN contacts k ON k.id = c.contact_id
         JOIN turns t ON t.id = p.turn_id
     WHERE p.state = 'ready' AND p.due_at <= ?1
@@ -42,9 +42,9 @@ const MOST_PARTS: i64 = 10;
 
 const COUNT: &str = "SELECT COUNT(*) FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16";
 
-const LATER: &str = "SELECT number, body FROM parts WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 ORDER BY id";
+const LATER: &str = "SELECT number FROM parts WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 ORDER BY id DESC";
 
-const DROP_LATER: &str = "DELETE FROM parts WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 AND state = 'ready'";
+const MOVE_UP: &str = "UPDATE parts SET id = id + 1 WHERE id = ?1 * 16 + ?2";
 
 const SHORTEN: &str = "UPDATE parts SET body = ?3, first_tried_at = NULL WHERE id = ?1 * 16 + ?2";
 
@@ -65,7 +65,9 @@ pub struct PartClaim {
     pub channel: String,
     /// After this it is not sent.
     pub deadline: Time,
-    /// What to post.
+    /// The file that goes with it.
+    pub file: Option<FileHash>,
+    /// What to post; where the provider fetches the file is told as it is posted.
     pub outgoing: Outgoing,
 }
 
@@ -155,15 +157,12 @@ impl Store {
                 outcome::unsent(tx, part, Ending::Failed, &why, now, options)?;
                 return Ok(PartHalved::Failed);
             }
-            let later =
-                tx.all(LATER, args![part.turn, part.number], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
-            tx.execute(DROP_LATER, args![part.turn, part.number])?;
-            tx.execute(SHORTEN, args![part.turn, part.number, halves.0.as_str()])?;
-            let second = (part.number, halves.1.as_str());
-            let later = later.iter().map(|(number, body)| (*number, body.as_str()));
-            for (number, body) in std::iter::once(second).chain(later) {
-                tx.execute(ADD, args![part.turn, part.number, number + 1, body])?;
+            // The last first: each needs the place of the one behind it.
+            for number in tx.all(LATER, args![part.turn, part.number], |row| row.int(0))? {
+                tx.execute(MOVE_UP, args![part.turn, number])?;
             }
+            tx.execute(SHORTEN, args![part.turn, part.number, halves.0.as_str()])?;
+            tx.execute(ADD, args![part.turn, part.number, part.number + 1, halves.1.as_str()])?;
             back(tx, part, "ready", now, "the provider refused it for its length; sent in two")?;
             Ok(PartHalved::Halved)
         })
@@ -217,7 +216,8 @@ pub(super) fn claim_due(
             continue;
         }
         if claim.deadline <= now {
-            outcome::expire(tx, part.turn, &conversation, now, options)?;
+            let template = claim.outgoing.template.is_some();
+            outcome::expire(tx, part.turn, &conversation, template, now, options)?;
             continue;
         }
         if claim.attempt > MOST_ATTEMPTS {
@@ -250,21 +250,23 @@ pub(super) fn back(
     Ok(())
 }
 
-/// With its conversation and why its last attempt failed.
 /// The claim, its conversation, the last error, and whether the contact wants nothing more.
 fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
-    let template = row.text_or_null(11)?.and_then(ContentSid::parse);
+    let variables = row.text_or_null(12)?.and_then(Variables::parse).unwrap_or_default();
+    let template = row.text_or_null(11)?.and_then(ContentSid::parse).map(|sid| Template { sid, variables });
     let claim = PartClaim {
         token: 0,
         attempt: row.int(2)? + 1,
         channel: row.text(4)?.to_owned(),
-        // What WhatsApp takes at any time has none.
-        deadline: if template.is_some() { Time(i64::MAX) } else { Time(row.int(7)?) + SEND_WITHIN },
+        // What WhatsApp takes at any time has one of its own.
+        deadline: row.int_or_null(14)?.map_or(Time(row.int(7)?) + SEND_WITHIN, Time),
+        file: row.text_or_null(13)?.and_then(FileHash::parse),
         outgoing: Outgoing {
             from: row.text(5)?.to_owned(),
             to: row.text(6)?.to_owned(),
             text: row.text(3)?.to_owned(),
             template,
+            media_url: None,
             reference: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
         },
     };

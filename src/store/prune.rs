@@ -11,12 +11,12 @@ const AT_ONCE: i64 = 200;
 
 /// By id: an index over the times of open conversations would be written with each message.
 const OPEN: &str = "
-    SELECT id, last_inbound_at, ended_at FROM conversations WHERE id > ?1 ORDER BY id LIMIT ?2";
+    SELECT id, MAX(last_inbound_at, COALESCE(reopened_at, 0)), ended_at FROM conversations WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 /// Not while something in it still waits for its answer: the answer belongs to it.
 const END_IDLE: &str = "
     UPDATE conversations SET ended_at = ?2, revision = revision + 1
-    WHERE id = ?1 AND ended_at IS NULL AND last_inbound_at < ?3 AND NOT EXISTS (
+    WHERE id = ?1 AND ended_at IS NULL AND MAX(last_inbound_at, COALESCE(reopened_at, 0)) < ?3 AND NOT EXISTS (
         SELECT 1 FROM turns t WHERE t.conversation_id = ?1 AND t.live IS NOT NULL)";
 
 /// Not while a turn in it has no outcome yet, such as after a long time switched off: that is recorded first.
@@ -40,7 +40,7 @@ const OLD_ALERTS: &str = "
 const DELETE_ALERT: &str = "DELETE FROM alerts WHERE cause = ?1 AND subject = ?2";
 
 impl Store {
-    /// Ends conversations in which the contact has said nothing since `before`; how many.
+    /// Ends conversations in which the contact has said nothing since `before`, nor was sent a template; how many.
     pub async fn end_idle(&self, before: Time, now: Time) -> Result<usize, StoreError> {
         let mut ended = 0;
         let mut from = ConversationId(uuid::Uuid::nil());

@@ -30,8 +30,9 @@ const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?
 
 const NEW_ADDRESS: &str = "INSERT INTO addresses (kind, value, contact_id, created_at) VALUES (?1, ?2, ?3, ?4)";
 
+/// A template that was sent counts like a word of theirs: what they answer belongs to it.
 const GOING: &str = "
-    SELECT id, last_inbound_at, revision, mode, mode_until FROM conversations
+    SELECT id, MAX(last_inbound_at, COALESCE(reopened_at, 0)), revision, mode, mode_until FROM conversations
     WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND is_open = 1";
 
 /// A message that is found late at the provider does not take the answer back to where an older one came from. `human`

@@ -3,7 +3,7 @@
 use super::database::{Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{Store, StoreError, StoreOptions, TurnClaim, budget, conversations, outcome};
+use super::{Draft, Store, StoreError, StoreOptions, TurnClaim, budget, conversations, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -17,8 +17,9 @@ const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id =
 const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
 const NEW_PART: &str = "
-    INSERT INTO parts (id, conversation_id, body, state, due_at, attempts, token, first_tried_at)
-    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8)";
+    INSERT INTO parts (id, conversation_id, body, state, due_at, attempts, token, first_tried_at, template, variables, file,
+        expires_at)
+    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 /// What a worker found to say.
 #[derive(Clone, Debug)]
@@ -59,8 +60,8 @@ pub struct Replied {
     pub part: PartRef,
     /// Proof that it is.
     pub token: i64,
-    /// What it says.
-    pub text: String,
+    /// What it holds.
+    pub draft: Draft,
     /// The conversation's revision with the reply.
     pub revision: i64,
     /// Whether it is what was to be said instead, because a person answers.
@@ -90,6 +91,7 @@ impl Store {
         parts: Vec<String>,
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
+        let parts = parts.into_iter().map(Draft::from).collect();
         self.reply_unless_human(claim, reply, parts, None, now).await
     }
 
@@ -98,8 +100,8 @@ impl Store {
         &self,
         claim: &TurnClaim,
         reply: Reply,
-        parts: Vec<String>,
-        instead: Option<(Reply, Vec<String>)>,
+        parts: Vec<Draft>,
+        instead: Option<(Reply, Vec<Draft>)>,
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
@@ -153,7 +155,7 @@ fn say(
     ids: &Ids,
     (turn, conversation): (TurnId, &ConversationId),
     reply: &Reply,
-    mut parts: Vec<String>,
+    mut parts: Vec<Draft>,
     now: Time,
     options: StoreOptions,
 ) -> Result<Option<Replied>, StoreError> {
@@ -162,7 +164,7 @@ fn say(
     | Reply::Answer { hand_over: Some(HandOver { until, why, tell }), .. } = reply
     {
         if conversations::take_over(tx, conversation, *until, why, now, options)? {
-            parts.extend(tell.clone());
+            parts.extend(tell.clone().map(Draft::from));
             told = tell.as_deref();
         } else if matches!(reply, Reply::Words { .. }) {
             // They say that a person takes over.
@@ -187,21 +189,33 @@ fn say(
     }
     let revision = tx.one(REVISION, args![conversation], |row| row.int(0))?.unwrap_or(0);
     let token = token();
-    for (number, body) in (1_i64..).zip(&parts) {
+    for (number, part) in (1_i64..).zip(&parts) {
         let first = number == 1;
+        let (template, file) = (part.template.as_ref(), part.file.map(|file| file.to_string()));
+        let variables = template.and_then(|template| template.variables.json());
         tx.execute(
             NEW_PART,
             args![
                 turn,
                 number,
                 conversation,
-                body.as_str(),
+                part.text.as_str(),
                 if first { "sending" } else { "ready" },
                 i64::from(first),
                 first.then_some(token),
                 first.then_some(now),
+                template.map(|template| template.sid.as_str()),
+                variables.as_deref(),
+                file.as_deref(),
+                part.expires_at,
             ],
         )?;
     }
-    Ok(Some(Replied { part: PartRef { turn, number: 1 }, token, text: parts.swap_remove(0), revision, instead: false }))
+    Ok(Some(Replied {
+        part: PartRef { turn, number: 1 },
+        token,
+        draft: parts.swap_remove(0),
+        revision,
+        instead: false,
+    }))
 }

@@ -15,7 +15,7 @@ use crate::model::{Command, ConversationId, TurnId};
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -24,7 +24,7 @@ const DUE: &str = "
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -68,8 +68,8 @@ const RELEASE: &str = "
 const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
 const OVERDUE: &str = "
-    SELECT t.id, t.conversation_id FROM turns t JOIN conversations c ON c.id = t.conversation_id
-    WHERE t.due_at <= ?1 AND c.last_inbound_at <= ?2 LIMIT 256";
+    SELECT t.id, t.conversation_id, t.expires_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    WHERE t.due_at <= ?1 AND c.last_inbound_at <= ?2 AND COALESCE(t.expires_at, 0) <= ?1 LIMIT 256";
 
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
 
@@ -94,6 +94,8 @@ pub struct TurnClaim {
     pub to: String,
     /// After this nothing is sent.
     pub deadline: Time,
+    /// After this no free text is sent; only a template has longer.
+    pub window_ends: Time,
     /// The conversation's revision at the claim.
     pub revision: i64,
     /// Who wrote.
@@ -117,10 +119,10 @@ impl Store {
         let options = self.options;
         self.write(move |tx| {
             let overdue = tx.all(OVERDUE, args![now, now - SEND_WITHIN], |row| {
-                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?)))
+                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int_or_null(2)?.is_some()))
             })?;
-            for (turn, conversation) in &overdue {
-                outcome::too_late(tx, *turn, conversation, now, options)?;
+            for (turn, conversation, template) in &overdue {
+                overdue_ends(tx, *turn, conversation, *template, now, options)?;
             }
             Ok(overdue.len())
         })
@@ -206,16 +208,16 @@ pub(super) fn claim_due(
     let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
         let claim = claim(row, now)?;
         let silent = silent(row, &claim)?;
-        Ok((claim, silent))
+        Ok((claim, silent, row.int_or_null(16)?.is_some()))
     })?;
     let mut claims = Vec::with_capacity(due.len());
-    for (mut claim, silent) in due {
+    for (mut claim, silent, template) in due {
         if let Some(why) = silent {
             outcome::skip(tx, claim.turn, &claim.conversation, why, now, options)?;
             continue;
         }
         if claim.deadline <= now {
-            outcome::too_late(tx, claim.turn, &claim.conversation, now, options)?;
+            overdue_ends(tx, claim.turn, &claim.conversation, template, now, options)?;
             continue;
         }
         claim.token = token();
@@ -241,6 +243,22 @@ pub(super) fn claim_due(
         claims.push(claim);
     }
     Ok(claims)
+}
+
+/// The time of a turn has run out. In place of an answer a template may be sent, but not in place of a template.
+fn overdue_ends(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    template: bool,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    if template {
+        outcome::expire(tx, turn, conversation, true, now, options)
+    } else {
+        outcome::too_late(tx, turn, conversation, now, options)
+    }
 }
 
 /// What the contact said while an operator's messages waited to be sent is answered after them, by a turn of its own: the
@@ -274,6 +292,7 @@ pub(super) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
 }
 
 fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
+    let window_ends = Time(row.int(6)?) + SEND_WITHIN;
     Ok(TurnClaim {
         turn: TurnId(row.int(0)?),
         conversation: ConversationId(row.uuid(1)?),
@@ -283,7 +302,8 @@ fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
         channel: row.text(3)?.to_owned(),
         from: row.text(4)?.to_owned(),
         to: row.text(5)?.to_owned(),
-        deadline: Time(row.int(6)?) + SEND_WITHIN,
+        deadline: row.int_or_null(16)?.map_or(window_ends, |until| window_ends.max(Time(until))),
+        window_ends,
         revision: row.int(7)?,
         request: row.text_or_null(8)?.and_then(Request::parse),
         contact: row.int(13)?,

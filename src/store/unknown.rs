@@ -23,7 +23,7 @@ const LOOKING: Duration = Duration::from_secs(60);
 
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to, p.looks_failed, p.error,
-        p.template
+        p.template, CASE WHEN p.file IS NULL THEN 0 ELSE 1 END
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.state = 'unknown' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
@@ -39,7 +39,8 @@ const ABSENT: &str = "
     WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
 const SINCE: &str = "
-    SELECT p.first_tried_at, c.last_inbound_at FROM parts p JOIN conversations c ON c.id = p.conversation_id
+    SELECT CASE WHEN p.template IS NULL THEN MIN(p.first_tried_at, c.last_inbound_at) ELSE p.first_tried_at END
+    FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.id = ?1 * 16 + ?2 AND p.state = 'unknown'";
 
 const BLIND: &str = "
@@ -61,6 +62,8 @@ pub struct UnknownClaim {
     pub text: String,
     /// The template that was posted in its place.
     pub template: Option<ContentSid>,
+    /// Whether a file went with it.
+    pub with_file: bool,
     /// When the first post began.
     pub first_tried_at: Time,
     /// Looks that could not be made since the last that could.
@@ -132,12 +135,13 @@ impl Store {
 
     /// A look that could not be made: it is no evidence, so another follows at `due`. Not for ever, since the conversation
     /// waits for it: 23 hours after the contact's last message, or after the first post, the part is held and its turn
-    /// ends `expired`. (The contact's messages move the first of the two, and must not keep their own answer waiting.)
+    /// ends `expired`. (The contact's messages move the first of the two, and must not keep their own answer waiting. A
+    /// template has only the second: it goes out long after they wrote.)
     pub async fn not_looked(&self, part: PartRef, due: Time, why: String, now: Time) -> Result<Looked, StoreError> {
         let options = self.options;
         self.write(move |tx| {
-            let since = tx.one(SINCE, args![part.turn, part.number], |row| Ok(row.int(0)?.min(row.int(1)?)))?;
-            let Some(since) = since.map(Time) else { return Ok(Looked::Settled) };
+            let since = tx.one(SINCE, args![part.turn, part.number], |row| row.int(0).map(Time))?;
+            let Some(since) = since else { return Ok(Looked::Settled) };
             if now >= since + SEND_WITHIN {
                 let why = format!("it could not be found out in time whether it was sent; the last look failed: {why}");
                 outcome::unsent(tx, part, Ending::HeldTooLate, &why, now, options)?;
@@ -164,6 +168,7 @@ pub(super) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<U
             looks_failed: row.int(7)?,
             why: row.text_or_null(8)?.map(str::to_owned),
             template: row.text_or_null(9)?.and_then(ContentSid::parse),
+            with_file: row.int(10)? != 0,
         })
     })?;
     for claim in &due {

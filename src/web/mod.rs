@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod headers;
 mod health;
+mod media;
 mod server;
 mod webhook;
 
@@ -32,6 +33,7 @@ pub fn routes(app: Arc<App>, extra: Router) -> Router {
     Router::new()
         .route("/webhooks/twilio", get(webhook::hello).post(webhook::twilio))
         .route("/webhooks/twilio/status", post(webhook::twilio))
+        .route("/media/{reference}", get(media::file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .with_state(app)

@@ -14,7 +14,7 @@ use crate::channel::Channel;
 use crate::clock::Time;
 use crate::fault::{Fault, Whose};
 use crate::model::{Outgoing, Role};
-use crate::store::{HandOver, PartClaim, Reply, Request, SEND_WITHIN, StoreError, TurnClaim, WindowLine};
+use crate::store::{Draft, HandOver, PartClaim, Reply, Request, SEND_WITHIN, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
@@ -54,10 +54,9 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
     }
     match claim.request {
         Some(Request::Operator) => {
-            let said = window.iter().filter(|line| line.turn == claim.turn && line.role != Role::User);
-            let parts =
-                said.flat_map(|line| text::split(&text::clean(&line.content), channel.text_limit(), PARTS)).collect();
-            say(app, claim, Reply::Operator, parts).await
+            let drafts = insist(|| app.store.drafts(claim)).await?;
+            let parts = drafts.into_iter().flat_map(|draft| in_parts(draft, channel.text_limit())).collect();
+            send(app, claim, Reply::Operator, parts).await
         }
         Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
             let (reply, text) = words::reply(app, request);
@@ -177,19 +176,23 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
 }
 
 /// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
-/// question only confuses.
+/// question only confuses. What a person of ours wrote first, such as a template, is told in the user's place: what the
+/// contact says answers it.
 fn shown(window: Vec<WindowLine>) -> Vec<Line> {
-    window
-        .into_iter()
-        .skip_while(|line| line.role != Role::User)
-        .map(|line| {
-            let text = text::clean(&line.content);
-            // A message of which nothing is left is a message all the same: the model answers it like any other.
-            let empty = line.role == Role::User && text.trim().is_empty();
-            let text = if empty { EMPTY.into() } else { text::cap(&text, LONGEST_LINE).into_owned() };
-            Line::new(line.role, text)
-        })
-        .collect()
+    let first = window.iter().position(|line| line.role == Role::User).unwrap_or(window.len());
+    let before: Vec<_> = window[..first].iter().filter(|line| line.role == Role::Operator).collect();
+    let before = before.iter().map(|line| text::cap(&text::clean(&line.content), LONGEST_LINE).into_owned());
+    let before =
+        before.map(|said| format!("[written to the contact before this: {said}]")).collect::<Vec<_>>().join("\n");
+    let before = (!before.is_empty()).then(|| Line::new(Role::User, before));
+    let lines = window.into_iter().skip(first).map(|line| {
+        let text = text::clean(&line.content);
+        // A message of which nothing is left is a message all the same: the model answers it like any other.
+        let empty = line.role == Role::User && text.trim().is_empty();
+        let text = if empty { EMPTY.into() } else { text::cap(&text, LONGEST_LINE).into_owned() };
+        Line::new(line.role, text)
+    });
+    before.into_iter().chain(lines).collect()
 }
 
 /// Another try later, or the end of tries.
@@ -235,8 +238,25 @@ async fn apologise(
     say(app, claim, Reply::Apology { why }, parts).await
 }
 
-/// Stores the reply and sends its first part, if there is time for that.
+/// What a person of ours wrote, in messages that can be sent.
+fn in_parts(draft: Draft, limit: usize) -> Vec<Draft> {
+    if draft.template.is_some() {
+        return vec![draft];
+    }
+    let text = text::clean(&draft.text).into_owned();
+    if draft.file.is_some() {
+        return vec![Draft { text, ..draft }];
+    }
+    text::split(&text, limit, PARTS).into_iter().map(Draft::from).collect()
+}
+
+/// Says that in words alone.
 async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> Result<(), StoreError> {
+    send(app, claim, reply, parts.into_iter().map(Draft::from).collect()).await
+}
+
+/// Stores the reply and sends its first part, if there is time for that.
+async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> Result<(), StoreError> {
     crate::failpoint::hit("before-reply");
     let now = app.clock.now();
     if now >= claim.deadline {
@@ -257,7 +277,7 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
     let instead = match (&reply, claim.request) {
         (Reply::Answer { .. } | Reply::Apology { .. }, Some(request)) => {
             let (reply, text) = words::reply(app, request);
-            Some((reply, vec![text]))
+            Some((reply, vec![Draft::from(text)]))
         }
         _ => None,
     };
@@ -282,12 +302,14 @@ async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> 
         token: replied.token,
         attempt: 1,
         channel: claim.channel.clone(),
-        deadline: claim.deadline,
+        deadline: replied.draft.expires_at.unwrap_or(claim.window_ends),
+        file: replied.draft.file,
         outgoing: Outgoing {
             from: claim.from.clone(),
             to: claim.to.clone(),
-            text: replied.text,
-            template: None,
+            text: replied.draft.text,
+            template: replied.draft.template,
+            media_url: None,
             reference: replied.part,
         },
     };

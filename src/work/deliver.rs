@@ -1,5 +1,6 @@
 //! Posting a part. It is `sending` on the disk before this begins.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tracing::{error, info, warn};
 use super::{backoff, insist};
 use crate::app::App;
 use crate::fault::{Fault, Hope, Whose};
+use crate::model::Outgoing;
 use crate::store::{FIRST_LOOK, PartClaim, PartHalved, PartSent, StoreError};
 use crate::text;
 
@@ -30,9 +32,15 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         Some(channel) => {
             crate::failpoint::hit("before-connect");
             crate::failpoint::hit_soon("request-written");
+            let outgoing = enclose(app, claim);
             // A panic is a defect of ours; what was sent before it nobody knows.
-            let sent = AssertUnwindSafe(channel.send(&claim.outgoing)).catch_unwind().await;
-            sent.unwrap_or_else(|_| Err(Fault::unknown("the channel panicked while it sent")))
+            match outgoing {
+                Ok(outgoing) => {
+                    let sent = AssertUnwindSafe(channel.send(&outgoing)).catch_unwind().await;
+                    sent.unwrap_or_else(|_| Err(Fault::unknown("the channel panicked while it sent")))
+                }
+                Err(fault) => Err(fault),
+            }
         }
         None => Err(Fault::retry(format!("the channel {} is not configured", claim.channel))),
     };
@@ -100,6 +108,18 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         info!(%part, "settled by somebody else in the meantime");
     }
     Ok(())
+}
+
+/// What is posted, with the address at which the provider fetches the file that goes with it.
+fn enclose<'a>(app: &App, claim: &'a PartClaim) -> Result<Cow<'a, Outgoing>, Fault> {
+    if claim.file.is_none() {
+        return Ok(Cow::Borrowed(&claim.outgoing));
+    }
+    let links = app.media_links.as_ref();
+    let url = links.and_then(|links| links.url(claim.outgoing.reference, app.clock.now()));
+    let missing = "the provider cannot fetch the file: MYNAH_PUBLIC_URL is not set";
+    let url = url.ok_or_else(|| Fault::fail(Whose::Operator, missing))?;
+    Ok(Cow::Owned(Outgoing { media_url: Some(url), ..claim.outgoing.clone() }))
 }
 
 /// A failure that seldom passes is permanent once its attempts are used up.

@@ -13,6 +13,7 @@ mod guard;
 mod mirror;
 mod reconcile;
 pub mod schedule;
+mod sweep;
 mod typing;
 mod words;
 mod worker;

@@ -24,6 +24,7 @@ pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreErr
         from: claim.from.clone(),
         to: claim.to.clone(),
         text: claim.template.is_none().then(|| claim.text.clone()),
+        with_file: claim.with_file,
         not_before: claim.first_tried_at,
     };
     let found = match app.channel(&claim.channel) {

@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result as Outcome;
 use tracing::{error, info};
 
-use super::catch_up;
+use super::{catch_up, sweep};
 use crate::app::App;
 use crate::clock::Time;
 use crate::store::{ScheduledJob, StoreError};
@@ -24,16 +25,18 @@ enum Job {
     DeleteAlerts,
     DeleteWebhookLog,
     ForgetSpending,
+    RemoveFiles,
 }
 
 /// Names and intervals.
-const JOBS: [(Job, &str, Duration); 6] = [
+const JOBS: [(Job, &str, Duration); 7] = [
     (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
     (Job::DeleteAlerts, "delete_old_alerts", Duration::from_secs(3600)),
     (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),
     (Job::ForgetSpending, "forget_old_spending", Duration::from_secs(86_400)),
+    (Job::RemoveFiles, "remove_unused_files", Duration::from_secs(3600)),
 ];
 
 /// The name of the job that looks for missed messages. It asks the provider, so it has a time of its own: it never keeps the
@@ -90,7 +93,7 @@ async fn record(
     Ok(run)
 }
 
-async fn perform(app: &App, job: Job) -> Result<String, StoreError> {
+async fn perform(app: &App, job: Job) -> Outcome<String> {
     let (store, now, times) = (&app.store, app.clock.now(), &app.config.conversation);
     match job {
         Job::ExpireTurns => {
@@ -125,6 +128,10 @@ async fn perform(app: &App, job: Job) -> Result<String, StoreError> {
         Job::ForgetSpending => {
             let forgotten = store.forget_spending(now - SPENDING).await?;
             Ok(format!("{forgotten} old figures of spending forgotten"))
+        }
+        Job::RemoveFiles => {
+            let removed = sweep::sweep(app).await?;
+            Ok(format!("{removed} files removed"))
         }
     }
 }

@@ -72,7 +72,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
     house.say(ANA, "hello").await;
     house.drain().await;
     let runs = schedule::run(&house.app, false).await.unwrap();
-    assert_eq!(runs.len(), 6, "each runs at the first start");
+    assert_eq!(runs.len(), 7, "each runs at the first start");
     assert_eq!(schedule::run(&house.app, false).await.unwrap(), [], "and not again before its time");
     house.advance(24 * 3600 + 1);
     let runs = schedule::run(&house.app, false).await.unwrap();
@@ -87,7 +87,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
         assert_eq!(house.count(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
     }
     let status = house.app.store.schedule().await.unwrap();
-    assert!(status.len() == 6 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
+    assert!(status.len() == 7 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
 }
 
 /// Another process stores a message, without a word to this one.

@@ -28,7 +28,7 @@ async fn a_worker_runs_the_jobs() {
     stop.cancel();
     // It waits for what it has begun.
     worker.await.unwrap();
-    assert_eq!(house.app.store.schedule().await.unwrap().len(), 7, "with the look for missed messages");
+    assert_eq!(house.app.store.schedule().await.unwrap().len(), 8, "with the look for missed messages");
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn each_job_has_its_own_time() {
     assert_eq!((times("expire_turns"), times("end_idle_conversations")), (144, 144));
     assert_eq!((times("delete_old_conversations"), times("delete_old_webhook_log")), (24, 24));
     assert_eq!(times("forget_old_spending"), 1);
-    assert_eq!(schedule::run(&house.app, true).await.unwrap().len(), 6, "or all of them, when somebody says so");
+    assert_eq!(schedule::run(&house.app, true).await.unwrap().len(), 7, "or all of them, when somebody says so");
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_job_that_fails_is_told_and_holds_up_no_other() {
     house.meddle("DROP TABLE webhook_log");
     let runs = schedule::run(&house.app, false).await.unwrap();
     let failed: Vec<_> = runs.iter().filter(|run| run.failed).map(|run| run.job.as_str()).collect();
-    assert_eq!((runs.len(), failed), (6, vec!["delete_old_webhook_log"]));
+    assert_eq!((runs.len(), failed), (7, vec!["delete_old_webhook_log"]));
     let (why, failed) = result(&house, "delete_old_webhook_log").await;
     assert!(failed && why.contains("webhook_log"), "{why}");
     assert!(!result(&house, "forget_old_spending").await.1);

@@ -91,6 +91,60 @@ async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_
     world.say((0, 2)).await;
     until("the contact is answered again", LONG, || async { (world.answers().len() == 2).then_some(()) }).await;
     let cleaned = world.settings.run(&["cleanup", "--json"]).await.json();
-    assert_eq!(cleaned.as_array().unwrap().len(), 6, "{cleaned}");
+    assert_eq!(cleaned.as_array().unwrap().len(), 7, "{cleaned}");
     assert_eq!(world.answers().len(), 2, "nothing was sent between");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sends_a_file_and_a_template() {
+    let world = World::new().await;
+    let settings = &world.settings;
+    let mut server = Server::start(settings).await;
+    world.say((0, 0)).await;
+    world.all_answered_once(&mut server, 1, 1).await;
+    let id = conversation(&world).await;
+    let file = |name: &str, content: &[u8]| {
+        let path = settings.folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let picture = [b"\xff\xd8\xff\xe0".as_slice(), &[7; 200_000]].concat();
+    let (photo, page) = (file("menu.jpg", &picture), file("page.html", b"<html>"));
+
+    // What cannot be sent is told, and nothing is stored of it.
+    let send = async |arguments: &[&str]| settings.run(&[&["conversations", "say", &id], arguments].concat()).await;
+    let bare = settings.clone().without("MYNAH_PUBLIC_URL");
+    let nowhere = bare.run(&["conversations", "say", &id, "--file", &photo]).await;
+    assert!(nowhere.status == Some(1) && nowhere.stderr.contains("MYNAH_PUBLIC_URL"), "{nowhere:?}");
+    let wrong = send(&["--file", &page]).await;
+    assert!(wrong.status == Some(1) && wrong.stderr.contains("page.html is of a kind"), "{wrong:?}");
+    assert_eq!(send(&[]).await.status, Some(2), "neither words nor a file");
+    assert!(!settings.folder.join("media").exists());
+
+    let queued = send(&["Our menu", "--file", &photo, "--json"]).await.json();
+    assert_eq!(queued["conversation"], id.as_str());
+    heard(&world, "Our menu").await;
+    let fetched = world.desk.files.lock().unwrap().clone();
+    assert_eq!(fetched, [("image/jpeg".to_owned(), picture)]);
+    let shown = settings.run(&["conversations", "show", &id]).await.stdout;
+    assert!(shown.contains("    Our menu\n    [sent an image: menu.jpg]\n"), "{shown}");
+    assert_eq!(send(&["--file", &photo]).await.status, Some(0), "the words may be left out");
+
+    let sid = "HX00000000000000000000000000000001";
+    let template =
+        async |arguments: &[&str]| settings.run(&[&["conversations", "template", &id], arguments].concat()).await;
+    for wrong in [&["HX1"][..], &[sid, "--var", "Ana"]] {
+        assert_eq!(template(wrong).await.status, Some(2));
+    }
+    let twice = template(&[sid, "--var", "1=Ana", "--var", "1=Bo"]).await;
+    assert!(twice.status == Some(1) && twice.stderr.contains("1 is given twice"), "{twice:?}");
+    let ended = settings.run(&["conversations", "end", &id]).await;
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let queued = template(&[sid, "--var", "1=Ana", "--var", "2=at ten", "--json"]).await.json();
+    assert_ne!(queued["conversation"], id.as_str(), "it begins a new one");
+    let sent = until("the template is sent", LONG, || async {
+        Some(world.desk.templates.lock().unwrap().clone()).filter(|sent| !sent.is_empty())
+    })
+    .await;
+    assert_eq!(sent, [(sid.to_owned(), r#"{"1":"Ana","2":"at ten"}"#.to_owned())]);
 }

@@ -47,6 +47,10 @@ pub struct World {
 #[derive(Default)]
 pub struct Desk {
     created: Mutex<Vec<(String, String)>>,
+    /// The files that were fetched as Twilio does: their types, and what they hold.
+    pub files: Mutex<Vec<(String, Vec<u8>)>>,
+    /// Names and variables of templates.
+    pub templates: Mutex<Vec<(String, String)>>,
     /// Milliseconds between the creation of a message and the answer.
     pub slow: AtomicU64,
 }
@@ -217,8 +221,20 @@ async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Re
         pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
     };
     let message = (field("To"), field("Body"));
+    let (url, template) = (field("MediaUrl"), (field("ContentSid"), field("ContentVariables")));
     let response = next.run(Request::from_parts(head, Body::from(body))).await;
     if response.status() == 201 {
+        if !url.is_empty() {
+            let client = mynah::http::client(LONG, LONG, mynah::http::Reach::Owner);
+            let fetched = client.get(url).send().await.expect("the file's address answers");
+            assert_eq!(fetched.status(), 200);
+            let media_type = fetched.headers()["content-type"].to_str().expect("a type").to_owned();
+            let content = fetched.bytes().await.expect("the whole file").to_vec();
+            desk.files.lock().expect("no panic under this lock").push((media_type, content));
+        }
+        if !template.0.is_empty() {
+            desk.templates.lock().expect("no panic under this lock").push(template);
+        }
         desk.created.lock().expect("no panic under this lock").push(message);
     }
     let slow = desk.slow.load(Ordering::Relaxed);

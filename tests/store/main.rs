@@ -25,6 +25,7 @@ mod recovery;
 mod repeats;
 mod schedule;
 mod sealed;
+mod sending;
 mod settings;
 mod short_ids;
 mod silence;
@@ -261,6 +262,23 @@ macro_rules! every_promise {
             of_a_burst_the_last_is_what_is_said_again_and_of_turns_those_that_were_answered,
             no_more_than_256_turns_are_looked_at,
             how_often_a_contact_was_answered_is_counted_over_conversations,
+        }
+        $crate::promises! { $fresh, sending:
+            a_file_goes_out_with_its_caption_and_is_told_in_the_history,
+            what_is_said_with_a_document_goes_before_it,
+            a_file_is_somebodys_until_each_conversation_with_it_is_deleted,
+            no_file_is_sent_where_nothing_may_be,
+            a_part_that_is_halved_leaves_those_behind_it_what_they_hold,
+            a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_assistant_as_it_was,
+            a_template_does_not_hand_a_conversation_back,
+            a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_one,
+            what_a_contact_answers_to_a_template_belongs_to_it,
+            no_template_is_sent_to_who_opted_out_or_is_blocked,
+            a_template_that_cannot_be_sent_within_23_hours_ends_visibly,
+            a_template_that_failed_is_sent_again_on_request,
+            free_text_beside_a_template_has_no_more_time_for_that,
+            a_template_in_doubt_is_looked_for_however_long_ago_the_contact_wrote,
+            a_question_that_waits_when_a_template_is_sent_is_answered_after_it,
         }
         $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };

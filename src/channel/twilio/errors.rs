@@ -146,6 +146,11 @@ static CODES: &[ErrorCode] = &[
     on(21614, Class::Contact, "the contact's number is not a mobile number: ask them for one that is on WhatsApp"),
     on(21617, Class::TooLong, LONG),
     on(21619, Class::Message, "Twilio could not fetch the attachment, or it is empty: its address must be public"),
+    on(
+        21656,
+        Class::Message,
+        "the variables do not fit the template: each of its gaps needs one, which is not empty and holds no line break",
+    ),
     on(21658, Class::TooLong, LONG),
     on(21659, Class::Operator, SENDER),
     on(30001, minutes(10), QUEUE),
@@ -246,11 +251,11 @@ mod tests {
     }
 
     /// What Twilio documents for WhatsApp and for calls to its API.
-    const DOCUMENTED: [i64; 61] = [
+    const DOCUMENTED: [i64; 62] = [
         11200, 11205, 11243, 11750, 12100, 12200, 12300, 14103, 20003, 20404, 20422, 20429, 20500, 21211, 21401, 21408,
-        21601, 21602, 21606, 21608, 21610, 21611, 21614, 21617, 21619, 21658, 21659, 30001, 30003, 30004, 30005, 30006,
-        30007, 30008, 63001, 63003, 63005, 63006, 63007, 63008, 63010, 63012, 63013, 63014, 63015, 63016, 63017, 63018,
-        63019, 63020, 63021, 63022, 63023, 63024, 63025, 63030, 63032, 63033, 63038, 63049, 63051,
+        21601, 21602, 21606, 21608, 21610, 21611, 21614, 21617, 21619, 21656, 21658, 21659, 30001, 30003, 30004, 30005,
+        30006, 30007, 30008, 63001, 63003, 63005, 63006, 63007, 63008, 63010, 63012, 63013, 63014, 63015, 63016, 63017,
+        63018, 63019, 63020, 63021, 63022, 63023, 63024, 63025, 63030, 63032, 63033, 63038, 63049, 63051,
     ];
 
     #[test]

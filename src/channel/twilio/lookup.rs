@@ -79,6 +79,11 @@ impl Row {
         self.date_sent.as_deref().and_then(time).or_else(|| self.created())
     }
 
+    /// Whether it certainly has a file: of one that has, Twilio may not know yet.
+    fn has_media(&self) -> bool {
+        self.num_media.as_deref().is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0))
+    }
+
     /// Whether it went through this service, or does not say.
     fn fits_service(&self, service: &str) -> bool {
         self.messaging_service_sid.as_deref().is_none_or(|sid| sid == service)
@@ -120,6 +125,7 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
     let end = pages(api, request, SENT_PAGES, |row| {
         let created = row.created();
         let could_be = row.direction.as_deref().is_some_and(|direction| direction.starts_with("outbound"))
+            && (lookup.with_file || lookup.text.is_none() || !row.has_media())
             && row.body.as_deref().is_none_or(|body| wanted.is_none_or(|wanted| body.trim() == wanted))
             && created.is_none_or(|created| created >= earliest)
             && service.is_none_or(|service| row.fits_service(service));

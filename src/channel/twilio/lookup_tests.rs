@@ -17,6 +17,7 @@ const POSTED: Time = Time(1_692_853_305_600);
 
 fn lookup() -> Lookup {
     Lookup {
+        with_file: false,
         from: "whatsapp:+14155238886".to_owned(),
         to: "whatsapp:+15005550006".to_owned(),
         text: Some("See you at 5.".to_owned()),
@@ -100,6 +101,23 @@ async fn a_lost_post_is_found_by_contact_text_and_time() {
     assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM2", "SM3", "SM4", "SM5"]);
     let expected = [("To", "whatsapp:+15005550006"), ("PageSize", "100"), ("From", "whatsapp:+14155238886")];
     assert_eq!(query(&server).await, pairs(&expected));
+}
+
+#[tokio::test]
+async fn a_file_is_not_taken_for_a_text_and_a_text_may_be_a_file_that_is_not_there_yet() {
+    let media = |sid, count| but(sent(sid, "Thu, 24 Aug 2023 05:01:50 +0000"), "num_media", count);
+    let rows = vec![
+        media("SM3", json!(null)),
+        media("SM2", json!("0")),
+        media("MM1", json!("1")),
+        but(media("MM0", json!("1")), "body", ""),
+    ];
+    let (_server, channel) = listing(rows).await;
+    let found = async |lookup| ids(channel.find_sent(&lookup).await.unwrap());
+    assert_eq!(found(lookup()).await, ["SM2", "SM3"]);
+    assert_eq!(found(Lookup { with_file: true, ..lookup() }).await, ["MM1", "SM2", "SM3"]);
+    assert_eq!(found(Lookup { with_file: true, text: Some(String::new()), ..lookup() }).await, ["MM0"]);
+    assert_eq!(found(Lookup { text: None, ..lookup() }).await, ["MM0", "MM1", "SM2", "SM3"], "a template may have one");
 }
 
 #[tokio::test]

@@ -28,7 +28,8 @@ pub(super) async fn send(
     outgoing: &Outgoing,
     callback: Option<String>,
 ) -> Result<ProviderId, Fault> {
-    if outgoing.template.is_none() && outgoing.text.trim().is_empty() {
+    let media = outgoing.media_url.as_deref();
+    if outgoing.template.is_none() && media.is_none() && outgoing.text.trim().is_empty() {
         return Err(Fault::fail(Whose::Message, "the message has no text"));
     }
     let sender = match sender {
@@ -37,12 +38,19 @@ pub(super) async fn send(
         Sender::MessagingService(sid) => ("MessagingServiceSid", sid.as_str()),
     };
     // Free text in a Body fails outside of 24 hours, also where it is a template's (Twilio, error 63016).
+    let variables = outgoing.template.as_ref().and_then(|template| template.variables.json());
     let content = match &outgoing.template {
-        Some(template) => ("ContentSid", template.as_str()),
-        None => ("Body", outgoing.text.as_str()),
+        Some(template) => {
+            [Some(("ContentSid", template.sid.as_str())), variables.as_deref().map(|json| ("ContentVariables", json))]
+        }
+        None => {
+            let body = Some(outgoing.text.as_str()).filter(|text| media.is_none() || !text.trim().is_empty());
+            [body.map(|body| ("Body", body)), media.map(|url| ("MediaUrl", url))]
+        }
     };
-    let fields = [Some(("To", outgoing.to.as_str())), Some(sender), Some(content)]
+    let fields = [Some(("To", outgoing.to.as_str())), Some(sender)]
         .into_iter()
+        .chain(content)
         .chain([callback.as_deref().map(|url| ("StatusCallback", url))]);
     let request = api.client.post(&api.messages).form(&fields.flatten().collect::<Vec<_>>());
     let body = api.call(request, Effect::Creates, ANSWER_BYTES).await?;

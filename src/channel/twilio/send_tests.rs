@@ -13,7 +13,7 @@ use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
 use crate::http::Reach;
-use crate::model::{ContentSid, PartRef};
+use crate::model::{ContentSid, PartRef, Template, Variables};
 
 const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
 const SID: &str = "SM00000000000000000000000000000009";
@@ -30,6 +30,7 @@ fn outgoing() -> Outgoing {
         to: "whatsapp:+15005550006".to_owned(),
         text: "Olá & 👋 a+b".to_owned(),
         template: None,
+        media_url: None,
         reference: PartRef::parse("12.1").unwrap(),
     }
 }
@@ -142,13 +143,34 @@ async fn after_a_rotation_the_token_that_twilio_takes_is_used_and_remembered() {
 #[tokio::test]
 async fn a_template_is_posted_by_its_name_and_without_a_body() {
     let server = answering(created()).await;
-    let template = ContentSid::parse("HX00000000000000000000000000000001");
-    let outgoing = Outgoing { text: String::new(), template, ..outgoing() };
-    let id = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing).await;
-    assert_eq!(id, Ok(ProviderId(SID.to_owned())));
-    let sent = fields(&server.received_requests().await.unwrap()[0]);
-    let value = |name: &str| sent.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
-    assert_eq!((value("ContentSid"), value("Body")), (Some("HX00000000000000000000000000000001"), None));
+    let sid = ContentSid::parse("HX00000000000000000000000000000001").unwrap();
+    let channel = Twilio::new(config(&server.uri()), [7; 32]);
+    let ana = Variables::new([("1".to_owned(), "Ana & \"Bo\"".to_owned())]).unwrap();
+    for (variables, json) in [(Variables::default(), None), (ana, Some(r#"{"1":"Ana & \"Bo\""}"#))] {
+        let template = Some(Template { sid, variables });
+        let id = channel.send(&Outgoing { text: String::new(), template, ..outgoing() }).await;
+        assert_eq!(id, Ok(ProviderId(SID.to_owned())));
+        let sent = fields(server.received_requests().await.unwrap().last().unwrap());
+        assert_eq!(value(&sent, "ContentSid"), Some("HX00000000000000000000000000000001"));
+        assert_eq!((value(&sent, "Body"), value(&sent, "ContentVariables")), (None, json));
+    }
+}
+
+fn value<'a>(sent: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    sent.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+}
+
+#[tokio::test]
+async fn a_file_is_posted_by_its_address_with_or_without_a_caption() {
+    let server = answering(created()).await;
+    let channel = Twilio::new(config(&server.uri()), [7; 32]);
+    let url = "https://bot.example.com/media/12.1?e=1&m=2";
+    for (text, body) in [("Our menu", Some("Our menu")), ("", None), (" \n", None)] {
+        let with_file = Outgoing { text: text.to_owned(), media_url: Some(url.to_owned()), ..outgoing() };
+        channel.send(&with_file).await.unwrap();
+        let sent = fields(server.received_requests().await.unwrap().last().unwrap());
+        assert_eq!((value(&sent, "MediaUrl"), value(&sent, "Body")), (Some(url), body));
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,232 @@
+//! What an operator sends: words, a file, a template.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::app;
+use crate::channel::twilio::TEXT_LIMIT;
+use crate::clock::Time;
+use crate::config::{Config, is_at_home};
+use crate::model::{ContentSid, ConversationId, Media, Template, Variables, sendable};
+use crate::store::{Spoken, Store};
+use crate::text;
+use crate::work::PARTS;
+
+/// The largest file that WhatsApp takes through Twilio, and the largest picture, in bytes (Twilio, "Guidance on WhatsApp
+/// media messages"; it says 16 MB and 5 MB, which are taken at their smallest).
+const LARGEST: u64 = 16_000_000;
+const LARGEST_PICTURE: u64 = 5_000_000;
+
+/// Of a file's name, in characters.
+const NAME: usize = 120;
+
+const TAKEN: &str = "WhatsApp takes JPEG and PNG pictures, PDF, Word (doc, docx), Excel (xlsx) and PowerPoint (pptx), MP4 \
+                     films, MP3, AAC, AMR and Ogg Opus sound, and vCards";
+
+/// Whether the text can be sent whole, beside so many other messages.
+pub(super) fn sayable(text: &str, others: usize) -> Result<()> {
+    // As it goes out.
+    let text = text::clean(text);
+    if text.trim().is_empty() {
+        bail!("there is nothing to say: the text is blank");
+    }
+    let most = PARTS - others;
+    if text::split(&text, TEXT_LIMIT, most + 1).len() > most {
+        bail!(
+            "the text of {} characters is too long: at most {most} messages of {TEXT_LIMIT} characters are sent at once; say it \
+             in pieces",
+            text.chars().count()
+        );
+    }
+    Ok(())
+}
+
+/// What is said with a file. The file is on the disk when this comes to the database.
+pub(super) async fn say_with_file(
+    config: &Config,
+    store: &Store,
+    id: ConversationId,
+    text: Option<String>,
+    path: &Path,
+    (until, now): (Option<Time>, Time),
+) -> Result<Spoken> {
+    reachable(config)?;
+    let (content, media_type) = read(path)?;
+    if let Some(text) = &text {
+        sayable(text, 1)?;
+    }
+    let files = app::files(config);
+    let size = content.len() as u64;
+    let hash = tokio::task::spawn_blocking(move || files.put(&content, now)).await??;
+    let media = Media { hash, media_type: media_type.to_owned(), name: name(path), size };
+    Ok(store.say_with_file(id, text.unwrap_or_default(), media, until, now).await?)
+}
+
+/// The file, if WhatsApp takes it, and its type.
+fn read(path: &Path) -> Result<(Vec<u8>, &'static str)> {
+    let shown = path.display();
+    let file = File::open(path).with_context(|| format!("the file {shown} cannot be read"))?;
+    let known = file.metadata().with_context(|| format!("the file {shown} cannot be read"))?;
+    if !known.is_file() {
+        bail!("{shown} is not a file");
+    }
+    let mut content = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut content).with_context(|| format!("the file {shown} cannot be read"))?;
+    if content.is_empty() {
+        bail!("the file {shown} is empty");
+    }
+    if content.len() as u64 > LARGEST {
+        bail!("the file {shown} is too large: WhatsApp takes 16 MB, and it has {:.1} MB", megabytes(known.len()));
+    }
+    let Some(media_type) = sendable(&content) else {
+        bail!("the file {shown} is of a kind that WhatsApp does not take, by its content: {TAKEN}");
+    };
+    if media_type.starts_with("image/") && content.len() as u64 > LARGEST_PICTURE {
+        bail!("the picture {shown} is too large: WhatsApp takes 5 MB, and it has {:.1} MB", megabytes(known.len()));
+    }
+    Ok((content, media_type))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is shown with one decimal")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// The file's own name, as the contact may see it.
+fn name(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name: String = text::clean(&name).chars().filter(|c| !c.is_control()).take(NAME).collect();
+    if name.trim().is_empty() { "file".into() } else { name }
+}
+
+/// Whether Twilio can fetch a file from here.
+fn reachable(config: &Config) -> Result<()> {
+    let Some(url) = &config.server.public_url else {
+        bail!(
+            "Twilio fetches a file from here, and MYNAH_PUBLIC_URL is not set: set it to the address that the world calls, such \
+             as https://bot.example.org"
+        );
+    };
+    // One on this machine reaches whatever is on this machine.
+    let stand_in = config.twilio.as_ref().and_then(|twilio| twilio.api_base_url.as_ref()).is_some_and(is_at_home);
+    if !stand_in && (url.scheme() != "https" || is_at_home(url)) {
+        bail!(
+            "Twilio fetches a file from here, and cannot reach {url}: set MYNAH_PUBLIC_URL to an https address that the world \
+             can call"
+        );
+    }
+    Ok(())
+}
+
+/// Reads `1=Ana`.
+pub(super) fn variable(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE, such as 1=Ana")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// Reads `HX…`.
+pub(super) fn content_sid(text: &str) -> Result<ContentSid, &'static str> {
+    ContentSid::parse(text)
+        .ok_or("not a ContentSid: HX and 32 hexadecimal digits, as the Content Template Builder shows it")
+}
+
+/// The template with what stands in its gaps.
+pub(super) fn template(sid: ContentSid, variables: Vec<(String, String)>) -> Result<Template> {
+    Ok(Template { sid, variables: Variables::new(variables)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn a_text_that_would_be_cut_is_refused_and_one_of_five_messages_is_not() {
+        let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(PARTS);
+        assert!(sayable(&five, 0).is_ok() && sayable(&format!("{five}\u{202e}\u{200b}"), 0).is_ok());
+        let refused = sayable(&format!("{five}y"), 0).unwrap_err().to_string();
+        assert!(refused.contains("at most 5 messages of 1500 characters"), "{refused}");
+        assert!(sayable(&five, 1).unwrap_err().to_string().contains("at most 4 messages"));
+        for blank in ["", " \n", "\u{202e}\u{200b}"] {
+            assert!(sayable(blank, 0).unwrap_err().to_string().contains("blank"), "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_whatsapp_does_not_take_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = |size: usize| [b"\xff\xd8\xff".as_slice(), &vec![0; size - 3]].concat();
+        let document = |size: usize| [b"%PDF-".as_slice(), &vec![0; size - 5]].concat();
+        for (name, content, why) in [
+            ("empty.pdf", Vec::new(), "is empty"),
+            (
+                "notes.pdf",
+                b"Dear Ana".to_vec(),
+                "of a kind that WhatsApp does not take, by its content: WhatsApp takes JPEG",
+            ),
+            ("large.jpg", picture(5_000_001), "WhatsApp takes 5 MB, and it has 5.0 MB"),
+            ("large.pdf", document(16_000_001), "WhatsApp takes 16 MB, and it has 16.0 MB"),
+        ] {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            let refused = read(&path).unwrap_err().to_string();
+            assert!(refused.contains(why) && refused.contains(name), "{refused}");
+        }
+        let path = folder.path().join("fits");
+        fs::write(&path, document(16_000_000)).unwrap();
+        assert_eq!(read(&path).unwrap().1, "application/pdf");
+        fs::write(&path, picture(5_000_000)).unwrap();
+        assert_eq!(read(&path).unwrap().1, "image/jpeg");
+        assert!(read(&folder.path().join("none.pdf")).unwrap_err().to_string().contains("none.pdf cannot be read"));
+        assert!(read(folder.path()).unwrap_err().to_string().contains("is not a file"));
+    }
+
+    #[test]
+    fn a_file_is_called_by_its_own_name_without_what_hides_in_it() {
+        assert_eq!(name(Path::new("/tmp/a folder/menu.pdf")), "menu.pdf");
+        assert_eq!(name(Path::new("a\u{202e}\nb.pdf")), "ab.pdf");
+        assert_eq!(name(Path::new(&"x".repeat(300))).len(), NAME);
+        assert_eq!(name(Path::new("/")), "file");
+    }
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let account = [
+            ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001"),
+            ("TWILIO_AUTH_TOKEN", "0123456789abcdef0123456789abcdef"),
+            ("TWILIO_WHATSAPP_FROM", "+14155238886"),
+        ];
+        let all = account.iter().chain(settings);
+        let env = all.map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+        Config::load(Sources { env, ..Sources::default() }).unwrap()
+    }
+
+    #[test]
+    fn a_file_wants_an_address_that_twilio_can_reach() {
+        let refused = |settings: &[_]| reachable(&config(settings)).unwrap_err().to_string();
+        assert!(refused(&[]).contains("MYNAH_PUBLIC_URL is not set"));
+        for url in ["http://bot.example.org", "https://localhost:8443", "https://192.168.1.4", "http://127.0.0.1:8080"]
+        {
+            let why = refused(&[("MYNAH_PUBLIC_URL", url)]);
+            assert!(why.contains("cannot reach") && why.contains("MYNAH_PUBLIC_URL"), "{why}");
+        }
+        assert!(reachable(&config(&[("MYNAH_PUBLIC_URL", "https://bot.example.org")])).is_ok());
+        let home = ("MYNAH_PUBLIC_URL", "http://127.0.0.1:8080");
+        assert!(reachable(&config(&[home, ("TWILIO_API_BASE_URL", "http://127.0.0.1:4010")])).is_ok());
+        assert!(reachable(&config(&[home, ("TWILIO_API_BASE_URL", "https://api.dublin.ie1.twilio.com")])).is_err());
+    }
+
+    #[test]
+    fn a_template_and_its_variables_are_read_from_the_command_line() {
+        assert_eq!(variable("1=a=b"), Ok(("1".into(), "a=b".into())));
+        assert!(variable("Ana").is_err() && content_sid("HX12").is_err());
+        let sid = content_sid("HX00000000000000000000000000000001").unwrap();
+        let template = template(sid, vec![("1".into(), "Ana".into())]).unwrap();
+        assert_eq!(template.variables.json().as_deref(), Some(r#"{"1":"Ana"}"#));
+        assert!(super::template(sid, vec![("1".into(), String::new())]).is_err());
+    }
+}
