@@ -126,6 +126,18 @@ mod tests {
         assert!(!leaks(&"We open at seven. ".repeat(100), &system));
     }
 
+    /// Half of eight hundred letters are too few for a leak.
+    #[test]
+    fn half_of_instructions_that_are_not_long_may_be_told() {
+        let system: String = (10..39).map(|n| format!("Return {n}: within {n} days, and we pay. ")).collect();
+        let letters = |text: &str| text.chars().filter(|char| char.is_alphanumeric()).count();
+        assert!((LEAK..LEAK * 2).contains(&letters(&system)), "{}", letters(&system));
+        let half: String = system.chars().take(system.chars().count() * 55 / 100).collect();
+        assert!(letters(&half) * 2 > letters(&system) && letters(&half) < LEAK);
+        let answer = format!("{half}{}", "We open at seven. ".repeat(20));
+        assert!(!leaks(&answer, &system));
+    }
+
     #[test]
     fn short_instructions_may_be_told() {
         let system = "You answer for the Blue Door Bakery. We open at seven and close at two, and never on Mondays.";

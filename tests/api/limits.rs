@@ -115,6 +115,9 @@ async fn a_code_cannot_be_guessed_for_ever() {
     house.say(ANA, "sesame42").await;
     house.drain().await;
     assert_eq!(house.texts().await, [""; 0]);
+    for number in 0..9 {
+        house.say(BEN, &format!("sesame{number}")).await;
+    }
     house.say(BEN, "sesame42").await;
     house.drain().await;
     assert_eq!(house.posted().await.iter().map(|(to, _)| to.as_str()).collect::<Vec<_>>(), [BEN], "others may guess");
@@ -220,6 +223,31 @@ async fn what_the_instructions_hold_in_confidence_does_not_reach_a_contact() {
     let shown = house.prompts().await.pop().unwrap();
     let secrets = ["Rule 1", "BREAD4STAFF77", "sk-test"];
     assert!(shown[1..].iter().all(|(_, text)| secrets.iter().all(|secret| !text.contains(secret))), "{shown:?}");
+}
+
+#[tokio::test]
+async fn what_the_instructions_hold_in_confidence_does_not_reach_a_contact_however_it_is_written() {
+    let manners: String =
+        (1..=12).map(|n| format!("Rule {n}: be brief and friendly, and never invent a price. ")).collect();
+    let prompt = format!("You answer for the Blue Door Bakery. {manners}\nConfidential: BREAD4STAFF77, rose\\!42.");
+    let house = House::with(&[("MYNAH_SYSTEM_PROMPT", prompt.as_str()), ("MYNAH_TEXT_DECLINED", "I can't say.")]).await;
+    house.twilio_takes_everything().await;
+    let hidden = format!("We open at nine. <!-- {} -->", manners.trim());
+    for (answer, told) in [
+        (prompt.replace('e', "&#101;"), "I can't say."),
+        (hidden, "I can't say."),
+        ("Say BREAD&#52;STAFF77, not rose\\!42.".to_owned(), "Say [removed], not [removed]."),
+    ] {
+        house.model.reset().await;
+        house.model_says(&answer).await;
+        house.say(ANA, "And?").await;
+        house.drain().await;
+        assert_eq!(house.texts().await.last().unwrap(), told);
+    }
+    // The transcript holds no more than was sent.
+    let said = house.app.store.conversation(house.conversation(), 10).await.unwrap().unwrap().1;
+    let answers = said.iter().filter(|said| said.role == Role::Assistant).map(|said| said.content.clone());
+    assert_eq!(answers.collect::<Vec<_>>(), house.texts().await);
 }
 
 #[tokio::test]
