@@ -1,8 +1,9 @@
 //! What contacts attach: waiting to be read, and what became of it.
 
 use super::database::{Row, Tx, args};
-use super::{Store, StoreError, TurnClaim};
-use crate::model::{Attachment, ConversationId, FileHash, MessageId, ProviderId, TurnId};
+use super::{Store, StoreError, TurnClaim, files};
+use crate::clock::Time;
+use crate::model::{Attachment, ConversationId, FileHash, Media, MessageId, ProviderId, TurnId};
 
 const NEW: &str = "
     INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
@@ -60,12 +61,10 @@ pub struct Outcome {
     pub number: i64,
     /// What stands in the message's text instead of its mark.
     pub words: String,
-    /// Its type by its content, where it was fetched.
-    pub media_type: Option<&'static str>,
-    /// The file as it came, by its hash, and its size in bytes.
-    pub file: Option<(FileHash, u64)>,
+    /// The file as it came, where it was fetched.
+    pub file: Option<Media>,
     /// The file that the model is shown.
-    pub shown: Option<FileHash>,
+    pub shown: Option<Media>,
     /// Why it could not be read, for the operator.
     pub error: Option<String>,
 }
@@ -88,7 +87,12 @@ impl Store {
 
     /// Records what became of attachments of a claimed turn, and puts that into words in their messages: the conversation's
     /// new revision. `None`: the claim was stale.
-    pub async fn attachments_read(&self, claim: &TurnClaim, outcomes: Vec<Outcome>) -> Result<Option<i64>, StoreError> {
+    pub async fn attachments_read(
+        &self,
+        claim: &TurnClaim,
+        outcomes: Vec<Outcome>,
+        now: Time,
+    ) -> Result<Option<i64>, StoreError> {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
         self.write(move |tx| {
             if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
@@ -97,7 +101,7 @@ impl Store {
             let marks = tx.all(OF_TURN, args![&conversation, turn], attached)?;
             // The last first: marks stand behind what was written, so the last of its kind is not one of the contact's.
             for outcome in outcomes.iter().rev() {
-                record(tx, (&conversation, turn), &marks, outcome)?;
+                record(tx, (&conversation, turn), &marks, outcome, now)?;
             }
             tx.execute(TOUCH, args![&conversation])?;
             tx.one(REVISION, args![&conversation], |row| row.int(0))
@@ -144,16 +148,21 @@ fn record(
     (conversation, turn): (&ConversationId, TurnId),
     marks: &[Attached],
     outcome: &Outcome,
+    now: Time,
 ) -> Result<(), StoreError> {
-    let (hash, size) = outcome.file.map(|(hash, size)| (hash.to_string(), size)).unzip();
     let state = if outcome.error.is_some() { "unreadable" } else { "read" };
-    let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
-    let shown = outcome.shown.map(|shown| shown.to_string());
+    let file = outcome.file.as_ref();
+    let hash = file.map(|file| file.hash.to_string());
+    let size = file.map(|file| i64::try_from(file.size).unwrap_or(i64::MAX));
+    let media_type = file.map(|file| file.media_type.as_str());
+    let shown = outcome.shown.as_ref().map(|shown| shown.hash.to_string());
     let (hash, shown, error) = (hash.as_deref(), shown.as_deref(), outcome.error.as_deref());
-    let set =
-        args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, outcome.media_type];
+    let set = args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, media_type];
     let known = marks.iter().find(|known| known.message == outcome.message && known.number == outcome.number);
     let (true, Some(known)) = (tx.execute(READ, set)? == 1, known) else { return Ok(()) };
+    for file in [&outcome.file, &outcome.shown].into_iter().flatten() {
+        files::own(tx, conversation, file, now)?;
+    }
     let of = args![conversation, turn, &outcome.message];
     let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
     let mark = known.attachment.mark.as_str();

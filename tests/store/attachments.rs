@@ -1,6 +1,6 @@
 //! What contacts attach.
 
-use mynah::model::{Attachment, FileHash, Inbound, TurnId};
+use mynah::model::{Attachment, FileHash, Inbound, Media, TurnId};
 use mynah::store::{Accepted, Outcome, Reception, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, inbound, sid};
@@ -23,6 +23,11 @@ async fn sent(fresh: &Fresh, message: Inbound) -> TurnId {
     }
 }
 
+fn file(number: u8) -> Media {
+    let hash = FileHash::new([number; 32]);
+    Media { hash, media_type: "image/png".into(), name: "image".into(), size: 10 }
+}
+
 /// One outcome for each that waits.
 async fn outcomes(fresh: &Fresh, claim: &TurnClaim, words: &str) -> Vec<Outcome> {
     let attached = fresh.attached(claim).await.unwrap();
@@ -30,9 +35,8 @@ async fn outcomes(fresh: &Fresh, claim: &TurnClaim, words: &str) -> Vec<Outcome>
         message: attached.message,
         number: attached.number,
         words: format!("[{words} {number}]"),
-        media_type: Some("image/png"),
-        file: Some((FileHash::new([1; 32]), 10)),
-        shown: Some(FileHash::new([2; 32])),
+        file: Some(file(1)),
+        shown: Some(file(2)),
         error: None,
     });
     all.collect()
@@ -49,7 +53,7 @@ pub async fn what_becomes_of_attachments_stands_in_their_messages(fresh: &Fresh)
 
     let mut known = outcomes(fresh, &claim, "seen").await;
     known[2] = Outcome { file: None, shown: None, error: Some("too large".into()), ..known[2].clone() };
-    let revision = fresh.attachments_read(&claim, known.clone()).await.unwrap().unwrap();
+    let revision = fresh.attachments_read(&claim, known.clone(), at(20_000)).await.unwrap().unwrap();
     assert_eq!(revision, claim.revision + 1, "a window from before is not the latest");
     let heard = fresh.heard(claim.conversation, claim.turn, 10).await;
     assert_eq!(heard, ["user: see [image] here\n[seen 0]\n[seen 1]", "user: [seen 2]"], "what the contact wrote stays");
@@ -58,7 +62,7 @@ pub async fn what_becomes_of_attachments_stands_in_their_messages(fresh: &Fresh)
     assert_eq!(states, [(false, false), (false, false), (false, true)]);
 
     // Again, as after a retry: nothing changes.
-    fresh.attachments_read(&claim, known).await.unwrap();
+    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap();
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, heard);
 }
 
@@ -67,7 +71,7 @@ pub async fn a_stale_worker_changes_nothing_of_an_attachment(fresh: &Fresh) {
     let claim = fresh.due_turn(at(20_000)).await;
     let known = outcomes(fresh, &claim, "seen").await;
     assert!(fresh.release_turn(&claim, at(20_000)).await.unwrap());
-    assert_eq!(fresh.attachments_read(&claim, known).await.unwrap(), None);
+    assert_eq!(fresh.attachments_read(&claim, known, at(20_000)).await.unwrap(), None);
     let claim = fresh.due_turn(at(20_000)).await;
     assert!(fresh.attached(&claim).await.unwrap()[0].waiting);
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, ["user: [image]"]);
@@ -79,7 +83,7 @@ pub async fn the_latest_pictures_are_known_with_their_messages(fresh: &Fresh) {
         sent(fresh, with(ANN, id, number * 100_000, "", &["[image]"])).await;
         let now = fresh.due_turn(at(number * 100_000 + 20_000)).await;
         let known = outcomes(fresh, &now, id).await;
-        fresh.attachments_read(&now, known).await.unwrap().unwrap();
+        fresh.attachments_read(&now, known, at(20_000)).await.unwrap().unwrap();
         let (part, token) = fresh.answer_at(&now, &["Nice."], at(number * 100_000 + 20_000)).await;
         assert!(fresh.sent(part, token, &format!("SM-out-{id}"), at(number * 100_000 + 21_000)).await);
         claim = Some(now);
@@ -97,9 +101,15 @@ pub async fn the_latest_pictures_are_known_with_their_messages(fresh: &Fresh) {
 
 pub async fn attachments_go_with_their_conversation(fresh: &Fresh) {
     sent(fresh, with(ANN, "SM1", 0, "", &["[image]"])).await;
+    let claim = fresh.due_turn(at(20_000)).await;
+    let known = outcomes(fresh, &claim, "seen").await;
+    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap().unwrap();
+    let files = || vec![file(1).hash, file(2).hash, file(3).hash];
+    assert_eq!(fresh.unowned(files()).await.unwrap(), [file(3).hash], "both are kept");
     assert_eq!(fresh.count("attachments"), 1);
     fresh.meddle("DELETE FROM conversations");
     assert_eq!(fresh.count("attachments"), 0);
+    assert_eq!(fresh.unowned(files()).await.unwrap(), files());
 }
 
 pub async fn the_pictures_of_an_album_are_one_turn(fresh: &Fresh) {
