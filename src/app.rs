@@ -11,12 +11,13 @@ pub use self::running::Running;
 use std::borrow::Cow;
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use rust_embed::RustEmbed;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::{Notify, RwLock, Semaphore};
 
-use crate::ai::{self, Provider};
+use crate::ai::{self, Provider, Transcriber};
 use crate::breaker::Breaker;
 use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
@@ -46,6 +47,10 @@ pub struct App {
     pub files: Files,
     /// Where the provider fetches what operators send; `None` where there is no channel.
     pub media_links: Option<MediaLinks>,
+    /// Who writes down what is said in voice notes; `None` where nobody does.
+    pub transcriber: Option<Transcriber>,
+    /// How many attachments are read at once: a picture takes many times its size while it is scaled.
+    pub reading: Semaphore,
     /// What answers; `None` until a model is configured: messages are accepted and wait.
     pub assistant: Option<Assistant>,
     /// What answers where that cannot, in order.
@@ -99,6 +104,12 @@ impl Assistant {
 #[folder = "assets/example"]
 struct Example;
 
+/// Attachments that are read at once.
+const READING: usize = 2;
+
+/// How long a transcript may take where no model tells.
+const LISTENING: Duration = Duration::from_secs(120);
+
 /// The name under which the key for references in status callbacks is stored.
 const CALLBACK_KEY: &str = "status-callback-key";
 
@@ -123,6 +134,10 @@ impl App {
         };
         let fallbacks =
             config.fallbacks.iter().map(|ai| Ok(Assistant::new(connect(ai)?, ai))).collect::<Result<_>>()?;
+        // As long as an answer of the model may take.
+        let timeout = config.ai.as_ref().map_or(LISTENING, |ai| ai.timeout);
+        let listens = config.media.transcription.as_ref();
+        let transcriber = listens.map(|config| ai::connect_transcriber(config, timeout)).transpose()?;
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         let refusals = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         Ok(App {
@@ -133,6 +148,8 @@ impl App {
             refusals,
             channels,
             files,
+            transcriber,
+            reading: Semaphore::new(READING),
             media_links,
             assistant,
             fallbacks,

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::multipart::Form;
 use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -96,6 +97,11 @@ impl Caller {
             meter.refused();
         }
         self.receive(sent).await
+    }
+
+    /// Posts a form with a file.
+    pub(super) async fn send_form(&self, url: &Url, form: Form) -> Result<Reply, Fault> {
+        self.receive(self.client.post(url.clone()).multipart(form).headers(self.headers.clone()).send().await).await
     }
 
     /// Gets a page.

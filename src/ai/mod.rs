@@ -5,10 +5,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::config::{AiConfig, ProviderConfig};
+use crate::config::{AiConfig, ProviderConfig, TranscriptionConfig};
 use crate::fault::Fault;
 use crate::model::{Role, Usage};
 use crate::text;
@@ -26,6 +27,7 @@ mod tool;
 mod window;
 
 pub use self::meter::{Meter, Taken};
+pub use self::openai::Transcriber;
 pub use crate::media::Image;
 
 /// Something that answers.
@@ -234,6 +236,11 @@ pub fn connect(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc<dyn Pr
         ProviderConfig::Offline { folder: Some(folder) } => Arc::new(offline::Offline::of_folder(folder)?),
         ProviderConfig::Offline { folder: None } => Arc::new(offline::Offline::of_example(example)?),
     })
+}
+
+/// The one who writes down what is said that `config` describes. Calls nobody.
+pub fn connect_transcriber(config: &TranscriptionConfig, timeout: Duration) -> Result<Transcriber, Error> {
+    Transcriber::new(config, timeout)
 }
 
 /// Names the model where nobody did and the server has none by default: the first that the server lists. Calls the server

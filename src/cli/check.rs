@@ -103,6 +103,13 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
         Some(_) if offline => Finding::skipped("model", "configured, not called (--offline)"),
         Some(assistant) => Finding::of("model", told(assistant.provider.check().await)),
     });
+    if let Some(transcriber) = &app.transcriber {
+        findings.push(if offline {
+            Finding::skipped("transcription", "configured, not called (--offline)")
+        } else {
+            Finding::of("transcription", told(transcriber.check().await))
+        });
+    }
     for fallback in &app.fallbacks {
         findings.push(if offline {
             Finding::skipped("fallback", "configured, not called (--offline)")

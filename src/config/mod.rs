@@ -9,6 +9,7 @@ mod file;
 mod home;
 mod layers;
 mod log;
+mod media;
 mod names;
 mod nearest;
 mod network;
@@ -31,6 +32,7 @@ pub use ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP, ProviderConfig, is_openai};
 pub use home::is_at_home;
 pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
+pub use media::{MediaConfig, TranscriptionConfig};
 pub use names::AiNames;
 pub use network::Network;
 pub use people::PeopleConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub ai: Option<AiConfig>,
     /// The models that answer where that one cannot, in order.
     pub fallbacks: Vec<AiConfig>,
+    /// How attachments are read.
+    pub media: MediaConfig,
     /// How answers are made.
     pub work: WorkConfig,
     /// When a conversation ends.
@@ -93,6 +97,7 @@ impl Config {
         let twilio = if staged { None } else { twilio::read(reader, server.public_url.as_ref()) };
         let ai = ai::read(reader);
         let fallbacks = fallback::read(reader, ai.as_ref());
+        let media = media::read(reader, ai.as_ref());
         let work = work::read(reader);
         let conversation = work::read_conversation(reader);
         let people = people::read(reader);
@@ -102,6 +107,6 @@ impl Config {
         reader.warnings.extend(people.unpriced(ai.iter().chain(&fallbacks)));
         let mut warnings = std::mem::take(&mut reader.warnings);
         warnings.extend(ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)));
-        Ok(Config { server, data, twilio, ai, fallbacks, work, conversation, people, texts, log, warnings })
+        Ok(Config { server, data, twilio, ai, fallbacks, media, work, conversation, people, texts, log, warnings })
     }
 }

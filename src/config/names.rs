@@ -17,6 +17,13 @@ impl AiNames {
     pub const OPENAI: AiNames =
         AiNames { model: "MYNAH_AI_MODEL", base_url: "OPENAI_BASE_URL", api_key: "OPENAI_API_KEY" };
 
+    /// Of whoever writes down what is said.
+    pub const TRANSCRIPTION: AiNames = AiNames {
+        model: "MYNAH_TRANSCRIPTION_MODEL",
+        base_url: "MYNAH_TRANSCRIPTION_BASE_URL",
+        api_key: "MYNAH_TRANSCRIPTION_API_KEY",
+    };
+
     /// Of the first model, at Anthropic.
     pub const ANTHROPIC: AiNames =
         AiNames { model: "MYNAH_AI_MODEL", base_url: "ANTHROPIC_BASE_URL", api_key: "ANTHROPIC_API_KEY" };

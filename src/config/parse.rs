@@ -66,6 +66,12 @@ pub(super) fn word(text: &str) -> Parsed<String> {
     accept((!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned()))
 }
 
+/// A language by its two letters (ISO 639-1).
+pub(super) fn language(text: &str) -> Parsed<String> {
+    let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    accept(plain.then(|| text.to_owned()))
+}
+
 /// A secret word.
 pub(super) fn secret(text: &str) -> Parsed<SecretString> {
     word(text).map(SecretString::from)

@@ -4,11 +4,12 @@
 //! `MYNAH_BLESS=1 cargo test reference`.
 
 mod fallback;
+mod media;
 mod people;
 mod table;
 mod texts;
 
-use Group::{Ai, Answers, Logs, People, Server, Texts, Twilio};
+use Group::{Ai, Answers, Logs, Media, People, Server, Texts, Twilio};
 
 /// One setting.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub enum Group {
     Twilio,
     /// The language model.
     Ai,
+    /// What contacts attach.
+    Media,
     /// How answers are made.
     Answers,
     /// Who may talk, and how much.
@@ -63,7 +66,7 @@ pub enum Group {
 
 impl Group {
     /// All, in the order of the reference.
-    pub const ALL: [Group; 7] = [Server, Twilio, Ai, Answers, People, Texts, Logs];
+    pub const ALL: [Group; 8] = [Server, Twilio, Ai, Media, Answers, People, Texts, Logs];
 
     /// The heading.
     pub fn title(self) -> &'static str {
@@ -71,6 +74,7 @@ impl Group {
             Server => "Server and data",
             Twilio => "WhatsApp through Twilio",
             Ai => "Language model",
+            Media => "Attachments",
             Answers => "Answers and conversations",
             People => "Contacts and limits",
             Texts => "Texts to contacts",
@@ -109,7 +113,7 @@ impl Setting {
 
 /// Every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    [table::ROWS, fallback::ROWS, people::ROWS, texts::ROWS].into_iter().flatten()
+    [table::ROWS, fallback::ROWS, media::ROWS, people::ROWS, texts::ROWS].into_iter().flatten()
 }
 
 /// The setting of that environment variable.

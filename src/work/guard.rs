@@ -97,7 +97,13 @@ fn secrets(config: &Config) -> Credentials {
         ProviderConfig::Anthropic { api_key, .. } => Some(api_key),
         ProviderConfig::Offline { .. } => None,
     });
-    let own = tokens.chain(keys).chain(models).chain(&config.people.pairing_code).map(ExposeSecret::expose_secret);
+    let ears = config.media.transcription.iter().flat_map(|transcription| &transcription.api_key);
+    let own = tokens
+        .chain(keys)
+        .chain(models)
+        .chain(ears)
+        .chain(&config.people.pairing_code)
+        .map(ExposeSecret::expose_secret);
     own.filter(|secret| secret.len() >= OWN).for_each(|secret| secrets.add(secret));
     secrets
 }

@@ -27,11 +27,13 @@ mod judge;
 mod learned;
 #[cfg(test)]
 mod tests;
+mod transcription;
 mod wire;
 
 pub(super) use first::first_model;
 use judge::{Verdict, judge};
 use learned::Learned;
+pub use transcription::Transcriber;
 use wire::{Answer, Problem, Request};
 
 /// How often one call may change its request to please the server.

@@ -1,0 +1,219 @@
+//! Writing down what is said: `/audio/transcriptions` at OpenAI or any server that has it (OpenAI's OpenAPI document,
+//! `CreateTranscriptionRequest`): Groq, LocalAI, whisper.cpp, Speaches.
+
+use bytes::Bytes;
+use reqwest::multipart::{Form, Part};
+use serde::Deserialize;
+use url::Url;
+
+use super::judge::{Verdict, judge};
+use super::wire::{self, Request};
+use crate::ai::Error;
+use crate::ai::call::{Caller, Reply, join};
+use crate::ai::listing::{self, Models};
+use crate::config::{AiNames, TranscriptionConfig, is_openai};
+use crate::fault::{Fault, Whose};
+use crate::http::Reach;
+
+/// A model that listens, at one server.
+pub struct Transcriber {
+    caller: Caller,
+    transcriptions: Url,
+    models: Url,
+    host: String,
+    model: String,
+    language: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Transcript {
+    text: String,
+}
+
+impl Transcriber {
+    pub(in crate::ai) fn new(config: &TranscriptionConfig, timeout: std::time::Duration) -> Result<Transcriber, Error> {
+        let base = &config.base_url;
+        let host = base.host_str().unwrap_or_default().to_owned();
+        let reach = if is_openai(&host) { Reach::World } else { Reach::Owner };
+        let mut caller = Caller::new(timeout, config.api_key.as_ref(), AiNames::TRANSCRIPTION, reach);
+        caller.key_header("authorization", "Bearer ")?;
+        let known = ["/audio/transcriptions"];
+        Ok(Transcriber {
+            caller,
+            transcriptions: join(base, &known, "/audio/transcriptions"),
+            models: join(base, &known, "/models"),
+            host,
+            model: config.model.clone(),
+            language: config.language.clone(),
+        })
+    }
+
+    /// What is said in a sound of at most 25 MB; empty where nothing is. Servers know the format by the ending of the
+    /// file's name.
+    pub async fn transcribe(&self, file_name: &str, media_type: &str, sound: Bytes) -> Result<String, Fault> {
+        let length = sound.len() as u64;
+        let unfit = || Fault::fail(Whose::Message, "the sound's type is none that can be sent");
+        let part = Part::stream_with_length(sound, length).file_name(file_name.to_owned());
+        let mut form = Form::new()
+            .part("file", part.mime_str(media_type).map_err(|_| unfit())?)
+            .text("model", self.model.clone())
+            .text("response_format", "json");
+        if let Some(language) = &self.language {
+            form = form.text("language", language.clone());
+        }
+        let mut reply = self.caller.within(self.caller.send_form(&self.transcriptions, form)).await?;
+        if !(200..300).contains(&reply.status) {
+            return Err(self.judge(&mut reply));
+        }
+        match serde_json::from_slice::<Transcript>(&reply.body) {
+            Ok(transcript) => Ok(transcript.text.trim().to_owned()),
+            Err(_) if reply.page => {
+                let why = "a web page instead of a transcript: check MYNAH_TRANSCRIPTION_BASE_URL";
+                Err(Fault::fail(Whose::Operator, self.caller.words(&reply, why)))
+            }
+            Err(_) => Err(Fault::retry(self.caller.words(&reply, "the answer is no transcript"))),
+        }
+    }
+
+    /// Tries address and key; a sentence on what works. No sound is sent.
+    pub async fn check(&self) -> Result<String, Fault> {
+        let mut reply = self.caller.within(self.caller.get(&self.models)).await?;
+        match reply.status {
+            200 => {
+                let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
+                let listed = models.map(|models| models.listed(|id| id == self.model));
+                Ok(listing::verdict(&self.model, &self.host, listed))
+            }
+            // Servers that do nothing but listen may have no list.
+            404 | 405 | 501 => Ok(format!("{} answers; it tells nothing of its models", self.host)),
+            _ => Err(self.judge(&mut reply)),
+        }
+    }
+
+    fn judge(&self, reply: &mut Reply) -> Fault {
+        let problem = wire::problem(reply);
+        let request = Request {
+            model: &self.model,
+            messages: Vec::new(),
+            max_tokens: None,
+            max_completion_tokens: None,
+            temperature: None,
+            tools: None,
+        };
+        let words = self.caller.words(reply, &problem.message);
+        match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
+            Verdict::Fault(fault) => fault,
+            _ => Fault::fail(Whose::Message, words),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use secrecy::SecretString;
+    use serde_json::json;
+    use wiremock::matchers::{header, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    fn transcriber(server: &MockServer, language: Option<&str>) -> Transcriber {
+        let config = TranscriptionConfig {
+            base_url: Url::parse(&format!("{}/v1", server.uri())).unwrap(),
+            api_key: Some(SecretString::from("sk-ears")),
+            model: "whisper-1".into(),
+            language: language.map(str::to_owned),
+        };
+        Transcriber::new(&config, Duration::from_secs(5)).unwrap()
+    }
+
+    async fn answers(response: ResponseTemplate) -> MockServer {
+        let server = MockServer::start().await;
+        Mock::given(method("POST"))
+            .and(path("/v1/audio/transcriptions"))
+            .and(header("authorization", "Bearer sk-ears"))
+            .respond_with(response)
+            .mount(&server)
+            .await;
+        server
+    }
+
+    async fn hears(response: ResponseTemplate) -> Result<String, Fault> {
+        let server = answers(response).await;
+        transcriber(&server, None).transcribe("voice.ogg", "audio/ogg", Bytes::from_static(b"OggS")).await
+    }
+
+    #[tokio::test]
+    async fn a_sound_goes_out_as_a_file_whose_name_tells_its_format() {
+        let server = answers(ResponseTemplate::new(200).set_body_json(json!({ "text": " Hello. " }))).await;
+        let sound = Bytes::from_static(b"OggS\0\x02\xff");
+        let ears = transcriber(&server, Some("de"));
+        assert_eq!(ears.transcribe("voice.ogg", "audio/ogg", sound).await.unwrap(), "Hello.");
+        let body = server.received_requests().await.unwrap().remove(0).body;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        for field in [
+            "name=\"file\"; filename=\"voice.ogg\"\r\nContent-Type: audio/ogg\r\n",
+            "name=\"model\"\r\n\r\nwhisper-1\r\n",
+            "name=\"response_format\"\r\n\r\njson\r\n",
+            "name=\"language\"\r\n\r\nde\r\n",
+            "\r\n\r\nOggS\0\x02\u{fffd}\r\n",
+        ] {
+            assert!(body.contains(field), "{field:?} in {body:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_language_is_sent_where_none_is_set() {
+        let server = answers(ResponseTemplate::new(200).set_body_json(json!({ "text": "" }))).await;
+        let ears = transcriber(&server, None);
+        assert_eq!(
+            ears.transcribe("voice.ogg", "audio/ogg", Bytes::from_static(b"OggS")).await.unwrap(),
+            "",
+            "silence"
+        );
+        let body = server.received_requests().await.unwrap().remove(0).body;
+        assert!(!String::from_utf8_lossy(&body).contains("language"));
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_judged_like_a_models_answer_and_tells_its_own_settings() {
+        let error = |status, code: &str| {
+            ResponseTemplate::new(status).set_body_json(json!({ "error": { "message": "no", "code": code } }))
+        };
+        for (response, again, words) in [
+            (error(401, "invalid_api_key"), false, "check the key"),
+            (error(404, ""), false, "check MYNAH_TRANSCRIPTION_MODEL"),
+            (error(429, "rate_limit_exceeded"), true, "429"),
+            (error(500, ""), true, "500"),
+            (error(400, "invalid_file"), false, "400"),
+            (ResponseTemplate::new(200).set_body_string("nothing"), true, "no transcript"),
+            (
+                ResponseTemplate::new(200).set_body_raw("<html>", "text/html"),
+                false,
+                "check MYNAH_TRANSCRIPTION_BASE_URL",
+            ),
+        ] {
+            let fault = hears(response).await.unwrap_err();
+            assert_eq!(matches!(fault, Fault::Retry { .. }), again, "{fault:?}");
+            assert!(fault.why().contains(words) && !fault.why().contains("sk-ears"), "{fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_check_sends_no_sound() {
+        let server = MockServer::start().await;
+        let list = json!({ "data": [{ "id": "whisper-1" }] });
+        Mock::given(method("GET"))
+            .and(path("/v1/models"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(list))
+            .up_to_n_times(1)
+            .mount(&server)
+            .await;
+        let ears = transcriber(&server, None);
+        assert!(ears.check().await.unwrap().contains("whisper-1"));
+        assert!(ears.check().await.unwrap().contains("tells nothing of its models"), "404 now");
+        assert!(server.received_requests().await.unwrap().iter().all(|request| request.method.as_str() == "GET"));
+    }
+}
