@@ -2,10 +2,12 @@
 
 mod history;
 mod media;
+mod phones;
 mod reception;
 mod running;
 
 pub use self::media::MediaLinks;
+pub use self::phones::Phones;
 pub use self::running::Running;
 
 use std::borrow::Cow;
@@ -57,6 +59,8 @@ pub struct App {
     pub fallbacks: Vec<Assistant>,
     /// The turns that are being answered.
     pub running: Running,
+    /// The phone numbers that are being looked at.
+    pub phones: Phones,
     /// Wakes the worker when something was queued.
     pub wake: Notify,
     /// Shared by whoever claims work; held alone while missed messages are stored, so that no turn is claimed of which a part
@@ -154,6 +158,7 @@ impl App {
             assistant,
             fallbacks,
             running: Running::default(),
+            phones: Phones::default(),
             wake: Notify::new(),
             claiming: RwLock::new(()),
         })

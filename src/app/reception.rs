@@ -1,6 +1,7 @@
 //! The front desk: what is found out about a message before it is stored, the same whichever way it came.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -14,12 +15,16 @@ use crate::store::{Accepted, Missed, Received, Reception, StoreError, Stranger, 
 /// Messages of one stranger in a day that are held against the pairing code, which they might be guessing.
 const GUESSES: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero"), period: Duration::from_secs(86_400) };
 
+/// What a rate of messages is counted under.
+const MESSAGES: &str = "messages";
+
 /// A contact is told to slow down no more than once in this time, where no rate says.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// By what a contact's messages are counted.
-fn rate_key(inbound: &Inbound) -> String {
-    format!("messages {}", inbound.from.as_str())
+/// By what somebody's messages are counted: by each address that came along, so that nobody is counted anew who hides the
+/// number or shows it.
+fn keys(what: &str, inbound: &Inbound) -> Vec<String> {
+    inbound.from.addresses().map(|address| format!("{what} {}", address.as_str())).collect()
 }
 
 impl App {
@@ -47,7 +52,8 @@ impl App {
         let shown = reception.word().is_none();
         // Taken before it is known what it was for.
         let rate = self.config.people.rate.filter(|_| missed.is_none() && reception.wait.is_none());
-        let taken = rate.map(|rate| (rate_key(&inbound), rate));
+        let taken = rate.map(|rate| (keys(MESSAGES, &inbound), rate));
+        let phone = inbound.from.phone().cloned();
         let received = self.store.receive(inbound, record, reception).await?;
         if let (Accepted::New(turn) | Accepted::Skipped(turn), Some((conversation, revision))) =
             (received.accepted, received.place)
@@ -60,8 +66,11 @@ impl App {
                 self.add(conversation, revision, Some(&line).filter(|_| shown)).await;
             }
         }
-        if let Some((key, rate)) = taken.filter(|_| !received.counts) {
-            self.cache.give_back(&key, rate).await;
+        if let Some((keys, rate)) = taken.filter(|_| !received.counts) {
+            self.give_back(&keys, rate).await;
+        }
+        if let (Some(phone), Some(marked)) = (phone, received.phone_marked) {
+            self.phones.look(&self.store, phone, marked);
         }
         if received.restarted
             && let Accepted::New(turn) = received.accepted
@@ -75,7 +84,7 @@ impl App {
     async fn reception(&self, inbound: &Inbound, missed: Option<Missed>) -> Reception {
         let (people, texts) = (&self.config.people, &self.config.texts);
         let wait = match people.rate.filter(|_| missed.is_none()) {
-            Some(rate) => self.cache.take(&rate_key(inbound), rate).await.err(),
+            Some(rate) => self.take(&keys(MESSAGES, inbound), rate).await.err(),
             None => None,
         };
         let command = people.keywords.find(&inbound.word);
@@ -85,6 +94,7 @@ impl App {
         Reception {
             command,
             stranger: self.stranger(inbound).await,
+            allowed: Arc::clone(&people.allowed),
             wait,
             slow_down: too_much.then(|| (texts.slow_down.clone(), every)),
             refusal: (people.closed && people.refuse).then(|| texts.stranger.clone()),
@@ -93,15 +103,32 @@ impl App {
         }
     }
 
+    /// Takes one from each of these, or none.
+    async fn take(&self, keys: &[String], rate: Rate) -> Result<(), Duration> {
+        for (index, key) in keys.iter().enumerate() {
+            if let Err(wait) = self.cache.take(key, rate).await {
+                self.give_back(&keys[..index], rate).await;
+                return Err(wait);
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, keys: &[String], rate: Rate) {
+        for key in keys {
+            self.cache.give_back(key, rate).await;
+        }
+    }
+
     async fn stranger(&self, inbound: &Inbound) -> Stranger {
         let people = &self.config.people;
-        if !people.closed || people.allowed.contains(&inbound.from) {
+        if !people.closed || inbound.from.addresses().any(|address| people.allowed.contains(address)) {
             return Stranger::No;
         }
         let Some(code) = &people.pairing_code else { return Stranger::Yes };
         let same = bool::from(inbound.word.trim().as_bytes().ct_eq(code.expose_secret().as_bytes()));
         // Those who have come in already are told apart by the store; their messages count here too, and to no harm.
-        let may_guess = self.cache.take(&format!("code {}", inbound.from.as_str()), GUESSES).await.is_ok();
+        let may_guess = self.take(&keys("code", inbound), GUESSES).await.is_ok();
         if same && may_guess { Stranger::WithCode } else { Stranger::Yes }
     }
 }

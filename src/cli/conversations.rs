@@ -12,7 +12,7 @@ use super::{sending, undelivered};
 use crate::clock::Time;
 use crate::config::Config;
 use crate::model::{Address, ContentSid, ConversationId, ShortId};
-use crate::store::{ConversationRow, Said, Spoken, Store};
+use crate::store::{AddressRow, ConversationRow, Said, Spoken, Store};
 use crate::text;
 
 /// Messages of a transcript that are shown.
@@ -84,13 +84,13 @@ enum Action {
     },
     /// Neither answer nor write to somebody any more
     Block {
-        /// A phone number such as +15551234567, or a business-scoped user ID
+        /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
         #[arg(value_parser = address)]
         address: Address,
     },
     /// Take a block back
     Unblock {
-        /// A phone number such as +15551234567, or a business-scoped user ID
+        /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
         #[arg(value_parser = address)]
         address: Address,
     },
@@ -109,7 +109,7 @@ fn id(text: &str) -> Result<ShortId, String> {
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
+    Address::written(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
@@ -129,7 +129,8 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         Action::Show { id } => {
             let id = find(&store, id).await?;
             let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
-            show(&row.at(now), &said, json);
+            let addresses = store.addresses(id).await?;
+            show(&row.at(now), &addresses, &said, json);
         }
         Action::Mode { id, mode } => {
             let id = find(&store, id).await?;
@@ -196,6 +197,13 @@ async fn spoke(store: &Store, id: ConversationId, spoken: Spoken, json: bool) ->
 
 async fn block(store: &Store, address: Address, blocked: bool, now: Time, json: bool) -> Result<()> {
     let shown = address.as_str().to_owned();
+    if let Address::Phone(phone) = &address
+        && blocked
+        && !phone.validates()
+    {
+        // It may be one that WhatsApp knows all the same, so it is taken as it is.
+        eprintln!("{shown}: no country gives out such a number; check its digits");
+    }
     store.block(address, blocked, now).await?;
     if json {
         println!("{:#}", json!({ "address": shown, "blocked": blocked }));
@@ -310,9 +318,27 @@ fn name(row: &ConversationRow) -> String {
     if name.is_empty() { "–".into() } else { name }
 }
 
-fn show(row: &ConversationRow, list: &[Said], json: bool) {
+/// An address of the contact, in a line.
+fn reached(row: &AddressRow) -> String {
+    let seen = row.seen_at.map_or("never seen".to_owned(), |at| format!("seen {at}"));
+    let doubt = if row.invalid { ", no country gives out such a number" } else { "" };
+    format!("{} ({seen}{doubt})", row.address.as_str())
+}
+
+fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said], json: bool) {
     if json {
         let mut document = facts(row);
+        document["addresses"] = addresses
+            .iter()
+            .map(|row| {
+                json!({
+                    "kind": row.address.kind(),
+                    "value": row.address.as_str(),
+                    "seen_at": time(row.seen_at),
+                    "validates": !row.invalid,
+                })
+            })
+            .collect();
         document["messages"] = list
             .iter()
             .map(|said| {
@@ -332,6 +358,9 @@ fn show(row: &ConversationRow, list: &[Said], json: bool) {
     }
     println!("{}  {}", row.contact, name(row));
     println!("{}", row.id);
+    for row in addresses {
+        println!("{}", reached(row));
+    }
     println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
     for (at, said) in list.iter().enumerate() {
         let state = if said.state == "done" { String::new() } else { format!("  [{}]", said.state) };

@@ -86,7 +86,7 @@ pub(super) fn sid(text: &str, kind: &str) -> Parsed<String> {
 
 /// A WhatsApp number with or without its prefix, given with it.
 pub(super) fn whatsapp(text: &str) -> Parsed<String> {
-    let phone = Phone::parse(text.strip_prefix("whatsapp:").unwrap_or(text)).ok();
+    let phone = Phone::written(text.strip_prefix("whatsapp:").unwrap_or(text)).ok();
     accept(phone.map(|phone| format!("whatsapp:{}", phone.as_str())))
 }
 
@@ -210,10 +210,10 @@ mod tests {
 
     #[test]
     fn a_number_gets_its_prefix_once() {
-        for text in ["+14155238886", "whatsapp:+14155238886"] {
+        for text in ["+14155238886", "whatsapp:+14155238886", "+1 (415) 523-8886"] {
             assert_eq!(whatsapp(text).unwrap(), "whatsapp:+14155238886");
         }
-        for bad in ["14155238886", "whatsapp:whatsapp:+14155238886", "sms:+14155238886", "+1 415 523 8886"] {
+        for bad in ["14155238886", "whatsapp:whatsapp:+14155238886", "sms:+14155238886", "(415) 523-8886"] {
             assert!(whatsapp(bad).is_err(), "{bad}");
         }
     }

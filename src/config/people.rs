@@ -1,6 +1,7 @@
 //! Who may talk, and how much.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +20,7 @@ pub struct PeopleConfig {
     /// Whether only those may talk whom `allowed` names or who sent the code.
     pub closed: bool,
     /// Who may talk where not everyone may.
-    pub allowed: Vec<Address>,
+    pub allowed: Arc<[Address]>,
     /// The message that lets somebody in.
     pub pairing_code: Option<SecretString>,
     /// Whether those who may not talk are told so.
@@ -89,7 +90,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn read(reader: &mut Reader) -> PeopleConfig {
     let kinds = [("everyone", Who::Everyone), ("listed", Who::Listed), ("code", Who::Code)];
     let who = reader.or_default("MYNAH_WHO", |text| parse::one_of(text, &kinds));
-    let allowed = reader.or_default("MYNAH_ALLOWED", |text| list(text, |item| Address::parse(item).ok()));
+    let allowed: Vec<Address> =
+        reader.or_default("MYNAH_ALLOWED", |text| list(text, |item| Address::written(item).ok()));
     let code = reader.read("MYNAH_PAIRING_CODE", code);
     if who == Who::Code && code.is_absent() {
         reader.missing("MYNAH_PAIRING_CODE", "MYNAH_WHO is code");
@@ -106,7 +108,7 @@ pub(super) fn read(reader: &mut Reader) -> PeopleConfig {
     });
     PeopleConfig {
         closed: who != Who::Everyone,
-        allowed,
+        allowed: allowed.into(),
         pairing_code: code.good().filter(|_| who == Who::Code),
         refuse: reader
             .or_default("MYNAH_STRANGERS", |text| parse::one_of(text, &[("refuse", true), ("ignore", false)])),

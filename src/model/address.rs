@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Phone;
+use super::{NumberingError, Phone};
 
 /// A business-scoped user ID, which WhatsApp sends instead of the number of a person who hides it: two capitals, an
 /// optional `.ENT`, a dot, and up to 128 letters and digits (Meta, business-scoped user IDs). Prints masked.
@@ -19,9 +19,20 @@ pub enum Address {
 }
 
 /// Why a text is no address.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("neither a phone number (+15551234567) nor a business-scoped user ID (US.13491208655302741918)")]
 pub struct AddressError;
+
+/// Why what a person wrote is no address.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum WrittenError {
+    /// It is neither.
+    #[error(transparent)]
+    Neither(#[from] AddressError),
+    /// It is no phone number.
+    #[error(transparent)]
+    Phone(#[from] NumberingError),
+}
 
 impl Bsuid {
     /// Reads `US.13491208655302741918` or `US.ENT.11815799212886844830`.
@@ -60,6 +71,18 @@ impl Address {
             Phone::parse(text).map(Address::Phone).map_err(|_| AddressError)
         } else {
             Bsuid::parse(text).map(Address::Bsuid)
+        }
+    }
+
+    /// Reads an address as people write it; see [`Phone::written`].
+    pub fn written(text: &str) -> Result<Address, WrittenError> {
+        if let Ok(bsuid) = Bsuid::parse(text) {
+            return Ok(Address::Bsuid(bsuid));
+        }
+        match Phone::written(text) {
+            Ok(phone) => Ok(Address::Phone(phone)),
+            Err(NumberingError::Shape) => Err(AddressError.into()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Address, DeliveryStatus, PartRef, ProviderId};
+use super::{DeliveryStatus, Identity, PartRef, ProviderId};
 use crate::clock::Time;
 
 /// A webhook as it came in, free of any web framework.
@@ -39,9 +39,10 @@ pub struct Inbound {
     pub channel: &'static str,
     /// The provider's id; the same id is the same message.
     pub provider_id: ProviderId,
-    /// Who wrote.
-    pub from: Address,
-    /// The sender exactly as received, which is where the answer goes.
+    /// Who wrote, by every address that came along.
+    pub from: Identity,
+    /// Where the answer goes, as the channel writes it: the sender exactly as received, or their phone number where it came
+    /// beside a user ID.
     pub reply_to: String,
     /// Our address that was written to, exactly as received.
     pub to: String,
@@ -80,6 +81,15 @@ impl Attachment {
     /// Whether others like it may follow at once, each as a message of its own.
     pub fn comes_in_albums(&self) -> bool {
         self.mark == "[image]" || self.mark == "[video]"
+    }
+}
+
+impl Inbound {
+    /// Another address of the sender as the channel writes it, which is in the way of `reply_to`. `None` where `reply_to` does
+    /// not end in an address of theirs.
+    pub fn written(&self, address: &str) -> Option<String> {
+        let before = self.from.addresses().find_map(|known| self.reply_to.strip_suffix(known.as_str()))?;
+        Some(format!("{before}{address}"))
     }
 }
 

@@ -18,6 +18,12 @@ const SPEND: &str = "
     ON CONFLICT (period, scope) DO UPDATE SET calls = spent.calls + excluded.calls,
         tokens = spent.tokens + excluded.tokens, micros = spent.micros + excluded.micros";
 
+const DROP: &str = "DELETE FROM spent WHERE period = ?2 AND scope = ?1";
+
+/// Whose a turn is by now: two contacts may have become one while it ran.
+const WHOSE: &str = "
+    SELECT c.contact_id FROM turns t JOIN conversations c ON c.id = t.conversation_id WHERE t.id = ?1";
+
 /// A month's name comes before those of its days.
 const OLD: &str = "DELETE FROM spent WHERE period < ?1";
 
@@ -151,7 +157,25 @@ pub(super) fn settle(
     if rest == Spent::default() {
         return Ok(());
     }
-    spend(tx, &accounts(options, reservation.contact, reservation.at), rest)
+    let contact = whose(tx, turn, reservation)?;
+    spend(tx, &accounts(options, contact, reservation.at), rest)
+}
+
+fn whose(tx: &mut dyn Tx, turn: TurnId, reservation: &Reservation) -> Result<i64, StoreError> {
+    Ok(tx.one(WHOSE, args![turn], |row| row.int(0))?.unwrap_or(reservation.contact))
+}
+
+/// What one contact spent today counts for another, who is the same person.
+pub(super) fn join(tx: &mut dyn Tx, gone: i64, kept: i64, now: Time) -> Result<(), StoreError> {
+    let (from, to, day) = (scope(gone), scope(kept), day(now));
+    let spent = tx.one(SPENT, args![from.as_str(), day.as_str()], |row| {
+        Ok(Spent { calls: row.int(0)?, tokens: row.int(1)?, micros: row.int(2)? })
+    })?;
+    if let Some(spent) = spent {
+        tx.execute(SPEND, args![to.as_str(), day.as_str(), spent.calls, spent.tokens, spent.micros])?;
+        tx.execute(DROP, args![from.as_str(), day.as_str()])?;
+    }
+    Ok(())
 }
 
 /// The name of a budget that is spent, if one is, and whether it is one of calls.
@@ -184,9 +208,10 @@ impl Store {
         if lacking <= 0 {
             return Ok(true);
         }
-        let (options, contact, at) = (self.options, reservation.contact, reservation.at);
+        let (options, turn, of) = (self.options, claim.turn, reservation.clone());
         let reserved = self.write_for_good(move |tx| {
-            let accounts = accounts(options, contact, at);
+            let contact = whose(tx, turn, &of)?;
+            let accounts = accounts(options, contact, of.at);
             if over(tx, &accounts)?.is_some() {
                 return Ok(false);
             }

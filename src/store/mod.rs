@@ -5,10 +5,12 @@
 //! `impl Store`, a migration, and its promises in `tests/store`. Statements are `const NAME: &str`, so that `plans.rs`
 //! finds them and proves that they need no full scan.
 
+mod addresses;
 mod alerts;
 mod attachments;
 mod budget;
 mod claims;
+mod contacts;
 mod conversations;
 mod crowding;
 pub(crate) mod database;
@@ -18,6 +20,7 @@ mod files;
 mod ids;
 mod jobs;
 mod lock;
+mod merge;
 mod messages;
 mod missed;
 mod notices;
@@ -55,6 +58,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
+pub use self::addresses::AddressRow;
 pub use self::alerts::Alert;
 pub use self::attachments::{Attached, Outcome, Picture};
 pub use self::budget::{Reservation, Spent};

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::contacts::{self, Contact};
 use super::crowding::is_crowded;
 use super::database::{Tx, args};
 use super::ids::Ids;
@@ -21,14 +22,6 @@ use crate::model::{Attachment, Command, ConversationId, Inbound, MessageId, Role
 
 pub(super) const KNOWN: &str =
     "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
-
-const CONTACT: &str = "
-    SELECT c.id, c.opted_out_at, c.blocked_at, c.admitted_at, c.noticed_at
-    FROM addresses a JOIN contacts c ON c.id = a.contact_id WHERE a.kind = ?1 AND a.value = ?2";
-
-const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?2)";
-
-const NEW_ADDRESS: &str = "INSERT INTO addresses (kind, value, contact_id, created_at) VALUES (?1, ?2, ?3, ?4)";
 
 /// A template that was sent counts like a word of theirs: what they answer belongs to it.
 const GOING: &str = "
@@ -104,14 +97,6 @@ const ALBUM_IN_ALL: i64 = 15_000;
 /// Somebody who may not talk is told so once in this time.
 const REFUSE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-struct Contact {
-    id: i64,
-    opted_out: Option<Time>,
-    blocked: bool,
-    admitted: bool,
-    noticed_at: Option<Time>,
-}
-
 struct Conversation {
     id: ConversationId,
     revision: i64,
@@ -151,10 +136,7 @@ impl Store {
         let work = move |tx: &mut dyn Tx| {
             let known = tx.one(KNOWN, args![inbound.channel, inbound.provider_id.0.as_str()], |row| row.uuid(0))?;
             let (message, received) = match known {
-                Some(message) => {
-                    let known = Received { accepted: Accepted::Known, place: None, restarted: false, counts: false };
-                    (MessageId(message), known)
-                }
+                Some(message) => (MessageId(message), Received::KNOWN),
                 None => {
                     Receiving { tx, ids: &ids, options, inbound: &inbound, reception: &reception }.run(&metadata)?
                 }
@@ -195,7 +177,7 @@ impl Receiving<'_> {
     }
 
     fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
-        let contact = self.contact()?;
+        let contact = contacts::recognise(self.tx, self.inbound)?;
         let mut conversation = self.conversation(contact.id)?;
         let fate = match (self.judge(&contact, &conversation)?, self.reception.missed) {
             (Fate::Answer | Fate::Refuse | Fate::SlowDown(_), Some(Missed { too_old: true, .. })) => {
@@ -248,32 +230,15 @@ impl Receiving<'_> {
         };
         // Who keeps the history has only what came in, so that it must be read anew.
         let place = quoting.is_none().then_some((conversation.id, conversation.revision));
-        Ok((message, Received { accepted, place, restarted, counts: !contact.blocked }))
-    }
-
-    fn contact(&mut self) -> Result<Contact, StoreError> {
-        let (kind, value, said) = (self.inbound.from.kind(), self.inbound.from.as_str(), self.said());
-        let known = self.tx.one(CONTACT, args![kind, value], |row| {
-            Ok(Contact {
-                id: row.int(0)?,
-                opted_out: row.int_or_null(1)?.map(Time),
-                blocked: row.int_or_null(2)?.is_some(),
-                admitted: row.int_or_null(3)?.is_some(),
-                noticed_at: row.int_or_null(4)?.map(Time),
-            })
-        })?;
-        if let Some(contact) = known {
-            return Ok(contact);
-        }
-        let id = self.tx.insert(NEW_CONTACT, args![self.inbound.profile_name.as_deref(), said])?;
-        self.tx.execute(NEW_ADDRESS, args![kind, value, id, said])?;
-        Ok(Contact { id, opted_out: None, blocked: false, admitted: false, noticed_at: None })
+        let (counts, phone_marked) = (!contact.blocked, contact.phone_marked);
+        Ok((message, Received { accepted, place, restarted, counts, phone_marked }))
     }
 
     /// The contact's open conversation on the number written to.
     fn conversation(&mut self, contact: i64) -> Result<Conversation, StoreError> {
         let (channel, said, now) = (self.inbound.channel, self.said(), self.now());
-        let (ours, reply_to) = (self.inbound.to.as_str(), self.inbound.reply_to.as_str());
+        let (ours, reply_to) = (self.inbound.to.as_str(), contacts::reply_to(self.tx, self.inbound, contact)?);
+        let reply_to = reply_to.as_str();
         let going = self.tx.one(GOING, args![contact, channel, ours], |row| {
             let over = row.int_or_null(4)?.is_some_and(|until| until <= said.0);
             let (human, last) = (row.text(3)? == "human" && !over, Time(row.int(1)?));
@@ -309,7 +274,11 @@ impl Receiving<'_> {
             };
             return Ok(Fate::Skip("the contact is blocked"));
         }
-        match self.reception.stranger {
+        let mut stranger = self.reception.stranger;
+        if stranger == Stranger::Yes && !contact.admitted && self.is_listed(contact.id)? {
+            stranger = Stranger::No;
+        }
+        match stranger {
             Stranger::WithCode if !contact.admitted => {
                 self.tx.execute(ADMIT, args![contact.id, now])?;
                 return Ok(Fate::Answer);
@@ -344,6 +313,13 @@ impl Receiving<'_> {
             _ => {}
         }
         Ok(if conversation.human { Fate::Skip("a person answers this conversation") } else { Fate::Answer })
+    }
+
+    /// Whether an address of the sender's that did not come along is one of those that may talk.
+    fn is_listed(&mut self, contact: i64) -> Result<bool, StoreError> {
+        let allowed = &self.reception.allowed;
+        Ok(!allowed.is_empty()
+            && contacts::addresses(self.tx, contact)?.iter().any(|held| allowed.contains(&held.address)))
     }
 
     /// The turn that answers the message: the open one, which takes everything said until it is claimed. A new one waits

@@ -1,10 +1,11 @@
 //! What is known about a message before it is stored, and what became of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::request::Request;
 use crate::clock::Time;
-use crate::model::{Command, ConversationId, TurnId};
+use crate::model::{Address, Command, ConversationId, TurnId};
 
 /// What was found out about a message before it is stored. The default is a message like any other.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,8 @@ pub struct Reception {
     pub command: Option<Command>,
     /// Whether its sender is of those who may talk.
     pub stranger: Stranger,
+    /// Who may talk where not everyone may: a sender may be known by an address that did not come along.
+    pub allowed: Arc<[Address]>,
     /// How long until the sender's rate allows an answer, where it does not now.
     pub wait: Option<Duration>,
     /// What tells a contact that asks for too much to slow down, and how often it may be said.
@@ -78,4 +81,12 @@ pub struct Received {
     pub restarted: bool,
     /// Whether it is one of those that use up the contact's rate: not what was known, nor what is blocked.
     pub counts: bool,
+    /// Where the sender's phone number is new or was not seen for a day: whether it is marked as one that does not validate,
+    /// which is to be looked at again.
+    pub phone_marked: Option<bool>,
+}
+
+impl Received {
+    pub(super) const KNOWN: Received =
+        Received { accepted: Accepted::Known, place: None, restarted: false, counts: false, phone_marked: None };
 }

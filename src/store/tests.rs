@@ -12,7 +12,7 @@ fn inbound(id: &str) -> Inbound {
     Inbound {
         channel: "twilio",
         provider_id: ProviderId(id.into()),
-        from: Address::parse("+15550000001").unwrap(),
+        from: Address::parse("+15550000001").unwrap().into(),
         reply_to: "whatsapp:+15550000001".into(),
         to: "whatsapp:+14155238886".into(),
         profile_name: None,

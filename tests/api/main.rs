@@ -11,6 +11,7 @@ mod fallbacks;
 mod floors;
 mod health;
 mod house;
+mod identity;
 mod limits;
 mod machines;
 mod media;

@@ -103,7 +103,7 @@ async fn a_message_that_another_process_took_is_seen() {
     let message = Inbound {
         channel: "twilio",
         provider_id: ProviderId("SM-beside".into()),
-        from: Address::parse(ANA.trim_start_matches("whatsapp:")).unwrap(),
+        from: Address::parse(ANA.trim_start_matches("whatsapp:")).unwrap().into(),
         reply_to: ANA.into(),
         to: OURS.into(),
         profile_name: None,

@@ -148,3 +148,35 @@ async fn an_operator_sends_a_file_and_a_template() {
     .await;
     assert_eq!(sent, [(sid.to_owned(), r#"{"1":"Ana","2":"at ten"}"#.to_owned())]);
 }
+
+#[tokio::test]
+async fn a_number_is_taken_as_people_write_it_and_none_is_guessed() {
+    let world = World::new().await;
+    let mut server = Server::start(&world.settings).await;
+    world.say((0, 0)).await;
+    world.all_answered_once(&mut server, 1, 1).await;
+    let block = async |address: &str| world.settings.run(&["conversations", "block", address, "--json"]).await;
+
+    let blocked = block("+49 (0)30 901820").await;
+    assert_eq!((blocked.stderr.as_str(), &blocked.json()["address"]), ("", &json!("+4930901820")));
+    for (address, why) in [
+        ("030 901820", "without its country"),
+        ("+49 1", "no country gives out"),
+        ("+1-800-FLOWERS", "neither a phone number"),
+    ] {
+        let refused = block(address).await;
+        assert!(refused.status == Some(2) && refused.stderr.contains(why), "{refused:?}");
+    }
+    // One that WhatsApp may know all the same.
+    let doubtful = block("+15550000009").await;
+    assert_eq!(doubtful.json()["address"], "+15550000009");
+    assert!(doubtful.stderr.contains("no country gives out such a number"), "{doubtful:?}");
+
+    let id = conversation(&world).await;
+    let shown = world.settings.run(&["conversations", "show", &id, "--json"]).await.json();
+    let phone = shown["contact"].as_str().unwrap().trim_start_matches("whatsapp:").to_owned();
+    let row = shown["addresses"].as_array().unwrap().iter().find(|row| row["kind"] == "phone").unwrap().clone();
+    assert_eq!((row["value"].as_str(), row["seen_at"].is_string()), (Some(phone.as_str()), true));
+    let text = world.settings.run(&["conversations", "show", &id]).await.stdout;
+    assert!(text.contains(&format!("{phone} (seen 2")), "{text}");
+}

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{
-    Address, Command, ConversationId, DeliveryStatus, Inbound, PartRef, ProviderId, StatusUpdate, TurnId, Usage,
+    Address, Command, ConversationId, DeliveryStatus, Identity, Inbound, PartRef, ProviderId, StatusUpdate, TurnId,
+    Usage,
 };
 use mynah::store::{
     Accepted, PartClaim, PartSent, Reception, Reply, Revived, StatusTaken, Store, StoreOptions, TurnClaim,
@@ -247,13 +248,14 @@ pub fn sid(id: &str) -> ProviderId {
     ProviderId(id.to_owned())
 }
 
-/// A message whose text is its id.
+/// A message whose text is its id, from one address or two with a blank between; the first is where the answer goes.
 pub fn inbound(from: &str, id: &str, when: Time) -> Inbound {
+    let (first, second) = from.split_once(' ').map_or((from, None), |(first, second)| (first, Some(second)));
     Inbound {
         channel: "twilio",
         provider_id: sid(id),
-        from: Address::parse(from).unwrap(),
-        reply_to: format!("whatsapp:{from}"),
+        from: Identity::from(Address::parse(first).unwrap()).and(second.map(|text| Address::parse(text).unwrap())),
+        reply_to: format!("whatsapp:{first}"),
         to: OURS.into(),
         profile_name: Some("Ann".into()),
         text: id.into(),

@@ -15,6 +15,7 @@ mod desk;
 mod fresh;
 mod group;
 mod history;
+mod identity;
 mod jobs;
 mod missed;
 mod parts;
@@ -125,6 +126,23 @@ macro_rules! every_promise {
             an_answer_stands_before_what_was_said_while_it_was_made,
             text_comes_back_to_the_letter,
             the_revision_rises_with_every_change_of_the_history,
+        }
+        $crate::promises! { $fresh, identity:
+            a_contact_first_seen_by_phone_keeps_everything_when_a_user_id_comes_with_it,
+            a_contact_first_seen_by_user_id_is_known_by_the_phone_that_comes_later,
+            two_contacts_that_are_one_person_are_merged_with_what_was_said_to_either,
+            of_two_open_conversations_the_one_spoken_in_last_goes_on_and_both_are_answered,
+            a_person_who_answers_one_of_two_conversations_answers_the_one_that_goes_on,
+            what_is_forbidden_to_one_of_two_contacts_is_forbidden_to_both,
+            what_was_on_its_way_to_a_contact_who_turns_out_to_be_blocked_is_held_back,
+            what_two_contacts_spent_today_is_spent_by_the_one_that_they_are,
+            a_call_that_ran_while_two_contacts_became_one_is_settled_with_the_one,
+            a_number_that_comes_with_another_user_id_has_gone_to_another_person,
+            a_blocked_number_stays_blocked_whoever_writes_with_it,
+            a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id,
+            a_number_that_is_seen_again_is_noted_once_a_day,
+            who_may_talk_by_one_address_may_by_the_other,
+            a_phone_that_does_not_validate_is_kept_and_marked,
         }
         $crate::promises! { $fresh, jobs:
             jobs_are_listed_newest_first_by_state_and_page_by_page,

@@ -107,8 +107,7 @@ impl<'a> Walk<'a> {
 
     /// A message, sometimes one that was heard before.
     async fn hear(&mut self) -> String {
-        let contact = self.roll(CONTACTS);
-        let from = format!("+1555000{contact:04}");
+        let from = self.sender();
         if !self.said.is_empty() && self.roll(4) == 0 {
             let index = self.pick(self.said.len());
             let (id, from) = self.said[index].split_once(' ').unwrap();
@@ -130,6 +129,19 @@ impl<'a> Walk<'a> {
         format!("heard {id} from {from}: {received:?} by {told}")
     }
 
+    /// One of the contacts, by phone, by user ID or by both; once in a while a number has gone to another.
+    fn sender(&mut self) -> String {
+        let contact = self.roll(CONTACTS);
+        let other = if self.roll(12) == 0 { self.roll(CONTACTS) } else { contact };
+        let (phone, id) = (format!("+1555000{contact:04}"), format!("US.{other}"));
+        match self.roll(4) {
+            0 => phone,
+            1 => id,
+            2 => format!("{phone} {id}"),
+            _ => format!("{id} {phone}"),
+        }
+    }
+
     /// Mostly a message like any other.
     fn reception(&mut self) -> Reception {
         const COMMANDS: [Command; 6] =
@@ -142,6 +154,7 @@ impl<'a> Walk<'a> {
             refusal: (self.roll(2) == 0).then(|| "Not for you.".to_owned()),
             restart: self.roll(3) == 0,
             missed: None,
+            ..Reception::default()
         }
     }
 
@@ -379,6 +392,12 @@ impl<'a> Walk<'a> {
                 WHERE m.role = 'user' AND t.command = 'operator' AND t.state IN ('running', 'sending', 'done')
             UNION ALL SELECT 'two conversations of a contact ' || contact_id FROM conversations WHERE ended_at IS NULL
                 GROUP BY contact_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'two user IDs of a contact ' || contact_id FROM addresses WHERE kind = 'bsuid'
+                GROUP BY contact_id HAVING COUNT(*) > 1
+            UNION ALL SELECT 'a conversation of nobody ' || reply_to FROM conversations c
+                WHERE NOT EXISTS (SELECT 1 FROM contacts p WHERE p.id = c.contact_id)
+            UNION ALL SELECT 'an answer that goes to somebody else ' || reply_to FROM conversations c JOIN addresses a
+                ON c.reply_to = 'whatsapp:' || a.value WHERE a.contact_id <> c.contact_id
             UNION ALL SELECT 'a part before its turn ' || p.turn_id FROM parts p JOIN parts e
                 ON e.turn_id = p.turn_id AND e.number < p.number AND e.state <> 'sent'
                 WHERE p.state IN ('sending', 'unknown', 'sent')

@@ -8,10 +8,13 @@ use super::form::Form;
 use super::status::{self, Callbacks};
 use super::{NAME, provider_id, signature, words};
 use crate::clock::Time;
-use crate::model::{Address, Delivery, Event, Inbound, Refusal};
+use crate::model::{Address, Delivery, Event, Identity, Inbound, Phone, Refusal};
 
 /// Twilio sends 15 to 30.
 const MOST_FIELDS: usize = 200;
+
+/// Before each address of WhatsApp's.
+const PREFIX: &str = "whatsapp:";
 
 /// Kept elsewhere or of no use, hence not in the metadata.
 const NOT_METADATA: [&str; 8] =
@@ -86,13 +89,18 @@ pub(super) fn events(
     }
 
     let from = fields.get("From").ok_or_else(|| malformed("From is missing"))?;
-    let address = address(from).ok_or_else(|| malformed("From is neither a phone number nor a user ID"))?;
+    let sender = sender(from, &fields).ok_or_else(|| malformed("From is neither a phone number nor a user ID"))?;
+    // A number that comes beside the user ID is seen now, and goes before it.
+    let reply_to = match (sender.phone(), address(from)) {
+        (Some(phone), Some(Address::Bsuid(_))) => format!("{PREFIX}{}", phone.as_str()),
+        _ => from.to_owned(),
+    };
     let to = fields.get("To").ok_or_else(|| malformed("To is missing"))?;
     Ok(vec![Event::Message(Box::new(Inbound {
         channel: NAME,
         provider_id,
-        from: address,
-        reply_to: from.to_owned(),
+        from: sender,
+        reply_to,
         to: to.to_owned(),
         profile_name: fields.get("ProfileName").map(str::to_owned),
         text: words::text(&fields),
@@ -106,7 +114,29 @@ pub(super) fn events(
 
 /// The person behind `whatsapp:+15551234567` or `whatsapp:US.1349…`.
 pub(super) fn address(text: &str) -> Option<Address> {
-    Address::parse(text.strip_prefix("whatsapp:").unwrap_or(text)).ok()
+    Address::parse(text.strip_prefix(PREFIX).unwrap_or(text)).ok()
+}
+
+/// Who wrote: the phone number or user ID of `From`, and the other one where it came along, as `ExternalUserId` or `WaId`.
+/// What `From` says counts; the ID of the parent (`ParentExternalUserId`) is another one, and tells nobody apart here.
+fn sender(from: &str, fields: &Fields<'_>) -> Option<Identity> {
+    let first = address(from)?;
+    let other = match &first {
+        Address::Phone(_) => fields.get("ExternalUserId").and_then(|text| {
+            let id = address(text).filter(|address| matches!(address, Address::Bsuid(_)));
+            if id.is_none() {
+                tracing::warn!(
+                    message = fields.get("MessageSid"),
+                    "ExternalUserId is no user ID of a known form, and is left out; the message's metadata has it"
+                );
+            }
+            id
+        }),
+        Address::Bsuid(_) => {
+            fields.get("WaId").and_then(|digits| Phone::parse(&format!("+{digits}")).ok()).map(Address::Phone)
+        }
+    };
+    Some(Identity::from(first).and(other))
 }
 
 /// A message may come without a Body, so Body tells nothing. A message that was sent to the status address by a

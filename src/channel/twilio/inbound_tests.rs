@@ -81,7 +81,7 @@ fn a_message_is_read_with_all_that_came_along() {
     let expected = Inbound {
         channel: "twilio",
         provider_id: crate::model::ProviderId(SID.to_owned()),
-        from: Address::parse("+15005550006").unwrap(),
+        from: Address::parse("+15005550006").unwrap().into(),
         reply_to: "whatsapp:+15005550006".to_owned(),
         to: "whatsapp:+14155238886".to_owned(),
         profile_name: Some("Ana".to_owned()),
@@ -98,9 +98,46 @@ fn a_message_is_read_with_all_that_came_along() {
 #[test]
 fn a_person_without_a_number_can_write() {
     let read = inbound(&message(&[("From", "whatsapp:US.13491208655302741918"), ("WaId", ""), ("ProfileName", "")]));
-    assert_eq!(read.from, Address::parse("US.13491208655302741918").unwrap());
+    assert_eq!(read.from, Address::parse("US.13491208655302741918").unwrap().into());
     assert_eq!(read.reply_to, "whatsapp:US.13491208655302741918");
     assert_eq!(read.profile_name, None);
+}
+
+/// The phone number and user ID that a message tells, and where it is answered.
+fn addresses(changes: &[(&str, &str)]) -> (Option<String>, Option<String>, String) {
+    let read = inbound(&message(changes));
+    let phone = read.from.phone().map(|phone| phone.as_str().to_owned());
+    (phone, read.from.bsuid().map(|bsuid| bsuid.as_str().to_owned()), read.reply_to)
+}
+
+fn known(phone: &str, bsuid: &str, reply_to: &str) -> (Option<String>, Option<String>, String) {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    (some(phone), some(bsuid), reply_to.to_owned())
+}
+
+#[test]
+fn a_person_is_known_by_number_and_user_id_whichever_comes_first() {
+    const ID: &str = "whatsapp:US.13491208655302741918";
+    let (phone, bsuid) = ("+15005550006", "US.13491208655302741918");
+    let to_phone = format!("whatsapp:{phone}");
+    assert_eq!(addresses(&[("ExternalUserId", ID)]), known(phone, bsuid, &to_phone));
+    assert_eq!(addresses(&[("ExternalUserId", bsuid)]), known(phone, bsuid, &to_phone), "without its prefix");
+    assert_eq!(addresses(&[("From", ID)]), known(phone, bsuid, &to_phone), "the number is seen, and goes first");
+    assert_eq!(addresses(&[("From", ID), ("WaId", "")]), known("", bsuid, ID));
+    assert_eq!(addresses(&[("From", ID), ("WaId", "ana")]), known("", bsuid, ID));
+    let parent = [("ParentExternalUserId", "whatsapp:US.ENT.118")];
+    assert_eq!(addresses(&parent), known(phone, "", &to_phone));
+    assert_eq!(inbound(&message(&parent)).metadata["ParentExternalUserId"], "whatsapp:US.ENT.118");
+    // In Brazil and Mexico it is another than that of the sender.
+    assert_eq!(addresses(&[("WaId", "551187654321")]), known(phone, "", &to_phone));
+}
+
+#[test]
+fn a_user_id_of_odd_shape_is_left_out_and_the_message_is_not_lost() {
+    for odd in ["whatsapp:", "whatsapp:us.1", "US.12-3", "whatsapp:+15005550007", &format!("US.{}", "1".repeat(129))] {
+        assert_eq!(addresses(&[("ExternalUserId", odd)]), known("+15005550006", "", "whatsapp:+15005550006"), "{odd}");
+        assert_eq!(inbound(&message(&[("ExternalUserId", odd)])).metadata["ExternalUserId"], odd);
+    }
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn message(api: &Api, row: Row, arrived: Time) -> Option<Inbound> {
     }
     Some(Inbound {
         channel: NAME,
-        from,
+        from: from.into(),
         reply_to,
         to: row.to?,
         profile_name: None,

@@ -247,7 +247,7 @@ async fn missed_messages_are_listed_oldest_first() {
     let expected = Inbound {
         channel: "twilio",
         provider_id: ProviderId("SM2".to_owned()),
-        from: Address::parse("+15005550006").unwrap(),
+        from: Address::parse("+15005550006").unwrap().into(),
         reply_to: "whatsapp:+15005550006".to_owned(),
         to: "whatsapp:+14155238886".to_owned(),
         profile_name: None,

@@ -1,0 +1,211 @@
+//! Whose message it is: a contact is found by user ID, then by phone number, and both become addresses of one contact.
+//!
+//! Two that were known apart are one where somebody writes with both addresses (`merge`). A phone number whose contact is known
+//! by another user ID has gone to another person: the number moves, and with it what was forbidden to it, but nothing that
+//! was said.
+
+use std::time::Duration;
+
+use tracing::info;
+
+use super::database::{Tx, args};
+use super::silence::silence;
+use super::{StoreError, merge};
+use crate::clock::Time;
+use crate::model::{Address, Inbound, Phone};
+
+const HOLDER: &str = "SELECT contact_id, seen_at, invalid FROM addresses WHERE kind = ?1 AND value = ?2";
+
+const USER_ID: &str = "SELECT value FROM addresses WHERE contact_id = ?1 AND kind = 'bsuid'";
+
+const ALL: &str = "SELECT kind, value, seen_at, invalid FROM addresses WHERE contact_id = ?1";
+
+const MARKS: &str = "SELECT opted_out_at, blocked_at, admitted_at, noticed_at FROM contacts WHERE id = ?1";
+
+const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?2)";
+
+const NEW_ADDRESS: &str = "
+    INSERT INTO addresses (kind, value, contact_id, created_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)";
+
+const SEEN: &str = "UPDATE addresses SET seen_at = ?3 WHERE kind = ?1 AND value = ?2";
+
+const MOVE: &str = "UPDATE addresses SET contact_id = ?2 WHERE kind = 'phone' AND value = ?1";
+
+const INHERIT: &str = "
+    UPDATE contacts SET opted_out_at = COALESCE(opted_out_at, ?2), blocked_at = COALESCE(blocked_at, ?3) WHERE id = ?1";
+
+const REDIRECT: &str = "
+    UPDATE conversations SET reply_to = ?3 WHERE contact_id = ?1 AND reply_to = ?2";
+
+/// Written no oftener than that, since each page costs disk.
+const SEEN_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Answers go to a phone number that was seen in this time, even if the person hides it by now.
+const PHONE_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Who wrote, and what was decided about them.
+pub(super) struct Contact {
+    pub(super) id: i64,
+    pub(super) opted_out: Option<Time>,
+    pub(super) blocked: bool,
+    pub(super) admitted: bool,
+    pub(super) noticed_at: Option<Time>,
+    /// Where the sender's phone number is new or was not seen for a day: whether it is marked as one that does not validate.
+    pub(super) phone_marked: Option<bool>,
+}
+
+/// What is forbidden to a contact, since when.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Marks {
+    pub(super) opted_out_at: Option<i64>,
+    pub(super) blocked_at: Option<i64>,
+    admitted_at: Option<i64>,
+    noticed_at: Option<i64>,
+}
+
+/// One address of a contact.
+pub(super) struct Held {
+    pub(super) address: Address,
+    pub(super) seen_at: Option<Time>,
+    pub(super) invalid: bool,
+}
+
+struct Holder {
+    contact: i64,
+    seen_at: Option<Time>,
+    invalid: bool,
+}
+
+/// The contact who sent the message, as they are known from now on.
+pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound) -> Result<Contact, StoreError> {
+    let (from, now) = (&inbound.from, inbound.received_at);
+    let mut by_id = None;
+    if let Some(bsuid) = from.bsuid() {
+        by_id = holder(tx, "bsuid", bsuid.as_str())?;
+    }
+    let mut by_phone = None;
+    if let Some(phone) = from.phone() {
+        by_phone = holder(tx, "phone", phone.as_str())?;
+    }
+    let of = |holder: &Option<Holder>| holder.as_ref().map(|holder| holder.contact);
+    let id = match (of(&by_id), of(&by_phone)) {
+        (Some(one), Some(other)) if one != other && user_id(tx, other)?.is_none() => merge::merge(tx, one, other, now)?,
+        (Some(one), Some(other)) if one != other => change_hands(tx, inbound, other, one)?,
+        (Some(one), _) => one,
+        (None, Some(other)) if from.bsuid().is_some() && user_id(tx, other)?.is_some() => {
+            let one = tx.insert(NEW_CONTACT, args![inbound.profile_name.as_deref(), now])?;
+            change_hands(tx, inbound, other, one)?
+        }
+        (None, Some(other)) => other,
+        (None, None) => tx.insert(NEW_CONTACT, args![inbound.profile_name.as_deref(), now])?,
+    };
+    if let (Some(bsuid), None) = (from.bsuid(), &by_id) {
+        tx.execute(NEW_ADDRESS, args!["bsuid", bsuid.as_str(), id, now])?;
+    }
+    let phone_marked = match from.phone() {
+        Some(phone) => see(tx, phone, by_phone, id, now)?,
+        None => None,
+    };
+    let marks = marks(tx, id)?;
+    Ok(Contact {
+        id,
+        opted_out: marks.opted_out_at.map(Time),
+        blocked: marks.blocked_at.is_some(),
+        admitted: marks.admitted_at.is_some(),
+        noticed_at: marks.noticed_at.map(Time),
+        phone_marked,
+    })
+}
+
+/// Where a contact is answered who wrote that: at the number that came along, or at one that was seen of late.
+pub(super) fn reply_to(tx: &mut dyn Tx, inbound: &Inbound, contact: i64) -> Result<String, StoreError> {
+    if inbound.from.phone().is_none() {
+        let since = inbound.received_at - PHONE_FOR;
+        let phones = addresses(tx, contact)?.into_iter().filter(|held| matches!(held.address, Address::Phone(_)));
+        let latest = phones.filter(|held| held.seen_at.is_some_and(|at| at > since)).max_by_key(|held| held.seen_at);
+        if let Some(way) = latest.and_then(|held| inbound.written(held.address.as_str())) {
+            return Ok(way);
+        }
+    }
+    Ok(inbound.reply_to.clone())
+}
+
+/// All addresses of a contact.
+pub(super) fn addresses(tx: &mut dyn Tx, contact: i64) -> Result<Vec<Held>, StoreError> {
+    tx.all(ALL, args![contact], |row| {
+        Ok(Held {
+            address: Address::parse(row.text(1)?).map_err(|_| StoreError::unexpected(1, "an address"))?,
+            seen_at: row.int_or_null(2)?.map(Time),
+            invalid: row.int(3)? != 0,
+        })
+    })
+}
+
+/// What is forbidden to a contact.
+pub(super) fn marks(tx: &mut dyn Tx, contact: i64) -> Result<Marks, StoreError> {
+    let marks = tx.one(MARKS, args![contact], |row| {
+        Ok(Marks {
+            opted_out_at: row.int_or_null(0)?,
+            blocked_at: row.int_or_null(1)?,
+            admitted_at: row.int_or_null(2)?,
+            noticed_at: row.int_or_null(3)?,
+        })
+    })?;
+    Ok(marks.unwrap_or_default())
+}
+
+/// Ends what is on its way to a contact who takes over what is forbidden to another, where it was not forbidden before.
+pub(super) fn silence_by(tx: &mut dyn Tx, contact: i64, of: Marks, now: Time) -> Result<(), StoreError> {
+    let own = marks(tx, contact)?;
+    if of.blocked_at.is_some() && own.blocked_at.is_none() {
+        silence(tx, contact, "the contact is blocked", now)?;
+    } else if of.opted_out_at.is_some() && own.opted_out_at.is_none() {
+        silence(tx, contact, "the contact opted out", now)?;
+    }
+    Ok(())
+}
+
+fn holder(tx: &mut dyn Tx, kind: &str, value: &str) -> Result<Option<Holder>, StoreError> {
+    tx.one(HOLDER, args![kind, value], |row| {
+        Ok(Holder { contact: row.int(0)?, seen_at: row.int_or_null(1)?.map(Time), invalid: row.int(2)? != 0 })
+    })
+}
+
+fn user_id(tx: &mut dyn Tx, contact: i64) -> Result<Option<String>, StoreError> {
+    tx.one(USER_ID, args![contact], |row| Ok(row.text(0)?.to_owned()))
+}
+
+/// Notes that a phone number was seen; as what it is marked, where that is to be looked at.
+fn see(
+    tx: &mut dyn Tx,
+    phone: &Phone,
+    holder: Option<Holder>,
+    contact: i64,
+    now: Time,
+) -> Result<Option<bool>, StoreError> {
+    let Some(holder) = holder else {
+        tx.execute(NEW_ADDRESS, args!["phone", phone.as_str(), contact, now])?;
+        return Ok(Some(false));
+    };
+    if holder.seen_at.is_some_and(|at| at > now - SEEN_EVERY) {
+        return Ok(None);
+    }
+    tx.execute(SEEN, args!["phone", phone.as_str(), now])?;
+    Ok(Some(holder.invalid))
+}
+
+/// A phone number comes with another user ID than its contact has: another person has it by now. What waits for the one
+/// before goes to their user ID, and what was forbidden to the number stays so.
+fn change_hands(tx: &mut dyn Tx, inbound: &Inbound, before: i64, after: i64) -> Result<i64, StoreError> {
+    let Some(phone) = inbound.from.phone() else { return Ok(after) };
+    info!(%phone, before, after, "a phone number comes with another user ID: taken for another person");
+    let forbidden = marks(tx, before)?;
+    silence_by(tx, after, forbidden, inbound.received_at)?;
+    tx.execute(INHERIT, args![after, forbidden.opted_out_at, forbidden.blocked_at])?;
+    tx.execute(MOVE, args![phone.as_str(), after])?;
+    let instead = user_id(tx, before)?.and_then(|id| inbound.written(&id));
+    if let (Some(old), Some(new)) = (inbound.written(phone.as_str()), instead) {
+        tx.execute(REDIRECT, args![before, old.as_str(), new.as_str()])?;
+    }
+    Ok(after)
+}
