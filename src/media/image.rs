@@ -1,8 +1,17 @@
 //! Images as vision models take them.
 
 use std::fmt;
+use std::io::Cursor;
 
 use bytes::Bytes;
+use image::codecs::jpeg::JpegEncoder;
+use image::error::LimitErrorKind;
+use image::imageops::FilterType;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
+
+use super::kind::{Kind, sniff};
+use super::unreadable::{Unreadable, guarded};
 
 /// An image that a model may be shown. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,13 +37,110 @@ const LEAST_TOKENS: u64 = 256;
 /// (OpenAI, "Images and vision").
 const MOST_TOKENS: u64 = 2_500;
 
+/// The longer side of what is sent, in pixels: Anthropic scales down what is larger (Anthropic, "Vision": "no more than 1568
+/// pixels"), and OpenAI looks at less (OpenAI, "Images and vision": 768 pixels on the shorter side).
+const LONGEST_SIDE: u32 = 1_568;
+
+/// The most pixels that are unpacked: those of any phone's photo but the largest ones, and 240 MB where a JPEG is a
+/// progressive one, which needs six bytes for each.
+const MOST_PIXELS: u64 = 40_000_000;
+
+/// The most memory that a decoder may take beside its header, in bytes: four for each pixel, and a spare.
+const MOST_MEMORY: u64 = MOST_PIXELS * 5;
+
+/// The longest file that is left as it is, in bytes.
+const LEFT_ALONE: usize = 1 << 20;
+
+/// The quality of JPEG: letters stay readable, and a photo of the longest side takes about 300 KB.
+const QUALITY: u8 = 80;
+
 impl Image {
+    /// The image in a file: JPEG or PNG, which all servers read (llama.cpp does not read WebP, and OpenAI no GIF that
+    /// moves), upright, scaled down where it is large, without what a camera wrote beside it, such as the place. A small one
+    /// is left as it is. A file that would unpack to more than forty million pixels is not unpacked.
+    ///
+    /// Takes up to a second or two: to be called where blocking is allowed.
+    pub fn for_model(bytes: &Bytes) -> Result<Image, Unreadable> {
+        if bytes.is_empty() {
+            return Err(Unreadable::Empty);
+        }
+        let kind = sniff(bytes);
+        let format = match kind {
+            Kind::Jpeg => ImageFormat::Jpeg,
+            Kind::Png => ImageFormat::Png,
+            Kind::Webp => ImageFormat::WebP,
+            Kind::Gif => ImageFormat::Gif,
+            Kind::Heic => return Err(Unreadable::Unknown(kind.name())),
+            _ => return Err(Unreadable::Damaged("image")),
+        };
+        guarded("image", || Image::read(bytes, kind, format))
+    }
+
+    fn read(bytes: &Bytes, kind: Kind, format: ImageFormat) -> Result<Image, Unreadable> {
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MOST_MEMORY);
+        reader.limits(limits.clone());
+        let mut decoder = reader.into_decoder().map_err(unreadable)?;
+        let (width, height) = decoder.dimensions();
+        if u64::from(width) * u64::from(height) > MOST_PIXELS {
+            return Err(TOO_LARGE);
+        }
+        limits.reserve(decoder.total_bytes()).map_err(unreadable)?;
+        decoder.set_limits(limits).map_err(unreadable)?;
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        // Damaged notes of a camera are no reason not to look.
+        let noted = !matches!(decoder.exif_metadata(), Ok(None));
+        // All of it, so that what is broken is found here and not by the model's server.
+        let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+
+        let media_type = kind.media_type();
+        let small = width.max(height) <= LONGEST_SIDE && bytes.len() <= LEFT_ALONE;
+        if small && !noted && matches!(kind, Kind::Jpeg | Kind::Png) {
+            return Ok(Image { media_type, bytes: bytes.clone(), width, height });
+        }
+        if width.max(height) > LONGEST_SIDE {
+            image = image.resize(LONGEST_SIDE, LONGEST_SIDE, FilterType::Triangle);
+        }
+        image.apply_orientation(orientation);
+        let flat = on_white(&image);
+        let mut jpeg = Vec::new();
+        flat.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(unreadable)?;
+        let (width, height) = flat.dimensions();
+        Ok(Image { media_type: Kind::Jpeg.media_type(), bytes: jpeg.into(), width, height })
+    }
+
     /// About how many tokens it takes of a model's context, rather too many than too few.
     #[must_use]
     pub fn tokens(&self) -> usize {
         let tokens = (u64::from(self.width) * u64::from(self.height)).div_ceil(PIXELS_PER_TOKEN);
         usize::try_from(tokens.clamp(LEAST_TOKENS, MOST_TOKENS)).unwrap_or(usize::MAX)
     }
+}
+
+const TOO_LARGE: Unreadable = Unreadable::TooLarge("it has more than 40 million pixels");
+
+fn unreadable(error: ImageError) -> Unreadable {
+    match error {
+        ImageError::Limits(error) if !matches!(error.kind(), LimitErrorKind::Unsupported { .. }) => TOO_LARGE,
+        _ => Unreadable::Damaged("image"),
+    }
+}
+
+/// JPEG cannot be seen through: what could shows white, as on paper.
+fn on_white(image: &DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.to_rgb8();
+    }
+    let image = image.to_rgba8();
+    let blend = |colour: u8, alpha: u8| {
+        let (colour, alpha) = (u16::from(colour), u16::from(alpha));
+        u8::try_from((colour * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX)
+    };
+    RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let [red, green, blue, alpha] = image.get_pixel(x, y).0;
+        Rgb([blend(red, alpha), blend(green, alpha), blend(blue, alpha)])
+    })
 }
 
 /// Without what it shows.
@@ -46,6 +152,9 @@ impl fmt::Debug for Image {
 
 #[cfg(test)]
 mod tests {
+    use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
+    use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage};
+
     use super::*;
 
     #[test]
@@ -54,5 +163,145 @@ mod tests {
             let image = Image { media_type: "image/jpeg", bytes: Bytes::new(), width, height };
             assert_eq!(image.tokens(), tokens, "{image:?}");
         }
+    }
+
+    /// Red above, blue below.
+    fn picture(width: u32, height: u32) -> DynamicImage {
+        let colour = |_, y| if y < height / 2 { Rgb([200, 30, 30]) } else { Rgb([30, 30, 200]) };
+        RgbImage::from_fn(width, height, colour).into()
+    }
+
+    fn file(image: &DynamicImage, format: ImageFormat) -> Bytes {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner().into()
+    }
+
+    fn decoded(image: &Image) -> RgbImage {
+        assert_eq!(sniff(&image.bytes).media_type(), image.media_type);
+        let decoded = image::load_from_memory(&image.bytes).unwrap().to_rgb8();
+        assert_eq!(decoded.dimensions(), (image.width, image.height));
+        decoded
+    }
+
+    fn is_near(pixel: &Rgb<u8>, colour: [u8; 3]) -> bool {
+        pixel.0.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 12)
+    }
+
+    #[test]
+    fn a_small_photo_or_drawing_is_left_as_it_is() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png] {
+            let bytes = file(&picture(64, 48), format);
+            let image = Image::for_model(&bytes).unwrap();
+            assert_eq!((image.bytes, image.width, image.height), (bytes, 64, 48));
+        }
+    }
+
+    #[test]
+    fn what_not_every_server_reads_becomes_a_jpeg() {
+        for format in [ImageFormat::WebP, ImageFormat::Gif] {
+            let image = Image::for_model(&file(&picture(64, 48), format)).unwrap();
+            assert_eq!(image.media_type, "image/jpeg");
+            assert!(is_near(decoded(&image).get_pixel(5, 5), [200, 30, 30]), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_image_is_scaled_down_to_what_models_look_at() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+            let image = Image::for_model(&file(&picture(3_136, 1_000), format)).unwrap();
+            assert_eq!((image.media_type, image.width, image.height), ("image/jpeg", 1_568, 500), "{format:?}");
+            assert!(is_near(decoded(&image).get_pixel(700, 100), [200, 30, 30]));
+        }
+        let image = Image::for_model(&file(&picture(3, 3_000), ImageFormat::Png)).unwrap();
+        assert_eq!((image.width, image.height), (2, 1_568), "however narrow");
+    }
+
+    #[test]
+    fn a_large_file_of_few_pixels_is_packed_anew() {
+        let noise = |x: u32, y: u32| x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)).to_le_bytes();
+        let image = RgbImage::from_fn(900, 900, |x, y| Rgb([noise(x, y)[1], noise(y, x)[2], noise(x ^ y, x)[3]]));
+        let bytes = file(&image.into(), ImageFormat::Png);
+        assert!(bytes.len() > LEFT_ALONE);
+        let image = Image::for_model(&bytes).unwrap();
+        assert!(image.media_type == "image/jpeg" && image.bytes.len() < LEFT_ALONE, "{image:?}");
+    }
+
+    /// A JPEG whose camera lay on its side, and noted so.
+    fn lying() -> Bytes {
+        let jpeg = file(&picture(64, 48), ImageFormat::Jpeg);
+        // TIFF, little-endian: one entry, orientation 6, which is a quarter to the right.
+        let exif = b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+        [&jpeg[..2], &[0xff, 0xe1], &length, exif, &jpeg[2..]].concat().into()
+    }
+
+    #[test]
+    fn a_photo_is_turned_upright_and_what_the_camera_noted_is_left_out() {
+        let image = Image::for_model(&lying()).unwrap();
+        assert_eq!((image.width, image.height), (48, 64));
+        let upright = decoded(&image);
+        assert!(is_near(upright.get_pixel(43, 32), [200, 30, 30]) && is_near(upright.get_pixel(4, 32), [30, 30, 200]));
+        assert!(!image.bytes.windows(4).any(|window| window == b"Exif"));
+    }
+
+    #[test]
+    fn what_can_be_seen_through_shows_white() {
+        let image = RgbaImage::from_fn(20, 20, |x, _| Rgba([0, 0, 0, if x < 10 { 0 } else { 255 }]));
+        let image = Image::for_model(&file(&image.into(), ImageFormat::WebP)).unwrap();
+        let flat = decoded(&image);
+        assert!(is_near(flat.get_pixel(2, 10), [255; 3]) && is_near(flat.get_pixel(17, 10), [0; 3]));
+    }
+
+    #[test]
+    fn a_decompression_bomb_is_not_unpacked() {
+        // 42 million pixels in a few kilobytes.
+        let mut png = Vec::new();
+        let black = vec![0; 42_000_000];
+        let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Fast, PngFilter::NoFilter);
+        encoder.write_image(&black, 7_000, 6_000, ExtendedColorType::L8).unwrap();
+        drop(black);
+        assert!(png.len() < 1 << 20, "{}", png.len());
+        let error = Image::for_model(&png.into()).unwrap_err();
+        assert_eq!(error.to_string(), "it is too large: it has more than 40 million pixels");
+        // A header alone, which claims four thousand million pixels.
+        let mut gif = b"GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\xff\xff\xff".to_vec();
+        gif.extend_from_slice(b",\0\0\0\0\xff\xff\xff\xff\0\x02\x02\x44\x01\0;");
+        assert_eq!(Image::for_model(&gif.into()).unwrap_err(), TOO_LARGE);
+        // Few pixels, but of eight bytes each.
+        let deep = claiming(5_050, 5_000, &file(&DynamicImage::new_rgba16(8, 8), ImageFormat::Png));
+        assert_eq!(Image::for_model(&deep).unwrap_err(), TOO_LARGE);
+    }
+
+    /// A PNG whose header tells another size.
+    fn claiming(width: u32, height: u32, png: &[u8]) -> Bytes {
+        let mut png = png.to_vec();
+        png[16..20].copy_from_slice(&width.to_be_bytes());
+        png[20..24].copy_from_slice(&height.to_be_bytes());
+        // The check of a chunk (PNG, annex D).
+        let check = png[12..29].iter().fold(u32::MAX, |check, byte| {
+            (0..8).fold(check ^ u32::from(*byte), |check, _| (check >> 1) ^ (0xedb8_8320 * (check & 1)))
+        });
+        png[29..33].copy_from_slice(&(!check).to_be_bytes());
+        png.into()
+    }
+
+    #[test]
+    fn an_image_that_is_none_or_broken_is_told_so() {
+        let whole = file(&picture(64, 48), ImageFormat::Png);
+        let webp = file(&picture(64, 48), ImageFormat::WebP);
+        for broken in [
+            Bytes::from_static(b"GIF89a"),
+            Bytes::from_static(b"<html>not found</html>"),
+            Bytes::from_static(b"\xff\xd8\xff\xe0 no photo at all"),
+            whole.slice(..whole.len() / 2),
+            webp.slice(..webp.len() / 2),
+        ] {
+            let error = Image::for_model(&broken).unwrap_err();
+            assert_eq!(error.to_string(), "it is damaged, or no image at all", "{broken:?}");
+        }
+        assert_eq!(Image::for_model(&Bytes::new()).unwrap_err().to_string(), "it is empty");
+        let heic = Image::for_model(&Bytes::from_static(b"\0\0\0\x18ftypheic\0\0\0\0")).unwrap_err();
+        assert_eq!(heic.to_string(), "photos in Apple's format (HEIC) cannot be read here");
     }
 }

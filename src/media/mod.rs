@@ -1,5 +1,17 @@
 //! What contacts send beside text, in the form in which a model takes it. No input or output: bytes in, bytes or words out.
+//!
+//! What a file is, its content says (`kind`), not its name or what the sender calls it. Everything here stops at a limit,
+//! whatever a file claims of itself, and takes up to seconds of one processor: callers run it on a thread that may block.
 
+pub mod card;
+pub mod document;
 mod image;
+mod kind;
+mod office;
+mod pdf;
+mod unreadable;
+mod xml;
 
 pub use self::image::Image;
+pub use self::kind::{Kind, sniff};
+pub use self::unreadable::Unreadable;

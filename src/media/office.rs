@@ -1,0 +1,331 @@
+//! The text of Office and OpenDocument files, which are archives of XML.
+
+use std::collections::HashMap;
+
+use super::document::Gathered;
+use super::kind::Kind;
+use super::unreadable::Unreadable;
+use super::xml::{Parts, Piece, Xml, attribute};
+
+/// The most sheets that are looked at.
+const MOST_PARTS: usize = 200;
+
+/// The most empty cells that a row is told to have between two others.
+const WIDEST_GAP: usize = 20;
+
+/// Gathers its text, until there is enough or a limit is met.
+pub(super) fn read(kind: Kind, bytes: &[u8], gathered: &mut Gathered) -> Result<(), Unreadable> {
+    let mut parts = Parts::of(bytes)?;
+    match kind {
+        Kind::Docx => parts.xml("word/document.xml", |xml| prose(xml, gathered)),
+        Kind::OpenDocument => parts.xml("content.xml", |xml| prose(xml, gathered)),
+        Kind::Pptx => {
+            for (number, name) in parts.numbered("ppt/slides/slide").iter().enumerate() {
+                gathered.push(&format!("\nSlide {}\n", number + 1));
+                parts.xml(name, |xml| prose(xml, gathered))?;
+                if gathered.is_full() {
+                    break;
+                }
+            }
+            Ok(())
+        }
+        _ => workbook(&mut parts, gathered),
+    }
+}
+
+/// Word (`w:p`, `w:t`, `w:tab`, `w:br`, `w:tc`, `w:tr`), PowerPoint (`a:p`, `a:t`, `a:br`) and OpenDocument (`text:p`,
+/// `text:h`, `text:tab`, `text:s`, `table:table-cell`). Word and PowerPoint keep their words in `t`, OpenDocument anywhere in
+/// a paragraph. What stands for older programs (`mc:Fallback`) and notes beside the text is passed over.
+fn prose(xml: &mut Xml<'_>, gathered: &mut Gathered) -> Result<(), Unreadable> {
+    let (mut open, mut in_text, mut paragraphs, mut cells, mut hidden) = (false, 0_u32, 0_u32, 0_u32, 0_u32);
+    while !gathered.is_full() {
+        let Some(piece) = xml.next()? else { return Ok(()) };
+        match piece {
+            Piece::Begin(name, attributes) => match name.as_str() {
+                "document-content" => open = true,
+                "Fallback" | "annotation" | "tracked-changes" => hidden += 1,
+                _ if hidden > 0 => {}
+                "t" => in_text += 1,
+                "p" | "h" => paragraphs += 1,
+                "tc" | "table-cell" => cells += 1,
+                "tab" if paragraphs > 0 => gathered.push("\t"),
+                "br" | "cr" | "line-break" => gathered.push("\n"),
+                "s" if open => {
+                    let count = attribute(&attributes, "c").and_then(|count| count.parse().ok()).unwrap_or(1_usize);
+                    gathered.push(&" ".repeat(count.min(WIDEST_GAP)));
+                }
+                _ => {}
+            },
+            Piece::End(name) => match name.as_str() {
+                "Fallback" | "annotation" | "tracked-changes" => hidden = hidden.saturating_sub(1),
+                _ if hidden > 0 => {}
+                "t" => in_text = in_text.saturating_sub(1),
+                "p" | "h" => {
+                    paragraphs = paragraphs.saturating_sub(1);
+                    gathered.push(if cells > 0 { " " } else { "\n" });
+                }
+                "tc" | "table-cell" => {
+                    cells = cells.saturating_sub(1);
+                    gathered.push("\t");
+                }
+                "tr" | "table-row" => gathered.push("\n"),
+                _ => {}
+            },
+            Piece::Text(text) if hidden == 0 && (in_text > 0 || (open && paragraphs > 0)) => gathered.push(&text),
+            Piece::Text(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Excel: the sheets in the order of the book, each row a line. Numbers stand as they are kept, dates as days since 1900.
+fn workbook(parts: &mut Parts<'_>, gathered: &mut Gathered) -> Result<(), Unreadable> {
+    let mut sheets: Vec<(String, String)> = Vec::new();
+    parts.xml("xl/workbook.xml", |xml| {
+        while let Some(piece) = xml.next()? {
+            if let Piece::Begin(name, attributes) = piece
+                && name == "sheet"
+                && let (Some(name), Some(id)) = (attribute(&attributes, "name"), attribute(&attributes, "id"))
+                && sheets.len() < MOST_PARTS
+            {
+                sheets.push((name.to_owned(), id.to_owned()));
+            }
+        }
+        Ok(())
+    })?;
+    let mut targets: HashMap<String, String> = HashMap::new();
+    parts.xml("xl/_rels/workbook.xml.rels", |xml| {
+        while let Some(piece) = xml.next()? {
+            if let Piece::Begin(name, attributes) = piece
+                && name == "Relationship"
+                && let (Some(id), Some(target)) = (attribute(&attributes, "Id"), attribute(&attributes, "Target"))
+            {
+                targets.insert(id.to_owned(), target.to_owned());
+            }
+        }
+        Ok(())
+    })?;
+    let mut shared: Vec<String> = Vec::new();
+    if parts.has("xl/sharedStrings.xml") {
+        parts.xml("xl/sharedStrings.xml", |xml| strings(xml, &mut shared))?;
+    }
+    for (name, id) in sheets {
+        let Some(target) = targets.get(&id) else { continue };
+        let target = target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), str::to_owned);
+        gathered.push(&format!("\n{name}\n"));
+        parts.xml(&target, |xml| sheet(xml, &shared, gathered))?;
+        if gathered.is_full() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The strings that cells share. Readings of Japanese names (`rPh`) are left out.
+fn strings(xml: &mut Xml<'_>, shared: &mut Vec<String>) -> Result<(), Unreadable> {
+    let (mut in_text, mut reading) = (false, false);
+    while let Some(piece) = xml.next()? {
+        match piece {
+            Piece::Begin(name, _) => match name.as_str() {
+                "si" => shared.push(String::new()),
+                "t" => in_text = true,
+                "rPh" => reading = true,
+                _ => {}
+            },
+            Piece::End(name) => match name.as_str() {
+                "t" => in_text = false,
+                "rPh" => reading = false,
+                _ => {}
+            },
+            Piece::Text(text) if in_text && !reading => {
+                if let Some(last) = shared.last_mut() {
+                    last.push_str(&text);
+                }
+            }
+            Piece::Text(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn sheet(xml: &mut Xml<'_>, shared: &[String], gathered: &mut Gathered) -> Result<(), Unreadable> {
+    let (mut in_value, mut is_shared, mut value, mut column) = (false, false, String::new(), 0);
+    while !gathered.is_full() {
+        let Some(piece) = xml.next()? else { return Ok(()) };
+        match piece {
+            Piece::Begin(name, attributes) => match name.as_str() {
+                "row" => column = 0,
+                "c" => {
+                    is_shared = attribute(&attributes, "t") == Some("s");
+                    let place = attribute(&attributes, "r").and_then(number_of_column).unwrap_or(column);
+                    let first = usize::from(column == 0);
+                    gathered.push(&"\t".repeat((place.saturating_sub(column) + 1 - first).min(WIDEST_GAP)));
+                    column = place + 1;
+                    value.clear();
+                }
+                "v" | "t" => in_value = true,
+                _ => {}
+            },
+            Piece::End(name) => match name.as_str() {
+                "v" | "t" => in_value = false,
+                "c" if is_shared => {
+                    let index = value.trim().parse::<usize>().ok();
+                    gathered.push(index.and_then(|index| shared.get(index)).map_or("", String::as_str));
+                }
+                "c" => gathered.push(&value),
+                "row" => gathered.push("\n"),
+                _ => {}
+            },
+            Piece::Text(text) if in_value => value.push_str(&text),
+            Piece::Text(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// `C7` is the third column, 2.
+fn number_of_column(place: &str) -> Option<usize> {
+    let letters = place.bytes().take_while(u8::is_ascii_uppercase).take(3);
+    letters.map(|letter| usize::from(letter - b'A') + 1).reduce(|number, letter| number * 26 + letter).map(|n| n - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::super::document::{Text, text};
+    use super::super::sniff;
+    use super::super::xml::{DAMAGED, TOO_LARGE};
+    use super::*;
+
+    fn packed(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, content) in entries {
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn words(bytes: &[u8], kind: Kind) -> Result<String, Unreadable> {
+        assert_eq!(sniff(bytes), kind);
+        text(kind, bytes, 10_000).map(|read| read.text)
+    }
+
+    const TYPES: &[u8] = br#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
+
+    fn word(body: &str) -> Vec<u8> {
+        let namespace = "http://schemas.openxmlformats.org/wordprocessingml/2006/main";
+        let xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<w:document xmlns:w=\"{namespace}\"><w:body>{body}</w:body></w:document>"
+        );
+        packed(&[("[Content_Types].xml", TYPES), ("word/document.xml", xml.as_bytes())])
+    }
+
+    #[test]
+    fn a_word_document_is_read_with_its_tables_and_without_what_was_deleted() {
+        let docx = word(
+            "<w:p><w:pPr><w:pStyle w:val=\"Title\"/></w:pPr><w:r><w:t>Bread &amp; more</w:t></w:r></w:p>\
+             <w:p><w:r><w:t xml:space=\"preserve\">Rye </w:t></w:r><w:r><w:t>&#8364;4</w:t><w:br/><w:t>or</w:t><w:tab/><w:t>5</w:t></w:r>\
+             <w:del><w:r><w:delText>never</w:delText></w:r></w:del></w:p>\
+             <w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc></w:tr></w:tbl>\
+             <mc:AlternateContent><mc:Choice><w:p><w:r><w:t>new</w:t></w:r></w:p></mc:Choice>\
+             <mc:Fallback><w:p><w:r><w:t>old</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent>",
+        );
+        assert_eq!(words(&docx, Kind::Docx).unwrap(), "Bread & more\nRye €4\nor\t5\na \tb\nnew");
+        let start = text(Kind::Docx, &docx, 5).unwrap();
+        assert_eq!(start, Text { text: "Bread".into(), truncated: true });
+    }
+
+    #[test]
+    fn a_workbook_is_read_sheet_by_sheet_in_the_order_of_the_book() {
+        let book = br#"<workbook xmlns:r="r"><sheets><sheet name="Prices" sheetId="1" r:id="rId2"/><sheet name="Hours" sheetId="2" r:id="rId1"/></sheets></workbook>"#;
+        let targets = br#"<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Target="/xl/worksheets/sheet2.xml"/></Relationships>"#;
+        let shared =
+            "<sst><si><t>Rye</t></si><si><r><t>Spelt </t></r><r><t>&lt;dark&gt;</t></r><rPh><t>x</t></rPh></si></sst>";
+        let hours = br#"<worksheet><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>Mon</t></is></c></row></sheetData></worksheet>"#;
+        let prices = br#"<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1"><v>4.2</v></c></row><row r="2"><c r="A2" t="s"><v>1</v></c><c r="D2"><f>B1*2</f><v>8.4</v></c></row><row r="3"><c r="B3" t="s"><v>99</v></c><c r="C3" t="str"><v>end</v></c></row></sheetData></worksheet>"#;
+        let xlsx = packed(&[
+            ("[Content_Types].xml", TYPES),
+            ("xl/workbook.xml", book),
+            ("xl/_rels/workbook.xml.rels", targets),
+            ("xl/sharedStrings.xml", shared.as_bytes()),
+            ("xl/worksheets/sheet1.xml", hours),
+            ("xl/worksheets/sheet2.xml", prices),
+        ]);
+        let told = "Prices\nRye\t4.2\nSpelt <dark>\t\t\t8.4\n\t\tend\n\nHours\nMon";
+        assert_eq!(words(&xlsx, Kind::Xlsx).unwrap(), told);
+    }
+
+    #[test]
+    fn slides_are_read_in_their_order() {
+        let slide = |text: &str| format!("<p:sld><a:p><a:r><a:t>{text}</a:t></a:r></a:p></p:sld>").into_bytes();
+        let pptx = packed(&[
+            ("ppt/presentation.xml", b"<p:presentation/>"),
+            ("ppt/slides/slide10.xml", &slide("last")),
+            ("ppt/slides/slide2.xml", &slide("second")),
+            ("ppt/slides/slide1.xml", &slide("first")),
+        ]);
+        let told = "Slide 1\nfirst\n\nSlide 2\nsecond\n\nSlide 3\nlast";
+        assert_eq!(words(&pptx, Kind::Pptx).unwrap(), told);
+    }
+
+    #[test]
+    fn an_opendocument_text_is_read() {
+        let xml = "<office:document-content><office:body><office:text><text:h>Title</text:h><text:p>One<text:s text:c=\"2\"/>two\
+                   <text:span> three</text:span><office:annotation><text:p>hidden</text:p></office:annotation></text:p>\
+                   </office:text></office:body></office:document-content>";
+        // Its first entry is kept unpacked, as the format wants it, so that it can be told by its content.
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        zip.start_file("mimetype", options).unwrap();
+        zip.write_all(b"application/vnd.oasis.opendocument.text").unwrap();
+        zip.start_file("content.xml", SimpleFileOptions::default()).unwrap();
+        zip.write_all(xml.as_bytes()).unwrap();
+        let odt = zip.finish().unwrap().into_inner();
+        assert_eq!(words(&odt, Kind::OpenDocument).unwrap(), "Title\nOne  two three");
+    }
+
+    #[test]
+    fn a_zip_bomb_is_stopped_at_the_limit() {
+        let bomb = word(&" ".repeat(21 << 20));
+        assert!(bomb.len() < 100_000, "{}", bomb.len());
+        let error = text(Kind::Docx, &bomb, 10_000).unwrap_err();
+        assert_eq!(error.to_string(), "it is too large: it unpacks to more than is read");
+        // Many slides, each below the limit.
+        let blank = " ".repeat(14 << 20);
+        let names: Vec<String> = (1..=4).map(|number| format!("ppt/slides/slide{number}.xml")).collect();
+        let mut slides: Vec<(&str, &[u8])> = vec![("ppt/presentation.xml", b"<p/>")];
+        slides.extend(names.iter().map(|name| (name.as_str(), blank.as_bytes())));
+        assert_eq!(text(Kind::Pptx, &packed(&slides), 10_000).unwrap_err(), TOO_LARGE);
+    }
+
+    #[test]
+    fn enough_text_is_enough_however_much_follows() {
+        let long = word(&"<w:p><w:r><w:t>word word word</w:t></w:r></w:p>".repeat(300_000));
+        let read = text(Kind::Docx, &long, 1_004).unwrap();
+        assert_eq!((read.text.chars().count(), read.truncated), (1_004, true));
+    }
+
+    #[test]
+    fn entities_do_not_multiply() {
+        let laughs = "<!DOCTYPE l [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;\">]><w:document><w:p><w:t>&b;x</w:t></w:p></w:document>";
+        assert_eq!(words(&packed(&[("word/document.xml", laughs.as_bytes())]), Kind::Docx).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_damaged_document_is_told_so() {
+        let whole = word("<w:p><w:r><w:t>Hello</w:t></w:r></w:p>");
+        for broken in [whole[..whole.len() / 2].to_vec(), packed(&[("word/document.xml.bak", b"x")])] {
+            assert_eq!(text(Kind::Docx, &broken, 100).unwrap_err(), DAMAGED);
+        }
+        let broken = packed(&[("word/document.xml", b"<w:p><w:t>Hello</w:t")]);
+        assert_eq!(text(Kind::Docx, &broken, 100).unwrap_err(), DAMAGED);
+        assert_eq!(text(Kind::Docx, &word("<w:p/>"), 100).unwrap_err(), Unreadable::NoText);
+        assert_eq!(text(Kind::Zip, &whole, 100).unwrap_err().to_string(), "archives cannot be read here");
+    }
+}
