@@ -1,9 +1,11 @@
 //! The app: everything that runs shares, built once.
 
 mod history;
+mod numbers;
 mod reception;
 mod running;
 
+pub use self::numbers::Number;
 pub use self::running::Running;
 
 use std::borrow::Cow;
@@ -14,16 +16,18 @@ use anyhow::{Context, Result, anyhow};
 use rust_embed::RustEmbed;
 use tokio::sync::{Notify, RwLock};
 
+use self::numbers::Models;
 use crate::ai::{self, Provider};
 use crate::breaker::Breaker;
 use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
-use crate::config::{AiConfig, Config};
+use crate::config::{AiConfig, Config, Directory};
 use crate::limit::Limit;
+use crate::model::ContentSid;
 use crate::secrets::Secrets;
-use crate::store::{Spent, Store, StoreOptions};
+use crate::store::{ByNumber, Spent, Store, StoreOptions};
 
 /// What web, workers and schedule share.
 pub struct App {
@@ -37,12 +41,10 @@ pub struct App {
     pub cache: Arc<dyn Cache>,
     /// How often whom was refused. Apart, since anybody can fill it, and what is known of contacts must not give way.
     pub refusals: Arc<dyn Cache>,
-    /// The ways in and out.
-    pub channels: Vec<Arc<dyn Channel>>,
-    /// What answers; `None` until a model is configured: messages are accepted and wait.
-    pub assistant: Option<Assistant>,
-    /// What answers where that cannot, in order.
-    pub fallbacks: Vec<Assistant>,
+    /// Our numbers, that of the main configuration first; never none.
+    pub numbers: Vec<Number>,
+    /// Which of them a conversation is on.
+    pub directory: Directory,
     /// The turns that are being answered.
     pub running: Running,
     /// Wakes the worker when something was queued.
@@ -56,10 +58,10 @@ pub struct App {
 pub struct Assistant {
     /// Where to ask.
     pub provider: Arc<dyn Provider>,
-    /// How many may ask at once.
-    pub limit: Limit,
-    /// Whether it is asked at all just now.
-    pub breaker: Breaker,
+    /// How many may ask at once. Shared by those who ask the same model otherwise.
+    pub limit: Arc<Limit>,
+    /// Whether it is asked at all just now. Shared alike.
+    pub breaker: Arc<Breaker>,
     /// How many tokens it reads and writes in one call.
     pub context_tokens: usize,
     /// How many of those its answer may take.
@@ -73,8 +75,8 @@ impl Assistant {
     pub fn new(provider: Arc<dyn Provider>, config: &AiConfig) -> Assistant {
         Assistant {
             provider,
-            limit: Limit::new(config.concurrency),
-            breaker: Breaker::default(),
+            limit: Arc::new(Limit::new(config.concurrency)),
+            breaker: Arc::default(),
             context_tokens: config.context_tokens,
             answer_tokens: config.answer_tokens(),
             model: config.asked().map(str::to_owned),
@@ -102,17 +104,23 @@ impl App {
         fs::create_dir_all(folder)
             .with_context(|| format!("the data folder {} cannot be made (MYNAH_DATA_DIR)", folder.display()))?;
         let store = open_store(&config)?;
-        let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
-        if let Some(twilio) = &config.twilio {
-            let key = callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?;
-            channels.push(Arc::new(Twilio::new(twilio.clone(), key)));
-        }
-        let assistant = match &config.ai {
-            Some(ai) => Some(Assistant::new(connect(ai)?, ai)),
-            None => None,
+        let every = config.every_number();
+        // One for all: a callback names the turn, whose number is known.
+        let key = if every.iter().any(|number| number.twilio.is_some()) {
+            Some(callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?)
+        } else {
+            None
         };
-        let fallbacks =
-            config.fallbacks.iter().map(|ai| Ok(Assistant::new(connect(ai)?, ai))).collect::<Result<_>>()?;
+        let mut models = Models::default();
+        let mut numbers = Vec::with_capacity(every.len());
+        for own in every {
+            let channel = own.twilio.clone().zip(key);
+            let channel = channel.map(|(twilio, key)| Arc::new(Twilio::new(twilio, key)) as Arc<dyn Channel>);
+            let asked = own.ai.iter().chain(&own.fallbacks);
+            let assistants = asked.map(|ai| models.get(ai, |ai| Ok(Assistant::new(connect(ai)?, ai))));
+            numbers.push(Number { channel, assistants: assistants.collect::<Result<_>>()?, config: own });
+        }
+        let directory = config.directory();
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         let refusals = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         Ok(App {
@@ -121,30 +129,27 @@ impl App {
             store,
             cache,
             refusals,
-            channels,
-            assistant,
-            fallbacks,
+            numbers,
+            directory,
             running: Running::default(),
             wake: Notify::new(),
             claiming: RwLock::new(()),
         })
     }
 
-    /// What answers, in the order in which it is asked.
-    pub fn assistants(&self) -> impl Iterator<Item = &Assistant> {
-        self.assistant.iter().chain(&self.fallbacks)
-    }
-
-    /// The channel of that name.
-    pub fn channel(&self, name: &str) -> Option<&Arc<dyn Channel>> {
-        self.channels.iter().find(|channel| channel.name() == name)
+    /// What a contact reads where no answer can be had, in the words of the number that they wrote to.
+    pub fn apologies(&self) -> ByNumber<String> {
+        let (directory, numbers) = (self.directory.clone(), &self.numbers);
+        let texts: Vec<String> = numbers.iter().map(|number| number.config.texts.sorry.clone()).collect();
+        ByNumber::new(move |account, ours| texts[directory.find(account, ours).0].clone())
     }
 }
 
 /// The database that the configuration names, opened and migrated.
 pub fn open_store(config: &Config) -> Result<Store> {
+    let numbers = config.every_number();
     // Nobody knows yet which of the models will answer, nor how long the prompt will be.
-    let models = config.ai.iter().chain(&config.fallbacks);
+    let models = numbers.iter().flat_map(|number| number.ai.iter().chain(&number.fallbacks));
     let each = models.map(|ai| {
         let (input, output) = ai.most();
         let price = ai.asked().and_then(|model| config.people.price(model)).unwrap_or_default();
@@ -154,10 +159,12 @@ pub fn open_store(config: &Config) -> Result<Store> {
     let options = StoreOptions {
         budgets: config.people.budgets,
         reserve: Spent { calls: 1, tokens, micros },
-        reopen_template: config.people.reopen_template,
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
     };
-    Ok(Store::open(&config.data.database, options)?)
+    let directory = config.directory();
+    let templates: Vec<Option<ContentSid>> = numbers.iter().map(|number| number.reopen_template).collect();
+    let templates = ByNumber::new(move |account, ours| templates[directory.find(account, ours).0]);
+    Ok(Store::open(&config.data.database, options)?.reopening(templates))
 }
 
 fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {

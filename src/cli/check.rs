@@ -88,14 +88,14 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
             .map_err(|error| error.to_string())
             .map(|backlog| format!("{} is up to date, {} turns wait", database.display(), backlog.waiting)),
     ));
-    findings.push(match app.channel("twilio") {
+    findings.push(match &app.main().channel {
         None => {
             Finding::of("Twilio", Err("not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender".into()))
         }
         Some(_) if offline => Finding::skipped("Twilio", "configured, not called (--offline)"),
         Some(channel) => Finding::of("Twilio", told(channel.check().await)),
     });
-    findings.push(match &app.assistant {
+    findings.push(match app.main().assistants.first() {
         None => Finding::of(
             "model",
             Err("not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY".into()),
@@ -103,7 +103,7 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
         Some(_) if offline => Finding::skipped("model", "configured, not called (--offline)"),
         Some(assistant) => Finding::of("model", told(assistant.provider.check().await)),
     });
-    for fallback in &app.fallbacks {
+    for fallback in app.main().assistants.iter().skip(1) {
         findings.push(if offline {
             Finding::skipped("fallback", "configured, not called (--offline)")
         } else {

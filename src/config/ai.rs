@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::home;
@@ -61,6 +61,17 @@ impl AiConfig {
         (u32::try_from(self.context_tokens).unwrap_or(u32::MAX), self.max_tokens.unwrap_or(cap))
     }
 
+    /// Whether it is the same model at the same place by the same key, though it may be asked otherwise.
+    pub fn is_same_model(&self, other: &AiConfig) -> bool {
+        self.asked() == other.asked() && self.provider.is_same(&other.provider)
+    }
+
+    /// Whether it is asked in the very same way, too.
+    pub fn is_asked_alike(&self, other: &AiConfig) -> bool {
+        // All that is printed is all that there is, but for the key.
+        self.is_same_model(other) && format!("{self:?}") == format!("{other:?}")
+    }
+
     /// The model that is asked: the owner's, else the provider's default. `None` where only the server knows, and for the
     /// offline provider, which asks none.
     pub fn asked(&self) -> Option<&str> {
@@ -102,6 +113,24 @@ pub enum ProviderConfig {
         /// The folder; `None` takes the example business that is built in.
         folder: Option<PathBuf>,
     },
+}
+
+impl ProviderConfig {
+    fn is_same(&self, other: &ProviderConfig) -> bool {
+        let key = |key: &SecretString| key.expose_secret().to_owned();
+        match (self, other) {
+            (
+                ProviderConfig::OpenAi { base_url, api_key },
+                ProviderConfig::OpenAi { base_url: other, api_key: other_key },
+            ) => base_url == other && api_key.as_ref().map(key) == other_key.as_ref().map(key),
+            (
+                ProviderConfig::Anthropic { base_url, api_key },
+                ProviderConfig::Anthropic { base_url: other, api_key: other_key },
+            ) => base_url == other && key(api_key) == key(other_key),
+            (ProviderConfig::Offline { folder }, ProviderConfig::Offline { folder: other }) => folder == other,
+            _ => false,
+        }
+    }
 }
 
 /// Tokens kept free for an answer, where no cap is set.
@@ -239,8 +268,6 @@ fn has_version(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
     use crate::config::tests::{errors, load, sources};
     use crate::config::{Config, Sources};

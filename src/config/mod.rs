@@ -12,6 +12,7 @@ mod log;
 mod names;
 mod nearest;
 mod network;
+mod number;
 mod parse;
 mod people;
 mod problem;
@@ -32,6 +33,7 @@ pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
 pub use names::AiNames;
 pub use network::Network;
+pub use number::{Directory, Fit, NumberConfig};
 pub use people::PeopleConfig;
 pub use problem::{Problem, Problems};
 pub use reference::reference;
@@ -51,7 +53,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// Where data is kept.
     pub data: DataConfig,
-    /// The WhatsApp number; `None` where nothing of it is set.
+    /// The first WhatsApp number; `None` where nothing of it is set.
     pub twilio: Option<TwilioConfig>,
     /// The language model; `None` where nothing of it is set.
     pub ai: Option<AiConfig>,
@@ -65,6 +67,8 @@ pub struct Config {
     pub people: PeopleConfig,
     /// What contacts read that no model wrote.
     pub texts: Texts,
+    /// The numbers beside the first, each with all that is its own. See [`Config::every_number`].
+    pub numbers: Vec<NumberConfig>,
     /// What is logged.
     pub log: LogConfig,
     /// What is no error and yet seems not meant, a sentence each; never a secret.
@@ -101,6 +105,19 @@ impl Config {
         reader.warnings.extend(people.unpriced(ai.iter().chain(&fallbacks)));
         let mut warnings = std::mem::take(&mut reader.warnings);
         warnings.extend(ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)));
-        Ok(Config { server, data, twilio, ai, fallbacks, work, conversation, people, texts, log, warnings })
+        Ok(Config {
+            server,
+            data,
+            twilio,
+            ai,
+            fallbacks,
+            work,
+            conversation,
+            people,
+            texts,
+            numbers: Vec::new(),
+            log,
+            warnings,
+        })
     }
 }

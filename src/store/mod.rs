@@ -8,6 +8,7 @@
 mod alerts;
 mod attachments;
 mod budget;
+mod by_number;
 mod claims;
 mod conversations;
 mod crowding;
@@ -54,6 +55,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 pub use self::alerts::Alert;
 pub use self::attachments::{Attached, Outcome, Picture};
 pub use self::budget::{Reservation, Spent};
+pub use self::by_number::ByNumber;
 pub use self::claims::Claims;
 pub use self::conversations::{ConversationRow, Said, Spoken};
 pub use self::error::StoreError;
@@ -97,7 +99,7 @@ pub struct StoreOptions {
     pub budgets: Budgets,
     /// What a call is reserved with until it is known what it took.
     pub reserve: Spent,
-    /// What is sent in place of an answer that came too late for free text.
+    /// What is sent in place of an answer that came too late for free text; see [`Store::reopening`].
     pub reopen_template: Option<ContentSid>,
 }
 
@@ -115,6 +117,7 @@ pub struct Store {
     database: Arc<dyn Database>,
     ids: Arc<Ids>,
     options: StoreOptions,
+    templates: ByNumber<Option<ContentSid>>,
     patience: Duration,
     reads: Arc<Semaphore>,
     accepting: Arc<AtomicUsize>,
@@ -129,12 +132,19 @@ impl Store {
         Ok(Store {
             database: Arc::new(database),
             ids: Arc::new(Ids::default()),
+            templates: options.reopen_template.into(),
             options,
             patience: PATIENCE,
             reads: Arc::new(Semaphore::new(READS)),
             accepting: Arc::default(),
             fatal,
         })
+    }
+
+    /// The same where each of our numbers has a template of its own that opens a conversation again, or none.
+    #[must_use]
+    pub fn reopening(self, templates: ByNumber<Option<ContentSid>>) -> Store {
+        Store { templates, ..self }
     }
 
     /// Why nothing can be written at the moment; `None` while all is well.

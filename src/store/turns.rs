@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::request::Request;
-use super::{Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
+use super::{ByNumber, Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
 use crate::clock::Time;
-use crate::model::{Command, ConversationId, TurnId};
+use crate::model::{Command, ContentSid, ConversationId, TurnId};
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, c.account
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -24,7 +24,7 @@ const DUE: &str = "
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, c.account
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -68,7 +68,8 @@ const RELEASE: &str = "
 const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
 const OVERDUE: &str = "
-    SELECT t.id, t.conversation_id FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    SELECT t.id, t.conversation_id, c.account, c.our_address
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id
     WHERE t.due_at <= ?1 AND c.last_inbound_at <= ?2 LIMIT 256";
 
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
@@ -88,6 +89,8 @@ pub struct TurnClaim {
     pub token: i64,
     /// The channel's name.
     pub channel: String,
+    /// The account at the provider that it came through.
+    pub account: String,
     /// Our address.
     pub from: String,
     /// Where the answer goes.
@@ -114,13 +117,14 @@ pub struct TurnClaim {
 impl Store {
     /// Ends turns that nobody could claim in time as `expired`; how many.
     pub async fn expire_turns(&self, now: Time) -> Result<usize, StoreError> {
-        let options = self.options;
+        let (options, templates) = (self.options, self.templates.clone());
         self.write(move |tx| {
             let overdue = tx.all(OVERDUE, args![now, now - SEND_WITHIN], |row| {
-                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?)))
+                let template = templates.of(row.text(2)?, row.text(3)?);
+                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), template))
             })?;
-            for (turn, conversation) in &overdue {
-                outcome::too_late(tx, *turn, conversation, now, options)?;
+            for (turn, conversation, template) in &overdue {
+                outcome::too_late(tx, *turn, conversation, *template, now, options)?;
             }
             Ok(overdue.len())
         })
@@ -200,6 +204,7 @@ pub(super) fn claim_due(
     most: usize,
     requests_only: bool,
     options: StoreOptions,
+    templates: &ByNumber<Option<ContentSid>>,
 ) -> Result<Vec<TurnClaim>, StoreError> {
     let due = if requests_only { DUE_REQUESTS } else { DUE };
     let sql = format!("{due} {}", tx.skip_locked());
@@ -215,7 +220,8 @@ pub(super) fn claim_due(
             continue;
         }
         if claim.deadline <= now {
-            outcome::too_late(tx, claim.turn, &claim.conversation, now, options)?;
+            let template = templates.of(&claim.account, &claim.from);
+            outcome::too_late(tx, claim.turn, &claim.conversation, template, now, options)?;
             continue;
         }
         claim.token = token();
@@ -281,6 +287,7 @@ fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
         first: row.int_or_null(14)?.is_none(),
         token: 0,
         channel: row.text(3)?.to_owned(),
+        account: row.text(16)?.to_owned(),
         from: row.text(4)?.to_owned(),
         to: row.text(5)?.to_owned(),
         deadline: Time(row.int(6)?) + SEND_WITHIN,

@@ -23,8 +23,8 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
         None => app.store.backlog().await.map_err(|error| error.to_string()),
         Some(why) => Err(why.clone()),
     };
-    let twilio = app.channel("twilio").is_some();
-    let ai = app.assistant.as_ref().map(|assistant| assistant.provider.name());
+    let twilio = app.main().channel.is_some();
+    let ai = app.main().assistants.first().map(|assistant| assistant.provider.name());
     let now = app.clock.now();
     let (status, database, queue) = match backlog {
         Ok(backlog) => {

@@ -60,7 +60,7 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let delivery = Delivery { path_and_query, headers, body };
-    let Some(channel) = app.channel("twilio") else {
+    let Some(channel) = app.main().channel.as_ref() else {
         warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
         return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
     };
@@ -117,7 +117,7 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
         let record = record(channel.name(), delivery, StatusCode::OK, None, began, now);
         let stored = match event {
             Event::Message(inbound) => {
-                let received = app.receive(*inbound, Some(record)).await;
+                let received = app.receive(app.main().account(), *inbound, Some(record)).await;
                 match received.as_ref().map(|received| received.accepted) {
                     Ok(Accepted::New(turn)) => info!(%turn, "a message was accepted"),
                     Ok(Accepted::Skipped(turn)) => info!(%turn, "a message was stored and is not answered"),

@@ -26,7 +26,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         app.wake.notify_one();
         return Ok(());
     }
-    let outcome = match app.channel(&claim.channel) {
+    let outcome = match app.channel(&claim.channel, &claim.account, &claim.outgoing.from) {
         Some(channel) => {
             crate::failpoint::hit("before-connect");
             crate::failpoint::hit_soon("request-written");

@@ -26,7 +26,7 @@ pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreErr
         text: claim.template.is_none().then(|| claim.text.clone()),
         not_before: claim.first_tried_at,
     };
-    let found = match app.channel(&claim.channel) {
+    let found = match app.channel(&claim.channel, &claim.account, &claim.from) {
         Some(channel) => channel.find_sent(&lookup).await,
         None => Err(Fault::fail(Whose::Operator, format!("the channel {} is not configured", claim.channel))),
     };
