@@ -159,6 +159,26 @@ impl AiConfig {
     }
 }
 
+/// What says who is asked. A number whose file holds any of these has a model of its own...
+pub(super) const WHO: [&str; 6] = [
+    "MYNAH_AI_PROVIDER",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "MYNAH_OFFLINE_DIR",
+];
+
+/// ...of which these are meant too, also where the file does not hold them: what fits one model need not fit another.
+pub(super) const HOW: [&str; 6] = [
+    "MYNAH_AI_MODEL",
+    "MYNAH_AI_MAX_TOKENS",
+    "MYNAH_AI_TEMPERATURE",
+    "MYNAH_AI_TIMEOUT",
+    "MYNAH_AI_CONCURRENCY",
+    "MYNAH_AI_CONTEXT_TOKENS",
+];
+
 /// The protocols by name.
 pub(super) const KINDS: [(&str, Kind); 3] =
     [("openai", Kind::OpenAi), ("anthropic", Kind::Anthropic), ("offline", Kind::Offline)];
@@ -195,18 +215,19 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
         (Read::Absent, true, true) if reader.layers.stage() => {
             let note =
                 "there are settings for both OpenAI and Anthropic, and OpenAI's are taken; MYNAH_AI_PROVIDER chooses";
-            reader.warnings.push(note.to_owned());
+            reader.warn(note.to_owned());
             Kind::OpenAi
         }
         (Read::Absent, true, true) => {
             let found = "no value, though there are settings for both OpenAI and Anthropic";
-            reader.problems.push(Problem::new("MYNAH_AI_PROVIDER", found, "openai or anthropic, to choose one"));
+            let place = reader.absent("MYNAH_AI_PROVIDER", reader.name("MYNAH_AI_PROVIDER"));
+            reader.tell(Problem::new(place, found, "openai or anthropic, to choose one"));
             return None;
         }
         (Read::Absent, false, false) => {
             if !model.is_absent() || folder.is_some() {
                 let warning = "no AI provider is set, so nobody answers; set MYNAH_AI_PROVIDER, or the provider's key";
-                reader.warnings.push(warning.to_owned());
+                reader.warn(warning.to_owned());
             }
             return None;
         }
@@ -222,7 +243,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
             let base_url = openai_url.good().unwrap_or_else(|| reader::default("OPENAI_BASE_URL", parse::base_url));
             if !has_version(&base_url) {
                 let warning = "OPENAI_BASE_URL has no /v1, which OpenAI's SDKs and most servers expect there";
-                reader.warnings.push(warning.to_owned());
+                reader.warn(warning.to_owned());
             }
             ProviderConfig::OpenAi { base_url, api_key: openai_key.good() }
         }
@@ -235,10 +256,10 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
             if has_version(&base_url) {
                 let warning =
                     "ANTHROPIC_BASE_URL has a /v1, which belongs to the path that follows, as in Anthropic's SDKs";
-                reader.warnings.push(warning.to_owned());
+                reader.warn(warning.to_owned());
             }
             if temperature.is_some_and(|temperature| temperature > 1.0) {
-                reader.warnings.push("MYNAH_AI_TEMPERATURE is above 1, which Anthropic refuses".to_owned());
+                reader.warn("MYNAH_AI_TEMPERATURE is above 1, which Anthropic refuses".to_owned());
             }
             ProviderConfig::Anthropic { base_url, api_key: anthropic_key.good()? }
         }

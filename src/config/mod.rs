@@ -13,6 +13,7 @@ mod names;
 mod nearest;
 mod network;
 mod number;
+mod number_file;
 mod parse;
 mod people;
 mod problem;
@@ -101,11 +102,13 @@ impl Config {
         let people = people::read(reader);
         let texts = texts::read(reader);
         let log = log::read(reader);
-        Problems::none(std::mem::take(&mut reader.problems))?;
-        reader.warnings.extend(people.unpriced(ai.iter().chain(&fallbacks)));
-        let mut warnings = std::mem::take(&mut reader.warnings);
-        warnings.extend(ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)));
-        Ok(Config {
+        for warning in people.unpriced(ai.iter().chain(&fallbacks)) {
+            reader.warn(warning);
+        }
+        for warning in ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)) {
+            reader.warn(warning);
+        }
+        let mut config = Config {
             server,
             data,
             twilio,
@@ -117,7 +120,14 @@ impl Config {
             texts,
             numbers: Vec::new(),
             log,
-            warnings,
-        })
+            warnings: Vec::new(),
+        };
+        // The stage has a number of its own.
+        if !staged {
+            config.numbers = number_file::read(reader, &config);
+        }
+        Problems::none(std::mem::take(&mut reader.problems))?;
+        config.warnings = std::mem::take(&mut reader.warnings);
+        Ok(config)
     }
 }
