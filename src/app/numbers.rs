@@ -24,13 +24,14 @@ pub struct Number {
 impl Number {
     /// Its account at the provider; empty where it has none.
     pub fn account(&self) -> &str {
-        self.config.twilio.as_ref().map_or("", |twilio| &twilio.account_sid)
+        let own = &self.config;
+        own.twilio.as_ref().map_or("", |twilio| &twilio.account_sid)
     }
 
     /// The name of its list of messages at the provider: no other number has it.
     pub fn list(&self) -> String {
-        let twilio = self.config.twilio.iter();
-        let whole = twilio.map(|twilio| match &twilio.sender {
+        let own = &self.config;
+        let whole = own.twilio.iter().map(|twilio| match &twilio.sender {
             Sender::Number(sender) | Sender::MessagingService(sender) => format!("{} {sender}", twilio.account_sid),
         });
         whole.collect()

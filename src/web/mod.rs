@@ -7,6 +7,7 @@ mod connection;
 mod headers;
 mod health;
 mod server;
+mod signed;
 mod webhook;
 
 use std::sync::Arc;

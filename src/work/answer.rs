@@ -162,9 +162,11 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
         fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => again(app, channel, claim, fault).await,
         fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
             if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
-                error!(turn = claim.turn.0, why = fault.why(), "no answer can be had; the operator must act");
+                let number = app.told(app.number_of(claim));
+                error!(turn = claim.turn.0, number, why = fault.why(), "no answer can be had; the operator must act");
                 let now = app.clock.now();
-                insist(|| app.store.alert("model", "answers".to_owned(), fault.why().to_owned(), now)).await?;
+                let subject = number.map_or("answers".to_owned(), |name| format!("answers on {name}"));
+                insist(|| app.store.alert("model", subject.clone(), fault.why().to_owned(), now)).await?;
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }

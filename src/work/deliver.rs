@@ -87,7 +87,8 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         }
         Err(Fault::Fail { why, whose }) => {
             if whose == Whose::Operator {
-                error!(%part, why, "not sent; the operator must act");
+                let number = app.told(app.number(&claim.account, &claim.outgoing.from));
+                error!(%part, number, why, "not sent; the operator must act");
             } else {
                 warn!(%part, why, "not sent");
             }

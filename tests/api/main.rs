@@ -15,6 +15,7 @@ mod limits;
 mod machines;
 mod memory;
 mod missed;
+mod numbers;
 mod panics;
 mod proxies;
 mod refusals;
