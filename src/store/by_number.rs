@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 /// Asked by the account that a conversation came through and by our address in it. Clones are the same.
 #[derive(Clone)]
-pub struct ByNumber<T>(Arc<dyn Fn(&str, &str) -> T + Send + Sync>);
+pub struct ByNumber<T>(Arc<Find<T>>);
+
+/// Takes the account and our address.
+type Find<T> = dyn Fn(&str, &str) -> T + Send + Sync;
 
 impl<T> ByNumber<T> {
     /// What `find` says.

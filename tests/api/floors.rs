@@ -142,7 +142,7 @@ fn what_a_number_has_of_its_own_is_asked_of_the_number() {
             let wrong = text.lines().filter(|line| {
                 let names =
                     |name: &&str| line.contains(&format!("app.{name}")) || line.contains(&format!("self.{name}"));
-                own.iter().any(|name| names(name))
+                own.iter().any(names)
             });
             strays.extend(wrong.map(|line| format!("{}: {}", file.display(), line.trim())));
         }
