@@ -417,3 +417,34 @@ async fn the_dearest_model_of_all_numbers_is_set_aside() {
     let spent = two.house.count("SELECT micros FROM spent");
     assert!(spent > 4_000_000, "{spent}");
 }
+
+#[tokio::test]
+async fn a_turn_that_ends_the_process_again_and_again_is_given_up_in_the_numbers_own_words() {
+    let two = Two::new().await;
+    let (store, clock) = (&two.house.app.store, &two.house.clock);
+    let message = two.message(ANA, SALES, "hello", Some(SALES_ACCOUNT), SALES_TOKEN).await;
+    assert_eq!(message, StatusCode::OK);
+    for _ in 0..3 {
+        assert_eq!(store.claim(mynah::clock::Clock::now(clock), 9, 9).await.unwrap().turns.len(), 1);
+        store.recover(mynah::clock::Clock::now(clock), two.house.app.apologies()).await.unwrap();
+        two.house.advance(10);
+    }
+    two.house.drain().await;
+    assert_eq!(two.texts_of_sales().await, ["Sorry from sales."]);
+}
+
+#[tokio::test]
+async fn a_template_opens_conversations_of_its_own_account_alone() {
+    let template = "HX00000000000000000000000000000001";
+    let two = Two::with(&format!("twilio_whatsapp_from = '{SALES}'"), &[("MYNAH_REOPEN_TEMPLATE", template)]).await;
+    assert_eq!(two.message(ANA, SALES, "hello", Some(SALES_ACCOUNT), SALES_TOKEN).await, StatusCode::OK);
+    two.house.say(BEN, "hello").await;
+    two.house.advance(24 * 3_600);
+    // The first claim ends the turns, the second finds what is sent in their place.
+    two.house.drain().await;
+    two.house.drain().await;
+    let requests = two.house.twilio.received_requests().await.unwrap();
+    let sent: Vec<_> = requests.iter().map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect();
+    assert!(sent.len() == 1 && sent[0].contains(template), "{sent:?}");
+    assert!(two.sent_by_sales().await.is_empty());
+}
