@@ -2,11 +2,13 @@
 
 mod history;
 mod media;
+mod numbers;
 mod phones;
 mod reception;
 mod running;
 
 pub use self::media::MediaLinks;
+pub use self::numbers::Number;
 pub use self::phones::Phones;
 pub use self::running::Running;
 
@@ -19,17 +21,19 @@ use anyhow::{Context, Result, anyhow};
 use rust_embed::RustEmbed;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
+use self::numbers::Models;
 use crate::ai::{self, Provider, Transcriber};
 use crate::breaker::Breaker;
 use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
-use crate::config::{AiConfig, Config};
+use crate::config::{AiConfig, Config, Directory};
 use crate::files::Files;
 use crate::limit::Limit;
+use crate::model::ContentSid;
 use crate::secrets::Secrets;
-use crate::store::{Spent, Store, StoreOptions};
+use crate::store::{ByNumber, Spent, Store, StoreOptions};
 
 /// What web, workers and schedule share.
 pub struct App {
@@ -43,8 +47,10 @@ pub struct App {
     pub cache: Arc<dyn Cache>,
     /// How often whom was refused. Apart, since anybody can fill it, and what is known of contacts must not give way.
     pub refusals: Arc<dyn Cache>,
-    /// The ways in and out.
-    pub channels: Vec<Arc<dyn Channel>>,
+    /// Our numbers, that of the main configuration first; never none.
+    pub numbers: Vec<Number>,
+    /// Which of them a conversation is on.
+    pub directory: Directory,
     /// What contacts attach and operators send.
     pub files: Files,
     /// Where the provider fetches what operators send; `None` where there is no channel.
@@ -53,10 +59,6 @@ pub struct App {
     pub transcriber: Option<Transcriber>,
     /// How many attachments are read at once: a picture takes many times its size while it is scaled.
     pub reading: Semaphore,
-    /// What answers; `None` until a model is configured: messages are accepted and wait.
-    pub assistant: Option<Assistant>,
-    /// What answers where that cannot, in order.
-    pub fallbacks: Vec<Assistant>,
     /// The turns that are being answered.
     pub running: Running,
     /// The phone numbers that are being looked at.
@@ -72,10 +74,10 @@ pub struct App {
 pub struct Assistant {
     /// Where to ask.
     pub provider: Arc<dyn Provider>,
-    /// How many may ask at once.
-    pub limit: Limit,
-    /// Whether it is asked at all just now.
-    pub breaker: Breaker,
+    /// How many may ask at once. Shared by those who ask the same model otherwise.
+    pub limit: Arc<Limit>,
+    /// Whether it is asked at all just now. Shared alike.
+    pub breaker: Arc<Breaker>,
     /// How many tokens it reads and writes in one call.
     pub context_tokens: usize,
     /// How many of those its answer may take.
@@ -89,8 +91,8 @@ impl Assistant {
     pub fn new(provider: Arc<dyn Provider>, config: &AiConfig) -> Assistant {
         Assistant {
             provider,
-            limit: Limit::new(config.concurrency),
-            breaker: Breaker::default(),
+            limit: Arc::new(Limit::new(config.concurrency)),
+            breaker: Arc::default(),
             context_tokens: config.context_tokens,
             answer_tokens: config.answer_tokens(),
             model: config.asked().map(str::to_owned),
@@ -125,19 +127,24 @@ impl App {
             .with_context(|| format!("the data folder {} cannot be made (MYNAH_DATA_DIR)", folder.display()))?;
         let store = open_store(&config)?;
         let files = files(&config);
-        let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
-        let mut media_links = None;
-        if let Some(twilio) = &config.twilio {
-            let key = callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?;
-            media_links = Some(MediaLinks::new(config.server.public_url.as_ref(), &key));
-            channels.push(Arc::new(Twilio::new(twilio.clone(), key)));
-        }
-        let assistant = match &config.ai {
-            Some(ai) => Some(Assistant::new(connect(ai)?, ai)),
-            None => None,
+        let every = config.every_number();
+        // One for all: a callback names the turn, whose number is known.
+        let key = if every.iter().any(|number| number.twilio.is_some()) {
+            Some(callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?)
+        } else {
+            None
         };
-        let fallbacks =
-            config.fallbacks.iter().map(|ai| Ok(Assistant::new(connect(ai)?, ai))).collect::<Result<_>>()?;
+        let media_links = key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key));
+        let mut models = Models::default();
+        let mut numbers = Vec::with_capacity(every.len());
+        for own in every {
+            let channel = own.twilio.clone().zip(key);
+            let channel = channel.map(|(twilio, key)| Arc::new(Twilio::new(twilio, key)) as Arc<dyn Channel>);
+            let asked = own.ai.iter().chain(&own.fallbacks);
+            let assistants = asked.map(|ai| models.get(ai, |ai| Ok(Assistant::new(connect(ai)?, ai))));
+            numbers.push(Number { channel, assistants: assistants.collect::<Result<_>>()?, config: own });
+        }
+        let directory = config.directory();
         // As long as an answer of the model may take.
         let timeout = config.ai.as_ref().map_or(LISTENING, |ai| ai.timeout);
         let listens = config.media.transcription.as_ref();
@@ -150,13 +157,12 @@ impl App {
             store,
             cache,
             refusals,
-            channels,
+            numbers,
+            directory,
             files,
             transcriber,
             reading: Semaphore::new(READING),
             media_links,
-            assistant,
-            fallbacks,
             running: Running::default(),
             phones: Phones::default(),
             wake: Notify::new(),
@@ -164,14 +170,11 @@ impl App {
         })
     }
 
-    /// What answers, in the order in which it is asked.
-    pub fn assistants(&self) -> impl Iterator<Item = &Assistant> {
-        self.assistant.iter().chain(&self.fallbacks)
-    }
-
-    /// The channel of that name.
-    pub fn channel(&self, name: &str) -> Option<&Arc<dyn Channel>> {
-        self.channels.iter().find(|channel| channel.name() == name)
+    /// What a contact reads where no answer can be had, in the words of the number that they wrote to.
+    pub fn apologies(&self) -> ByNumber<String> {
+        let (directory, numbers) = (self.directory.clone(), &self.numbers);
+        let texts: Vec<String> = numbers.iter().map(|number| number.config.texts.sorry.clone()).collect();
+        ByNumber::new(move |account, ours| texts[directory.find(account, ours).0].clone())
     }
 }
 
@@ -182,8 +185,9 @@ pub fn files(config: &Config) -> Files {
 
 /// The database that the configuration names, opened and migrated.
 pub fn open_store(config: &Config) -> Result<Store> {
+    let numbers = config.every_number();
     // Nobody knows yet which of the models will answer, nor how long the prompt will be.
-    let models = config.ai.iter().chain(&config.fallbacks);
+    let models = numbers.iter().flat_map(|number| number.ai.iter().chain(&number.fallbacks));
     let each = models.map(|ai| {
         let (input, output) = ai.most();
         let price = ai.asked().and_then(|model| config.people.price(model)).unwrap_or_default();
@@ -193,10 +197,12 @@ pub fn open_store(config: &Config) -> Result<Store> {
     let options = StoreOptions {
         budgets: config.people.budgets,
         reserve: Spent { calls: 1, tokens, micros },
-        reopen_template: config.people.reopen_template,
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
     };
-    Ok(Store::open(&config.data.database, options)?)
+    let directory = config.directory();
+    let templates: Vec<Option<ContentSid>> = numbers.iter().map(|number| number.reopen_template).collect();
+    let templates = ByNumber::new(move |account, ours| templates[directory.find(account, ours).0]);
+    Ok(Store::open(&config.data.database, options)?.reopening(templates))
 }
 
 fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {

@@ -29,7 +29,7 @@ pub struct Damaged(pub String);
 /// Takes over what the last process left, then serves until `stop`, then drains for up to 30 s. `extra` are routes beside
 /// the appliance's own.
 pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
-    let recovered = match app.store.recover(app.clock.now(), app.config.texts.sorry.clone()).await {
+    let recovered = match app.store.recover(app.clock.now(), app.apologies()).await {
         Err(StoreError::Fatal(why)) => bail!(Damaged(why)),
         recovered => recovered?,
     };
@@ -41,12 +41,12 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
             "took over the work of a process that ended early"
         );
     }
-    if app.assistant.is_none() {
+    if !app.has_a_model() {
         warn!(
             "no model is configured: messages are accepted and wait (MYNAH_AI_PROVIDER, OPENAI_API_KEY, ANTHROPIC_API_KEY)"
         );
     }
-    if app.channels.is_empty() {
+    if app.channels().next().is_none() {
         warn!("Twilio is not configured: every webhook is refused (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
     } else if app.config.server.public_url.is_none() {
         warn!("MYNAH_PUBLIC_URL is not set: no signature can be checked, so every webhook is refused");

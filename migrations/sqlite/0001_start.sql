@@ -25,11 +25,12 @@ CREATE TABLE addresses (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX addresses_contact ON addresses (contact_id);
 
--- mode: who answers. mode_until: when `human` ends by itself; NULL is never.
+-- account: the account at the provider that it came through. mode: who answers. mode_until: when `human` ends by itself; NULL is never.
 CREATE TABLE conversations (
     id              BLOB    NOT NULL PRIMARY KEY,
     contact_id      INTEGER NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
     channel         TEXT    NOT NULL,
+    account         TEXT    NOT NULL DEFAULT '',
     our_address     TEXT    NOT NULL,
     reply_to        TEXT    NOT NULL,
     revision        INTEGER NOT NULL DEFAULT 1,
@@ -223,10 +224,10 @@ CREATE TABLE schedule (
     next_run_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- How far the provider's list of messages has been read for those whose webhook never came. began_at: what is older was never
+-- How far the provider's list of messages of one of our numbers (list) has been read for those whose webhook never came. began_at: what is older was never
 -- ours to answer. caught_up_at: read to its end then, and all that had been missed was stored.
 CREATE TABLE catch_ups (
-    channel      TEXT    NOT NULL PRIMARY KEY,
+    list         TEXT    NOT NULL PRIMARY KEY,
     began_at     INTEGER NOT NULL,
     caught_up_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -33,7 +33,7 @@ struct Place {
 impl App {
     /// The sliding window up to and with the claimed turn, oldest first.
     pub async fn history(&self, claim: &TurnClaim) -> Result<Vec<WindowLine>, StoreError> {
-        let most = self.config.work.max_context_messages;
+        let most = self.number_of(claim).config.max_context_messages;
         let kept = self.cache.get(&key(claim.conversation)).await;
         if let Some((revision, lines)) = kept.as_deref().and_then(Kept::open)
             && revision == claim.revision
@@ -61,7 +61,7 @@ impl App {
             Some((kept, _)) if kept >= revision => {}
             // Enough lines that the window can be cut between exchanges.
             Some((kept, lines)) if kept + 1 == revision => {
-                match Kept::with(revision, lines, line, self.config.work.max_context_messages * 2) {
+                match Kept::with(revision, lines, line, self.longest_window() * 2) {
                     Some(kept) => self.keep(conversation, kept).await,
                     None => self.clear(conversation).await,
                 }
@@ -73,6 +73,10 @@ impl App {
     /// Drops the window of a conversation; the store still has it.
     pub async fn clear(&self, conversation: ConversationId) {
         self.cache.forget(&key(conversation)).await;
+    }
+
+    fn longest_window(&self) -> usize {
+        self.numbers.iter().map(|number| number.config.max_context_messages).max().unwrap_or_default()
     }
 
     async fn keep(&self, conversation: ConversationId, kept: Kept) {

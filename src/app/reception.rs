@@ -28,26 +28,38 @@ fn keys(what: &str, inbound: &Inbound) -> Vec<String> {
 }
 
 impl App {
-    /// Stores a contact's message, with the log of its webhook if there is one, and wakes whoever answers it.
-    pub async fn receive(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Received, StoreError> {
-        self.take_in(inbound, record, None).await
+    /// Stores a contact's message, which came through that account, with the log of its webhook if there is one, and wakes
+    /// whoever answers it.
+    pub async fn receive(
+        &self,
+        account: &str,
+        inbound: Inbound,
+        record: Option<WebhookRecord>,
+    ) -> Result<Received, StoreError> {
+        self.take_in(account, inbound, record, None).await
     }
 
     /// The same for a message that was found at the provider because its webhook never came.
     ///
     /// It does not use up the contact's rate, and is not above it: what was missed arrives in one go, and is answered by one
     /// turn whatever there is of it, in as many conversations at the most as one contact may have waiting.
-    pub async fn receive_missed(&self, inbound: Inbound, missed: Missed) -> Result<Received, StoreError> {
-        self.take_in(inbound, None, Some(missed)).await
+    pub async fn receive_missed(
+        &self,
+        account: &str,
+        inbound: Inbound,
+        missed: Missed,
+    ) -> Result<Received, StoreError> {
+        self.take_in(account, inbound, None, Some(missed)).await
     }
 
     async fn take_in(
         &self,
+        account: &str,
         inbound: Inbound,
         record: Option<WebhookRecord>,
         missed: Option<Missed>,
     ) -> Result<Received, StoreError> {
-        let reception = self.reception(&inbound, missed).await;
+        let reception = self.reception(account, &inbound, missed).await;
         let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
         let shown = reception.word().is_none();
         // Taken before it is known what it was for.
@@ -81,8 +93,9 @@ impl App {
         Ok(received)
     }
 
-    async fn reception(&self, inbound: &Inbound, missed: Option<Missed>) -> Reception {
-        let (people, texts) = (&self.config.people, &self.config.texts);
+    async fn reception(&self, account: &str, inbound: &Inbound, missed: Option<Missed>) -> Reception {
+        let number = self.number_written_to(account, &inbound.to);
+        let (people, texts) = (&self.config.people, &number.config.texts);
         let wait = match people.rate.filter(|_| missed.is_none()) {
             Some(rate) => self.take(&keys(MESSAGES, inbound), rate).await.err(),
             None => None,
@@ -92,6 +105,7 @@ impl App {
         let too_much = wait.is_some() || command == Some(Command::Reset);
         let every = people.rate.map_or(TOLD_EVERY, |rate| rate.period);
         Reception {
+            account: account.to_owned(),
             command,
             stranger: self.stranger(inbound).await,
             allowed: Arc::clone(&people.allowed),

@@ -1,10 +1,12 @@
 //! `mynah check`: a line per check; exit status 1 if any fails.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::App;
+use crate::app::{App, Assistant, Number};
 use crate::config::Config;
 use crate::fault::Fault;
 
@@ -24,19 +26,22 @@ struct Finding {
     check: &'static str,
     /// `ok`, `failed` or `skipped`.
     outcome: &'static str,
+    /// The number that it is about, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<String>,
     detail: String,
 }
 
 impl Finding {
     fn of(check: &'static str, outcome: Result<String, String>) -> Finding {
         match outcome {
-            Ok(detail) => Finding { check, outcome: "ok", detail },
-            Err(detail) => Finding { check, outcome: "failed", detail },
+            Ok(detail) => Finding { check, outcome: "ok", number: None, detail },
+            Err(detail) => Finding { check, outcome: "failed", number: None, detail },
         }
     }
 
     fn skipped(check: &'static str, why: &str) -> Finding {
-        Finding { check, outcome: "skipped", detail: why.into() }
+        Finding { check, outcome: "skipped", number: None, detail: why.into() }
     }
 }
 
@@ -52,7 +57,8 @@ pub(super) fn run(config: Result<Config>, arguments: &Arguments) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
         for finding in &findings {
-            println!("{:<8} {:<14} {}", finding.outcome, finding.check, finding.detail);
+            let number = finding.number.iter().map(|name| format!("{name}: ")).collect::<String>();
+            println!("{:<8} {:<14} {number}{}", finding.outcome, finding.check, finding.detail);
         }
     }
     match findings.iter().filter(|finding| finding.outcome == "failed").count() {
@@ -88,21 +94,12 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
             .map_err(|error| error.to_string())
             .map(|backlog| format!("{} is up to date, {} turns wait", database.display(), backlog.waiting)),
     ));
-    findings.push(match app.channel("twilio") {
-        None => {
-            Finding::of("Twilio", Err("not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender".into()))
-        }
-        Some(_) if offline => Finding::skipped("Twilio", "configured, not called (--offline)"),
-        Some(channel) => Finding::of("Twilio", told(channel.check().await)),
-    });
-    findings.push(match &app.assistant {
-        None => Finding::of(
-            "model",
-            Err("not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY".into()),
-        ),
-        Some(_) if offline => Finding::skipped("model", "configured, not called (--offline)"),
-        Some(assistant) => Finding::of("model", told(assistant.provider.check().await)),
-    });
+    let mut asked = Asked::default();
+    for number in &app.numbers {
+        let name = app.told(number).map(str::to_owned);
+        let findings_of = of_number(&app, number, offline, &mut asked).await;
+        findings.extend(findings_of.into_iter().map(|finding| Finding { number: name.clone(), ..finding }));
+    }
     if let Some(transcriber) = &app.transcriber {
         findings.push(if offline {
             Finding::skipped("transcription", "configured, not called (--offline)")
@@ -110,12 +107,38 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
             Finding::of("transcription", told(transcriber.check().await))
         });
     }
-    for fallback in &app.fallbacks {
-        findings.push(if offline {
-            Finding::skipped("fallback", "configured, not called (--offline)")
-        } else {
-            Finding::of("fallback", told(fallback.provider.check().await))
-        });
+    findings
+}
+
+/// What models said that were asked already: numbers share them.
+type Asked = Vec<(Arc<Assistant>, Result<String, String>)>;
+
+async fn of_number(app: &App, number: &Number, offline: bool, asked: &mut Asked) -> Vec<Finding> {
+    let mut findings = vec![match &number.channel {
+        None if app.channels().next().is_some() => Finding::skipped("Twilio", "no account and no sender are set"),
+        None => {
+            Finding::of("Twilio", Err("not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender".into()))
+        }
+        Some(_) if offline => Finding::skipped("Twilio", "configured, not called (--offline)"),
+        Some(channel) => Finding::of("Twilio", told(channel.check().await)),
+    }];
+    if number.assistants.is_empty() {
+        let why = "not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY";
+        findings.push(Finding::of("model", Err(why.into())));
+    }
+    let checks = std::iter::once("model").chain(std::iter::repeat("fallback"));
+    for (check, assistant) in checks.zip(&number.assistants) {
+        if offline {
+            findings.push(Finding::skipped(check, "configured, not called (--offline)"));
+            continue;
+        }
+        let known = asked.iter().find(|(other, _)| Arc::ptr_eq(other, assistant)).map(|(_, outcome)| outcome.clone());
+        let outcome = match known {
+            Some(outcome) => outcome,
+            None => told(assistant.provider.check().await),
+        };
+        asked.push((Arc::clone(assistant), outcome.clone()));
+        findings.push(Finding::of(check, outcome));
     }
     findings
 }

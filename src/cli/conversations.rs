@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::columns::{columns, one_line};
 use super::{sending, undelivered};
 use crate::clock::Time;
-use crate::config::Config;
+use crate::config::{Config, Directory, NumberConfig};
 use crate::model::{Address, ContentSid, ConversationId, ShortId};
 use crate::store::{AddressRow, ConversationRow, Said, Spoken, Store};
 use crate::text;
@@ -117,6 +117,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     let now = super::clock().now();
     let until = config.people.human_return.map(|after| now + after);
     let json = arguments.json;
+    let numbers = Numbers { every: config.every_number(), directory: config.directory() };
     match arguments.action {
         Action::List { before, limit } => {
             let before = match before {
@@ -124,19 +125,20 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 None => None,
             };
             let rows = store.conversations(before, limit).await?;
-            list(&rows.into_iter().map(|row| row.at(now)).collect::<Vec<_>>(), json);
+            list(&rows.into_iter().map(|row| row.at(now)).collect::<Vec<_>>(), &numbers, json);
         }
         Action::Show { id } => {
             let id = find(&store, id).await?;
             let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
             let addresses = store.addresses(id).await?;
-            show(&row.at(now), &addresses, &said, json);
+            show(&row.at(now), &addresses, &said, &numbers, json);
         }
         Action::Mode { id, mode } => {
             let id = find(&store, id).await?;
             let changed = match mode {
                 Mode::Human => {
-                    let tell = Some(config.texts.human.clone());
+                    let (row, _) = store.conversation(id, 1).await?.ok_or_else(|| unknown(id))?;
+                    let tell = Some(numbers.of(&row).texts.human.clone());
                     store.take_over(id, until, "an operator took over".into(), tell, now).await?
                 }
                 Mode::Auto => store.hand_back(id).await?,
@@ -264,12 +266,26 @@ fn time(time: Option<Time>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-fn facts(row: &ConversationRow) -> Value {
+/// Our numbers, as they are configured now.
+struct Numbers {
+    every: Vec<NumberConfig>,
+    directory: Directory,
+}
+
+impl Numbers {
+    /// That of a conversation.
+    fn of(&self, row: &ConversationRow) -> &NumberConfig {
+        &self.every[self.directory.find(&row.account, &row.ours).0]
+    }
+}
+
+fn facts(row: &ConversationRow, numbers: &Numbers) -> Value {
     json!({
         "id": row.id.to_string(),
         "name": row.name,
         "contact": row.contact,
         "our_address": row.ours,
+        "number": numbers.of(row).name,
         "mode": if row.human { "human" } else { "auto" },
         "mode_until": time(row.human_until),
         "started_at": row.started_at.to_string(),
@@ -298,16 +314,18 @@ fn remarks(row: &ConversationRow) -> String {
     remarks.join(", ")
 }
 
-fn list(rows: &[ConversationRow], json: bool) {
+fn list(rows: &[ConversationRow], numbers: &Numbers, json: bool) {
     if json {
-        println!("{:#}", Value::from(rows.iter().map(facts).collect::<Vec<_>>()));
+        println!("{:#}", Value::from(rows.iter().map(|row| facts(row, numbers)).collect::<Vec<_>>()));
         return;
     }
     if rows.is_empty() {
         println!("no conversations yet; one begins with a contact's first message");
     }
     let row = |row: &ConversationRow| {
-        [row.id.to_string(), row.last_inbound_at.to_string(), row.contact.clone(), remarks(row), name(row)]
+        // An empty column is not shown.
+        let number = if numbers.directory.is_several() { numbers.of(row).name.clone() } else { String::new() };
+        [row.id.to_string(), row.last_inbound_at.to_string(), number, row.contact.clone(), remarks(row), name(row)]
     };
     print!("{}", columns(rows.iter().map(row).collect()));
 }
@@ -325,9 +343,9 @@ fn reached(row: &AddressRow) -> String {
     format!("{} ({seen}{doubt})", row.address.as_str())
 }
 
-fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said], json: bool) {
+fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said], numbers: &Numbers, json: bool) {
     if json {
-        let mut document = facts(row);
+        let mut document = facts(row, numbers);
         document["addresses"] = addresses
             .iter()
             .map(|row| {
@@ -360,6 +378,9 @@ fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said], json: bo
     println!("{}", row.id);
     for row in addresses {
         println!("{}", reached(row));
+    }
+    if numbers.directory.is_several() {
+        println!("on {} ({})", numbers.of(row).name, row.ours);
     }
     println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
     for (at, said) in list.iter().enumerate() {

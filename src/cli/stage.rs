@@ -72,7 +72,7 @@ impl Stage {
         let offline = matches!(model.provider, ProviderConfig::Offline { .. });
         let clock = super::clock();
         let app = Arc::new(App::build(config, Arc::clone(&clock)).await?);
-        let responder = match (&app.assistant, offline) {
+        let responder = match (app.main().assistants.first(), offline) {
             (_, true) => "Offline responder: no account, no key".to_owned(),
             (Some(assistant), false) => assistant.provider.name().to_owned(),
             (None, false) => String::new(),
@@ -100,7 +100,7 @@ impl Stage {
 
     /// Says who answers, and what seems not meant.
     pub(super) fn introduce(&self) {
-        if let Some(assistant) = &self.app.assistant {
+        if let Some(assistant) = self.app.main().assistants.first() {
             println!("Answers come from: {}", assistant.provider.name());
         }
         for warning in &self.app.config.warnings {

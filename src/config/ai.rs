@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::home;
@@ -61,6 +61,17 @@ impl AiConfig {
         (u32::try_from(self.context_tokens).unwrap_or(u32::MAX), self.max_tokens.unwrap_or(cap))
     }
 
+    /// Whether it is the same model at the same place by the same key, though it may be asked otherwise.
+    pub fn is_same_model(&self, other: &AiConfig) -> bool {
+        self.asked() == other.asked() && self.provider.is_same(&other.provider)
+    }
+
+    /// Whether it is asked in the very same way, too.
+    pub fn is_asked_alike(&self, other: &AiConfig) -> bool {
+        // All that is printed is all that there is, but for the key.
+        self.is_same_model(other) && format!("{self:?}") == format!("{other:?}")
+    }
+
     /// The model that is asked: the owner's, else the provider's default. `None` where only the server knows, and for the
     /// offline provider, which asks none.
     pub fn asked(&self) -> Option<&str> {
@@ -104,6 +115,24 @@ pub enum ProviderConfig {
     },
 }
 
+impl ProviderConfig {
+    fn is_same(&self, other: &ProviderConfig) -> bool {
+        let key = |key: &SecretString| key.expose_secret().to_owned();
+        match (self, other) {
+            (
+                ProviderConfig::OpenAi { base_url, api_key },
+                ProviderConfig::OpenAi { base_url: other, api_key: other_key },
+            ) => base_url == other && api_key.as_ref().map(key) == other_key.as_ref().map(key),
+            (
+                ProviderConfig::Anthropic { base_url, api_key },
+                ProviderConfig::Anthropic { base_url: other, api_key: other_key },
+            ) => base_url == other && key(api_key) == key(other_key),
+            (ProviderConfig::Offline { folder }, ProviderConfig::Offline { folder: other }) => folder == other,
+            _ => false,
+        }
+    }
+}
+
 /// Tokens kept free for an answer, where no cap is set.
 const ANSWER: usize = 1_024;
 
@@ -129,6 +158,26 @@ impl AiConfig {
         })
     }
 }
+
+/// What says who is asked. A number whose file holds any of these has a model of its own...
+pub(super) const WHO: [&str; 6] = [
+    "MYNAH_AI_PROVIDER",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "MYNAH_OFFLINE_DIR",
+];
+
+/// ...of which these are meant too, also where the file does not hold them: what fits one model need not fit another.
+pub(super) const HOW: [&str; 6] = [
+    "MYNAH_AI_MODEL",
+    "MYNAH_AI_MAX_TOKENS",
+    "MYNAH_AI_TEMPERATURE",
+    "MYNAH_AI_TIMEOUT",
+    "MYNAH_AI_CONCURRENCY",
+    "MYNAH_AI_CONTEXT_TOKENS",
+];
 
 /// The protocols by name.
 pub(super) const KINDS: [(&str, Kind); 3] =
@@ -166,18 +215,19 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
         (Read::Absent, true, true) if reader.layers.stage() => {
             let note =
                 "there are settings for both OpenAI and Anthropic, and OpenAI's are taken; MYNAH_AI_PROVIDER chooses";
-            reader.warnings.push(note.to_owned());
+            reader.warn(note.to_owned());
             Kind::OpenAi
         }
         (Read::Absent, true, true) => {
             let found = "no value, though there are settings for both OpenAI and Anthropic";
-            reader.problems.push(Problem::new("MYNAH_AI_PROVIDER", found, "openai or anthropic, to choose one"));
+            let place = reader.absent("MYNAH_AI_PROVIDER", reader.name("MYNAH_AI_PROVIDER"));
+            reader.tell(Problem::new(place, found, "openai or anthropic, to choose one"));
             return None;
         }
         (Read::Absent, false, false) => {
             if !model.is_absent() || folder.is_some() {
                 let warning = "no AI provider is set, so nobody answers; set MYNAH_AI_PROVIDER, or the provider's key";
-                reader.warnings.push(warning.to_owned());
+                reader.warn(warning.to_owned());
             }
             return None;
         }
@@ -193,7 +243,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
             let base_url = openai_url.good().unwrap_or_else(|| reader::default("OPENAI_BASE_URL", parse::base_url));
             if !has_version(&base_url) {
                 let warning = "OPENAI_BASE_URL has no /v1, which OpenAI's SDKs and most servers expect there";
-                reader.warnings.push(warning.to_owned());
+                reader.warn(warning.to_owned());
             }
             ProviderConfig::OpenAi { base_url, api_key: openai_key.good() }
         }
@@ -206,10 +256,10 @@ pub(super) fn read(reader: &mut Reader) -> Option<AiConfig> {
             if has_version(&base_url) {
                 let warning =
                     "ANTHROPIC_BASE_URL has a /v1, which belongs to the path that follows, as in Anthropic's SDKs";
-                reader.warnings.push(warning.to_owned());
+                reader.warn(warning.to_owned());
             }
             if temperature.is_some_and(|temperature| temperature > 1.0) {
-                reader.warnings.push("MYNAH_AI_TEMPERATURE is above 1, which Anthropic refuses".to_owned());
+                reader.warn("MYNAH_AI_TEMPERATURE is above 1, which Anthropic refuses".to_owned());
             }
             ProviderConfig::Anthropic { base_url, api_key: anthropic_key.good()? }
         }
@@ -239,8 +289,6 @@ fn has_version(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
     use crate::config::tests::{errors, load, sources};
     use crate::config::{Config, Sources};

@@ -28,6 +28,13 @@ const KEYS: [Keys; 2] = [
     },
 ];
 
+/// What belongs to them.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    let of =
+        |keys: &Keys| [keys.provider, keys.context_tokens, keys.names.model, keys.names.base_url, keys.names.api_key];
+    KEYS.iter().flat_map(of)
+}
+
 /// Reads them, in order. What is not theirs alone (cap, temperature, time-out) is as for the first.
 pub(super) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfig> {
     let mut fallbacks = Vec::new();
@@ -47,7 +54,7 @@ pub(super) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfi
         }
         let (Some(kind), Some(first)) = (kind.good(), first) else {
             if first.is_none() {
-                reader.warnings.push(format!("{} is set without a first model, so it is not used", keys.provider));
+                reader.warn(format!("{} is set without a first model, so it is not used", keys.provider));
             }
             continue;
         };

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::problem::Problem;
-use super::settings;
+use super::settings::{self, Setting};
 
 /// The values of a configuration file.
 #[derive(Default)]
@@ -29,6 +29,16 @@ impl File {
     /// Reads a file's text and adds what is wrong with its form or its keys to `problems`. What can be read of a broken
     /// file is kept, so that its other values are judged too.
     pub(super) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> File {
+        File::parse_with(path, text, problems, |key| settings::all().any(|setting| setting.file == key))
+    }
+
+    /// The same for a file in which other keys may stand.
+    pub(super) fn parse_with(
+        path: &Path,
+        text: &str,
+        problems: &mut Vec<Problem>,
+        is_known: impl Fn(&str) -> bool,
+    ) -> File {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut wrong: Vec<(usize, Problem)> = Vec::new();
         for error in errors {
@@ -50,7 +60,7 @@ impl File {
         for (key, value) in table.into_inner() {
             let line = line(text, key.span().start);
             let key = key.into_inner().into_owned();
-            if key.is_empty() || !settings::all().any(|setting| setting.file == key) {
+            if key.is_empty() || !is_known(&key) {
                 let place = place(path, &key, line);
                 wrong.push((line, Problem::new(place, "an unknown key", suggestion(&key))));
             } else {
@@ -60,6 +70,24 @@ impl File {
         wrong.sort_by_key(|(line, _)| *line);
         problems.extend(wrong.into_iter().map(|(_, problem)| problem));
         File { values }
+    }
+
+    /// A setting's value with its line; `None` where there is none or an empty text. The error is what stands there instead.
+    pub(super) fn value(&self, setting: &Setting) -> Result<Option<(usize, String)>, (usize, &'static str)> {
+        match self.get(setting.file) {
+            Some((line, Entry::One(value))) if !value.is_empty() => Ok(Some((*line, value.clone()))),
+            // An empty list is a decision, unlike an empty text.
+            Some((line, Entry::List(items))) if setting.list && items.is_empty() => Ok(Some((*line, "none".into()))),
+            Some((line, Entry::List(items))) if setting.list => Ok(Some((*line, items.clone()))),
+            Some((line, Entry::List(_))) => Err((*line, "an array")),
+            Some((line, Entry::Other(what))) => Err((*line, *what)),
+            Some((_, Entry::One(_))) | None => Ok(None),
+        }
+    }
+
+    /// Its keys, each with its line.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.values.iter().map(|(key, (line, _))| (key.as_str(), *line))
     }
 
     /// The value of a key and its line, counted from 1.

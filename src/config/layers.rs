@@ -8,8 +8,9 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::file::{self, Entry, File};
+use super::file::{self, File};
 use super::nearest::nearest;
+use super::number_file::NumberFile;
 use super::problem::Problem;
 use super::settings::{self, Setting};
 use super::stored;
@@ -59,6 +60,8 @@ pub(super) enum Origin {
     Credential,
     /// The line of `mynah.toml`.
     File(usize),
+    /// A number's own file, or what it names: the whole place.
+    Number(String),
     /// The store.
     Stored,
     /// The command's own.
@@ -70,6 +73,8 @@ pub(super) struct Layers {
     sources: Sources,
     file: File,
     file_path: PathBuf,
+    /// The file of the number that is read just now, which goes before every layer.
+    pub(super) own: Option<NumberFile>,
 }
 
 /// No setting is longer; a wrong path (`/dev/zero`) ends here.
@@ -78,7 +83,7 @@ const LONGEST: u64 = 1024 * 1024;
 impl Layers {
     /// Finds and reads the configuration file. A file that is named must be there.
     pub(super) fn open(sources: Sources, problems: &mut Vec<Problem>) -> Layers {
-        let mut layers = Layers { sources, file: File::default(), file_path: PathBuf::new() };
+        let mut layers = Layers { sources, file: File::default(), file_path: PathBuf::new(), own: None };
         for key in layers.sources.flags.keys().filter(|key| settings::find(key).is_none()) {
             problems.push(Problem::new(
                 format!("flag for {key}"),
@@ -127,6 +132,12 @@ impl Layers {
 
     /// The setting's value from the first layer that has one. The error says why that one cannot be read.
     pub(super) fn find(&self, setting: &Setting) -> Result<Option<Found>, Problem> {
+        if let Some(own) = &self.own {
+            let found = own.find(setting, self)?;
+            if found.is_some() || own.is_closed(setting.key) {
+                return Ok(found);
+            }
+        }
         let found = |value, origin| Ok(Some(Found { value, origin }));
         if let Some((_, value)) = self.sources.trial.as_ref().filter(|(key, _)| *key == setting.key) {
             return found(value.clone(), Origin::Trial);
@@ -173,20 +184,12 @@ impl Layers {
                 }
             }
         }
-        match self.file.get(setting.file) {
-            Some((line, Entry::One(value))) if !value.is_empty() => found(value.clone(), Origin::File(*line)),
-            // An empty list is a decision, unlike an empty text.
-            Some((line, Entry::List(items))) if setting.list && items.is_empty() => {
-                found("none".into(), Origin::File(*line))
-            }
-            Some((line, Entry::List(items))) if setting.list => found(items.clone(), Origin::File(*line)),
-            Some((line, Entry::List(_))) => {
-                Err(Problem::new(self.place(setting, &Origin::File(*line)), "an array", setting.expects))
-            }
-            Some((line, Entry::Other(what))) => {
-                Err(Problem::new(self.place(setting, &Origin::File(*line)), *what, setting.expects))
-            }
-            Some((_, Entry::One(_))) | None => {
+        let in_file = self.file.value(setting);
+        let in_file = in_file
+            .map_err(|(line, what)| Problem::new(self.place(setting, &Origin::File(line)), what, setting.expects))?;
+        match in_file {
+            Some((line, value)) => found(value, Origin::File(line)),
+            None => {
                 let stored = self.sources.stored.get(setting.key);
                 let stored = stored.filter(|value| setting.can_be_stored() && !value.is_empty());
                 match (stored, self.sources.fallbacks.get(setting.key)) {
@@ -212,9 +215,20 @@ impl Layers {
             Origin::EnvFile => format!("file named by environment variable {}_FILE", setting.key),
             Origin::Credential => format!("systemd credential {}", setting.key.to_ascii_lowercase()),
             Origin::File(line) => file::place(&self.file_path, setting.file, *line),
+            Origin::Number(place) => place.clone(),
             Origin::Stored => format!("stored setting {}", setting.key),
             Origin::Fallback => format!("the command's own {}", setting.key),
         }
+    }
+
+    /// What stands in a file, without the newline at its end.
+    pub(super) fn text(&self, path: &Path) -> io::Result<String> {
+        read(&self.here(path))
+    }
+
+    /// The file of a credential that systemd hands over, where it hands any.
+    pub(super) fn credential(&self, name: &str) -> Option<PathBuf> {
+        self.variable("CREDENTIALS_DIRECTORY").map(|folder| Path::new(folder).join(name))
     }
 
     /// A path from the folder that relative paths start from.
@@ -277,10 +291,10 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// Whether a text can only be a path: it starts at the root or at a folder.
-fn is_plain_path(path: &Path) -> bool {
+pub(super) fn is_plain_path(path: &Path) -> bool {
     path.is_absolute() || path.starts_with(".") || path.starts_with("..")
 }
 
-fn unreadable(place: String, path: &Path, error: &io::Error, expected: &str) -> Problem {
+pub(super) fn unreadable(place: String, path: &Path, error: &io::Error, expected: &str) -> Problem {
     Problem::new(place, format!("{}, which cannot be read ({error})", path.display()), expected)
 }

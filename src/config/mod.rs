@@ -13,6 +13,8 @@ mod media;
 mod names;
 mod nearest;
 mod network;
+mod number;
+mod number_file;
 mod parse;
 mod people;
 mod problem;
@@ -35,6 +37,7 @@ pub use log::{LogConfig, LogFormat};
 pub use media::{MediaConfig, TranscriptionConfig};
 pub use names::AiNames;
 pub use network::Network;
+pub use number::{Directory, Fit, NumberConfig};
 pub use people::PeopleConfig;
 pub use problem::{Problem, Problems};
 pub use reference::reference;
@@ -54,7 +57,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// Where data is kept.
     pub data: DataConfig,
-    /// The WhatsApp number; `None` where nothing of it is set.
+    /// The first WhatsApp number; `None` where nothing of it is set.
     pub twilio: Option<TwilioConfig>,
     /// The language model; `None` where nothing of it is set.
     pub ai: Option<AiConfig>,
@@ -70,6 +73,8 @@ pub struct Config {
     pub people: PeopleConfig,
     /// What contacts read that no model wrote.
     pub texts: Texts,
+    /// The numbers beside the first, each with all that is its own. See [`Config::every_number`].
+    pub numbers: Vec<NumberConfig>,
     /// What is logged.
     pub log: LogConfig,
     /// What is no error and yet seems not meant, a sentence each; never a secret.
@@ -103,10 +108,33 @@ impl Config {
         let people = people::read(reader);
         let texts = texts::read(reader);
         let log = log::read(reader);
+        for warning in people.unpriced(ai.iter().chain(&fallbacks)) {
+            reader.warn(warning);
+        }
+        for warning in ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)) {
+            reader.warn(warning);
+        }
+        let mut config = Config {
+            server,
+            data,
+            twilio,
+            ai,
+            fallbacks,
+            media,
+            work,
+            conversation,
+            people,
+            texts,
+            numbers: Vec::new(),
+            log,
+            warnings: Vec::new(),
+        };
+        // The stage has a number of its own.
+        if !staged {
+            config.numbers = number_file::read(reader, &config);
+        }
         Problems::none(std::mem::take(&mut reader.problems))?;
-        reader.warnings.extend(people.unpriced(ai.iter().chain(&fallbacks)));
-        let mut warnings = std::mem::take(&mut reader.warnings);
-        warnings.extend(ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)));
-        Ok(Config { server, data, twilio, ai, fallbacks, media, work, conversation, people, texts, log, warnings })
+        config.warnings = std::mem::take(&mut reader.warnings);
+        Ok(config)
     }
 }

@@ -85,6 +85,9 @@ enum Who {
     Code,
 }
 
+/// The template is the account's: a number of another account does not have it.
+pub(super) const REOPEN: &str = "MYNAH_REOPEN_TEMPLATE";
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn read(reader: &mut Reader) -> PeopleConfig {
@@ -106,6 +109,7 @@ pub(super) fn read(reader: &mut Reader) -> PeopleConfig {
         let never = parse::duration(text, Duration::ZERO..=Duration::ZERO);
         never.or_else(|_| parse::duration(text, Duration::from_secs(60)..=DAY * 30))
     });
+    let own = read_own(reader);
     PeopleConfig {
         closed: who != Who::Everyone,
         allowed: allowed.into(),
@@ -115,16 +119,32 @@ pub(super) fn read(reader: &mut Reader) -> PeopleConfig {
         rate: reader.or_default("MYNAH_RATE_LIMIT", rate),
         keywords: Keywords::new(&opt_out, &opt_in),
         human_return: (!human_return.is_zero()).then_some(human_return),
-        model_may_hand_over: reader
-            .or_default("MYNAH_MODEL_HAND_OVER", |text| parse::one_of(text, &[("true", true), ("false", false)])),
-        links: reader.or_default("MYNAH_LINKS", links),
+        model_may_hand_over: own.model_may_hand_over,
+        links: own.links,
         budgets: Budgets {
             contact_day: reader.or_default("MYNAH_BUDGET_CONTACT_DAY", budget),
             day: reader.or_default("MYNAH_BUDGET_DAY", budget),
             month: reader.or_default("MYNAH_BUDGET_MONTH", budget),
         },
         prices: reader.or_default("MYNAH_PRICES", |text| list(text, price)),
-        reopen_template: reader.read("MYNAH_REOPEN_TEMPLATE", template).good(),
+        reopen_template: own.reopen_template,
+    }
+}
+
+/// What a number may have of its own.
+pub(super) struct OwnPeople {
+    pub(super) model_may_hand_over: bool,
+    pub(super) links: LinkPolicy,
+    pub(super) reopen_template: Option<ContentSid>,
+}
+
+/// Reads that.
+pub(super) fn read_own(reader: &mut Reader) -> OwnPeople {
+    OwnPeople {
+        model_may_hand_over: reader
+            .or_default("MYNAH_MODEL_HAND_OVER", |text| parse::one_of(text, &[("true", true), ("false", false)])),
+        links: reader.or_default("MYNAH_LINKS", links),
+        reopen_template: reader.read(REOPEN, template).good(),
     }
 }
 

@@ -61,6 +61,9 @@ impl Reader {
         #[cfg(test)]
         self.asked.insert(key);
         let setting = setting(key);
+        if let Some(own) = &mut self.layers.own {
+            own.ask(setting.file);
+        }
         match self.layers.find(setting) {
             Ok(None) => Read::Absent,
             Ok(Some(Found { value, origin })) => match parse(&value) {
@@ -68,17 +71,17 @@ impl Reader {
                 // It was right when it was stored: a newer program must start all the same.
                 Err(_) if matches!(origin, Origin::Stored) => {
                     let place = self.layers.place(setting, &origin);
-                    self.warnings.push(format!("{place} is {value:?}, expected {}; it is left out", setting.expects));
+                    self.warn_once(format!("{place} is {value:?}, expected {}; it is left out", setting.expects));
                     Read::Absent
                 }
                 Err(why) => {
                     let place = self.layers.place(setting, &origin);
-                    self.problems.push(Problem::rejected(place, setting, &value, &why));
+                    self.tell(Problem::rejected(place, setting, &value, &why));
                     Read::Bad
                 }
             },
             Err(problem) => {
-                self.problems.push(problem);
+                self.tell(problem);
                 Read::Bad
             }
         }
@@ -100,7 +103,48 @@ impl Reader {
     /// Notes that a setting is needed, and why.
     pub(super) fn missing(&mut self, key: &'static str, why: &str) {
         let expected = format!("{}, because {why}", setting(key).expects);
-        self.problems.push(Problem::new(key, "no value", expected));
+        let place = self.absent(key, self.name(key));
+        self.tell(Problem::new(place, "no value", expected));
+    }
+
+    /// What a setting is called where it is missing: in a number's file by its key there.
+    pub(super) fn name(&self, key: &'static str) -> &'static str {
+        if self.is_numbers(key) { setting(key).file } else { key }
+    }
+
+    /// Where a setting is missing, with others, that are called so.
+    pub(super) fn absent(&self, key: &str, names: &str) -> String {
+        match &self.layers.own {
+            Some(own) if own.is_closed(key) => format!("file {}: {names}", own.path().display()),
+            _ => names.to_owned(),
+        }
+    }
+
+    /// Whether a number is read that does not take that setting from the main configuration.
+    fn is_numbers(&self, key: &str) -> bool {
+        self.layers.own.as_ref().is_some_and(|own| own.is_closed(key))
+    }
+
+    /// Notes what is wrong, once: numbers share what their files do not hold.
+    pub(super) fn tell(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Notes what seems not meant; of a number, with its file, unless it was said of the main configuration.
+    pub(super) fn warn(&mut self, warning: String) {
+        match &self.layers.own {
+            Some(_) if self.warnings.contains(&warning) => {}
+            Some(own) => self.warnings.push(format!("file {}: {warning}", own.path().display())),
+            None => self.warnings.push(warning),
+        }
+    }
+
+    fn warn_once(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 }
 

@@ -103,6 +103,8 @@ impl Setting {
             Some("a secret, which is not stored among the settings")
         } else if self.file.is_empty() || self.key == "MYNAH_DATA_DIR" {
             Some("what tells where stored settings lie, and so cannot be one")
+        } else if self.key == "MYNAH_NUMBERS" {
+            Some("a list of files, which only whoever has the machine may set")
         } else if self.key.ends_with("_BASE_URL") {
             Some("an address that is called, which only whoever has the machine may set")
         } else {

@@ -35,6 +35,20 @@ pub enum Sender {
     MessagingService(String),
 }
 
+/// The setting that names the sender, and the other that does.
+pub(super) const FROM: &str = "TWILIO_WHATSAPP_FROM";
+pub(super) const SERVICE: &str = "TWILIO_MESSAGING_SERVICE_SID";
+
+/// What belongs to an account.
+pub(super) const ACCOUNT: [&str; 6] = [
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_AUTH_TOKEN_SECONDARY",
+    "TWILIO_API_KEY_SID",
+    "TWILIO_API_KEY_SECRET",
+    "TWILIO_API_BASE_URL",
+];
+
 /// Reads the account. `None` where no setting of it is there; a part of one is an error that names the rest.
 pub(super) fn read(reader: &mut Reader, public_url: Option<&Url>) -> Option<TwilioConfig> {
     let account_sid = reader.read("TWILIO_ACCOUNT_SID", |text| parse::sid(text, "AC"));
@@ -57,7 +71,7 @@ pub(super) fn read(reader: &mut Reader, public_url: Option<&Url>) -> Option<Twil
         ("TWILIO_API_BASE_URL", base.is_absent()),
     ];
     let (present, _) = absent.into_iter().find(|(_, absent)| !absent)?;
-    let why = format!("{present} is set");
+    let why = format!("{} is set", reader.name(present));
     // An API key cannot stand in for the token: only the token signs webhooks (Twilio, REST API best practices).
     for (key, missing) in absent.into_iter().take(2) {
         if missing {
@@ -65,20 +79,25 @@ pub(super) fn read(reader: &mut Reader, public_url: Option<&Url>) -> Option<Twil
         }
     }
     match (key_sid.is_absent(), key_secret.is_absent()) {
-        (true, false) => reader.missing("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET is set"),
-        (false, true) => reader.missing("TWILIO_API_KEY_SECRET", "TWILIO_API_KEY_SID is set"),
+        (true, false) => {
+            let why = format!("{} is set", reader.name("TWILIO_API_KEY_SECRET"));
+            reader.missing("TWILIO_API_KEY_SID", &why);
+        }
+        (false, true) => {
+            let why = format!("{} is set", reader.name("TWILIO_API_KEY_SID"));
+            reader.missing("TWILIO_API_KEY_SECRET", &why);
+        }
         _ => {}
     }
-    let senders = "TWILIO_WHATSAPP_FROM and TWILIO_MESSAGING_SERVICE_SID";
+    let senders = [FROM, SERVICE].map(|key| reader.name(key)).join(" and ");
+    let senders = reader.absent(FROM, &senders);
     match (from.is_absent(), service.is_absent()) {
-        (true, true) => {
-            reader.problems.push(Problem::new(senders, "neither", format!("one of the two, because {why}")));
-        }
-        (false, false) => reader.problems.push(Problem::new(senders, "both", "one of the two: set one of them only")),
+        (true, true) => reader.tell(Problem::new(senders, "neither", format!("one of the two, because {why}"))),
+        (false, false) => reader.tell(Problem::new(senders, "both", "one of the two: set one of them only")),
         _ => {}
     }
     if public_url.is_none() {
-        reader.warnings.push("MYNAH_PUBLIC_URL is not set: every webhook from Twilio will be refused".to_owned());
+        reader.warn("MYNAH_PUBLIC_URL is not set: every webhook from Twilio will be refused".to_owned());
     }
     let sender = match (from.good(), service.good()) {
         (Some(number), _) => Sender::Number(number),

@@ -66,7 +66,7 @@ pub(super) fn read(reader: &mut Reader) -> WorkConfig {
     WorkConfig {
         workers: reader.or_default("MYNAH_WORKERS", |text| parse::whole(text, 1..=10_000)),
         merge_window: reader.or_default("MYNAH_MERGE_WINDOW", |text| parse::duration(text, Duration::ZERO..=MINUTE)),
-        max_context_messages: reader.or_default("MYNAH_MAX_CONTEXT_MESSAGES", |text| parse::whole(text, 1..=200)),
+        max_context_messages: read_window(reader),
         unknown_sends: reader.or_default("MYNAH_UNKNOWN_SENDS", |text| parse::one_of(text, &fates)),
         burst: reader.or_default("MYNAH_BURST", |text| {
             parse::one_of(text, &[("next", Burst::Next), ("restart", Burst::Restart)])
@@ -76,8 +76,16 @@ pub(super) fn read(reader: &mut Reader) -> WorkConfig {
                 .or_else(|_| parse::duration(text, Duration::ZERO..=ANSWERED_WITHIN).map(Some))
         }),
         typing: reader.or_default("MYNAH_TYPING", |text| parse::one_of(text, &[("true", true), ("false", false)])),
-        system_prompt: reader.or_default("MYNAH_SYSTEM_PROMPT", |text| parse::text(text, usize::MAX)),
+        system_prompt: read_prompt(reader),
     }
+}
+
+pub(super) fn read_window(reader: &mut Reader) -> usize {
+    reader.or_default("MYNAH_MAX_CONTEXT_MESSAGES", |text| parse::whole(text, 1..=200))
+}
+
+pub(super) fn read_prompt(reader: &mut Reader) -> String {
+    reader.or_default("MYNAH_SYSTEM_PROMPT", |text| parse::text(text, usize::MAX))
 }
 
 pub(super) fn read_conversation(reader: &mut Reader) -> ConversationConfig {

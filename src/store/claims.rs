@@ -35,7 +35,7 @@ impl Store {
     /// Claims up to `most` pieces of work, among them up to `most_turns` turns; with none of those, turns that no model has
     /// to answer are claimed all the same. Turns past their deadline end `expired`.
     pub async fn claim(&self, now: Time, most_turns: usize, most: usize) -> Result<Claims, StoreError> {
-        let options = self.options;
+        let (options, templates) = (self.options, self.templates.clone());
         let (mut claims, parts_due) = self
             .write_unflushed(move |tx| {
                 let unknown = unknown::claim_due(tx, now, most)?;
@@ -45,8 +45,10 @@ impl Store {
                 let requests_only = most_turns == 0;
                 let left = most.saturating_sub(unknown.len() + kept);
                 let left = if requests_only { left } else { left.min(most_turns) };
-                let turns =
-                    if left == 0 { Vec::new() } else { turns::claim_due(tx, now, left, requests_only, options)? };
+                let turns = match left {
+                    0 => Vec::new(),
+                    left => turns::claim_due(tx, now, left, requests_only, options, &templates)?,
+                };
                 let next_turn = if requests_only { None } else { turns::next_due(tx)? };
                 let next_part = parts::next_due(tx)?;
                 let next_due = [next_turn, next_part].into_iter().flatten().min();

@@ -14,13 +14,13 @@ use crate::model::{Address, ConversationId, Media, MessageId, Role, TurnId};
 /// Newest first, from before a time and id on.
 const LIST: &str = "
     SELECT c.id, c.contact_id, p.name, c.reply_to, c.our_address, c.mode, c.mode_until, c.started_at, c.last_inbound_at,
-        c.ended_at, p.blocked_at, p.opted_out_at
+        c.ended_at, p.blocked_at, p.opted_out_at, c.account
     FROM conversations c JOIN contacts p ON p.id = c.contact_id
     WHERE c.id < ?1 ORDER BY c.id DESC LIMIT ?2";
 
 const ONE: &str = "
     SELECT c.id, c.contact_id, p.name, c.reply_to, c.our_address, c.mode, c.mode_until, c.started_at, c.last_inbound_at,
-        c.ended_at, p.blocked_at, p.opted_out_at
+        c.ended_at, p.blocked_at, p.opted_out_at, c.account
     FROM conversations c JOIN contacts p ON p.id = c.contact_id WHERE c.id = ?1";
 
 const SAID: &str = "
@@ -67,6 +67,8 @@ pub struct ConversationRow {
     pub name: Option<String>,
     /// Where answers go.
     pub contact: String,
+    /// The account at the provider that it came through.
+    pub account: String,
     /// Our address.
     pub ours: String,
     /// Whether a person answers; and until when, if that ends by itself.
@@ -381,6 +383,7 @@ fn conversation(row: &dyn Row) -> Result<ConversationRow, StoreError> {
         name: row.text_or_null(2)?.map(str::to_owned),
         contact: row.text(3)?.to_owned(),
         ours: row.text(4)?.to_owned(),
+        account: row.text(12)?.to_owned(),
         human: row.text(5)? == "human",
         human_until: row.int_or_null(6)?.map(Time),
         started_at: Time(row.int(7)?),

@@ -8,12 +8,12 @@ use super::{Store, StoreError};
 use crate::clock::Time;
 use crate::model::{Command, ProviderId};
 
-const READ_TO: &str = "SELECT began_at, caught_up_at FROM catch_ups WHERE channel = ?1";
+const READ_TO: &str = "SELECT began_at, caught_up_at FROM catch_ups WHERE list = ?1";
 
 /// Also backwards: a clock that was wrong for a while must not leave a time behind that never comes.
 const CAUGHT_UP: &str = "
-    INSERT INTO catch_ups (channel, began_at, caught_up_at) VALUES (?1, ?2, ?2)
-    ON CONFLICT (channel) DO UPDATE SET caught_up_at = excluded.caught_up_at,
+    INSERT INTO catch_ups (list, began_at, caught_up_at) VALUES (?1, ?2, ?2)
+    ON CONFLICT (list) DO UPDATE SET caught_up_at = excluded.caught_up_at,
         began_at = MIN(began_at, excluded.caught_up_at)";
 
 /// Only of a STOP that was missed, which is rare: it reads what was said in all the contact's conversations.
@@ -21,7 +21,7 @@ const STARTED_SINCE: &str = "
     SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id
     WHERE c.contact_id = ?1 AND m.word = 'opt_in' AND m.created_at > ?2 LIMIT 1";
 
-/// How far a channel's list has been read.
+/// How far a list has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaughtUp {
     /// When it was first read: what is older was never ours to answer.
@@ -31,20 +31,22 @@ pub struct CaughtUp {
 }
 
 impl Store {
-    /// How far a channel's list has been read; `None` if it never was.
-    pub async fn caught_up(&self, channel: &'static str) -> Result<Option<CaughtUp>, StoreError> {
+    /// How far the list of that name has been read; `None` if it never was.
+    pub async fn caught_up(&self, list: impl Into<String>) -> Result<Option<CaughtUp>, StoreError> {
+        let list = list.into();
         self.read(move |tx| {
-            tx.one(READ_TO, args![channel], |row| {
+            tx.one(READ_TO, args![list.as_str()], |row| {
                 Ok(CaughtUp { began_at: Time(row.int(0)?), caught_up_at: Time(row.int(1)?) })
             })
         })
         .await
     }
 
-    /// All that had been missed until then is stored. Not flushed, as what was found is not: what a power cut takes back is
+    /// All of that list that had been missed until then is stored. Not flushed, as what was found is not: what a power cut takes back is
     /// found again.
-    pub async fn catch_up(&self, channel: &'static str, until: Time) -> Result<(), StoreError> {
-        self.write_unflushed(move |tx| tx.execute(CAUGHT_UP, args![channel, until]).map(drop)).await
+    pub async fn catch_up(&self, list: impl Into<String>, until: Time) -> Result<(), StoreError> {
+        let list = list.into();
+        self.write_unflushed(move |tx| tx.execute(CAUGHT_UP, args![list.as_str(), until]).map(drop)).await
     }
 
     /// Which of these messages are stored already.

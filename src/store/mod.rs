@@ -9,6 +9,7 @@ mod addresses;
 mod alerts;
 mod attachments;
 mod budget;
+mod by_number;
 mod claims;
 mod contacts;
 mod conversations;
@@ -62,6 +63,7 @@ pub use self::addresses::AddressRow;
 pub use self::alerts::Alert;
 pub use self::attachments::{Attached, Outcome, Picture};
 pub use self::budget::{Reservation, Spent};
+pub use self::by_number::ByNumber;
 pub use self::claims::Claims;
 pub use self::conversations::{ConversationRow, Said, Spoken};
 pub use self::drafts::Draft;
@@ -106,7 +108,7 @@ pub struct StoreOptions {
     pub budgets: Budgets,
     /// What a call is reserved with until it is known what it took.
     pub reserve: Spent,
-    /// What is sent in place of an answer that came too late for free text.
+    /// What is sent in place of an answer that came too late for free text; see [`Store::reopening`].
     pub reopen_template: Option<ContentSid>,
 }
 
@@ -124,6 +126,7 @@ pub struct Store {
     database: Arc<dyn Database>,
     ids: Arc<Ids>,
     options: StoreOptions,
+    templates: ByNumber<Option<ContentSid>>,
     patience: Duration,
     reads: Arc<Semaphore>,
     accepting: Arc<AtomicUsize>,
@@ -138,12 +141,19 @@ impl Store {
         Ok(Store {
             database: Arc::new(database),
             ids: Arc::new(Ids::default()),
+            templates: options.reopen_template.into(),
             options,
             patience: PATIENCE,
             reads: Arc::new(Semaphore::new(READS)),
             accepting: Arc::default(),
             fatal,
         })
+    }
+
+    /// The same where each of our numbers has a template of its own that opens a conversation again, or none.
+    #[must_use]
+    pub fn reopening(self, templates: ByNumber<Option<ContentSid>>) -> Store {
+        Store { templates, ..self }
     }
 
     /// Why nothing can be written at the moment; `None` while all is well.

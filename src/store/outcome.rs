@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::database::{Tx, args};
 use super::{SEND_WITHIN, StoreError, StoreOptions};
 use crate::clock::Time;
-use crate::model::{ConversationId, PartRef, ProviderId, TurnId};
+use crate::model::{ContentSid, ConversationId, PartRef, ProviderId, TurnId};
 
 const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE id = ?1 * 16 + ?2";
 
@@ -156,10 +156,11 @@ pub(super) fn too_late(
     tx: &mut dyn Tx,
     turn: TurnId,
     conversation: &ConversationId,
+    template: Option<ContentSid>,
     now: Time,
     options: StoreOptions,
 ) -> Result<(), StoreError> {
-    if let Some(template) = options.reopen_template
+    if let Some(template) = template
         && tx.execute(REOPENED, args![conversation, now])? == 1
     {
         tx.execute(

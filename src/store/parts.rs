@@ -16,7 +16,7 @@ const MOST_ATTEMPTS: i64 = 100;
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error,
         CASE WHEN k.blocked_at IS NOT NULL OR (k.opted_out_at IS NOT NULL AND COALESCE(t.command, '') <> 'opt_out')
-            THEN 1 ELSE 0 END, p.template, p.variables, p.file, p.expires_at
+            THEN 1 ELSE 0 END, p.template, p.variables, p.file, p.expires_at, c.account
     FROM parts p JOIN conversations c ON c.id = p.conversation_id JOIN contacts k ON k.id = c.contact_id
         JOIN turns t ON t.id = p.turn_id
     WHERE p.state = 'ready' AND p.due_at <= ?1
@@ -63,6 +63,8 @@ pub struct PartClaim {
     pub attempt: i64,
     /// The channel's name.
     pub channel: String,
+    /// The account at the provider that the conversation came through.
+    pub account: String,
     /// After this it is not sent.
     pub deadline: Time,
     /// The file that goes with it.
@@ -261,6 +263,7 @@ fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bo
         // What WhatsApp takes at any time has one of its own.
         deadline: row.int_or_null(14)?.map_or(Time(row.int(7)?) + SEND_WITHIN, Time),
         file: row.text_or_null(13)?.and_then(FileHash::parse),
+        account: row.text(15)?.to_owned(),
         outgoing: Outgoing {
             from: row.text(5)?.to_owned(),
             to: row.text(6)?.to_owned(),

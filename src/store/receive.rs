@@ -29,11 +29,11 @@ const GOING: &str = "
     WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND is_open = 1";
 
 /// A message that is found late at the provider does not take the answer back to where an older one came from. `human`
-/// ends by itself when its time has come.
+/// ends by itself when its time has come. A number may have been moved to another account.
 const CONTINUE: &str = "
     UPDATE conversations
     SET reply_to = CASE WHEN ?3 >= last_inbound_at THEN ?2 ELSE reply_to END,
-        last_inbound_at = MAX(last_inbound_at, ?3), revision = revision + 1,
+        last_inbound_at = MAX(last_inbound_at, ?3), revision = revision + 1, account = ?4,
         mode = CASE WHEN mode_until <= ?3 THEN 'auto' ELSE mode END,
         mode_until = CASE WHEN mode_until <= ?3 THEN NULL ELSE mode_until END
     WHERE id = ?1";
@@ -45,8 +45,8 @@ const END_IDLE: &str = "
         AND t.live IS NOT NULL)";
 
 const NEW_CONVERSATION: &str = "
-    INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+    INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at, account)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)";
 
 const END_NOW: &str = "UPDATE conversations SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
 
@@ -239,6 +239,7 @@ impl Receiving<'_> {
         let (channel, said, now) = (self.inbound.channel, self.said(), self.now());
         let (ours, reply_to) = (self.inbound.to.as_str(), contacts::reply_to(self.tx, self.inbound, contact)?);
         let reply_to = reply_to.as_str();
+        let account = self.reception.account.as_str();
         let going = self.tx.one(GOING, args![contact, channel, ours], |row| {
             let over = row.int_or_null(4)?.is_some_and(|until| until <= said.0);
             let (human, last) = (row.text(3)? == "human" && !over, Time(row.int(1)?));
@@ -248,12 +249,12 @@ impl Receiving<'_> {
         if let Some((conversation, last)) = going {
             let idle = last < said - self.options.conversation_ttl;
             if !(idle && self.tx.execute(END_IDLE, args![&conversation.id, now])? == 1) {
-                self.tx.execute(CONTINUE, args![&conversation.id, reply_to, said])?;
+                self.tx.execute(CONTINUE, args![&conversation.id, reply_to, said, account])?;
                 return Ok(conversation);
             }
         }
         let id = ConversationId(self.id());
-        self.tx.execute(NEW_CONVERSATION, args![&id, contact, channel, ours, reply_to, said])?;
+        self.tx.execute(NEW_CONVERSATION, args![&id, contact, channel, ours, reply_to, said, account])?;
         Ok(Conversation { id, revision: 1, human: false, overtaken: false })
     }
 

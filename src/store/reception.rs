@@ -10,6 +10,8 @@ use crate::model::{Address, Command, ConversationId, TurnId};
 /// What was found out about a message before it is stored. The default is a message like any other.
 #[derive(Clone, Debug, Default)]
 pub struct Reception {
+    /// The account at the provider that it came through; empty where there is but one.
+    pub account: String,
     /// What it asks for that no model answers.
     pub command: Option<Command>,
     /// Whether its sender is of those who may talk.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::database::args;
 use super::unknown::FIRST_LOOK;
-use super::{Store, StoreError, outcome};
+use super::{ByNumber, Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
 
@@ -33,8 +33,10 @@ const WAITS: [Duration; 6] = [
 /// Between turns that wait after the same death, so that the cause runs without the others.
 const APART: Duration = Duration::from_secs(5);
 
-const RUNNING: &str = "SELECT id, conversation_id, crashes FROM turns
-    WHERE live = 0 AND state = 'running'";
+const RUNNING: &str = "
+    SELECT t.id, t.conversation_id, t.crashes, c.account, c.our_address
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    WHERE t.live = 0 AND t.state = 'running'";
 
 const AGAIN: &str = "
     UPDATE turns SET state = 'retry', crashes = crashes + 1, attempts = attempts - 1, due_at = ?2, token = NULL
@@ -74,15 +76,17 @@ pub struct Recovered {
 impl Store {
     /// Takes over what a dead process left: `running` turns are answered again, `sending` parts are looked for. Call it
     /// once, under the lock on the data folder, before the first claim. `apology` tells the contact of a turn that is given up.
-    pub async fn recover(&self, now: Time, apology: String) -> Result<Recovered, StoreError> {
+    pub async fn recover(&self, now: Time, apology: ByNumber<String>) -> Result<Recovered, StoreError> {
         self.write(move |tx| {
             let mut recovered = Recovered::default();
-            let mut running =
-                tx.all(RUNNING, &[], |row| Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)? + 1)))?;
+            let mut running = tx.all(RUNNING, &[], |row| {
+                let apology = apology.of(row.text(3)?, row.text(4)?);
+                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)? + 1, apology))
+            })?;
             let mut apart = Duration::ZERO;
             running.sort_unstable_by_key(|(turn, ..)| *turn);
             let alone = running.len() == 1;
-            for (turn, conversation, crashes) in running {
+            for (turn, conversation, crashes, apology) in running {
                 let again = usize::try_from(crashes - 1).ok().and_then(|before| WAITS.get(before));
                 let wait = again.filter(|_| !(alone && crashes >= ALONE));
                 let Some(wait) = wait else {

@@ -16,8 +16,8 @@ const GOING: &str = "
 
 /// They have written on this number when they last did, whichever conversation that was in.
 const NEW: &str = "
-    INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at)
-    SELECT ?2, contact_id, channel, our_address, reply_to, ?3, (SELECT MAX(l.last_inbound_at) FROM conversations l
+    INSERT INTO conversations (id, contact_id, channel, account, our_address, reply_to, started_at, last_inbound_at)
+    SELECT ?2, contact_id, channel, account, our_address, reply_to, ?3, (SELECT MAX(l.last_inbound_at) FROM conversations l
         WHERE l.contact_id = c.contact_id AND l.channel = c.channel AND l.our_address = c.our_address)
     FROM conversations c WHERE c.id = ?1";
 

@@ -8,6 +8,9 @@ use crate::model::{DeliveryStatus, PartRef, StatusUpdate, TurnId};
 
 const BY_ID: &str = "SELECT turn_id, number FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
+const SENT_BY: &str = "
+    SELECT c.account FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE p.id = ?1 * 16 + ?2";
+
 const UNSETTLED: &str = "
     SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND provider_id IS NULL
     AND state IN ('sending', 'unknown', 'ready', 'held')";
@@ -58,9 +61,23 @@ impl Store {
         record: Option<WebhookRecord>,
         now: Time,
     ) -> Result<StatusTaken, StoreError> {
+        self.status_from(None, update, record, now).await
+    }
+
+    /// The same of what this account sent; what another did is not its own.
+    pub async fn status_from(
+        &self,
+        account: Option<String>,
+        update: StatusUpdate,
+        record: Option<WebhookRecord>,
+        now: Time,
+    ) -> Result<StatusTaken, StoreError> {
         let options = self.options;
         self.write(move |tx| {
-            let taken = take(tx, &update, now, options)?;
+            let taken = match &account {
+                Some(account) if is_of_another(tx, account, &update)? => StatusTaken::Foreign,
+                _ => take(tx, &update, now, options)?,
+            };
             match &record {
                 Some(record) if taken == StatusTaken::Foreign => {
                     webhooks::insert(tx, &record.refused("it is about no message of ours"), None)?;
@@ -74,10 +91,21 @@ impl Store {
     }
 }
 
+/// Whether the message that a callback is about was sent by another account.
+fn is_of_another(tx: &mut dyn Tx, account: &str, update: &StatusUpdate) -> Result<bool, StoreError> {
+    let Some(part) = known(tx, update)?.or(update.reference) else { return Ok(false) };
+    let sent_by = tx.one(SENT_BY, args![part.turn, part.number], |row| Ok(row.text(0)?.to_owned()))?;
+    Ok(sent_by.is_some_and(|sent_by| sent_by != account))
+}
+
+fn known(tx: &mut dyn Tx, update: &StatusUpdate) -> Result<Option<PartRef>, StoreError> {
+    let id = update.provider_id.0.as_str();
+    tx.one(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))
+}
+
 fn take(tx: &mut dyn Tx, update: &StatusUpdate, now: Time, options: StoreOptions) -> Result<StatusTaken, StoreError> {
     let id = update.provider_id.0.as_str();
-    let known = tx.one(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))?;
-    let (part, mut new, mut more) = match (known, update.reference) {
+    let (part, mut new, mut more) = match (known(tx, update)?, update.reference) {
         (Some(part), _) => (part, false, false),
         (None, Some(part)) => {
             if tx.one(UNSETTLED, args![part.turn, part.number], |_| Ok(()))?.is_none() {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::request::Request;
-use super::{Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
+use super::{ByNumber, Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
 use crate::clock::Time;
-use crate::model::{Command, ConversationId, TurnId};
+use crate::model::{Command, ContentSid, ConversationId, TurnId};
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -24,7 +24,7 @@ const DUE: &str = "
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -68,7 +68,8 @@ const RELEASE: &str = "
 const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
 const OVERDUE: &str = "
-    SELECT t.id, t.conversation_id, t.expires_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    SELECT t.id, t.conversation_id, t.expires_at, c.account, c.our_address
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id
     WHERE t.due_at <= ?1 AND c.last_inbound_at <= ?2 AND COALESCE(t.expires_at, 0) <= ?1 LIMIT 256";
 
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
@@ -88,6 +89,8 @@ pub struct TurnClaim {
     pub token: i64,
     /// The channel's name.
     pub channel: String,
+    /// The account at the provider that it came through.
+    pub account: String,
     /// Our address.
     pub from: String,
     /// Where the answer goes.
@@ -116,13 +119,17 @@ pub struct TurnClaim {
 impl Store {
     /// Ends turns that nobody could claim in time as `expired`; how many.
     pub async fn expire_turns(&self, now: Time) -> Result<usize, StoreError> {
-        let options = self.options;
+        let (options, templates) = (self.options, self.templates.clone());
         self.write(move |tx| {
             let overdue = tx.all(OVERDUE, args![now, now - SEND_WITHIN], |row| {
-                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int_or_null(2)?.is_some()))
+                let ending = Overdue {
+                    is_template: row.int_or_null(2)?.is_some(),
+                    instead: templates.of(row.text(3)?, row.text(4)?),
+                };
+                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), ending))
             })?;
-            for (turn, conversation, template) in &overdue {
-                overdue_ends(tx, *turn, conversation, *template, now, options)?;
+            for (turn, conversation, ending) in &overdue {
+                ending.end(tx, *turn, conversation, now, options)?;
             }
             Ok(overdue.len())
         })
@@ -202,6 +209,7 @@ pub(super) fn claim_due(
     most: usize,
     requests_only: bool,
     options: StoreOptions,
+    templates: &ByNumber<Option<ContentSid>>,
 ) -> Result<Vec<TurnClaim>, StoreError> {
     let due = if requests_only { DUE_REQUESTS } else { DUE };
     let sql = format!("{due} {}", tx.skip_locked());
@@ -217,7 +225,8 @@ pub(super) fn claim_due(
             continue;
         }
         if claim.deadline <= now {
-            overdue_ends(tx, claim.turn, &claim.conversation, template, now, options)?;
+            let ending = Overdue { is_template: template, instead: templates.of(&claim.account, &claim.from) };
+            ending.end(tx, claim.turn, &claim.conversation, now, options)?;
             continue;
         }
         claim.token = token();
@@ -245,19 +254,28 @@ pub(super) fn claim_due(
     Ok(claims)
 }
 
-/// The time of a turn has run out. In place of an answer a template may be sent, but not in place of a template.
-fn overdue_ends(
-    tx: &mut dyn Tx,
-    turn: TurnId,
-    conversation: &ConversationId,
-    template: bool,
-    now: Time,
-    options: StoreOptions,
-) -> Result<(), StoreError> {
-    if template {
-        outcome::expire(tx, turn, conversation, true, now, options)
-    } else {
-        outcome::too_late(tx, turn, conversation, now, options)
+/// What is done where the time of a turn has run out.
+struct Overdue {
+    /// Whether a template is in it.
+    is_template: bool,
+    /// The template that may be sent in place of an answer, but not in place of a template.
+    instead: Option<ContentSid>,
+}
+
+impl Overdue {
+    fn end(
+        &self,
+        tx: &mut dyn Tx,
+        turn: TurnId,
+        conversation: &ConversationId,
+        now: Time,
+        options: StoreOptions,
+    ) -> Result<(), StoreError> {
+        if self.is_template {
+            outcome::expire(tx, turn, conversation, true, now, options)
+        } else {
+            outcome::too_late(tx, turn, conversation, self.instead, now, options)
+        }
     }
 }
 
@@ -300,6 +318,7 @@ fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
         first: row.int_or_null(14)?.is_none(),
         token: 0,
         channel: row.text(3)?.to_owned(),
+        account: row.text(17)?.to_owned(),
         from: row.text(4)?.to_owned(),
         to: row.text(5)?.to_owned(),
         deadline: row.int_or_null(16)?.map_or(window_ends, |until| window_ends.max(Time(until))),

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::app::App;
+use crate::app::{App, Number};
 
 /// The process serves.
 pub(super) async fn healthz() -> &'static str {
@@ -23,8 +23,12 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
         None => app.store.backlog().await.map_err(|error| error.to_string()),
         Some(why) => Err(why.clone()),
     };
-    let twilio = app.channel("twilio").is_some();
-    let ai = app.assistant.as_ref().map(|assistant| assistant.provider.name());
+    let told = |number: &Number| {
+        let ai = number.assistants.first().map(|assistant| assistant.provider.name().to_owned());
+        (number.channel.is_some(), ai)
+    };
+    let ai = told(app.main()).1;
+    let twilio = app.channels().next().is_some();
     let now = app.clock.now();
     let (status, database, queue) = match backlog {
         Ok(backlog) => {
@@ -34,20 +38,29 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
         }
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why, json!(null)),
     };
-    let configured = twilio && ai.is_some();
+    // A main configuration without a sender may hold what others share.
+    let mut senders = app.numbers.iter().filter(|number| number.channel.is_some());
+    let configured = twilio && senders.all(|number| !number.assistants.is_empty());
     let word = match (status, configured) {
         (StatusCode::OK, true) => "ready",
         (StatusCode::OK, false) => "not configured: messages are accepted and wait",
         _ => "degraded",
     };
-    let body = json!({
+    let mut body = json!({
         "status": word,
         "database": database,
         "cache": app.cache.name(),
         "queue": queue,
         "configured": configured,
         "twilio": if twilio { "configured" } else { "not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender" },
-        "ai": ai.unwrap_or("not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY"),
+        "ai": ai.as_deref().unwrap_or("not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY"),
     });
+    if app.directory.is_several() {
+        let numbers = app.numbers.iter().map(|number| {
+            let (twilio, ai) = told(number);
+            json!({ "name": number.config.name, "twilio": twilio, "ai": ai })
+        });
+        body["numbers"] = numbers.collect();
+    }
     (status, Json(body)).into_response()
 }

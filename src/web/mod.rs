@@ -8,6 +8,7 @@ mod headers;
 mod health;
 mod media;
 mod server;
+mod signed;
 mod webhook;
 
 use std::sync::Arc;

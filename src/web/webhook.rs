@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use super::BODY_LIMIT;
 use super::client::{self, Peer};
+use super::signed::{self, Signed};
 use crate::app::App;
 use crate::channel::{Channel, Explained};
 use crate::clock::Time;
@@ -60,14 +61,14 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let delivery = Delivery { path_and_query, headers, body };
-    let Some(channel) = app.channel("twilio") else {
+    let Some(signed) = signed::read(&app, &delivery, now) else {
         warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
         return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
     };
-    if let Err(refusal) = channel.verify(&delivery) {
-        return refuse(&app, &head, &refusal).await;
+    match signed {
+        Ok(signed) => take(&app, signed, &delivery, began, now).await,
+        Err(refusal) => refuse(&app, &head, &refusal).await,
     }
-    take(&app, channel.as_ref(), &delivery, began, now).await
 }
 
 /// Turns away what Twilio did not sign. Only that counts against a client: Twilio calls from addresses that anybody with
@@ -98,8 +99,10 @@ async fn refuse(app: &App, head: &Parts, refusal: &Refusal) -> Response {
     }
 }
 
-async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Instant, now: Time) -> Response {
-    let events = match channel.events(delivery, now) {
+async fn take(app: &App, signed: Signed<'_>, delivery: &Delivery, began: Instant, now: Time) -> Response {
+    let Signed { number, channel, events } = signed;
+    let channel = channel.as_ref();
+    let events = match events {
         Ok(events) => events,
         Err(refusal) => {
             let reason = match refusal {
@@ -117,7 +120,7 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
         let record = record(channel.name(), delivery, StatusCode::OK, None, began, now);
         let stored = match event {
             Event::Message(inbound) => {
-                let received = app.receive(*inbound, Some(record)).await;
+                let received = app.receive(number.account(), *inbound, Some(record)).await;
                 match received.as_ref().map(|received| received.accepted) {
                     Ok(Accepted::New(turn)) => info!(%turn, "a message was accepted"),
                     Ok(Accepted::Skipped(turn)) => info!(%turn, "a message was stored and is not answered"),
@@ -126,7 +129,9 @@ async fn take(app: &App, channel: &dyn Channel, delivery: &Delivery, began: Inst
                 received.map(drop)
             }
             Event::Status(update) => {
-                let stored = app.store.status(update.clone(), Some(record), now).await;
+                // Of several accounts, each speaks of what it sent itself.
+                let account = app.directory.is_several().then(|| number.account().to_owned());
+                let stored = app.store.status_from(account, update.clone(), Some(record), now).await;
                 match &stored {
                     Ok(StatusTaken::Foreign) => {
                         info!(id = %update.provider_id, "a status was refused: it is about no message of ours");

@@ -41,7 +41,7 @@ pub const PARTS: usize = 5;
 /// Claim in hand: finds out what is to be said, and says it.
 pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
     crate::failpoint::hit("after-claim");
-    let Some(channel) = app.channel(&claim.channel) else {
+    let Some(channel) = app.channel(&claim.channel, &claim.account, &claim.from) else {
         // It was there at the claim's start or the turn would not have been claimed; give it back and wait.
         return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
     };
@@ -59,17 +59,17 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
             send(app, claim, Reply::Operator, parts).await
         }
         Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
-            let (reply, text) = words::reply(app, request);
+            let (reply, text) = words::reply(app, claim, request);
             say(app, claim, reply, text::split(&text, channel.text_limit(), PARTS)).await
         }
         request => {
-            if app.assistant.is_none() {
+            if app.number_of(claim).assistants.is_empty() {
                 return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
             }
             if let Some(budget) = claim.over_budget {
                 return over_budget(app, channel.as_ref(), claim, budget).await;
             }
-            let before = request.map(|request| words::reply(app, request).1);
+            let before = request.map(|request| words::reply(app, claim, request).1);
             answer_by_model(app, claim, channel, before, window, stop).await
         }
     }
@@ -81,7 +81,7 @@ async fn over_budget(app: &App, channel: &dyn Channel, claim: &TurnClaim, budget
     error!(turn = claim.turn.0, why, "the model is not asked");
     let now = app.clock.now();
     insist(|| app.store.alert("budget", budget.to_owned(), why.clone(), now)).await?;
-    apologise(app, channel, claim, &app.config.texts.budget, why).await
+    apologise(app, channel, claim, &app.number_of(claim).config.texts.budget, why).await
 }
 
 /// Asks the model and stores what it says, with a text of our own `before` it where one was asked for.
@@ -96,18 +96,16 @@ async fn answer_by_model(
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
     let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
-    if window.len() >= app.config.work.max_context_messages && window.iter().all(|line| line.turn == claim.turn) {
+    let own = &app.number_of(claim).config;
+    if window.len() >= own.max_context_messages && window.iter().all(|line| line.turn == claim.turn) {
         let shown = window.len();
         warn!(
             turn = claim.turn.0,
             shown, "what the contact said last fills the window: the model is shown none before"
         );
     }
-    let prompt = Prompt {
-        system: app.config.work.system_prompt.clone(),
-        lines: shown(window),
-        may_hand_over: app.config.people.model_may_hand_over,
-    };
+    let prompt =
+        Prompt { system: own.system_prompt.clone(), lines: shown(window), may_hand_over: own.model_may_hand_over };
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
@@ -124,11 +122,10 @@ async fn answer_by_model(
     drop((typing, answering));
     match outcome {
         Ok(Answer { completion, cost }) => {
-            let hand_over =
-                completion.hand_over.map(|why| words::hand_over(app, why, Some(app.config.texts.human.clone())));
+            let hand_over = completion.hand_over.map(|why| words::hand_over(app, why, Some(own.texts.human.clone())));
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
             let declined = completion.finish == Finish::Refusal && wordless;
-            let text = if declined { app.config.texts.declined.clone() } else { completion.text };
+            let text = if declined { own.texts.declined.clone() } else { completion.text };
             let guard::Fit { sent, said } = guard::fit_to_send(app, claim, &text).await;
             let mut parts = text::split(&sent, channel.text_limit(), PARTS);
             if parts.is_empty() && hand_over.is_none() {
@@ -151,7 +148,7 @@ async fn rest(app: &App, channel: &dyn Channel, claim: &TurnClaim, until: Time) 
     let wrote = claim.deadline - SEND_WITHIN;
     if now.since(wrote) > PATIENCE {
         let why = "no model could be asked for too long: each has failed again and again".to_owned();
-        return apologise(app, channel, claim, &app.config.texts.busy, why).await;
+        return apologise(app, channel, claim, &app.number_of(claim).config.texts.busy, why).await;
     }
     fenced(claim, insist(|| app.store.release_turn(claim, until)).await?);
     app.wake.notify_one();
@@ -164,13 +161,15 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
         fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => again(app, channel, claim, fault).await,
         fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
             if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
-                error!(turn = claim.turn.0, why = fault.why(), "no answer can be had; the operator must act");
+                let number = app.told(app.number_of(claim));
+                error!(turn = claim.turn.0, number, why = fault.why(), "no answer can be had; the operator must act");
                 let now = app.clock.now();
-                insist(|| app.store.alert("model", "answers".to_owned(), fault.why().to_owned(), now)).await?;
+                let subject = number.map_or("answers".to_owned(), |name| format!("answers on {name}"));
+                insist(|| app.store.alert("model", subject.clone(), fault.why().to_owned(), now)).await?;
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
-            apologise(app, channel, claim, words::apology(app, &fault), fault.why().to_owned()).await
+            apologise(app, channel, claim, words::apology(app, claim, &fault), fault.why().to_owned()).await
         }
     }
 }
@@ -197,7 +196,7 @@ fn shown(window: Vec<WindowLine>) -> Vec<Line> {
 
 /// Another try later, or the end of tries.
 async fn again(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
-    let sorry = words::apology(app, &fault);
+    let sorry = words::apology(app, claim, &fault);
     let (after, why) = match fault {
         Fault::Retry { after, why, .. } => (after, why),
         other => (None, other.why().to_owned()),
@@ -234,7 +233,7 @@ async fn apologise(
         parts.push("…".into());
     }
     // A word beside the question has its answer all the same.
-    parts.splice(..0, claim.request.map(|request| words::reply(app, request).1));
+    parts.splice(..0, claim.request.map(|request| words::reply(app, claim, request).1));
     say(app, claim, Reply::Apology { why }, parts).await
 }
 
@@ -276,7 +275,7 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
     // The turn of a word goes on where a person takes over. What the model was asked beside it is left to them by then.
     let instead = match (&reply, claim.request) {
         (Reply::Answer { .. } | Reply::Apology { .. }, Some(request)) => {
-            let (reply, text) = words::reply(app, request);
+            let (reply, text) = words::reply(app, claim, request);
             Some((reply, vec![Draft::from(text)]))
         }
         _ => None,
@@ -302,6 +301,7 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
         token: replied.token,
         attempt: 1,
         channel: claim.channel.clone(),
+        account: claim.account.clone(),
         deadline: replied.draft.expires_at.unwrap_or(claim.window_ends),
         file: replied.draft.file,
         outgoing: Outgoing {

@@ -36,7 +36,7 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
     let mut last = None;
     let mut rest: Option<Time> = None;
     let mut too_long_for = 0;
-    for assistant in app.assistants() {
+    for assistant in &app.number_of(claim).assistants {
         if assistant.context_tokens <= too_long_for {
             continue;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::app::App;
+use crate::app::{App, Number};
 use crate::channel::{Channel, Listed};
 use crate::clock::Time;
 use crate::fault::Fault;
@@ -38,9 +38,10 @@ pub(super) async fn run(app: &App) -> Result<String, String> {
     };
     let mut found = Found::default();
     let mut problems = Vec::new();
-    for channel in &app.channels {
-        if let Err(why) = of(app, channel.as_ref(), within, &mut found).await {
-            problems.push(why);
+    for number in &app.numbers {
+        let Some(channel) = &number.channel else { continue };
+        if let Err(why) = of(app, number, channel.as_ref(), within, &mut found).await {
+            problems.push(app.told(number).map_or(why.clone(), |name| format!("{name}: {why}")));
         }
     }
     match (problems.is_empty(), found.in_words()) {
@@ -49,10 +50,16 @@ pub(super) async fn run(app: &App) -> Result<String, String> {
     }
 }
 
-async fn of(app: &App, channel: &dyn Channel, within: Duration, found: &mut Found) -> Result<(), String> {
-    let (name, now) = (channel.name(), app.clock.now());
+async fn of(
+    app: &App,
+    number: &Number,
+    channel: &dyn Channel,
+    within: Duration,
+    found: &mut Found,
+) -> Result<(), String> {
+    let (name, list, now) = (channel.name(), number.list(), app.clock.now());
     // At the first start of all there is nothing to catch up with: what is older was never ours to answer.
-    let since = app.store.caught_up(name).await.map_err(told)?.map_or(now, |read| {
+    let since = app.store.caught_up(list.as_str()).await.map_err(told)?.map_or(now, |read| {
         // A clock that was ahead for a while has left times that have not come yet.
         (read.caught_up_at.min(now) - OVERLAP).max(read.began_at.min(now))
     });
@@ -69,7 +76,7 @@ async fn of(app: &App, channel: &dyn Channel, within: Duration, found: &mut Foun
         for message in messages {
             let missed = Missed { found_at: now, too_old: is_too_old(message.received_at, within, now) };
             let id = message.provider_id.clone();
-            match app.receive_missed(message, missed).await.map(|received| received.accepted) {
+            match app.receive_missed(number.account(), message, missed).await.map(|received| received.accepted) {
                 Ok(Accepted::New(turn)) => {
                     info!(%turn, "a missed message was accepted");
                     found.answered += 1;
@@ -89,7 +96,7 @@ async fn of(app: &App, channel: &dyn Channel, within: Duration, found: &mut Foun
     if let Some(why) = cut_short {
         return Err(why);
     }
-    app.store.catch_up(name, now).await.map_err(told)
+    app.store.catch_up(list, now).await.map_err(told)
 }
 
 fn is_too_old(said: Time, within: Duration, now: Time) -> bool {

@@ -28,7 +28,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         app.wake.notify_one();
         return Ok(());
     }
-    let outcome = match app.channel(&claim.channel) {
+    let outcome = match app.channel(&claim.channel, &claim.account, &claim.outgoing.from) {
         Some(channel) => {
             crate::failpoint::hit("before-connect");
             crate::failpoint::hit_soon("request-written");
@@ -95,7 +95,8 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         }
         Err(Fault::Fail { why, whose }) => {
             if whose == Whose::Operator {
-                error!(%part, why, "not sent; the operator must act");
+                let number = app.told(app.number(&claim.account, &claim.outgoing.from));
+                error!(%part, number, why, "not sent; the operator must act");
             } else {
                 warn!(%part, why, "not sent");
             }

@@ -24,7 +24,8 @@ pub(super) async fn turn(
         insist(|| app.store.retry_turn(claim, due, why.clone())).await?;
     } else {
         // Not by the usual way to an apology, which may be what fails.
-        insist(|| app.store.give_up(claim, why.clone(), app.config.texts.sorry.clone(), now)).await?;
+        let sorry = &app.number_of(claim).config.texts.sorry;
+        insist(|| app.store.give_up(claim, why.clone(), sorry.clone(), now)).await?;
     }
     app.wake.notify_one();
     Ok(())

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use tracing::error;
 
 use crate::app::App;
-use crate::config::{Config, ProviderConfig};
+use crate::config::{NumberConfig, ProviderConfig};
 use crate::store::TurnClaim;
 use crate::text::{self, Credentials};
 
@@ -32,15 +32,15 @@ pub(super) struct Fit {
 
 /// Nothing that a contact may not read is left in either form.
 pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) -> Fit {
-    let config = &app.config;
+    let own = &app.number_of(claim).config;
     let markdown = text::clean(markdown);
-    let system = &config.work.system_prompt;
+    let system = &own.system_prompt;
     if leaks(&markdown, system) || leaks(&text::whatsapp(&markdown), system) {
         tell(app, claim, "the model repeated its instructions; the contact was not sent that").await;
-        let declined = config.texts.declined.clone();
+        let declined = own.texts.declined.clone();
         return Fit { sent: declined.clone(), said: declined };
     }
-    let secrets = secrets(config);
+    let secrets = secrets(app, own);
     // Before the conversion, which drops markers that a password may hold, and after it, which joins what they parted.
     let bare = secrets.redact(&markdown, REMOVED);
     let written = text::whatsapp(bare.as_deref().unwrap_or(&markdown));
@@ -52,7 +52,7 @@ pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) ->
         tell(app, claim, "the model's answer held a key or a password; it was taken out").await;
     }
     let plain = plain.unwrap_or(written);
-    let sent = text::links(&plain, &config.people.links, &config.texts.link);
+    let sent = text::links(&plain, &own.links, &own.texts.link);
     // Markdown could spell what was taken out in ways of its own, so none of it is kept then.
     let said = if redacted || sent != plain { sent.clone().into_owned() } else { markdown.into_owned() };
     Fit { sent: sent.into_owned(), said }
@@ -86,23 +86,25 @@ fn leaks(text: &str, system: &str) -> bool {
     repeated >= LEAK && repeated * 2 >= system.len()
 }
 
-/// Our own credentials and those in the instructions.
-fn secrets(config: &Config) -> Credentials {
-    let mut secrets = Credentials::of(&config.work.system_prompt);
-    let twilio = config.twilio.iter();
+/// Our own credentials, those of every number, and those in the number's instructions.
+fn secrets(app: &App, own: &NumberConfig) -> Credentials {
+    let mut secrets = Credentials::of(&own.system_prompt);
+    let numbers = app.numbers.iter().map(|number| &number.config);
+    let twilio = numbers.clone().flat_map(|number| &number.twilio);
     let tokens = twilio.clone().flat_map(|twilio| &twilio.auth_tokens);
     let keys = twilio.flat_map(|twilio| &twilio.api_key).map(|(_, secret)| secret);
-    let models = config.ai.iter().chain(&config.fallbacks).filter_map(|ai| match &ai.provider {
+    let models = numbers.flat_map(|number| number.ai.iter().chain(&number.fallbacks));
+    let models = models.filter_map(|ai| match &ai.provider {
         ProviderConfig::OpenAi { api_key, .. } => api_key.as_ref(),
         ProviderConfig::Anthropic { api_key, .. } => Some(api_key),
         ProviderConfig::Offline { .. } => None,
     });
-    let ears = config.media.transcription.iter().flat_map(|transcription| &transcription.api_key);
+    let ears = app.config.media.transcription.iter().flat_map(|transcription| &transcription.api_key);
     let own = tokens
         .chain(keys)
         .chain(models)
         .chain(ears)
-        .chain(&config.people.pairing_code)
+        .chain(&app.config.people.pairing_code)
         .map(ExposeSecret::expose_secret);
     own.filter(|secret| secret.len() >= OWN).for_each(|secret| secrets.add(secret));
     secrets

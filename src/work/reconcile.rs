@@ -27,7 +27,7 @@ pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreErr
         with_file: claim.with_file,
         not_before: claim.first_tried_at,
     };
-    let found = match app.channel(&claim.channel) {
+    let found = match app.channel(&claim.channel, &claim.account, &claim.from) {
         Some(channel) => channel.find_sent(&lookup).await,
         None => Err(Fault::fail(Whose::Operator, format!("the channel {} is not configured", claim.channel))),
     };

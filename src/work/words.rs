@@ -6,8 +6,8 @@ use crate::model::{Command, Role};
 use crate::store::{HandOver, Reply, Request, TurnClaim, WindowLine};
 
 /// What is said to a request, as it is stored and as it is sent.
-pub(super) fn reply(app: &App, request: Request) -> (Reply, String) {
-    let texts = &app.config.texts;
+pub(super) fn reply(app: &App, claim: &TurnClaim, request: Request) -> (Reply, String) {
+    let texts = &app.number_of(claim).config.texts;
     let text = match request {
         Request::Command(Command::OptOut) => &texts.stopped,
         Request::Command(Command::OptIn) => &texts.started,
@@ -30,13 +30,13 @@ pub(super) fn hand_over(app: &App, why: String, tell: Option<String>) -> HandOve
 pub(super) fn wants_an_answer_too(app: &App, request: Request, claim: &TurnClaim, window: &[WindowLine]) -> bool {
     request.takes_a_question()
         && !claim.human
-        && app.assistant.is_some()
+        && !app.number_of(claim).assistants.is_empty()
         && window.iter().any(|line| line.turn == claim.turn && line.role == Role::User)
 }
 
 /// What a contact reads when the model gave no answer, by what went wrong. Never the error itself.
-pub(super) fn apology<'a>(app: &'a App, fault: &Fault) -> &'a str {
-    let texts = &app.config.texts;
+pub(super) fn apology<'a>(app: &'a App, claim: &TurnClaim, fault: &Fault) -> &'a str {
+    let texts = &app.number_of(claim).config.texts;
     match fault {
         Fault::Retry { hope: Hope::Overload, .. } => &texts.busy,
         Fault::Retry { hope: Hope::Slow, .. } => &texts.timeout,

@@ -130,7 +130,7 @@ impl Worker {
     fn catch_up(&self, stop: &CancellationToken) -> JoinHandle<()> {
         let (app, stop) = (Arc::clone(&self.app), stop.clone());
         self.tasks.spawn(async move {
-            if app.channels.is_empty() {
+            if app.channels().next().is_none() {
                 return;
             }
             tokio::select! {
@@ -176,7 +176,7 @@ fn needs_model(work: &Work) -> bool {
 
 async fn claim(app: &App, answers: usize, most: usize) -> Result<Claims, StoreError> {
     // Without a model, turns wait unclaimed.
-    let turns = if app.assistant.is_some() { answers } else { 0 };
+    let turns = if app.has_a_model() { answers } else { 0 };
     let claims = {
         let _shared = app.claiming.read().await;
         app.store.claim(app.clock.now(), turns, most).await?

@@ -185,7 +185,7 @@ async fn an_overloaded_model_is_asked_again_and_the_contact_hears_once() {
 /// A model that is slow or talks nonsense is not helped by fewer questions, and contacts would only wait for each other.
 #[tokio::test]
 async fn a_model_is_asked_less_at_once_only_when_it_says_that_it_is_overloaded() {
-    let allowed = |house: &House| house.app.assistant.as_ref().unwrap().limit.allowed();
+    let allowed = |house: &House| house.assistant().limit.allowed();
     for (answer, fewer) in [
         (ResponseTemplate::new(500), false),
         (ResponseTemplate::new(504), false),

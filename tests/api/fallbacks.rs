@@ -97,7 +97,7 @@ async fn turns_wait_without_spending_attempts_while_nobody_may_be_asked_and_are_
 #[tokio::test]
 async fn a_turn_that_waits_for_a_model_to_get_well_is_not_taken_for_those_of_a_machine() {
     let house = House::new().await;
-    let breaker = &house.app.assistant.as_ref().unwrap().breaker;
+    let breaker = &house.assistant().breaker;
     for _ in 0..5 {
         breaker.failed(None, house.app.clock.now());
     }
@@ -109,7 +109,7 @@ async fn a_turn_that_waits_for_a_model_to_get_well_is_not_taken_for_those_of_a_m
         house.advance(5);
     }
     assert_eq!((house.states().await, house.prompts().await.len()), (vec!["retry".into()], 0));
-    house.app.assistant.as_ref().unwrap().breaker.answered();
+    house.assistant().breaker.answered();
     house.drain().await;
     assert_eq!((house.texts().await, house.states().await), (vec!["Hello!".into()], vec!["done".to_owned()]));
     assert_eq!(house.app.store.alerts(9).await.unwrap(), []);

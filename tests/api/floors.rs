@@ -118,3 +118,34 @@ fn sql_stands_in_the_store_alone() {
         .collect();
     assert!(strays.is_empty(), "{strays:?}");
 }
+
+#[test]
+fn what_a_number_has_of_its_own_is_asked_of_the_number() {
+    // These are the first number's alone in the configuration; whoever answers on another one would speak for it.
+    let own = [
+        "config.texts",
+        "config.twilio",
+        "config.ai",
+        "config.fallbacks",
+        "config.work.system_prompt",
+        "config.work.max_context_messages",
+        "config.people.model_may_hand_over",
+        "config.people.links",
+        "config.people.reopen_template",
+    ];
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let mut strays = Vec::new();
+    for room in ["app", "work", "web"] {
+        for file in files.iter().filter(|file| file.starts_with(root().join("src").join(room))) {
+            let text = fs::read_to_string(file).unwrap();
+            let wrong = text.lines().filter(|line| {
+                let names =
+                    |name: &&str| line.contains(&format!("app.{name}")) || line.contains(&format!("self.{name}"));
+                own.iter().any(names)
+            });
+            strays.extend(wrong.map(|line| format!("{}: {}", file.display(), line.trim())));
+        }
+    }
+    assert!(strays.is_empty(), "ask App::number_of instead:\n{}", strays.join("\n"));
+}

@@ -110,9 +110,16 @@ impl House {
     /// The same house with another model.
     pub fn answered_by(mut self, provider: impl Provider + 'static) -> House {
         let config = self.app.config.ai.clone().unwrap();
-        let assistant = Some(Assistant::new(Arc::new(provider), &AiConfig { concurrency: 8, ..config }));
-        self.app = Arc::new(App { assistant, ..Arc::into_inner(self.app).unwrap() });
+        let mut app = Arc::into_inner(self.app).unwrap();
+        app.numbers[0].assistants[0] =
+            Arc::new(Assistant::new(Arc::new(provider), &AiConfig { concurrency: 8, ..config }));
+        self.app = Arc::new(app);
         self
+    }
+
+    /// The model that is asked first.
+    pub fn assistant(&self) -> &Assistant {
+        &self.app.main().assistants[0]
     }
 
     /// The same house by another clock.
@@ -124,7 +131,8 @@ impl House {
     /// The same house with something around its channel.
     pub fn through<C: Channel + 'static>(mut self, wrap: impl FnOnce(Arc<dyn Channel>) -> C) -> House {
         let mut app = Arc::into_inner(self.app).unwrap();
-        app.channels = vec![Arc::new(wrap(app.channels.remove(0)))];
+        let inner = app.numbers[0].channel.take().unwrap();
+        app.numbers[0].channel = Some(Arc::new(wrap(inner)));
         self.app = Arc::new(app);
         self
     }

@@ -17,6 +17,7 @@ mod machines;
 mod media;
 mod memory;
 mod missed;
+mod numbers;
 mod panics;
 mod proxies;
 mod refusals;

@@ -23,6 +23,7 @@ mod failpoints;
 mod full_disk;
 #[cfg(feature = "failpoints")]
 mod kills;
+mod numbers;
 mod outage;
 mod private;
 mod settings;

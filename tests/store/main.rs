@@ -18,6 +18,7 @@ mod history;
 mod identity;
 mod jobs;
 mod missed;
+mod numbers;
 mod parts;
 mod pause;
 mod prune;
@@ -112,6 +113,13 @@ macro_rules! every_promise {
             a_part_past_its_deadline_is_not_sent_and_its_turn_expires,
             a_new_message_moves_the_deadline,
             a_template_opens_a_conversation_again_once_until_the_contact_writes,
+        }
+        $crate::promises! { $fresh, numbers:
+            a_conversation_remembers_the_account_that_it_came_through_last,
+            a_turn_that_is_given_up_at_a_start_is_told_in_the_numbers_own_words,
+            each_number_has_its_own_template_or_none,
+            an_account_brings_news_of_what_it_sent_itself_alone,
+            how_far_a_list_was_read_is_remembered_for_each,
         }
         $crate::promises! { $fresh, recovery:
             a_turn_that_was_running_is_answered_again,

@@ -147,6 +147,7 @@ impl<'a> Walk<'a> {
         const COMMANDS: [Command; 6] =
             [Command::OptOut, Command::OptIn, Command::OptIn, Command::Reset, Command::Help, Command::Human];
         Reception {
+            account: String::new(),
             command: (self.roll(5) == 0).then(|| COMMANDS[self.pick(COMMANDS.len())]),
             stranger: [Stranger::No, Stranger::Yes, Stranger::WithCode][usize::from(self.roll(8) == 0) * self.pick(3)],
             wait: (self.roll(6) == 0).then(|| Duration::from_secs(self.roll(30))),

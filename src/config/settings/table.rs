@@ -138,6 +138,16 @@ pub(super) const ROWS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "MYNAH_NUMBERS",
+        file: "numbers",
+        group: Twilio,
+        list: true,
+        default: Value("none"),
+        expects: "paths of TOML files with commas between, such as sales.toml, support.toml, or none",
+        meaning: "Further WhatsApp numbers, a file each, with what is a number's own: see [numbers.md](numbers.md).",
+        ..PLAIN
+    },
+    Setting {
         key: "MYNAH_AI_PROVIDER",
         file: "ai_provider",
         group: Ai,

@@ -1,0 +1,163 @@
+//! Our numbers: each with its channel, its models and its own words.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use tracing::warn;
+
+use super::{App, Assistant};
+use crate::channel::Channel;
+use crate::config::{AiConfig, Fit, NumberConfig, Sender};
+use crate::store::TurnClaim;
+
+/// One of our numbers.
+pub struct Number {
+    /// What it has of its own.
+    pub config: NumberConfig,
+    /// The way in and out; `None` until an account is configured.
+    pub channel: Option<Arc<dyn Channel>>,
+    /// What answers on it, in the order in which it is asked; empty until a model is configured: messages are accepted and
+    /// wait.
+    pub assistants: Vec<Arc<Assistant>>,
+}
+
+impl Number {
+    /// Its account at the provider; empty where it has none.
+    pub fn account(&self) -> &str {
+        let own = &self.config;
+        own.twilio.as_ref().map_or("", |twilio| &twilio.account_sid)
+    }
+
+    /// The name of its list of messages at the provider: no other number has it.
+    pub fn list(&self) -> String {
+        let own = &self.config;
+        let whole = own.twilio.iter().map(|twilio| match &twilio.sender {
+            Sender::Number(sender) | Sender::MessagingService(sender) => format!("{} {sender}", twilio.account_sid),
+        });
+        whole.collect()
+    }
+}
+
+impl App {
+    /// The number of the main configuration.
+    pub fn main(&self) -> &Number {
+        &self.numbers[0]
+    }
+
+    /// The number of a conversation, by the account that it came through and by our address in it.
+    pub fn number(&self, account: &str, ours: &str) -> &Number {
+        &self.numbers[self.directory.find(account, ours).0]
+    }
+
+    /// The number that somebody wrote to. Where no number has that address, another one answers, and the owner is told.
+    pub(super) fn number_written_to(&self, account: &str, ours: &str) -> &Number {
+        let (at, fit) = self.directory.find(account, ours);
+        let number = &self.numbers[at];
+        if self.directory.is_several() && matches!(fit, Fit::Account | Fit::Nothing) {
+            warn!(number = number.config.name, "a message came to an address that no number has; this one answers it");
+        }
+        number
+    }
+
+    /// The number on which that turn is answered.
+    pub fn number_of(&self, claim: &TurnClaim) -> &Number {
+        self.number(&claim.account, &claim.from)
+    }
+
+    /// The channel of that name on the number of a conversation.
+    pub fn channel(&self, name: &str, account: &str, ours: &str) -> Option<&Arc<dyn Channel>> {
+        self.number(account, ours).channel.as_ref().filter(|channel| channel.name() == name)
+    }
+
+    /// The ways in and out, one for each number that has any.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<dyn Channel>> {
+        self.numbers.iter().filter_map(|number| number.channel.as_ref())
+    }
+
+    /// Whether any model is configured.
+    pub fn has_a_model(&self) -> bool {
+        self.numbers.iter().any(|number| !number.assistants.is_empty())
+    }
+
+    /// The number's name, where there are several to tell apart.
+    pub fn told<'a>(&self, number: &'a Number) -> Option<&'a str> {
+        self.directory.is_several().then_some(number.config.name.as_str())
+    }
+}
+
+/// Models that are met so far. Numbers that ask the same one share what it can bear: how many may ask at once, and whether
+/// it is asked at all.
+#[derive(Default)]
+pub(super) struct Models(Vec<(AiConfig, Arc<Assistant>)>);
+
+impl Models {
+    /// The model of that configuration, made by `connect` where no number has it yet.
+    pub(super) fn get(
+        &mut self,
+        config: &AiConfig,
+        connect: impl FnOnce(&AiConfig) -> Result<Assistant>,
+    ) -> Result<Arc<Assistant>> {
+        if let Some((_, assistant)) = self.0.iter().find(|(known, _)| known.is_asked_alike(config)) {
+            return Ok(Arc::clone(assistant));
+        }
+        let mut assistant = connect(config)?;
+        if let Some((_, other)) = self.0.iter().find(|(known, _)| known.is_same_model(config)) {
+            assistant.limit = Arc::clone(&other.limit);
+            assistant.breaker = Arc::clone(&other.breaker);
+        }
+        let assistant = Arc::new(assistant);
+        self.0.push((config.clone(), Arc::clone(&assistant)));
+        Ok(assistant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::ai::{Completion, Prompt, Provider};
+    use crate::config::{Config, ProviderConfig, Sources};
+    use crate::fault::Fault;
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Provider for Nobody {
+        fn name(&self) -> &str {
+            "nobody"
+        }
+        async fn complete(&self, _: &Prompt) -> Result<Completion, Fault> {
+            Err(Fault::retry("nobody"))
+        }
+        async fn check(&self) -> Result<String, Fault> {
+            Ok(String::new())
+        }
+    }
+
+    fn model() -> AiConfig {
+        let env = [("OPENAI_API_KEY", "sk-1"), ("MYNAH_AI_MODEL", "m")].map(|(key, value)| (key.into(), value.into()));
+        Config::load(Sources { env: env.into(), dir: "/nonexistent".into(), ..Sources::default() }).unwrap().ai.unwrap()
+    }
+
+    #[test]
+    fn numbers_that_ask_the_same_model_share_what_it_can_bear() {
+        let mut models = Models::default();
+        let mut get =
+            |config: &AiConfig| models.get(config, |config| Ok(Assistant::new(Arc::new(Nobody), config))).unwrap();
+        let first = get(&model());
+        assert!(Arc::ptr_eq(&first, &get(&model())), "asked alike");
+        let warm = get(&AiConfig { temperature: Some(0.7), ..model() });
+        assert!(!Arc::ptr_eq(&first, &warm), "asked otherwise");
+        assert!(Arc::ptr_eq(&first.limit, &warm.limit) && Arc::ptr_eq(&first.breaker, &warm.breaker));
+        let key = |text: &str| {
+            let ProviderConfig::OpenAi { base_url, .. } = model().provider else { unreachable!() };
+            ProviderConfig::OpenAi { base_url, api_key: Some(SecretString::from(text)) }
+        };
+        for other in [AiConfig { model: Some("n".into()), ..model() }, AiConfig { provider: key("sk-2"), ..model() }] {
+            let other = get(&other);
+            assert!(!Arc::ptr_eq(&first.limit, &other.limit) && !Arc::ptr_eq(&first.breaker, &other.breaker));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Who speaks in a webhook: the account whose token signed it. It may speak of its own numbers alone, or whoever has a token
+//! of one account could put words into the mouths of another's contacts.
+
+use std::sync::Arc;
+
+use crate::app::{App, Number};
+use crate::channel::Channel;
+use crate::clock::Time;
+use crate::model::{Delivery, Event, Refusal};
+
+/// A webhook that an account of ours signed.
+pub(super) struct Signed<'a> {
+    /// A number of the account.
+    pub(super) number: &'a Number,
+    /// Its channel.
+    pub(super) channel: &'a Arc<dyn Channel>,
+    /// What it tells, or why that is not to be understood.
+    pub(super) events: Result<Vec<Event>, Refusal>,
+}
+
+/// Finds out who signed it. `None` where nobody could have, because no number has an account.
+pub(super) fn read<'a>(app: &'a App, delivery: &Delivery, now: Time) -> Option<Result<Signed<'a>, Refusal>> {
+    let mut forged = None;
+    let mut odd: Option<Signed<'a>> = None;
+    for number in &app.numbers {
+        let Some(channel) = &number.channel else { continue };
+        if let Err(refusal) = channel.verify(delivery) {
+            forged.get_or_insert(refusal);
+            continue;
+        }
+        let signed = Signed { number, channel, events: channel.events(delivery, now) };
+        match &signed.events {
+            Ok(events) => return Some(about_its_own(app, number, events).map(|()| signed)),
+            // Two accounts may have been given the same token.
+            Err(_) => drop(odd.get_or_insert(signed)),
+        }
+    }
+    match (odd, forged) {
+        (Some(signed), _) => Some(Ok(signed)),
+        (None, forged) => forged.map(Err),
+    }
+}
+
+fn about_its_own(app: &App, number: &Number, events: &[Event]) -> Result<(), Refusal> {
+    let foreign = events.iter().any(|event| match event {
+        Event::Message(inbound) => app.directory.is_of_another(number.account(), &inbound.to),
+        // The store knows which account a message of ours was sent by.
+        Event::Status(_) => false,
+    });
+    if foreign {
+        let why = format!("signed by the account of {}, about a number of another account", number.config.name);
+        return Err(Refusal::Forged(why));
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Two numbers of two accounts, by the real program.
+
+use std::sync::Arc;
+
+use mynah::clock::{Clock, FastClock, SystemClock};
+use mynah::simulator::{Simulator, SimulatorConfig};
+use serde_json::json;
+
+use crate::server::{SPEED, Server};
+use crate::wait::{LONG, until};
+use crate::world::{World, serve};
+
+const ACCOUNT: &str = "AC0123456789abcdef0123456789abcd02";
+const TOKEN: &str = "00112233445566778899aabbccddeeff";
+const SALES: &str = "+14155550002";
+const ANA: &str = "+12025550101";
+
+/// What a phone was told, waited for.
+async fn told(twilio: &Simulator, text: &str) {
+    until(text, LONG, || async {
+        twilio.conversation(ANA).iter().any(|bubble| !bubble.from_contact && bubble.text == text).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
+    let world = World::new().await;
+    let folder = world.settings.folder.clone();
+    let webhook = format!("http://127.0.0.1:{}/webhooks/twilio", world.settings.port).parse().expect("an address");
+    let clock: Arc<dyn Clock> = if SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(SPEED)) };
+    let sales = Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), SALES, webhook, clock));
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("the folder is there");
+    let file = format!(
+        "twilio_account_sid = '{ACCOUNT}'\ntwilio_auth_token_file = './token'\ntwilio_whatsapp_from = '{SALES}'\n\
+         twilio_api_base_url = '{}'\nsystem_prompt_file = './sales.md'\ntext_help = 'Help from sales.'\n\
+         text_human = 'A person of sales.'\n",
+        serve(sales.api()).await
+    );
+    write("token", TOKEN);
+    write("sales.md", "You answer for sales.");
+    write("sales.toml", &format!("{file}listen = 'x'"));
+    let settings =
+        world.settings.clone().with("MYNAH_NUMBERS", "sales.toml").with("MYNAH_TEXT_HELP", "Help from main.");
+    let refused = settings.run(&["check", "--offline"]).await;
+    let error = "file sales.toml key listen (line 8): found a setting that all numbers share";
+    assert!(refused.status == Some(1) && refused.stdout.contains(error), "{refused:?}");
+
+    write("sales.toml", &file);
+    let check = settings.run(&["check"]).await;
+    assert_eq!(check.status, Some(0), "{check:?}");
+    for line in [
+        "ok       Twilio         main: Twilio accepts",
+        &format!("ok       Twilio         sales: Twilio accepts the credentials of account {ACCOUNT}"),
+        "ok       model          main: ",
+        "ok       model          sales: ",
+    ] {
+        assert!(check.stdout.contains(line), "{line}: {check:?}");
+    }
+    let _server = Server::start(&settings).await;
+    for (twilio, text) in [(&world.twilio, "Help from main."), (&sales, "Help from sales.")] {
+        assert_eq!(twilio.deliver(ANA, "Ana", "/help").await.expect("an answer").status, 200);
+        told(twilio, text).await;
+        assert_eq!(twilio.conversation(ANA).len(), 2, "one answer, and the other number's is not here");
+    }
+
+    let list = settings.run(&["conversations", "list", "--json"]).await.json();
+    let rows = list.as_array().expect("a list");
+    let numbers: Vec<_> = rows.iter().map(|row| row["number"].clone()).collect();
+    assert_eq!(numbers, [json!("sales"), json!("main")]);
+    let table = settings.run(&["conversations", "list"]).await.stdout;
+    assert!(table.lines().next().is_some_and(|line| line.contains(&format!("  sales  whatsapp:{ANA}"))), "{table}");
+    let id = rows[0]["id"].as_str().expect("an id");
+    let shown = settings.run(&["conversations", "show", id]).await.stdout;
+    assert!(shown.contains(&format!("on sales (whatsapp:{SALES})")), "{shown}");
+    assert_eq!(settings.run(&["conversations", "mode", id, "human"]).await.status, Some(0));
+    told(&sales, "A person of sales.").await;
+}

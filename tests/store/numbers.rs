@@ -1,0 +1,93 @@
+//! Several numbers: a conversation remembers the account that it came through, and each number has its own.
+
+use mynah::model::{ContentSid, DeliveryStatus};
+use mynah::store::{ByNumber, PartClaim, Reception, StatusTaken};
+
+use crate::fresh::{ANN, BEN, Fresh, at, news};
+
+const DAY: i64 = 24 * 3_600_000;
+
+fn through(account: &str) -> Reception {
+    Reception { account: account.into(), ..Reception::default() }
+}
+
+pub async fn a_conversation_remembers_the_account_that_it_came_through_last(fresh: &Fresh) {
+    fresh.met(ANN, "SM1", at(0), through("AC1")).await;
+    let claim = fresh.due_turn(at(2_000)).await;
+    assert_eq!(claim.account, "AC1");
+    let (part, token) = fresh.answer(&claim, &["One."]).await;
+    assert!(fresh.part_again(part, token, at(3_000), "503".into()).await.unwrap());
+    let claim = fresh.due_part(at(3_000)).await;
+    assert_eq!(claim.account, "AC1");
+    assert!(fresh.part_unknown(part, claim.token, at(5_000), "cut".into()).await.unwrap());
+    // Moved to another account meanwhile.
+    fresh.met(ANN, "SM2", at(4_000), through("AC2")).await;
+    assert_eq!(fresh.due_look(at(5_000)).await.account, "AC2");
+    assert_eq!(fresh.conversations(None, 9).await.unwrap()[0].account, "AC2");
+}
+
+pub async fn a_turn_that_is_given_up_at_a_start_is_told_in_the_numbers_own_words(fresh: &Fresh) {
+    for (from, id, account) in [(ANN, "SM1", "AC1"), (BEN, "SM2", "AC2")] {
+        fresh.met(from, id, at(0), through(account)).await;
+    }
+    let of_account = |account: &str, _: &str| format!("Sorry from {account}.");
+    fresh.due_turns(at(2_000)).await;
+    for death in 0..7 {
+        let now = at((death + 1) * 2 * 3_600_000);
+        fresh.recover(now, ByNumber::new(of_account)).await.unwrap();
+        if death < 6 {
+            assert_eq!(fresh.due_turns(now + std::time::Duration::from_secs(4_200)).await.len(), 2);
+        }
+    }
+    let mut parts = fresh.claim(at(15 * 3_600_000), 9, 9).await.unwrap().parts;
+    let mut told: Vec<_> = parts.drain(..).map(|part| (part.account, part.outgoing.text)).collect();
+    told.sort();
+    let told: Vec<_> = told.iter().map(|(account, text)| (account.as_str(), text.as_str())).collect();
+    assert_eq!(told, [("AC1", "Sorry from AC1."), ("AC2", "Sorry from AC2.")]);
+}
+
+fn sid_of(part: &PartClaim) -> Option<ContentSid> {
+    part.outgoing.template.as_ref().map(|template| template.sid)
+}
+
+pub async fn each_number_has_its_own_template_or_none(fresh: &Fresh) {
+    let template = ContentSid::parse("HX00000000000000000000000000000001");
+    let store = (**fresh).clone().reopening(ByNumber::new(move |account, _| template.filter(|_| account == "AC1")));
+    for (from, id, account) in [(ANN, "SM1", "AC1"), (BEN, "SM2", "AC2")] {
+        fresh.met(from, id, at(0), through(account)).await;
+    }
+    // One way to the end, and the other.
+    assert!(store.claim(at(DAY), 1, 9).await.unwrap().turns.is_empty());
+    store.expire_turns(at(DAY)).await.unwrap();
+    let parts = store.claim(at(DAY), 9, 9).await.unwrap().parts;
+    let sent: Vec<_> = parts.iter().map(|part| (part.account.as_str(), sid_of(part))).collect();
+    assert_eq!(sent, [("AC1", template)]);
+    let again = (**fresh).clone().reopening(ByNumber::new(move |account, _| template.filter(|_| account == "AC2")));
+    fresh.met(BEN, "SM3", at(DAY), through("AC2")).await;
+    again.expire_turns(at(2 * DAY)).await.unwrap();
+    assert_eq!(sid_of(&again.claim(at(2 * DAY), 9, 9).await.unwrap().parts[0]), template);
+}
+
+pub async fn an_account_brings_news_of_what_it_sent_itself_alone(fresh: &Fresh) {
+    fresh.met(ANN, "SM1", at(0), through("AC1")).await;
+    let claim = fresh.due_turn(at(2_000)).await;
+    let (part, token) = fresh.answer(&claim, &["One."]).await;
+    let from =
+        async |account: &str, news| fresh.status_from(Some(account.into()), news, None, at(3_000)).await.unwrap();
+    // Before its id is known, by our proof.
+    assert_eq!(from("AC2", news("SMout", DeliveryStatus::Sent, Some(part))).await, StatusTaken::Foreign);
+    assert_eq!(fresh.part_states(claim.turn), "sending");
+    assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
+    // And after, by its id.
+    assert_eq!(from("AC2", news("SMout", DeliveryStatus::Failed, None)).await, StatusTaken::Foreign);
+    assert_eq!(fresh.delivery(part), "-|-");
+    assert_eq!(from("AC1", news("SMout", DeliveryStatus::Sent, None)).await, StatusTaken::Noted);
+    assert_eq!(from("AC1", news("SMelse", DeliveryStatus::Sent, None)).await, StatusTaken::Foreign);
+}
+
+pub async fn how_far_a_list_was_read_is_remembered_for_each(fresh: &Fresh) {
+    fresh.catch_up("AC1 whatsapp:+1", at(1_000)).await.unwrap();
+    assert_eq!(fresh.caught_up("AC2 whatsapp:+2").await.unwrap(), None);
+    fresh.catch_up("AC2 whatsapp:+2", at(2_000)).await.unwrap();
+    assert_eq!(fresh.caught_up("AC1 whatsapp:+1").await.unwrap().unwrap().caught_up_at, at(1_000));
+}
