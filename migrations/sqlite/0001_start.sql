@@ -149,6 +149,7 @@ CREATE INDEX turns_due ON turns (due_at) WHERE due_at IS NOT NULL;
 -- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
 -- template, variables: what is sent in place of the body. file: the hash of what goes with it.
 -- expires_at: after that it is not sent; NULL is 23 hours after the contact's last message.
+-- posted_to: where it was posted last, which is where it is looked for: the contact may be answered elsewhere by then.
 -- absences: looks that did not find it. looks_failed: looks that could not be made since the last that could.
 CREATE TABLE parts (
     id              INTEGER PRIMARY KEY CHECK (number > 0),
@@ -167,6 +168,7 @@ CREATE TABLE parts (
     looks_failed    INTEGER NOT NULL DEFAULT 0,
     token           INTEGER,
     first_tried_at  INTEGER,
+    posted_to       TEXT,
     sent_at         INTEGER,
     provider_id     TEXT,
     status          TEXT,

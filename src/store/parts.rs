@@ -27,7 +27,7 @@ const ANY_DUE: &str = "
 
 const CLAIM: &str = "
     UPDATE parts SET state = 'sending', attempts = attempts + 1, due_at = NULL, token = ?3,
-        first_tried_at = COALESCE(first_tried_at, ?4)
+        first_tried_at = COALESCE(first_tried_at, ?4), posted_to = ?5
     WHERE id = ?1 * 16 + ?2 AND state = 'ready'";
 
 const HELD: &str = "SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND token = ?3 AND state = 'sending'";
@@ -230,7 +230,7 @@ pub(super) fn claim_due(
             continue;
         }
         claim.token = token();
-        tx.execute(CLAIM, args![part.turn, part.number, claim.token, now])?;
+        tx.execute(CLAIM, args![part.turn, part.number, claim.token, now, claim.outgoing.to.as_str()])?;
         claims.push(claim);
     }
     Ok(claims)

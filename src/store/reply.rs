@@ -18,8 +18,8 @@ const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
 const NEW_PART: &str = "
     INSERT INTO parts (id, conversation_id, body, state, due_at, attempts, token, first_tried_at, template, variables, file,
-        expires_at)
-    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        expires_at, posted_to)
+    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 /// What a worker found to say.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ impl Store {
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
-        let (reservation, options) = (claim.reservation.clone(), self.options);
+        let (reservation, options, to) = (claim.reservation.clone(), self.options, claim.to.clone());
         self.write_for_good(move |tx| {
             budget::settle(tx, options, turn, reservation.as_ref())?;
             let instead = match &instead {
@@ -116,7 +116,7 @@ impl Store {
             if !store_reply(tx, (turn, held), said)? {
                 return Ok(None);
             }
-            let mut replied = say(tx, &ids, (turn, &conversation), said, parts.clone(), now, options)?;
+            let mut replied = say(tx, &ids, (turn, &conversation, &to), said, parts.clone(), now, options)?;
             if let Some(replied) = &mut replied {
                 replied.instead = instead.is_some();
             }
@@ -153,7 +153,7 @@ fn store_reply(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> R
 fn say(
     tx: &mut dyn Tx,
     ids: &Ids,
-    (turn, conversation): (TurnId, &ConversationId),
+    (turn, conversation, to): (TurnId, &ConversationId, &str),
     reply: &Reply,
     mut parts: Vec<Draft>,
     now: Time,
@@ -208,6 +208,7 @@ fn say(
                 variables.as_deref(),
                 file.as_deref(),
                 part.expires_at,
+                first.then_some(to),
             ],
         )?;
     }

@@ -22,8 +22,8 @@ const LOOKS: [Duration; 5] = [
 const LOOKING: Duration = Duration::from_secs(60);
 
 const DUE: &str = "
-    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, c.reply_to, p.looks_failed, p.error,
-        p.template, CASE WHEN p.file IS NULL THEN 0 ELSE 1 END, c.account
+    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, COALESCE(p.posted_to, c.reply_to),
+        p.looks_failed, p.error, p.template, CASE WHEN p.file IS NULL THEN 0 ELSE 1 END, c.account
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.state = 'unknown' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";

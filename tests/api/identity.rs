@@ -51,10 +51,10 @@ async fn who_hides_their_number_is_held_to_the_same_rate() {
     }
     // What is above the rate of one address takes nothing from the other.
     both(&house, "One").await;
-    say(&house, ANA, "Two", &[]).await;
+    say(&house, ID, "Two", &[]).await;
     both(&house, "Three").await;
     house.meddle("DELETE FROM conversations; UPDATE contacts SET noticed_at = NULL");
-    say(&house, ID, "Four", &[]).await;
+    say(&house, ANA, "Four", &[]).await;
     assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE role = 'assistant'"), 0);
 }
 
@@ -102,6 +102,8 @@ async fn a_user_id_of_odd_shape_loses_no_message_and_is_told_of() {
     house.drain().await;
     assert_eq!(house.texts().await, ["Hello!"]);
     assert_eq!(log.count("WARN", "ExternalUserId is no user ID"), 1);
+    say(&house, ANA, "Hi", &[("ExternalUserId", "whatsapp:+12025550109")]).await;
+    assert_eq!(log.count("WARN", "ExternalUserId is no user ID"), 2, "nor is a number");
     assert_eq!(log.count("WARN", "not/one"), 0, "whatever it holds, it may be private");
     let kept = "SELECT COUNT(*) FROM messages WHERE metadata LIKE '%\"ExternalUserId\":\"whatsapp:not/one\"%'";
     assert_eq!(house.count(kept), 1);

@@ -6,7 +6,7 @@ use mynah::clock::Time;
 use mynah::model::{Address, Budget, Budgets, Command, Phone};
 use mynah::store::{Accepted, Reception, Spent, StoreOptions, Stranger};
 
-use crate::fresh::{ANN, BEN, Fresh, OPTIONS, START, answer, at, inbound};
+use crate::fresh::{ANN, BEN, Fresh, OPTIONS, START, answer, at, inbound, sid};
 
 const ID: &str = "US.13491208655302741918";
 const OTHER: &str = "US.20000000000000000002";
@@ -179,12 +179,20 @@ pub async fn what_is_forbidden_to_one_of_two_contacts_is_forbidden_to_both(fresh
 }
 
 pub async fn what_was_on_its_way_to_a_contact_who_turns_out_to_be_blocked_is_held_back(fresh: &Fresh) {
-    for (number, by_phone) in [true, false].into_iter().enumerate() {
+    for (number, (by_phone, blocked_first)) in
+        [(true, true), (false, true), (true, false), (false, false)].into_iter().enumerate()
+    {
         let (phone, id) = (format!("+1555000100{number}"), format!("US.{number}"));
         let (blocked, free) = if by_phone { (&phone, &id) } else { (&id, &phone) };
-        fresh.block(Address::parse(blocked).unwrap(), true, START).await.unwrap();
+        let block = || fresh.block(Address::parse(blocked).unwrap(), true, START);
+        if blocked_first {
+            block().await.unwrap();
+        }
         fresh.said(free, &format!("SM1{number}"), START).await;
         let claim = fresh.due_turn(later(0)).await;
+        if !blocked_first {
+            block().await.unwrap();
+        }
         let met = fresh.met(&format!("{phone} {id}"), &format!("SM2{number}"), at(2_000), Reception::default()).await;
         assert!(matches!(met, Accepted::Skipped(_)), "{met:?}");
         let replied = fresh.reply(&claim, answer("Hello."), vec!["Hello.".into()], at(2_000)).await.unwrap();
@@ -295,10 +303,14 @@ pub async fn a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id(fr
     fresh.said(&format!("{BEN} {ID}"), "SM4", at(31 * DAY)).await;
     fresh.said(ID, "SM5", at(32 * DAY)).await;
     assert_eq!(to(last), [format!("whatsapp:{BEN}")]);
+    fresh.said(BOTH, "SM6", at(32 * DAY)).await;
+    fresh.said(&format!("{BEN} {ID}"), "SM7", at(32 * DAY + 1)).await;
+    fresh.said(ID, "SM8", at(33 * DAY)).await;
+    assert_eq!(to(last), [format!("whatsapp:{BEN}")]);
     fresh.block(Address::parse("+15550000009").unwrap(), true, at(33 * DAY)).await.unwrap();
     fresh.block(Address::parse("+15550000009").unwrap(), false, at(33 * DAY)).await.unwrap();
     fresh.meddle("UPDATE addresses SET contact_id = 1 WHERE value = '+15550000009'");
-    fresh.said(ID, "SM6", at(33 * DAY)).await;
+    fresh.said(ID, "SM9", at(33 * DAY)).await;
     assert_eq!(to(last), [format!("whatsapp:{BEN}")]);
 }
 
@@ -341,4 +353,22 @@ pub async fn a_phone_that_does_not_validate_is_kept_and_marked(fresh: &Fresh) {
     assert_eq!(again.phone_marked, Some(true), "it may be given out by now");
     fresh.mark_phone(Phone::parse(ANN).unwrap(), false).await.unwrap();
     assert_eq!(marked().await, known(false));
+}
+
+pub async fn a_part_in_doubt_is_looked_for_where_it_was_posted(fresh: &Fresh) {
+    let (_, part) = fresh.lost(ID, &["One.", "Two."]).await;
+    fresh.said(&format!("{ANN} {ID}"), "SM2", at(2_500)).await;
+    assert_eq!(fresh.rows("SELECT reply_to FROM conversations"), [format!("whatsapp:{ANN}")]);
+    let look = fresh.due_look(at(3_000)).await;
+    assert_eq!((look.part, look.to), (part, format!("whatsapp:{ID}")));
+    fresh.looked(part, vec![sid("SMfound")], false, at(3_000)).await.unwrap();
+    // The next part goes where the contact is answered by now, and is looked for there.
+    let next = fresh.due_part(at(6_000)).await;
+    assert_eq!(next.outgoing.to, format!("whatsapp:{ANN}"));
+    fresh.said(OTHER, "SM3", at(6_500)).await;
+    fresh.meddle(&format!("UPDATE conversations SET reply_to = 'whatsapp:{ID}' WHERE reply_to = 'whatsapp:{ANN}'"));
+    let (part, why) = (next.outgoing.reference, "the answer did not come".to_owned());
+    assert!(fresh.part_unknown(part, next.token, at(7_000), why).await.unwrap());
+    let looks = fresh.claim(at(7_000), 0, 9).await.unwrap().unknown;
+    assert_eq!((looks.len(), looks[0].to.as_str()), (1, &*format!("whatsapp:{ANN}")));
 }
