@@ -7,12 +7,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::ask::{self, Answer, NoAnswer};
+use super::attachments::{self, Seen};
 use super::{backoff, deliver, give_back, guard, insist, mirror, typing, words};
 use crate::ai::{Finish, Line, Prompt};
 use crate::app::App;
 use crate::channel::Channel;
 use crate::clock::Time;
 use crate::fault::{Fault, Whose};
+use crate::media::Image;
 use crate::model::{Outgoing, Role};
 use crate::store::{Draft, HandOver, PartClaim, Reply, Request, SEND_WITHIN, StoreError, TurnClaim, WindowLine};
 use crate::text;
@@ -69,7 +71,7 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
             if let Some(budget) = claim.over_budget {
                 return over_budget(app, channel.as_ref(), claim, budget).await;
             }
-            let before = request.map(|request| words::reply(app, claim, request).1);
+            let before = request.map(|request| words::reply(app, claim, request).1).into_iter().collect();
             answer_by_model(app, claim, channel, before, window, stop).await
         }
     }
@@ -84,12 +86,12 @@ async fn over_budget(app: &App, channel: &dyn Channel, claim: &TurnClaim, budget
     apologise(app, channel, claim, &app.number_of(claim).config.texts.budget, why).await
 }
 
-/// Asks the model and stores what it says, with a text of our own `before` it where one was asked for.
+/// Asks the model and stores what it says, with texts of our own `before` it where some were asked for.
 async fn answer_by_model(
     app: &App,
     claim: &TurnClaim,
     channel: &Arc<dyn Channel>,
-    before: Option<String>,
+    mut before: Vec<String>,
     window: Vec<WindowLine>,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
@@ -97,6 +99,24 @@ async fn answer_by_model(
     let typing = app.config.work.typing.then(latest).flatten();
     let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
     let own = &app.number_of(claim).config;
+    let seen = tokio::select! {
+        biased;
+        seen = attachments::read(app, claim, channel, window) => seen?,
+        () = stop.cancelled() => {
+            return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
+        }
+    };
+    let Some(Seen { window, unreadable, nothing_else }) = seen else {
+        fenced(claim, false);
+        return Ok(());
+    };
+    if unreadable {
+        before.push(own.texts.media.clone());
+    }
+    if nothing_else {
+        let reply = Reply::Words { text: before.join("\n\n"), hand_over: None };
+        return say(app, claim, reply, before).await;
+    }
     if window.len() >= own.max_context_messages && window.iter().all(|line| line.turn == claim.turn) {
         let shown = window.len();
         warn!(
@@ -104,8 +124,12 @@ async fn answer_by_model(
             shown, "what the contact said last fills the window: the model is shown none before"
         );
     }
-    let prompt =
-        Prompt { system: own.system_prompt.clone(), lines: shown(window), may_hand_over: own.model_may_hand_over };
+    let pictures = attachments::pictures(app, claim, &window).await?;
+    let prompt = Prompt {
+        system: own.system_prompt.clone(),
+        lines: shown(window, pictures),
+        may_hand_over: own.model_may_hand_over,
+    };
     let answering = app.running.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
@@ -177,19 +201,19 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
 /// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
 /// question only confuses. What a person of ours wrote first, such as a template, is told in the user's place: what the
 /// contact says answers it.
-fn shown(window: Vec<WindowLine>) -> Vec<Line> {
+fn shown(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Line> {
     let first = window.iter().position(|line| line.role == Role::User).unwrap_or(window.len());
     let before: Vec<_> = window[..first].iter().filter(|line| line.role == Role::Operator).collect();
     let before = before.iter().map(|line| text::cap(&text::clean(&line.content), LONGEST_LINE).into_owned());
     let before =
         before.map(|said| format!("[written to the contact before this: {said}]")).collect::<Vec<_>>().join("\n");
     let before = (!before.is_empty()).then(|| Line::new(Role::User, before));
-    let lines = window.into_iter().skip(first).map(|line| {
+    let lines = window.into_iter().zip(pictures).skip(first).map(|(line, images)| {
         let text = text::clean(&line.content);
         // A message of which nothing is left is a message all the same: the model answers it like any other.
         let empty = line.role == Role::User && text.trim().is_empty();
         let text = if empty { EMPTY.into() } else { text::cap(&text, LONGEST_LINE).into_owned() };
-        Line::new(line.role, text)
+        Line { images, ..Line::new(line.role, text) }
     });
     before.into_iter().chain(lines).collect()
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod attachments;
 mod backoff;
 mod catch_up;
 mod deliver;

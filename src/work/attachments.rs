@@ -1,0 +1,225 @@
+//! Reading what a contact attached, before the model is asked: pictures are shown to it, voice notes are written down, documents
+//! and contact cards are put into words. What cannot be read is told, to the model and to the contact, and holds up nothing.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tracing::warn;
+
+use super::insist;
+use crate::app::App;
+use crate::channel::Channel;
+use crate::fault::Fault;
+use crate::files::FilesError;
+use crate::media::{self, Image, Kind};
+use crate::model::{FileHash, Media, Role};
+use crate::store::{Attached, Outcome, StoreError, TurnClaim, WindowLine};
+use crate::text;
+
+/// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// Files of one turn that are read.
+const MOST: usize = 10;
+
+/// As much of a document as is told to the model, in characters: some eight pages.
+const DOCUMENT: usize = 12_000;
+
+/// As much of a transcript, in characters: a quarter of an hour of speech.
+const TRANSCRIPT: usize = 12_000;
+
+/// Tries at one file or transcript, with these waits between them.
+const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// What stands behind the name of what could not be read.
+const UNREADABLE: &str = ", which cannot be read]";
+
+/// What a turn's attachments came to.
+pub(super) struct Seen {
+    /// The window with their words.
+    pub(super) window: Vec<WindowLine>,
+    /// Whether something could not be read.
+    pub(super) unreadable: bool,
+    /// Whether the contact said nothing but that.
+    pub(super) nothing_else: bool,
+}
+
+/// Reads what waits to be read. `None`: the claim was stale.
+pub(super) async fn read(
+    app: &App,
+    claim: &TurnClaim,
+    channel: &Arc<dyn Channel>,
+    mut window: Vec<WindowLine>,
+) -> Result<Option<Seen>, StoreError> {
+    // Marks of attachments, and what took their place, end so; most messages are asked about for nothing else.
+    let may_hold = |line: &WindowLine| line.role == Role::User && line.turn == claim.turn && line.content.contains('[');
+    if !window.iter().any(may_hold) {
+        return Ok(Some(Seen { window, unreadable: false, nothing_else: false }));
+    }
+    let mut attached = insist(|| app.store.attached(claim)).await?;
+    let waiting: Vec<_> = attached.iter().filter(|one| one.waiting).collect();
+    if !waiting.is_empty() {
+        let all = waiting.iter().enumerate().map(|(place, one)| outcome(app, claim, channel, place, one));
+        let outcomes = join_all(all).await;
+        let Some(revision) = insist(|| app.store.attachments_read(claim, outcomes.clone(), app.clock.now())).await?
+        else {
+            return Ok(None);
+        };
+        let claim = TurnClaim { revision, ..claim.clone() };
+        window = insist(|| app.history(&claim)).await?;
+        attached = insist(|| app.store.attached(&claim)).await?;
+    }
+    let unreadable = attached.iter().any(|one| one.unreadable);
+    let said = window.iter().filter(|line| line.role == Role::User && line.turn == claim.turn);
+    let nothing_else = unreadable && said.flat_map(|line| line.content.lines()).all(|line| line.ends_with(UNREADABLE));
+    Ok(Some(Seen { window, unreadable, nothing_else }))
+}
+
+/// The pictures that the model is shown beside each line of the window.
+pub(super) async fn pictures(
+    app: &App,
+    claim: &TurnClaim,
+    window: &[WindowLine],
+) -> Result<Vec<Vec<Image>>, StoreError> {
+    let mut shown: Vec<Vec<Image>> = vec![Vec::new(); window.len()];
+    let first = window.iter().find(|line| line.role == Role::User && line.content.contains(IMAGE));
+    let (Some(first), true) = (first, app.config.media.vision) else { return Ok(shown) };
+    let pictures = insist(|| app.store.pictures(claim.conversation, (first.turn, claim.turn), MOST_PICTURES)).await?;
+    for picture in pictures {
+        let Some(place) = window.iter().position(|line| line.provider_id.as_ref() == Some(&picture.provider_id)) else {
+            continue;
+        };
+        let files = app.files.clone();
+        let seen = beside(move || {
+            let bytes = files.read(&picture.shown).map_err(|error| error.to_string())?;
+            // It was made fit before it was stored.
+            Image::for_model(&bytes.into()).map_err(|error| error.to_string())
+        });
+        match seen.await {
+            Ok(image) => shown[place].push(image),
+            Err(why) => warn!(turn = claim.turn.0, why, "a picture of the conversation cannot be shown"),
+        }
+    }
+    Ok(shown)
+}
+
+/// What stands for a picture that the model is shown.
+const IMAGE: &str = "[image]";
+
+/// Pictures that the model is shown at once, the latest.
+const MOST_PICTURES: i64 = 5;
+
+async fn outcome(app: &App, claim: &TurnClaim, channel: &Arc<dyn Channel>, place: usize, one: &Attached) -> Outcome {
+    let Attached { message, number, attachment, .. } = one;
+    let mut outcome = Outcome {
+        message: *message,
+        number: *number,
+        words: attachment.mark.clone(),
+        file: None,
+        shown: None,
+        error: None,
+    };
+    let read = if place >= MOST {
+        Err(format!("more than {MOST} files came at once"))
+    } else if attachment.mark == "[video]" {
+        Err("videos are not read".to_owned())
+    } else {
+        // Few at a time: a picture takes many times its size while it is scaled.
+        let _place = app.reading.acquire().await;
+        understood(app, channel, one, &mut outcome).await
+    };
+    if let Err(why) = read {
+        warn!(turn = claim.turn.0, why, "an attachment cannot be read");
+        let name = outcome.words.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
+        outcome.words = format!("[{name}{UNREADABLE}");
+        outcome.shown = None;
+        outcome.error = Some(why);
+    }
+    outcome
+}
+
+/// Fetches a file and puts it into words. The error says why that cannot be done, for the operator.
+async fn understood(
+    app: &App,
+    channel: &Arc<dyn Channel>,
+    one: &Attached,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let bytes = persist(|| channel.fetch(&one.attachment, LARGEST)).await.map_err(|fault| fault.why().to_owned())?;
+    if bytes.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    let kind = media::sniff(&bytes);
+    let mark = outcome.words.clone();
+    outcome.file = Some(keep(app, kind.media_type(), bytes.clone()).await?);
+    if kind.is_image() {
+        outcome.words = IMAGE.to_owned();
+        if !app.config.media.vision {
+            return Err("the model is shown no pictures (MYNAH_AI_VISION)".to_owned());
+        }
+        let image = beside(move || Image::for_model(&bytes).map_err(|error| error.to_string())).await?;
+        outcome.shown = Some(keep(app, image.media_type, image.bytes).await?);
+    } else if kind.is_audio() {
+        outcome.words = if mark == FILE { "[voice message]".to_owned() } else { mark };
+        let Some(transcriber) = &app.transcriber else {
+            return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
+        };
+        let name = format!("voice.{}", kind.extension());
+        let said = persist(|| transcriber.transcribe(&name, kind.media_type(), bytes.clone())).await;
+        let said = said.map_err(|fault| fault.why().to_owned())?;
+        if text::clean(&said).trim().is_empty() {
+            return Err("nothing is said in it".to_owned());
+        }
+        outcome.words = format!("{}\n{}", outcome.words, text::cap(&said, TRANSCRIPT));
+    } else if kind.is_document() {
+        let read =
+            beside(move || media::document::text(kind, &bytes, DOCUMENT).map_err(|error| error.to_string())).await?;
+        let rest = if read.truncated { "\n[the rest is left out]" } else { "" };
+        outcome.words = match kind {
+            // It says itself what it is.
+            Kind::Card => read.text,
+            _ if mark == FILE => format!("[document]\n{}{rest}", read.text.trim()),
+            _ => format!("{mark}\n{}{rest}", read.text.trim()),
+        };
+    } else {
+        return Err(format!("files of this type are not read ({})", kind.media_type()));
+    }
+    Ok(())
+}
+
+/// Stands for a file of which nothing is known.
+const FILE: &str = "[file]";
+
+/// Stores a file, before a row names it.
+async fn keep(app: &App, media_type: &str, bytes: Bytes) -> Result<Media, String> {
+    let (files, now, size) = (app.files.clone(), app.clock.now(), bytes.len() as u64);
+    let put = move || files.put(&bytes, now).map_err(|error: FilesError| error.to_string());
+    let hash: FileHash = beside(put).await?;
+    // What WhatsApp hands on has no name.
+    let name = media_type.split('/').next().unwrap_or_default().to_owned();
+    Ok(Media { hash, media_type: media_type.to_owned(), name, size })
+}
+
+/// Tries again where that may help, for as long as a contact does not notice.
+async fn persist<T, F: Future<Output = Result<T, Fault>>>(mut ask: impl FnMut() -> F) -> Result<T, Fault> {
+    for wait in WAITS {
+        match ask().await {
+            Err(Fault::Retry { .. } | Fault::Unknown { .. }) => tokio::time::sleep(wait).await,
+            done => return done,
+        }
+    }
+    ask().await
+}
+
+/// Runs what takes the processor or the disk for a while where it holds up nobody. A file that has a library panic is a file that
+/// cannot be read.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(move || std::panic::catch_unwind(AssertUnwindSafe(work))).await;
+    match done {
+        Ok(Ok(read)) => read,
+        Ok(Err(_)) | Err(_) => Err("the file is damaged in a way that nothing can read".to_owned()),
+    }
+}

@@ -1,0 +1,341 @@
+//! What contacts attach, from the webhook to what the model is asked and the contact is told.
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use serde_json::{Value, json};
+use wiremock::matchers::{header_exists, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::house::{ACCOUNT, ANA, BEN, House, form};
+
+const MEDIA: &str = "Sorry, I couldn't open what you sent. Could you describe it in words?";
+
+fn path_of(sid: &str) -> String {
+    format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/{sid}")
+}
+
+/// A PDF of one page.
+fn pdf(words: &str) -> Vec<u8> {
+    use lopdf::content::{Content, Operation};
+    use lopdf::{Document, Object, Stream, dictionary};
+    let mut document = Document::with_version("1.5");
+    let pages = document.new_object_id();
+    let font = document.add_object(dictionary! { "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Helvetica" });
+    let resources = document.add_object(dictionary! { "Font" => dictionary! { "F1" => font } });
+    let operations = vec![
+        Operation::new("BT", vec![]),
+        Operation::new("Tf", vec!["F1".into(), 12.into()]),
+        Operation::new("Td", vec![50.into(), 700.into()]),
+        Operation::new("Tj", vec![Object::string_literal(words)]),
+        Operation::new("ET", vec![]),
+    ];
+    let content = document.add_object(Stream::new(dictionary! {}, Content { operations }.encode().unwrap()));
+    let page = document.add_object(dictionary! { "Type" => "Page", "Parent" => pages, "Contents" => content });
+    let sheet = vec![0.into(), 0.into(), 595.into(), 842.into()];
+    let all = dictionary! {
+        "Type" => "Pages", "Kids" => vec![page.into()], "Count" => 1, "Resources" => resources, "MediaBox" => sheet,
+    };
+    document.objects.insert(pages, all.into());
+    let catalog = document.add_object(dictionary! { "Type" => "Catalog", "Pages" => pages });
+    document.trailer.set("Root", catalog);
+    let mut bytes = Vec::new();
+    document.save_to(&mut bytes).unwrap();
+    bytes
+}
+
+/// A Word document of one paragraph.
+fn docx(words: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let namespace = "http://schemas.openxmlformats.org/wordprocessingml/2006/main";
+    let document = format!(
+        "<w:document xmlns:w=\"{namespace}\"><w:body><w:p><w:r><w:t>{words}</w:t></w:r></w:p></w:body></w:document>"
+    );
+    zip.start_file("word/document.xml", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(document.as_bytes()).unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+/// A picture of one colour as a real file.
+fn picture(format: ImageFormat, side: u32) -> Vec<u8> {
+    let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(side, side / 2, image::Rgb([200, 30, 40])));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn bomb() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::GrayImage::new(7_000, 6_000).write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+/// Twilio sends on to where it keeps the file.
+async fn kept(house: &House, storage: &MockServer, sid: &str, bytes: Vec<u8>) {
+    let there = ResponseTemplate::new(307).insert_header("location", format!("{}/{sid}", storage.uri()));
+    Mock::given(method("GET"))
+        .and(path(path_of(sid)))
+        .and(header_exists("authorization"))
+        .respond_with(there)
+        .mount(&house.twilio)
+        .await;
+    let file = ResponseTemplate::new(200).set_body_bytes(bytes);
+    Mock::given(method("GET")).and(path(format!("/{sid}"))).respond_with(file).mount(storage).await;
+}
+
+async fn attach(house: &House, from: &str, caption: &str, media_type: &str, sid: &str) {
+    let mut message = house.message(from, caption);
+    message.retain(|(name, _)| !["NumMedia", "MessageType"].contains(&name.as_str()));
+    let url = format!("{}{}", house.twilio.uri(), path_of(sid));
+    message.extend(form(&[("NumMedia", "1"), ("MediaContentType0", media_type), ("MediaUrl0", &url)]));
+    assert_eq!(house.deliver(&message).await, 200);
+}
+
+/// An album's wait, then that of a second message for the first.
+async fn drained(house: &House) {
+    for seconds in [16, 4] {
+        house.advance(seconds);
+        house.drain().await;
+    }
+}
+
+/// What the model was asked, call by call: the content of the last message by the contact.
+async fn asked(house: &House) -> Vec<Value> {
+    let requests = house.model.received_requests().await.unwrap();
+    let chats = requests.iter().filter(|request| request.url.path().ends_with("/chat/completions"));
+    let bodies = chats.map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
+    bodies.map(|body| body["messages"].as_array().unwrap().last().unwrap()["content"].clone()).collect()
+}
+
+fn images(content: &Value) -> usize {
+    content.as_array().map_or(0, |parts| parts.iter().filter(|part| part["type"] == "image_url").count())
+}
+
+/// How many pictures the model was shown when it was last asked.
+async fn shown(house: &House) -> usize {
+    let requests = house.model.received_requests().await.unwrap();
+    let body: Value = serde_json::from_slice(&requests.last().unwrap().body).unwrap();
+    body["messages"].as_array().unwrap().iter().map(|message| images(&message["content"])).sum()
+}
+
+#[tokio::test]
+async fn pictures_reach_the_model_with_their_captions_and_stay_in_the_history() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    for (sid, format, media_type) in [
+        ("ME1", ImageFormat::Jpeg, "image/jpeg"),
+        ("ME2", ImageFormat::Png, "image/png"),
+        ("ME3", ImageFormat::WebP, "image/webp"),
+    ] {
+        kept(&house, &storage, sid, picture(format, 64)).await;
+        attach(&house, ANA, "what is this?", media_type, sid).await;
+        drained(&house).await;
+        let content = asked(&house).await.pop().unwrap();
+        assert_eq!(images(&content), 1, "{content}");
+        let text = content[0]["text"].as_str().unwrap();
+        assert_eq!(text, "what is this?\n[image]");
+        assert!(content[1]["image_url"]["url"].as_str().unwrap().starts_with("data:image/"), "{content}");
+    }
+    house.say(ANA, "and the first one?").await;
+    drained(&house).await;
+    assert_eq!((shown(&house).await, house.texts().await), (3, vec!["Hello!".to_owned(); 4]));
+    // Fetched once each, and not told who we are where they are kept.
+    let asked = storage.received_requests().await.unwrap();
+    assert!(asked.len() == 3 && asked.iter().all(|request| !request.headers.contains_key("authorization")));
+}
+
+#[tokio::test]
+async fn a_large_picture_is_scaled_before_the_model_sees_it() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    kept(&house, &storage, "ME1", picture(ImageFormat::Png, 4_000)).await;
+    attach(&house, ANA, "", "image/png", "ME1").await;
+    drained(&house).await;
+    let content = asked(&house).await.pop().unwrap();
+    let url = content.as_array().unwrap().last().unwrap()["image_url"]["url"].as_str().unwrap().to_owned();
+    let (_, data) = url.split_once("base64,").unwrap();
+    let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).unwrap();
+    let seen = image::load_from_memory(&bytes).unwrap();
+    assert!(seen.width() <= 1_568 && seen.height() * 2 <= seen.width() + 2, "{}x{}", seen.width(), seen.height());
+}
+
+#[tokio::test]
+async fn an_album_is_one_turn() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    for sid in ["ME1", "ME2", "ME3"] {
+        kept(&house, &storage, sid, picture(ImageFormat::Jpeg, 64)).await;
+        attach(&house, ANA, "", "image/jpeg", sid).await;
+        house.drain().await;
+        house.advance(2);
+        house.drain().await;
+    }
+    drained(&house).await;
+    assert_eq!((asked(&house).await.len(), shown(&house).await, house.texts().await.len()), (1, 3, 1));
+}
+
+/// A house that can write down what is said.
+async fn hearing(said: &str) -> House {
+    let house = House::with(&[("MYNAH_TRANSCRIPTION_MODEL", "whisper-1")]).await;
+    let base = format!("{}/v1", house.model.uri());
+    let house = house.restarted(&[("MYNAH_TRANSCRIPTION_BASE_URL", &base)]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    Mock::given(method("POST"))
+        .and(path("/v1/audio/transcriptions"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "text": said })))
+        .mount(&house.model)
+        .await;
+    house
+}
+
+const VOICE: &[u8] = include_bytes!("../../src/media/testdata/voice.ogg");
+
+#[tokio::test]
+async fn what_is_said_in_a_voice_note_is_the_message() {
+    let (house, storage) = (hearing(" Do you have rye bread? ").await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(asked(&house).await, ["[voice message]\nDo you have rye bread?"]);
+    let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
+    assert_eq!(said[0].content, "[voice message]\nDo you have rye bread?");
+    let heard = house.model.received_requests().await.unwrap();
+    let upload = heard.iter().find(|request| request.url.path().ends_with("/transcriptions")).unwrap();
+    assert!(upload.body.windows(VOICE.len()).any(|window| window == VOICE), "the file as it came");
+    // A spoken word is no command.
+    assert_eq!(house.texts().await, ["Hello!"]);
+}
+
+#[tokio::test]
+async fn a_voice_note_of_nothing_and_one_that_nobody_can_hear_are_told() {
+    let (house, storage) = (hearing("  ").await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    drained(&house).await;
+    assert_eq!((house.texts().await, asked(&house).await.len()), (vec![MEDIA.to_owned()], 0));
+
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    drained(&house).await;
+    assert_eq!((house.texts().await, asked(&house).await.len()), (vec![MEDIA.to_owned()], 0));
+    assert_eq!(house.states().await, ["done"]);
+}
+
+#[tokio::test]
+async fn documents_and_contact_cards_are_told_in_words() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    for (sid, media_type, bytes, words) in [
+        ("ME1", "application/pdf", pdf("Rye bread 4.50"), "Rye bread"),
+        (
+            "ME2",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            docx("Rye bread 4.50"),
+            "Rye bread",
+        ),
+        ("ME3", "text/plain", b"Rye bread: 4.50".to_vec(), "Rye bread: 4.50"),
+        (
+            "ME4",
+            "text/vcard",
+            b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ana Lopez\r\nTEL;TYPE=CELL:+1 555 0100\r\nEND:VCARD\r\n".to_vec(),
+            "Ana Lopez",
+        ),
+    ] {
+        kept(&house, &storage, sid, bytes).await;
+        attach(&house, ANA, "see this", media_type, sid).await;
+        drained(&house).await;
+        let content = asked(&house).await.pop().unwrap();
+        let text = content.as_str().unwrap();
+        assert!(text.starts_with("see this\n[") && text.contains(words), "{sid}: {text}");
+    }
+    assert_eq!(house.texts().await, ["Hello!"; 4]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_and_holds_up_nothing() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    let jpeg = picture(ImageFormat::Jpeg, 64);
+    kept(&house, &storage, "ME1", b"<html>no picture</html>\0\x01".to_vec()).await;
+    kept(&house, &storage, "ME2", jpeg[..jpeg.len() / 3].to_vec()).await;
+    kept(&house, &storage, "ME3", vec![0; 16 * 1024 * 1024 + 1]).await;
+    kept(&house, &storage, "ME4", Vec::new()).await;
+    // 42 million pixels, packed into a few kilobytes.
+    kept(&house, &storage, "ME5", bomb()).await;
+    for (number, sid) in ["ME1", "ME2", "ME3", "ME4", "ME5", "ME-gone"].into_iter().enumerate() {
+        attach(&house, ANA, "", "image/png", sid).await;
+        drained(&house).await;
+        assert_eq!(house.texts().await, vec![MEDIA; number + 1], "{sid}");
+    }
+    assert_eq!(asked(&house).await.len(), 0, "nobody is asked about nothing");
+    assert_eq!(house.states().await, ["done"; 6]);
+    // With words beside it, those are answered, and the model knows.
+    attach(&house, BEN, "is it this one?", "image/png", "ME2").await;
+    drained(&house).await;
+    assert_eq!(asked(&house).await, ["is it this one?\n[image, which cannot be read]"]);
+    assert_eq!(house.texts().await[6..], [MEDIA, "Hello!"]);
+}
+
+#[tokio::test]
+async fn a_file_at_another_address_is_not_fetched() {
+    let house = House::new().await;
+    let elsewhere = MockServer::start().await;
+    let mut message = house.message(ANA, "look");
+    message.retain(|(name, _)| name != "NumMedia");
+    let url = format!("{}{}", elsewhere.uri(), path_of("ME1"));
+    message.extend(form(&[("NumMedia", "1"), ("MediaContentType0", "image/png"), ("MediaUrl0", &url)]));
+    assert_eq!(house.deliver(&message).await, 200);
+    drained(&house).await;
+    assert_eq!(elsewhere.received_requests().await.unwrap().len(), 0);
+    assert_eq!(house.texts().await, [MEDIA, "Hello!"]);
+    let why = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE '%own address%'";
+    assert_eq!(house.count(why), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_had_at_once_is_tried_again() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    Mock::given(method("GET"))
+        .and(path(path_of("ME1")))
+        .respond_with(ResponseTemplate::new(503))
+        .up_to_n_times(1)
+        .mount(&house.twilio)
+        .await;
+    kept(&house, &storage, "ME1", picture(ImageFormat::Jpeg, 64)).await;
+    attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    assert_eq!((images(&asked(&house).await[0]), house.texts().await), (1, vec!["Hello!".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_attachment_is_read_once_however_often_the_model_is_asked() {
+    let (house, storage) = (House::with(&[]).await, MockServer::start().await);
+    house.twilio_takes_everything().await;
+    house.ask_model().respond_with(ResponseTemplate::new(500)).up_to_n_times(2).mount(&house.model).await;
+    house.model_says("Hello!").await;
+    kept(&house, &storage, "ME1", picture(ImageFormat::Jpeg, 64)).await;
+    attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    for _ in 0..4 {
+        house.advance(60);
+        house.drain().await;
+    }
+    assert_eq!(house.texts().await, ["Hello!"]);
+    assert_eq!(storage.received_requests().await.unwrap().len(), 1);
+    assert_eq!(images(asked(&house).await.last().unwrap()), 1);
+}
+
+#[tokio::test]
+async fn files_go_with_their_conversation() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    kept(&house, &storage, "ME1", picture(ImageFormat::Jpeg, 64)).await;
+    attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    let files = || walk(&house.folder.path().join("media"));
+    assert!(!files().is_empty());
+    house.app.store.end_conversation(house.conversation(), house.app.clock.now()).await.unwrap();
+    house.advance(91 * 86_400);
+    mynah::work::schedule::run(&house.app, true).await.unwrap();
+    assert_eq!(files(), Vec::<std::path::PathBuf>::new());
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
