@@ -21,7 +21,7 @@ async fn the_message_is_flushed_to_the_disk_before_it_is_acknowledged() {
     let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).unwrap();
     until("the regular jobs have run", LONG, || async {
         let jobs: i64 = database.query_row("SELECT COUNT(*) FROM schedule", [], |row| row.get(0)).unwrap();
-        (jobs == 7).then_some(())
+        (jobs == 8).then_some(())
     })
     .await;
     world.say((0, 0)).await;

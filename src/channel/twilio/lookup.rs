@@ -32,6 +32,10 @@ const PAGE_ROWS: &str = "100";
 /// that is sent twice, so the bound is wide; one too many does no harm, since the store skips ids that our parts hold.
 const SKEW: Duration = Duration::from_secs(60);
 
+/// Twilio dates to the second. A message whose webhook came is dated by its arrival here, which is later than Twilio's date:
+/// one of the same second that is listed was more likely said after it than before.
+const WITHIN_A_SECOND: Duration = Duration::from_millis(999);
+
 const SENT_PAGES: usize = 5;
 const INBOUND_PAGES: usize = 200;
 
@@ -169,7 +173,7 @@ pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Res
                 Sender::MessagingService(service) => row.fits_service(service) && to.starts_with("whatsapp:"),
             };
         if let Some(arrived) = arrived.filter(|arrived| ours && *arrived >= since) {
-            found.extend(message(api, row, arrived));
+            found.extend(message(api, row, arrived + WITHIN_A_SECOND));
         }
         further
     })

@@ -263,7 +263,7 @@ async fn missed_messages_are_listed_oldest_first() {
         quoted: None,
         word: String::new(),
         metadata: json!({"NumMedia": "1"}).as_object().unwrap().clone(),
-        received_at: Time(1_692_853_310_000),
+        received_at: Time(1_692_853_310_999),
     };
     assert_eq!(found[1], expected);
     assert_eq!((found[0].text.as_str(), found[0].word.as_str()), ("Hello", "Hello"));
