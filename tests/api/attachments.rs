@@ -339,3 +339,31 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
+
+#[tokio::test]
+async fn a_picture_whose_webhook_never_came_is_found_by_its_list() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    let list =
+        |rows: Value| ResponseTemplate::new(200).set_body_json(json!({ "messages": rows, "next_page_uri": null }));
+    house.list_messages().respond_with(list(json!([]))).up_to_n_times(1).mount(&house.twilio).await;
+    mynah::work::schedule::catch_up(&house.app).await.unwrap();
+    house.advance(60);
+    let at = mynah::clock::Clock::now(&house.clock).to_string();
+    let row = json!({
+        "sid": "MM1", "direction": "inbound", "status": "received", "from": ANA, "to": crate::house::OURS,
+        "body": "", "num_media": "1", "date_created": at, "date_sent": at,
+    });
+    house.list_messages().respond_with(list(json!([row]))).mount(&house.twilio).await;
+    let files = json!({ "media_list": [{ "uri": format!("{}.json", path_of("ME1")) }] });
+    Mock::given(method("GET"))
+        .and(path(format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media.json")))
+        .respond_with(ResponseTemplate::new(200).set_body_json(files))
+        .mount(&house.twilio)
+        .await;
+    kept(&house, &storage, "ME1", picture(ImageFormat::Jpeg, 64)).await;
+    house.advance(60);
+    let run = mynah::work::schedule::catch_up(&house.app).await.unwrap();
+    assert_eq!(run.result, "missed messages found: 1 to be answered");
+    drained(&house).await;
+    assert_eq!((shown(&house).await, house.texts().await), (1, vec!["Hello!".to_owned()]));
+}
