@@ -153,6 +153,7 @@ async fn a_large_picture_is_scaled_before_the_model_sees_it() {
     let (_, data) = url.split_once("base64,").unwrap();
     let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).unwrap();
     let seen = image::load_from_memory(&bytes).unwrap();
+    assert_eq!(house.count("SELECT COUNT(*) FROM attachments WHERE shown <> hash"), 1, "and scaled once");
     assert!(seen.width() <= 1_568 && seen.height() * 2 <= seen.width() + 2, "{}x{}", seen.width(), seen.height());
 }
 
@@ -168,6 +169,44 @@ async fn an_album_is_one_turn() {
     }
     drained(&house).await;
     assert_eq!((asked(&house).await.len(), shown(&house).await, house.texts().await.len()), (1, 3, 1));
+}
+
+#[tokio::test]
+async fn of_a_heap_of_pictures_ten_are_read() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    kept(&house, &storage, "ME1", picture(ImageFormat::Jpeg, 64)).await;
+    for _ in 0..11 {
+        attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    }
+    drained(&house).await;
+    let read = "SELECT COUNT(*) FROM attachments WHERE state = 'read'";
+    assert_eq!((house.count(read), house.texts().await), (10, vec![MEDIA.to_owned(), "Hello!".to_owned()]));
+}
+
+#[tokio::test]
+async fn no_picture_is_shown_where_the_owner_says_so() {
+    let (house, storage) = (House::new().await, MockServer::start().await);
+    kept(&house, &storage, "ME1", picture(ImageFormat::Jpeg, 64)).await;
+    attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(shown(&house).await, 1);
+    let house = house.restarted(&[("MYNAH_AI_VISION", "false")]).await;
+    house.say(ANA, "and now?").await;
+    drained(&house).await;
+    assert_eq!(shown(&house).await, 0, "nor one from before");
+    attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(house.texts().await, ["Hello!", "Hello!", MEDIA]);
+}
+
+#[tokio::test]
+async fn a_film_is_not_even_fetched() {
+    let house = House::new().await;
+    attach(&house, ANA, "", "video/mp4", "ME1").await;
+    drained(&house).await;
+    let requests = house.twilio.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| !request.url.path().contains("/Media/")));
+    assert_eq!(house.texts().await, [MEDIA]);
 }
 
 /// A house that can write down what is said.
@@ -254,7 +293,7 @@ async fn what_cannot_be_read_is_told_and_holds_up_nothing() {
     let jpeg = picture(ImageFormat::Jpeg, 64);
     kept(&house, &storage, "ME1", b"<html>no picture</html>\0\x01".to_vec()).await;
     kept(&house, &storage, "ME2", jpeg[..jpeg.len() / 3].to_vec()).await;
-    kept(&house, &storage, "ME3", vec![0; 16 * 1024 * 1024 + 1]).await;
+    kept(&house, &storage, "ME3", [jpeg.as_slice(), &[0; 16 * 1024 * 1024]].concat()).await;
     kept(&house, &storage, "ME4", Vec::new()).await;
     // 42 million pixels, packed into a few kilobytes.
     kept(&house, &storage, "ME5", bomb()).await;
