@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::insist;
 use crate::app::App;
 use crate::channel::Channel;
-use crate::fault::Fault;
+use crate::fault::{Fault, Whose};
 use crate::files::FilesError;
 use crate::media::{self, Image, Kind};
 use crate::model::{FileHash, Media, Role};
@@ -168,8 +168,10 @@ async fn understood(
             return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
         };
         let name = format!("voice.{}", kind.extension());
-        let said = persist(|| transcriber.transcribe(&name, kind.media_type(), bytes.clone())).await;
-        let said = said.map_err(|fault| fault.why().to_owned())?;
+        let said = match persist(|| transcriber.transcribe(&name, kind.media_type(), bytes.clone())).await {
+            Ok(said) => said,
+            Err(fault) => return Err(unheard(app, &fault).await),
+        };
         if text::clean(&said).trim().is_empty() {
             return Err("nothing is said in it".to_owned());
         }
@@ -188,6 +190,19 @@ async fn understood(
         return Err(format!("files of this type are not read ({})", kind.media_type()));
     }
     Ok(())
+}
+
+/// Why nothing was written down. What only the owner can mend, such as a wrong key, is told them.
+async fn unheard(app: &App, fault: &Fault) -> String {
+    let why = fault.why().to_owned();
+    if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
+        error!(why, "voice notes cannot be written down; the operator must act");
+        let told = app.store.alert("model", "voice notes".to_owned(), why.clone(), app.clock.now()).await;
+        if let Err(error) = told {
+            error!(%error, "an alert could not be recorded");
+        }
+    }
+    why
 }
 
 /// Stands for a file of which nothing is known.

@@ -259,6 +259,27 @@ async fn a_voice_note_of_nothing_and_one_that_nobody_can_hear_are_told() {
 }
 
 #[tokio::test]
+async fn the_owner_hears_of_voice_notes_that_only_they_can_have_written_down() {
+    let (house, storage) = (House::with(&[]).await, MockServer::start().await);
+    let base = format!("{}/v1", house.model.uri());
+    let house = house.restarted(&[("MYNAH_TRANSCRIPTION_BASE_URL", &base)]).await;
+    house.twilio_takes_everything().await;
+    let refused = json!({ "error": { "message": "no such key", "code": "invalid_api_key" } });
+    Mock::given(method("POST"))
+        .and(path("/v1/audio/transcriptions"))
+        .respond_with(ResponseTemplate::new(401).set_body_json(refused))
+        .mount(&house.model)
+        .await;
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(house.texts().await, [MEDIA]);
+    let alerts = house.app.store.alerts(9).await.unwrap();
+    let told: Vec<_> = alerts.iter().map(|alert| (alert.cause.as_str(), alert.subject.as_str())).collect();
+    assert_eq!(told, [("model", "voice notes")]);
+}
+
+#[tokio::test]
 async fn documents_and_contact_cards_are_told_in_words() {
     let (house, storage) = (House::new().await, MockServer::start().await);
     for (sid, media_type, bytes, words) in [
