@@ -113,13 +113,11 @@ impl Models {
 
 #[cfg(test)]
 mod tests {
-    use async_trait::async_trait;
-    use secrecy::SecretString;
-
     use super::*;
     use crate::ai::{Completion, Prompt, Provider};
-    use crate::config::{Config, ProviderConfig, Sources};
+    use crate::config::{Config, Sources};
     use crate::fault::Fault;
+    use async_trait::async_trait;
 
     struct Nobody;
 
@@ -137,7 +135,11 @@ mod tests {
     }
 
     fn model() -> AiConfig {
-        let env = [("OPENAI_API_KEY", "sk-1"), ("MYNAH_AI_MODEL", "m")].map(|(key, value)| (key.into(), value.into()));
+        keyed("sk-1")
+    }
+
+    fn keyed(key: &str) -> AiConfig {
+        let env = [("OPENAI_API_KEY", key), ("MYNAH_AI_MODEL", "m")].map(|(key, value)| (key.into(), value.into()));
         Config::load(Sources { env: env.into(), dir: "/nonexistent".into(), ..Sources::default() }).unwrap().ai.unwrap()
     }
 
@@ -151,11 +153,7 @@ mod tests {
         let warm = get(&AiConfig { temperature: Some(0.7), ..model() });
         assert!(!Arc::ptr_eq(&first, &warm), "asked otherwise");
         assert!(Arc::ptr_eq(&first.limit, &warm.limit) && Arc::ptr_eq(&first.breaker, &warm.breaker));
-        let key = |text: &str| {
-            let ProviderConfig::OpenAi { base_url, .. } = model().provider else { unreachable!() };
-            ProviderConfig::OpenAi { base_url, api_key: Some(SecretString::from(text)) }
-        };
-        for other in [AiConfig { model: Some("n".into()), ..model() }, AiConfig { provider: key("sk-2"), ..model() }] {
+        for other in [AiConfig { model: Some("n".into()), ..model() }, keyed("sk-2")] {
             let other = get(&other);
             assert!(!Arc::ptr_eq(&first.limit, &other.limit) && !Arc::ptr_eq(&first.breaker, &other.breaker));
         }

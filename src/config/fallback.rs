@@ -2,10 +2,11 @@
 
 use secrecy::SecretString;
 
-use super::ai::{self, AiConfig, Kind, ProviderConfig};
+use super::ai::{self, AiConfig, Kind};
 use super::home;
 use super::names::AiNames;
 use super::parse;
+use super::provider::ProviderConfig;
 use super::reader::{self, Reader};
 
 /// The settings of one of them.

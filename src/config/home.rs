@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::ai::ProviderConfig;
+use super::provider::ProviderConfig;
 
 /// Calls at once to a provider of the world, and to a machine of one's own.
 const CONCURRENCY: usize = 64;

@@ -3,10 +3,9 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::ai::is_openai;
 use super::parse;
 use super::reader::{self, Reader};
-use super::{AiConfig, ProviderConfig};
+use super::{AiConfig, ProviderConfig, is_openai};
 
 /// How attachments are read.
 #[derive(Clone, Debug)]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Host;
 
-use super::ai::{AiConfig, ProviderConfig};
+use super::ai::AiConfig;
 use super::parse::{self, Parsed};
 use super::problem::Rejected;
+use super::provider::ProviderConfig;
 use super::reader::Reader;
 use crate::model::{Address, Budget, Budgets, ContentSid, Keywords, Price, Rate};
 use crate::text::LinkPolicy;

@@ -242,14 +242,7 @@ impl OpenAi {
         if matches!(reply.status, 403..=405 | 501) || problem.message.to_lowercase().contains("scope") {
             return Ok(None);
         }
-        let request = Request {
-            model: &self.model,
-            messages: Vec::new(),
-            max_tokens: None,
-            max_completion_tokens: None,
-            temperature: None,
-            tools: None,
-        };
+        let request = Request::empty(&self.model);
         let words = self.words(&reply, &problem);
         match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
             Verdict::Fault(fault) => Err(fault),

@@ -92,14 +92,7 @@ impl Transcriber {
 
     fn judge(&self, reply: &mut Reply) -> Fault {
         let problem = wire::problem(reply);
-        let request = Request {
-            model: &self.model,
-            messages: Vec::new(),
-            max_tokens: None,
-            max_completion_tokens: None,
-            temperature: None,
-            tools: None,
-        };
+        let request = Request::empty(&self.model);
         let words = self.caller.words(reply, &problem.message);
         match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
             Verdict::Fault(fault) => fault,

@@ -26,7 +26,19 @@ pub(super) struct Request<'a> {
     pub(super) tools: Option<Value>,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// One that says nothing: what an error is judged by where no model was asked.
+    pub(super) fn empty(model: &'a str) -> Request<'a> {
+        Request {
+            model,
+            messages: Vec::new(),
+            max_tokens: None,
+            max_completion_tokens: None,
+            temperature: None,
+            tools: None,
+        }
+    }
+
     /// How many images it shows.
     pub(super) fn images(&self) -> usize {
         self.messages.iter().map(Message::images).sum()
