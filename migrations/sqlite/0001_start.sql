@@ -98,6 +98,7 @@ CREATE INDEX files_hash ON files (hash);
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
 -- not_before: no sooner than that, whatever else it waits for. command: what it asks for that no model answers.
 -- expires_at: until when a template in it may be sent, which the contact's last message has no part in.
+-- crashes: deaths of the process while it was running; crashes_alone: those at which no other turn was.
 -- reserved: the token of the claim whose calls are reserved in `spent` and not settled yet; only where a budget is set.
 -- live: 1 in `open`, 0 while active, NULL when ended. A column of its own, so that the index over it is written only where
 -- that changes.
@@ -119,6 +120,7 @@ CREATE TABLE turns (
     finished_at      INTEGER,
     attempts         INTEGER NOT NULL DEFAULT 0,
     crashes          INTEGER NOT NULL DEFAULT 0,
+    crashes_alone    INTEGER NOT NULL DEFAULT 0,
     token            INTEGER,
     reserved         INTEGER,
     error            TEXT,

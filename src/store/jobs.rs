@@ -29,7 +29,8 @@ const BACKLOG: &str = "
 
 /// Not what we said of our own accord, such as a notice, which answers nobody.
 const REVIVE: &str = "
-    UPDATE turns SET state = 'retry', live = 0, due_at = ?2, attempts = 0, crashes = 0, finished_at = NULL, error = NULL
+    UPDATE turns SET state = 'retry', live = 0, due_at = ?2, attempts = 0, crashes = 0, crashes_alone = 0, finished_at = NULL,
+        error = NULL
     WHERE id = ?1 AND state IN ('dead', 'expired')
     AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16
         AND state IN ('sent', 'held', 'unknown', 'sending'))

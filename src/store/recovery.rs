@@ -11,16 +11,16 @@ use super::{ByNumber, Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
 
-/// A turn that was the only one running at the third of its deaths is their cause.
+/// A turn that was the only one running at so many deaths is their cause.
 const ALONE: i64 = 3;
 
 /// How long a turn that was running when the process died waits to be answered again, by how often that has happened. One
 /// that was running at more deaths than these is taken as their cause.
 ///
 /// A death names nobody: what caused it ran, but so did others, and a kill from outside has no cause in here. So after the
-/// first all are answered again at once, and one that runs alone and dies again is known. Otherwise the waits grow, which
-/// a burst of kills or a loop of restarts for some other reason does not outlast; a turn that kills the process each time
-/// costs a restart each, further and further apart.
+/// first all are answered again at once. From then on the waits grow, which a burst of kills or a loop of restarts for some
+/// other reason seldom outlasts, and the cause soon runs alone. Once alone proves no more than once beside others: a kill
+/// from outside comes when it comes.
 const WAITS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_secs(10),
@@ -34,12 +34,12 @@ const WAITS: [Duration; 6] = [
 const APART: Duration = Duration::from_secs(5);
 
 const RUNNING: &str = "
-    SELECT t.id, t.conversation_id, t.crashes, c.account, c.our_address
+    SELECT t.id, t.conversation_id, t.crashes, t.crashes_alone, c.account, c.our_address
     FROM turns t JOIN conversations c ON c.id = t.conversation_id
     WHERE t.live = 0 AND t.state = 'running'";
 
 const AGAIN: &str = "
-    UPDATE turns SET state = 'retry', crashes = crashes + 1, attempts = attempts - 1, due_at = ?2, token = NULL
+    UPDATE turns SET state = 'retry', crashes = ?2, crashes_alone = ?3, attempts = attempts - 1, due_at = ?4, token = NULL
     WHERE id = ?1";
 
 const SENDING: &str = "
@@ -80,15 +80,16 @@ impl Store {
         self.write(move |tx| {
             let mut recovered = Recovered::default();
             let mut running = tx.all(RUNNING, &[], |row| {
-                let apology = apology.of(row.text(3)?, row.text(4)?);
-                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)? + 1, apology))
+                let apology = apology.of(row.text(4)?, row.text(5)?);
+                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)?, row.int(3)?, apology))
             })?;
             let mut apart = Duration::ZERO;
             running.sort_unstable_by_key(|(turn, ..)| *turn);
-            let alone = running.len() == 1;
-            for (turn, conversation, crashes, apology) in running {
+            let now_alone = i64::from(running.len() == 1);
+            for (turn, conversation, crashes, alone, apology) in running {
+                let (crashes, alone) = (crashes + 1, alone + now_alone);
                 let again = usize::try_from(crashes - 1).ok().and_then(|before| WAITS.get(before));
-                let wait = again.filter(|_| !(alone && crashes >= ALONE));
+                let wait = again.filter(|_| alone < ALONE);
                 let Some(wait) = wait else {
                     let why = format!("the process ended {crashes} times while this turn was being answered");
                     outcome::apologise(tx, turn, &conversation, &why, &apology, now)?;
@@ -100,7 +101,7 @@ impl Store {
                     due = now + *wait + apart;
                     apart += APART;
                 }
-                tx.execute(AGAIN, args![turn, due])?;
+                tx.execute(AGAIN, args![turn, crashes, alone, due])?;
                 recovered.turns += 1;
             }
             #[cfg(feature = "failpoints")]

@@ -126,6 +126,8 @@ macro_rules! every_promise {
             a_part_that_was_being_sent_is_looked_for,
             a_look_that_was_being_made_is_made_again,
             a_turn_that_ends_the_process_three_times_is_dead_and_the_conversation_goes_on,
+            a_turn_that_was_running_beside_others_is_not_dead_at_its_third_death,
+            a_turn_that_was_running_at_seven_deaths_is_dead_whoever_ran_beside_it,
             a_turn_that_waits_for_nobody_is_freed,
             a_start_after_a_clean_end_changes_nothing,
         }

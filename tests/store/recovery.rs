@@ -59,6 +59,41 @@ pub async fn a_turn_that_ends_the_process_three_times_is_dead_and_the_conversati
     assert_eq!(fresh.due_turn(at(17_000)).await.turn, waiting);
 }
 
+/// A kill from outside finds somebody running, at times one alone: a bystander too.
+pub async fn a_turn_that_was_running_beside_others_is_not_dead_at_its_third_death(fresh: &Fresh) {
+    let bystander = fresh.started(ANN).await;
+    fresh.started(BEN).await;
+    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap().turns, 2);
+    assert_eq!(fresh.due_turns(at(5_000)).await.len(), 2);
+    assert_eq!(fresh.recover(at(6_000), SORRY.into()).await.unwrap().turns, 2);
+    assert_eq!(fresh.due_turn(at(16_000)).await.turn, bystander.turn, "the other waits five seconds more");
+    assert_eq!(fresh.recover(at(17_000), SORRY.into()).await.unwrap(), Recovered { turns: 1, dead: 0, unknown: 0 });
+    // Its own third death alone settles it, and that it was seen beside others before does not help.
+    fresh.nothing_due(at(20_999)).await;
+    assert_ne!(fresh.due_turn(at(21_000)).await.turn, bystander.turn);
+    fresh.meddle("UPDATE turns SET state = 'done', live = NULL WHERE state = 'running'");
+    for (due, dead) in [(77_000, 0), (678_000, 1)] {
+        fresh.nothing_due(at(due - 1)).await;
+        assert_eq!(fresh.due_turn(at(due)).await.turn, bystander.turn);
+        assert_eq!(fresh.recover(at(due + 1_000), SORRY.into()).await.unwrap().dead, dead);
+    }
+}
+
+pub async fn a_turn_that_was_running_at_seven_deaths_is_dead_whoever_ran_beside_it(fresh: &Fresh) {
+    let unlucky = fresh.started(ANN).await;
+    for death in 1..=7 {
+        let beside = fresh.started(&format!("+49151000000{death}")).await;
+        let late = at(4_000_000 * death);
+        let recovered = fresh.recover(late, SORRY.into()).await.unwrap();
+        assert_eq!(recovered.dead, usize::from(death == 7), "at death {death}");
+        fresh
+            .meddle(&format!("UPDATE turns SET state = 'done', live = NULL, due_at = NULL WHERE id = {}", beside.turn));
+        if death < 7 {
+            assert_eq!(fresh.due_turn(late + std::time::Duration::from_secs(3_600)).await.turn, unlucky.turn);
+        }
+    }
+}
+
 /// No path leaves such a turn; should one appear all the same, a start repairs it. What waits for an active turn waits on.
 pub async fn a_turn_that_waits_for_nobody_is_freed(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
