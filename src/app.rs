@@ -3,13 +3,11 @@
 mod history;
 mod media;
 mod numbers;
-mod phones;
 mod reception;
 mod running;
 
 pub use self::media::MediaLinks;
 pub use self::numbers::Number;
-pub use self::phones::Phones;
 pub use self::running::Running;
 
 use std::borrow::Cow;
@@ -61,8 +59,6 @@ pub struct App {
     pub reading: Semaphore,
     /// The turns that are being answered.
     pub running: Running,
-    /// The phone numbers that are being looked at.
-    pub phones: Phones,
     /// Wakes the worker when something was queued.
     pub wake: Notify,
     /// Shared by whoever claims work; held alone while missed messages are stored, so that no turn is claimed of which a part
@@ -164,7 +160,6 @@ impl App {
             reading: Semaphore::new(READING),
             media_links,
             running: Running::default(),
-            phones: Phones::default(),
             wake: Notify::new(),
             claiming: RwLock::new(()),
         })

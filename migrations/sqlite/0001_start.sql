@@ -13,14 +13,12 @@ CREATE TABLE contacts (
 ) STRICT;
 
 -- seen_at: when the contact last wrote with it, to within a day for a phone number; NULL is never.
--- invalid: 1 for a phone number that no country gives out; it is used as it was received.
 CREATE TABLE addresses (
     kind       TEXT    NOT NULL CHECK (kind IN ('phone', 'bsuid')),
     value      TEXT    NOT NULL,
     contact_id INTEGER NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
     created_at INTEGER NOT NULL,
     seen_at    INTEGER,
-    invalid    INTEGER NOT NULL DEFAULT 0 CHECK (invalid IN (0, 1)),
     PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX addresses_contact ON addresses (contact_id);

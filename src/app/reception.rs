@@ -65,7 +65,6 @@ impl App {
         // Taken before it is known what it was for.
         let rate = self.config.people.rate.filter(|_| missed.is_none() && reception.wait.is_none());
         let taken = rate.map(|rate| (keys(MESSAGES, &inbound), rate));
-        let phone = inbound.from.phone().cloned();
         let received = self.store.receive(inbound, record, reception).await?;
         if let (Accepted::New(turn) | Accepted::Skipped(turn), Some((conversation, revision))) =
             (received.accepted, received.place)
@@ -80,9 +79,6 @@ impl App {
         }
         if let Some((keys, rate)) = taken.filter(|_| !received.counts) {
             self.give_back(&keys, rate).await;
-        }
-        if let (Some(phone), Some(marked)) = (phone, received.phone_marked) {
-            self.phones.look(&self.store, phone, marked);
         }
         if received.restarted
             && let Accepted::New(turn) = received.accepted

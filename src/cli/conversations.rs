@@ -7,13 +7,12 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::columns::{columns, one_line};
-use super::{sending, undelivered};
+use super::sending;
+use super::transcript::{Numbers, list, show, time};
 use crate::clock::Time;
-use crate::config::{Config, Directory, NumberConfig};
+use crate::config::Config;
 use crate::model::{Address, ContentSid, ConversationId, ShortId};
-use crate::store::{AddressRow, ConversationRow, Said, Spoken, Store};
-use crate::text;
+use crate::store::{Spoken, Store};
 
 /// Messages of a transcript that are shown.
 const SHOWN: i64 = 200;
@@ -117,7 +116,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     let now = super::clock().now();
     let until = config.people.human_return.map(|after| now + after);
     let json = arguments.json;
-    let numbers = Numbers { every: config.every_number(), directory: config.directory() };
+    let numbers = Numbers::new(&config);
     match arguments.action {
         Action::List { before, limit } => {
             let before = match before {
@@ -259,144 +258,5 @@ fn told(json: bool, id: ConversationId, mut facts: Value, words: &str) {
         println!("{facts:#}");
     } else {
         println!("conversation {id}: {words}");
-    }
-}
-
-fn time(time: Option<Time>) -> Option<String> {
-    time.map(|time| time.to_string())
-}
-
-/// Our numbers, as they are configured now.
-struct Numbers {
-    every: Vec<NumberConfig>,
-    directory: Directory,
-}
-
-impl Numbers {
-    /// That of a conversation.
-    fn of(&self, row: &ConversationRow) -> &NumberConfig {
-        &self.every[self.directory.find(&row.account, &row.ours).0]
-    }
-}
-
-fn facts(row: &ConversationRow, numbers: &Numbers) -> Value {
-    json!({
-        "id": row.id.to_string(),
-        "name": row.name,
-        "contact": row.contact,
-        "our_address": row.ours,
-        "number": numbers.of(row).name,
-        "mode": if row.human { "human" } else { "auto" },
-        "mode_until": time(row.human_until),
-        "started_at": row.started_at.to_string(),
-        "last_inbound_at": row.last_inbound_at.to_string(),
-        "ended_at": time(row.ended_at),
-        "blocked": row.blocked,
-        "opted_out": row.opted_out,
-    })
-}
-
-/// What is special about a conversation, in a few words.
-fn remarks(row: &ConversationRow) -> String {
-    let mut remarks = Vec::new();
-    if row.ended_at.is_some() {
-        remarks.push("ended");
-    }
-    if row.human {
-        remarks.push("a person answers");
-    }
-    if row.blocked {
-        remarks.push("blocked");
-    }
-    if row.opted_out {
-        remarks.push("opted out");
-    }
-    remarks.join(", ")
-}
-
-fn list(rows: &[ConversationRow], numbers: &Numbers, json: bool) {
-    if json {
-        println!("{:#}", Value::from(rows.iter().map(|row| facts(row, numbers)).collect::<Vec<_>>()));
-        return;
-    }
-    if rows.is_empty() {
-        println!("no conversations yet; one begins with a contact's first message");
-    }
-    let row = |row: &ConversationRow| {
-        // An empty column is not shown.
-        let number = if numbers.directory.is_several() { numbers.of(row).name.clone() } else { String::new() };
-        [row.id.to_string(), row.last_inbound_at.to_string(), number, row.contact.clone(), remarks(row), name(row)]
-    };
-    print!("{}", columns(rows.iter().map(row).collect()));
-}
-
-/// The name that the contact shows.
-fn name(row: &ConversationRow) -> String {
-    let name = one_line(row.name.as_deref().unwrap_or_default());
-    if name.is_empty() { "–".into() } else { name }
-}
-
-/// An address of the contact, in a line.
-fn reached(row: &AddressRow) -> String {
-    let seen = row.seen_at.map_or("never seen".to_owned(), |at| format!("seen {at}"));
-    let doubt = if row.invalid { ", no country gives out such a number" } else { "" };
-    format!("{} ({seen}{doubt})", row.address.as_str())
-}
-
-fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said], numbers: &Numbers, json: bool) {
-    if json {
-        let mut document = facts(row, numbers);
-        document["addresses"] = addresses
-            .iter()
-            .map(|row| {
-                json!({
-                    "kind": row.address.kind(),
-                    "value": row.address.as_str(),
-                    "seen_at": time(row.seen_at),
-                    "validates": !row.invalid,
-                })
-            })
-            .collect();
-        document["messages"] = list
-            .iter()
-            .map(|said| {
-                json!({
-                    "role": said.role.as_str(),
-                    "content": said.content,
-                    "created_at": said.at.to_string(),
-                    "turn": said.turn.0,
-                    "turn_state": said.state,
-                    "turn_error": said.error,
-                    "turn_undelivered": undelivered::facts(&said.undelivered),
-                })
-            })
-            .collect();
-        println!("{document:#}");
-        return;
-    }
-    println!("{}  {}", row.contact, name(row));
-    println!("{}", row.id);
-    for row in addresses {
-        println!("{}", reached(row));
-    }
-    if numbers.directory.is_several() {
-        println!("on {} ({})", numbers.of(row).name, row.ours);
-    }
-    println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
-    for (at, said) in list.iter().enumerate() {
-        let state = if said.state == "done" { String::new() } else { format!("  [{}]", said.state) };
-        println!("{}  {}{state}", said.at, said.role.as_str());
-        for line in text::clean(&said.content).lines() {
-            println!("    {line}");
-        }
-        if let Some(error) = &said.error {
-            println!("    ({})", one_line(error));
-        }
-        // What is known of a turn's messages stands below the last thing said in it.
-        if list.get(at + 1).is_none_or(|next| next.turn != said.turn) {
-            for line in undelivered::lines(&said.undelivered) {
-                println!("    ({line})");
-            }
-        }
     }
 }

@@ -16,6 +16,7 @@ mod sending;
 mod serve;
 mod settings;
 mod stage;
+mod transcript;
 mod undelivered;
 
 use std::collections::BTreeMap;

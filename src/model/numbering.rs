@@ -1,18 +1,11 @@
 //! The numbering plans of the world, by Google's libphonenumber: which phone numbers can exist, and how people write them.
 //!
-//! The plans take 4 MiB and 130 ms on a busy machine once they are first asked, and a country's patterns up to 1 MB and 15 ms.
-//! So nothing here is asked on the way of a message, nor about a number that needs no changes.
+//! The plans take 4 MiB and 130 ms on a busy machine once they are first asked, and a country's patterns up to 1 MB and 15 ms;
+//! they stay in memory. So numbers are looked at where a person reads or writes them, not on the way of a message.
 
-use std::sync::LazyLock;
-
-use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, PhoneNumber};
 
 use super::Phone;
-
-/// Patterns that are kept ready, enough for five countries at once: 6 MB. With a third of them each number of five countries in
-/// turn takes 8 ms; with the library's own 100 they and the plans grow to 24 MB.
-const PATTERNS: usize = 48;
 
 /// What people put between digits.
 const BETWEEN: [char; 8] = [' ', '\u{a0}', '-', '.', '/', '(', ')', '\u{2011}'];
@@ -31,18 +24,10 @@ pub enum NumberingError {
     Unknown,
 }
 
-static PLANS: LazyLock<()> = LazyLock::new(|| {
-    let cache = DATABASE.cache();
-    // Of its users nobody panics with the lock in hand; the bound is no matter of right or wrong.
-    if let Ok(mut patterns) = cache.lock() {
-        patterns.set_capacity(PATTERNS);
-    }
-});
-
 impl Phone {
     /// Whether a numbering plan has a place for it. Numbers that do not validate exist all the same: those of tests, those
     /// of ranges given out since the plans were written, and forms that only WhatsApp knows, such as +52 1 of Mexico. Slow
-    /// at first: not for the way of a message.
+    /// at first.
     pub fn validates(&self) -> bool {
         plan(self.as_str()).is_some_and(|number| number.is_valid())
     }
@@ -69,7 +54,6 @@ impl Phone {
 }
 
 fn plan(text: &str) -> Option<PhoneNumber> {
-    LazyLock::force(&PLANS);
     phonenumber::parse(None, text).ok()
 }
 
@@ -126,15 +110,5 @@ mod tests {
             let phone = Phone::written(number).unwrap();
             assert_eq!((phone.as_str(), phone.validates()), (number, valid));
         }
-    }
-
-    #[test]
-    fn few_patterns_are_kept() {
-        for country in 1..999 {
-            if let Ok(phone) = Phone::parse(&format!("+{country}5512345678")) {
-                phone.validates();
-            }
-        }
-        assert!(DATABASE.cache().lock().unwrap().len() <= PATTERNS);
     }
 }

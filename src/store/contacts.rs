@@ -14,11 +14,11 @@ use super::{StoreError, merge};
 use crate::clock::Time;
 use crate::model::{Address, Inbound, Phone};
 
-const HOLDER: &str = "SELECT contact_id, seen_at, invalid FROM addresses WHERE kind = ?1 AND value = ?2";
+const HOLDER: &str = "SELECT contact_id, seen_at FROM addresses WHERE kind = ?1 AND value = ?2";
 
 const USER_ID: &str = "SELECT value FROM addresses WHERE contact_id = ?1 AND kind = 'bsuid'";
 
-const ALL: &str = "SELECT kind, value, seen_at, invalid FROM addresses WHERE contact_id = ?1";
+const ALL: &str = "SELECT kind, value, seen_at FROM addresses WHERE contact_id = ?1";
 
 const MARKS: &str = "SELECT opted_out_at, blocked_at, admitted_at, noticed_at FROM contacts WHERE id = ?1";
 
@@ -50,8 +50,6 @@ pub(super) struct Contact {
     pub(super) blocked: bool,
     pub(super) admitted: bool,
     pub(super) noticed_at: Option<Time>,
-    /// Where the sender's phone number is new or was not seen for a day: whether it is marked as one that does not validate.
-    pub(super) phone_marked: Option<bool>,
 }
 
 /// What is forbidden to a contact, since when.
@@ -67,13 +65,11 @@ pub(super) struct Marks {
 pub(super) struct Held {
     pub(super) address: Address,
     pub(super) seen_at: Option<Time>,
-    pub(super) invalid: bool,
 }
 
 struct Holder {
     contact: i64,
     seen_at: Option<Time>,
-    invalid: bool,
 }
 
 /// The contact who sent the message, as they are known from now on.
@@ -102,10 +98,9 @@ pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound) -> Result<Contact, S
     if let (Some(bsuid), None) = (from.bsuid(), &by_id) {
         tx.execute(NEW_ADDRESS, args!["bsuid", bsuid.as_str(), id, now])?;
     }
-    let phone_marked = match from.phone() {
-        Some(phone) => see(tx, phone, by_phone, id, now)?,
-        None => None,
-    };
+    if let Some(phone) = from.phone() {
+        see(tx, phone, by_phone, id, now)?;
+    }
     let marks = marks(tx, id)?;
     Ok(Contact {
         id,
@@ -113,7 +108,6 @@ pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound) -> Result<Contact, S
         blocked: marks.blocked_at.is_some(),
         admitted: marks.admitted_at.is_some(),
         noticed_at: marks.noticed_at.map(Time),
-        phone_marked,
     })
 }
 
@@ -136,7 +130,6 @@ pub(super) fn addresses(tx: &mut dyn Tx, contact: i64) -> Result<Vec<Held>, Stor
         Ok(Held {
             address: Address::parse(row.text(1)?).map_err(|_| StoreError::unexpected(1, "an address"))?,
             seen_at: row.int_or_null(2)?.map(Time),
-            invalid: row.int(3)? != 0,
         })
     })
 }
@@ -167,7 +160,7 @@ pub(super) fn silence_by(tx: &mut dyn Tx, contact: i64, of: Marks, now: Time) ->
 
 fn holder(tx: &mut dyn Tx, kind: &str, value: &str) -> Result<Option<Holder>, StoreError> {
     tx.one(HOLDER, args![kind, value], |row| {
-        Ok(Holder { contact: row.int(0)?, seen_at: row.int_or_null(1)?.map(Time), invalid: row.int(2)? != 0 })
+        Ok(Holder { contact: row.int(0)?, seen_at: row.int_or_null(1)?.map(Time) })
     })
 }
 
@@ -175,23 +168,14 @@ fn user_id(tx: &mut dyn Tx, contact: i64) -> Result<Option<String>, StoreError> 
     tx.one(USER_ID, args![contact], |row| Ok(row.text(0)?.to_owned()))
 }
 
-/// Notes that a phone number was seen; as what it is marked, where that is to be looked at.
-fn see(
-    tx: &mut dyn Tx,
-    phone: &Phone,
-    holder: Option<Holder>,
-    contact: i64,
-    now: Time,
-) -> Result<Option<bool>, StoreError> {
-    let Some(holder) = holder else {
-        tx.execute(NEW_ADDRESS, args!["phone", phone.as_str(), contact, now])?;
-        return Ok(Some(false));
+/// Notes that a phone number was seen.
+fn see(tx: &mut dyn Tx, phone: &Phone, holder: Option<Holder>, contact: i64, now: Time) -> Result<(), StoreError> {
+    match holder {
+        None => tx.execute(NEW_ADDRESS, args!["phone", phone.as_str(), contact, now])?,
+        Some(holder) if holder.seen_at.is_some_and(|at| at > now - SEEN_EVERY) => 0,
+        Some(_) => tx.execute(SEEN, args!["phone", phone.as_str(), now])?,
     };
-    if holder.seen_at.is_some_and(|at| at > now - SEEN_EVERY) {
-        return Ok(None);
-    }
-    tx.execute(SEEN, args!["phone", phone.as_str(), now])?;
-    Ok(Some(holder.invalid))
+    Ok(())
 }
 
 /// A phone number comes with another user ID than its contact has: another person has it by now. What waits for the one

@@ -230,8 +230,8 @@ impl Receiving<'_> {
         };
         // Who keeps the history has only what came in, so that it must be read anew.
         let place = quoting.is_none().then_some((conversation.id, conversation.revision));
-        let (counts, phone_marked) = (!contact.blocked, contact.phone_marked);
-        Ok((message, Received { accepted, place, restarted, counts, phone_marked }))
+        let counts = !contact.blocked;
+        Ok((message, Received { accepted, place, restarted, counts }))
     }
 
     /// The contact's open conversation on the number written to.

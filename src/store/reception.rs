@@ -83,12 +83,9 @@ pub struct Received {
     pub restarted: bool,
     /// Whether it is one of those that use up the contact's rate: not what was known, nor what is blocked.
     pub counts: bool,
-    /// Where the sender's phone number is new or was not seen for a day: whether it is marked as one that does not validate,
-    /// which is to be looked at again.
-    pub phone_marked: Option<bool>,
 }
 
 impl Received {
     pub(super) const KNOWN: Received =
-        Received { accepted: Accepted::Known, place: None, restarted: false, counts: false, phone_marked: None };
+        Received { accepted: Accepted::Known, place: None, restarted: false, counts: false };
 }

@@ -177,6 +177,7 @@ async fn a_number_is_taken_as_people_write_it_and_none_is_guessed() {
     let phone = shown["contact"].as_str().unwrap().trim_start_matches("whatsapp:").to_owned();
     let row = shown["addresses"].as_array().unwrap().iter().find(|row| row["kind"] == "phone").unwrap().clone();
     assert_eq!((row["value"].as_str(), row["seen_at"].is_string()), (Some(phone.as_str()), true));
+    assert_eq!(row["validates"], true);
     let text = world.settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains(&format!("{phone} (seen 2")), "{text}");
 }

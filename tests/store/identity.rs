@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mynah::clock::Time;
-use mynah::model::{Address, Budget, Budgets, Command, Phone};
+use mynah::model::{Address, Budget, Budgets, Command};
 use mynah::store::{Accepted, Reception, Spent, StoreOptions, Stranger};
 
 use crate::fresh::{ANN, BEN, Fresh, OPTIONS, START, answer, at, inbound, sid};
@@ -316,12 +316,9 @@ pub async fn a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id(fr
 
 pub async fn a_number_that_is_seen_again_is_noted_once_a_day(fresh: &Fresh) {
     let seen = || fresh.rows(&format!("SELECT seen_at FROM addresses WHERE value = '{ANN}'"));
-    for (id, when, noted, looked) in
-        [("SM1", 0, 0, true), ("SM2", DAY - 1, 0, false), ("SM3", DAY, DAY, true), ("SM0", DAY - 5, DAY, false)]
-    {
-        let received = fresh.receive(inbound(BOTH, id, at(when)), None, Reception::default()).await.unwrap();
+    for (id, when, noted) in [("SM1", 0, 0), ("SM2", DAY - 1, 0), ("SM3", DAY, DAY), ("SM0", DAY - 5, DAY)] {
+        fresh.said(BOTH, id, at(when)).await;
         assert_eq!(seen(), [at(noted).0.to_string()], "{id}");
-        assert_eq!(received.phone_marked, looked.then_some(false), "{id}");
     }
 }
 
@@ -335,24 +332,6 @@ pub async fn who_may_talk_by_one_address_may_by_the_other(fresh: &Fresh) {
     assert!(matches!(fresh.met(ID, "SM2", at(1), closed()).await, Accepted::New(_)));
     assert!(matches!(fresh.met(OTHER, "SM3", at(1), closed()).await, Accepted::Skipped(_)));
     assert!(matches!(fresh.met(BEN, "SM4", at(1), closed()).await, Accepted::Skipped(_)));
-}
-
-pub async fn a_phone_that_does_not_validate_is_kept_and_marked(fresh: &Fresh) {
-    fresh.said(BOTH, "SM1", START).await;
-    let conversation = fresh.conversations(None, 1).await.unwrap()[0].id;
-    let marked = async || {
-        let mut rows = fresh.addresses(conversation).await.unwrap();
-        rows.sort_by_key(|row| row.address.kind());
-        rows.into_iter().map(|row| (row.address.as_str().to_owned(), row.invalid)).collect::<Vec<_>>()
-    };
-    let known = |invalid| [(ID.to_owned(), false), (ANN.to_owned(), invalid)];
-    assert_eq!(marked().await, known(false));
-    fresh.mark_phone(Phone::parse(ANN).unwrap(), true).await.unwrap();
-    assert_eq!(marked().await, known(true));
-    let again = fresh.receive(inbound(ANN, "SM2", at(DAY)), None, Reception::default()).await.unwrap();
-    assert_eq!(again.phone_marked, Some(true), "it may be given out by now");
-    fresh.mark_phone(Phone::parse(ANN).unwrap(), false).await.unwrap();
-    assert_eq!(marked().await, known(false));
 }
 
 pub async fn a_part_in_doubt_is_looked_for_where_it_was_posted(fresh: &Fresh) {

@@ -153,7 +153,6 @@ macro_rules! every_promise {
             a_number_that_is_seen_again_is_noted_once_a_day,
             a_part_in_doubt_is_looked_for_where_it_was_posted,
             who_may_talk_by_one_address_may_by_the_other,
-            a_phone_that_does_not_validate_is_kept_and_marked,
         }
         $crate::promises! { $fresh, jobs:
             jobs_are_listed_newest_first_by_state_and_page_by_page,
