@@ -9,9 +9,11 @@ mod image;
 mod kind;
 mod office;
 mod pdf;
+mod sendable;
 mod unreadable;
 mod xml;
 
 pub use self::image::Image;
 pub use self::kind::{Kind, sniff};
+pub use self::sendable::sendable;
 pub use self::unreadable::Unreadable;

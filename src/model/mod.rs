@@ -27,7 +27,7 @@ pub use event::{Attachment, Delivery, Event, Inbound, QUOTED, Refusal, StatusUpd
 pub use file_hash::FileHash;
 pub use identity::Identity;
 pub use keyword::{Command, Keywords};
-pub use media::{Media, sendable};
+pub use media::Media;
 pub use message::{MessageId, Role};
 pub use numbering::NumberingError;
 pub use part::{DeliveryStatus, Outgoing, PartRef, PartState, ProviderId};
