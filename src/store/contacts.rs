@@ -24,6 +24,8 @@ const MARKS: &str = "SELECT opted_out_at, blocked_at, admitted_at, noticed_at FR
 
 const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?2)";
 
+const RENAME: &str = "UPDATE contacts SET name = ?2 WHERE id = ?1 AND name IS NOT ?2";
+
 const NEW_ADDRESS: &str = "
     INSERT INTO addresses (kind, value, contact_id, created_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)";
 
@@ -95,6 +97,10 @@ pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound) -> Result<Contact, S
         (None, Some(other)) => other,
         (None, None) => tx.insert(NEW_CONTACT, args![inbound.profile_name.as_deref(), now])?,
     };
+    // People change their names, and one who is known from Twilio's list alone has none yet.
+    if let Some(name) = inbound.profile_name.as_deref() {
+        tx.execute(RENAME, args![id, name])?;
+    }
     if let (Some(bsuid), None) = (from.bsuid(), &by_id) {
         tx.execute(NEW_ADDRESS, args!["bsuid", bsuid.as_str(), id, now])?;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mynah::clock::Time;
-use mynah::model::{Address, Budget, Budgets, Command};
+use mynah::model::{Address, Budget, Budgets, Command, Inbound};
 use mynah::store::{Accepted, Reception, Spent, StoreOptions, Stranger};
 
 use crate::fresh::{ANN, BEN, Fresh, OPTIONS, START, answer, at, inbound, sid};
@@ -319,6 +319,16 @@ pub async fn a_number_that_is_seen_again_is_noted_once_a_day(fresh: &Fresh) {
     for (id, when, noted) in [("SM1", 0, 0), ("SM2", DAY - 1, 0), ("SM3", DAY, DAY), ("SM0", DAY - 5, DAY)] {
         fresh.said(BOTH, id, at(when)).await;
         assert_eq!(seen(), [at(noted).0.to_string()], "{id}");
+    }
+}
+
+pub async fn a_contact_is_called_as_they_last_called_themselves(fresh: &Fresh) {
+    for (id, name, called) in
+        [("SM1", None, ""), ("SM2", Some("Ann"), "Ann"), ("SM3", None, "Ann"), ("SM4", Some("Ann B."), "Ann B.")]
+    {
+        let message = Inbound { profile_name: name.map(str::to_owned), ..inbound(ANN, id, START) };
+        fresh.receive(message, None, Reception::default()).await.unwrap();
+        assert_eq!(fresh.rows("SELECT COALESCE(name, '') FROM contacts"), [called], "{id}");
     }
 }
 

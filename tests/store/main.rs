@@ -152,6 +152,7 @@ macro_rules! every_promise {
             a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id,
             a_number_that_is_seen_again_is_noted_once_a_day,
             a_part_in_doubt_is_looked_for_where_it_was_posted,
+            a_contact_is_called_as_they_last_called_themselves,
             who_may_talk_by_one_address_may_by_the_other,
         }
         $crate::promises! { $fresh, jobs:
