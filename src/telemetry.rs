@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt};
+use tracing_subscriber::{Layer, Registry, layer::SubscriberExt};
 
 use crate::config::{LogConfig, LogFormat};
 use crate::text;
@@ -74,9 +74,8 @@ fn build<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(&config.filter)
-        .map_err(|source| TelemetryError::Filter { filter: config.filter.clone(), source })?;
+    let filter: Targets =
+        config.filter.parse().map_err(|source| TelemetryError::Filter { filter: config.filter.clone(), source })?;
     let (file, guard) = match &config.dir {
         Some(dir) => open(dir).map(|(file, guard)| (Some(file), Some(guard)))?,
         None => (None, None),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use url::Url;
 
 use super::problem::Rejected;
@@ -142,7 +142,7 @@ pub(super) fn path(text: &str) -> Parsed<PathBuf> {
 
 /// A filter for logs.
 pub(super) fn filter(text: &str) -> Parsed<String> {
-    accept(EnvFilter::builder().parse(text).ok().map(|_| text.to_owned()))
+    accept(text.parse::<Targets>().is_ok().then(|| text.to_owned()))
 }
 
 #[cfg(test)]
