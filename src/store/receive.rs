@@ -65,10 +65,12 @@ const COMMANDED: &str = "
         due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MIN(due_at, MAX(?3, COALESCE(not_before, 0))) END
     WHERE id = ?1";
 
-/// More pictures may follow. A word does not wait for them.
+/// More pictures may follow, also once the turn before has ended. A word does not wait for them.
 const WAIT_FOR_MORE: &str = "
-    UPDATE turns SET due_at = MAX(due_at, MIN(?2, created_at + ?3))
-    WHERE id = ?1 AND due_at IS NOT NULL AND command IS NULL";
+    UPDATE turns SET
+        not_before = CASE WHEN due_at IS NULL THEN MAX(COALESCE(not_before, 0), MIN(?2, created_at + ?3)) ELSE not_before END,
+        due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MAX(due_at, MIN(?2, created_at + ?3)) END
+    WHERE id = ?1 AND command IS NULL";
 
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
@@ -363,6 +365,8 @@ impl Receiving<'_> {
         let soon = if command.is_some() { now } else { soon };
         let due = not_before.map_or(soon, |at| at.max(soon));
         let due = live.is_empty().then_some(due);
+        // It falls due when the active one has ended, which may be before the rest of an album is there.
+        let not_before = if due.is_none() && album { not_before.max(Some(now + ALBUM)) } else { not_before };
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
     }
 

@@ -132,6 +132,23 @@ pub async fn the_pictures_of_an_album_are_one_turn(fresh: &Fresh) {
     assert_eq!(fresh.due_turn(at(50_000) + MERGE).await.turn, turn);
 }
 
+pub async fn an_album_that_begins_beside_an_answer_is_one_turn(fresh: &Fresh) {
+    // Its first picture is the first that waits, then it joins a text that waits.
+    for (from, texts) in [(ANN, 0), (BEN, 1)] {
+        let claim = fresh.started(from).await;
+        if texts > 0 {
+            fresh.said(from, "SM-text", at(1_500)).await;
+        }
+        let turn = sent(fresh, with(from, &format!("{from}-1"), 3_000, "", &["[image]"])).await;
+        let (part, token) = fresh.answer_at(&claim, &["Hello."], at(4_000)).await;
+        assert!(fresh.sent(part, token, &format!("SM-out-{from}"), at(4_000)).await);
+        fresh.nothing_due(at(5_000)).await;
+        assert_eq!(sent(fresh, with(from, &format!("{from}-2"), 5_000, "", &["[image]"])).await, turn, "{from}");
+        fresh.nothing_due(at(7_999)).await;
+        assert_eq!(fresh.due_turn(at(8_000)).await.turn, turn, "{from}");
+    }
+}
+
 pub async fn a_quoted_message_is_told_with_its_words(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["We open\nat  nine."]).await;

@@ -279,6 +279,7 @@ macro_rules! every_promise {
             the_latest_pictures_are_known_with_their_messages,
             attachments_go_with_their_conversation,
             the_pictures_of_an_album_are_one_turn,
+            an_album_that_begins_beside_an_answer_is_one_turn,
             a_quoted_message_is_told_with_its_words,
         }
         $crate::promises! { $fresh, settings: a_setting_is_stored_replaced_and_taken_away, }
