@@ -7,6 +7,7 @@
 
 mod addresses;
 mod alerts;
+mod aside;
 mod attachments;
 mod budget;
 mod by_number;
@@ -96,6 +97,9 @@ const READS: usize = sqlite::READERS as usize;
 
 /// Nothing is sent later than this after the contact's last message: WhatsApp refuses free text after 24 h.
 pub const SEND_WITHIN: Duration = Duration::from_secs(23 * 3600);
+
+/// Parts that one turn can have: a part's number has four bits of its id.
+const PARTS_OF_A_TURN: usize = 15;
 
 /// What the store needs to know of the configuration.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::aside::set_aside;
 use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::request::Request;
@@ -38,22 +39,6 @@ const CLAIM: &str = "
     UPDATE turns SET state = 'running', live = 0, attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
         AND a.live = 0 AND a.id <> ?1)";
-
-/// What the contact said while an operator's messages waited, in order: what each asks for by a word, or NULL.
-const SAID_MEANWHILE: &str = "
-    SELECT word FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND role = 'user'
-    ORDER BY id";
-
-const OPEN: &str = "SELECT id FROM turns WHERE conversation_id = ?1 AND live = 1";
-
-const NEXT_TURN: &str = "
-    INSERT INTO turns (conversation_id, state, live, created_at, command) VALUES (?1, 'open', 1, ?2, ?3)";
-
-const ASK_TOO: &str = "UPDATE turns SET command = COALESCE(command, ?2) WHERE id = ?1";
-
-const MOVE: &str = "UPDATE messages SET turn_id = ?3 WHERE conversation_id = ?1 AND turn_id = ?2 AND role = 'user'";
-
-const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
 const PARK: &str = "UPDATE turns SET due_at = NULL WHERE id = ?1";
 
@@ -277,31 +262,6 @@ impl Overdue {
             outcome::too_late(tx, turn, conversation, self.instead, now, options)
         }
     }
-}
-
-/// What the contact said while an operator's messages waited to be sent is answered after them, by a turn of its own: the
-/// one turn that was open took both. Whether there was any.
-fn set_aside(tx: &mut dyn Tx, turn: TurnId, conversation: &ConversationId, now: Time) -> Result<bool, StoreError> {
-    let said =
-        tx.all(SAID_MEANWHILE, args![conversation, turn], |row| Ok(row.text_or_null(0)?.and_then(Request::parse)))?;
-    if said.is_empty() {
-        return Ok(false);
-    }
-    // Who asked for a person has one: the operator, who writes.
-    let person = Request::Command(Command::Human);
-    let words = said.into_iter().flatten().filter(|word| *word != person);
-    let word = words.reduce(|before, word| word.after(Some(before))).map(Request::as_str);
-    let next = match tx.one(OPEN, args![conversation], |row| row.int(0))? {
-        // An operator's turn that is answered again, long after.
-        Some(open) => {
-            tx.execute(ASK_TOO, args![open, word])?;
-            open
-        }
-        None => tx.insert(NEXT_TURN, args![conversation, now, word])?,
-    };
-    tx.execute(MOVE, args![conversation, turn, next])?;
-    tx.execute(TOUCH, args![conversation])?;
-    Ok(true)
 }
 
 /// When the next turn falls due, if any waits for a time.

@@ -296,6 +296,7 @@ macro_rules! every_promise {
         $crate::promises! { $fresh, sending:
             a_file_goes_out_with_its_caption_and_is_told_in_the_history,
             what_is_said_with_a_document_goes_before_it,
+            what_has_no_room_in_one_turn_is_sent_by_the_next,
             a_file_is_somebodys_until_each_conversation_with_it_is_deleted,
             no_file_is_sent_where_nothing_may_be,
             a_part_that_is_halved_leaves_those_behind_it_what_they_hold,

@@ -325,3 +325,34 @@ pub async fn a_question_that_waits_when_a_template_is_sent_is_answered_after_it(
     assert_eq!(claim.request, None);
     assert_eq!(fresh.heard(id, claim.turn, 10).await.last().unwrap(), "user: SM2");
 }
+
+pub async fn what_has_no_room_in_one_turn_is_sent_by_the_next(fresh: &Fresh) {
+    let id = answered(fresh).await;
+    // A long text may take five of the fifteen parts of a turn, a file one.
+    let first = send(fresh, id, "", file(0, DOCUMENT), 2_000).await;
+    for number in 1..9 {
+        assert_eq!(send(fresh, id, "", file(number, DOCUMENT), 2_000).await, first);
+    }
+    let long = "word ".repeat(250);
+    for text in ["Short.", &long, "Last."] {
+        assert_eq!(fresh.say(id, text.into(), None, at(2_100)).await.unwrap(), Spoken::Queued(first));
+    }
+    let mut sizes = Vec::new();
+    for (turn, began) in [(first, 2_300), (TurnId(first.0 + 1), 200_000)] {
+        let claim = fresh.due_turn(at(began)).await;
+        assert_eq!(claim.turn, turn);
+        sizes.push(fresh.drafts(&claim).await.unwrap().len());
+        let replied = begin(fresh, &claim, began).await;
+        let (mut part, mut token) = (replied.part, replied.token);
+        for number in 1.. {
+            assert!(fresh.sent(part, token, &format!("SM-{turn}-{number}"), at(began)).await);
+            if number == *sizes.last().unwrap() {
+                break;
+            }
+            let next = fresh.due_part(at(began + 5_000)).await;
+            (part, token) = (next.outgoing.reference, next.token);
+        }
+    }
+    assert_eq!(sizes, [11, 1], "nine files, a short text and a long one; the rest later");
+    fresh.nothing_due(at(300_000)).await;
+}
