@@ -12,13 +12,16 @@ CREATE TABLE contacts (
     noticed_at   INTEGER
 ) STRICT;
 
--- seen_at: when the contact last wrote with it, to within a day for a phone number; NULL is never.
+-- seen_at: when the contact last wrote with it, to within a day; NULL is never.
+-- accounts: of a user ID those at the provider that it came through, with blanks between, since it is the person's with one
+-- business only; NULL where an operator named it and it never came.
 CREATE TABLE addresses (
     kind       TEXT    NOT NULL CHECK (kind IN ('phone', 'bsuid')),
     value      TEXT    NOT NULL,
     contact_id INTEGER NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
     created_at INTEGER NOT NULL,
     seen_at    INTEGER,
+    accounts   TEXT,
     PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX addresses_contact ON addresses (contact_id);

@@ -13,7 +13,7 @@ const OF: &str = "SELECT contact_id FROM conversations WHERE id = ?1";
 pub struct AddressRow {
     /// The address.
     pub address: Address,
-    /// When the contact last wrote with it, to within a day for a phone number; `None` is never.
+    /// When the contact last wrote with it, to within a day; `None` is never.
     pub seen_at: Option<Time>,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Two that were known apart are one where somebody writes with both addresses (`merge`). A phone number whose contact is known
 //! by another user ID has gone to another person: the number moves, and with it what was forbidden to it, but nothing that
-//! was said.
+//! was said. A user ID is a person's with one business, so only two that came through one account are another: somebody has
+//! as many as there are accounts.
 
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use super::database::{Tx, args};
 use super::silence::silence;
 use super::{StoreError, merge};
 use crate::clock::Time;
-use crate::model::{Address, Inbound, Phone};
+use crate::model::{Address, Inbound};
 
-const HOLDER: &str = "SELECT contact_id, seen_at FROM addresses WHERE kind = ?1 AND value = ?2";
+const HOLDER: &str = "SELECT contact_id, seen_at, accounts FROM addresses WHERE kind = ?1 AND value = ?2";
 
-const USER_ID: &str = "SELECT value FROM addresses WHERE contact_id = ?1 AND kind = 'bsuid'";
+const USER_IDS: &str = "SELECT value, accounts FROM addresses WHERE contact_id = ?1 AND kind = 'bsuid'";
+
+const CAME_THROUGH: &str = "UPDATE addresses SET accounts = ?2 WHERE kind = 'bsuid' AND value = ?1";
 
 const ALL: &str = "SELECT kind, value, seen_at FROM addresses WHERE contact_id = ?1";
 
@@ -27,7 +30,7 @@ const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?
 const RENAME: &str = "UPDATE contacts SET name = ?2 WHERE id = ?1 AND name IS NOT ?2";
 
 const NEW_ADDRESS: &str = "
-    INSERT INTO addresses (kind, value, contact_id, created_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)";
+    INSERT INTO addresses (kind, value, contact_id, created_at, seen_at, accounts) VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
 
 const SEEN: &str = "UPDATE addresses SET seen_at = ?3 WHERE kind = ?1 AND value = ?2";
 
@@ -37,7 +40,7 @@ const INHERIT: &str = "
     UPDATE contacts SET opted_out_at = COALESCE(opted_out_at, ?2), blocked_at = COALESCE(blocked_at, ?3) WHERE id = ?1";
 
 const REDIRECT: &str = "
-    UPDATE conversations SET reply_to = ?3 WHERE contact_id = ?1 AND reply_to = ?2";
+    UPDATE conversations SET reply_to = ?3 WHERE contact_id = ?1 AND reply_to = ?2 AND account = COALESCE(?4, account)";
 
 /// Written no oftener than that, since each page costs disk.
 const SEEN_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -72,10 +75,29 @@ pub(super) struct Held {
 struct Holder {
     contact: i64,
     seen_at: Option<Time>,
+    accounts: Option<String>,
 }
 
-/// The contact who sent the message, as they are known from now on.
-pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound) -> Result<Contact, StoreError> {
+/// One user ID of a contact.
+struct UserId {
+    value: String,
+    /// The accounts that it came through, with blanks between; `None` where an operator named it.
+    accounts: Option<String>,
+}
+
+impl UserId {
+    fn came_through(&self, account: &str) -> bool {
+        self.accounts.as_deref().is_none_or(|accounts| accounts.split(' ').any(|one| one == account))
+    }
+
+    /// Whether both are of one business, as far as is known.
+    fn meets(&self, other: &UserId) -> bool {
+        self.accounts.as_deref().is_none_or(|accounts| accounts.split(' ').any(|one| other.came_through(one)))
+    }
+}
+
+/// The contact who sent the message through that account, as they are known from now on.
+pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound, account: &str) -> Result<Contact, StoreError> {
     let (from, now) = (&inbound.from, inbound.received_at);
     let mut by_id = None;
     if let Some(bsuid) = from.bsuid() {
@@ -87,10 +109,19 @@ pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound) -> Result<Contact, S
     }
     let of = |holder: &Option<Holder>| holder.as_ref().map(|holder| holder.contact);
     let id = match (of(&by_id), of(&by_phone)) {
-        (Some(one), Some(other)) if one != other && user_id(tx, other)?.is_none() => merge::merge(tx, one, other, now)?,
-        (Some(one), Some(other)) if one != other => change_hands(tx, inbound, other, one)?,
+        (Some(one), Some(other)) if one != other => {
+            let (mine, theirs) = (user_ids(tx, one)?, user_ids(tx, other)?);
+            let apart = |id: &UserId| id.came_through(account) || mine.iter().any(|one| one.meets(id));
+            if theirs.iter().any(apart) {
+                change_hands(tx, inbound, other, one)?
+            } else {
+                merge::merge(tx, one, other, now)?
+            }
+        }
         (Some(one), _) => one,
-        (None, Some(other)) if from.bsuid().is_some() && user_id(tx, other)?.is_some() => {
+        (None, Some(other))
+            if from.bsuid().is_some() && user_ids(tx, other)?.iter().any(|id| id.came_through(account)) =>
+        {
             let one = tx.insert(NEW_CONTACT, args![inbound.profile_name.as_deref(), now])?;
             change_hands(tx, inbound, other, one)?
         }
@@ -101,11 +132,14 @@ pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound) -> Result<Contact, S
     if let Some(name) = inbound.profile_name.as_deref() {
         tx.execute(RENAME, args![id, name])?;
     }
-    if let (Some(bsuid), None) = (from.bsuid(), &by_id) {
-        tx.execute(NEW_ADDRESS, args!["bsuid", bsuid.as_str(), id, now])?;
+    if let Some(bsuid) = from.bsuid() {
+        see(tx, ("bsuid", bsuid.as_str(), Some(account)), by_id.as_ref(), id, now)?;
+        if let Some(known) = &by_id {
+            come_through(tx, bsuid.as_str(), known.accounts.as_deref(), account)?;
+        }
     }
     if let Some(phone) = from.phone() {
-        see(tx, phone, by_phone, id, now)?;
+        see(tx, ("phone", phone.as_str(), None), by_phone.as_ref(), id, now)?;
     }
     let marks = marks(tx, id)?;
     Ok(Contact {
@@ -166,20 +200,42 @@ pub(super) fn silence_by(tx: &mut dyn Tx, contact: i64, of: Marks, now: Time) ->
 
 fn holder(tx: &mut dyn Tx, kind: &str, value: &str) -> Result<Option<Holder>, StoreError> {
     tx.one(HOLDER, args![kind, value], |row| {
-        Ok(Holder { contact: row.int(0)?, seen_at: row.int_or_null(1)?.map(Time) })
+        Ok(Holder {
+            contact: row.int(0)?,
+            seen_at: row.int_or_null(1)?.map(Time),
+            accounts: row.text_or_null(2)?.map(str::to_owned),
+        })
     })
 }
 
-fn user_id(tx: &mut dyn Tx, contact: i64) -> Result<Option<String>, StoreError> {
-    tx.one(USER_ID, args![contact], |row| Ok(row.text(0)?.to_owned()))
+fn user_ids(tx: &mut dyn Tx, contact: i64) -> Result<Vec<UserId>, StoreError> {
+    tx.all(USER_IDS, args![contact], |row| {
+        Ok(UserId { value: row.text(0)?.to_owned(), accounts: row.text_or_null(1)?.map(str::to_owned) })
+    })
 }
 
-/// Notes that a phone number was seen.
-fn see(tx: &mut dyn Tx, phone: &Phone, holder: Option<Holder>, contact: i64, now: Time) -> Result<(), StoreError> {
+/// Notes that a user ID came through an account.
+fn come_through(tx: &mut dyn Tx, id: &str, before: Option<&str>, account: &str) -> Result<(), StoreError> {
+    let accounts = match before {
+        Some(accounts) if accounts.split(' ').any(|one| one == account) => return Ok(()),
+        Some(accounts) => format!("{accounts} {account}"),
+        None => account.to_owned(),
+    };
+    tx.execute(CAME_THROUGH, args![id, accounts.as_str()]).map(drop)
+}
+
+/// Notes that an address was seen: its kind, itself, and of a user ID the account.
+fn see(
+    tx: &mut dyn Tx,
+    (kind, value, account): (&str, &str, Option<&str>),
+    holder: Option<&Holder>,
+    contact: i64,
+    now: Time,
+) -> Result<(), StoreError> {
     match holder {
-        None => tx.execute(NEW_ADDRESS, args!["phone", phone.as_str(), contact, now])?,
+        None => tx.execute(NEW_ADDRESS, args![kind, value, contact, now, account])?,
         Some(holder) if holder.seen_at.is_some_and(|at| at > now - SEEN_EVERY) => 0,
-        Some(_) => tx.execute(SEEN, args!["phone", phone.as_str(), now])?,
+        Some(_) => tx.execute(SEEN, args![kind, value, now])?,
     };
     Ok(())
 }
@@ -193,9 +249,15 @@ fn change_hands(tx: &mut dyn Tx, inbound: &Inbound, before: i64, after: i64) -> 
     silence_by(tx, after, forbidden, inbound.received_at)?;
     tx.execute(INHERIT, args![after, forbidden.opted_out_at, forbidden.blocked_at])?;
     tx.execute(MOVE, args![phone.as_str(), after])?;
-    let instead = user_id(tx, before)?.and_then(|id| inbound.written(&id));
-    if let (Some(old), Some(new)) = (inbound.written(phone.as_str()), instead) {
-        tx.execute(REDIRECT, args![before, old.as_str(), new.as_str()])?;
+    // With the account of the conversation, else with any: never to the number, which is a stranger's now.
+    let Some(old) = inbound.written(phone.as_str()) else { return Ok(after) };
+    let ids = user_ids(tx, before)?;
+    let of_each =
+        ids.iter().flat_map(|id| id.accounts.iter().flat_map(|all| all.split(' ')).map(move |one| (id, Some(one))));
+    for (id, account) in of_each.chain(ids.first().map(|id| (id, None))) {
+        if let Some(new) = inbound.written(&id.value) {
+            tx.execute(REDIRECT, args![before, old.as_str(), new.as_str(), account])?;
+        }
     }
     Ok(after)
 }

@@ -179,7 +179,7 @@ impl Receiving<'_> {
     }
 
     fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
-        let contact = contacts::recognise(self.tx, self.inbound)?;
+        let contact = contacts::recognise(self.tx, self.inbound, &self.reception.account)?;
         let mut conversation = self.conversation(contact.id)?;
         let fate = match (self.judge(&contact, &conversation)?, self.reception.missed) {
             (Fate::Answer | Fate::Refuse | Fate::SlowDown(_), Some(Missed { too_old: true, .. })) => {

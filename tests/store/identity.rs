@@ -314,12 +314,73 @@ pub async fn a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id(fr
     assert_eq!(to(last), [format!("whatsapp:{BEN}")]);
 }
 
-pub async fn a_number_that_is_seen_again_is_noted_once_a_day(fresh: &Fresh) {
-    let seen = || fresh.rows(&format!("SELECT seen_at FROM addresses WHERE value = '{ANN}'"));
+pub async fn an_address_that_is_seen_again_is_noted_once_a_day(fresh: &Fresh) {
+    let seen = || fresh.rows("SELECT DISTINCT seen_at FROM addresses");
     for (id, when, noted) in [("SM1", 0, 0), ("SM2", DAY - 1, 0), ("SM3", DAY, DAY), ("SM0", DAY - 5, DAY)] {
         fresh.said(BOTH, id, at(when)).await;
         assert_eq!(seen(), [at(noted).0.to_string()], "{id}");
     }
+}
+
+/// A message through an account, which has a number of its own.
+async fn through(fresh: &Fresh, account: &str, from: &str, id: &str, millis: i64) {
+    let reception = Reception { account: account.into(), ..Reception::default() };
+    let inbound = Inbound { to: format!("whatsapp:+1999000000{}", &account[2..]), ..inbound(from, id, at(millis)) };
+    fresh.receive(inbound, None, reception).await.unwrap();
+}
+
+pub async fn a_person_has_a_user_id_with_each_account(fresh: &Fresh) {
+    through(fresh, "AC1", BOTH, "SM1", 0).await;
+    through(fresh, "AC2", &format!("{ANN} {OTHER}"), "SM2", 1).await;
+    let all = [format!("1|{ANN}"), format!("1|{ID}"), format!("1|{OTHER}")];
+    assert_eq!(addresses(fresh), all, "one person");
+    // Each is theirs alone, and another one through the same account another person.
+    through(fresh, "AC1", ID, "SM3", 2).await;
+    through(fresh, "AC2", OTHER, "SM4", 3).await;
+    assert_eq!(addresses(fresh), all);
+    through(fresh, "AC3", ANN, "SM6", 3).await;
+    through(fresh, "AC2", &format!("{ANN} US.3"), "SM5", 4).await;
+    let moved = [format!("2|{ANN}"), format!("1|{ID}"), format!("1|{OTHER}"), "2|US.3".to_owned()];
+    assert_eq!(addresses(fresh), moved);
+    // What waits for the one before goes to their user ID with the account that it goes through, else to another one of
+    // theirs.
+    let to = fresh.rows("SELECT account, reply_to FROM conversations WHERE contact_id = 1 ORDER BY account");
+    assert_eq!(to, [format!("AC1|whatsapp:{ID}"), format!("AC2|whatsapp:{OTHER}"), format!("AC3|whatsapp:{ID}")]);
+}
+
+pub async fn two_contacts_of_two_accounts_are_merged_by_the_number_that_both_have(fresh: &Fresh) {
+    through(fresh, "AC1", BOTH, "SM1", 0).await;
+    through(fresh, "AC2", OTHER, "SM2", 1).await;
+    assert_eq!(addresses(fresh), [format!("1|{ANN}"), format!("1|{ID}"), format!("2|{OTHER}")]);
+    through(fresh, "AC2", &format!("{ANN} {OTHER}"), "SM3", 2).await;
+    assert_eq!(addresses(fresh), [format!("2|{ANN}"), format!("2|{ID}"), format!("2|{OTHER}")]);
+    // Two who have an ID with the same account each are not, whichever account the number came through.
+    through(fresh, "AC1", "US.3", "SM4", 3).await;
+    through(fresh, "AC3", "US.4", "SM5", 4).await;
+    fresh.meddle("UPDATE addresses SET contact_id = 3 WHERE value = 'US.4'");
+    through(fresh, "AC3", &format!("{ANN} US.4"), "SM6", 5).await;
+    let moved = ["3|+15550000001", "2|US.13491208655302741918", "2|US.20000000000000000002", "3|US.3", "3|US.4"];
+    assert_eq!(addresses(fresh), moved);
+}
+
+pub async fn a_user_id_of_two_accounts_of_one_business_is_known_through_both(fresh: &Fresh) {
+    through(fresh, "AC1", ID, "SM1", 0).await;
+    through(fresh, "AC2", &format!("{ANN} {OTHER}"), "SM2", 1).await;
+    // The number has an ID with the second account, which this one is not.
+    through(fresh, "AC2", BOTH, "SM3", 2).await;
+    assert_eq!(addresses(fresh), [format!("1|{ANN}"), format!("1|{ID}"), format!("2|{OTHER}")]);
+    assert_eq!(fresh.rows(&format!("SELECT accounts FROM addresses WHERE value = '{ID}'")), ["AC1 AC2"]);
+    // So whoever comes through the second with another one is not that person.
+    through(fresh, "AC2", &format!("{ANN} US.3"), "SM4", 3).await;
+    assert_eq!(addresses(fresh)[0], format!("3|{ANN}"));
+}
+
+pub async fn a_user_id_that_an_operator_named_is_known_by_where_it_comes_from(fresh: &Fresh) {
+    fresh.block(Address::parse(ID).unwrap(), true, START).await.unwrap();
+    through(fresh, "AC1", BOTH, "SM1", 0).await;
+    assert_eq!(fresh.rows("SELECT accounts FROM addresses WHERE kind = 'bsuid'"), ["AC1"]);
+    through(fresh, "AC2", &format!("{ANN} {OTHER}"), "SM2", 1).await;
+    assert_eq!(fresh.rows("SELECT DISTINCT contact_id FROM addresses").len(), 1);
 }
 
 pub async fn a_contact_is_called_as_they_last_called_themselves(fresh: &Fresh) {

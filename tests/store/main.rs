@@ -150,8 +150,12 @@ macro_rules! every_promise {
             a_number_that_comes_with_another_user_id_has_gone_to_another_person,
             a_blocked_number_stays_blocked_whoever_writes_with_it,
             a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id,
-            a_number_that_is_seen_again_is_noted_once_a_day,
+            an_address_that_is_seen_again_is_noted_once_a_day,
             a_part_in_doubt_is_looked_for_where_it_was_posted,
+            a_person_has_a_user_id_with_each_account,
+            two_contacts_of_two_accounts_are_merged_by_the_number_that_both_have,
+            a_user_id_of_two_accounts_of_one_business_is_known_through_both,
+            a_user_id_that_an_operator_named_is_known_by_where_it_comes_from,
             a_contact_is_called_as_they_last_called_themselves,
             who_may_talk_by_one_address_may_by_the_other,
         }
