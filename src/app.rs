@@ -196,8 +196,14 @@ pub fn open_store(config: &Config) -> Result<Store> {
     };
     let directory = config.directory();
     let templates: Vec<Option<ContentSid>> = numbers.iter().map(|number| number.reopen_template).collect();
-    let templates = ByNumber::new(move |account, ours| templates[directory.find(account, ours).0]);
-    Ok(Store::open(&config.data.database, options)?.reopening(templates))
+    let number_of = directory.clone();
+    let templates = ByNumber::new(move |account, ours| templates[number_of.find(account, ours).0]);
+    let accounts: Vec<Option<String>> =
+        numbers.iter().map(|number| Some(number.twilio.as_ref()?.account_sid.clone())).collect();
+    let posting = ByNumber::new(move |account, ours| {
+        accounts[directory.find(account, ours).0].clone().unwrap_or_else(|| account.to_owned())
+    });
+    Ok(Store::open(&config.data.database, options)?.reopening(templates).posting(posting))
 }
 
 fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {

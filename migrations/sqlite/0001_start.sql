@@ -153,6 +153,8 @@ CREATE INDEX turns_due ON turns (due_at) WHERE due_at IS NOT NULL;
 -- template, variables: what is sent in place of the body. file: the hash of what goes with it.
 -- expires_at: after that it is not sent; NULL is 23 hours after the contact's last message.
 -- posted_to: where it was posted last, which is where it is looked for: the contact may be answered elsewhere by then.
+-- posted_by: the account that posted it last: its news comes from that one, and it is looked for there, also where our number has
+-- been moved to another.
 -- absences: looks that did not find it. looks_failed: looks that could not be made since the last that could.
 CREATE TABLE parts (
     id              INTEGER PRIMARY KEY CHECK (number > 0),
@@ -172,6 +174,7 @@ CREATE TABLE parts (
     token           INTEGER,
     first_tried_at  INTEGER,
     posted_to       TEXT,
+    posted_by       TEXT,
     sent_at         INTEGER,
     provider_id     TEXT,
     status          TEXT,

@@ -69,6 +69,14 @@ impl App {
         self.number(account, ours).channel.as_ref().filter(|channel| channel.name() == name)
     }
 
+    /// The channel of that name by which something was posted for a conversation. Its number may have been moved to another
+    /// account since, whose list does not have it.
+    pub fn channel_of(&self, posted_by: &str, name: &str, account: &str, ours: &str) -> Option<&Arc<dyn Channel>> {
+        let number = Some(self.number(account, ours)).filter(|number| number.account() == posted_by);
+        let number = number.or_else(|| self.numbers.iter().find(|number| number.account() == posted_by))?;
+        number.channel.as_ref().filter(|channel| channel.name() == name)
+    }
+
     /// The ways in and out, one for each number that has any.
     pub fn channels(&self) -> impl Iterator<Item = &Arc<dyn Channel>> {
         self.numbers.iter().filter_map(|number| number.channel.as_ref())

@@ -54,7 +54,7 @@ mod tests {
             lines,
             [
                 "message 1 was not delivered: the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: \
-                 they must write again first (63016)",
+                 they must write again first, or send a template with `mynah conversations template` (63016)",
                 "message 2 was not delivered: odd words",
                 "message 3 was not delivered: the provider gives no reason",
                 "message 4 was not delivered: see https://www.twilio.com/docs/api/errors/1 (1)",
@@ -65,7 +65,7 @@ mod tests {
             (&first["message"], &first["code"], &first["provider_said"]),
             (&json!(1), &json!(63016), &json!("Failed"))
         );
-        assert!(first["why"].as_str().unwrap().ends_with("they must write again first"), "{first}");
+        assert!(first["why"].as_str().unwrap().ends_with("`mynah conversations template`"), "{first}");
         assert_eq!(facts(&parts)[2], json!({ "message": 3, "code": null, "why": null, "provider_said": null }));
     }
 }

@@ -57,11 +57,12 @@ impl Store {
             .await?;
         let left = most - claims.len();
         if parts_due && left > 0 {
+            let posting = self.posting.clone();
             // A part that is about to be posted is `sending` on the disk first.
             (claims.parts, claims.given_up) = self
                 .write_for_good(move |tx| {
                     let mut given_up = Vec::new();
-                    let parts = parts::claim_due(tx, now, left, options, &mut given_up)?;
+                    let parts = parts::claim_due(tx, now, left, options, &posting, &mut given_up)?;
                     Ok((parts, given_up))
                 })
                 .await?;

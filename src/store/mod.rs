@@ -131,6 +131,7 @@ pub struct Store {
     ids: Arc<Ids>,
     options: StoreOptions,
     templates: ByNumber<Option<ContentSid>>,
+    posting: ByNumber<String>,
     patience: Duration,
     reads: Arc<Semaphore>,
     accepting: Arc<AtomicUsize>,
@@ -146,6 +147,7 @@ impl Store {
             database: Arc::new(database),
             ids: Arc::new(Ids::default()),
             templates: options.reopen_template.into(),
+            posting: ByNumber::new(|account, _| account.to_owned()),
             options,
             patience: PATIENCE,
             reads: Arc::new(Semaphore::new(READS)),
@@ -158,6 +160,13 @@ impl Store {
     #[must_use]
     pub fn reopening(self, templates: ByNumber<Option<ContentSid>>) -> Store {
         Store { templates, ..self }
+    }
+
+    /// The same where a number may have been moved to another account than its conversations came through: the one by which it
+    /// posts now.
+    #[must_use]
+    pub fn posting(self, posting: ByNumber<String>) -> Store {
+        Store { posting, ..self }
     }
 
     /// Why nothing can be written at the moment; `None` while all is well.

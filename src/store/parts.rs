@@ -4,7 +4,7 @@ use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::outcome::Ending;
 use super::unknown::{FIRST_LOOK, TAKEN};
-use super::{SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
+use super::{ByNumber, SEND_WITHIN, Store, StoreError, StoreOptions, outcome};
 use crate::clock::Time;
 use crate::model::{ContentSid, ConversationId, FileHash, Outgoing, PartRef, ProviderId, Template, TurnId, Variables};
 
@@ -27,7 +27,7 @@ const ANY_DUE: &str = "
 
 const CLAIM: &str = "
     UPDATE parts SET state = 'sending', attempts = attempts + 1, due_at = NULL, token = ?3,
-        first_tried_at = COALESCE(first_tried_at, ?4), posted_to = ?5
+        first_tried_at = COALESCE(first_tried_at, ?4), posted_to = ?5, posted_by = ?6
     WHERE id = ?1 * 16 + ?2 AND state = 'ready'";
 
 const HELD: &str = "SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND token = ?3 AND state = 'sending'";
@@ -205,6 +205,7 @@ pub(super) fn claim_due(
     now: Time,
     most: usize,
     options: StoreOptions,
+    posting: &ByNumber<String>,
     given_up: &mut Vec<(PartRef, String)>,
 ) -> Result<Vec<PartClaim>, StoreError> {
     let sql = format!("{DUE} {}", tx.skip_locked());
@@ -230,7 +231,9 @@ pub(super) fn claim_due(
             continue;
         }
         claim.token = token();
-        tx.execute(CLAIM, args![part.turn, part.number, claim.token, now, claim.outgoing.to.as_str()])?;
+        let by = posting.of(&claim.account, &claim.outgoing.from);
+        let to = claim.outgoing.to.as_str();
+        tx.execute(CLAIM, args![part.turn, part.number, claim.token, now, to, by.as_str()])?;
         claims.push(claim);
     }
     Ok(claims)

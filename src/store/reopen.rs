@@ -14,12 +14,15 @@ const GOING: &str = "
         ON o.contact_id = c.contact_id AND o.channel = c.channel AND o.our_address = c.our_address AND o.is_open = 1
     WHERE c.id = ?1";
 
-/// They have written on this number when they last did, whichever conversation that was in.
+/// They are where they last wrote from on this number, whichever conversation that was in.
 const NEW: &str = "
     INSERT INTO conversations (id, contact_id, channel, account, our_address, reply_to, started_at, last_inbound_at)
-    SELECT ?2, contact_id, channel, account, our_address, reply_to, ?3, (SELECT MAX(l.last_inbound_at) FROM conversations l
-        WHERE l.contact_id = c.contact_id AND l.channel = c.channel AND l.our_address = c.our_address)
-    FROM conversations c WHERE c.id = ?1";
+    SELECT ?2, l.contact_id, l.channel, l.account, l.our_address, l.reply_to, ?3, l.last_inbound_at
+    FROM conversations c JOIN conversations l
+        ON l.contact_id = c.contact_id AND l.channel = c.channel AND l.our_address = c.our_address
+    WHERE c.id = ?1 AND NOT EXISTS (SELECT 1 FROM conversations n
+        WHERE n.contact_id = l.contact_id AND n.channel = l.channel AND n.our_address = l.our_address
+        AND (n.last_inbound_at, n.id) > (l.last_inbound_at, l.id))";
 
 /// So that it does not end as idle before the contact could answer.
 const REOPENED: &str = "UPDATE conversations SET reopened_at = ?2, revision = revision + 1 WHERE id = ?1";

@@ -14,12 +14,13 @@ const SENDING: &str = "
 
 const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
-const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
+/// Where the contact is answered by now: while the model was asked their number may have gone to somebody else.
+const CONVERSATION: &str = "SELECT revision, reply_to FROM conversations WHERE id = ?1";
 
 const NEW_PART: &str = "
     INSERT INTO parts (id, conversation_id, body, state, due_at, attempts, token, first_tried_at, template, variables, file,
-        expires_at, posted_to)
-    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        expires_at, posted_to, posted_by)
+    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 /// What a worker found to say.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct Replied {
     pub part: PartRef,
     /// Proof that it is.
     pub token: i64,
+    /// Where it goes.
+    pub to: String,
     /// What it holds.
     pub draft: Draft,
     /// The conversation's revision with the reply.
@@ -105,7 +108,8 @@ impl Store {
         now: Time,
     ) -> Result<Option<Replied>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
-        let (reservation, options, to) = (claim.reservation.clone(), self.options, claim.to.clone());
+        let (reservation, options, by) =
+            (claim.reservation.clone(), self.options, self.posting.of(&claim.account, &claim.from));
         self.write_for_good(move |tx| {
             budget::settle(tx, options, turn, reservation.as_ref())?;
             let instead = match &instead {
@@ -116,7 +120,7 @@ impl Store {
             if !store_reply(tx, (turn, held), said)? {
                 return Ok(None);
             }
-            let mut replied = say(tx, &ids, (turn, &conversation, &to), said, parts.clone(), now, options)?;
+            let mut replied = say(tx, &ids, (turn, &conversation, &by), said, parts.clone(), now, options)?;
             if let Some(replied) = &mut replied {
                 replied.instead = instead.is_some();
             }
@@ -153,7 +157,7 @@ fn store_reply(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> R
 fn say(
     tx: &mut dyn Tx,
     ids: &Ids,
-    (turn, conversation, to): (TurnId, &ConversationId, &str),
+    (turn, conversation, by): (TurnId, &ConversationId, &str),
     reply: &Reply,
     mut parts: Vec<Draft>,
     now: Time,
@@ -187,7 +191,8 @@ fn say(
             tx.execute(TOUCH, args![conversation])?;
         }
     }
-    let revision = tx.one(REVISION, args![conversation], |row| row.int(0))?.unwrap_or(0);
+    let known = tx.one(CONVERSATION, args![conversation], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
+    let (revision, to) = known.ok_or_else(|| StoreError::unexpected(0, "the conversation of a turn"))?;
     let token = token();
     for (number, part) in (1_i64..).zip(&parts) {
         let first = number == 1;
@@ -208,13 +213,15 @@ fn say(
                 variables.as_deref(),
                 file.as_deref(),
                 part.expires_at,
-                first.then_some(to),
+                first.then_some(to.as_str()),
+                first.then_some(by),
             ],
         )?;
     }
     Ok(Some(Replied {
         part: PartRef { turn, number: 1 },
         token,
+        to,
         draft: parts.swap_remove(0),
         revision,
         instead: false,

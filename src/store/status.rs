@@ -9,7 +9,7 @@ use crate::model::{DeliveryStatus, PartRef, StatusUpdate, TurnId};
 const BY_ID: &str = "SELECT turn_id, number FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
 const SENT_BY: &str = "
-    SELECT c.account FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE p.id = ?1 * 16 + ?2";
+    SELECT COALESCE(p.posted_by, c.account) FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE p.id = ?1 * 16 + ?2";
 
 const UNSETTLED: &str = "
     SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND provider_id IS NULL

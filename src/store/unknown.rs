@@ -23,7 +23,8 @@ const LOOKING: Duration = Duration::from_secs(60);
 
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, COALESCE(p.posted_to, c.reply_to),
-        p.looks_failed, p.error, p.template, CASE WHEN p.file IS NULL THEN 0 ELSE 1 END, c.account
+        p.looks_failed, p.error, p.template, CASE WHEN p.file IS NULL THEN 0 ELSE 1 END, c.account,
+        COALESCE(p.posted_by, c.account)
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.state = 'unknown' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
@@ -56,6 +57,8 @@ pub struct UnknownClaim {
     pub channel: String,
     /// The account at the provider that the conversation came through.
     pub account: String,
+    /// The account that posted it.
+    pub posted_by: String,
     /// Our address.
     pub from: String,
     /// The contact's address.
@@ -166,6 +169,7 @@ pub(super) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<U
             first_tried_at: Time(row.int(3)?),
             channel: row.text(4)?.to_owned(),
             account: row.text(11)?.to_owned(),
+            posted_by: row.text(12)?.to_owned(),
             from: row.text(5)?.to_owned(),
             to: row.text(6)?.to_owned(),
             looks_failed: row.int(7)?,

@@ -330,7 +330,7 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
         file: replied.draft.file,
         outgoing: Outgoing {
             from: claim.from.clone(),
-            to: claim.to.clone(),
+            to: replied.to,
             text: replied.draft.text,
             template: replied.draft.template,
             media_url: None,

@@ -27,9 +27,13 @@ pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreErr
         with_file: claim.with_file,
         not_before: claim.first_tried_at,
     };
-    let found = match app.channel(&claim.channel, &claim.account, &claim.from) {
+    let UnknownClaim { posted_by, channel, account, from, .. } = claim;
+    let found = match app.channel_of(posted_by, channel, account, from) {
         Some(channel) => channel.find_sent(&lookup).await,
-        None => Err(Fault::fail(Whose::Operator, format!("the channel {} is not configured", claim.channel))),
+        None => Err(Fault::fail(
+            Whose::Operator,
+            format!("the account {posted_by} that posted it is not configured any more, so it cannot be looked for"),
+        )),
     };
     match found {
         Ok(candidates) => {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use wiremock::ResponseTemplate;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, ResponseTemplate};
 
-use crate::house::{ANA, House, Log, OURS, form};
+use crate::house::{ACCOUNT, ANA, House, Log, OURS, form};
 
 const LOOKS: [u64; 5] = [2, 5, 15, 40, 90];
 
@@ -340,4 +341,30 @@ async fn a_slow_twilio_is_in_doubt_and_not_asked_twice() {
     house.drain().await;
     assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
     assert_eq!(house.texts().await.len(), 1);
+}
+
+/// Its list knows nothing of what the other account sent, which is no proof that it was not sent.
+#[tokio::test]
+async fn an_unknown_send_is_not_looked_for_in_another_account() {
+    const OTHER: &str = "AC00000000000000000000000000000009";
+    let log = Log::listen();
+    let house = in_doubt(&[]).await.restarted(&[("TWILIO_ACCOUNT_SID", OTHER)]).await;
+    let list = Mock::given(method("GET")).and(path(format!("/2010-04-01/Accounts/{OTHER}/Messages.json")));
+    list.respond_with(listed(&[])).expect(0).mount(&house.twilio).await;
+    for seconds in [2, 60, 300, 300, 300, 300] {
+        house.advance(seconds);
+        house.drain().await;
+    }
+    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["sending".to_owned()]));
+    assert_eq!(log.count("ERROR", "is not configured any more, so it cannot be looked for"), 1);
+    // The account is back.
+    let house = house.restarted(&[("TWILIO_ACCOUNT_SID", ACCOUNT)]).await;
+    house
+        .list_messages()
+        .respond_with(listed(&[("SM0000000000000000000000000000ffff", "Hello!")]))
+        .mount(&house.twilio)
+        .await;
+    house.advance(300);
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["done".to_owned()]));
 }

@@ -383,6 +383,18 @@ pub async fn a_user_id_that_an_operator_named_is_known_by_where_it_comes_from(fr
     assert_eq!(fresh.rows("SELECT DISTINCT contact_id FROM addresses").len(), 1);
 }
 
+pub async fn an_answer_does_not_follow_a_number_that_goes_to_somebody_else_meanwhile(fresh: &Fresh) {
+    let claim = {
+        fresh.said(BOTH, "SM1", START).await;
+        fresh.due_turn(later(0)).await
+    };
+    assert_eq!(claim.to, format!("whatsapp:{ANN}"));
+    fresh.said(&format!("{ANN} {OTHER}"), "SM2", at(2_000)).await;
+    let replied = fresh.reply(&claim, answer("Hello."), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
+    assert_eq!(replied.to, format!("whatsapp:{ID}"));
+    assert_eq!(fresh.rows("SELECT posted_to FROM parts"), [replied.to]);
+}
+
 pub async fn a_contact_is_called_as_they_last_called_themselves(fresh: &Fresh) {
     for (id, name, called) in
         [("SM1", None, ""), ("SM2", Some("Ann"), "Ann"), ("SM3", None, "Ann"), ("SM4", Some("Ann B."), "Ann B.")]

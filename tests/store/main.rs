@@ -119,6 +119,7 @@ macro_rules! every_promise {
             a_turn_that_is_given_up_at_a_start_is_told_in_the_numbers_own_words,
             each_number_has_its_own_template_or_none,
             an_account_brings_news_of_what_it_sent_itself_alone,
+            what_a_moved_number_posts_is_its_new_accounts,
             how_far_a_list_was_read_is_remembered_for_each,
         }
         $crate::promises! { $fresh, recovery:
@@ -156,6 +157,7 @@ macro_rules! every_promise {
             two_contacts_of_two_accounts_are_merged_by_the_number_that_both_have,
             a_user_id_of_two_accounts_of_one_business_is_known_through_both,
             a_user_id_that_an_operator_named_is_known_by_where_it_comes_from,
+            an_answer_does_not_follow_a_number_that_goes_to_somebody_else_meanwhile,
             a_contact_is_called_as_they_last_called_themselves,
             who_may_talk_by_one_address_may_by_the_other,
         }
@@ -307,6 +309,7 @@ macro_rules! every_promise {
             a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_assistant_as_it_was,
             a_template_does_not_hand_a_conversation_back,
             a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_one,
+            a_template_goes_where_the_contact_last_wrote_from,
             what_a_contact_answers_to_a_template_belongs_to_it,
             no_template_is_sent_to_who_opted_out_or_is_blocked,
             a_template_that_cannot_be_sent_within_23_hours_ends_visibly,

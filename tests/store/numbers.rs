@@ -3,7 +3,7 @@
 use mynah::model::{ContentSid, DeliveryStatus};
 use mynah::store::{ByNumber, PartClaim, Reception, StatusTaken};
 
-use crate::fresh::{ANN, BEN, Fresh, at, news};
+use crate::fresh::{ANN, BEN, Fresh, answer, at, news};
 
 const DAY: i64 = 24 * 3_600_000;
 
@@ -83,6 +83,24 @@ pub async fn an_account_brings_news_of_what_it_sent_itself_alone(fresh: &Fresh) 
     assert_eq!(fresh.delivery(part), "-|-");
     assert_eq!(from("AC1", news("SMout", DeliveryStatus::Sent, None)).await, StatusTaken::Noted);
     assert_eq!(from("AC1", news("SMelse", DeliveryStatus::Sent, None)).await, StatusTaken::Foreign);
+}
+
+pub async fn what_a_moved_number_posts_is_its_new_accounts(fresh: &Fresh) {
+    let moved = (**fresh).clone().posting(ByNumber::new(|_, _| "AC2".to_owned()));
+    fresh.met(ANN, "SM1", at(0), through("AC1")).await;
+    let claim = fresh.due_turn(at(2_000)).await;
+    let parts = vec!["One.".into(), "Two.".into()];
+    let replied = moved.reply(&claim, answer("One. Two."), parts, at(2_000)).await.unwrap().unwrap();
+    let news = |part, account: &str| {
+        moved.status_from(Some(account.into()), news("SMout", DeliveryStatus::Sent, Some(part)), None, at(3_000))
+    };
+    assert_eq!(news(replied.part, "AC1").await.unwrap(), StatusTaken::Foreign);
+    assert_eq!(news(replied.part, "AC2").await.unwrap(), StatusTaken::More);
+    let second = moved.claim(at(6_000), 9, 9).await.unwrap().parts.remove(0);
+    let (part, why) = (second.outgoing.reference, "cut".to_owned());
+    assert!(fresh.part_unknown(part, second.token, at(7_000), why).await.unwrap());
+    let look = fresh.due_look(at(7_000)).await;
+    assert_eq!((look.account.as_str(), look.posted_by.as_str()), ("AC1", "AC2"));
 }
 
 pub async fn how_far_a_list_was_read_is_remembered_for_each(fresh: &Fresh) {

@@ -208,6 +208,19 @@ pub async fn a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_on
     assert_eq!(spoken, Spoken::NoConversation);
 }
 
+pub async fn a_template_goes_where_the_contact_last_wrote_from(fresh: &Fresh) {
+    let id = answered(fresh).await;
+    fresh.end_conversation(id, at(2_000)).await.unwrap();
+    // They hide their number by now, and nobody knows whose it is.
+    fresh.meddle("INSERT INTO addresses (kind, value, contact_id, created_at) VALUES ('bsuid', 'US.7', 1, 0)");
+    fresh.said("US.7", "SM-hidden", at(60 * DAY)).await;
+    fresh.meddle("UPDATE turns SET state = 'done', live = NULL, due_at = NULL");
+    assert_eq!(fresh.rows("SELECT reply_to FROM conversations ORDER BY started_at")[1], "whatsapp:US.7");
+    fresh.meddle("UPDATE conversations SET ended_at = 9");
+    reopen(fresh, id, 90 * DAY).await;
+    assert_eq!(fresh.due_turn(at(90 * DAY)).await.to, "whatsapp:US.7");
+}
+
 pub async fn what_a_contact_answers_to_a_template_belongs_to_it(fresh: &Fresh) {
     const HOUR: i64 = 3_600_000;
     let options = StoreOptions { conversation_ttl: Duration::from_secs(24 * 3600), ..OPTIONS };

@@ -190,7 +190,7 @@ static CODES: &[ErrorCode] = &[
     on(
         63016,
         Class::Contact,
-        "the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: they must write again first",
+        "the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: they must write again first, or send a template with `mynah conversations template`",
     ),
     on(
         63017,
