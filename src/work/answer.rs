@@ -31,6 +31,9 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// that there is none than be answered in hours. All waits of one turn are below three quarters of an hour by this.
 const PATIENCE: Duration = Duration::from_secs(900);
 
+/// A question beside a word waits so long for a place at the model, and then again.
+const NO_PLACE: Duration = Duration::from_secs(1);
+
 /// The most of one message that the model reads, in characters: four times what a contact can write at once.
 const LONGEST_LINE: usize = 16_384;
 
@@ -40,8 +43,14 @@ const EMPTY: &str = "[empty message]";
 /// Messages of one reply, and of one text of an operator.
 pub const PARTS: usize = 5;
 
-/// Claim in hand: finds out what is to be said, and says it.
-pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToken) -> Result<(), StoreError> {
+/// Claim in hand: finds out what is to be said, and says it. Where a model has to be asked and there is no place for it, it is
+/// given back.
+pub(super) async fn answer(
+    app: &App,
+    claim: &TurnClaim,
+    may_ask: bool,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
     crate::failpoint::hit("after-claim");
     let Some(channel) = app.channel(&claim.channel, &claim.account, &claim.from) else {
         // It was there at the claim's start or the turn would not have been claimed; give it back and wait.
@@ -70,6 +79,9 @@ pub(super) async fn answer(app: &App, claim: &TurnClaim, stop: &CancellationToke
             }
             if let Some(budget) = claim.over_budget {
                 return over_budget(app, channel.as_ref(), claim, budget).await;
+            }
+            if !may_ask {
+                return insist(|| app.store.release_turn(claim, app.clock.now() + NO_PLACE)).await.map(drop);
             }
             let before = request.map(|request| words::reply(app, claim, request).1).into_iter().collect();
             answer_by_model(app, claim, channel, before, window, stop).await

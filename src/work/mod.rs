@@ -39,11 +39,16 @@ fn pieces(claims: Claims) -> impl Iterator<Item = Work> {
     parts.chain(unknown).chain(claims.turns.into_iter().map(Work::Answer))
 }
 
-/// Does one piece, or gives it back. An error is the store's, which takes nothing any more: what was claimed is recovered at
+/// Does one piece, or gives it back. `may_ask`: whether there is a place for it at a model. An error is the store's, which takes nothing any more: what was claimed is recovered at
 /// the next start.
-async fn perform(app: &App, work: Work, stop: &tokio_util::sync::CancellationToken) -> Result<(), StoreError> {
+async fn perform(
+    app: &App,
+    work: Work,
+    may_ask: bool,
+    stop: &tokio_util::sync::CancellationToken,
+) -> Result<(), StoreError> {
     match work {
-        Work::Answer(claim) => give_back::turn(app, &claim, answer::answer(app, &claim, stop)).await,
+        Work::Answer(claim) => give_back::turn(app, &claim, answer::answer(app, &claim, may_ask, stop)).await,
         Work::Deliver(claim) => give_back::part(app, &claim, deliver::deliver(app, &claim)).await,
         Work::Look(claim) => give_back::look(app, &claim, reconcile::look(app, &claim)).await,
     }

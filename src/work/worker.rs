@@ -12,8 +12,7 @@ use tracing::{error, info};
 use super::catch_up::EVERY;
 use super::{Work, perform, pieces, schedule};
 use crate::app::App;
-use crate::model::Command;
-use crate::store::{Claims, Request, StoreError, TurnClaim};
+use crate::store::{Claims, Request, StoreError};
 
 /// Work of other processes, such as a command, is noticed within this.
 const POLL: Duration = Duration::from_secs(1);
@@ -146,10 +145,11 @@ impl Worker {
         for work in pieces(claims) {
             // Claims never exceed the free slots, and only this loop takes them.
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
-            let place = if needs_model(&work) { Arc::clone(&self.answering).try_acquire_owned().ok() } else { None };
+            // More may want one than there are: a word is claimed without, and it shows later whether a question came with it.
+            let place = if may_ask(&work) { Arc::clone(&self.answering).try_acquire_owned().ok() } else { None };
             let (app, cut) = (Arc::clone(&self.app), self.cut.clone());
             self.tasks.spawn(async move {
-                if let Err(error) = perform(&app, work, &cut).await {
+                if let Err(error) = perform(&app, work, place.is_some(), &cut).await {
                     error!(%error, "a piece of work can be neither recorded nor given back; the next start takes it over");
                 }
                 drop((slot, place));
@@ -170,8 +170,8 @@ impl Worker {
 }
 
 /// Whether a model may have to be asked.
-fn needs_model(work: &Work) -> bool {
-    matches!(work, Work::Answer(TurnClaim { request: None | Some(Request::Command(Command::Help)), .. }))
+fn may_ask(work: &Work) -> bool {
+    matches!(work, Work::Answer(claim) if claim.request.is_none_or(Request::takes_a_question))
 }
 
 async fn claim(app: &App, answers: usize, most: usize) -> Result<Claims, StoreError> {
@@ -199,7 +199,7 @@ pub async fn drain(app: &Arc<App>) -> Result<usize, StoreError> {
         let mut set = JoinSet::new();
         for work in pieces(claims) {
             let app = Arc::clone(app);
-            set.spawn(async move { perform(&app, work, &CancellationToken::new()).await });
+            set.spawn(async move { perform(&app, work, true, &CancellationToken::new()).await });
             pieces_done += 1;
         }
         for outcome in set.join_all().await {

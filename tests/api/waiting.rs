@@ -164,6 +164,52 @@ impl Provider for Hanging {
     }
 }
 
+/// A word is claimed where all places at the model are taken, since most words need none. One that brings a question does.
+#[tokio::test]
+async fn a_question_beside_a_word_takes_no_place_of_what_needs_no_model() {
+    let settings = [("MYNAH_WORKERS", "1"), ("MYNAH_MERGE_WINDOW", "1s"), ("MYNAH_TEXT_STOPPED", "Stopped.")];
+    let house = House::with(&settings).await;
+    house.twilio_takes_everything().await;
+    let (asked, answers) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let house = house.answered_by(Hanging { asked: Arc::clone(&asked), answers: Arc::clone(&answers) });
+    let stop = tokio_util::sync::CancellationToken::new();
+    let worker = tokio::spawn(work::Worker::new(house.app.clone()).run(stop.clone()));
+    house.say("whatsapp:+12025550001", "hello").await;
+    house.advance(1);
+    house.app.wake.notify_one();
+    asked.acquire().await.unwrap().forget();
+    for word in ["/help", "START"] {
+        let from = format!("whatsapp:+1202555{:04}", word.len());
+        house.say(&from, word).await;
+        house.say(&from, "When do you open?").await;
+    }
+    house.advance(1);
+    house.say(ANA, "STOP").await;
+    let texts = async |count| {
+        let sent = async {
+            while house.texts().await.len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), sent).await.expect("it is sent");
+        house.texts().await
+    };
+    assert_eq!((texts(1).await, asked.available_permits()), (vec!["Stopped.".to_owned()], 0));
+    // Once there is a place they are answered too.
+    answers.add_permits(9);
+    let answered = async {
+        while house.states().await.iter().any(|state| state != "done") {
+            house.advance(1);
+            house.app.wake.notify_one();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), answered).await.expect("all are answered");
+    assert_eq!(asked.available_permits(), 2);
+    stop.cancel();
+    worker.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_stop_is_confirmed_while_everybody_waits_for_a_model_that_hangs() {
     let house = House::with(&[("MYNAH_WORKERS", "2"), ("MYNAH_TEXT_STOPPED", "Stopped.")]).await;
