@@ -14,6 +14,7 @@ mod health;
 mod house;
 mod identity;
 mod limits;
+mod lists;
 mod machines;
 mod media;
 mod memory;
