@@ -20,6 +20,8 @@ mod media;
 mod memory;
 mod missed;
 mod numbers;
+mod own_account;
+mod own_words;
 mod panics;
 mod proxies;
 mod refusals;
