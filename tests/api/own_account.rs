@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::house::{ANA, BEN, Log, form};
+use crate::house::{ANA, BEN, House, Log, form};
 use crate::numbers::{SALES, SALES_ACCOUNT, SALES_TOKEN, Two, base64, house};
 
 const VOICE: &[u8] = include_bytes!("../../src/media/testdata/voice.ogg");
@@ -159,11 +159,11 @@ async fn a_token_that_was_rotated_is_told_with_its_account() {
 
 #[tokio::test]
 async fn a_number_without_a_model_is_told_at_the_start_where_another_has_one() {
-    let started = async |two: Two| {
+    let started = async |house: &House| {
         let log = Log::listen();
         let (stop, listener) = (CancellationToken::new(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         stop.cancel();
-        daemon::run(two.house.app.clone(), listener, Router::new(), stop).await.unwrap();
+        daemon::run(house.app.clone(), listener, Router::new(), stop).await.unwrap();
         let told = "no model is configured for this number";
         (log.count("WARN", told), log.count("WARN", "number=\"main\""), log.count("WARN", "no model is configured:"))
     };
@@ -171,8 +171,10 @@ async fn a_number_without_a_model_is_told_at_the_start_where_another_has_one() {
     let nobody =
         ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM", "TWILIO_API_BASE_URL"].map(|key| (key, ""));
     let sales = format!("twilio_whatsapp_from = '{SALES}'");
-    assert_eq!(started(Two::with(&sales, &none).await).await, (1, 1, 0));
-    assert_eq!(started(Two::with(&sales, &[]).await).await, (0, 0, 0));
+    assert_eq!(started(&Two::with(&sales, &none).await.house).await, (1, 1, 0));
+    assert_eq!(started(&Two::with(&sales, &[]).await.house).await, (0, 0, 0));
     let without = [&none[..], &nobody].concat();
-    assert_eq!(started(Two::with(&sales, &without).await).await, (0, 0, 0), "nobody can write to main");
+    assert_eq!(started(&Two::with(&sales, &without).await.house).await, (0, 0, 0), "nobody can write to main");
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(started(&house(&folder, &sales, &none).await).await, (0, 0, 1), "told once of all");
 }

@@ -11,7 +11,7 @@ use wiremock::matchers::method;
 use wiremock::{Mock, ResponseTemplate};
 
 use crate::house::{ANA, House, completion};
-use crate::numbers::{SALES, SALES_TOKEN, Two};
+use crate::numbers::{SALES, SALES_TOKEN, Two, house};
 
 /// What is set on `sales`, what on `main`, what the model of `sales` answers, what a contact says there one after the other,
 /// and what they read last.
@@ -159,4 +159,22 @@ async fn each_number_says_whether_its_model_may_call_for_a_person() {
         let House { model, .. } = &two.house;
         assert_eq!((of(&two.model).await, of(model).await), (own, main));
     }
+}
+
+#[tokio::test]
+async fn instructions_that_a_model_repeats_are_those_of_its_number_and_declined_in_its_words() {
+    let instructions =
+        "You answer for sales, and sales has a rule for each thing that anybody may ask of it. ".repeat(9);
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "twilio_whatsapp_from = '{SALES}'\nsystem_prompt = '{instructions}'\ntext_declined = 'Sales declines.'"
+    );
+    let house = house(&folder, &file, &[]).await;
+    house.twilio_takes_everything().await;
+    house.model_says(instructions.trim()).await;
+    let mut params = house.message(ANA, "hello");
+    params.iter_mut().filter(|(name, _)| name == "To").for_each(|(_, to)| *to = SALES.into());
+    assert_eq!(house.deliver(&params).await, StatusCode::OK);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Sales declines."]);
 }

@@ -107,7 +107,10 @@ async fn a_main_configuration_without_sender_and_model_is_sound_where_another_nu
     write(whole.rsplit_once('\n').expect("two lines").0);
     let check = without(&[&keys[..], &model].concat()).with("MYNAH_NUMBERS", "sales.toml");
     let check = check.run(&["check", "--offline"]).await;
-    assert!(check.status == Some(1) && check.stdout.contains("failed   model          sales: "), "{check:?}");
+    for number in ["main", "sales"] {
+        assert!(check.stdout.contains(&format!("failed   model          {number}: ")), "{check:?}");
+    }
+    assert_eq!(check.status, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
