@@ -53,7 +53,7 @@ pub struct App {
     pub files: Files,
     /// Where the provider fetches what operators send; `None` where there is no channel.
     pub media_links: Option<MediaLinks>,
-    /// Who writes down what is said in voice notes; `None` where nobody does.
+    /// Who writes down what is said in voice notes; `None` where nobody does. Not on every number: see [`App::transcriber_of`].
     pub transcriber: Option<Transcriber>,
     /// How many attachments are read at once: a picture takes many times its size while it is scaled.
     pub reading: Semaphore,
@@ -131,7 +131,8 @@ impl App {
             None
         };
         let media_links = key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key));
-        let mut models = Models::default();
+        let mut models =
+            Models::of(every.iter().flat_map(|own| own.ai.iter().chain(&own.fallbacks)).cloned().collect());
         let mut numbers = Vec::with_capacity(every.len());
         for own in every {
             let channel = own.twilio.clone().zip(key);

@@ -46,6 +46,11 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
             "no model is configured: messages are accepted and wait (MYNAH_AI_PROVIDER, OPENAI_API_KEY, ANTHROPIC_API_KEY)"
         );
     }
+    for number in app.numbers.iter().filter(|number| number.channel.is_some() && number.assistants.is_empty()) {
+        if let Some(number) = app.told(number).filter(|_| app.has_a_model()) {
+            warn!(number, "no model is configured for this number: messages to it are accepted and wait");
+        }
+    }
     if app.channels().next().is_none() {
         warn!("Twilio is not configured: every webhook is refused (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
     } else if app.config.server.public_url.is_none() {

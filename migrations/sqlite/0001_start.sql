@@ -48,6 +48,23 @@ CREATE TABLE conversations (
 CREATE UNIQUE INDEX conversations_contact ON conversations (contact_id, channel, our_address, is_open);
 CREATE INDEX conversations_ended ON conversations (ended_at) WHERE ended_at IS NOT NULL;
 
+-- Our addresses to which contacts have written, by the account that they came through: a provider's list may hold what was
+-- written to somebody else. Of their own, because conversations are deleted, and an index would be written with each.
+CREATE TABLE our_addresses (
+    channel TEXT NOT NULL,
+    account TEXT NOT NULL,
+    address TEXT NOT NULL,
+    PRIMARY KEY (channel, account, address)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER conversations_ours AFTER INSERT ON conversations BEGIN
+    INSERT INTO our_addresses (channel, account, address) VALUES (NEW.channel, NEW.account, NEW.our_address)
+    ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER conversations_moved AFTER UPDATE OF account ON conversations WHEN NEW.account <> OLD.account BEGIN
+    INSERT INTO our_addresses (channel, account, address) VALUES (NEW.channel, NEW.account, NEW.our_address)
+    ON CONFLICT DO NOTHING;
+END;
+
 -- turn_id has no foreign key: both go with their conversation, and a key would want one more index. Nor has id an index
 -- of its own: a message is always looked up within its conversation.
 -- word: what a message asks of us that is nothing but a word for that; the model is not shown it.

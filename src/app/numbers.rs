@@ -6,6 +6,7 @@ use anyhow::Result;
 use tracing::warn;
 
 use super::{App, Assistant};
+use crate::ai::Transcriber;
 use crate::channel::Channel;
 use crate::config::{AiConfig, Fit, NumberConfig, Sender};
 use crate::store::TurnClaim;
@@ -82,6 +83,20 @@ impl App {
         self.numbers.iter().filter_map(|number| number.channel.as_ref())
     }
 
+    /// Who writes down what is said in voice notes that come by this channel; `None` where nobody does. The main model's
+    /// server, where nobody has named it for that, hears only what may go there anyway: a number whose model is elsewhere may
+    /// have one of its own because nobody else is to know what its contacts say.
+    pub fn transcriber_of(&self, channel: &Arc<dyn Channel>) -> Option<&Transcriber> {
+        let is_implied = self.config.media.transcription.as_ref().is_some_and(|listens| listens.is_implied);
+        let asks_there = |number: &Number| {
+            let models = self.main().config.ai.as_ref().zip(number.config.ai.as_ref());
+            models.is_some_and(|(main, own)| main.is_same_server(own))
+        };
+        let is_its = |number: &&Number| number.channel.as_ref().is_some_and(|own| Arc::ptr_eq(own, channel));
+        let may_hear = !is_implied || self.numbers.iter().find(is_its).is_some_and(asks_there);
+        self.transcriber.as_ref().filter(|_| may_hear)
+    }
+
     /// Whether any model is configured.
     pub fn has_a_model(&self) -> bool {
         self.numbers.iter().any(|number| !number.assistants.is_empty())
@@ -95,26 +110,37 @@ impl App {
 
 /// Models that are met so far. Numbers that ask the same one share what it can bear: how many may ask at once, and whether
 /// it is asked at all.
-#[derive(Default)]
-pub(super) struct Models(Vec<(AiConfig, Arc<Assistant>)>);
+pub(super) struct Models {
+    /// Each model of each number.
+    all: Vec<AiConfig>,
+    met: Vec<(AiConfig, Arc<Assistant>)>,
+}
 
 impl Models {
+    /// None of these is met yet.
+    pub(super) fn of(all: Vec<AiConfig>) -> Models {
+        Models { all, met: Vec::new() }
+    }
+
     /// The model of that configuration, made by `connect` where no number has it yet.
     pub(super) fn get(
         &mut self,
         config: &AiConfig,
         connect: impl FnOnce(&AiConfig) -> Result<Assistant>,
     ) -> Result<Arc<Assistant>> {
-        if let Some((_, assistant)) = self.0.iter().find(|(known, _)| known.is_asked_alike(config)) {
+        if let Some((_, assistant)) = self.met.iter().find(|(known, _)| known.is_asked_alike(config)) {
             return Ok(Arc::clone(assistant));
         }
-        let mut assistant = connect(config)?;
-        if let Some((_, other)) = self.0.iter().find(|(known, _)| known.is_same_model(config)) {
+        // The smallest: whoever set that knows of something that the model cannot bear.
+        let sharing = self.all.iter().filter(|other| other.is_same_model(config));
+        let concurrency = sharing.map(|other| other.concurrency).min().unwrap_or(config.concurrency);
+        let mut assistant = connect(&AiConfig { concurrency, ..config.clone() })?;
+        if let Some((_, other)) = self.met.iter().find(|(known, _)| known.is_same_model(config)) {
             assistant.limit = Arc::clone(&other.limit);
             assistant.breaker = Arc::clone(&other.breaker);
         }
         let assistant = Arc::new(assistant);
-        self.0.push((config.clone(), Arc::clone(&assistant)));
+        self.met.push((config.clone(), Arc::clone(&assistant)));
         Ok(assistant)
     }
 }
@@ -151,11 +177,27 @@ mod tests {
         Config::load(Sources { env: env.into(), dir: "/nonexistent".into(), ..Sources::default() }).unwrap().ai.unwrap()
     }
 
+    fn nobody(config: &AiConfig) -> Result<Assistant> {
+        Ok(Assistant::new(Arc::new(Nobody), config))
+    }
+
+    #[test]
+    fn of_those_who_share_a_model_the_smallest_number_of_calls_at_once_counts() {
+        let calls = |calls| AiConfig { concurrency: calls, ..model() };
+        for all in [[8, 2, 5], [2, 8, 5]] {
+            let other = AiConfig { concurrency: 1, ..keyed("sk-2") };
+            let mut models = Models::of(all.map(calls).into_iter().chain([other.clone()]).collect());
+            for own in all {
+                assert_eq!(models.get(&calls(own), nobody).unwrap().limit.allowed(), 2, "{all:?} {own}");
+            }
+            assert_eq!(models.get(&other, nobody).unwrap().limit.allowed(), 1);
+        }
+    }
+
     #[test]
     fn numbers_that_ask_the_same_model_share_what_it_can_bear() {
-        let mut models = Models::default();
-        let mut get =
-            |config: &AiConfig| models.get(config, |config| Ok(Assistant::new(Arc::new(Nobody), config))).unwrap();
+        let mut models = Models::of(Vec::new());
+        let mut get = |config: &AiConfig| models.get(config, nobody).unwrap();
         let first = get(&model());
         assert!(Arc::ptr_eq(&first, &get(&model())), "asked alike");
         let warm = get(&AiConfig { temperature: Some(0.7), ..model() });

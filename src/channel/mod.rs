@@ -3,6 +3,8 @@
 //! A channel knows its provider's wire format and nothing of the store, the model or the web framework. To add one: a
 //! folder, an implementation of [`Channel`], one line where the app is built.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -41,8 +43,9 @@ pub trait Channel: Send + Sync {
     /// Messages at the provider that could be the one looked for, oldest first.
     async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault>;
 
-    /// Messages from contacts that the provider lists since then.
-    async fn list_inbound(&self, since: Time) -> Result<Listed, Fault>;
+    /// Messages from contacts that the provider lists since then. Where what stands in the list does not tell that it was
+    /// written to us, it counts if it was written to one of `ours`: addresses to which webhooks have come.
+    async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<Listed, Fault>;
 
     /// Fetches what a contact sent, of at most `most` bytes. An address that is not the provider's own is refused and not
     /// called.

@@ -108,7 +108,7 @@ impl Talk {
 /// Whether nothing is left to be answered or sent.
 async fn complete(app: &App) -> Result<bool> {
     let jobs = app.store.jobs(None, None, 10).await?;
-    let over = [TurnState::Done, TurnState::Dead, TurnState::Expired].map(TurnState::as_str);
+    let over = [TurnState::Done, TurnState::Dead, TurnState::Expired, TurnState::Skipped].map(TurnState::as_str);
     Ok(jobs.iter().all(|job| over.contains(&job.state.as_str())))
 }
 

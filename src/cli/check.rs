@@ -101,6 +101,12 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
         findings.extend(findings_of.into_iter().map(|finding| Finding { number: name.clone(), ..finding }));
     }
     if let Some(transcriber) = &app.transcriber {
+        let unheard = |channel| app.transcriber_of(channel).is_none();
+        for number in app.numbers.iter().filter(|number| number.channel.as_ref().is_some_and(unheard)) {
+            let why = "voice notes are not read here: the model is this number's own (MYNAH_TRANSCRIPTION_BASE_URL)";
+            let name = app.told(number).map(str::to_owned);
+            findings.push(Finding { number: name, ..Finding::skipped("transcription", why) });
+        }
         findings.push(if offline {
             Finding::skipped("transcription", "configured, not called (--offline)")
         } else {
@@ -122,7 +128,9 @@ async fn of_number(app: &App, number: &Number, offline: bool, asked: &mut Asked)
         Some(_) if offline => Finding::skipped("Twilio", "configured, not called (--offline)"),
         Some(channel) => Finding::of("Twilio", told(channel.check().await)),
     }];
-    if number.assistants.is_empty() {
+    if number.channel.is_none() && number.assistants.is_empty() && app.has_a_model() {
+        findings.push(Finding::skipped("model", "none is set, and nobody can write here"));
+    } else if number.assistants.is_empty() {
         let why = "not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY";
         findings.push(Finding::of("model", Err(why.into())));
     }

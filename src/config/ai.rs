@@ -65,6 +65,11 @@ impl AiConfig {
         self.asked() == other.asked() && self.provider.is_same(&other.provider)
     }
 
+    /// Whether it is at the same place and asked by the same key, be it another model.
+    pub fn is_same_server(&self, other: &AiConfig) -> bool {
+        self.provider.is_same(&other.provider)
+    }
+
     /// Whether it is asked in the very same way, too.
     pub fn is_asked_alike(&self, other: &AiConfig) -> bool {
         // All that is printed is all that there is, but for the key.

@@ -25,6 +25,8 @@ pub struct TranscriptionConfig {
     pub api_key: Option<SecretString>,
     /// The model.
     pub model: String,
+    /// Whether it is the main model's server, which nobody named for this.
+    pub is_implied: bool,
     /// The language that is spoken (ISO 639-1, such as `de`); `None` lets the model find out.
     pub language: Option<String>,
 }
@@ -42,6 +44,7 @@ pub(super) fn read(reader: &mut Reader, ai: Option<&AiConfig>) -> MediaConfig {
         return MediaConfig { vision, transcription: None };
     }
     let (named, key_given) = (!base_url.is_absent(), !api_key.is_absent());
+    let is_implied = !named && !key_given;
     let official = || reader::default("OPENAI_BASE_URL", parse::base_url);
     let shared = match ai.map(|ai| &ai.provider) {
         Some(ProviderConfig::OpenAi { base_url, api_key: Some(key) }) if host_is_openai(base_url) => {
@@ -60,10 +63,15 @@ pub(super) fn read(reader: &mut Reader, ai: Option<&AiConfig>) -> MediaConfig {
         }
         (Some(base), key) => Some((base, key)),
         (None, Some(key)) => Some((official(), Some(key))),
-        (None, None) => shared.filter(|_| !named && !key_given).map(|(base, key)| (base, Some(key))),
+        (None, None) => shared.filter(|_| is_implied).map(|(base, key)| (base, Some(key))),
     };
-    let transcription =
-        server.map(|(base_url, api_key)| TranscriptionConfig { base_url, api_key, model, language: language.good() });
+    let transcription = server.map(|(base_url, api_key)| TranscriptionConfig {
+        base_url,
+        api_key,
+        model,
+        is_implied,
+        language: language.good(),
+    });
     MediaConfig { vision, transcription }
 }
 

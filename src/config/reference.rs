@@ -18,7 +18,7 @@ A setting is looked up in this order, and the first that has a value wins:
 3. the file that the variable with `_FILE` appended names: `OPENAI_API_KEY_FILE=/run/secrets/openai`;
 4. the systemd credential of the variable's lower-case name: `LoadCredential=openai_api_key:/etc/mynah/openai`;
 5. the configuration file, by the key in the second column;
-6. the stored setting (`mynah settings`); secrets and base URLs are not stored there, nor where the data folder is;
+6. the stored setting (`mynah settings`); secrets, base URLs and `MYNAH_NUMBERS` are not stored there, nor where the data folder is;
 7. the default.
 
 `mynah settings set MYNAH_TYPING false` stores a setting in the database, judged like any other; `mynah settings list` shows \

@@ -100,6 +100,8 @@ pub struct StatusUpdate {
     pub channel: &'static str,
     /// The provider's id of the message.
     pub provider_id: ProviderId,
+    /// Our address that it was sent from, as the provider writes it; empty where it does not say.
+    pub from: String,
     /// What became of it; `None` where the provider uses a word that is not known.
     pub status: Option<DeliveryStatus>,
     /// Our part, where the callback bears our own proof that it is this one.

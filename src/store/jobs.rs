@@ -27,10 +27,11 @@ const ROW: &str = "
 const BACKLOG: &str = "
     SELECT COUNT(*), MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
 
-/// Not what we said of our own accord, such as a notice, which answers nobody.
+/// Not what we said of our own accord, such as a notice, which answers nobody. It is to be answered from now on, so that it may
+/// wait for a model as long as any other.
 const REVIVE: &str = "
-    UPDATE turns SET state = 'retry', live = 0, due_at = ?2, attempts = 0, crashes = 0, crashes_alone = 0, finished_at = NULL,
-        error = NULL
+    UPDATE turns SET state = 'retry', live = 0, due_at = ?2, not_before = ?2, attempts = 0, crashes = 0, crashes_alone = 0,
+        finished_at = NULL, error = NULL
     WHERE id = ?1 AND state IN ('dead', 'expired')
     AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16
         AND state IN ('sent', 'held', 'unknown', 'sending'))

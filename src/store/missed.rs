@@ -16,6 +16,8 @@ const CAUGHT_UP: &str = "
     ON CONFLICT (list) DO UPDATE SET caught_up_at = excluded.caught_up_at,
         began_at = MIN(began_at, excluded.caught_up_at)";
 
+const OURS: &str = "SELECT address FROM our_addresses WHERE channel = ?1 AND account = ?2";
+
 /// Only of a STOP that was missed, which is rare: it reads what was said in all the contact's conversations.
 const STARTED_SINCE: &str = "
     SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id
@@ -47,6 +49,15 @@ impl Store {
     pub async fn catch_up(&self, list: impl Into<String>, until: Time) -> Result<(), StoreError> {
         let list = list.into();
         self.write_unflushed(move |tx| tx.execute(CAUGHT_UP, args![list.as_str(), until]).map(drop)).await
+    }
+
+    /// Our addresses to which contacts have written through that account, as they were received.
+    pub async fn our_addresses(&self, channel: &'static str, account: String) -> Result<HashSet<String>, StoreError> {
+        self.read(move |tx| {
+            let addresses = tx.all(OURS, args![channel, account.as_str()], |row| Ok(row.text(0)?.to_owned()))?;
+            Ok(addresses.into_iter().collect())
+        })
+        .await
     }
 
     /// Which of these messages are stored already.

@@ -16,7 +16,8 @@ use crate::model::{Command, ContentSid, ConversationId, TurnId};
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account,
+        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0))
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -25,7 +26,8 @@ const DUE: &str = "
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
-        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account,
+        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0))
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -84,6 +86,9 @@ pub struct TurnClaim {
     pub deadline: Time,
     /// After this no free text is sent; only a template has longer.
     pub window_ends: Time,
+    /// Since when the contact has been waiting for an answer that we could have given: the latest of when they last wrote,
+    /// when that came to us, and the earliest time at which it was to be answered.
+    pub waits_since: Time,
     /// The conversation's revision at the claim.
     pub revision: i64,
     /// Who wrote.
@@ -283,6 +288,7 @@ fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
         to: row.text(5)?.to_owned(),
         deadline: row.int_or_null(16)?.map_or(window_ends, |until| window_ends.max(Time(until))),
         window_ends,
+        waits_since: Time(row.int(18)?),
         revision: row.int(7)?,
         request: row.text_or_null(8)?.and_then(Request::parse),
         contact: row.int(13)?,

@@ -74,6 +74,33 @@ const LABELS: [&str; 21] = [
     "mot de passe",
 ];
 
+/// What stands after a label to say that there is no credential, or what it is like.
+const NO_CREDENTIAL: [&str; 20] = [
+    "none",
+    "nothing",
+    "null",
+    "unknown",
+    "unset",
+    "empty",
+    "blank",
+    "required",
+    "optional",
+    "needed",
+    "necessary",
+    "public",
+    "default",
+    "tbd",
+    "keine",
+    "keins",
+    "unbekannt",
+    "erforderlich",
+    "ninguna",
+    "aucun",
+];
+
+/// What may stand around a credential to mark it as one.
+const MARKS: [char; 5] = ['*', '_', '`', '"', '\''];
+
 /// A line that begins so names what the owner wants kept, with commas between.
 const CONFIDENTIAL: &str = "confidential:";
 
@@ -153,14 +180,19 @@ fn labelled(line: &str) -> Vec<&str> {
     for label in LABELS {
         for (at, _) in lower.match_indices(label) {
             let rest = line[at + label.len()..].trim_start_matches(['*', '_', '`', '"', '\'', ' ', 's']);
-            let Some(rest) = rest.strip_prefix([':', '=']) else { continue };
-            let rest = rest.trim_start_matches(['*', '_', '`', '"', '\'', ' ', '=']);
+            let Some(after) = rest.strip_prefix([':', '=']) else { continue };
+            let rest = after.trim_start_matches(|char| MARKS.contains(&char) || [' ', '='].contains(&char));
             let word = rest.split(char::is_whitespace).next().unwrap_or_default();
-            let secret = word.trim_end_matches(['.', ',', ';', ')', '*', '`', '"', '\'']);
-            // "Password: please ask at the counter": prose goes on, a credential that is a plain word ends there.
-            let goes_on = secret.len() == word.len() && rest.len() > word.len();
-            let prose = secret.chars().all(char::is_alphabetic) && goes_on;
-            if secret.chars().count() >= 4 && !prose {
+            let secret = word.trim_end_matches(|char| MARKS.contains(&char) || ['.', ',', ';', ')'].contains(&char));
+            let (before, behind) = (&after[..after.len() - rest.len()], &word[secret.len()..]);
+            let quoted = MARKS.iter().any(|mark| before.contains(*mark) && behind.contains(*mark));
+            // "Password: please ask at the counter", "Our secret: time, flour and water.": prose goes on or ends a sentence,
+            // a credential that is a plain word ends there.
+            let goes_on = behind.is_empty() && rest.len() > word.len();
+            let ends = !quoted && behind.contains(['.', ',', ';']);
+            let prose = secret.chars().all(char::is_alphabetic) && (goes_on || ends);
+            let no_credential = NO_CREDENTIAL.contains(&secret.to_lowercase().as_str());
+            if secret.chars().count() >= 4 && !prose && !no_credential {
                 words.push(secret);
             }
         }
@@ -275,6 +307,8 @@ mod tests {
             "Coupon Rose24Lily36Fern48Moss12, slot A1b-C2d-E3f-G4h-I5j-K6l. WiFi password: n/a.",
             "https://bakery.example/?state=eyJhbGciOiJIUzI1NiJ9eyJzdWIiOiIxIn0",
             "Confidential: a, 12,, of",
+            "WiFi password: none. Our secret: time, flour and water.\nToken: required\nPassword: None\nAPI key: `unknown`",
+            "(Password: optional) Secret: patience; and salt. Passwort: keine",
             "It is no secret that we bake at night. A disk-2026-warranty1234 and a task-force-2026.",
         ] {
             assert_eq!(found(honest), [""; 0], "{honest}");
@@ -303,6 +337,12 @@ mod tests {
             ("use q7Rf2LxZ9vTb4KsWm1Yd here", &["q7Rf2LxZ9vTb4KsWm1Yd"]),
             ("Admin password: swordfish", &["swordfish"]),
             ("Password: hunter2 opens the CRM", &["hunter2"]),
+            ("Password: hunter2, token: rose-42. Secret: Rosen!Garten;", &["Rosen!Garten", "hunter2", "rose-42"]),
+            (
+                "WiFi password: \"swordfish\". Token: `sesame`, and **secret:** **lilypond**.",
+                &["lilypond", "sesame", "swordfish"],
+            ),
+            ("Passwort: 'Rosengarten.' (password: swordfish)", &["Rosengarten", "swordfish"]),
             ("**API key:** `hunter2`, and so on. Passwort = Rosen!Garten", &["hunter2", "Rosen!Garten"]),
             ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY-----\nOpen at 9.", &["MIIabc"]),
             ("- Confidential: BREAD4STAFF77, Miller & Sons.", &["BREAD4STAFF77", "Miller & Sons"]),

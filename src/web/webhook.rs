@@ -116,11 +116,12 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &Delivery, began: Instant
             return (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response();
         }
     };
+    let account = number.account();
     for event in events {
         let record = record(channel.name(), delivery, StatusCode::OK, None, began, now);
         let stored = match event {
             Event::Message(inbound) => {
-                let received = app.receive(number.account(), *inbound, Some(record)).await;
+                let received = app.receive(account, *inbound, Some(record)).await;
                 match received.as_ref().map(|received| received.accepted) {
                     Ok(Accepted::New(turn)) => info!(%turn, "a message was accepted"),
                     Ok(Accepted::Skipped(turn)) => info!(%turn, "a message was stored and is not answered"),
@@ -130,8 +131,8 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &Delivery, began: Instant
             }
             Event::Status(update) => {
                 // Of several accounts, each speaks of what it sent itself.
-                let account = app.directory.is_several().then(|| number.account().to_owned());
-                let stored = app.store.status_from(account, update.clone(), Some(record), now).await;
+                let sender = app.directory.is_several().then(|| account.to_owned());
+                let stored = app.store.status_from(sender, update.clone(), Some(record), now).await;
                 match &stored {
                     Ok(StatusTaken::Foreign) => {
                         info!(id = %update.provider_id, "a status was refused: it is about no message of ours");
@@ -144,10 +145,10 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &Delivery, began: Instant
                     Ok(StatusTaken::Old) => {}
                     Ok(StatusTaken::More) => {
                         app.wake.notify_one();
-                        tell_failure(app, channel, &update, now).await;
+                        tell_failure(app, account, channel, &update, now).await;
                     }
                     // Told also where it could not be stored: the provider may not say it again.
-                    Ok(StatusTaken::Noted) | Err(_) => tell_failure(app, channel, &update, now).await,
+                    Ok(StatusTaken::Noted) | Err(_) => tell_failure(app, account, channel, &update, now).await,
                 }
                 stored.map(drop)
             }
@@ -162,8 +163,8 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &Delivery, began: Instant
 }
 
 /// A message that was taken and then not delivered, with what can be done about it. What only the operator can mend is an
-/// alert too, one for each code.
-async fn tell_failure(app: &App, channel: &dyn Channel, update: &StatusUpdate, now: Time) {
+/// alert too, one for each code and number.
+async fn tell_failure(app: &App, account: &str, channel: &dyn Channel, update: &StatusUpdate, now: Time) {
     if update.status != Some(DeliveryStatus::Failed) {
         return;
     }
@@ -175,9 +176,11 @@ async fn tell_failure(app: &App, channel: &dyn Channel, update: &StatusUpdate, n
     };
     let Explained { sentence, whose } = channel.explain(code);
     if whose == Whose::Operator {
-        error!(part, %id, code, why = sentence, "a message was not delivered; the operator must act");
+        let number = app.told(app.number(account, &update.from));
+        error!(part, %id, number, code, why = sentence, "a message was not delivered; the operator must act");
         let message = format!("a message was not delivered: {sentence}");
-        if let Err(error) = app.store.alert("delivery", code.to_string(), message, now).await {
+        let subject = number.map_or(code.to_string(), |name| format!("{code} on {name}"));
+        if let Err(error) = app.store.alert("delivery", subject, message, now).await {
             warn!(%error, "an alert could not be stored");
         }
     } else {

@@ -16,7 +16,7 @@ use crate::clock::Time;
 use crate::fault::{Fault, Whose};
 use crate::media::Image;
 use crate::model::{Outgoing, Role};
-use crate::store::{Draft, HandOver, PartClaim, Reply, Request, SEND_WITHIN, StoreError, TurnClaim, WindowLine};
+use crate::store::{Draft, HandOver, PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
@@ -178,11 +178,11 @@ async fn answer_by_model(
     }
 }
 
-/// Nobody may be asked just now: the turn waits without spending an attempt, as long as a contact would.
+/// Nobody may be asked just now: the turn waits without spending an attempt, as long as a contact would. What came to us late,
+/// or was held back, waits no shorter for that.
 async fn rest(app: &App, channel: &dyn Channel, claim: &TurnClaim, until: Time) -> Result<(), StoreError> {
     let now = app.clock.now();
-    let wrote = claim.deadline - SEND_WITHIN;
-    if now.since(wrote) > PATIENCE {
+    if now.since(claim.waits_since) > PATIENCE {
         let why = "no model could be asked for too long: each has failed again and again".to_owned();
         return apologise(app, channel, claim, &app.number_of(claim).config.texts.busy, why).await;
     }

@@ -164,7 +164,7 @@ async fn understood(
         outcome.shown = Some(keep(app, image.media_type, image.bytes).await?);
     } else if kind.is_audio() {
         outcome.words = if mark == FILE { "[voice message]".to_owned() } else { mark };
-        let Some(transcriber) = &app.transcriber else {
+        let Some(transcriber) = app.transcriber_of(channel) else {
             return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
         };
         let name = format!("voice.{}", kind.extension());

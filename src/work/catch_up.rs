@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Number};
@@ -36,13 +37,18 @@ pub(super) async fn run(app: &App) -> Result<String, String> {
     let Some(within) = app.config.work.catch_up else {
         return Ok("turned off (MYNAH_CATCH_UP_WITHIN)".to_owned());
     };
-    let mut found = Found::default();
-    let mut problems = Vec::new();
-    for number in &app.numbers {
-        let Some(channel) = &number.channel else { continue };
-        if let Err(why) = of(app, number, channel.as_ref(), within, &mut found).await {
-            problems.push(app.told(number).map_or(why.clone(), |name| format!("{name}: {why}")));
-        }
+    // Together: a provider that does not answer for one number holds up no other.
+    let looks = app.numbers.iter().filter_map(|number| Some((number, number.channel.as_deref()?)));
+    let looks = join_all(looks.map(|(number, channel)| async move {
+        let mut found = Found::default();
+        let outcome = of(app, number, channel, within, &mut found).await;
+        let named = |why: String| app.told(number).map_or(why.clone(), |name| format!("{name}: {why}"));
+        (found, outcome.map_err(named))
+    }));
+    let (mut found, mut problems) = (Found::default(), Vec::new());
+    for (more, outcome) in looks.await {
+        found.add(&more);
+        problems.extend(outcome.err());
     }
     match (problems.is_empty(), found.in_words()) {
         (true, told) => Ok(told.unwrap_or_else(|| "nothing was missed".to_owned())),
@@ -65,7 +71,8 @@ async fn of(
     });
     // What is past its retention was deleted, and is not fetched again.
     let since = app.config.conversation.retention.map_or(since, |kept| since.max(now - kept));
-    let Listed { mut messages, cut_short } = channel.list_inbound(since).await.map_err(unlisted)?;
+    let ours = app.store.our_addresses(name, number.account().to_owned()).await.map_err(told)?;
+    let Listed { mut messages, cut_short } = channel.list_inbound(since, &ours).await.map_err(unlisted)?;
     messages.retain(|message| message.received_at <= now - YOUNG);
     let ids = messages.iter().map(|message| message.provider_id.clone()).collect();
     let known = app.store.known(name, ids).await.map_err(told)?;
@@ -112,6 +119,13 @@ fn unlisted(fault: Fault) -> String {
 }
 
 impl Found {
+    fn add(&mut self, more: &Found) {
+        self.answered += more.answered;
+        self.too_old += more.too_old;
+        self.skipped += more.skipped;
+        self.refused += more.refused;
+    }
+
     fn in_words(&self) -> Option<String> {
         let counts = [
             (self.answered, "to be answered"),

@@ -63,7 +63,8 @@ async fn blind(app: &App, claim: &UnknownClaim, fault: &Fault) -> Result<(), Sto
         }
         // Told once as what it is; the looks that follow would only repeat it.
         _ if is_operators(fault) && (claim.looks_failed == 0 || claim.why.as_deref() != Some(why)) => {
-            error!(%part, why, "the provider could not be asked; the operator must act");
+            let number = app.told(app.number(&claim.account, &claim.from));
+            error!(%part, number, why, "the provider could not be asked; the operator must act");
         }
         _ => warn!(%part, why, "the provider could not be asked"),
     }

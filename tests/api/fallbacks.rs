@@ -94,6 +94,51 @@ async fn turns_wait_without_spending_attempts_while_nobody_may_be_asked_and_are_
     assert!(house.prompts().await.len() < 20, "{} calls to a model that is down", house.prompts().await.len());
 }
 
+/// Has the model be left alone for half a minute from now on.
+fn left_alone(house: &House) {
+    for _ in 0..5 {
+        house.assistant().breaker.failed(None, house.app.clock.now());
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_was_held_back_by_the_rate_waits_for_a_model_as_long_as_any_other() {
+    let house = House::with(&[("MYNAH_RATE_LIMIT", "1/1h"), ("MYNAH_TEXT_SLOW_DOWN", "Slowly.")]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    for _ in 0..2 {
+        house.say(ANA, "hello").await;
+        house.drain().await;
+    }
+    house.advance(3_600);
+    left_alone(&house);
+    house.drain().await;
+    assert_eq!(
+        (house.texts().await.len(), house.states().await),
+        (2, ["done", "retry", "done"].map(String::from).to_vec())
+    );
+    house.advance(30);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!", "Slowly.", "Hello!"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_is_to_be_answered_again_waits_for_a_model_as_long_as_any_other() {
+    let house = House::new().await;
+    house.say(ANA, "hello").await;
+    let turn = mynah::model::TurnId(1);
+    assert!(house.app.store.discard(turn, house.app.clock.now()).await.unwrap());
+    house.advance(3_600);
+    left_alone(&house);
+    let again = house.app.store.revive(turn, house.app.clock.now()).await.unwrap();
+    assert_eq!(again, mynah::store::Revived::Again);
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["retry".to_owned()]));
+    house.advance(30);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!"]);
+}
+
 #[tokio::test]
 async fn a_turn_that_waits_for_a_model_to_get_well_is_not_taken_for_those_of_a_machine() {
     let house = House::new().await;

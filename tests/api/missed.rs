@@ -333,6 +333,8 @@ async fn a_flood_of_missed_words_begins_no_more_conversations_than_one_contact_m
     house.finds().await;
     house.drain().await;
     assert!(house.texts().await.len() <= 8, "{:?}", house.texts().await);
+    let slow_down = house.texts().await.into_iter().filter(|text| *text == house.app.config.texts.slow_down).count();
+    assert_eq!(slow_down, 1, "of the words that are left out they are told");
     assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE role = 'user'"), 60, "all are stored");
 }
 
@@ -436,4 +438,20 @@ async fn a_worker_looks_again_every_minute_and_stops_in_the_middle_of_a_look() {
     worker.await.unwrap();
     let run = house.app.store.schedule().await.unwrap().into_iter().find(|run| run.job == "catch_up").unwrap();
     assert!(!run.failed, "the look that was cut off is not recorded: {run:?}");
+}
+
+#[tokio::test]
+async fn a_missed_message_waits_for_a_model_as_long_as_any_other() {
+    let (house, list) = House::caught_up(&[]).await;
+    list.add("SMmissed", ANA, "hello?", house.clock.now());
+    house.advance(2 * HOUR);
+    for _ in 0..5 {
+        house.assistant().breaker.failed(None, house.clock.now());
+    }
+    assert_eq!(house.finds().await, "missed messages found: 1 to be answered");
+    house.drain().await;
+    assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["retry".to_owned()]));
+    house.advance(30);
+    house.drain().await;
+    assert_eq!(house.texts().await, ["Hello!"]);
 }

@@ -13,25 +13,25 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::house::{ACCOUNT, ANA, BEN, House, Log, OURS, PUBLIC, TOKEN, body, completion, encode};
 
-const SALES_ACCOUNT: &str = "AC00000000000000000000000000000002";
-const SALES_TOKEN: &str = "fedcba9876543210fedcba9876543210";
-const SALES: &str = "whatsapp:+14155550002";
+pub const SALES_ACCOUNT: &str = "AC00000000000000000000000000000002";
+pub const SALES_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+pub const SALES: &str = "whatsapp:+14155550002";
 
 /// A house with two numbers, and what stands behind the second.
-struct Two {
-    house: House,
-    twilio: MockServer,
-    model: MockServer,
+pub struct Two {
+    pub house: House,
+    pub twilio: MockServer,
+    pub model: MockServer,
     _folder: TempDir,
 }
 
 impl Two {
-    async fn new() -> Two {
+    pub async fn new() -> Two {
         Two::with(&format!("twilio_whatsapp_from = '{SALES}'"), &[]).await
     }
 
     /// With that sender and more in the file of `sales`, and these settings over the usual ones.
-    async fn with(file: &str, settings: &[(&str, &str)]) -> Two {
+    pub async fn with(file: &str, settings: &[(&str, &str)]) -> Two {
         let (twilio, model) = (MockServer::start().await, MockServer::start().await);
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
@@ -57,7 +57,7 @@ impl Two {
         Two { house, twilio, model, _folder: folder }
     }
 
-    async fn sales_says(&self, text: &str) {
+    pub async fn sales_says(&self, text: &str) {
         Mock::given(method("POST"))
             .and(path("/v1/chat/completions"))
             .respond_with(ResponseTemplate::new(200).set_body_json(completion(text)))
@@ -66,7 +66,7 @@ impl Two {
     }
 
     /// Posts a message to that number as of that account, signed by that token.
-    async fn message(&self, from: &str, to: &str, text: &str, account: Option<&str>, token: &str) -> StatusCode {
+    pub async fn message(&self, from: &str, to: &str, text: &str, account: Option<&str>, token: &str) -> StatusCode {
         let mut params = self.house.message(from, text);
         params.retain(|(name, _)| name != "AccountSid" && name != "To");
         params.push(("To".into(), to.into()));
@@ -74,18 +74,18 @@ impl Two {
         self.post("/webhooks/twilio", &params, token).await
     }
 
-    async fn post(&self, path: &str, params: &[(String, String)], token: &str) -> StatusCode {
+    pub async fn post(&self, path: &str, params: &[(String, String)], token: &str) -> StatusCode {
         let signature = twilio::sign(&format!("{PUBLIC}{path}"), params, token);
         self.house.send(path, encode(params).into(), Some(&signature)).await.status()
     }
 
     /// A contact writes to `sales` and is answered.
-    async fn say_to_sales(&self, from: &str, text: &str) {
+    pub async fn say_to_sales(&self, from: &str, text: &str) {
         assert_eq!(self.message(from, SALES, text, Some(SALES_ACCOUNT), SALES_TOKEN).await, StatusCode::OK);
         self.house.drain().await;
     }
 
-    async fn say_to_main(&self, from: &str, text: &str) {
+    pub async fn say_to_main(&self, from: &str, text: &str) {
         self.house.say(from, text).await;
         self.house.drain().await;
     }
@@ -100,7 +100,7 @@ impl Two {
         posts.map(|request| (fields(request), by(request))).collect()
     }
 
-    async fn texts_of_sales(&self) -> Vec<String> {
+    pub async fn texts_of_sales(&self) -> Vec<String> {
         let sent = self.sent_by_sales().await;
         sent.iter().map(|(fields, _)| field(fields, "Body").unwrap()).collect()
     }
@@ -127,7 +127,7 @@ fn field(fields: &[(String, String)], name: &str) -> Option<String> {
 }
 
 /// A house with a number that this file describes.
-async fn house(folder: &TempDir, file: &str, settings: &[(&str, &str)]) -> House {
+pub async fn house(folder: &TempDir, file: &str, settings: &[(&str, &str)]) -> House {
     let path = folder.path().join("sales.toml");
     std::fs::write(&path, file).unwrap();
     let numbers = ("MYNAH_NUMBERS", path.to_str().unwrap());
@@ -164,7 +164,7 @@ async fn each_number_answers_by_its_own_account_model_and_words() {
     assert_eq!(two.house.count(count), 2, "one contact, two conversations");
 }
 
-fn base64(text: &str) -> String {
+pub fn base64(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
 }

@@ -1,5 +1,6 @@
 //! A defect costs its own call, or its own piece of work, and nothing else.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -95,7 +96,7 @@ impl Channel for BrokenChannel {
         self.pass(Place::FindSent);
         self.inner.find_sent(lookup).await
     }
-    async fn list_inbound(&self, _: Time) -> Result<Listed, Fault> {
+    async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<Listed, Fault> {
         Ok(Listed::default())
     }
     async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {

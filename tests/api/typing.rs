@@ -1,5 +1,6 @@
 //! The dots that show a contact that an answer is being written.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -62,7 +63,7 @@ impl Channel for Dotted {
     async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
         self.inner.find_sent(lookup).await
     }
-    async fn list_inbound(&self, _: Time) -> Result<Listed, Fault> {
+    async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<Listed, Fault> {
         Ok(Listed::default())
     }
     async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {

@@ -28,3 +28,12 @@ async fn a_chat_is_quiet_unless_a_log_is_asked_for() {
     let asked = world.settings.clone().with("MYNAH_LOG", "info").run_with(&["chat"], "#0-0# hello\n").await;
     assert!(asked.status == Some(0) && asked.stderr.contains("a message was accepted"), "{asked:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_goes_on_after_what_is_not_answered() {
+    let world = World::new().await;
+    let chat = world.settings.run_with(&["chat"], "/human\n#0-0# hello?\n#0-1# anybody?\n").await;
+    assert_eq!(chat.status, Some(0), "{chat:?}");
+    assert_eq!(chat.stdout.matches("(no answer; MYNAH_LOG=info shows why)").count(), 2, "{chat:?}");
+    assert!(!chat.stdout.contains("(no answer in "), "{chat:?}");
+}

@@ -76,3 +76,51 @@ async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
     assert_eq!(settings.run(&["conversations", "mode", id, "human"]).await.status, Some(0));
     told(&sales, "A person of sales.").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_main_configuration_without_sender_and_model_is_sound_where_another_number_has_both() {
+    let world = World::new().await;
+    let keys = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM", "TWILIO_API_BASE_URL"];
+    let model = ["OPENAI_BASE_URL", "OPENAI_API_KEY", "MYNAH_AI_MODEL"];
+    let without = |keys: &[&str]| keys.iter().fold(world.settings.clone(), |settings, key| settings.without(key));
+    let write =
+        |text: &str| std::fs::write(world.settings.folder.join("sales.toml"), text).expect("the folder is there");
+    let whole = format!(
+        "twilio_account_sid = '{ACCOUNT}'\ntwilio_auth_token = '{TOKEN}'\ntwilio_whatsapp_from = '{SALES}'\n\
+         openai_api_key = 'sk-sales'"
+    );
+    write(&whole);
+    let check = without(&[&keys[..], &model].concat()).with("MYNAH_NUMBERS", "sales.toml");
+    let check = check.run(&["check", "--offline"]).await;
+    assert_eq!(check.status, Some(0), "{check:?}");
+    for line in [
+        "skipped  Twilio         main: no account and no sender are set",
+        "skipped  model          main: none is set, and nobody can write here",
+        "skipped  model          sales: configured, not called (--offline)",
+    ] {
+        assert!(check.stdout.contains(line), "{line}: {check:?}");
+    }
+    // Where somebody can write to it, it wants a model.
+    let check = without(&model).with("MYNAH_NUMBERS", "sales.toml").run(&["check", "--offline"]).await;
+    assert!(check.status == Some(1) && check.stdout.contains("failed   model          main: "), "{check:?}");
+    // Nor is all well where nobody has a model.
+    write(whole.rsplit_once('\n').expect("two lines").0);
+    let check = without(&[&keys[..], &model].concat()).with("MYNAH_NUMBERS", "sales.toml");
+    let check = check.run(&["check", "--offline"]).await;
+    for number in ["main", "sales"] {
+        assert!(check.stdout.contains(&format!("failed   model          {number}: ")), "{check:?}");
+    }
+    assert_eq!(check.status, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_tells_which_numbers_voice_notes_are_not_read() {
+    let world = World::new().await;
+    let sales = format!("twilio_whatsapp_from = '{SALES}'\nanthropic_api_key = 'sk-ant-1'");
+    std::fs::write(world.settings.folder.join("sales.toml"), sales).expect("the folder is there");
+    let settings = world.settings.clone().without("OPENAI_BASE_URL").with("MYNAH_NUMBERS", "sales.toml");
+    let check = settings.run(&["check", "--offline"]).await;
+    let line = "skipped  transcription  sales: voice notes are not read here";
+    assert!(check.status == Some(0) && check.stdout.matches("transcription").count() == 2, "{check:?}");
+    assert!(check.stdout.contains(line), "{check:?}");
+}

@@ -292,6 +292,7 @@ pub fn news(id: &str, status: DeliveryStatus, reference: Option<PartRef>) -> Sta
     StatusUpdate {
         channel: "twilio",
         provider_id: sid(id),
+        from: OURS.into(),
         status: Some(status),
         reference,
         error_code: None,

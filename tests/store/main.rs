@@ -174,6 +174,7 @@ macro_rules! every_promise {
             a_turn_whose_part_is_in_doubt_can_be_discarded,
         }
         $crate::promises! { $fresh, missed:
+            addresses_of_ours_are_those_to_which_contacts_have_written_through_the_account,
             a_missed_message_is_dated_by_when_it_was_said_and_answered_from_when_it_was_found,
             missed_messages_of_one_contact_are_one_turn_in_the_order_in_which_they_were_said,
             a_missed_message_that_is_too_old_is_stored_and_not_answered,

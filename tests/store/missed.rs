@@ -4,7 +4,7 @@ use mynah::clock::Time;
 use mynah::model::{Command, TurnId};
 use mynah::store::{Accepted, CaughtUp, Missed, Reception, SEND_WITHIN};
 
-use crate::fresh::{ANN, BEN, Fresh, MERGE, START, answer, at, inbound, sid};
+use crate::fresh::{ANN, BEN, Fresh, MERGE, OURS, START, answer, at, inbound, sid};
 
 /// When the missed messages are found.
 const FOUND: i64 = 3_600_000;
@@ -146,4 +146,29 @@ pub async fn what_is_known_is_told_from_what_is_not(fresh: &Fresh) {
     assert_eq!(fresh.known("twilio", ids.clone()).await.unwrap().into_iter().collect::<Vec<_>>(), [sid("SM1")]);
     assert!(fresh.known("meta", ids).await.unwrap().is_empty());
     assert_eq!(fresh.met(ANN, "SM1", START, found(None)).await, Accepted::Known, "and found to be known once more");
+}
+
+pub async fn addresses_of_ours_are_those_to_which_contacts_have_written_through_the_account(fresh: &Fresh) {
+    let through = |account: &str| Reception { account: account.into(), ..Reception::default() };
+    let ours = async |channel, account: &str| {
+        let mut ours: Vec<_> = fresh.our_addresses(channel, account.into()).await.unwrap().into_iter().collect();
+        ours.sort();
+        ours
+    };
+    assert_eq!(ours("twilio", "AC1").await, [""; 0]);
+    fresh.met(ANN, "SM1", START, through("AC1")).await;
+    fresh.met(BEN, "SM2", START, through("AC1")).await;
+    assert_eq!(ours("twilio", "AC1").await, [OURS]);
+    assert_eq!((ours("twilio", "AC2").await, ours("meta", "AC1").await), (vec![], vec![]));
+    // The number is moved to another account, in the middle of a conversation.
+    fresh.met(ANN, "SM3", START, through("AC2")).await;
+    assert_eq!(ours("twilio", "AC2").await, [OURS]);
+    // And is known when all that was said there is deleted.
+    let later = at(24 * 3_600_000);
+    assert_eq!(fresh.expire_turns(later).await.unwrap(), 2);
+    for conversation in fresh.conversations(None, 9).await.unwrap() {
+        assert!(fresh.end_conversation(conversation.id, START).await.unwrap());
+    }
+    assert_eq!(fresh.delete_ended(later).await.unwrap(), 2);
+    assert_eq!(ours("twilio", "AC1").await, [OURS]);
 }

@@ -117,6 +117,7 @@ mod tests {
             base_url: Url::parse(&format!("{}/v1", server.uri())).unwrap(),
             api_key: Some(SecretString::from("sk-ears")),
             model: "whisper-1".into(),
+            is_implied: false,
             language: language.map(str::to_owned),
         };
         Transcriber::new(&config, Duration::from_secs(5)).unwrap()

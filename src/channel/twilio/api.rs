@@ -40,6 +40,8 @@ pub(super) struct Api {
     pub(super) base: String,
     /// The Messages resource of our account.
     pub(super) messages: String,
+    /// Our account's SID.
+    account_sid: String,
     /// Our account, before what is in it.
     pub(super) account: String,
     /// The typing indicators.
@@ -81,6 +83,7 @@ impl Api {
         let base = own.unwrap_or(API).to_owned();
         Api {
             messages: format!("{base}/2010-04-01/Accounts/{}/Messages.json", config.account_sid),
+            account_sid: config.account_sid.clone(),
             account: format!("{base}/2010-04-01/Accounts/{}", config.account_sid),
             typing: format!("{}/v2/Indicators/Typing.json", messaging(&base)),
             credentials: credentials(config),
@@ -123,7 +126,12 @@ impl Api {
             match attempt(request, &self.credentials[at], effect, limit).await {
                 Ok(body) => {
                     if self.taken.swap(at, Ordering::Relaxed) != at {
-                        tracing::warn!("Twilio takes the other auth token now: set it as TWILIO_AUTH_TOKEN");
+                        let account = &self.account_sid;
+                        tracing::warn!(
+                            account,
+                            "Twilio takes the account's other auth token now: set it as the first (TWILIO_AUTH_TOKEN, or \
+                             twilio_auth_token in the file of the account's number)"
+                        );
                     }
                     return Ok(body);
                 }

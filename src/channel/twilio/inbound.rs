@@ -102,7 +102,7 @@ pub(super) fn events(
         from: sender,
         reply_to,
         to: to.to_owned(),
-        profile_name: fields.get("ProfileName").filter(|name| !name.is_empty()).map(str::to_owned),
+        profile_name: fields.get("ProfileName").map(str::to_owned),
         text: words::text(&fields),
         attachments: words::attachments(&fields),
         quoted: fields.get("OriginalRepliedMessageSid").and_then(super::provider_id),

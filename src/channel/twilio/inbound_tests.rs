@@ -224,6 +224,7 @@ fn a_status_tells_which_part_it_is_about() {
     let expected = StatusUpdate {
         channel: "twilio",
         provider_id: crate::model::ProviderId(SID.to_owned()),
+        from: "whatsapp:+14155238886".to_owned(),
         status: Some(DeliveryStatus::Delivered),
         reference: PartRef::parse("12.1"),
         error_code: None,

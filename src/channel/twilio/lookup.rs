@@ -151,8 +151,16 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
 
 /// Messages from contacts since then, oldest first. Twilio lists neither the contact's name nor buttons nor places.
 ///
+/// Of what came to a service's sender not every row names the service. One that names none is taken where it was written to
+/// one of `ours`: the account may have senders of somebody else's, whom we must not answer for.
+///
 /// Of the very oldest there may be some missing: more than [`INBOUND_PAGES`] pages are not read, which the log tells.
-pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Result<Listed, Fault> {
+pub(super) async fn list_inbound(
+    api: &Api,
+    sender: &Sender,
+    since: Time,
+    ours: &HashSet<String>,
+) -> Result<Listed, Fault> {
     let since = second(since);
     let day = Timestamp::from_millisecond(since.millis()).unwrap_or_default().strftime("%Y-%m-%d").to_string();
     // The name ends in `>`: sent on that day, which is the finest that Twilio filters by, or later.
@@ -166,13 +174,16 @@ pub(super) async fn list_inbound(api: &Api, sender: &Sender, since: Time) -> Res
         let arrived = row.arrived();
         let further = arrived.is_none_or(|arrived| arrived >= since - SKEW);
         let to = row.to.as_deref().unwrap_or_default();
-        let ours = row.direction.as_deref() == Some("inbound")
+        let is_ours = row.direction.as_deref() == Some("inbound")
             && match sender {
                 Sender::Number(number) => to == number,
                 // Without a To in the query other channels and senders of the account are listed too.
-                Sender::MessagingService(service) => row.fits_service(service) && to.starts_with("whatsapp:"),
+                Sender::MessagingService(service) => {
+                    let through = row.messaging_service_sid.as_deref();
+                    to.starts_with("whatsapp:") && through.map_or_else(|| ours.contains(to), |sid| sid == service)
+                }
             };
-        if let Some(arrived) = arrived.filter(|arrived| ours && *arrived >= since) {
+        if let Some(arrived) = arrived.filter(|arrived| is_ours && *arrived >= since) {
             found.extend(message(api, row, arrived + WITHIN_A_SECOND));
         }
         further

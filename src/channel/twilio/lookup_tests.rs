@@ -183,7 +183,7 @@ async fn a_page_that_repeats_ends_the_list_of_missed_messages_and_is_told() {
         vec![received("SM2", "Thu, 24 Aug 2023 05:02:00 +0000"), received("SM1", "Thu, 24 Aug 2023 05:01:50 +0000")];
     let again = Mock::given(query_param("Page", "1")).respond_with(page(&rows, Some(&next(1))));
     again.expect(2).mount(&server).await;
-    let listed = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED).await.unwrap();
+    let listed = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED, &HashSet::new()).await.unwrap();
     assert_eq!(sids(&listed.messages), ["SM1", "SM2"]);
     assert!(listed.cut_short.is_some_and(|why| why.contains("repeats a page")));
 }
@@ -194,7 +194,7 @@ async fn an_empty_page_is_the_end_of_the_list() {
     let rows = vec![received("SM1", "Thu, 24 Aug 2023 05:02:00 +0000")];
     Mock::given(query_param_is_missing("Page")).respond_with(page(&rows, Some(&next(1)))).mount(&server).await;
     Mock::given(query_param("Page", "1")).respond_with(page(&[], Some(&next(2)))).expect(1).mount(&server).await;
-    let listed = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED).await.unwrap();
+    let listed = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED, &HashSet::new()).await.unwrap();
     assert_eq!((sids(&listed.messages), listed.cut_short), (vec!["SM1"], None));
 }
 
@@ -239,7 +239,7 @@ async fn missed_messages_are_listed_oldest_first() {
         received("SM0", "Thu, 24 Aug 2023 05:01:44 +0000"),
     ];
     let (server, channel) = listing(rows).await;
-    let found = channel.list_inbound(POSTED).await.unwrap();
+    let found = channel.list_inbound(POSTED, &HashSet::new()).await.unwrap();
     assert_eq!((sids(&found.messages), &found.cut_short), (vec!["SM1", "SM2", "SM3"], &None));
     let found = found.messages;
     let raw = server.received_requests().await.unwrap()[0].url.query().unwrap().to_owned();
@@ -271,15 +271,24 @@ async fn missed_messages_are_listed_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_services_list_takes_no_other_channel_or_service() {
+async fn a_services_list_takes_no_other_channel_service_or_sender() {
     let date = "Thu, 24 Aug 2023 05:01:50 +0000";
     let rows = vec![
         but(received("SM1", date), "messaging_service_sid", SERVICE),
         but(received("SM2", date), "messaging_service_sid", "MGother"),
         but(but(received("SM3", date), "to", "+14155238886"), "from", "+15005550006"),
+        // These name no service.
+        received("SM4", date),
+        but(received("SM5", date), "to", "whatsapp:+12025550199"),
     ];
     let (server, channel) = by_service(rows).await;
-    assert_eq!(sids(&channel.list_inbound(POSTED).await.unwrap().messages), ["SM1"]);
+    let taken = async |ours: &[&str]| {
+        let ours = ours.iter().map(|address| (*address).to_owned()).collect();
+        let listed = channel.list_inbound(POSTED, &ours).await.unwrap();
+        listed.messages.into_iter().map(|inbound| inbound.provider_id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&[]).await, ["SM1"]);
+    assert_eq!(taken(&["whatsapp:+14155238886", "+14155238886"]).await, ["SM4", "SM1"]);
     assert_eq!(query(&server).await, pairs(&[("DateSent>", "2023-08-24"), ("PageSize", "100")]));
 }
 
@@ -296,7 +305,7 @@ async fn inbound_pages_are_read_once_each_and_no_more_than_two_hundred() {
         page(&rows, Some(&next(number + 1)))
     };
     Mock::given(method("GET")).respond_with(endless).expect(200).mount(&server).await;
-    let found = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED).await.unwrap();
+    let found = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED, &HashSet::new()).await.unwrap();
     assert_eq!(found.messages.len(), 201, "two hundred pages, and the repeated message once");
     // No other look would see more.
     assert_eq!(found.cut_short, None);
@@ -306,7 +315,7 @@ async fn inbound_pages_are_read_once_each_and_no_more_than_two_hundred() {
 async fn messages_of_one_second_keep_the_order_of_the_list() {
     let date = "Thu, 24 Aug 2023 05:02:00 +0000";
     let (_server, channel) = listing(["SM3", "SM2", "SM1"].map(|sid| received(sid, date)).to_vec()).await;
-    assert_eq!(sids(&channel.list_inbound(POSTED).await.unwrap().messages), ["SM1", "SM2", "SM3"]);
+    assert_eq!(sids(&channel.list_inbound(POSTED, &HashSet::new()).await.unwrap().messages), ["SM1", "SM2", "SM3"]);
 }
 
 #[tokio::test]
@@ -326,7 +335,7 @@ async fn a_look_that_failed_is_repeated_or_is_the_operators() {
         let channel = Twilio::new(config(&server.uri()), [7; 32]);
         for fault in [
             channel.find_sent(&lookup()).await.unwrap_err(),
-            channel.list_inbound(POSTED).await.unwrap_err(),
+            channel.list_inbound(POSTED, &HashSet::new()).await.unwrap_err(),
             channel.check().await.unwrap_err(),
         ] {
             match fault {

@@ -5,6 +5,7 @@
 //! Twilio's list of messages, `media` what contacts send. To read a new kind of message, add its words in `words`; to judge a new error code, a
 //! line in `errors`.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -107,8 +108,8 @@ impl Channel for Twilio {
         lookup::find_sent(&self.api, &self.sender, lookup).await
     }
 
-    async fn list_inbound(&self, since: Time) -> Result<Listed, Fault> {
-        lookup::list_inbound(&self.api, &self.sender, since).await
+    async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<Listed, Fault> {
+        lookup::list_inbound(&self.api, &self.sender, since, ours).await
     }
 
     async fn fetch(&self, attachment: &Attachment, most: usize) -> Result<Bytes, Fault> {

@@ -78,6 +78,7 @@ pub(super) fn update(fields: &Fields<'_>, provider_id: ProviderId, reference: Op
     StatusUpdate {
         channel: NAME,
         provider_id,
+        from: fields.get("From").unwrap_or_default().to_owned(),
         status: word.and_then(DeliveryStatus::parse),
         reference,
         error_code,

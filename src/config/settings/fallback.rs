@@ -46,7 +46,7 @@ pub(super) const ROWS: &[Setting] = &[
         key: "MYNAH_AI_2_CONTEXT_TOKENS",
         file: "ai_2_context_tokens",
         group: Ai,
-        default: Computed("as for the first"),
+        default: Computed("32768; 4096 where its address is private or this machine"),
         expects: "a whole number from 1024 to 10000000",
         meaning: "How many tokens it reads and writes in one call.",
         ..PLAIN
@@ -90,7 +90,7 @@ pub(super) const ROWS: &[Setting] = &[
         key: "MYNAH_AI_3_CONTEXT_TOKENS",
         file: "ai_3_context_tokens",
         group: Ai,
-        default: Computed("as for the first"),
+        default: Computed("32768; 4096 where its address is private or this machine"),
         expects: "a whole number from 1024 to 10000000",
         meaning: "How many tokens it reads and writes in one call.",
         ..PLAIN

@@ -23,7 +23,8 @@ pub(super) const ROWS: &[Setting] = &[
         file: "transcription_base_url",
         default: Computed("OpenAI's own, where the model is there or a key is set; else voice notes are not read"),
         expects: "an http or https address without query, such as http://127.0.0.1:8000/v1",
-        meaning: "A server that writes down what is said in voice notes, by OpenAI's `/audio/transcriptions`, with `/v1`.",
+        meaning: "A server that writes down what is said in voice notes, by OpenAI's `/audio/transcriptions`, with `/v1`. \
+                  Where neither this nor its key is set, it hears only those [numbers](numbers.md) that ask the main model's server.",
         ..ROW
     },
     Setting {

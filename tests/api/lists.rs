@@ -1,0 +1,81 @@
+//! Lists of messages at the provider: whose messages stand there, and that each is read for itself.
+
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use mynah::work::schedule;
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, ResponseTemplate};
+
+use crate::house::{ANA, BEN, House, OURS};
+use crate::numbers::{SALES, SALES_ACCOUNT, Two};
+
+/// A message of 10:20 from a contact, as it is listed: it names no service.
+fn row(sid: &str, from: &str, to: &str) -> Value {
+    let date = "Sun, 01 Nov 2026 10:20:00 +0000";
+    json!({ "sid": sid, "from": from, "to": to, "body": "hello?", "direction": "inbound", "status": "received",
+        "num_media": "0", "messaging_service_sid": null, "date_created": date, "date_sent": date })
+}
+
+fn list(rows: &[Value]) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({ "messages": rows }))
+}
+
+#[tokio::test]
+async fn a_service_takes_what_was_missed_where_it_was_written_to_a_sender_whose_webhooks_come_here() {
+    let service =
+        [("TWILIO_WHATSAPP_FROM", ""), ("TWILIO_MESSAGING_SERVICE_SID", "MG00000000000000000000000000000007")];
+    let house = House::with(&service).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    let look = async |rows: &[Value]| {
+        let _list = house.list_messages().respond_with(list(rows)).mount_as_scoped(&house.twilio).await;
+        schedule::catch_up(&house.app).await.unwrap().result
+    };
+    assert_eq!(look(&[]).await, "nothing was missed");
+    house.advance(3_600);
+    // Another program of the account has a sender as well.
+    let listed = [row("SM2", BEN, OURS), row("SM1", BEN, "whatsapp:+14155550099")];
+    assert_eq!(look(&listed).await, "nothing was missed", "nobody knows yet which of them is ours");
+    house.say(ANA, "hello").await;
+    house.drain().await;
+    house.meddle("UPDATE catch_ups SET caught_up_at = began_at");
+    assert_eq!(look(&listed).await, "missed messages found: 1 to be answered");
+    house.drain().await;
+    let to = |(to, _): (String, String)| to;
+    assert_eq!(house.posted().await.into_iter().map(to).collect::<Vec<_>>(), [ANA, BEN]);
+    assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE provider_id = 'SM1'"), 0);
+}
+
+#[tokio::test]
+async fn a_list_that_hangs_holds_up_no_other() {
+    let two = Two::new().await;
+    let list_of_sales =
+        || Mock::given(method("GET")).and(path(format!("/2010-04-01/Accounts/{SALES_ACCOUNT}/Messages.json")));
+    {
+        let _sales = list_of_sales().respond_with(list(&[])).mount_as_scoped(&two.twilio).await;
+        let _main = two.house.list_messages().respond_with(list(&[])).mount_as_scoped(&two.house.twilio).await;
+        assert_eq!(schedule::catch_up(&two.house.app).await.unwrap().result, "nothing was missed");
+    }
+    two.house.advance(3_600);
+    // That of main is given only once the message to sales is stored.
+    let (stored, waiting) = mpsc::channel();
+    let waiting = Mutex::new(waiting);
+    let hangs = move |_: &wiremock::Request| match waiting.lock().unwrap().recv_timeout(Duration::from_secs(10)) {
+        Ok(()) => list(&[]),
+        Err(_) => ResponseTemplate::new(503),
+    };
+    two.house.list_messages().respond_with(hangs).mount(&two.house.twilio).await;
+    list_of_sales().respond_with(list(&[row("SM1", ANA, SALES)])).mount(&two.twilio).await;
+    let look = schedule::catch_up(&two.house.app);
+    let seen = async {
+        while two.house.count("SELECT COUNT(*) FROM messages") == 0 {
+            tokio::task::yield_now().await;
+        }
+        stored.send(()).ok();
+    };
+    let (run, ()) = tokio::join!(look, seen);
+    assert_eq!(run.unwrap().result, "missed messages found: 1 to be answered");
+}
