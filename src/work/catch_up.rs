@@ -64,8 +64,13 @@ async fn of(
     found: &mut Found,
 ) -> Result<(), String> {
     let (name, list, now) = (channel.name(), number.list(), app.clock.now());
+    let read = app.store.caught_up(list.as_str()).await.map_err(told)?;
+    if read.is_none() {
+        // Whether the list can be read yet or not: what comes from now on is ours.
+        app.store.catch_up(list.as_str(), now).await.map_err(told)?;
+    }
     // At the first start of all there is nothing to catch up with: what is older was never ours to answer.
-    let since = app.store.caught_up(list.as_str()).await.map_err(told)?.map_or(now, |read| {
+    let since = read.map_or(now, |read| {
         // A clock that was ahead for a while has left times that have not come yet.
         (read.caught_up_at.min(now) - OVERLAP).max(read.began_at.min(now))
     });

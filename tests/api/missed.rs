@@ -175,6 +175,20 @@ async fn the_first_start_takes_nothing_from_before_it() {
     assert_eq!(house.heard().await, [["and this is for us"]]);
 }
 
+/// As with a wrong API key, which webhooks do not need.
+#[tokio::test]
+async fn what_comes_before_the_list_can_be_read_for_the_first_time_is_found() {
+    let house = House::new().await;
+    house.list_messages().respond_with(ResponseTemplate::new(401)).up_to_n_times(2).mount(&house.twilio).await;
+    let list = List::of(&house).await;
+    list.add("SMbefore", ANA, "somebody else has answered this", house.ago(60));
+    assert!(house.catches_up().await.failed);
+    house.advance(3_600);
+    list.add("SMmissed", ANA, "this is for us", house.ago(1_800));
+    assert!(house.catches_up().await.failed);
+    assert_eq!(house.finds().await, "missed messages found: 1 to be answered");
+}
+
 #[tokio::test]
 async fn a_message_that_has_just_been_sent_is_left_to_its_webhook() {
     let (house, list) = House::caught_up(&[]).await;
