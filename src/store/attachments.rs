@@ -1,7 +1,7 @@
 //! What contacts attach: waiting to be read, and what became of it.
 
 use super::database::{Row, Tx, args};
-use super::{Store, StoreError, TurnClaim, files};
+use super::{Store, StoreError, TurnClaim, files, quoted};
 use crate::clock::Time;
 use crate::model::{Attachment, ConversationId, FileHash, Media, MessageId, ProviderId, TurnId};
 
@@ -98,10 +98,10 @@ impl Store {
             if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(None);
             }
-            let marks = tx.all(OF_TURN, args![&conversation, turn], attached)?;
-            // The last first: marks stand behind what was written, so the last of its kind is not one of the contact's.
-            for outcome in outcomes.iter().rev() {
-                record(tx, (&conversation, turn), &marks, outcome, now)?;
+            let mut waiting = tx.all(OF_TURN, args![&conversation, turn], attached)?;
+            waiting.retain(|one| one.waiting);
+            for of_message in waiting.chunk_by(|one, next| one.message == next.message) {
+                record(tx, (&conversation, turn), of_message, &outcomes, now)?;
             }
             tx.execute(TOUCH, args![&conversation])?;
             tx.one(REVISION, args![&conversation], |row| row.int(0))
@@ -143,13 +143,31 @@ pub(super) fn insert(
     Ok(())
 }
 
+/// Records what became of one message's attachments, and puts it in the place of their marks.
 fn record(
     tx: &mut dyn Tx,
     (conversation, turn): (&ConversationId, TurnId),
-    marks: &[Attached],
-    outcome: &Outcome,
+    attached: &[Attached],
+    outcomes: &[Outcome],
     now: Time,
 ) -> Result<(), StoreError> {
+    let Some(message) = attached.first().map(|one| one.message) else { return Ok(()) };
+    let mut words = Vec::with_capacity(attached.len());
+    for one in attached {
+        let outcome = outcomes.iter().find(|outcome| (outcome.message, outcome.number) == (message, one.number));
+        if let Some(outcome) = outcome {
+            note(tx, conversation, outcome, now)?;
+        }
+        words.push((one.attachment.mark.as_str(), outcome.map(|outcome| outcome.words.as_str())));
+    }
+    let of = args![conversation, turn, &message];
+    let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
+    let content = in_words(&content, &words);
+    tx.execute(SET_CONTENT, args![conversation, turn, &message, content.as_str()])?;
+    Ok(())
+}
+
+fn note(tx: &mut dyn Tx, conversation: &ConversationId, outcome: &Outcome, now: Time) -> Result<(), StoreError> {
     let state = if outcome.error.is_some() { "unreadable" } else { "read" };
     let file = outcome.file.as_ref();
     let hash = file.map(|file| file.hash.to_string());
@@ -158,20 +176,46 @@ fn record(
     let shown = outcome.shown.as_ref().map(|shown| shown.hash.to_string());
     let (hash, shown, error) = (hash.as_deref(), shown.as_deref(), outcome.error.as_deref());
     let set = args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, media_type];
-    let known = marks.iter().find(|known| known.message == outcome.message && known.number == outcome.number);
-    let (true, Some(known)) = (tx.execute(READ, set)? == 1, known) else { return Ok(()) };
+    tx.execute(READ, set)?;
     for file in [&outcome.file, &outcome.shown].into_iter().flatten() {
         files::own(tx, conversation, file, now)?;
     }
-    let of = args![conversation, turn, &outcome.message];
-    let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
-    let mark = known.attachment.mark.as_str();
-    let content = match content.rfind(mark) {
-        Some(at) => format!("{}{}{}", &content[..at], outcome.words, &content[at + mark.len()..]),
-        None => format!("{content}\n{}", outcome.words),
-    };
-    tx.execute(SET_CONTENT, args![conversation, turn, &outcome.message, content.as_str()])?;
     Ok(())
+}
+
+/// A message with words in the place of its marks. Each mark is a line behind what the contact wrote, in their order, so those are
+/// looked for from the end, all before the first is replaced: words may hold a mark. A quote stands last of all, and is
+/// another message's.
+fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
+    let said = quoted::without_quote(content);
+    let mut end = said.len();
+    let mut places = Vec::with_capacity(words.len());
+    for (mark, _) in words.iter().rev() {
+        let whole_line = |(at, _): &(usize, &str)| {
+            let (before, behind) = (&said[..*at], &said[at + mark.len()..]);
+            (before.is_empty() || before.ends_with('\n')) && (behind.is_empty() || behind.starts_with('\n'))
+        };
+        let at = said[..end].rmatch_indices(mark).find(whole_line).map(|(at, _)| at);
+        end = at.unwrap_or(end);
+        places.push(at);
+    }
+    places.reverse();
+    let (mut text, mut done, mut behind) = (String::new(), 0, String::new());
+    for ((mark, words), at) in words.iter().zip(places) {
+        match (words, at) {
+            (Some(words), Some(at)) => {
+                text.push_str(&said[done..at]);
+                text.push_str(words);
+                done = at + mark.len();
+            }
+            (Some(words), None) => {
+                behind.push('\n');
+                behind.push_str(words);
+            }
+            (None, _) => {}
+        }
+    }
+    [&text, &said[done..], &behind, &content[said.len()..]].concat()
 }
 
 fn attached(row: &dyn Row) -> Result<Attached, StoreError> {

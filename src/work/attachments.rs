@@ -17,7 +17,7 @@ use crate::files::FilesError;
 use crate::media::{Image, Kind};
 use crate::model::{FileHash, Media, Role};
 use crate::reader::{Content, Found};
-use crate::store::{Attached, Outcome, StoreError, TurnClaim, WindowLine};
+use crate::store::{Attached, Outcome, Spent, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").
@@ -181,7 +181,7 @@ async fn understood(
             return Err("the model is shown no pictures (MYNAH_AI_VISION)".to_owned());
         }
         Content::Other if kind.is_audio() => {
-            let said = heard(app, &mut time, kind, file.hash).await?;
+            let said = heard(app, claim, &mut time, kind, file.hash).await?;
             outcome.words = format!("{}\n{}", outcome.words, text::cap(&said, TRANSCRIPT));
         }
         Content::Other => return Err(format!("files of this type are not read ({})", kind.media_type())),
@@ -190,7 +190,7 @@ async fn understood(
 }
 
 /// What is said in a sound.
-async fn heard(app: &App, time: &mut Time, kind: Kind, hash: FileHash) -> Result<String, String> {
+async fn heard(app: &App, claim: &TurnClaim, time: &mut Time, kind: Kind, hash: FileHash) -> Result<String, String> {
     let Some(transcriber) = &app.transcriber else {
         return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
     };
@@ -199,7 +199,14 @@ async fn heard(app: &App, time: &mut Time, kind: Kind, hash: FileHash) -> Result
     // Those who wait for a place do not hold their sound in memory.
     let sound: Bytes = beside(move || files.read(&hash).map_err(|error| error.to_string())).await?.into();
     let name = format!("voice.{}", kind.extension());
-    let said = match time.of(persist(|| transcriber.transcribe(&name, kind.media_type(), sound.clone()))).await? {
+    let transcribe = || {
+        // It is a call like any other, of which nobody tells tokens or a price.
+        if let Some(reservation) = &claim.reservation {
+            reservation.note(Spent { calls: 1, ..Spent::default() }, 0);
+        }
+        transcriber.transcribe(&name, kind.media_type(), sound.clone())
+    };
+    let said = match time.of(persist(transcribe)).await? {
         Ok(said) => said,
         Err(fault) => return Err(unheard(app, &fault).await),
     };

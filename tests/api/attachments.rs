@@ -254,6 +254,28 @@ async fn what_is_said_in_a_voice_note_is_the_message() {
 }
 
 #[tokio::test]
+async fn a_voice_note_that_is_written_down_is_a_call_of_the_budget() {
+    let budget = [("MYNAH_BUDGET_DAY", "3 calls"), ("MYNAH_TEXT_BUDGET", "No more today.")];
+    let (house, storage) = (hearing("Rye?").await.restarted(&budget).await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    for from in [BEN, ANA] {
+        drained(&house).await;
+        house.say(from, "hello").await;
+    }
+    drained(&house).await;
+    assert_eq!(house.texts().await, ["Hello!", "Hello!", "No more today."]);
+    // Where it is the last one, the model is not asked.
+    house.advance(86_400);
+    house.meddle("INSERT INTO spent (scope, period, calls, tokens, micros) VALUES ('all', '2026-11-02', 2, 0, 0)");
+    attach(&house, BEN, "", "audio/ogg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(house.texts().await[3..], ["No more today."]);
+    let spent = "SELECT calls FROM spent WHERE scope = 'all' AND period = '2026-11-02'";
+    assert_eq!(house.count(spent), 3);
+}
+
+#[tokio::test]
 async fn a_voice_note_of_nothing_and_one_that_nobody_can_hear_are_told() {
     let (house, storage) = (hearing("  ").await, MockServer::start().await);
     kept(&house, &storage, "ME1", VOICE.to_vec()).await;
