@@ -1,7 +1,7 @@
 //! What contacts attach: waiting to be read, and what became of it.
 
 use super::database::{Row, Tx, args};
-use super::{Store, StoreError, TurnClaim, files, quoted};
+use super::{Store, StoreError, TurnClaim, files};
 use crate::clock::Time;
 use crate::model::{Attachment, ConversationId, FileHash, Media, MessageId, ProviderId, TurnId};
 
@@ -183,19 +183,18 @@ fn note(tx: &mut dyn Tx, conversation: &ConversationId, outcome: &Outcome, now: 
     Ok(())
 }
 
-/// A message with words in the place of its marks. Each mark is a line behind what the contact wrote, in their order, so those are
-/// looked for from the end, all before the first is replaced: words may hold a mark. A quote stands last of all, and is
-/// another message's.
+/// A message with words in the place of its marks. Each mark is a line of its own behind what the contact wrote, in their order. So
+/// they are looked for from the end, all of them before the first is replaced, since words may hold a mark; and as whole
+/// lines, since places, advertisements and quotes stand behind them and may hold one too.
 fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
-    let said = quoted::without_quote(content);
-    let mut end = said.len();
+    let mut end = content.len();
     let mut places = Vec::with_capacity(words.len());
     for (mark, _) in words.iter().rev() {
         let whole_line = |(at, _): &(usize, &str)| {
-            let (before, behind) = (&said[..*at], &said[at + mark.len()..]);
+            let (before, behind) = (&content[..*at], &content[at + mark.len()..]);
             (before.is_empty() || before.ends_with('\n')) && (behind.is_empty() || behind.starts_with('\n'))
         };
-        let at = said[..end].rmatch_indices(mark).find(whole_line).map(|(at, _)| at);
+        let at = content[..end].rmatch_indices(mark).find(whole_line).map(|(at, _)| at);
         end = at.unwrap_or(end);
         places.push(at);
     }
@@ -204,7 +203,7 @@ fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
     for ((mark, words), at) in words.iter().zip(places) {
         match (words, at) {
             (Some(words), Some(at)) => {
-                text.push_str(&said[done..at]);
+                text.push_str(&content[done..at]);
                 text.push_str(words);
                 done = at + mark.len();
             }
@@ -215,7 +214,7 @@ fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
             (None, _) => {}
         }
     }
-    [&text, &said[done..], &behind, &content[said.len()..]].concat()
+    [&text, &content[done..], &behind].concat()
 }
 
 fn attached(row: &dyn Row) -> Result<Attached, StoreError> {
@@ -231,4 +230,26 @@ fn attached(row: &dyn Row) -> Result<Attached, StoreError> {
         waiting: state == "waiting",
         unreadable: state == "unreadable",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_take_the_places_of_their_marks_or_come_last() {
+        for (content, words, told) in [
+            ("[image]", [("[image]", Some("[seen]"))].as_slice(), "[seen]"),
+            (
+                "a [image]\n[image]\n[location: [image]]",
+                &[("[image]", Some("[seen]"))],
+                "a [image]\n[seen]\n[location: [image]]",
+            ),
+            ("[image]\n[image]", &[("[image]", None), ("[image]", Some("[seen]"))], "[image]\n[seen]"),
+            ("[image]\n[image]", &[("[image]", Some("[seen]")), ("[image]", None)], "[seen]\n[image]"),
+            ("see [image]", &[("[image]", Some("[seen]"))], "see [image]\n[seen]"),
+        ] {
+            assert_eq!(in_words(content, words), told);
+        }
+    }
 }

@@ -13,9 +13,6 @@ const SAID_BY_THEM: &str = "
     SELECT m.content FROM messages m JOIN conversations c ON c.id = m.conversation_id
     WHERE m.channel = ?1 AND m.provider_id = ?2 AND m.provider_id IS NOT NULL AND c.contact_id = ?3";
 
-/// How a quote begins whose words are known.
-const IN_REPLY: &str = "[in reply to: “";
-
 /// As much of a quoted message as tells which one it is, in characters.
 const QUOTE: usize = 200;
 
@@ -32,14 +29,6 @@ pub(super) fn in_words(tx: &mut dyn Tx, inbound: &Inbound, contact: i64) -> Resu
         let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let more = if line.chars().count() > QUOTE { "…" } else { "" };
         let quote: String = line.chars().take(QUOTE).collect();
-        format!("{text}{IN_REPLY}{quote}{more}”]")
+        format!("{text}[in reply to: “{quote}{more}”]")
     }))
-}
-
-/// What a message says itself: without a quote, which is its last line.
-pub(super) fn without_quote(content: &str) -> &str {
-    match content.rsplit_once('\n') {
-        Some((said, last)) if last == QUOTED || last.starts_with(IN_REPLY) => said,
-        _ => content,
-    }
 }
