@@ -3,6 +3,7 @@
 //! To add a command: a file with its arguments and a `run`, a variant of [`Command`], an arm in [`run`].
 
 mod alert;
+mod attached;
 mod chat;
 mod check;
 mod cleanup;

@@ -61,7 +61,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::addresses::AddressRow;
 pub use self::alerts::Alert;
-pub use self::attachments::{Attached, Outcome, Picture};
+pub use self::attachments::{Attached, AttachmentRow, Outcome, Picture};
 pub use self::budget::{Reservation, Spent};
 pub use self::by_number::ByNumber;
 pub use self::claims::Claims;

@@ -42,6 +42,18 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert_eq!(world.model.calls.load(std::sync::atomic::Ordering::SeqCst), calls);
     let text = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains("operator") && text.contains("    This is Eva."), "{text}");
+    // What came with a message stands with it.
+    let database = rusqlite::Connection::open(settings.folder.join("mynah.db")).expect("it is there");
+    let hash = "ab".repeat(32);
+    let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, hash, size)
+        SELECT conversation_id, id, 0, 'read', '', 'image/jpeg', '[image]', ?1, 9 FROM messages ORDER BY turn_id, id LIMIT 1";
+    assert_eq!(database.execute(attach, [&hash]).expect("it is stored"), 1);
+    let shown = settings.run(&["conversations", "show", &id, "--json"]).await.json();
+    let place = settings.folder.join("media/ab").join(&hash).display().to_string();
+    let told = json!([{ "type": "image/jpeg", "state": "read", "size": 9, "file": place, "error": null }]);
+    assert_eq!((&shown["messages"][0]["attachments"], &shown["messages"][1]["attachments"]), (&told, &json!([])));
+    let text = settings.run(&["conversations", "show", &id]).await.stdout;
+    assert!(text.contains(&format!("    (image/jpeg, 9 bytes in {place})")), "{text}");
 
     let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
     assert!(told.stdout.contains("the assistant answers it again"), "{told:?}");

@@ -61,6 +61,13 @@ pub async fn what_becomes_of_attachments_stands_in_their_messages(fresh: &Fresh)
     let states: Vec<_> = attached.iter().map(|one| (one.waiting, one.unreadable)).collect();
     assert_eq!(states, [(false, false), (false, false), (false, true)]);
 
+    let (_, said) = fresh.conversation(claim.conversation, 9).await.unwrap().unwrap();
+    let shown = said.into_iter().flat_map(|said| said.attachments);
+    let shown: Vec<_> = shown.map(|one| (one.media_type, one.state, one.file, one.error)).collect();
+    let read = ("image/png".to_owned(), "read".to_owned(), Some((file(1).hash, 10)), None);
+    let unreadable = ("image/jpeg".to_owned(), "unreadable".to_owned(), None, Some("too large".to_owned()));
+    assert_eq!(shown, [read.clone(), read, unreadable]);
+
     // Again, as after a retry: nothing changes.
     fresh.attachments_read(&claim, known, at(20_000)).await.unwrap();
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, heard);

@@ -210,11 +210,15 @@ async fn a_file_that_stops_coming_is_not_waited_for() {
     let (server, mut channel) = twilio().await;
     channel.api.file_time = Duration::from_millis(200);
     redirect(&server, &slow).await;
-    let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 9).await.unwrap_err();
+    // Less than the client waits for one more byte, where nothing else is set.
+    let soon = Duration::from_secs(10);
+    let file = at(format!("{}{FILE}", server.uri()));
+    let fault = tokio::time::timeout(soon, channel.fetch(&file, 9)).await.expect("it has its time").unwrap_err();
     assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
     let mut channel = Twilio::new(config(&slow), [7; 32]);
     channel.api.file_time = Duration::from_millis(200);
-    let fault = channel.fetch(&at(format!("{slow}{FILE}")), 9).await.unwrap_err();
+    let file = at(format!("{slow}{FILE}"));
+    let fault = tokio::time::timeout(soon, channel.fetch(&file, 9)).await.expect("it has its time").unwrap_err();
     assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
     assert_eq!(Twilio::new(config(&slow), [7; 32]).api.file_time, Duration::from_secs(60));
 }
