@@ -9,6 +9,10 @@ const NEW: &str = "
     INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6)";
 
+const NEVER_READ: &str = "
+    INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, error)
+    VALUES (?1, ?2, ?3, 'unreadable', ?4, ?5, ?6, 'not fetched: nothing of this contact is answered')";
+
 /// Those of a turn, in the order in which they came.
 const OF_TURN: &str = "
     SELECT a.message_id, a.number, a.url, a.media_type, a.mark, a.state
@@ -114,11 +118,7 @@ impl Store {
             if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(None);
             }
-            let mut waiting = tx.all(OF_TURN, args![&conversation, turn], attached)?;
-            waiting.retain(|one| one.waiting);
-            for of_message in waiting.chunk_by(|one, next| one.message == next.message) {
-                record(tx, (&conversation, turn), of_message, &outcomes, now)?;
-            }
+            record_all(tx, (&conversation, turn), &outcomes, now)?;
             tx.execute(TOUCH, args![&conversation])?;
             tx.one(REVISION, args![&conversation], |row| row.int(0))
         })
@@ -151,10 +151,27 @@ pub(super) fn insert(
     conversation: &ConversationId,
     message: &MessageId,
     attachments: &[Attachment],
+    wanted: bool,
 ) -> Result<(), StoreError> {
+    let new = if wanted { NEW } else { NEVER_READ };
     for (number, attachment) in (0_i64..).zip(attachments) {
         let Attachment { url, media_type, mark } = attachment;
-        tx.execute(NEW, args![conversation, message, number, url.as_str(), media_type.as_str(), mark.as_str()])?;
+        tx.execute(new, args![conversation, message, number, url.as_str(), media_type.as_str(), mark.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Records what became of what waits in a turn.
+pub(super) fn record_all(
+    tx: &mut dyn Tx,
+    (conversation, turn): (&ConversationId, TurnId),
+    outcomes: &[Outcome],
+    now: Time,
+) -> Result<(), StoreError> {
+    let mut waiting = tx.all(OF_TURN, args![conversation, turn], attached)?;
+    waiting.retain(|one| one.waiting);
+    for of_message in waiting.chunk_by(|one, next| one.message == next.message) {
+        record(tx, (conversation, turn), of_message, outcomes, now)?;
     }
     Ok(())
 }

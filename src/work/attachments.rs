@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::insist;
-use crate::app::App;
+use crate::app::{App, Number};
 use crate::channel::Channel;
 use crate::fault::{Fault, Whose};
 use crate::files::FilesError;
 use crate::media::{Image, Kind};
-use crate::model::{FileHash, Media, Role};
+use crate::model::{FileHash, Media, Role, TurnId};
 use crate::reader::{Content, Found};
-use crate::store::{Attached, Outcome, Spent, StoreError, TurnClaim, WindowLine};
+use crate::store::{Attached, Outcome, Reservation, Spent, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").
@@ -60,7 +60,9 @@ pub(super) async fn read(
     let mut attached = insist(|| app.store.attached(claim)).await?;
     let waiting: Vec<_> = attached.iter().filter(|one| one.waiting).collect();
     if !waiting.is_empty() {
-        let all = waiting.iter().enumerate().map(|(place, one)| outcome(app, claim, channel, place, one));
+        let (turn, number, reservation) = (claim.turn, app.number_of(claim), claim.reservation.as_ref());
+        let of = Of { turn, number, reservation, hears: true };
+        let all = waiting.iter().enumerate().map(|(place, one)| outcome(app, &of, channel, place, one));
         let outcomes = join_all(all).await;
         let Some(revision) = insist(|| app.store.attachments_read(claim, outcomes.clone(), app.clock.now())).await?
         else {
@@ -109,7 +111,24 @@ const IMAGE: &str = "[image]";
 /// Pictures that the model is shown at once, the latest.
 const MOST_PICTURES: i64 = 5;
 
-async fn outcome(app: &App, claim: &TurnClaim, channel: &Arc<dyn Channel>, place: usize, one: &Attached) -> Outcome {
+/// For whom an attachment is read.
+pub(super) struct Of<'a> {
+    pub(super) turn: TurnId,
+    pub(super) number: &'a Number,
+    /// What calls are put down to.
+    pub(super) reservation: Option<&'a Reservation>,
+    /// Whether what is said may be written down, which costs.
+    pub(super) hears: bool,
+}
+
+/// What becomes of the attachment at that place of its turn.
+pub(super) async fn outcome(
+    app: &App,
+    of: &Of<'_>,
+    channel: &Arc<dyn Channel>,
+    place: usize,
+    one: &Attached,
+) -> Outcome {
     let Attached { message, number, attachment, .. } = one;
     let mut outcome = Outcome {
         message: *message,
@@ -124,10 +143,10 @@ async fn outcome(app: &App, claim: &TurnClaim, channel: &Arc<dyn Channel>, place
     } else if attachment.mark == "[video]" {
         Err("videos are not read".to_owned())
     } else {
-        understood(app, claim, channel, one, &mut outcome).await
+        understood(app, of, channel, one, &mut outcome).await
     };
     if let Err(why) = read {
-        warn!(turn = claim.turn.0, why, "an attachment cannot be read");
+        warn!(turn = of.turn.0, why, "an attachment cannot be read");
         let name = outcome.words.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
         outcome.words = format!("[{name}{UNREADABLE}");
         outcome.shown = None;
@@ -139,7 +158,7 @@ async fn outcome(app: &App, claim: &TurnClaim, channel: &Arc<dyn Channel>, place
 /// Fetches a file and puts it into words. The error says why that cannot be done, for the operator.
 async fn understood(
     app: &App,
-    claim: &TurnClaim,
+    of: &Of<'_>,
     channel: &Arc<dyn Channel>,
     one: &Attached,
     outcome: &mut Outcome,
@@ -150,7 +169,7 @@ async fn understood(
         let _place = app.fetching.acquire().await;
         let bytes = match time.of(persist(|| channel.fetch(&one.attachment, LARGEST))).await? {
             Ok(bytes) => bytes,
-            Err(fault) => return Err(unfetched(app, claim, &fault).await),
+            Err(fault) => return Err(unfetched(app, of, &fault).await),
         };
         if bytes.is_empty() {
             return Err("the file is empty".to_owned());
@@ -181,7 +200,7 @@ async fn understood(
             return Err("the model is shown no pictures (MYNAH_AI_VISION)".to_owned());
         }
         Content::Other if kind.is_audio() => {
-            let said = heard(app, claim, &mut time, kind, file.hash).await?;
+            let said = heard(app, of, &mut time, kind, file.hash).await?;
             outcome.words = format!("{}\n{}", outcome.words, text::cap(&said, TRANSCRIPT));
         }
         Content::Other => return Err(format!("files of this type are not read ({})", kind.media_type())),
@@ -190,10 +209,13 @@ async fn understood(
 }
 
 /// What is said in a sound.
-async fn heard(app: &App, claim: &TurnClaim, time: &mut Time, kind: Kind, hash: FileHash) -> Result<String, String> {
+async fn heard(app: &App, of: &Of<'_>, time: &mut Time, kind: Kind, hash: FileHash) -> Result<String, String> {
     let Some(transcriber) = &app.transcriber else {
         return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
     };
+    if !of.hears {
+        return Err("it was not written down: its message was not answered either".to_owned());
+    }
     let _place = app.hearing.acquire().await;
     let files = app.files.clone();
     // Those who wait for a place do not hold their sound in memory.
@@ -201,7 +223,7 @@ async fn heard(app: &App, claim: &TurnClaim, time: &mut Time, kind: Kind, hash: 
     let name = format!("voice.{}", kind.extension());
     let transcribe = || {
         // It is a call like any other, of which nobody tells tokens or a price.
-        if let Some(reservation) = &claim.reservation {
+        if let Some(reservation) = of.reservation {
             reservation.note(Spent { calls: 1, ..Spent::default() }, 0);
         }
         transcriber.transcribe(&name, kind.media_type(), sound.clone())
@@ -241,9 +263,9 @@ async fn unheard(app: &App, fault: &Fault) -> String {
 }
 
 /// Why a file was not fetched. What only the owner can mend, such as credentials that Twilio does not take, is told them.
-async fn unfetched(app: &App, claim: &TurnClaim, fault: &Fault) -> String {
+async fn unfetched(app: &App, of: &Of<'_>, fault: &Fault) -> String {
     if is_the_owners(fault) {
-        let number = app.told(app.number_of(claim));
+        let number = app.told(of.number);
         error!(number, why = fault.why(), "what contacts attach cannot be fetched; the operator must act");
         let subject = number.map_or("attachments".to_owned(), |name| format!("attachments on {name}"));
         alert(app, "media", subject, fault).await;

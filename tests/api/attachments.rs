@@ -276,6 +276,64 @@ async fn a_voice_note_that_is_written_down_is_a_call_of_the_budget() {
 }
 
 #[tokio::test]
+async fn what_comes_while_a_person_answers_is_read_for_them_and_for_the_assistant_that_returns() {
+    let (house, storage) = (hearing("Rye?").await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    kept(&house, &storage, "ME2", picture(ImageFormat::Jpeg, 64)).await;
+    house.say(ANA, "/human").await;
+    drained(&house).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    attach(&house, ANA, "this one", "image/jpeg", "ME2").await;
+    attach(&house, ANA, "", "image/png", "ME-gone").await;
+    drained(&house).await;
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 3);
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 0);
+    let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
+    let told: Vec<_> = said.iter().filter(|said| said.state == "skipped").map(|said| said.content.as_str()).collect();
+    assert_eq!(told, ["[voice message]\nRye?", "this one\n[image]", "[image, which cannot be read]"]);
+    assert_eq!((house.texts().await.len(), asked(&house).await.len()), (1, 0), "nobody is answered");
+    house.advance(5 * 3_600);
+    house.say(ANA, "and now?").await;
+    drained(&house).await;
+    assert_eq!((shown(&house).await, house.texts().await.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn of_what_is_not_answered_for_want_of_budget_nothing_is_written_down() {
+    let (house, storage) = (hearing("Rye?").await, MockServer::start().await);
+    let house = house.restarted(&[("MYNAH_BUDGET_DAY", "1 calls"), ("MYNAH_TEXT_BUDGET", "No more.")]).await;
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    kept(&house, &storage, "ME2", b"Rye bread: 4.50".to_vec()).await;
+    house.say(BEN, "hello").await;
+    drained(&house).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    attach(&house, ANA, "", "text/plain", "ME2").await;
+    drained(&house).await;
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 2);
+    let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
+    let told: Vec<_> = said.iter().take(2).map(|said| said.content.as_str()).collect();
+    assert_eq!(told, ["[voice message, which cannot be read]", "[document: text/plain]\nRye bread: 4.50"]);
+    let heard = house.model.received_requests().await.unwrap();
+    assert!(heard.iter().all(|request| !request.url.path().ends_with("/transcriptions")));
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_of_strangers_and_of_who_is_blocked_or_wants_nothing() {
+    let house = House::with(&[("MYNAH_WHO", "listed"), ("MYNAH_ALLOWED", "+12025550102")]).await;
+    house.twilio_takes_everything().await;
+    attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    house.say(BEN, "STOP").await;
+    attach(&house, BEN, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    house.meddle("UPDATE contacts SET blocked_at = 1, opted_out_at = NULL");
+    attach(&house, BEN, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 0);
+    let never = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE 'not fetched%'";
+    assert_eq!(house.count(never), 3);
+}
+
+#[tokio::test]
 async fn a_voice_note_of_nothing_and_one_that_nobody_can_hear_are_told() {
     let (house, storage) = (hearing("  ").await, MockServer::start().await);
     kept(&house, &storage, "ME1", VOICE.to_vec()).await;

@@ -54,6 +54,16 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert_eq!((&shown["messages"][0]["attachments"], &shown["messages"][1]["attachments"]), (&told, &json!([])));
     let text = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains(&format!("    (image/jpeg, 9 bytes in {place})")), "{text}");
+    // What comes while a person answers is read in the background; of this it is found that it may not be fetched.
+    let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
+        SELECT m.conversation_id, m.id, 0, 'waiting', 'https://elsewhere.example/', 'image/png', '[image]'
+        FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.state = 'skipped'";
+    assert_eq!(database.execute(attach, []).expect("it is stored"), 1);
+    until("it is looked at", LONG, || async {
+        let text = settings.run(&["conversations", "show", &id]).await.stdout;
+        text.contains("(image/png; not read: the file is not at Twilio's own address").then_some(())
+    })
+    .await;
 
     let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
     assert!(told.stdout.contains("the assistant answers it again"), "{told:?}");

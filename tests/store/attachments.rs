@@ -124,6 +124,7 @@ pub async fn a_stale_worker_changes_nothing_of_an_attachment(fresh: &Fresh) {
     assert_eq!(fresh.attachments_read(&claim, known, at(20_000)).await.unwrap(), None);
     let claim = fresh.due_turn(at(20_000)).await;
     assert!(fresh.attached(&claim).await.unwrap()[0].waiting);
+    assert_eq!(fresh.left(9).await.unwrap(), [], "a turn that goes on reads its own");
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, ["user: [image]"]);
 }
 
