@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::server::Server;
 use crate::wait::{LONG, until};
-use crate::world::World;
+use crate::world::{ACCOUNT, World};
 
 async fn conversation(world: &World) -> String {
     let list = world.settings.run(&["conversations", "list", "--json"]).await.json();
@@ -54,16 +54,18 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert_eq!((&shown["messages"][0]["attachments"], &shown["messages"][1]["attachments"]), (&told, &json!([])));
     let text = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains(&format!("    (image/jpeg, 9 bytes in {place})")), "{text}");
-    // What comes while a person answers is read in the background; of this it is found that it may not be fetched.
+    // What comes while a person answers is read in the background, by the program itself in another process.
     let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
-        SELECT m.conversation_id, m.id, 0, 'waiting', 'https://elsewhere.example/', 'image/png', '[image]'
+        SELECT m.conversation_id, m.id, 0, 'waiting', ?1, 'text/plain', '[document: text/plain]'
         FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.state = 'skipped'";
-    assert_eq!(database.execute(attach, []).expect("it is stored"), 1);
-    until("it is looked at", LONG, || async {
+    let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/ME1", world.api);
+    assert_eq!(database.execute(attach, [url]).expect("it is stored"), 1);
+    let text = until("it is read", LONG, || async {
         let text = settings.run(&["conversations", "show", &id]).await.stdout;
-        text.contains("(image/png; not read: the file is not at Twilio's own address").then_some(())
+        text.contains("(text/plain").then_some(text).filter(|text| !text.contains("not fetched"))
     })
     .await;
+    assert!(text.contains("    [document: text/plain]\n    Rye bread: 4.50\n    (text/plain, 15 bytes in "), "{text}");
 
     let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
     assert!(told.stdout.contains("the assistant answers it again"), "{told:?}");
