@@ -30,6 +30,7 @@ use crate::config::{AiConfig, Config, Directory};
 use crate::files::Files;
 use crate::limit::Limit;
 use crate::model::ContentSid;
+use crate::reader::Reader;
 use crate::secrets::Secrets;
 use crate::store::{ByNumber, Spent, Store, StoreOptions};
 
@@ -55,8 +56,14 @@ pub struct App {
     pub media_links: Option<MediaLinks>,
     /// Who writes down what is said in voice notes; `None` where nobody does. Not on every number: see [`App::transcriber_of`].
     pub transcriber: Option<Transcriber>,
-    /// How many attachments are read at once: a picture takes many times its size while it is scaled.
-    pub reading: Semaphore,
+    /// Who finds out what is in a file.
+    pub reader: Reader,
+    /// How many attachments are fetched and read at once: each is in memory meanwhile.
+    pub fetching: Semaphore,
+    /// How many are written down at once, apart from those: a server that listens may be slow.
+    pub hearing: Semaphore,
+    /// How long one attachment may take, by the runtime's clock and without its waits for a place.
+    pub attachment_time: Duration,
     /// The turns that are being answered.
     pub running: Running,
     /// Wakes the worker when something was queued.
@@ -106,8 +113,12 @@ impl Assistant {
 #[folder = "assets/example"]
 struct Example;
 
-/// Attachments that are read at once.
-const READING: usize = 2;
+/// Attachments that are fetched at once, and those that are written down: of 16 MB at the most.
+const FETCHING: usize = 8;
+const HEARING: usize = 8;
+
+/// How long one attachment may take. A contact waits no longer than that for an answer to what they wrote beside it.
+const ATTACHMENT_TIME: Duration = Duration::from_secs(90);
 
 /// How long a transcript may take where no model tells.
 const LISTENING: Duration = Duration::from_secs(120);
@@ -158,7 +169,10 @@ impl App {
             directory,
             files,
             transcriber,
-            reading: Semaphore::new(READING),
+            reader: Reader::own().context("this program does not find its own file")?,
+            fetching: Semaphore::new(FETCHING),
+            hearing: Semaphore::new(HEARING),
+            attachment_time: ATTACHMENT_TIME,
             media_links,
             running: Running::default(),
             wake: Notify::new(),

@@ -145,7 +145,8 @@ impl Files {
         self.dir.join(format!("{shelf:02x}"))
     }
 
-    fn path(&self, hash: &FileHash) -> PathBuf {
+    /// Where a file lies, or would lie.
+    pub fn path(&self, hash: &FileHash) -> PathBuf {
         self.shelf(hash.shelf()).join(hash.to_string())
     }
 }

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] [`channel`] [`ai`] |
+//! | 2 | [`telemetry`] [`limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] [`channel`] [`ai`] [`reader`] |
 //! | 3 | [`app`] |
 //! | 4 | [`work`] [`web`] [`simulator`] |
 //! | 5 | [`daemon`] |
@@ -29,6 +29,7 @@ pub mod http;
 pub mod limit;
 pub mod media;
 pub mod model;
+pub mod reader;
 pub mod secrets;
 pub mod simulator;
 pub mod store;

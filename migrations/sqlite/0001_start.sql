@@ -99,6 +99,8 @@ CREATE TABLE attachments (
     error           TEXT,
     PRIMARY KEY (conversation_id, message_id, number)
 ) STRICT, WITHOUT ROWID;
+-- Few wait: those of turns that wait, and for a moment those of turns that are not answered.
+CREATE INDEX attachments_waiting ON attachments (state) WHERE state = 'waiting';
 
 -- Which files a conversation holds, by the hash of their content, whoever sent them. A file that no row names is removed from
 -- the folder of files.

@@ -83,18 +83,14 @@ impl App {
         self.numbers.iter().filter_map(|number| number.channel.as_ref())
     }
 
-    /// Who writes down what is said in voice notes that come by this channel; `None` where nobody does. The main model's
-    /// server, where nobody has named it for that, hears only what may go there anyway: a number whose model is elsewhere may
-    /// have one of its own because nobody else is to know what its contacts say.
-    pub fn transcriber_of(&self, channel: &Arc<dyn Channel>) -> Option<&Transcriber> {
+    /// Who writes down what is said in voice notes to that number; `None` where nobody does. The main model's server, where
+    /// nobody has named it for that, hears only what may go there anyway: a number whose model is elsewhere may have one of
+    /// its own because nobody else is to know what its contacts say.
+    pub fn transcriber_of(&self, number: &Number) -> Option<&Transcriber> {
         let is_implied = self.config.media.transcription.as_ref().is_some_and(|listens| listens.is_implied);
-        let asks_there = |number: &Number| {
-            let models = self.main().config.ai.as_ref().zip(number.config.ai.as_ref());
-            models.is_some_and(|(main, own)| main.is_same_server(own))
-        };
-        let is_its = |number: &&Number| number.channel.as_ref().is_some_and(|own| Arc::ptr_eq(own, channel));
-        let may_hear = !is_implied || self.numbers.iter().find(is_its).is_some_and(asks_there);
-        self.transcriber.as_ref().filter(|_| may_hear)
+        let models = self.main().config.ai.as_ref().zip(number.config.ai.as_ref());
+        let asks_there = models.is_some_and(|(main, own)| main.is_same_server(own));
+        self.transcriber.as_ref().filter(|_| !is_implied || asks_there)
     }
 
     /// Whether any model is configured.

@@ -101,8 +101,8 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
         findings.extend(findings_of.into_iter().map(|finding| Finding { number: name.clone(), ..finding }));
     }
     if let Some(transcriber) = &app.transcriber {
-        let unheard = |channel| app.transcriber_of(channel).is_none();
-        for number in app.numbers.iter().filter(|number| number.channel.as_ref().is_some_and(unheard)) {
+        let unheard = |number: &&Number| number.channel.is_some() && app.transcriber_of(number).is_none();
+        for number in app.numbers.iter().filter(unheard) {
             let why = "voice notes are not read here: the model is this number's own (MYNAH_TRANSCRIPTION_BASE_URL)";
             let name = app.told(number).map(str::to_owned);
             findings.push(Finding { number: name, ..Finding::skipped("transcription", why) });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::sending;
 use super::transcript::{Numbers, list, show, time};
+use crate::app;
 use crate::clock::Time;
 use crate::config::Config;
 use crate::model::{Address, ContentSid, ConversationId, ShortId};
@@ -130,7 +131,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             let id = find(&store, id).await?;
             let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
             let addresses = store.addresses(id).await?;
-            show(&row.at(now), &addresses, &said, &numbers, json);
+            show(&row.at(now), &addresses, &said, (&numbers, &app::files(&config)), json);
         }
         Action::Mode { id, mode } => {
             let id = find(&store, id).await?;

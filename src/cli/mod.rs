@@ -3,6 +3,7 @@
 //! To add a command: a file with its arguments and a `run`, a variant of [`Command`], an arm in [`run`].
 
 mod alert;
+mod attached;
 mod chat;
 mod check;
 mod cleanup;
@@ -11,6 +12,7 @@ mod conversations;
 mod demo;
 mod jobs;
 mod migrate;
+mod read_file;
 mod schedule;
 mod sending;
 mod serve;
@@ -86,6 +88,9 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Bring the database up to date
     Migrate(migrate::Arguments),
+    /// Read one file from stdin for `serve`, which starts it
+    #[command(name = crate::reader::COMMAND, hide = true)]
+    ReadFile(read_file::Arguments),
     /// See when the regular jobs ran, how that went, and when they run next
     Schedule(schedule::Arguments),
     /// Look at stored settings, and change them
@@ -123,6 +128,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
+        Command::ReadFile(arguments) => read_file::run(&arguments),
         Command::Schedule(arguments) => block_on(schedule::run(load(flags)?, arguments)),
         Command::Settings(arguments) => block_on(settings::run(Sources::of_process(flags), arguments)),
     }

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::columns::{columns, one_line};
-use super::undelivered;
+use super::{attached, undelivered};
 use crate::clock::Time;
 use crate::config::{Config, Directory, NumberConfig};
+use crate::files::Files;
 use crate::model::Address;
 use crate::store::{AddressRow, ConversationRow, Said};
 use crate::text;
@@ -102,7 +103,13 @@ fn reached(row: &AddressRow) -> String {
 }
 
 /// One conversation, with what was said last in it.
-pub(super) fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said], numbers: &Numbers, json: bool) {
+pub(super) fn show(
+    row: &ConversationRow,
+    addresses: &[AddressRow],
+    list: &[Said],
+    (numbers, files): (&Numbers, &Files),
+    json: bool,
+) {
     if json {
         let mut document = facts(row, numbers);
         document["addresses"] = addresses
@@ -126,6 +133,7 @@ pub(super) fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said
                     "turn": said.turn.0,
                     "turn_state": said.state,
                     "turn_error": said.error,
+                    "attachments": attached::facts(&said.attachments, files),
                     "turn_undelivered": undelivered::facts(&said.undelivered),
                 })
             })
@@ -147,6 +155,9 @@ pub(super) fn show(row: &ConversationRow, addresses: &[AddressRow], list: &[Said
         println!("{}  {}{state}", said.at, said.role.as_str());
         for line in text::clean(&said.content).lines() {
             println!("    {line}");
+        }
+        for line in attached::lines(&said.attachments, files) {
+            println!("    ({line})");
         }
         if let Some(error) = &said.error {
             println!("    ({})", one_line(error));

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 /// The most cards that are told of.
 const MOST_CARDS: usize = 20;
+/// The most lines of one card that are looked at, and the most that is told of it.
+const MOST_LINES: usize = 200;
+const MOST_FACTS: usize = 20;
 /// The longest name or number, in characters.
 const LONGEST: usize = 100;
 
@@ -32,13 +35,16 @@ pub fn words(cards: &str) -> Option<String> {
 
 /// Name, business, numbers and addresses, each once.
 fn facts(card: &str) -> Vec<String> {
-    let properties: Vec<(String, String)> = card.lines().filter_map(property).collect();
+    let properties: Vec<(String, String)> = card.lines().filter_map(property).take(MOST_LINES).collect();
     let all = |name: &'static str| {
         properties.iter().filter(move |(property, _)| property == name).map(|(_, value)| value.clone())
     };
     let name = all("FN").next().or_else(|| all("N").next());
     let mut facts = Vec::new();
     for fact in name.into_iter().chain(all("ORG").take(1)).chain(all("TEL")).chain(all("EMAIL")) {
+        if facts.len() == MOST_FACTS {
+            break;
+        }
         if !facts.contains(&fact) {
             facts.push(fact);
         }
@@ -121,6 +127,16 @@ mod tests {
         let many = "BEGIN:VCARD\nFN:One of many\nEND:VCARD\n".repeat(1_000);
         let told = words(&many).unwrap();
         assert_eq!((told.lines().count(), told.lines().last()), (21, Some("[and more contacts]")));
+    }
+
+    #[test]
+    fn of_a_card_without_end_the_beginning_is_told() {
+        let numbers: String = (0..1_000_000).map(|number| format!("TEL:{number}\n")).collect();
+        let told = words(&format!("BEGIN:VCARD\nFN:Ana\n{numbers}END:VCARD\n")).unwrap();
+        assert!(told.starts_with("[contact: Ana, 0, 1, ") && told.ends_with(", 18]"), "{told}");
+        let notes = "NOTE:of no matter\n".repeat(MOST_LINES);
+        let told = words(&format!("BEGIN:VCARD\nFN:Ana\n{notes}TEL:1\nEND:VCARD\n")).unwrap();
+        assert_eq!(told, "[contact: Ana]");
     }
 
     #[test]

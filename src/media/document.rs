@@ -68,12 +68,16 @@ pub(super) fn plain(bytes: &[u8]) -> Option<Cow<'_, str>> {
 pub(super) struct Gathered {
     text: String,
     left: usize,
+    looked: usize,
     full: bool,
 }
 
+/// As many characters are looked at, be they added or not: a sheet may name a long string of blank lines for each cell.
+const MOST_LOOKED: usize = 32 << 20;
+
 impl Gathered {
     fn new(most_chars: usize) -> Gathered {
-        Gathered { text: String::new(), left: most_chars, full: false }
+        Gathered { text: String::new(), left: most_chars, looked: 0, full: false }
     }
 
     /// Whether there is enough; what follows is not looked at.
@@ -94,6 +98,11 @@ impl Gathered {
     /// Adds text as far as there is room.
     pub(super) fn push(&mut self, text: &str) {
         for char in text.chars() {
+            self.looked += 1;
+            if self.looked > MOST_LOOKED {
+                self.full = true;
+                return;
+            }
             match char {
                 '\r' | '\0' => {}
                 '\n' => {
@@ -150,6 +159,18 @@ mod tests {
         assert_eq!(read(b"a  \n\n\n\n\nb\t\n\n", 100), whole("a\n\nb"));
         let large = vec![b'a'; MOST_BYTES + 1];
         assert_eq!(read(&large, 9).unwrap_err().to_string(), "it is too large: the file has more than 16 MB");
+    }
+
+    #[test]
+    fn what_is_looked_at_in_vain_is_counted_too() {
+        let mut gathered = Gathered::new(100);
+        let lines = "\n".repeat(MOST_LOOKED / 4);
+        for _ in 0..4 {
+            gathered.push(&lines);
+            assert!(!gathered.is_full());
+        }
+        gathered.push("\n");
+        assert!(gathered.is_full() && gathered.is_blank());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
+use super::bare;
 use super::kind::{Kind, sniff};
 use super::unreadable::{Unreadable, guarded};
 
@@ -56,8 +57,8 @@ const QUALITY: u8 = 80;
 
 impl Image {
     /// The image in a file: JPEG or PNG, which all servers read (llama.cpp does not read WebP, and OpenAI no GIF that
-    /// moves), upright, scaled down where it is large, without what a camera wrote beside it, such as the place. A small one
-    /// is left as it is. A file that would unpack to more than forty million pixels is not unpacked.
+    /// moves), upright, scaled down where it is large, without what a camera or an editor wrote beside it, such as the place
+    /// (Exif, XMP, IPTC, comments). A small one without such notes is left as it is. A file that would unpack to more than forty million pixels is not unpacked.
     ///
     /// Takes up to a second or two: to be called where blocking is allowed.
     pub fn for_model(bytes: &Bytes) -> Result<Image, Unreadable> {
@@ -89,14 +90,13 @@ impl Image {
         limits.reserve(decoder.total_bytes()).map_err(unreadable)?;
         decoder.set_limits(limits).map_err(unreadable)?;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        // Damaged notes of a camera are no reason not to look.
-        let noted = !matches!(decoder.exif_metadata(), Ok(None));
         // All of it, so that what is broken is found here and not by the model's server.
         let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
 
         let media_type = kind.media_type();
         let small = width.max(height) <= LONGEST_SIDE && bytes.len() <= LEFT_ALONE;
-        if small && !noted && matches!(kind, Kind::Jpeg | Kind::Png) {
+        // Only JPEG and PNG are looked at so.
+        if small && bare::look(kind, bytes).is_some_and(|bare| bare.alone) {
             return Ok(Image { media_type, bytes: bytes.clone(), width, height });
         }
         if width.max(height) > LONGEST_SIDE {
@@ -108,6 +108,13 @@ impl Image {
         flat.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(unreadable)?;
         let (width, height) = flat.dimensions();
         Ok(Image { media_type: Kind::Jpeg.media_type(), bytes: jpeg.into(), width, height })
+    }
+
+    /// One that [`Image::for_model`] made, from where it was kept: its size alone is looked at.
+    pub fn made_fit(bytes: Bytes) -> Result<Image, Unreadable> {
+        let kind = sniff(&bytes);
+        let bare = bare::look(kind, &bytes).ok_or(Unreadable::Damaged("image"))?;
+        Ok(Image { media_type: kind.media_type(), bytes, width: bare.width, height: bare.height })
     }
 
     /// About how many tokens it takes of a model's context, rather too many than too few.
@@ -246,6 +253,39 @@ mod tests {
     }
 
     #[test]
+    fn what_an_editor_noted_is_left_out_of_a_small_image_too() {
+        let place = b"<exif:GPSLatitude>41,24.2N</exif:GPSLatitude>".as_slice();
+        let jpeg = file(&picture(64, 48), ImageFormat::Jpeg);
+        let segment = |marker: u8, name: &[u8]| {
+            let length = u16::try_from(name.len() + place.len() + 2).unwrap().to_be_bytes();
+            [&jpeg[..2], &[0xff, marker], &length, name, place, &jpeg[2..]].concat()
+        };
+        let png = file(&picture(64, 48), ImageFormat::Png);
+        let text = [b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), place].concat();
+        let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+        let chunk = [b"iTXt".as_slice(), &text].concat();
+        let chunk = [&png[..33], &length, &chunk, &check(&chunk), &png[33..]].concat();
+        for noted in [segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0"), segment(0xed, b"Photoshop 3.0\0"), chunk] {
+            let image = Image::for_model(&noted.into()).unwrap();
+            assert!(!image.bytes.windows(place.len()).any(|window| window == place), "{image:?}");
+            assert!(is_near(decoded(&image).get_pixel(5, 5), [200, 30, 30]));
+        }
+    }
+
+    #[test]
+    fn an_image_that_was_made_fit_is_known_again_and_no_other() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+            for side in [64, 2_000] {
+                let image = Image::for_model(&file(&picture(side, side / 2), format)).unwrap();
+                assert_eq!(Image::made_fit(image.bytes.clone()).unwrap(), image);
+            }
+        }
+        for other in [b"GIF89a".as_slice(), b"", b"\xff\xd8\xff"] {
+            assert_eq!(Image::made_fit(Bytes::copy_from_slice(other)).unwrap_err(), Unreadable::Damaged("image"));
+        }
+    }
+
+    #[test]
     fn what_can_be_seen_through_shows_white() {
         let image = RgbaImage::from_fn(20, 20, |x, _| Rgba([0, 0, 0, if x < 10 { 0 } else { 255 }]));
         let image = Image::for_model(&file(&image.into(), ImageFormat::WebP)).unwrap();
@@ -278,12 +318,17 @@ mod tests {
         let mut png = png.to_vec();
         png[16..20].copy_from_slice(&width.to_be_bytes());
         png[20..24].copy_from_slice(&height.to_be_bytes());
-        // The check of a chunk (PNG, annex D).
-        let check = png[12..29].iter().fold(u32::MAX, |check, byte| {
+        let check = check(&png[12..29]);
+        png[29..33].copy_from_slice(&check);
+        png.into()
+    }
+
+    /// The check of a chunk (PNG, annex D).
+    fn check(chunk: &[u8]) -> [u8; 4] {
+        let check = chunk.iter().fold(u32::MAX, |check, byte| {
             (0..8).fold(check ^ u32::from(*byte), |check, _| (check >> 1) ^ (0xedb8_8320 * (check & 1)))
         });
-        png[29..33].copy_from_slice(&(!check).to_be_bytes());
-        png.into()
+        (!check).to_be_bytes()
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What a file is, by its content.
 
+use serde::{Deserialize, Serialize};
+
 use super::document;
 
 /// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A photo.
     Jpeg,

@@ -1,8 +1,10 @@
 //! What contacts send beside text, in the form in which a model takes it. No input or output: bytes in, bytes or words out.
 //!
 //! What a file is, its content says (`kind`), not its name or what the sender calls it. Everything here stops at a limit,
-//! whatever a file claims of itself, and takes up to seconds of one processor: callers run it on a thread that may block.
+//! whatever a file claims of itself; but what a file makes of a library no limit here can bound, so it runs in a process of its
+//! own (`reader`).
 
+mod bare;
 pub mod card;
 pub mod document;
 mod image;

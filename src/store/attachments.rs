@@ -9,6 +9,10 @@ const NEW: &str = "
     INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6)";
 
+const NEVER_READ: &str = "
+    INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, error)
+    VALUES (?1, ?2, ?3, 'unreadable', ?4, ?5, ?6, 'not fetched: nothing of this contact is answered')";
+
 /// Those of a turn, in the order in which they came.
 const OF_TURN: &str = "
     SELECT a.message_id, a.number, a.url, a.media_type, a.mark, a.state
@@ -36,6 +40,22 @@ const PICTURES: &str = "
     FROM messages m JOIN attachments a ON a.conversation_id = m.conversation_id AND a.message_id = m.id
     WHERE m.conversation_id = ?1 AND m.turn_id BETWEEN ?2 AND ?3 AND a.shown IS NOT NULL
     ORDER BY m.turn_id DESC, m.id DESC, a.number DESC LIMIT ?4";
+
+const OF_MESSAGE: &str = "
+    SELECT media_type, state, hash, size, error FROM attachments WHERE conversation_id = ?1 AND message_id = ?2 ORDER BY number";
+
+/// What came with a message, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachmentRow {
+    /// Its type: by its content where it was fetched, else as the provider told; may be empty.
+    pub media_type: String,
+    /// `waiting`, `read` or `unreadable`.
+    pub state: String,
+    /// The file as it came, where it was fetched, and its bytes.
+    pub file: Option<(FileHash, i64)>,
+    /// Why it could not be read.
+    pub error: Option<String>,
+}
 
 /// Something that a contact attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +118,7 @@ impl Store {
             if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(None);
             }
-            let marks = tx.all(OF_TURN, args![&conversation, turn], attached)?;
-            // The last first: marks stand behind what was written, so the last of its kind is not one of the contact's.
-            for outcome in outcomes.iter().rev() {
-                record(tx, (&conversation, turn), &marks, outcome, now)?;
-            }
+            record_all(tx, (&conversation, turn), &outcomes, now)?;
             tx.execute(TOUCH, args![&conversation])?;
             tx.one(REVISION, args![&conversation], |row| row.int(0))
         })
@@ -135,21 +151,56 @@ pub(super) fn insert(
     conversation: &ConversationId,
     message: &MessageId,
     attachments: &[Attachment],
+    wanted: bool,
 ) -> Result<(), StoreError> {
+    let new = if wanted { NEW } else { NEVER_READ };
     for (number, attachment) in (0_i64..).zip(attachments) {
         let Attachment { url, media_type, mark } = attachment;
-        tx.execute(NEW, args![conversation, message, number, url.as_str(), media_type.as_str(), mark.as_str()])?;
+        tx.execute(new, args![conversation, message, number, url.as_str(), media_type.as_str(), mark.as_str()])?;
     }
     Ok(())
 }
 
+/// Records what became of what waits in a turn.
+pub(super) fn record_all(
+    tx: &mut dyn Tx,
+    (conversation, turn): (&ConversationId, TurnId),
+    outcomes: &[Outcome],
+    now: Time,
+) -> Result<(), StoreError> {
+    let mut waiting = tx.all(OF_TURN, args![conversation, turn], attached)?;
+    waiting.retain(|one| one.waiting);
+    for of_message in waiting.chunk_by(|one, next| one.message == next.message) {
+        record(tx, (conversation, turn), of_message, outcomes, now)?;
+    }
+    Ok(())
+}
+
+/// Records what became of one message's attachments, and puts it in the place of their marks.
 fn record(
     tx: &mut dyn Tx,
     (conversation, turn): (&ConversationId, TurnId),
-    marks: &[Attached],
-    outcome: &Outcome,
+    attached: &[Attached],
+    outcomes: &[Outcome],
     now: Time,
 ) -> Result<(), StoreError> {
+    let Some(message) = attached.first().map(|one| one.message) else { return Ok(()) };
+    let mut words = Vec::with_capacity(attached.len());
+    for one in attached {
+        let outcome = outcomes.iter().find(|outcome| (outcome.message, outcome.number) == (message, one.number));
+        if let Some(outcome) = outcome {
+            note(tx, conversation, outcome, now)?;
+        }
+        words.push((one.attachment.mark.as_str(), outcome.map(|outcome| outcome.words.as_str())));
+    }
+    let of = args![conversation, turn, &message];
+    let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
+    let content = in_words(&content, &words);
+    tx.execute(SET_CONTENT, args![conversation, turn, &message, content.as_str()])?;
+    Ok(())
+}
+
+fn note(tx: &mut dyn Tx, conversation: &ConversationId, outcome: &Outcome, now: Time) -> Result<(), StoreError> {
     let state = if outcome.error.is_some() { "unreadable" } else { "read" };
     let file = outcome.file.as_ref();
     let hash = file.map(|file| file.hash.to_string());
@@ -158,20 +209,61 @@ fn record(
     let shown = outcome.shown.as_ref().map(|shown| shown.hash.to_string());
     let (hash, shown, error) = (hash.as_deref(), shown.as_deref(), outcome.error.as_deref());
     let set = args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, media_type];
-    let known = marks.iter().find(|known| known.message == outcome.message && known.number == outcome.number);
-    let (true, Some(known)) = (tx.execute(READ, set)? == 1, known) else { return Ok(()) };
+    tx.execute(READ, set)?;
     for file in [&outcome.file, &outcome.shown].into_iter().flatten() {
         files::own(tx, conversation, file, now)?;
     }
-    let of = args![conversation, turn, &outcome.message];
-    let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
-    let mark = known.attachment.mark.as_str();
-    let content = match content.rfind(mark) {
-        Some(at) => format!("{}{}{}", &content[..at], outcome.words, &content[at + mark.len()..]),
-        None => format!("{content}\n{}", outcome.words),
-    };
-    tx.execute(SET_CONTENT, args![conversation, turn, &outcome.message, content.as_str()])?;
     Ok(())
+}
+
+/// A message with words in the place of its marks. Each mark is a line of its own behind what the contact wrote, in their order. So
+/// they are looked for from the end, all of them before the first is replaced, since words may hold a mark; and as whole
+/// lines, since places, advertisements and quotes stand behind them and may hold one too.
+fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
+    let mut end = content.len();
+    let mut places = Vec::with_capacity(words.len());
+    for (mark, _) in words.iter().rev() {
+        let whole_line = |(at, _): &(usize, &str)| {
+            let (before, behind) = (&content[..*at], &content[at + mark.len()..]);
+            (before.is_empty() || before.ends_with('\n')) && (behind.is_empty() || behind.starts_with('\n'))
+        };
+        let at = content[..end].rmatch_indices(mark).find(whole_line).map(|(at, _)| at);
+        end = at.unwrap_or(end);
+        places.push(at);
+    }
+    places.reverse();
+    let (mut text, mut done, mut behind) = (String::new(), 0, String::new());
+    for ((mark, words), at) in words.iter().zip(places) {
+        match (words, at) {
+            (Some(words), Some(at)) => {
+                text.push_str(&content[done..at]);
+                text.push_str(words);
+                done = at + mark.len();
+            }
+            (Some(words), None) => {
+                behind.push('\n');
+                behind.push_str(words);
+            }
+            (None, _) => {}
+        }
+    }
+    [&text, &content[done..], &behind].concat()
+}
+
+pub(super) fn of_message(
+    tx: &mut dyn Tx,
+    conversation: &ConversationId,
+    message: &MessageId,
+) -> Result<Vec<AttachmentRow>, StoreError> {
+    tx.all(OF_MESSAGE, args![conversation, message], |row| {
+        let hash = row.text_or_null(2)?.and_then(FileHash::parse);
+        Ok(AttachmentRow {
+            media_type: row.text(0)?.to_owned(),
+            state: row.text(1)?.to_owned(),
+            file: hash.zip(row.int_or_null(3)?),
+            error: row.text_or_null(4)?.map(str::to_owned),
+        })
+    })
 }
 
 fn attached(row: &dyn Row) -> Result<Attached, StoreError> {
@@ -187,4 +279,26 @@ fn attached(row: &dyn Row) -> Result<Attached, StoreError> {
         waiting: state == "waiting",
         unreadable: state == "unreadable",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_take_the_places_of_their_marks_or_come_last() {
+        for (content, words, told) in [
+            ("[image]", [("[image]", Some("[seen]"))].as_slice(), "[seen]"),
+            (
+                "a [image]\n[image]\n[location: [image]]",
+                &[("[image]", Some("[seen]"))],
+                "a [image]\n[seen]\n[location: [image]]",
+            ),
+            ("[image]\n[image]", &[("[image]", None), ("[image]", Some("[seen]"))], "[image]\n[seen]"),
+            ("[image]\n[image]", &[("[image]", Some("[seen]")), ("[image]", None)], "[seen]\n[image]"),
+            ("see [image]", &[("[image]", Some("[seen]"))], "see [image]\n[seen]"),
+        ] {
+            assert_eq!(in_words(content, words), told);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Conversations as an operator sees and steers them.
 
 use super::alerts;
+use super::attachments::{AttachmentRow, of_message};
 use super::database::{Row, Tx, args};
 use super::drafts::Enclosed;
 use super::ids::Ids;
@@ -24,7 +25,7 @@ const ONE: &str = "
     FROM conversations c JOIN contacts p ON p.id = c.contact_id WHERE c.id = ?1";
 
 const SAID: &str = "
-    SELECT m.role, m.content, m.created_at, m.turn_id, t.state, t.error
+    SELECT m.role, m.content, m.created_at, m.turn_id, t.state, t.error, m.id
     FROM messages m JOIN turns t ON t.id = m.turn_id
     WHERE m.conversation_id = ?1 ORDER BY m.turn_id DESC, m.id DESC LIMIT ?2";
 
@@ -115,6 +116,8 @@ pub struct Said {
     pub error: Option<String>,
     /// The turn's messages that the provider took and did not deliver.
     pub undelivered: Vec<Undelivered>,
+    /// What came with it.
+    pub attachments: Vec<AttachmentRow>,
 }
 
 /// What became of an operator's message.
@@ -150,7 +153,8 @@ impl Store {
         self.read(move |tx| {
             let Some(found) = tx.one(ONE, args![&id], conversation)? else { return Ok(None) };
             let mut said = tx.all(SAID, args![&id, most], |row| {
-                Ok(Said {
+                let message = MessageId(row.uuid(6)?);
+                let said = Said {
                     role: Role::parse(row.text(0)?).ok_or_else(|| StoreError::unexpected(0, "a role"))?,
                     content: row.text(1)?.to_owned(),
                     at: Time(row.int(2)?),
@@ -158,13 +162,16 @@ impl Store {
                     state: row.text(4)?.to_owned(),
                     error: row.text_or_null(5)?.map(str::to_owned),
                     undelivered: Vec::new(),
-                })
+                    attachments: Vec::new(),
+                };
+                Ok((message, said))
             })?;
             said.reverse();
-            for said in &mut said {
+            for (message, said) in &mut said {
                 said.undelivered = undelivered(tx, said.turn)?;
+                said.attachments = of_message(tx, &id, message)?;
             }
-            Ok(Some((found, said)))
+            Ok(Some((found, said.into_iter().map(|(_, said)| said).collect())))
         })
         .await
     }

@@ -181,7 +181,14 @@ impl Receiving<'_> {
     fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
         let contact = contacts::recognise(self.tx, self.inbound, &self.reception.account)?;
         let mut conversation = self.conversation(contact.id)?;
-        let fate = match (self.judge(&contact, &conversation)?, self.reception.missed) {
+        let judged = self.judge(&contact, &conversation)?;
+        // Strangers, and who was told to be quiet, fill no disk.
+        let wanted = match judged {
+            Fate::Answer => true,
+            Fate::Skip(_) => !contact.blocked && contact.opted_out.is_none(),
+            Fate::Refuse | Fate::SlowDown(_) => false,
+        };
+        let fate = match (judged, self.reception.missed) {
             (Fate::Answer | Fate::Refuse | Fate::SlowDown(_), Some(Missed { too_old: true, .. })) => {
                 Fate::Skip("it was missed, and found too late to be answered (MYNAH_CATCH_UP_WITHIN)")
             }
@@ -203,7 +210,7 @@ impl Receiving<'_> {
             word: self.reception.word().map(Request::as_str),
         };
         insert_message(self.tx, &message, &conversation.id, turn, &new)?;
-        attachments::insert(self.tx, &conversation.id, &message, &self.inbound.attachments)?;
+        attachments::insert(self.tx, &conversation.id, &message, &self.inbound.attachments, wanted)?;
         let accepted = match fate {
             Fate::Answer => {
                 if self.reception.command == Some(Command::Reset) {

@@ -1,22 +1,23 @@
 //! Reading what a contact attached, before the model is asked: pictures are shown to it, voice notes are written down, documents
 //! and contact cards are put into words. What cannot be read is told, to the model and to the contact, and holds up nothing.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::insist;
-use crate::app::App;
+use crate::app::{App, Number};
 use crate::channel::Channel;
 use crate::fault::{Fault, Whose};
 use crate::files::FilesError;
-use crate::media::{self, Image, Kind};
-use crate::model::{FileHash, Media, Role};
-use crate::store::{Attached, Outcome, StoreError, TurnClaim, WindowLine};
+use crate::media::{Image, Kind};
+use crate::model::{FileHash, Media, Role, TurnId};
+use crate::reader::{Content, Found};
+use crate::store::{Attached, Outcome, Reservation, Spent, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").
@@ -24,9 +25,6 @@ const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Files of one turn that are read.
 const MOST: usize = 10;
-
-/// As much of a document as is told to the model, in characters: some eight pages.
-const DOCUMENT: usize = 12_000;
 
 /// As much of a transcript, in characters: a quarter of an hour of speech.
 const TRANSCRIPT: usize = 12_000;
@@ -62,7 +60,9 @@ pub(super) async fn read(
     let mut attached = insist(|| app.store.attached(claim)).await?;
     let waiting: Vec<_> = attached.iter().filter(|one| one.waiting).collect();
     if !waiting.is_empty() {
-        let all = waiting.iter().enumerate().map(|(place, one)| outcome(app, claim, channel, place, one));
+        let (turn, number, reservation) = (claim.turn, app.number_of(claim), claim.reservation.as_ref());
+        let of = Of { turn, number, reservation, hears: true };
+        let all = waiting.iter().enumerate().map(|(place, one)| outcome(app, &of, channel, place, one));
         let outcomes = join_all(all).await;
         let Some(revision) = insist(|| app.store.attachments_read(claim, outcomes.clone(), app.clock.now())).await?
         else {
@@ -95,8 +95,7 @@ pub(super) async fn pictures(
         let files = app.files.clone();
         let seen = beside(move || {
             let bytes = files.read(&picture.shown).map_err(|error| error.to_string())?;
-            // It was made fit before it was stored.
-            Image::for_model(&bytes.into()).map_err(|error| error.to_string())
+            Image::made_fit(bytes.into()).map_err(|error| error.to_string())
         });
         match seen.await {
             Ok(image) => shown[place].push(image),
@@ -112,7 +111,24 @@ const IMAGE: &str = "[image]";
 /// Pictures that the model is shown at once, the latest.
 const MOST_PICTURES: i64 = 5;
 
-async fn outcome(app: &App, claim: &TurnClaim, channel: &Arc<dyn Channel>, place: usize, one: &Attached) -> Outcome {
+/// For whom an attachment is read.
+pub(super) struct Of<'a> {
+    pub(super) turn: TurnId,
+    pub(super) number: &'a Number,
+    /// What calls are put down to.
+    pub(super) reservation: Option<&'a Reservation>,
+    /// Whether what is said may be written down, which costs.
+    pub(super) hears: bool,
+}
+
+/// What becomes of the attachment at that place of its turn.
+pub(super) async fn outcome(
+    app: &App,
+    of: &Of<'_>,
+    channel: &Arc<dyn Channel>,
+    place: usize,
+    one: &Attached,
+) -> Outcome {
     let Attached { message, number, attachment, .. } = one;
     let mut outcome = Outcome {
         message: *message,
@@ -127,12 +143,10 @@ async fn outcome(app: &App, claim: &TurnClaim, channel: &Arc<dyn Channel>, place
     } else if attachment.mark == "[video]" {
         Err("videos are not read".to_owned())
     } else {
-        // Few at a time: a picture takes many times its size while it is scaled.
-        let _place = app.reading.acquire().await;
-        understood(app, channel, one, &mut outcome).await
+        understood(app, of, channel, one, &mut outcome).await
     };
     if let Err(why) = read {
-        warn!(turn = claim.turn.0, why, "an attachment cannot be read");
+        warn!(turn = of.turn.0, why, "an attachment cannot be read");
         let name = outcome.words.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
         outcome.words = format!("[{name}{UNREADABLE}");
         outcome.shown = None;
@@ -144,65 +158,129 @@ async fn outcome(app: &App, claim: &TurnClaim, channel: &Arc<dyn Channel>, place
 /// Fetches a file and puts it into words. The error says why that cannot be done, for the operator.
 async fn understood(
     app: &App,
+    of: &Of<'_>,
     channel: &Arc<dyn Channel>,
     one: &Attached,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let bytes = persist(|| channel.fetch(&one.attachment, LARGEST)).await.map_err(|fault| fault.why().to_owned())?;
-    if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    let kind = media::sniff(&bytes);
+    let mut time = Time { left: app.attachment_time };
     let mark = outcome.words.clone();
-    outcome.file = Some(keep(app, kind.media_type(), bytes.clone()).await?);
+    let (kind, content, file) = {
+        let _place = app.fetching.acquire().await;
+        let bytes = match time.of(persist(|| channel.fetch(&one.attachment, LARGEST))).await? {
+            Ok(bytes) => bytes,
+            Err(fault) => return Err(unfetched(app, of, &fault).await),
+        };
+        if bytes.is_empty() {
+            return Err("the file is empty".to_owned());
+        }
+        // It has its own time.
+        let Found { kind, content } = app.reader.read(&bytes, app.config.media.vision).await;
+        let file = keep(app, kind.media_type(), bytes).await?;
+        outcome.file = Some(file.clone());
+        (kind, content, file)
+    };
     if kind.is_image() {
         outcome.words = IMAGE.to_owned();
-        if !app.config.media.vision {
+    } else if kind.is_audio() && mark == FILE {
+        outcome.words = "[voice message]".to_owned();
+    }
+    match content? {
+        Content::Picture(image) => outcome.shown = Some(keep(app, image.media_type, image.bytes).await?),
+        Content::Text(read) => {
+            let rest = if read.truncated { "\n[the rest is left out]" } else { "" };
+            outcome.words = match kind {
+                // It says itself what it is.
+                Kind::Card => read.text,
+                _ if mark == FILE => format!("[document]\n{}{rest}", read.text.trim()),
+                _ => format!("{mark}\n{}{rest}", read.text.trim()),
+            };
+        }
+        Content::Other if kind.is_image() => {
             return Err("the model is shown no pictures (MYNAH_AI_VISION)".to_owned());
         }
-        let image = beside(move || Image::for_model(&bytes).map_err(|error| error.to_string())).await?;
-        outcome.shown = Some(keep(app, image.media_type, image.bytes).await?);
-    } else if kind.is_audio() {
-        outcome.words = if mark == FILE { "[voice message]".to_owned() } else { mark };
-        let Some(transcriber) = app.transcriber_of(channel) else {
-            return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
-        };
-        let name = format!("voice.{}", kind.extension());
-        let said = match persist(|| transcriber.transcribe(&name, kind.media_type(), bytes.clone())).await {
-            Ok(said) => said,
-            Err(fault) => return Err(unheard(app, &fault).await),
-        };
-        if text::clean(&said).trim().is_empty() {
-            return Err("nothing is said in it".to_owned());
+        Content::Other if kind.is_audio() => {
+            let said = heard(app, of, &mut time, kind, file.hash).await?;
+            outcome.words = format!("{}\n{}", outcome.words, text::cap(&said, TRANSCRIPT));
         }
-        outcome.words = format!("{}\n{}", outcome.words, text::cap(&said, TRANSCRIPT));
-    } else if kind.is_document() {
-        let read =
-            beside(move || media::document::text(kind, &bytes, DOCUMENT).map_err(|error| error.to_string())).await?;
-        let rest = if read.truncated { "\n[the rest is left out]" } else { "" };
-        outcome.words = match kind {
-            // It says itself what it is.
-            Kind::Card => read.text,
-            _ if mark == FILE => format!("[document]\n{}{rest}", read.text.trim()),
-            _ => format!("{mark}\n{}{rest}", read.text.trim()),
-        };
-    } else {
-        return Err(format!("files of this type are not read ({})", kind.media_type()));
+        Content::Other => return Err(format!("files of this type are not read ({})", kind.media_type())),
     }
     Ok(())
 }
 
+/// What is said in a sound.
+async fn heard(app: &App, of: &Of<'_>, time: &mut Time, kind: Kind, hash: FileHash) -> Result<String, String> {
+    let Some(transcriber) = app.transcriber_of(of.number) else {
+        return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
+    };
+    if !of.hears {
+        return Err("it was not written down: its message was not answered either".to_owned());
+    }
+    let _place = app.hearing.acquire().await;
+    let files = app.files.clone();
+    // Those who wait for a place do not hold their sound in memory.
+    let sound: Bytes = beside(move || files.read(&hash).map_err(|error| error.to_string())).await?.into();
+    let name = format!("voice.{}", kind.extension());
+    let transcribe = || {
+        // It is a call like any other, of which nobody tells tokens or a price.
+        if let Some(reservation) = of.reservation {
+            reservation.note(Spent { calls: 1, ..Spent::default() }, 0);
+        }
+        transcriber.transcribe(&name, kind.media_type(), sound.clone())
+    };
+    let said = match time.of(persist(transcribe)).await? {
+        Ok(said) => said,
+        Err(fault) => return Err(unheard(app, &fault).await),
+    };
+    if text::clean(&said).trim().is_empty() {
+        return Err("nothing is said in it".to_owned());
+    }
+    Ok(said)
+}
+
+/// What is left of an attachment's time.
+struct Time {
+    left: Duration,
+}
+
+impl Time {
+    /// Works for as long as there is time.
+    async fn of<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
+        let began = Instant::now();
+        let done = tokio::time::timeout(self.left, work).await;
+        self.left = self.left.saturating_sub(began.elapsed());
+        done.map_err(|_| "it took too long to fetch it, or to write it down".to_owned())
+    }
+}
+
 /// Why nothing was written down. What only the owner can mend, such as a wrong key, is told them.
 async fn unheard(app: &App, fault: &Fault) -> String {
-    let why = fault.why().to_owned();
-    if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
-        error!(why, "voice notes cannot be written down; the operator must act");
-        let told = app.store.alert("model", "voice notes".to_owned(), why.clone(), app.clock.now()).await;
-        if let Err(error) = told {
-            error!(%error, "an alert could not be recorded");
-        }
+    if is_the_owners(fault) {
+        error!(why = fault.why(), "voice notes cannot be written down; the operator must act");
+        alert(app, "model", "voice notes".to_owned(), fault).await;
     }
-    why
+    fault.why().to_owned()
+}
+
+/// Why a file was not fetched. What only the owner can mend, such as credentials that Twilio does not take, is told them.
+async fn unfetched(app: &App, of: &Of<'_>, fault: &Fault) -> String {
+    if is_the_owners(fault) {
+        let number = app.told(of.number);
+        error!(number, why = fault.why(), "what contacts attach cannot be fetched; the operator must act");
+        let subject = number.map_or("attachments".to_owned(), |name| format!("attachments on {name}"));
+        alert(app, "media", subject, fault).await;
+    }
+    fault.why().to_owned()
+}
+
+fn is_the_owners(fault: &Fault) -> bool {
+    matches!(fault, Fault::Fail { whose: Whose::Operator, .. })
+}
+
+async fn alert(app: &App, cause: &'static str, subject: String, fault: &Fault) {
+    if let Err(error) = app.store.alert(cause, subject, fault.why().to_owned(), app.clock.now()).await {
+        error!(%error, "an alert could not be recorded");
+    }
 }
 
 /// Stands for a file of which nothing is known.
@@ -229,12 +307,8 @@ async fn persist<T, F: Future<Output = Result<T, Fault>>>(mut ask: impl FnMut() 
     ask().await
 }
 
-/// Runs what takes the processor or the disk for a while where it holds up nobody. A file that has a library panic is a file that
-/// cannot be read.
+/// Runs what takes the disk for a while where it holds up nobody.
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    let done = tokio::task::spawn_blocking(move || std::panic::catch_unwind(AssertUnwindSafe(work))).await;
-    match done {
-        Ok(Ok(read)) => read,
-        Ok(Err(_)) | Err(_) => Err("the file is damaged in a way that nothing can read".to_owned()),
-    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err("what keeps the files panicked".to_owned()))
 }

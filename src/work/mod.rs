@@ -11,6 +11,7 @@ mod catch_up;
 mod deliver;
 mod give_back;
 mod guard;
+pub mod left;
 mod mirror;
 mod reconcile;
 pub mod schedule;

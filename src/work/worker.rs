@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use super::catch_up::EVERY;
-use super::{Work, perform, pieces, schedule};
+use super::{Work, left, perform, pieces, schedule};
 use crate::app::App;
 use crate::store::{Claims, Request, StoreError};
 
@@ -64,6 +64,7 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) {
         let mut next_look = self.app.clock.now();
         let mut next_catch_up = next_look + EVERY;
+        let (mut next_read, mut reading) = (next_look, None);
         let mut catching_up = self.catch_up(&stop);
         // Whether it is done or not, it goes on beside the queue.
         drop(tokio::time::timeout(CATCHING_UP, &mut catching_up).await);
@@ -72,6 +73,10 @@ impl Worker {
             if now >= next_catch_up && catching_up.is_finished() && self.app.config.work.catch_up.is_some() {
                 next_catch_up = now + EVERY;
                 catching_up = self.catch_up(&stop);
+            }
+            if now >= next_read && reading.as_ref().is_none_or(JoinHandle::is_finished) {
+                next_read = now + left::EVERY;
+                reading = Some(self.read_left(&stop));
             }
             if now >= next_look {
                 next_look = now + Duration::from_secs(60);
@@ -136,6 +141,19 @@ impl Worker {
                 () = stop.cancelled() => {}
                 done = schedule::catch_up(&app) => if let Err(error) = done {
                     error!(%error, "it cannot be recorded how the look for missed messages went");
+                }
+            }
+        })
+    }
+
+    /// Reads what came with messages that are not answered, beside the queue.
+    fn read_left(&self, stop: &CancellationToken) -> JoinHandle<()> {
+        let (app, stop) = (Arc::clone(&self.app), stop.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                done = left::read(&app) => if let Err(error) = done {
+                    error!(%error, "what came with messages that are not answered cannot be read");
                 }
             }
         })

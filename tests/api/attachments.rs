@@ -1,13 +1,16 @@
 //! What contacts attach, from the webhook to what the model is asked and the contact is told.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::{Value, json};
 use wiremock::matchers::{header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::house::{ACCOUNT, ANA, BEN, House, form};
+use crate::house::{ACCOUNT, ANA, BEN, House, Log, form};
 
-const MEDIA: &str = "Sorry, I couldn't open what you sent. Could you describe it in words?";
+pub const MEDIA: &str = "Sorry, I couldn't open what you sent. Could you describe it in words?";
 
 fn path_of(sid: &str) -> String {
     format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/{sid}")
@@ -15,6 +18,16 @@ fn path_of(sid: &str) -> String {
 
 /// A PDF of one page.
 fn pdf(words: &str) -> Vec<u8> {
+    saved(&mut paged(words))
+}
+
+pub fn saved(document: &mut lopdf::Document) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    document.save_to(&mut bytes).unwrap();
+    bytes
+}
+
+pub fn paged(words: &str) -> lopdf::Document {
     use lopdf::content::{Content, Operation};
     use lopdf::{Document, Object, Stream, dictionary};
     let mut document = Document::with_version("1.5");
@@ -37,9 +50,7 @@ fn pdf(words: &str) -> Vec<u8> {
     document.objects.insert(pages, all.into());
     let catalog = document.add_object(dictionary! { "Type" => "Catalog", "Pages" => pages });
     document.trailer.set("Root", catalog);
-    let mut bytes = Vec::new();
-    document.save_to(&mut bytes).unwrap();
-    bytes
+    document
 }
 
 /// A Word document of one paragraph.
@@ -70,7 +81,7 @@ fn bomb() -> Vec<u8> {
 }
 
 /// Twilio sends on to where it keeps the file.
-async fn kept(house: &House, storage: &MockServer, sid: &str, bytes: Vec<u8>) {
+pub async fn kept(house: &House, storage: &MockServer, sid: &str, bytes: Vec<u8>) {
     let there = ResponseTemplate::new(307).insert_header("location", format!("{}/{sid}", storage.uri()));
     Mock::given(method("GET"))
         .and(path(path_of(sid)))
@@ -82,7 +93,7 @@ async fn kept(house: &House, storage: &MockServer, sid: &str, bytes: Vec<u8>) {
     Mock::given(method("GET")).and(path(format!("/{sid}"))).respond_with(file).mount(storage).await;
 }
 
-async fn attach(house: &House, from: &str, caption: &str, media_type: &str, sid: &str) {
+pub async fn attach(house: &House, from: &str, caption: &str, media_type: &str, sid: &str) {
     let mut message = house.message(from, caption);
     message.retain(|(name, _)| !["NumMedia", "MessageType"].contains(&name.as_str()));
     let url = format!("{}{}", house.twilio.uri(), path_of(sid));
@@ -91,7 +102,7 @@ async fn attach(house: &House, from: &str, caption: &str, media_type: &str, sid:
 }
 
 /// An album's wait, then that of a second message for the first.
-async fn drained(house: &House) {
+pub async fn drained(house: &House) {
     for seconds in [16, 4] {
         house.advance(seconds);
         house.drain().await;
@@ -99,7 +110,7 @@ async fn drained(house: &House) {
 }
 
 /// What the model was asked, call by call: the content of the last message by the contact.
-async fn asked(house: &House) -> Vec<Value> {
+pub async fn asked(house: &House) -> Vec<Value> {
     let requests = house.model.received_requests().await.unwrap();
     let chats = requests.iter().filter(|request| request.url.path().ends_with("/chat/completions"));
     let bodies = chats.map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
@@ -243,6 +254,86 @@ async fn what_is_said_in_a_voice_note_is_the_message() {
 }
 
 #[tokio::test]
+async fn a_voice_note_that_is_written_down_is_a_call_of_the_budget() {
+    let budget = [("MYNAH_BUDGET_DAY", "3 calls"), ("MYNAH_TEXT_BUDGET", "No more today.")];
+    let (house, storage) = (hearing("Rye?").await.restarted(&budget).await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    for from in [BEN, ANA] {
+        drained(&house).await;
+        house.say(from, "hello").await;
+    }
+    drained(&house).await;
+    assert_eq!(house.texts().await, ["Hello!", "Hello!", "No more today."]);
+    // Where it is the last one, the model is not asked.
+    house.advance(86_400);
+    house.meddle("INSERT INTO spent (scope, period, calls, tokens, micros) VALUES ('all', '2026-11-02', 2, 0, 0)");
+    attach(&house, BEN, "", "audio/ogg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(house.texts().await[3..], ["No more today."]);
+    let spent = "SELECT calls FROM spent WHERE scope = 'all' AND period = '2026-11-02'";
+    assert_eq!(house.count(spent), 3);
+}
+
+#[tokio::test]
+async fn what_comes_while_a_person_answers_is_read_for_them_and_for_the_assistant_that_returns() {
+    let (house, storage) = (hearing("Rye?").await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    kept(&house, &storage, "ME2", picture(ImageFormat::Jpeg, 64)).await;
+    house.say(ANA, "/human").await;
+    drained(&house).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    attach(&house, ANA, "this one", "image/jpeg", "ME2").await;
+    attach(&house, ANA, "", "image/png", "ME-gone").await;
+    drained(&house).await;
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 3);
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 0);
+    let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
+    let told: Vec<_> = said.iter().filter(|said| said.state == "skipped").map(|said| said.content.as_str()).collect();
+    assert_eq!(told, ["[voice message]\nRye?", "this one\n[image]", "[image, which cannot be read]"]);
+    assert_eq!((house.texts().await.len(), asked(&house).await.len()), (1, 0), "nobody is answered");
+    house.advance(5 * 3_600);
+    house.say(ANA, "and now?").await;
+    drained(&house).await;
+    assert_eq!((shown(&house).await, house.texts().await.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn of_what_is_not_answered_for_want_of_budget_nothing_is_written_down() {
+    let (house, storage) = (hearing("Rye?").await, MockServer::start().await);
+    let house = house.restarted(&[("MYNAH_BUDGET_DAY", "1 calls"), ("MYNAH_TEXT_BUDGET", "No more.")]).await;
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    kept(&house, &storage, "ME2", b"Rye bread: 4.50".to_vec()).await;
+    house.say(BEN, "hello").await;
+    drained(&house).await;
+    attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    attach(&house, ANA, "", "text/plain", "ME2").await;
+    drained(&house).await;
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 2);
+    let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
+    let told: Vec<_> = said.iter().take(2).map(|said| said.content.as_str()).collect();
+    assert_eq!(told, ["[voice message, which cannot be read]", "[document: text/plain]\nRye bread: 4.50"]);
+    let heard = house.model.received_requests().await.unwrap();
+    assert!(heard.iter().all(|request| !request.url.path().ends_with("/transcriptions")));
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_of_strangers_and_of_who_is_blocked_or_wants_nothing() {
+    let house = House::with(&[("MYNAH_WHO", "listed"), ("MYNAH_ALLOWED", "+12025550102")]).await;
+    house.twilio_takes_everything().await;
+    attach(&house, ANA, "", "image/jpeg", "ME1").await;
+    house.say(BEN, "STOP").await;
+    attach(&house, BEN, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    house.meddle("UPDATE contacts SET blocked_at = 1, opted_out_at = NULL");
+    attach(&house, BEN, "", "image/jpeg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 0);
+    let never = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE 'not fetched%'";
+    assert_eq!(house.count(never), 3);
+}
+
+#[tokio::test]
 async fn a_voice_note_of_nothing_and_one_that_nobody_can_hear_are_told() {
     let (house, storage) = (hearing("  ").await, MockServer::start().await);
     kept(&house, &storage, "ME1", VOICE.to_vec()).await;
@@ -256,6 +347,90 @@ async fn a_voice_note_of_nothing_and_one_that_nobody_can_hear_are_told() {
     drained(&house).await;
     assert_eq!((house.texts().await, asked(&house).await.len()), (vec![MEDIA.to_owned()], 0));
     assert_eq!(house.states().await, ["done"]);
+}
+
+/// A house whose voice notes are taken and never written down.
+async fn deaf() -> House {
+    let house = House::with(&[("MYNAH_TRANSCRIPTION_MODEL", "whisper-1")]).await;
+    let base = format!("{}/v1", house.model.uri());
+    let house = house.restarted(&[("MYNAH_TRANSCRIPTION_BASE_URL", &base)]).await;
+    house.twilio_takes_everything().await;
+    house.model_says("Hello!").await;
+    Mock::given(method("POST"))
+        .and(path("/v1/audio/transcriptions"))
+        .respond_with(ResponseTemplate::new(200).set_delay(NEVER))
+        .mount(&house.model)
+        .await;
+    house
+}
+
+const NEVER: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn an_attachment_has_its_time_and_the_turn_goes_on() {
+    let (house, storage) = (deaf().await.patient_for(Duration::from_millis(300)), MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    attach(&house, ANA, "and what about this?", "audio/ogg", "ME1").await;
+    drained(&house).await;
+    assert_eq!(asked(&house).await, ["and what about this?\n[voice message, which cannot be read]"]);
+    Mock::given(method("GET"))
+        .and(path(path_of("ME2")))
+        .respond_with(ResponseTemplate::new(200).set_delay(NEVER))
+        .mount(&house.twilio)
+        .await;
+    attach(&house, BEN, "and this?", "image/png", "ME2").await;
+    drained(&house).await;
+    assert_eq!(asked(&house).await[1], "and this?\n[image, which cannot be read]");
+    assert_eq!(house.texts().await, [MEDIA, "Hello!", MEDIA, "Hello!"]);
+    let why = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE 'it took too long%'";
+    assert_eq!(house.count(why), 2);
+}
+
+#[tokio::test]
+async fn voice_notes_that_hang_hold_up_no_other_attachment() {
+    let (house, storage) = (deaf().await, MockServer::start().await);
+    kept(&house, &storage, "ME1", VOICE.to_vec()).await;
+    kept(&house, &storage, "ME2", picture(ImageFormat::Jpeg, 64)).await;
+    for _ in 0..8 {
+        attach(&house, ANA, "", "audio/ogg", "ME1").await;
+    }
+    house.advance(16);
+    let app = Arc::clone(&house.app);
+    let hung = tokio::spawn(async move { mynah::work::drain(&app).await });
+    let all = async {
+        loop {
+            let requests = house.model.received_requests().await.unwrap();
+            if requests.iter().filter(|request| request.url.path().ends_with("/transcriptions")).count() == 8 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("all are being listened to at once");
+    attach(&house, BEN, "", "image/jpeg", "ME2").await;
+    drained(&house).await;
+    assert_eq!((shown(&house).await, house.texts().await), (1, vec!["Hello!".to_owned()]));
+    hung.abort();
+}
+
+#[tokio::test]
+async fn the_owner_hears_of_credentials_that_fetch_no_file() {
+    for (status, told) in [(401, true), (403, true), (404, false)] {
+        let house = House::new().await;
+        Mock::given(method("GET"))
+            .and(path(path_of("ME1")))
+            .respond_with(ResponseTemplate::new(status))
+            .mount(&house.twilio)
+            .await;
+        attach(&house, ANA, "", "image/png", "ME1").await;
+        drained(&house).await;
+        assert_eq!(house.texts().await, [MEDIA]);
+        let alerts = house.app.store.alerts(9).await.unwrap();
+        let alerts: Vec<_> = alerts.iter().map(|alert| (alert.cause.as_str(), alert.subject.as_str())).collect();
+        assert_eq!(alerts, if told { vec![("media", "attachments")] } else { vec![] }, "{status}");
+        let gone = "SELECT COUNT(*) FROM attachments WHERE error LIKE 'the file is gone at Twilio%'";
+        assert_eq!(house.count(gone), i64::from(!told), "{status}");
+    }
 }
 
 #[tokio::test]
@@ -334,7 +509,7 @@ async fn what_cannot_be_read_is_told_and_holds_up_nothing() {
 
 #[tokio::test]
 async fn a_file_at_another_address_is_not_fetched() {
-    let house = House::new().await;
+    let (house, log) = (House::new().await, Log::listen());
     let elsewhere = MockServer::start().await;
     let mut message = house.message(ANA, "look");
     message.retain(|(name, _)| name != "NumMedia");
@@ -345,7 +520,7 @@ async fn a_file_at_another_address_is_not_fetched() {
     assert_eq!(elsewhere.received_requests().await.unwrap().len(), 0);
     assert_eq!(house.texts().await, [MEDIA, "Hello!"]);
     let why = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE '%own address%'";
-    assert_eq!(house.count(why), 1);
+    assert_eq!((house.count(why), log.count("WARN", "not at Twilio's own address")), (1, 1));
 }
 
 #[tokio::test]

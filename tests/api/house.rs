@@ -16,6 +16,7 @@ use mynah::channel::{Channel, twilio};
 use mynah::clock::{Clock, ManualClock, Time};
 use mynah::config::{AiConfig, Config, Sources};
 
+use mynah::reader::Reader;
 use mynah::store::JobRow;
 use mynah::{web, work};
 use serde_json::{Value, json};
@@ -120,6 +121,12 @@ impl House {
     /// The model that is asked first.
     pub fn assistant(&self) -> &Assistant {
         &self.app.main().assistants[0]
+    }
+
+    /// The same house that has another time for one attachment.
+    pub fn patient_for(mut self, attachment_time: Duration) -> House {
+        self.app = Arc::new(App { attachment_time, ..Arc::into_inner(self.app).unwrap() });
+        self
     }
 
     /// The same house by another clock.
@@ -356,7 +363,9 @@ impl std::io::Write for Pen {
 async fn build(settings: &BTreeMap<String, String>, clock: &ManualClock) -> Arc<App> {
     let env = settings.iter().map(|(key, value)| (key.clone(), value.into())).collect();
     let config = Config::load(Sources { env, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"));
-    Arc::new(App::build(config, Arc::new(clock.clone())).await.unwrap())
+    let app = App::build(config, Arc::new(clock.clone())).await.unwrap();
+    // The test's own executable reads no files.
+    Arc::new(App { reader: Reader::of(env!("CARGO_BIN_EXE_mynah").into()), ..app })
 }
 
 pub fn completion(text: &str) -> Value {

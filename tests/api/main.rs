@@ -5,6 +5,7 @@
 
 mod answers;
 mod attachments;
+mod bombs;
 mod budgets;
 mod commands;
 mod crowding;

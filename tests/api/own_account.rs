@@ -90,7 +90,7 @@ async fn the_main_models_server_hears_those_numbers_that_ask_it_and_one_that_is_
         let folder = tempfile::tempdir().unwrap();
         let settings: Vec<_> = [("OPENAI_BASE_URL", "")].into_iter().chain(more).collect();
         let house = house(&folder, &format!("twilio_whatsapp_from = '{SALES}'\n{own}"), &settings).await;
-        let heard = |at: usize| house.app.transcriber_of(house.app.numbers[at].channel.as_ref().unwrap()).is_some();
+        let heard = |at: usize| house.app.transcriber_of(&house.app.numbers[at]).is_some();
         assert_eq!((heard(0), heard(1)), (true, hears), "{own} {more:?}");
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::server::Server;
 use crate::wait::{LONG, until};
-use crate::world::World;
+use crate::world::{ACCOUNT, World};
 
 async fn conversation(world: &World) -> String {
     let list = world.settings.run(&["conversations", "list", "--json"]).await.json();
@@ -42,6 +42,30 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert_eq!(world.model.calls.load(std::sync::atomic::Ordering::SeqCst), calls);
     let text = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains("operator") && text.contains("    This is Eva."), "{text}");
+    // What came with a message stands with it.
+    let database = rusqlite::Connection::open(settings.folder.join("mynah.db")).expect("it is there");
+    let hash = "ab".repeat(32);
+    let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, hash, size)
+        SELECT conversation_id, id, 0, 'read', '', 'image/jpeg', '[image]', ?1, 9 FROM messages ORDER BY turn_id, id LIMIT 1";
+    assert_eq!(database.execute(attach, [&hash]).expect("it is stored"), 1);
+    let shown = settings.run(&["conversations", "show", &id, "--json"]).await.json();
+    let place = settings.folder.join("media/ab").join(&hash).display().to_string();
+    let told = json!([{ "type": "image/jpeg", "state": "read", "size": 9, "file": place, "error": null }]);
+    assert_eq!((&shown["messages"][0]["attachments"], &shown["messages"][1]["attachments"]), (&told, &json!([])));
+    let text = settings.run(&["conversations", "show", &id]).await.stdout;
+    assert!(text.contains(&format!("    (image/jpeg, 9 bytes in {place})")), "{text}");
+    // What comes while a person answers is read in the background, by the program itself in another process.
+    let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
+        SELECT m.conversation_id, m.id, 0, 'waiting', ?1, 'text/plain', '[document: text/plain]'
+        FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.state = 'skipped'";
+    let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/ME1", world.api);
+    assert_eq!(database.execute(attach, [url]).expect("it is stored"), 1);
+    let text = until("it is read", LONG, || async {
+        let text = settings.run(&["conversations", "show", &id]).await.stdout;
+        text.contains("(text/plain").then_some(text).filter(|text| !text.contains("not fetched"))
+    })
+    .await;
+    assert!(text.contains("    [document: text/plain]\n    Rye bread: 4.50\n    (text/plain, 15 bytes in "), "{text}");
 
     let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
     assert!(told.stdout.contains("the assistant answers it again"), "{told:?}");

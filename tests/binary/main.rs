@@ -26,6 +26,7 @@ mod kills;
 mod numbers;
 mod outage;
 mod private;
+mod reading;
 mod settings;
 mod short_ids;
 mod statuses;

@@ -22,7 +22,10 @@ use crate::server::{SPEED, Server, Settings, free_port};
 use crate::tally::{Mark, Tally, marked, marks, phone};
 use crate::wait::{LONG, Random, until};
 
-const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+/// What is in every file that a contact attaches.
+const ATTACHED: &str = "Rye bread: 4.50";
+
+pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub const TOKEN: &str = "fedcba9876543210fedcba9876543210";
 pub const OPENAI_KEY: &str = "sk-of-the-test";
 const NUMBER: &str = "+14155238886";
@@ -36,6 +39,8 @@ pub struct World {
     pub desk: Arc<Desk>,
     pub model: Arc<Model>,
     pub settings: Settings,
+    /// Where Twilio's API is.
+    pub api: String,
     /// Twilio's clock, which is the program's.
     pub clock: Arc<dyn Clock>,
     #[cfg(feature = "failpoints")]
@@ -88,16 +93,19 @@ impl World {
             held: watch::Sender::new(false),
             tail: Mutex::default(),
         });
-        let api = twilio.api().layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), note));
+        let file = "/2010-04-01/Accounts/{account}/Messages/{message}/Media/{file}";
+        let api = twilio.api().route(file, get(|| async { ATTACHED }));
+        let api = api.layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), note));
         let completions = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/v1/models", get(models))
             .with_state(Arc::clone(&model));
+        let api = serve(api).await;
         let settings = Settings::new(folder.path(), port)
             .with("TWILIO_ACCOUNT_SID", ACCOUNT)
             .with("TWILIO_AUTH_TOKEN", TOKEN)
             .with("TWILIO_WHATSAPP_FROM", NUMBER)
-            .with("TWILIO_API_BASE_URL", &serve(api).await)
+            .with("TWILIO_API_BASE_URL", &api)
             .with("OPENAI_BASE_URL", &format!("{}/v1", serve(completions).await))
             .with("OPENAI_API_KEY", OPENAI_KEY)
             .with("MYNAH_AI_MODEL", "test")
@@ -108,6 +116,7 @@ impl World {
             desk,
             model,
             settings,
+            api,
             clock,
             #[cfg(feature = "failpoints")]
             sids: AtomicU64::default(),

@@ -61,9 +61,59 @@ pub async fn what_becomes_of_attachments_stands_in_their_messages(fresh: &Fresh)
     let states: Vec<_> = attached.iter().map(|one| (one.waiting, one.unreadable)).collect();
     assert_eq!(states, [(false, false), (false, false), (false, true)]);
 
+    let (_, said) = fresh.conversation(claim.conversation, 9).await.unwrap().unwrap();
+    let shown = said.into_iter().flat_map(|said| said.attachments);
+    let shown: Vec<_> = shown.map(|one| (one.media_type, one.state, one.file, one.error)).collect();
+    let read = ("image/png".to_owned(), "read".to_owned(), Some((file(1).hash, 10)), None);
+    let unreadable = ("image/jpeg".to_owned(), "unreadable".to_owned(), None, Some("too large".to_owned()));
+    assert_eq!(shown, [read.clone(), read, unreadable]);
+
     // Again, as after a retry: nothing changes.
     fresh.attachments_read(&claim, known, at(20_000)).await.unwrap();
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, heard);
+}
+
+pub async fn what_a_message_quotes_is_not_taken_for_what_it_brings(fresh: &Fresh) {
+    sent(fresh, with(ANN, "SM1", 0, "", &["[voice message]"])).await;
+    let claim = fresh.due_turn(at(20_000)).await;
+    let words = |outcomes: Vec<Outcome>, words: &str| {
+        outcomes.into_iter().map(|one| Outcome { words: format!("[voice message]\n{words}"), ..one }).collect()
+    };
+    let known = words(outcomes(fresh, &claim, "").await, "Do you have rye?");
+    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap().unwrap();
+    let (part, token) = fresh.answer_at(&claim, &["Yes."], at(20_000)).await;
+    assert!(fresh.sent(part, token, "SM-ours", at(21_000)).await);
+    for (number, (quoted, tail)) in (2_i64..).zip([
+        ("SM1", "[in reply to: “[voice message] Do you have rye?”]"),
+        ("SM-unknown", "[in reply to an earlier message]"),
+    ]) {
+        let when = number * 100_000;
+        let answers = with(ANN, &format!("SM{number}"), when, "", &["[voice message]"]);
+        let text = format!("{}\n[in reply to an earlier message]", answers.text);
+        let turn = sent(fresh, Inbound { text, quoted: Some(sid(quoted)), ..answers }).await;
+        let claim = fresh.due_turn(at(when + 20_000)).await;
+        let known = words(outcomes(fresh, &claim, "").await, "Two, please.");
+        fresh.attachments_read(&claim, known, at(when + 20_000)).await.unwrap().unwrap();
+        let heard = fresh.heard(claim.conversation, turn, 1).await;
+        assert_eq!(heard, [format!("user: [voice message]\nTwo, please.\n{tail}")]);
+        let (part, token) = fresh.answer_at(&claim, &["Yes."], at(when + 20_000)).await;
+        assert!(fresh.sent(part, token, &format!("SM-ours-{number}"), at(when + 21_000)).await);
+    }
+}
+
+pub async fn files_of_one_message_keep_their_places(fresh: &Fresh) {
+    let marks = ["[image]", "[document: text/plain]", "[image]", "[image]"];
+    let turn = sent(fresh, with(ANN, "SM1", 0, "[image]\nof [image]", &marks)).await;
+    let claim = fresh.due_turn(at(20_000)).await;
+    let mut known = outcomes(fresh, &claim, "").await;
+    let words = ["[image, which cannot be read]", "[document: text/plain]\n[image]", "[image]", "[image of a cat]"];
+    for (outcome, words) in known.iter_mut().zip(words) {
+        outcome.words = words.into();
+    }
+    known[0].error = Some("damaged".into());
+    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap().unwrap();
+    let heard = fresh.heard(claim.conversation, turn, 1).await;
+    assert_eq!(heard, [format!("user: [image]\nof [image]\n{}", words.join("\n"))]);
 }
 
 pub async fn a_stale_worker_changes_nothing_of_an_attachment(fresh: &Fresh) {
@@ -74,6 +124,7 @@ pub async fn a_stale_worker_changes_nothing_of_an_attachment(fresh: &Fresh) {
     assert_eq!(fresh.attachments_read(&claim, known, at(20_000)).await.unwrap(), None);
     let claim = fresh.due_turn(at(20_000)).await;
     assert!(fresh.attached(&claim).await.unwrap()[0].waiting);
+    assert_eq!(fresh.left(9).await.unwrap(), [], "a turn that goes on reads its own");
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, ["user: [image]"]);
 }
 

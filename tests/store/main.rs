@@ -282,6 +282,8 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, attachments:
             what_becomes_of_attachments_stands_in_their_messages,
+            what_a_message_quotes_is_not_taken_for_what_it_brings,
+            files_of_one_message_keep_their_places,
             a_stale_worker_changes_nothing_of_an_attachment,
             the_latest_pictures_are_known_with_their_messages,
             attachments_go_with_their_conversation,

@@ -30,6 +30,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// For an answer that bids us wait until a date: no clock here to compare it with.
 const DATED_WAIT: Duration = Duration::from_secs(30);
 
+/// What a file is that Twilio does not find any more.
+const GONE: &str = "the file is gone at Twilio: it was deleted there (HTTP 404)";
+
 /// Twilio does not know the credentials.
 const NO_CREDENTIALS: i64 = 20003;
 
@@ -52,6 +55,8 @@ pub(super) struct Api {
     credentials: Vec<HeaderValue>,
     /// Which of them Twilio took last.
     taken: AtomicUsize,
+    /// How long a file may take to come.
+    pub(super) file_time: Duration,
 }
 
 /// Whether a call may be repeated freely.
@@ -88,22 +93,27 @@ impl Api {
             typing: format!("{}/v2/Indicators/Typing.json", messaging(&base)),
             credentials: credentials(config),
             taken: AtomicUsize::new(0),
+            file_time: MEDIA,
             client,
             elsewhere,
             base,
         }
     }
 
-    /// Where a file is: the answer of Twilio's own address, a redirect as a rule. Its body is not read yet.
+    /// What a file's own address at Twilio answers, a redirect as a rule. Its body is not read yet. The account and the host
+    /// are known to be right by then, so what Twilio does not find there was deleted, by hand or after the time that the
+    /// account keeps files.
     pub(super) async fn open(&self, url: Url) -> Result<Response, Fault> {
         let count = self.credentials.len();
         let first = self.taken.load(Ordering::Relaxed);
         let mut refusal = None;
         for at in (first..first + count).map(|at| at % count) {
-            let request = self.client.get(url.clone()).timeout(MEDIA).header(AUTHORIZATION, &self.credentials[at]);
+            let request =
+                self.client.get(url.clone()).timeout(self.file_time).header(AUTHORIZATION, &self.credentials[at]);
             let response = request.send().await.map_err(|error| unanswered(error, Effect::None))?;
             match response.status().as_u16() {
                 200..400 => return Ok(response),
+                404 => return Err(Fault::fail(Whose::Message, GONE)),
                 status => refusal = Some(refused(status, None, retry_after(response.headers()), Effect::None)),
             }
             if response.status().as_u16() != 401 {

@@ -10,7 +10,7 @@ use reqwest::header::LOCATION;
 use serde::Deserialize;
 use url::Url;
 
-use super::api::{self, Api, Effect};
+use super::api::{self, Api};
 use crate::fault::{Fault, Whose};
 use crate::http;
 use crate::model::{Attachment, ProviderId};
@@ -80,8 +80,8 @@ fn api_host(host: &str) -> bool {
 
 /// The address of a message's file of that number.
 async fn named(api: &Api, list: &Url, number: usize) -> Result<Url, Fault> {
-    let body = api.call(api.client.get(list.clone()), Effect::None, LIST_BYTES).await?;
     let unreadable = || Fault::retry("Twilio's list of a message's files cannot be read");
+    let body = http::body(api.open(list.clone()).await?, LIST_BYTES).await.map_err(|_| unreadable())?;
     let list: List = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     let Some(entry) = list.media_list.get(number) else {
         return Err(Fault::fail(Whose::Message, "Twilio lists no such file: it was deleted there"));
@@ -96,7 +96,7 @@ async fn follow(api: &Api, response: &Response) -> Result<Response, Fault> {
     let Some(location) = location else {
         return Err(Fault::retry("Twilio redirects to nowhere"));
     };
-    let sent = api.elsewhere.get(location).send().await;
+    let sent = api.elsewhere.get(location).timeout(api.file_time).send().await;
     let response = sent.map_err(|error| {
         let refused = error.is_builder();
         let why = format!("the place where Twilio keeps the file cannot be reached ({})", http::explain(error));

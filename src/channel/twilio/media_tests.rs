@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use wiremock::matchers::{any, header, header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -5,6 +9,7 @@ use super::*;
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
+use crate::config::TwilioConfig;
 
 const FILE: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/MM1/Media/ME1";
 
@@ -151,6 +156,71 @@ async fn a_file_that_is_gone_is_given_up_and_one_that_cannot_be_had_now_is_not()
         let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
         assert_eq!(matches!(fault, Fault::Fail { .. }), given_up, "{status} {fault:?}");
     }
+}
+
+#[tokio::test]
+async fn credentials_that_open_no_file_are_the_owners_to_mend_and_an_api_key_is_the_only_one() {
+    for status in [401, 403] {
+        let (server, channel) = twilio().await;
+        answers(&server, ResponseTemplate::new(status)).await;
+        let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+        assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+        let keyed = TwilioConfig { api_key: Some(("SK1".into(), "secret".into())), ..config(&server.uri()) };
+        server.reset().await;
+        answers(&server, ResponseTemplate::new(status)).await;
+        let fault = Twilio::new(keyed, [7; 32]).fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+        assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+        assert_eq!(server.received_requests().await.unwrap().len(), 1, "no token is tried");
+    }
+}
+
+#[tokio::test]
+async fn a_file_or_a_message_that_was_deleted_at_twilio_is_told_as_gone() {
+    let (server, channel) = twilio().await;
+    answers(&server, ResponseTemplate::new(404)).await;
+    let listed = listed(&channel.api, &ProviderId("MM1".into()), 1).remove(0);
+    for file in [at(format!("{}{FILE}", server.uri())), listed] {
+        let fault = channel.fetch(&file, 5).await.unwrap_err();
+        let gone = "the file is gone at Twilio: it was deleted there (HTTP 404)";
+        assert_eq!(fault, Fault::fail(Whose::Message, gone));
+    }
+}
+
+/// Answers each call with the beginning of a file, and no more.
+async fn stalling() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nfour").await.unwrap();
+            open.push(stream);
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_file_that_stops_coming_is_not_waited_for() {
+    let slow = stalling().await;
+    let (server, mut channel) = twilio().await;
+    channel.api.file_time = Duration::from_millis(200);
+    redirect(&server, &slow).await;
+    // Less than the client waits for one more byte, where nothing else is set.
+    let soon = Duration::from_secs(10);
+    let file = at(format!("{}{FILE}", server.uri()));
+    let fault = tokio::time::timeout(soon, channel.fetch(&file, 9)).await.expect("it has its time").unwrap_err();
+    assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
+    let mut channel = Twilio::new(config(&slow), [7; 32]);
+    channel.api.file_time = Duration::from_millis(200);
+    let file = at(format!("{slow}{FILE}"));
+    let fault = tokio::time::timeout(soon, channel.fetch(&file, 9)).await.expect("it has its time").unwrap_err();
+    assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
+    assert_eq!(Twilio::new(config(&slow), [7; 32]).api.file_time, Duration::from_secs(60));
 }
 
 #[tokio::test]
