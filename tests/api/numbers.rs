@@ -338,6 +338,23 @@ async fn where_no_answer_can_be_had_the_number_says_so_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn credentials_that_fetch_no_file_are_told_with_the_name_of_their_number() {
+    let two = Two::new().await;
+    let file = format!("/2010-04-01/Accounts/{SALES_ACCOUNT}/Messages/MM1/Media/ME1");
+    Mock::given(path(file.clone())).respond_with(ResponseTemplate::new(401)).mount(&two.twilio).await;
+    let mut params = two.house.message(ANA, "");
+    params.retain(|(name, _)| !["AccountSid", "To", "NumMedia"].contains(&name.as_str()));
+    let url = format!("{}{file}", two.twilio.uri());
+    let own = [("To", SALES), ("AccountSid", SALES_ACCOUNT), ("NumMedia", "1"), ("MediaContentType0", "audio/ogg")];
+    params.extend([&own[..], &[("MediaUrl0", &url)]].concat().iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    assert_eq!(two.post("/webhooks/twilio", &params, SALES_TOKEN).await, StatusCode::OK);
+    two.house.drain().await;
+    let alerts = two.house.app.store.alerts(9).await.unwrap();
+    let told: Vec<_> = alerts.iter().map(|alert| (alert.cause.as_str(), alert.subject.as_str())).collect();
+    assert_eq!(told, [("media", "attachments on sales")]);
+}
+
+#[tokio::test]
 async fn no_number_lets_out_the_credentials_of_any_nor_what_it_was_told_in_confidence() {
     let two = Two::with(
         &format!("twilio_whatsapp_from = '{SALES}'"),
