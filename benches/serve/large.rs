@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 use rusqlite::Connection;
 
-use super::process::MYNAH;
+use super::process::mynah;
 
 /// Answered turns of about a gigabyte: 3.3 KB each, with two messages.
 pub const GIGABYTE: u32 = 290_000;
@@ -17,7 +17,7 @@ pub const TEN_MILLION: u32 = 5_000_000;
 /// schema is the executable's own.
 pub fn generate(folder: &Path, turns: u32) -> Result<u64> {
     let data = folder.join("data");
-    let migrate = Command::new(MYNAH)
+    let migrate = Command::new(mynah())
         .arg("migrate")
         .current_dir(folder)
         .env_clear()

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench serve` measures all but what takes long; `-- steady cost` measures those, `-- large` a database of a
 //! gigabyte, `-- huge` one of ten million messages, `-- soak` twenty-four minutes of a steady rate; `--quick` is brief, `--dir PATH`
-//! keeps the data on another disk. Nothing here fails for being slow.
+//! keeps the data on another disk, `--program PATH` measures another executable. Nothing here fails for being slow.
 //! What the figures mean is told in docs/performance.md. To add a measurement: a function here that prints a table.
 
 mod bare;
@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use self::load::{Connection, Requests, Run, SENDERS};
-use self::process::{MYNAH, Server, Setting};
+use self::process::{Server, Setting, mynah};
 use self::report::{median, mib, millis, percentile, table};
 use self::standin::StandIn;
 
@@ -348,8 +348,8 @@ async fn memory(plan: &Plan) -> Result<()> {
     let typing = plan.stand_ins.typing();
     println!("Memory (PSS), 128 connections, {typing} typing indicators.\n");
     table(&["moment", "memory", "threads"], &rows);
-    let size = std::fs::metadata(MYNAH)?.len();
-    table(&["executable (release profile, not the stripped one that packages hold)"], &[vec![mib(size)]]);
+    let size = std::fs::metadata(mynah())?.len();
+    table(&["executable"], &[vec![mib(size)]]);
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,14 @@ use super::load::Connection;
 use super::standin::StandIn;
 use super::webhook;
 
-/// The release executable.
-pub const MYNAH: &str = env!("CARGO_BIN_EXE_mynah");
+/// The executable that is measured: the release one, or that behind `--program`.
+pub fn mynah() -> &'static Path {
+    static MYNAH: OnceLock<PathBuf> = OnceLock::new();
+    MYNAH.get_or_init(|| {
+        let named = std::env::args().skip_while(|argument| argument != "--program").nth(1);
+        PathBuf::from(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_mynah").to_owned()))
+    })
+}
 
 /// The unit of the times in /proc/…/stat; Linux tells it in hundredths of a second on every common machine.
 const TICK: Duration = Duration::from_millis(10);
@@ -46,7 +53,7 @@ impl Server {
     /// `mynah serve` on that folder. Returns before it listens.
     pub fn mynah(folder: &Path, setting: Setting<'_>) -> Result<Server> {
         let address = free_address()?;
-        let mut command = Command::new(MYNAH);
+        let mut command = Command::new(mynah());
         command.arg("serve").current_dir(folder).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
         command.envs([
             ("MYNAH_DATA_DIR", folder.join("data").to_string_lossy().as_ref()),
@@ -69,7 +76,7 @@ impl Server {
                 ("OPENAI_BASE_URL", &format!("{base}/v1")),
             ]);
         }
-        let child = command.spawn().with_context(|| format!("starting {MYNAH}"))?;
+        let child = command.spawn().with_context(|| format!("starting {}", mynah().display()))?;
         Ok(Server { child, address })
     }
 
