@@ -12,9 +12,8 @@ use crate::clock::Time;
 use crate::config::{Config, is_at_home};
 use crate::media::sendable;
 use crate::model::{ContentSid, ConversationId, Media, Template, Variables};
-use crate::store::{Spoken, Store};
+use crate::store::{PARTS_OF_A_TEXT, Spoken, Store};
 use crate::text;
-use crate::work::PARTS;
 
 /// The largest file that WhatsApp takes through Twilio, and the largest picture, in bytes (Twilio, "Guidance on WhatsApp
 /// media messages"; it says 16 MB and 5 MB, which are taken at their smallest).
@@ -34,7 +33,7 @@ pub(super) fn sayable(text: &str, others: usize) -> Result<()> {
     if text.trim().is_empty() {
         bail!("there is nothing to say: the text is blank");
     }
-    let most = PARTS - others;
+    let most = PARTS_OF_A_TEXT - others;
     if text::split(&text, TEXT_LIMIT, most + 1).len() > most {
         bail!(
             "the text of {} characters is too long: at most {most} messages of {TEXT_LIMIT} characters are sent at once; say it \
@@ -148,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_text_that_would_be_cut_is_refused_and_one_of_five_messages_is_not() {
-        let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(PARTS);
+        let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(PARTS_OF_A_TEXT);
         assert!(sayable(&five, 0).is_ok() && sayable(&format!("{five}\u{202e}\u{200b}"), 0).is_ok());
         let refused = sayable(&format!("{five}y"), 0).unwrap_err().to_string();
         assert!(refused.contains("at most 5 messages of 1500 characters"), "{refused}");

@@ -58,7 +58,8 @@ const QUALITY: u8 = 80;
 impl Image {
     /// The image in a file: JPEG or PNG, which all servers read (llama.cpp does not read WebP, and OpenAI no GIF that
     /// moves), upright, scaled down where it is large, without what a camera or an editor wrote beside it, such as the place
-    /// (Exif, XMP, IPTC, comments). A small one without such notes is left as it is. A file that would unpack to more than forty million pixels is not unpacked.
+    /// (Exif, XMP, IPTC, comments). A small one without such notes is left as it is. A file that would unpack to more than forty
+    /// million pixels is not unpacked.
     ///
     /// Takes up to a second or two: to be called where blocking is allowed.
     pub fn for_model(bytes: &Bytes) -> Result<Image, Unreadable> {

@@ -74,6 +74,7 @@ impl Simulator {
     /// The parameters of a status callback for a WhatsApp message (as captured from Twilio).
     fn callback_params(&self, journey: &Journey, status: Status) -> Vec<(String, String)> {
         let shown = journey.contact.len().saturating_sub(4);
+        // Twilio puts XXXX in place of the last four digits here, and here alone.
         let masked = format!("{}XXXX", journey.contact.get(..shown).unwrap_or_default());
         let mut params = vec![
             ("ChannelPrefix", "whatsapp".to_owned()),

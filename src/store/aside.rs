@@ -2,7 +2,7 @@
 
 use super::database::{Tx, args};
 use super::request::Request;
-use super::{PARTS_OF_A_TURN, StoreError};
+use super::{PARTS_OF_A_TEXT, PARTS_OF_A_TURN, StoreError};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, MessageId, TurnId};
 
@@ -13,7 +13,7 @@ const SAID_MEANWHILE: &str = "
 
 /// What we said in it ourselves.
 const OURS: &str = "
-    SELECT id, metadata, LENGTH(content) FROM messages
+    SELECT id, metadata, OCTET_LENGTH(content) FROM messages
     WHERE conversation_id = ?1 AND turn_id = ?2 AND role <> 'user' ORDER BY id";
 
 const OPEN: &str = "SELECT id FROM turns WHERE conversation_id = ?1 AND live = 1";
@@ -36,11 +36,8 @@ const MOVE_OURS: &str = "
 
 const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
-/// A text of so many characters is surely one message; a longer one may be cut into [`MOST`].
+/// A text of so many bytes is surely one message: channels count UTF-16 units, of which it has no more.
 const ONE: i64 = 1_000;
-
-/// Messages into which one text is cut, at the most.
-const MOST: usize = 5;
 
 /// The one turn that was open took what the contact said and what operators wrote. What the contact said is answered after
 /// them, by a turn of its own; what operators wrote beyond the parts that a turn can have is sent by the next. Whether there
@@ -88,7 +85,7 @@ fn surplus(tx: &mut dyn Tx, turn: TurnId, conversation: &ConversationId) -> Resu
     let ours = tx.all(OURS, args![conversation, turn], |row| {
         // A file or a template is one, whatever is said of it.
         let one = row.text(1)? != "{}" || row.int(2)? <= ONE;
-        Ok((MessageId(row.uuid(0)?), if one { 1 } else { MOST }))
+        Ok((MessageId(row.uuid(0)?), if one { 1 } else { PARTS_OF_A_TEXT }))
     })?;
     let mut parts = 0;
     Ok(ours

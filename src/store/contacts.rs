@@ -23,11 +23,11 @@ const CAME_THROUGH: &str = "UPDATE addresses SET accounts = ?2 WHERE kind = 'bsu
 
 const ALL: &str = "SELECT kind, value, seen_at FROM addresses WHERE contact_id = ?1";
 
-const MARKS: &str = "SELECT opted_out_at, blocked_at, admitted_at, noticed_at FROM contacts WHERE id = ?1";
+const MARKS: &str = "SELECT opted_out_at, blocked_at, admitted_at, noticed_at, name FROM contacts WHERE id = ?1";
 
 const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?2)";
 
-const RENAME: &str = "UPDATE contacts SET name = ?2 WHERE id = ?1 AND name IS NOT ?2";
+const RENAME: &str = "UPDATE contacts SET name = ?2 WHERE id = ?1";
 
 const NEW_ADDRESS: &str = "
     INSERT INTO addresses (kind, value, contact_id, created_at, seen_at, accounts) VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
@@ -128,10 +128,6 @@ pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound, account: &str) -> Re
         (None, Some(other)) => other,
         (None, None) => tx.insert(NEW_CONTACT, args![inbound.profile_name.as_deref(), now])?,
     };
-    // People change their names, and one who is known from Twilio's list alone has none yet.
-    if let Some(name) = inbound.profile_name.as_deref() {
-        tx.execute(RENAME, args![id, name])?;
-    }
     if let Some(bsuid) = from.bsuid() {
         see(tx, ("bsuid", bsuid.as_str(), Some(account)), by_id.as_ref(), id, now)?;
         if let Some(known) = &by_id {
@@ -141,7 +137,11 @@ pub(super) fn recognise(tx: &mut dyn Tx, inbound: &Inbound, account: &str) -> Re
     if let Some(phone) = from.phone() {
         see(tx, ("phone", phone.as_str(), None), by_phone.as_ref(), id, now)?;
     }
-    let marks = marks(tx, id)?;
+    let (marks, called) = marks_and_name(tx, id)?;
+    // People change their names, and one who is known from Twilio's list alone has none yet.
+    if let Some(name) = inbound.profile_name.as_deref().filter(|name| called.as_deref() != Some(*name)) {
+        tx.execute(RENAME, args![id, name])?;
+    }
     Ok(Contact {
         id,
         opted_out: marks.opted_out_at.map(Time),
@@ -176,15 +176,21 @@ pub(super) fn addresses(tx: &mut dyn Tx, contact: i64) -> Result<Vec<Held>, Stor
 
 /// What is forbidden to a contact.
 pub(super) fn marks(tx: &mut dyn Tx, contact: i64) -> Result<Marks, StoreError> {
-    let marks = tx.one(MARKS, args![contact], |row| {
-        Ok(Marks {
+    Ok(marks_and_name(tx, contact)?.0)
+}
+
+/// The same, and what they are called.
+fn marks_and_name(tx: &mut dyn Tx, contact: i64) -> Result<(Marks, Option<String>), StoreError> {
+    let found = tx.one(MARKS, args![contact], |row| {
+        let marks = Marks {
             opted_out_at: row.int_or_null(0)?,
             blocked_at: row.int_or_null(1)?,
             admitted_at: row.int_or_null(2)?,
             noticed_at: row.int_or_null(3)?,
-        })
+        };
+        Ok((marks, row.text_or_null(4)?.map(str::to_owned)))
     })?;
-    Ok(marks.unwrap_or_default())
+    Ok(found.unwrap_or_default())
 }
 
 /// Ends what is on its way to a contact who takes over what is forbidden to another, where it was not forbidden before.

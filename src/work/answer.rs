@@ -16,7 +16,7 @@ use crate::clock::Time;
 use crate::fault::{Fault, Whose};
 use crate::media::Image;
 use crate::model::{Outgoing, Role};
-use crate::store::{Draft, HandOver, PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
+use crate::store::{Draft, HandOver, PARTS_OF_A_TEXT, PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
@@ -39,9 +39,6 @@ const LONGEST_LINE: usize = 16_384;
 
 /// What the model reads where the contact sent nothing that can be read; the channel says the same of a message without text.
 const EMPTY: &str = "[empty message]";
-
-/// Messages of one reply, and of one text of an operator.
-pub const PARTS: usize = 5;
 
 /// Claim in hand: finds out what is to be said, and says it. Where a model has to be asked and there is no place for it, it is
 /// given back.
@@ -71,7 +68,7 @@ pub(super) async fn answer(
         }
         Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
             let (reply, text) = words::reply(app, claim, request);
-            say(app, claim, reply, text::split(&text, channel.text_limit(), PARTS)).await
+            say(app, claim, reply, text::split(&text, channel.text_limit(), PARTS_OF_A_TEXT)).await
         }
         request => {
             if app.number_of(claim).assistants.is_empty() {
@@ -163,7 +160,7 @@ async fn answer_by_model(
             let declined = completion.finish == Finish::Refusal && wordless;
             let text = if declined { own.texts.declined.clone() } else { completion.text };
             let guard::Fit { sent, said } = guard::fit_to_send(app, claim, &text).await;
-            let mut parts = text::split(&sent, channel.text_limit(), PARTS);
+            let mut parts = text::split(&sent, channel.text_limit(), PARTS_OF_A_TEXT);
             if parts.is_empty() && hand_over.is_none() {
                 let why = "the model's answer holds no text".to_owned();
                 return again(app, channel.as_ref(), claim, Fault::retry(why)).await;
@@ -264,7 +261,7 @@ async fn apologise(
     sorry: &str,
     why: String,
 ) -> Result<(), StoreError> {
-    let mut parts = text::split(sorry, channel.text_limit(), PARTS);
+    let mut parts = text::split(sorry, channel.text_limit(), PARTS_OF_A_TEXT);
     if parts.is_empty() {
         parts.push("…".into());
     }
@@ -282,7 +279,7 @@ fn in_parts(draft: Draft, limit: usize) -> Vec<Draft> {
     if draft.file.is_some() {
         return vec![Draft { text, ..draft }];
     }
-    text::split(&text, limit, PARTS).into_iter().map(Draft::from).collect()
+    text::split(&text, limit, PARTS_OF_A_TEXT).into_iter().map(Draft::from).collect()
 }
 
 /// Says that in words alone.

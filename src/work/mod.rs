@@ -23,7 +23,6 @@ mod worker;
 use crate::app::App;
 use crate::store::{Claims, PartClaim, StoreError, TurnClaim, UnknownClaim};
 
-pub use self::answer::PARTS;
 pub use self::worker::{Worker, drain};
 
 /// One piece of claimed work.

@@ -341,12 +341,12 @@ pub async fn a_question_that_waits_when_a_template_is_sent_is_answered_after_it(
 
 pub async fn what_has_no_room_in_one_turn_is_sent_by_the_next(fresh: &Fresh) {
     let id = answered(fresh).await;
-    // A long text may take five of the fifteen parts of a turn, a file one.
+    // A long text may take five of the fifteen parts of a turn, a file one. Emoji are longer than they look.
     let first = send(fresh, id, "", file(0, DOCUMENT), 2_000).await;
     for number in 1..9 {
         assert_eq!(send(fresh, id, "", file(number, DOCUMENT), 2_000).await, first);
     }
-    let long = "word ".repeat(250);
+    let long = "🍞".repeat(900);
     for text in ["Short.", &long, "Last."] {
         assert_eq!(fresh.say(id, text.into(), None, at(2_100)).await.unwrap(), Spoken::Queued(first));
     }
