@@ -40,6 +40,21 @@ async fn answered(from: &str) -> House {
     house
 }
 
+/// The same where Twilio takes that answer, and the test says what becomes of what follows.
+async fn answered_once(settings: &[(&str, &str)]) -> House {
+    let house = House::with(settings).await;
+    house.model_says("Hello!").await;
+    house.say(ANA, "hello").await;
+    house
+        .post_messages()
+        .respond_with(ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1" })))
+        .up_to_n_times(1)
+        .mount(&house.twilio)
+        .await;
+    house.drain().await;
+    house
+}
+
 /// The fields of the last post.
 async fn posted(house: &House) -> BTreeMap<String, String> {
     let requests = house.twilio.received_requests().await.unwrap();
@@ -119,16 +134,7 @@ async fn an_address_that_is_not_ours_or_whose_time_is_over_leads_to_nothing() {
 
 #[tokio::test]
 async fn each_try_gives_an_address_with_its_whole_time() {
-    let house = House::with(&[]).await;
-    house.model_says("Hello!").await;
-    house.say(ANA, "hello").await;
-    house
-        .post_messages()
-        .respond_with(ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1" })))
-        .up_to_n_times(1)
-        .mount(&house.twilio)
-        .await;
-    house.drain().await;
+    let house = answered_once(&[]).await;
     sent(&house, "", b"%PDF-1.7", "application/pdf", "menu.pdf").await;
     house
         .post_messages()
@@ -162,16 +168,7 @@ async fn a_file_that_nobody_could_fetch_is_not_posted() {
 
 #[tokio::test]
 async fn a_file_whose_post_was_lost_is_found_in_twilios_list() {
-    let house = House::with(&[("MYNAH_UNKNOWN_SENDS", "hold")]).await;
-    house.model_says("Hello!").await;
-    house.say(ANA, "hello").await;
-    house
-        .post_messages()
-        .respond_with(ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1" })))
-        .up_to_n_times(1)
-        .mount(&house.twilio)
-        .await;
-    house.drain().await;
+    let house = answered_once(&[("MYNAH_UNKNOWN_SENDS", "hold")]).await;
     sent(&house, "Our menu", &picture(), "image/jpeg", "menu.jpg").await;
     house.post_messages().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
     let row = json!({
