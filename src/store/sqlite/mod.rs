@@ -1,5 +1,6 @@
 //! SQLite: one writing connection on a thread of its own, a pool of reading ones.
 
+mod checkpoint;
 mod transaction;
 mod writer;
 
@@ -12,6 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+use self::checkpoint::Checkpoints;
 use self::transaction::SqliteTx;
 use self::writer::Writer;
 use super::StoreError;
@@ -71,7 +73,8 @@ impl Sqlite {
             .connection_timeout(Duration::from_secs(8))
             .build(manager)
             .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
-        Ok(Sqlite { writer: Writer::start(connection, fatal)?, readers })
+        let checkpoints = Checkpoints::of(&connection, path.to_owned(), checkpoint::LOG);
+        Ok(Sqlite { writer: Writer::start(connection, checkpoints, fatal)?, readers })
     }
 }
 
@@ -132,7 +135,6 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
          PRAGMA page_size = 1024;
          PRAGMA temp_store = MEMORY;
          PRAGMA journal_mode = WAL;
-         PRAGMA wal_autocheckpoint = 32000;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;

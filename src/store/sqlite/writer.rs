@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::checkpoint::Checkpoints;
 use super::transaction::{SqliteTx, judge};
 use crate::store::StoreError;
 use crate::store::database::Job;
@@ -53,11 +54,12 @@ fn lock(health: &Mutex<Health>) -> std::sync::MutexGuard<'_, Health> {
 impl Writer {
     pub(super) fn start(
         connection: Connection,
+        checkpoints: Checkpoints,
         fatal: Arc<dyn Fn(String) + Send + Sync>,
     ) -> Result<Writer, StoreError> {
         let (jobs, waiting) = channel();
         let health = Arc::new(Mutex::new(Health::default()));
-        let mut loop_ = Loop { connection, waiting, health: Arc::clone(&health), fatal, flushes: true };
+        let mut loop_ = Loop { connection, checkpoints, waiting, health: Arc::clone(&health), fatal, flushes: true };
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || loop_.run())
@@ -100,6 +102,7 @@ impl Drop for Writer {
 
 struct Loop {
     connection: Connection,
+    checkpoints: Checkpoints,
     waiting: Receiver<Box<dyn Job>>,
     health: Arc<Mutex<Health>>,
     fatal: Arc<dyn Fn(String) + Send + Sync>,
@@ -124,17 +127,31 @@ impl Loop {
             let alone = group.iter().find(|(_, result)| matches!(result, Err(StoreError::Unavailable(_))));
             let told = alone.filter(|_| outcome.is_ok()).map_or(&outcome, |(_, result)| result);
             self.note(told, self.connection.total_changes() > changes);
-            let stop = matches!(outcome, Err(StoreError::Fatal(_)));
-            if let Err(StoreError::Fatal(why)) = &outcome {
-                (self.fatal)(why.clone());
-            }
+            let mut goes_on = self.goes_on(&outcome);
             for (job, result) in group.drain(..) {
                 job.finish(outcome.clone().and(result));
             }
-            if stop {
+            goes_on = goes_on && self.keep_the_log_short();
+            if !goes_on {
                 return;
             }
         }
+    }
+
+    /// Not with a damaged file, or a disk that failed to make a write durable.
+    fn goes_on(&self, outcome: &Result<(), StoreError>) -> bool {
+        if let Err(StoreError::Fatal(why)) = outcome {
+            (self.fatal)(why.clone());
+        }
+        !matches!(outcome, Err(StoreError::Fatal(_)))
+    }
+
+    /// Whether the writer goes on.
+    fn keep_the_log_short(&mut self) -> bool {
+        lock(&self.health).since = Some(Instant::now());
+        let outcome = self.checkpoints.follow(&self.connection);
+        self.note(&outcome, false);
+        self.goes_on(&outcome)
     }
 
     /// Runs the jobs. An error here is everybody's in the group: nothing was committed. Those behind the one that undid the

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::store::database::{Arg, Tx};
+use crate::store::sqlite::checkpoint;
 
 type Work = Box<dyn Fn(&mut dyn Tx) -> Result<(), StoreError> + Send>;
 
@@ -31,6 +32,11 @@ impl Job for Hand {
     }
 }
 
+/// The bytes of the log's file, which is the longest that the log has been.
+fn log_of(path: &Path) -> u64 {
+    std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len())
+}
+
 fn stored(path: &Path) -> Vec<i64> {
     let connection = Connection::open(path).unwrap();
     let mut statement = connection.prepare("SELECT id FROM t ORDER BY id").unwrap();
@@ -46,13 +52,19 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
+        Bench::copying(checkpoint::LOG, |path| path.to_owned())
+    }
+
+    /// Copies the log when it has so many pages, into the database at the path that is told.
+    fn copying(log: usize, copied: impl Fn(&Path) -> PathBuf) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let connection = Connection::open(&path).unwrap();
         crate::store::sqlite::set_up(&connection).unwrap();
         connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB, UNIQUE (id, body))").unwrap();
         let (tell, fatal) = channel();
-        let writer = Writer::start(connection, Arc::new(move |why| tell.send(why).unwrap())).unwrap();
+        let checkpoints = Checkpoints::of(&connection, copied(&path), log);
+        let writer = Writer::start(connection, checkpoints, Arc::new(move |why| tell.send(why).unwrap())).unwrap();
         Bench { writer, path, fatal, _folder: folder }
     }
 
@@ -205,4 +217,78 @@ fn a_writer_that_is_dropped_has_written_everything_it_took() {
     drop(writer);
     assert_eq!(stored(&path), (0..=600).collect::<Vec<i64>>());
     assert!(waits.iter().all(|told| told.try_recv().is_ok_and(|(outcome, _)| outcome.is_ok())));
+}
+
+/// A page of the log, with its header.
+const FRAME: u64 = 1024 + 24;
+
+/// Commits in which a copy has long been made.
+const MANY: i64 = 3_000;
+
+/// Touches four or five pages.
+fn page(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO t VALUES (?1, randomblob(1000))", &[Arg::Int(id)]).map(drop)
+}
+
+#[test]
+fn the_log_is_copied_into_the_database_and_begins_anew() {
+    let bench = Bench::copying(100, |path| path.to_owned());
+    for id in 0..1_000 {
+        bench.run(move |tx| page(tx, id)).unwrap();
+    }
+    let log = log_of(&bench.path) / FRAME;
+    assert!((100..500).contains(&log), "{log} pages of some five thousand");
+    assert_eq!(stored(&bench.path), (0..1_000).collect::<Vec<i64>>());
+    assert_eq!((bench.writer.trouble(), bench.fatal.try_recv().is_err()), (None, true));
+}
+
+#[test]
+fn a_reader_that_takes_its_time_holds_up_the_log_and_nobody_who_writes() {
+    let bench = Bench::copying(100, |path| path.to_owned());
+    bench.run(|tx| page(tx, 0)).unwrap();
+    let reader = Connection::open(&bench.path).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+    for id in 1..300 {
+        bench.run(move |tx| page(tx, id)).unwrap();
+    }
+    let held = log_of(&bench.path) / FRAME;
+    assert!(held > 1_000, "{held} pages");
+    assert_eq!(reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0)), Ok(1));
+    reader.execute_batch("COMMIT").unwrap();
+    for id in 300..1_300 {
+        bench.run(move |tx| page(tx, id)).unwrap();
+    }
+    let log = log_of(&bench.path) / FRAME;
+    assert!(log < held + 500, "{log} pages");
+}
+
+#[test]
+fn a_log_that_cannot_be_copied_is_told_and_everything_is_stored() {
+    let bench = Bench::copying(10, |path| path.parent().unwrap().to_owned());
+    let told = (0..MANY).find_map(|id| {
+        bench.run(move |tx| page(tx, id)).unwrap();
+        bench.writer.trouble().map(|why| (id, why))
+    });
+    let (last, why) = told.expect("it is told before many more are stored");
+    assert!(why.contains("unable to open"), "{why}");
+    bench.run(|tx| insert(tx, -1)).unwrap();
+    assert_eq!(stored(&bench.path), (-1..=last).collect::<Vec<i64>>());
+    assert!(bench.fatal.try_recv().is_err());
+}
+
+#[test]
+fn a_log_that_cannot_be_copied_because_the_file_is_damaged_ends_the_writer() {
+    let bench = Bench::copying(10, |path| {
+        let damaged = path.with_extension("damaged");
+        std::fs::write(&damaged, [7; 4096]).unwrap();
+        damaged
+    });
+    // What comes after the end is never run.
+    let writes = |id: &i64| {
+        let id = *id;
+        bench.queue(move |tx| page(tx, id)).recv().is_ok_and(|(outcome, _)| outcome.is_ok())
+    };
+    let count = (0..MANY).take_while(writes).count();
+    assert!(bench.fatal.try_recv().unwrap().contains("not a database"));
+    assert_eq!(stored(&bench.path).len(), count);
 }
