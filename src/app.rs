@@ -1,11 +1,13 @@
 //! The app: everything that runs shares, built once.
 
+mod confidence;
 mod history;
 mod media;
 mod numbers;
 mod reception;
 mod running;
 
+pub use self::confidence::Confidence;
 pub use self::media::MediaLinks;
 pub use self::numbers::Number;
 pub use self::running::Running;
@@ -145,12 +147,14 @@ impl App {
         let mut models =
             Models::of(every.iter().flat_map(|own| own.ai.iter().chain(&own.fallbacks)).cloned().collect());
         let mut numbers = Vec::with_capacity(every.len());
-        for own in every {
+        for own in &every {
             let channel = own.twilio.clone().zip(key);
             let channel = channel.map(|(twilio, key)| Arc::new(Twilio::new(twilio, key)) as Arc<dyn Channel>);
             let asked = own.ai.iter().chain(&own.fallbacks);
             let assistants = asked.map(|ai| models.get(ai, |ai| Ok(Assistant::new(connect(ai)?, ai))));
-            numbers.push(Number { channel, assistants: assistants.collect::<Result<_>>()?, config: own });
+            let assistants = assistants.collect::<Result<_>>()?;
+            let confidence = Confidence::of(&config, &every, own);
+            numbers.push(Number { config: own.clone(), channel, assistants, confidence });
         }
         let directory = config.directory();
         // As long as an answer of the model may take.

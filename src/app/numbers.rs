@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use tracing::warn;
 
-use super::{App, Assistant};
+use super::{App, Assistant, Confidence};
 use crate::ai::Transcriber;
 use crate::channel::Channel;
 use crate::config::{AiConfig, Fit, NumberConfig, Sender};
@@ -20,6 +20,8 @@ pub struct Number {
     /// What answers on it, in the order in which it is asked; empty until a model is configured: messages are accepted and
     /// wait.
     pub assistants: Vec<Arc<Assistant>>,
+    /// What its answers must not tell.
+    pub confidence: Confidence,
 }
 
 impl Number {

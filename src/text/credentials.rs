@@ -113,8 +113,8 @@ enum Look {
     Marked,
 }
 
-/// The secrets of the owner's instructions.
-#[derive(Clone, Debug, Default)]
+/// The secrets of the owner's instructions, in small letters of ASCII.
+#[derive(Clone, Default)]
 pub struct Credentials(Vec<(String, Look)>);
 
 impl Credentials {
@@ -143,21 +143,24 @@ impl Credentials {
         }
         // A line of one or two characters would take every such word out of every answer.
         found.retain(|(secret, _)| secret.chars().count() >= 3);
+        found.iter_mut().for_each(|(secret, _)| secret.make_ascii_lowercase());
         Credentials(found)
     }
 
     /// Adds one that is a secret wherever its letters stand.
     pub fn add(&mut self, secret: &str) {
-        self.0.push((secret.to_owned(), Written));
+        self.0.push((secret.to_ascii_lowercase(), Written));
     }
 
     /// The text with `instead` in the place of each, in whatever case; `None` where it holds none.
     #[must_use]
     pub fn redact(&self, text: &str, instead: &str) -> Option<String> {
+        // The case of ASCII only, so that what is found in one stands at the same place in the other.
+        let mut lower = text.to_ascii_lowercase();
         let mut kept: Option<String> = None;
         for (secret, look) in &self.0 {
-            let text = kept.as_deref().unwrap_or(text);
-            if let Some(without) = replace(text, secret, *look, instead) {
+            if let Some(without) = replace(kept.as_deref().unwrap_or(text), &lower, secret, *look, instead) {
+                lower = without.to_ascii_lowercase();
                 kept = Some(without);
             }
         }
@@ -261,13 +264,12 @@ fn in_runs(word: &[u8]) -> usize {
     all
 }
 
-/// The text with `instead` in place of each occurrence; `None` where there is none.
-fn replace(text: &str, secret: &str, look: Look, instead: &str) -> Option<String> {
-    let (lower, wanted) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
+/// The text with `instead` in place of each occurrence; `None` where there is none. `lower` is the text in small letters.
+fn replace(text: &str, lower: &str, secret: &str, look: Look, instead: &str) -> Option<String> {
     let mut kept = String::new();
     let mut from = 0;
-    for (at, _) in lower.match_indices(&wanted) {
-        let end = at + wanted.len();
+    for (at, _) in lower.match_indices(secret) {
+        let end = at + secret.len();
         let inside = |beside: Option<char>| beside.is_some_and(char::is_alphanumeric);
         let part = inside(text[..at].chars().next_back()) || inside(text[end..].chars().next());
         if look == Written || !part {
@@ -350,7 +352,7 @@ mod tests {
         ] {
             let mut found = found(text);
             found.sort();
-            let mut secrets = secrets.to_vec();
+            let mut secrets: Vec<String> = secrets.iter().map(|secret| secret.to_ascii_lowercase()).collect();
             secrets.sort_unstable();
             assert_eq!(found, secrets, "{text}");
         }

@@ -12,6 +12,7 @@ mod clean;
 mod credentials;
 mod links;
 mod markdown;
+mod original;
 mod split;
 mod tokens;
 
@@ -19,5 +20,6 @@ pub use clean::{cap, clean, hides};
 pub use credentials::Credentials;
 pub use links::{LinkPolicy, links};
 pub use markdown::whatsapp;
+pub use original::Original;
 pub use split::{halve, split};
 pub use tokens::tokens;
