@@ -114,7 +114,6 @@ enum Look {
 }
 
 /// The secrets of the owner's instructions, in small letters of ASCII.
-#[derive(Clone, Default)]
 pub struct Credentials(Vec<(String, Look)>);
 
 impl Credentials {

@@ -29,6 +29,9 @@ impl Original {
             return false;
         }
         let text = letters(text);
+        if text.len() < LEAST {
+            return false;
+        }
         let said: HashSet<&[char]> = text.windows(PIECE).collect();
         let (mut repeated, mut reach) = (0, 0);
         for (at, piece) in self.letters.windows(PIECE).enumerate() {
@@ -78,6 +81,17 @@ mod tests {
         assert!(letters(&half).len() * 2 > letters(&system).len() && letters(&half).len() < LEAST);
         let answer = format!("{half}{}", "We open at seven. ".repeat(20));
         assert!(!Original::of(&system).is_repeated_in(&answer));
+    }
+
+    /// An original that repeats itself stands whole in a few of its letters, however many bytes are around them.
+    #[test]
+    fn a_text_of_few_letters_repeats_nothing() {
+        let rule = "Always be brief, and kind, and honest to whoever writes to the shop. ";
+        let original = Original::of(&rule.repeat(20));
+        let few = format!("{}{}", rule.repeat(5), "… ".repeat(200));
+        assert!(few.len() >= LEAST && letters(&few).len() < LEAST);
+        assert!(!original.is_repeated_in(&few));
+        assert!(original.is_repeated_in(&rule.repeat(12)));
     }
 
     #[test]

@@ -26,6 +26,20 @@ fn fresh() -> Fresh {
     )
 }
 
+/// What `.cargo/config.toml` asks of the bundled SQLite reaches its compiler, which takes a wrong flag without a word.
+#[test]
+fn sqlite_is_built_without_what_nobody_calls() {
+    let connection = Connection::open_in_memory().unwrap();
+    let mut statement = connection.prepare("PRAGMA compile_options").unwrap();
+    let options: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    for wanted in ["DEFAULT_MEMSTATUS=0", "ENABLE_FTS5", "OMIT_LOAD_EXTENSION", "OMIT_SHARED_CACHE"] {
+        assert!(options.iter().any(|option| option == wanted), "{wanted} of {options:?}");
+    }
+    for unwanted in ["ENABLE_MEMORY_MANAGEMENT", "ENABLE_FTS3", "ENABLE_RTREE", "ENABLE_STAT4", "SOUNDEX"] {
+        assert!(!options.iter().any(|option| option == unwanted), "{unwanted} of {options:?}");
+    }
+}
+
 /// A connection of its own for each look, so that only what is committed is seen.
 fn reader(path: &Path) -> Connection {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
