@@ -1,10 +1,8 @@
 //! The text of documents, up to a limit.
 
-use std::borrow::Cow;
-
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
-
 use super::card;
+use super::charset::plain;
+use super::gathered::Gathered;
 use super::kind::Kind;
 use super::office;
 use super::pdf;
@@ -53,83 +51,6 @@ pub fn text(kind: Kind, bytes: &[u8], most_chars: usize) -> Result<Text, Unreada
     Ok(Text { text: gathered.text.trim().to_owned(), truncated: gathered.full })
 }
 
-/// Bytes as text, if they are any: UTF-8, UTF-16 with its mark, or Windows' western letters where there is no sign that no
-/// text has.
-pub(super) fn plain(bytes: &[u8]) -> Option<Cow<'_, str>> {
-    let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
-    let strict = encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]);
-    let text = strict.or_else(|| (mark == 0).then(|| WINDOWS_1252.decode_without_bom_handling(bytes).0))?;
-    // Windows-1252 gives a control character (C1) for each byte that stands for nothing.
-    let strange = |char: char| char.is_control() && !matches!(char, '\t' | '\n' | '\r' | '\x0c' | '\u{85}');
-    (!text.contains(strange)).then_some(text)
-}
-
-/// Text that is gathered until there is enough, without trailing blanks and without more than one empty line on end.
-pub(super) struct Gathered {
-    text: String,
-    left: usize,
-    looked: usize,
-    full: bool,
-}
-
-/// As many characters are looked at, be they added or not: a sheet may name a long string of blank lines for each cell.
-const MOST_LOOKED: usize = 32 << 20;
-
-impl Gathered {
-    fn new(most_chars: usize) -> Gathered {
-        Gathered { text: String::new(), left: most_chars, looked: 0, full: false }
-    }
-
-    /// Whether there is enough; what follows is not looked at.
-    pub(super) fn is_full(&self) -> bool {
-        self.full
-    }
-
-    /// Says that there is more.
-    pub(super) fn fill(&mut self) {
-        self.full = true;
-    }
-
-    /// Whether there is nothing but blanks.
-    pub(super) fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
-    }
-
-    /// Adds text as far as there is room.
-    pub(super) fn push(&mut self, text: &str) {
-        for char in text.chars() {
-            self.looked += 1;
-            if self.looked > MOST_LOOKED {
-                self.full = true;
-                return;
-            }
-            match char {
-                '\r' | '\0' => {}
-                '\n' => {
-                    let kept = self.text.trim_end_matches([' ', '\t']).len();
-                    self.text.truncate(kept);
-                    if !self.text.is_empty() && !self.text.ends_with("\n\n") {
-                        self.add('\n');
-                    }
-                }
-                char => self.add(char),
-            }
-            if self.full {
-                return;
-            }
-        }
-    }
-
-    fn add(&mut self, char: char) {
-        if self.left == 0 {
-            self.full = true;
-        } else {
-            self.left -= 1;
-            self.text.push(char);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_looked_at_in_vain_is_counted_too() {
         let mut gathered = Gathered::new(100);
-        let lines = "\n".repeat(MOST_LOOKED / 4);
+        let lines = "\n".repeat(super::super::gathered::MOST_LOOKED / 4);
         for _ in 0..4 {
             gathered.push(&lines);
             assert!(!gathered.is_full());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::document;
+use super::charset;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl Kind {
         matches!(self, Kind::Mp4 | Kind::Webm)
     }
 
-    /// Whether [`document::text`] reads it.
+    /// Whether [`document::text`](super::document::text) reads it.
     #[must_use]
     pub fn is_document(self) -> bool {
         use Kind::{Card, Docx, OpenDocument, Pdf, Pptx, Text, Xlsx};
@@ -213,7 +213,7 @@ fn media(bytes: &[u8]) -> Kind {
 }
 
 fn written(bytes: &[u8]) -> Kind {
-    match document::plain(bytes) {
+    match charset::plain(bytes) {
         None => Kind::Unknown,
         Some(text) if text.trim().is_empty() => Kind::Unknown,
         Some(text) => {

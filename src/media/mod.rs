@@ -6,7 +6,9 @@
 
 mod bare;
 pub mod card;
+mod charset;
 pub mod document;
+mod gathered;
 mod image;
 mod kind;
 mod office;

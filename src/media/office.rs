@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::document::Gathered;
+use super::gathered::Gathered;
 use super::kind::Kind;
 use super::unreadable::Unreadable;
 use super::xml::{Parts, Piece, Xml, attribute};

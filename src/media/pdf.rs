@@ -2,7 +2,7 @@
 
 use lopdf::{DecompressError, Document, Error, LoadOptions};
 
-use super::document::Gathered;
+use super::gathered::Gathered;
 use super::unreadable::Unreadable;
 
 /// The most pages that are looked at.

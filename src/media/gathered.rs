@@ -1,0 +1,67 @@
+//! Text that is gathered up to a limit.
+
+/// Text that is gathered until there is enough, without trailing blanks and without more than one empty line on end.
+pub(super) struct Gathered {
+    pub(super) text: String,
+    left: usize,
+    looked: usize,
+    pub(super) full: bool,
+}
+
+/// As many characters are looked at, be they added or not: a sheet may name a long string of blank lines for each cell.
+pub(super) const MOST_LOOKED: usize = 32 << 20;
+
+impl Gathered {
+    pub(super) fn new(most_chars: usize) -> Gathered {
+        Gathered { text: String::new(), left: most_chars, looked: 0, full: false }
+    }
+
+    /// Whether there is enough; what follows is not looked at.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Says that there is more.
+    pub(super) fn fill(&mut self) {
+        self.full = true;
+    }
+
+    /// Whether there is nothing but blanks.
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    /// Adds text as far as there is room.
+    pub(super) fn push(&mut self, text: &str) {
+        for char in text.chars() {
+            self.looked += 1;
+            if self.looked > MOST_LOOKED {
+                self.full = true;
+                return;
+            }
+            match char {
+                '\r' | '\0' => {}
+                '\n' => {
+                    let kept = self.text.trim_end_matches([' ', '\t']).len();
+                    self.text.truncate(kept);
+                    if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+                        self.add('\n');
+                    }
+                }
+                char => self.add(char),
+            }
+            if self.full {
+                return;
+            }
+        }
+    }
+
+    fn add(&mut self, char: char) {
+        if self.left == 0 {
+            self.full = true;
+        } else {
+            self.left -= 1;
+            self.text.push(char);
+        }
+    }
+}
