@@ -18,6 +18,7 @@ mod answer;
 mod anthropic;
 mod call;
 mod listing;
+mod messages;
 mod meter;
 mod offline;
 mod openai;

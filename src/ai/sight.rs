@@ -1,11 +1,5 @@
 //! What a model sees: how many of the images it is shown, and what stands for the others.
 
-use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
-
-use super::Image;
-use super::window::{Message, Piece};
-
 /// How many images one request shows, the newest: each costs as much as a page of text, and Anthropic takes no more than
 /// 32 MB in all (Anthropic, "Errors": `request_too_large`).
 pub(super) const MOST_IMAGES: usize = 5;
@@ -123,42 +117,6 @@ pub(super) fn complaint(message: &str, code: &str) -> Option<Complaint> {
 fn number(text: &str) -> Option<usize> {
     let (digits, rest) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
     rest.trim_start().starts_with("image").then(|| digits.parse().ok())?
-}
-
-/// A message as both protocols write it: a plain string where there are no images, since many servers take nothing else.
-#[derive(Serialize)]
-struct Written<'a> {
-    role: &'static str,
-    content: Content<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    Plain(&'a str),
-    Parts(Vec<Value>),
-}
-
-/// Writes messages, each image as the protocol's `image` makes it.
-pub(super) fn write<S: Serializer>(
-    messages: &[Message<'_>],
-    image: fn(&Image) -> Value,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(messages.iter().map(|message| Written {
-        role: message.role,
-        content: match &message.pieces[..] {
-            [Piece::Text(text)] => Content::Plain(text),
-            pieces => Content::Parts(pieces.iter().map(|piece| part(piece, image)).collect()),
-        },
-    }))
-}
-
-fn part(piece: &Piece<'_>, image: fn(&Image) -> Value) -> Value {
-    match piece {
-        Piece::Text(text) => json!({ "type": "text", "text": text }),
-        Piece::Image(shown) => image(shown),
-    }
 }
 
 #[cfg(test)]

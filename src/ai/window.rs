@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::messages::{Message, Piece};
 use super::sight::{self, Sight};
 use super::{Image, Line};
 use crate::fault::{Fault, Whose};
@@ -15,24 +16,6 @@ struct Said<'a> {
     role: &'static str,
     text: Cow<'a, str>,
     images: &'a [Image],
-}
-
-/// One message.
-#[derive(Debug, PartialEq)]
-pub(super) struct Message<'a> {
-    /// `system`, `user` or `assistant`.
-    pub(super) role: &'static str,
-    /// What was said and shown, in its order. Never empty; no two texts stand side by side.
-    pub(super) pieces: Vec<Piece<'a>>,
-}
-
-/// A piece of a message.
-#[derive(Debug, PartialEq)]
-pub(super) enum Piece<'a> {
-    /// Words, never blank.
-    Text(Cow<'a, str>),
-    /// An image.
-    Image(&'a Image),
 }
 
 const USER: &str = "user";
@@ -120,35 +103,6 @@ impl<'a> Said<'a> {
         }
         let text = Some(text).filter(|text| !text.trim().is_empty()).map(Piece::Text);
         Message { role: self.role, pieces: text.into_iter().chain(shown.iter().map(Piece::Image)).collect() }
-    }
-}
-
-impl<'a> Message<'a> {
-    /// Words alone.
-    pub(super) fn plain(role: &'static str, text: &'a str) -> Message<'a> {
-        Message { role, pieces: vec![Piece::Text(Cow::Borrowed(text))] }
-    }
-
-    /// How many images it shows.
-    pub(super) fn images(&self) -> usize {
-        self.pieces.iter().filter(|piece| matches!(piece, Piece::Image(_))).count()
-    }
-
-    fn push(&mut self, piece: Piece<'a>) {
-        match (self.pieces.last_mut(), piece) {
-            (Some(Piece::Text(last)), Piece::Text(text)) => {
-                let last = last.to_mut();
-                last.push_str("\n\n");
-                last.push_str(&text);
-            }
-            (_, piece) => self.pieces.push(piece),
-        }
-    }
-
-    /// Puts a text of its own before what was said.
-    pub(super) fn precede(&mut self, text: &'a str) {
-        let pieces = std::mem::replace(&mut self.pieces, vec![Piece::Text(Cow::Borrowed(text))]);
-        pieces.into_iter().for_each(|piece| self.push(piece));
     }
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::ai::call::Reply;
-use crate::ai::window::Message;
-use crate::ai::{Image, sight, tool};
+use crate::ai::messages::{self, Message};
+use crate::ai::{Image, tool};
 
 /// `CreateMessageParams`, as far as it is used.
 #[derive(Debug, Serialize)]
@@ -32,7 +32,7 @@ impl Request<'_> {
 }
 
 fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S::Ok, S::Error> {
-    sight::write(messages, image, serializer)
+    messages::write(messages, image, serializer)
 }
 
 /// `RequestImageBlock` with a `Base64ImageSource`.

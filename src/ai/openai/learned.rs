@@ -1,8 +1,9 @@
 //! What a server has taught about a model: which parameters it refuses and how it wants the roles. Kept as long as the
 //! process runs.
 
+use crate::ai::messages::Message;
 use crate::ai::sight::{MOST_IMAGES, Sight};
-use crate::ai::window::{Message, Window};
+use crate::ai::window::Window;
 
 /// Everything learned, as of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::ai::call::Reply;
-use crate::ai::window::Message;
-use crate::ai::{Image, sight, tool};
+use crate::ai::messages::{self, Message};
+use crate::ai::{Image, tool};
 
 /// `CreateChatCompletionRequest`, as far as it is used.
 #[derive(Debug, Serialize)]
@@ -46,7 +46,7 @@ impl<'a> Request<'a> {
 }
 
 fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S::Ok, S::Error> {
-    sight::write(messages, image, serializer)
+    messages::write(messages, image, serializer)
 }
 
 /// `ChatCompletionRequestMessageContentPartImage`. Always with the image in it: not every server fetches one (ollama docs,

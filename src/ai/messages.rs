@@ -1,0 +1,91 @@
+//! The messages of a request, as both protocols write them.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::Image;
+
+/// One message.
+#[derive(Debug, PartialEq)]
+pub(super) struct Message<'a> {
+    /// `system`, `user` or `assistant`.
+    pub(super) role: &'static str,
+    /// What was said and shown, in its order. Never empty; no two texts stand side by side.
+    pub(super) pieces: Vec<Piece<'a>>,
+}
+
+/// A piece of a message.
+#[derive(Debug, PartialEq)]
+pub(super) enum Piece<'a> {
+    /// Words, never blank.
+    Text(Cow<'a, str>),
+    /// An image.
+    Image(&'a Image),
+}
+
+impl<'a> Message<'a> {
+    /// Words alone.
+    pub(super) fn plain(role: &'static str, text: &'a str) -> Message<'a> {
+        Message { role, pieces: vec![Piece::Text(Cow::Borrowed(text))] }
+    }
+
+    /// How many images it shows.
+    pub(super) fn images(&self) -> usize {
+        self.pieces.iter().filter(|piece| matches!(piece, Piece::Image(_))).count()
+    }
+
+    pub(super) fn push(&mut self, piece: Piece<'a>) {
+        match (self.pieces.last_mut(), piece) {
+            (Some(Piece::Text(last)), Piece::Text(text)) => {
+                let last = last.to_mut();
+                last.push_str("\n\n");
+                last.push_str(&text);
+            }
+            (_, piece) => self.pieces.push(piece),
+        }
+    }
+
+    /// Puts a text of its own before what was said.
+    pub(super) fn precede(&mut self, text: &'a str) {
+        let pieces = std::mem::replace(&mut self.pieces, vec![Piece::Text(Cow::Borrowed(text))]);
+        pieces.into_iter().for_each(|piece| self.push(piece));
+    }
+}
+
+/// A message as both protocols write it: a plain string where there are no images, since many servers take nothing else.
+#[derive(Serialize)]
+struct Written<'a> {
+    role: &'static str,
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Plain(&'a str),
+    Parts(Vec<Value>),
+}
+
+/// Writes messages, each image as the protocol's `image` makes it.
+pub(super) fn write<S: Serializer>(
+    messages: &[Message<'_>],
+    image: fn(&Image) -> Value,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(messages.iter().map(|message| Written {
+        role: message.role,
+        content: match &message.pieces[..] {
+            [Piece::Text(text)] => Content::Plain(text),
+            pieces => Content::Parts(pieces.iter().map(|piece| part(piece, image)).collect()),
+        },
+    }))
+}
+
+fn part(piece: &Piece<'_>, image: fn(&Image) -> Value) -> Value {
+    match piece {
+        Piece::Text(text) => json!({ "type": "text", "text": text }),
+        Piece::Image(shown) => image(shown),
+    }
+}
