@@ -2,68 +2,15 @@
 //!
 //! Parameters come and go without notice, so whatever is not known is kept in the metadata.
 
-use serde_json::{Map, Value};
-
+use super::fields::{Fields, malformed};
 use super::form::Form;
 use super::status::{self, Callbacks};
 use super::{NAME, provider_id, signature, words};
 use crate::clock::Time;
 use crate::model::{Address, Delivery, Event, Identity, Inbound, Phone, Refusal};
 
-/// Twilio sends 15 to 30.
-const MOST_FIELDS: usize = 200;
-
 /// Before each address of WhatsApp's.
 const PREFIX: &str = "whatsapp:";
-
-/// Kept elsewhere or of no use, hence not in the metadata.
-const NOT_METADATA: [&str; 8] =
-    ["Body", "From", "To", "MessageSid", "SmsMessageSid", "SmsSid", "AccountSid", "ApiVersion"];
-
-/// The fields of a webhook, all of them valid UTF-8 without NUL, in the order received.
-pub(super) struct Fields<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Fields<'a> {
-    fn read(form: &'a Form) -> Result<Fields<'a>, Refusal> {
-        if form.len() > MOST_FIELDS {
-            return Err(malformed(format!("{} fields, where at most {MOST_FIELDS} are taken", form.len())));
-        }
-        let mut fields = Vec::with_capacity(form.len());
-        for (name, value) in form.pairs() {
-            let name = clean(name, name)?;
-            fields.push((name, clean(value, name.as_bytes())?));
-        }
-        Ok(Fields(fields))
-    }
-
-    /// The first value of that name that is not empty.
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| *value)
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(list: &[(&'a str, &'a str)]) -> Fields<'a> {
-        Fields(list.to_vec())
-    }
-
-    fn metadata(&self) -> Map<String, Value> {
-        let mut map = Map::new();
-        for (name, value) in &self.0 {
-            if value.is_empty() || NOT_METADATA.contains(name) {
-                continue;
-            }
-            let value = Value::from(*value);
-            match map.get_mut(*name) {
-                None => {
-                    map.insert((*name).to_owned(), value);
-                }
-                Some(Value::Array(values)) => values.push(value),
-                Some(first) => *first = Value::Array(vec![first.take(), value]),
-            }
-        }
-        map
-    }
-}
 
 /// Reads a verified delivery to the account `account_sid`.
 pub(super) fn events(
@@ -152,17 +99,6 @@ fn is_status(fields: &Fields<'_>, path_and_query: &str) -> bool {
             path.trim_end_matches('/').ends_with("/status")
         }
     }
-}
-
-/// `name` says which field it is, whether or not that is readable.
-fn clean<'a>(bytes: &'a [u8], name: &[u8]) -> Result<&'a str, Refusal> {
-    let field = || String::from_utf8_lossy(&name[..name.len().min(64)]).escape_debug().to_string();
-    let text = std::str::from_utf8(bytes).map_err(|_| malformed(format!("the field {} is not UTF-8", field())))?;
-    if text.contains('\0') { Err(malformed(format!("the field {} holds a NUL", field()))) } else { Ok(text) }
-}
-
-fn malformed(why: impl Into<String>) -> Refusal {
-    Refusal::Malformed(why.into())
 }
 
 #[cfg(test)]

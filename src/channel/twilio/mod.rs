@@ -19,6 +19,7 @@ use crate::model::{Attachment, Delivery, Event, Outgoing, ProviderId, Refusal};
 
 mod api;
 pub mod errors;
+mod fields;
 mod form;
 mod inbound;
 mod lookup;

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use url::{Host, Position, Url};
 
 use super::NAME;
-use super::inbound::Fields;
+use super::fields::Fields;
 use crate::model::{DeliveryStatus, PartRef, ProviderId, StatusUpdate};
 
 type HmacSha256 = Hmac<Sha256>;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::inbound::Fields;
+use super::fields::Fields;
 use crate::model::{Attachment, QUOTED};
 
 /// WhatsApp carries one attachment per message, Twilio's other channels ten.
