@@ -19,13 +19,6 @@ use crate::model::{Outgoing, Role};
 use crate::store::{Draft, HandOver, PARTS_OF_A_TEXT, PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
-/// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
-pub(super) const ATTEMPTS: i64 = 8;
-
-pub(super) const FIRST_WAIT: Duration = Duration::from_secs(2);
-
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
 /// The longest wait that a model may ask for at its first refusal, half of it at the second, a third at the third. One that
 /// asks for more is taken as giving no answer, and obeyed in that it is not asked again: a contact would rather hear now
 /// that there is none than be answered in hours. All waits of one turn are below three quarters of an hour by this.
@@ -51,7 +44,7 @@ pub(super) async fn answer(
     crate::failpoint::hit("after-claim");
     let Some(channel) = app.channel(&claim.channel, &claim.account, &claim.from) else {
         // It was there at the claim's start or the turn would not have been claimed; give it back and wait.
-        return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
+        return insist(|| app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT)).await.map(drop);
     };
     let window = insist(|| app.history(claim)).await?;
     // A turn is one, however often it is claimed while it waits for a model or is asked about anew.
@@ -72,7 +65,9 @@ pub(super) async fn answer(
         }
         request => {
             if app.number_of(claim).assistants.is_empty() {
-                return insist(|| app.store.release_turn(claim, app.clock.now() + LONGEST_WAIT)).await.map(drop);
+                return insist(|| app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT))
+                    .await
+                    .map(drop);
             }
             if let Some(budget) = claim.over_budget {
                 return over_budget(app, channel.as_ref(), claim, budget).await;
@@ -241,8 +236,9 @@ async fn again(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault
         let why = format!("no answer within reasonable time: the model asks to wait for {} s; {why}", after.as_secs());
         return apologise(app, channel, claim, sorry, why).await;
     }
-    let due = app.clock.now() + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
-    if claim.attempt >= ATTEMPTS || due >= claim.deadline {
+    let due =
+        app.clock.now() + backoff::wait(claim.attempt, backoff::TURN_FIRST_WAIT, backoff::TURN_LONGEST_WAIT, after);
+    if claim.attempt >= backoff::TURN_ATTEMPTS || due >= claim.deadline {
         warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all tries");
         let why = format!("no answer after {} tries; the last: {why}", claim.attempt);
         return apologise(app, channel, claim, sorry, why).await;

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+/// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
+pub(super) const TURN_ATTEMPTS: i64 = 8;
+
+pub(super) const TURN_FIRST_WAIT: Duration = Duration::from_secs(2);
+
+pub(super) const TURN_LONGEST_WAIT: Duration = Duration::from_secs(300);
+
 /// A random wait between an eighth and the whole of `base · 2^(attempt - 1)`, that itself at most `cap`; it comes on top of
 /// `least`. `attempt` counts from 1.
 pub(super) fn wait(attempt: i64, base: Duration, cap: Duration, least: Option<Duration>) -> Duration {

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use tracing::error;
 
-use super::{answer, backoff, insist, reconcile};
+use super::{backoff, insist, reconcile};
 use crate::app::App;
 use crate::store::{FIRST_LOOK, PartClaim, StoreError, TurnClaim, UnknownClaim};
 
@@ -19,8 +19,8 @@ pub(super) async fn turn(
     let Err(why) = outcome(work).await else { return Ok(()) };
     error!(turn = claim.turn.0, attempt = claim.attempt, why, "an answer failed for a reason of our own");
     let now = app.clock.now();
-    if claim.attempt < answer::ATTEMPTS {
-        let due = now + backoff::wait(claim.attempt, answer::FIRST_WAIT, answer::LONGEST_WAIT, None);
+    if claim.attempt < backoff::TURN_ATTEMPTS {
+        let due = now + backoff::wait(claim.attempt, backoff::TURN_FIRST_WAIT, backoff::TURN_LONGEST_WAIT, None);
         insist(|| app.store.retry_turn(claim, due, why.clone())).await?;
     } else {
         // Not by the usual way to an apology, which may be what fails.
