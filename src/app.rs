@@ -31,10 +31,10 @@ use crate::clock::Clock;
 use crate::config::{AiConfig, Config, Directory};
 use crate::files::Files;
 use crate::limit::Limit;
-use crate::model::ContentSid;
+use crate::model::{ContentSid, Spent};
 use crate::reader::Reader;
 use crate::secrets::Secrets;
-use crate::store::{ByNumber, Spent, Store, StoreOptions};
+use crate::store::{ByNumber, Store, StoreOptions};
 
 /// What web, workers and schedule share.
 pub struct App {

@@ -37,6 +37,30 @@ impl Budgets {
     pub const NONE: Budgets = Budgets { contact_day: Budget::NONE, day: Budget::NONE, month: Budget::NONE };
 }
 
+/// What calls took, or what is reserved for one before anybody knows what it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Calls.
+    pub calls: i64,
+    /// Tokens, both ways.
+    pub tokens: i64,
+    /// Millionths of a US dollar.
+    pub micros: i64,
+}
+
+impl Spent {
+    /// This and `times` as much as the other.
+    #[must_use]
+    pub fn plus(self, times: i64, other: Spent) -> Spent {
+        let of = |one: i64, other: i64| one.saturating_add(other.saturating_mul(times));
+        Spent {
+            calls: of(self.calls, other.calls),
+            tokens: of(self.tokens, other.tokens),
+            micros: of(self.micros, other.micros),
+        }
+    }
+}
+
 /// What a million tokens cost, in millionths of a US dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Price {

@@ -20,7 +20,7 @@ mod template;
 mod turn;
 
 pub use address::{Address, AddressError, Bsuid, WrittenError};
-pub use budget::{Budget, Budgets, Price};
+pub use budget::{Budget, Budgets, Price, Spent};
 pub use content_sid::ContentSid;
 pub use conversation::{ConversationId, ShortId};
 pub use event::{Attachment, Delivery, Event, Inbound, QUOTED, Refusal, StatusUpdate};

@@ -41,22 +41,6 @@ const PICTURES: &str = "
     WHERE m.conversation_id = ?1 AND m.turn_id BETWEEN ?2 AND ?3 AND a.shown IS NOT NULL
     ORDER BY m.turn_id DESC, m.id DESC, a.number DESC LIMIT ?4";
 
-const OF_MESSAGE: &str = "
-    SELECT media_type, state, hash, size, error FROM attachments WHERE conversation_id = ?1 AND message_id = ?2 ORDER BY number";
-
-/// What came with a message, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttachmentRow {
-    /// Its type: by its content where it was fetched, else as the provider told; may be empty.
-    pub media_type: String,
-    /// `waiting`, `read` or `unreadable`.
-    pub state: String,
-    /// The file as it came, where it was fetched, and its bytes.
-    pub file: Option<(FileHash, i64)>,
-    /// Why it could not be read.
-    pub error: Option<String>,
-}
-
 /// Something that a contact attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
@@ -248,22 +232,6 @@ fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
         }
     }
     [&text, &content[done..], &behind].concat()
-}
-
-pub(super) fn of_message(
-    tx: &mut dyn Tx,
-    conversation: &ConversationId,
-    message: &MessageId,
-) -> Result<Vec<AttachmentRow>, StoreError> {
-    tx.all(OF_MESSAGE, args![conversation, message], |row| {
-        let hash = row.text_or_null(2)?.and_then(FileHash::parse);
-        Ok(AttachmentRow {
-            media_type: row.text(0)?.to_owned(),
-            state: row.text(1)?.to_owned(),
-            file: hash.zip(row.int_or_null(3)?),
-            error: row.text_or_null(4)?.map(str::to_owned),
-        })
-    })
 }
 
 fn attached(row: &dyn Row) -> Result<Attached, StoreError> {

@@ -1,6 +1,6 @@
 //! Everything that is due: turns and looks in one transaction, parts, which must be on the disk first, in another.
 
-use super::{PartClaim, Store, StoreError, TurnClaim, UnknownClaim, parts, turns, unknown};
+use super::{PartClaim, Store, StoreError, TurnClaim, UnknownClaim, lookup_claims, part_claims, turns};
 use crate::clock::Time;
 use crate::model::PartRef;
 
@@ -38,9 +38,9 @@ impl Store {
         let (options, templates) = (self.options, self.templates.clone());
         let (mut claims, parts_due) = self
             .write_unflushed(move |tx| {
-                let unknown = unknown::claim_due(tx, now, most)?;
+                let unknown = lookup_claims::claim_due(tx, now, most)?;
                 // A part of them is kept for what is already said.
-                let parts_due = parts::any_due(tx, now)?;
+                let parts_due = part_claims::any_due(tx, now)?;
                 let kept = if parts_due { most.div_ceil(4) } else { 0 };
                 let requests_only = most_turns == 0;
                 let left = most.saturating_sub(unknown.len() + kept);
@@ -50,7 +50,7 @@ impl Store {
                     left => turns::claim_due(tx, now, left, requests_only, options, &templates)?,
                 };
                 let next_turn = if requests_only { None } else { turns::next_due(tx)? };
-                let next_part = parts::next_due(tx)?;
+                let next_part = part_claims::next_due(tx)?;
                 let next_due = [next_turn, next_part].into_iter().flatten().min();
                 Ok((Claims { turns, parts: Vec::new(), unknown, given_up: Vec::new(), next_due }, parts_due))
             })
@@ -62,7 +62,7 @@ impl Store {
             (claims.parts, claims.given_up) = self
                 .write_for_good(move |tx| {
                     let mut given_up = Vec::new();
-                    let parts = parts::claim_due(tx, now, left, options, &posting, &mut given_up)?;
+                    let parts = part_claims::claim_due(tx, now, left, options, &posting, &mut given_up)?;
                     Ok((parts, given_up))
                 })
                 .await?;

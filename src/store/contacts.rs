@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::database::{Tx, args};
-use super::silence::silence;
+use super::restrictions::{marks, marks_and_name, silence_by};
 use super::{StoreError, merge};
 use crate::clock::Time;
 use crate::model::{Address, Inbound};
@@ -22,8 +22,6 @@ const USER_IDS: &str = "SELECT value, accounts FROM addresses WHERE contact_id =
 const CAME_THROUGH: &str = "UPDATE addresses SET accounts = ?2 WHERE kind = 'bsuid' AND value = ?1";
 
 const ALL: &str = "SELECT kind, value, seen_at FROM addresses WHERE contact_id = ?1";
-
-const MARKS: &str = "SELECT opted_out_at, blocked_at, admitted_at, noticed_at, name FROM contacts WHERE id = ?1";
 
 const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at) VALUES (?1, ?2)";
 
@@ -55,15 +53,6 @@ pub(super) struct Contact {
     pub(super) blocked: bool,
     pub(super) admitted: bool,
     pub(super) noticed_at: Option<Time>,
-}
-
-/// What is forbidden to a contact, since when.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Marks {
-    pub(super) opted_out_at: Option<i64>,
-    pub(super) blocked_at: Option<i64>,
-    admitted_at: Option<i64>,
-    noticed_at: Option<i64>,
 }
 
 /// One address of a contact.
@@ -172,36 +161,6 @@ pub(super) fn addresses(tx: &mut dyn Tx, contact: i64) -> Result<Vec<Held>, Stor
             seen_at: row.int_or_null(2)?.map(Time),
         })
     })
-}
-
-/// What is forbidden to a contact.
-pub(super) fn marks(tx: &mut dyn Tx, contact: i64) -> Result<Marks, StoreError> {
-    Ok(marks_and_name(tx, contact)?.0)
-}
-
-/// The same, and what they are called.
-fn marks_and_name(tx: &mut dyn Tx, contact: i64) -> Result<(Marks, Option<String>), StoreError> {
-    let found = tx.one(MARKS, args![contact], |row| {
-        let marks = Marks {
-            opted_out_at: row.int_or_null(0)?,
-            blocked_at: row.int_or_null(1)?,
-            admitted_at: row.int_or_null(2)?,
-            noticed_at: row.int_or_null(3)?,
-        };
-        Ok((marks, row.text_or_null(4)?.map(str::to_owned)))
-    })?;
-    Ok(found.unwrap_or_default())
-}
-
-/// Ends what is on its way to a contact who takes over what is forbidden to another, where it was not forbidden before.
-pub(super) fn silence_by(tx: &mut dyn Tx, contact: i64, of: Marks, now: Time) -> Result<(), StoreError> {
-    let own = marks(tx, contact)?;
-    if of.blocked_at.is_some() && own.blocked_at.is_none() {
-        silence(tx, contact, "the contact is blocked", now)?;
-    } else if of.opted_out_at.is_some() && own.opted_out_at.is_none() {
-        silence(tx, contact, "the contact opted out", now)?;
-    }
-    Ok(())
 }
 
 fn holder(tx: &mut dyn Tx, kind: &str, value: &str) -> Result<Option<Holder>, StoreError> {

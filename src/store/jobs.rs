@@ -1,7 +1,7 @@
 //! The queue as an operator sees it.
 
 use super::database::{Row, Tx, args};
-use super::status::{Undelivered, undelivered};
+use super::transcript::{Undelivered, undelivered};
 use super::{SEND_WITHIN, Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId, TurnState};

@@ -2,8 +2,8 @@
 
 use tracing::info;
 
-use super::contacts::{marks, silence_by};
 use super::database::{Tx, args};
+use super::restrictions::{marks, silence_by};
 use super::{StoreError, budget};
 use crate::clock::Time;
 use crate::model::ConversationId;

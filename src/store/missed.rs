@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 
 use super::database::{Tx, args};
-use super::receive::KNOWN;
 use super::{Store, StoreError};
 use crate::clock::Time;
-use crate::model::{Command, ProviderId};
+use crate::model::Command;
 
 const READ_TO: &str = "SELECT began_at, caught_up_at FROM catch_ups WHERE list = ?1";
 
@@ -56,20 +55,6 @@ impl Store {
         self.read(move |tx| {
             let addresses = tx.all(OURS, args![channel, account.as_str()], |row| Ok(row.text(0)?.to_owned()))?;
             Ok(addresses.into_iter().collect())
-        })
-        .await
-    }
-
-    /// Which of these messages are stored already.
-    pub async fn known(&self, channel: &'static str, ids: Vec<ProviderId>) -> Result<HashSet<ProviderId>, StoreError> {
-        self.read(move |tx| {
-            let mut known = HashSet::new();
-            for id in &ids {
-                if tx.one(KNOWN, args![channel, id.0.as_str()], |_| Ok(()))?.is_some() {
-                    known.insert(id.clone());
-                }
-            }
-            Ok(known)
         })
         .await
     }

@@ -4,6 +4,7 @@
 //! (who opted out, who is blocked, who answers this conversation) is decided here, in the transaction that stores the
 //! message, so that nothing slips in between.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::contacts::{self, Contact};
@@ -18,10 +19,9 @@ use super::request::Request;
 use super::silence::silence;
 use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, attachments, quoted, webhooks};
 use crate::clock::Time;
-use crate::model::{Attachment, Command, ConversationId, Inbound, MessageId, Role, TurnId};
+use crate::model::{Attachment, Command, ConversationId, Inbound, MessageId, ProviderId, Role, TurnId};
 
-pub(super) const KNOWN: &str =
-    "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
+const KNOWN: &str = "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
 
 /// A template that was sent counts like a word of theirs: what they answer belongs to it.
 const GOING: &str = "
@@ -120,6 +120,20 @@ impl Store {
     /// Stores a contact's message as one like any other; see [`Store::receive`].
     pub async fn accept(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Accepted, StoreError> {
         Ok(self.receive(inbound, record, Reception::default()).await?.accepted)
+    }
+
+    /// Which of these messages are stored already.
+    pub async fn known(&self, channel: &'static str, ids: Vec<ProviderId>) -> Result<HashSet<ProviderId>, StoreError> {
+        self.read(move |tx| {
+            let mut known = HashSet::new();
+            for id in &ids {
+                if tx.one(KNOWN, args![channel, id.0.as_str()], |_| Ok(()))?.is_some() {
+                    known.insert(id.clone());
+                }
+            }
+            Ok(known)
+        })
+        .await
     }
 
     /// Stores a contact's message with the contact, the conversation, the turn that will answer it (or tells why it is not

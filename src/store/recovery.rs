@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::database::args;
-use super::unknown::FIRST_LOOK;
+use super::lookup_claims::FIRST_LOOK;
 use super::{ByNumber, Store, StoreError, outcome};
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};

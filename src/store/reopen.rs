@@ -1,9 +1,10 @@
 //! A template that an operator sends: it may go out where free text may not, and opens WhatsApp's window again once the
 //! contact answers.
 
-use super::conversations::{self, Line};
+use super::conversations;
 use super::database::args;
 use super::drafts::Enclosed;
+use super::operator_messages::{Line, queue};
 use super::{SEND_WITHIN, Spoken, Store, StoreError};
 use crate::clock::Time;
 use crate::model::{ConversationId, Role, Template};
@@ -55,7 +56,7 @@ impl Store {
             };
             let metadata = Enclosed::template(&template).json();
             let line = Line { content: &format!("[sent the template {template}]"), metadata: &metadata };
-            let turn = conversations::queue(tx, &ids, &going, Role::Operator, &[line], now)?;
+            let turn = queue(tx, &ids, &going, Role::Operator, &[line], now)?;
             tx.execute(MAY_WAIT, args![turn, now + SEND_WITHIN])?;
             tx.execute(REOPENED, args![&going, now])?;
             Ok((going, Spoken::Queued(turn)))

@@ -3,7 +3,7 @@
 use super::database::{Tx, args};
 use super::ids::{Ids, token};
 use super::messages::{NewMessage, insert_message};
-use super::{Draft, Store, StoreError, StoreOptions, TurnClaim, budget, conversations, outcome};
+use super::{Draft, Store, StoreError, StoreOptions, TurnClaim, handover, outcome, reservations};
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
 
@@ -111,9 +111,9 @@ impl Store {
         let (reservation, options, by) =
             (claim.reservation.clone(), self.options, self.posting.of(&claim.account, &claim.from));
         self.write_for_good(move |tx| {
-            budget::settle(tx, options, turn, reservation.as_ref())?;
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
             let instead = match &instead {
-                Some(instead) if conversations::is_human(tx, &conversation, now)? => Some(instead),
+                Some(instead) if handover::is_human(tx, &conversation, now)? => Some(instead),
                 _ => None,
             };
             let (said, parts) = instead.map_or((&reply, &parts), |(reply, parts)| (reply, parts));
@@ -167,14 +167,14 @@ fn say(
     if let Reply::Words { hand_over: Some(HandOver { until, why, tell }), .. }
     | Reply::Answer { hand_over: Some(HandOver { until, why, tell }), .. } = reply
     {
-        if conversations::take_over(tx, conversation, *until, why, now, options)? {
+        if handover::take_over(tx, conversation, *until, why, now, options)? {
             parts.extend(tell.clone().map(Draft::from));
             told = tell.as_deref();
         } else if matches!(reply, Reply::Words { .. }) {
             // They say that a person takes over.
             parts.clear();
         }
-        conversations::call_for_a_person(tx, conversation, why, now)?;
+        handover::call_for_a_person(tx, conversation, why, now)?;
     }
     if parts.is_empty() {
         let why = "a person was wanted, in a conversation that ended meanwhile";

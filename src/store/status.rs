@@ -21,10 +21,6 @@ const MOVE_ON: &str = "
         error_code = COALESCE(?6, error_code), error = COALESCE(?7, error)
     WHERE id = ?1 * 16 + ?2 AND status_rank < ?4 AND provider_id = ?8";
 
-const UNDELIVERED: &str = "
-    SELECT number, error_code, error FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND status = 'failed'
-    ORDER BY id";
-
 /// What a status callback was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusTaken {
@@ -38,17 +34,6 @@ pub enum StatusTaken {
     Noted,
     /// A message of ours; the next part, or the next turn, waits for its time now.
     More,
-}
-
-/// One message of a turn that the provider took and did not deliver.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Undelivered {
-    /// Which of the turn's messages, from 1.
-    pub message: i64,
-    /// The provider's error code, such as 63016.
-    pub code: Option<i64>,
-    /// The provider's words.
-    pub said: Option<String>,
 }
 
 impl Store {
@@ -131,16 +116,5 @@ fn take(tx: &mut dyn Tx, update: &StatusUpdate, now: Time, options: StoreOptions
         (_, true) => StatusTaken::More,
         (true, false) => StatusTaken::Noted,
         (false, false) => StatusTaken::Old,
-    })
-}
-
-/// What of a turn was not delivered.
-pub(super) fn undelivered(tx: &mut dyn Tx, turn: TurnId) -> Result<Vec<Undelivered>, StoreError> {
-    tx.all(UNDELIVERED, args![turn], |row| {
-        Ok(Undelivered {
-            message: row.int(0)?,
-            code: row.int_or_null(1)?,
-            said: row.text_or_null(2)?.map(str::to_owned),
-        })
     })
 }

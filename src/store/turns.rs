@@ -9,7 +9,7 @@ use super::aside::set_aside;
 use super::database::{Row, Tx, args};
 use super::ids::token;
 use super::request::Request;
-use super::{ByNumber, Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, budget, conversations, outcome};
+use super::{ByNumber, Reservation, SEND_WITHIN, Store, StoreError, StoreOptions, handover, outcome, reservations};
 use crate::clock::Time;
 use crate::model::{Command, ContentSid, ConversationId, TurnId};
 
@@ -130,7 +130,7 @@ impl Store {
     pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
         let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            budget::settle(tx, options, turn, reservation.as_ref())?;
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
             Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)
         })
         .await
@@ -147,7 +147,7 @@ impl Store {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
         let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            budget::settle(tx, options, turn, reservation.as_ref())?;
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
             let held = tx.one(HELD, args![turn, token], |_| Ok(()))?.is_some();
             if held {
                 outcome::apologise(tx, turn, &conversation, &why, &apology, now)?;
@@ -168,11 +168,11 @@ impl Store {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
         let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            budget::settle(tx, options, turn, reservation.as_ref())?;
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
             if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(false);
             }
-            if !conversations::take_over(tx, &conversation, until, &why, now, options)? {
+            if !handover::take_over(tx, &conversation, until, &why, now, options)? {
                 // It has ended meanwhile, so that there is no more to leave to anybody than this turn.
                 outcome::skip(tx, turn, &conversation, &why, now, options)?;
             }
@@ -185,7 +185,7 @@ impl Store {
     pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
         let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            budget::settle(tx, options, turn, reservation.as_ref())?;
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
             Ok(tx.execute(RELEASE, args![turn, token, now])? == 1)
         })
         .await
@@ -230,7 +230,7 @@ pub(super) fn claim_due(
             claim.revision += 1;
         }
         if claim.request.is_none_or(Request::takes_a_question) {
-            match budget::reserve(tx, options, &claim, now)? {
+            match reservations::reserve(tx, options, (claim.turn, claim.contact, claim.token), now)? {
                 Ok(reservation) => claim.reservation = reservation,
                 Err(full) if full.for_now => {
                     tx.execute(RELEASE, args![claim.turn, claim.token, now + ROOM_SOON])?;

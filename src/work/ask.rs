@@ -11,8 +11,8 @@ use crate::app::{App, Assistant};
 use crate::clock::Time;
 use crate::fault::{Fault, Hope, Whose};
 use crate::limit::Place;
-use crate::model::Price;
-use crate::store::{Spent, StoreError, TurnClaim};
+use crate::model::{Price, Spent};
+use crate::store::{StoreError, TurnClaim};
 
 /// What a model said.
 pub(super) struct Answer {
@@ -49,7 +49,9 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
         };
         let probe = Probe(assistant);
         // The claim reserved a call for the first of them. Without another there is what is known of the last.
-        if !insist(|| app.store.reserve_another(claim)).await? {
+        if let Some(reservation) = &claim.reservation
+            && !insist(|| app.store.reserve_another(claim.turn, reservation)).await?
+        {
             break;
         }
         let mut prompt = prompt.clone();

@@ -15,9 +15,9 @@ use crate::channel::Channel;
 use crate::fault::{Fault, Whose};
 use crate::files::FilesError;
 use crate::media::{Image, Kind};
-use crate::model::{FileHash, Media, Role, TurnId};
+use crate::model::{FileHash, Media, Role, Spent, TurnId};
 use crate::reader::{Content, Found};
-use crate::store::{Attached, Outcome, Reservation, Spent, StoreError, TurnClaim, WindowLine};
+use crate::store::{Attached, Outcome, Reservation, StoreError, TurnClaim, WindowLine};
 use crate::text;
 
 /// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").

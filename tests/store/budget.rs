@@ -1,7 +1,7 @@
 //! What the model may cost: reserved by the claim, settled by what became of the call.
 
-use mynah::model::{Budget, Budgets, Command, Usage};
-use mynah::store::{Reception, Reply, Spent, StoreOptions, TurnClaim};
+use mynah::model::{Budget, Budgets, Command, Spent, Usage};
+use mynah::store::{Reception, Reply, StoreOptions, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, OPTIONS, START, answer, at};
 
@@ -87,15 +87,18 @@ pub async fn a_call_that_led_to_nothing_is_counted_and_one_that_was_not_made_is_
 pub async fn another_call_of_a_claim_is_reserved_like_the_first(fresh: &Fresh) {
     let fresh = &fresh.with(limited(Budgets { day: calls(3), ..Budgets::NONE }));
     let claim = fresh.started(ANN).await;
-    assert!(fresh.reserve_another(&claim).await.unwrap(), "the first is the claim's");
+    assert!(
+        fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap(),
+        "the first is the claim's"
+    );
     assert_eq!(spent(fresh), ["all|2026-09-21|1|1000|500"]);
     // Another by a server that did not like the first, and then another model.
     asked(&claim, Some((0, 0)));
     asked(&claim, Some((0, 0)));
-    assert!(fresh.reserve_another(&claim).await.unwrap());
+    assert!(fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap());
     assert_eq!(spent(fresh), ["all|2026-09-21|3|3000|1500"]);
     asked(&claim, Some((42, 77)));
-    assert!(!fresh.reserve_another(&claim).await.unwrap(), "three were made");
+    assert!(!fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap(), "three were made");
     fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
     assert_eq!(spent(fresh), ["all|2026-09-21|3|42|77"]);
 }
@@ -131,9 +134,9 @@ pub async fn what_a_claim_reserved_is_settled_though_its_turn_was_taken_from_it(
                 assert_eq!(late, None, "{how}");
                 assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"], "{how}");
             } else {
-                fresh.settle(&claim).await.unwrap();
+                fresh.settle(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap();
                 assert_eq!(spent(fresh), ["all|2026-09-21|0|0|0"], "{how}");
-                fresh.settle(&claim).await.unwrap();
+                fresh.settle(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap();
                 assert!(!fresh.release_turn(&claim, at(2_000)).await.unwrap());
                 assert_eq!(spent(fresh), ["all|2026-09-21|0|0|0"], "{how}");
             }
@@ -155,7 +158,7 @@ pub async fn a_call_that_may_have_been_made_when_the_process_died_keeps_its_esti
     let claim = fresh.due_turn(at(5_000)).await;
     asked(&claim, Some((42, 77)));
     fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(6_000)).await.unwrap().unwrap();
-    fresh.settle(&dead).await.unwrap();
+    fresh.settle(dead.turn, dead.reservation.as_ref().unwrap()).await.unwrap();
     assert_eq!(spent(fresh), ["all|2026-09-21|2|1042|577"]);
 }
 

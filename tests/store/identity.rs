@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mynah::clock::Time;
-use mynah::model::{Address, Budget, Budgets, Command, Inbound};
-use mynah::store::{Accepted, Reception, Spent, StoreOptions, Stranger};
+use mynah::model::{Address, Budget, Budgets, Command, Inbound, Spent};
+use mynah::store::{Accepted, Reception, StoreOptions, Stranger};
 
 use crate::fresh::{ANN, BEN, Fresh, OPTIONS, START, answer, at, inbound, sid};
 
@@ -226,7 +226,7 @@ pub async fn a_call_that_ran_while_two_contacts_became_one_is_settled_with_the_o
     fresh.said(ID, "SM2", at(2_000)).await;
     fresh.said(BOTH, "SM3", at(2_100)).await;
     claim.reservation.as_ref().unwrap().note(Spent { calls: 2, tokens: 30, micros: 0 }, 0);
-    assert!(fresh.reserve_another(&claim).await.unwrap());
+    assert!(fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap());
     let (part, token) = fresh.answer_at(&claim, &["Hello."], at(3_000)).await;
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
     assert_eq!(fresh.rows("SELECT scope, calls, tokens FROM spent"), ["contact 2|2|30"]);
