@@ -3,9 +3,10 @@
 use secrecy::SecretString;
 use url::Url;
 
+use super::ai::AiConfig;
 use super::parse;
+use super::provider::{ProviderConfig, is_openai};
 use super::reader::{self, Reader};
-use super::{AiConfig, ProviderConfig, is_openai};
 
 /// How attachments are read.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 //! `MYNAH_BLESS=1 cargo test reference` for `docs/configuration.md`.
 
 mod ai;
+mod environment;
 mod fallback;
 mod file;
 mod home;
@@ -15,6 +16,7 @@ mod nearest;
 mod network;
 mod number;
 mod number_file;
+mod numbers;
 mod parse;
 mod people;
 mod problem;
@@ -28,12 +30,13 @@ mod stored;
 mod tests;
 mod texts;
 mod twilio;
+mod value;
 mod words;
 mod work;
 
 pub use ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP};
+pub use environment::Sources;
 pub use home::is_at_home;
-pub use layers::Sources;
 pub use log::{LogConfig, LogFormat};
 pub use media::{MediaConfig, TranscriptionConfig};
 pub use names::AiNames;
@@ -133,10 +136,44 @@ impl Config {
         };
         // The stage has a number of its own.
         if !staged {
-            config.numbers = number_file::read(reader, &config);
+            config.numbers = numbers::read(reader, &config.main());
         }
         Problems::none(std::mem::take(&mut reader.problems))?;
         config.warnings = std::mem::take(&mut reader.warnings);
         Ok(config)
+    }
+}
+
+impl Config {
+    /// Every number: that of the main configuration, then those of files.
+    pub fn every_number(&self) -> Vec<NumberConfig> {
+        let main = NumberConfig {
+            name: number::MAIN.to_owned(),
+            twilio: self.twilio.clone(),
+            ai: self.ai.clone(),
+            fallbacks: self.fallbacks.clone(),
+            system_prompt: self.work.system_prompt.clone(),
+            max_context_messages: self.work.max_context_messages,
+            model_may_hand_over: self.people.model_may_hand_over,
+            links: self.people.links.clone(),
+            reopen_template: self.people.reopen_template,
+            texts: self.texts.clone(),
+        };
+        std::iter::once(main).chain(self.numbers.iter().cloned()).collect()
+    }
+
+    /// What the numbers beside the first share with it.
+    fn main(&self) -> numbers::Main<'_> {
+        numbers::Main {
+            public_url: self.server.public_url.as_ref(),
+            twilio: self.twilio.as_ref(),
+            people: &self.people,
+        }
+    }
+
+    /// Finds the number on which somebody wrote, as an index into [`Config::every_number`].
+    pub fn directory(&self) -> Directory {
+        let further = self.numbers.iter().map(|number| number.twilio.as_ref());
+        Directory::of(std::iter::once(self.twilio.as_ref()).chain(further))
     }
 }

@@ -1,6 +1,8 @@
 //! Our numbers: what each has of its own, and on which of them somebody wrote.
 
-use super::{AiConfig, Config, Sender, Texts, TwilioConfig};
+use super::ai::AiConfig;
+use super::texts::Texts;
+use super::twilio::{Sender, TwilioConfig};
 use crate::model::ContentSid;
 use crate::text::LinkPolicy;
 
@@ -31,31 +33,6 @@ pub struct NumberConfig {
 
 /// What the first number is called.
 pub(super) const MAIN: &str = "main";
-
-impl Config {
-    /// Every number: that of the main configuration, then those of files.
-    pub fn every_number(&self) -> Vec<NumberConfig> {
-        let main = NumberConfig {
-            name: MAIN.to_owned(),
-            twilio: self.twilio.clone(),
-            ai: self.ai.clone(),
-            fallbacks: self.fallbacks.clone(),
-            system_prompt: self.work.system_prompt.clone(),
-            max_context_messages: self.work.max_context_messages,
-            model_may_hand_over: self.people.model_may_hand_over,
-            links: self.people.links.clone(),
-            reopen_template: self.people.reopen_template,
-            texts: self.texts.clone(),
-        };
-        std::iter::once(main).chain(self.numbers.iter().cloned()).collect()
-    }
-
-    /// Finds the number on which somebody wrote, as an index into [`Config::every_number`].
-    pub fn directory(&self) -> Directory {
-        let further = self.numbers.iter().map(|number| number.twilio.as_ref());
-        Directory(std::iter::once(self.twilio.as_ref()).chain(further).map(Entry::of).collect())
-    }
-}
 
 /// Tells which of our numbers somebody wrote to. A few entries, so looking through them costs nothing.
 #[derive(Clone, Debug)]
@@ -93,6 +70,11 @@ impl Entry {
 }
 
 impl Directory {
+    /// Of numbers with these accounts and senders.
+    pub(super) fn of<'a>(numbers: impl Iterator<Item = Option<&'a TwilioConfig>>) -> Directory {
+        Directory(numbers.map(Entry::of).collect())
+    }
+
     /// The number of a conversation, by the account that it came through and by our address in it. Whoever has the address
     /// has the conversation, whichever account it came through before: a number may be moved to another account.
     pub fn find(&self, account: &str, ours: &str) -> (usize, Fit) {

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::layers::{Found, Layers, Origin, Sources};
+use super::environment::Sources;
+use super::layers::Layers;
 use super::parse;
 use super::problem::{Problem, Rejected};
 use super::settings::{self, Fallback, Setting};
+use super::value::{Found, Origin};
 
 /// Reads the layers and collects what is wrong.
 pub(super) struct Reader {
@@ -46,7 +48,7 @@ impl Reader {
     pub(super) fn new(sources: Sources) -> Reader {
         let mut problems = Vec::new();
         let layers = Layers::open(sources, &mut problems);
-        let warnings = layers.strangers();
+        let warnings = layers.sources.strangers();
         Reader {
             layers,
             problems,
@@ -97,7 +99,7 @@ impl Reader {
     /// Reads a path; a relative one starts from the sources' folder.
     pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
         let path = self.read(key, parse::path).good()?;
-        Some(self.layers.here(&path))
+        Some(self.layers.sources.here(&path))
     }
 
     /// Notes that a setting is needed, and why.

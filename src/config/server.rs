@@ -38,13 +38,13 @@ pub(super) fn read(reader: &mut Reader) -> ServerConfig {
 }
 
 pub(super) fn read_data(reader: &mut Reader) -> DataConfig {
-    let dir = reader.path("MYNAH_DATA_DIR").unwrap_or_else(|| reader.layers.default_data_dir());
+    let dir = reader.path("MYNAH_DATA_DIR").unwrap_or_else(|| reader.layers.sources.default_data_dir());
     // A stage keeps its data in a folder of its own; the variable is a common one, and may name something else's database.
     if reader.layers.stage() {
         return DataConfig { database: dir.join("mynah.db"), dir };
     }
     let database = match reader.read("DATABASE_URL", parse::database) {
-        Read::Good(path) => reader.layers.here(&path),
+        Read::Good(path) => reader.layers.sources.here(&path),
         Read::Absent | Read::Bad => dir.join("mynah.db"),
     };
     DataConfig { dir, database }

@@ -1,10 +1,10 @@
 //! Stored settings: which values may be stored, and what comes of those that are.
 
-use super::layers::Origin;
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::reader::Reader;
 use super::settings::{self, Setting};
+use super::value::{Origin, trial_place};
 use super::{Config, Problems, Sources};
 
 /// A stored setting.
@@ -33,7 +33,7 @@ impl Config {
     /// Judges a value that is to be stored as if it were there already, whatever higher layers say. The errors are those that
     /// it brings; what was wrong before is another matter.
     pub fn try_setting(sources: &Sources, key: &str, value: &str) -> Result<&'static Setting, Problems> {
-        let refused = |found: &str, expected: String| Problems::one(Problem::new(place(key), found, expected));
+        let refused = |found: &str, expected: String| Problems::one(Problem::new(trial_place(key), found, expected));
         let setting = Config::known_setting(key).map_err(Problems::one)?;
         if let Some(why) = setting.not_stored() {
             let key = setting.key;
@@ -71,7 +71,7 @@ impl Config {
                     Ok(_) => {}
                 }
             }
-            let own = place(key);
+            let own = trial_place(key);
             let problems = Config::try_setting(sources, key, value).err();
             let problem = problems.iter().flat_map(Problems::iter).find(|problem| problem.place() == own);
             problem.map_or(Fate::Counts, |problem| Fate::LeftOut(problem.words()))
@@ -85,13 +85,8 @@ impl Config {
 
     /// The setting of that name; the error names the one that may be meant.
     pub fn known_setting(key: &str) -> Result<&'static Setting, Problem> {
-        settings::find(key).ok_or_else(|| Problem::new(place(key), "no setting of that name", suggestion(key)))
+        settings::find(key).ok_or_else(|| Problem::new(trial_place(key), "no setting of that name", suggestion(key)))
     }
-}
-
-/// Where a value on trial stands, for errors.
-pub(super) fn place(key: &str) -> String {
-    format!("setting {}", key.escape_debug())
 }
 
 /// The variable that is meant by another name.

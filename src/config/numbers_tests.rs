@@ -393,7 +393,7 @@ fn what_a_number_may_have_of_its_own_stands_in_the_docs() {
     let main = Config::read(&mut reader).unwrap();
     let path = dir.path().join("sales.toml");
     reader.layers.own = Some(super::NumberFile::parse(path, "sales".into(), FROM, &mut Vec::new()));
-    super::number(&mut reader, &main, &[]).unwrap();
+    super::number(&mut reader, &main.main(), &[]).unwrap();
     keys.extend(reader.layers.own.unwrap().asked);
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/numbers.md")).unwrap();
     let missing: Vec<_> =
