@@ -1,8 +1,9 @@
 //! What an operator's turn leaves to the next one: what the contact said while it waited, and what has no room in it.
 
 use super::database::{Tx, args};
+use super::limits::PARTS_OF_A_TURN;
 use super::request::Request;
-use super::{PARTS_OF_A_TEXT, PARTS_OF_A_TURN, StoreError};
+use super::{PARTS_OF_A_TEXT, StoreError};
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, MessageId, TurnId};
 

@@ -17,8 +17,6 @@ const ONE: &str = "
         c.ended_at, p.blocked_at, p.opted_out_at, c.account
     FROM conversations c JOIN contacts p ON p.id = c.contact_id WHERE c.id = ?1";
 
-const END: &str = "UPDATE conversations SET ended_at = ?2, revision = revision + 1 WHERE id = ?1 AND ended_at IS NULL";
-
 /// A conversation in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationRow {
@@ -68,11 +66,6 @@ impl Store {
     ) -> Result<Vec<ConversationRow>, StoreError> {
         let before = before.unwrap_or(ConversationId(uuid::Uuid::max()));
         self.read(move |tx| tx.all(LIST, args![&before, most], conversation)).await
-    }
-
-    /// Ends a conversation; the contact's next message begins a new one. `false`: no open conversation.
-    pub async fn end_conversation(&self, id: ConversationId, now: Time) -> Result<bool, StoreError> {
-        self.write(move |tx| Ok(tx.execute(END, args![&id, now])? == 1)).await
     }
 }
 

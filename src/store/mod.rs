@@ -18,12 +18,14 @@ mod conversations;
 mod crowding;
 pub(crate) mod database;
 mod drafts;
+mod ending;
 mod error;
 mod files;
 mod handover;
 mod ids;
 mod jobs;
 mod left;
+mod limits;
 mod lock;
 mod lookup_claims;
 mod merge;
@@ -79,6 +81,7 @@ pub use self::drafts::Draft;
 pub use self::error::StoreError;
 pub use self::jobs::{Backlog, JobRow, Revived};
 pub use self::left::Left;
+pub use self::limits::{PARTS_OF_A_TEXT, SEND_WITHIN};
 pub use self::lock::{FolderLock, LockError};
 pub use self::lookup_claims::{FIRST_LOOK, UnknownClaim};
 pub use self::missed::CaughtUp;
@@ -108,15 +111,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Reads at once: as many as there are connections, so that no thread waits for one.
 const READS: usize = sqlite::READERS as usize;
-
-/// Nothing is sent later than this after the contact's last message: WhatsApp refuses free text after 24 h.
-pub const SEND_WITHIN: Duration = Duration::from_secs(23 * 3600);
-
-/// Messages into which one text is cut, at the most: a model's answer, or what an operator wrote.
-pub const PARTS_OF_A_TEXT: usize = 5;
-
-/// Parts that one turn can have: a part's number has four bits of its id.
-const PARTS_OF_A_TURN: usize = 15;
 
 /// What the store needs to know of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -258,22 +252,6 @@ impl Store {
         let database = Arc::clone(&self.database);
         tokio::task::spawn_blocking(move || database.read(job)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
-    }
-}
-
-/// Counts one webhook that waits, until it is dropped.
-struct Accepting<'a>(&'a AtomicUsize);
-
-impl<'a> Accepting<'a> {
-    fn count(counter: &'a AtomicUsize) -> Accepting<'a> {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Accepting(counter)
-    }
-}
-
-impl Drop for Accepting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

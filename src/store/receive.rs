@@ -5,6 +5,7 @@
 //! message, so that nothing slips in between.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::contacts::{self, Contact};
@@ -17,7 +18,7 @@ use super::notices::Notice;
 use super::reception::{Accepted, Missed, Received, Reception, Stranger};
 use super::request::Request;
 use super::silence::silence;
-use super::{Accepting, Store, StoreError, StoreOptions, WebhookRecord, attachments, quoted, webhooks};
+use super::{Store, StoreError, StoreOptions, WebhookRecord, attachments, quoted, webhooks};
 use crate::clock::Time;
 use crate::model::{Attachment, Command, ConversationId, Inbound, MessageId, ProviderId, Role, TurnId};
 
@@ -114,6 +115,22 @@ enum Fate {
     /// Not, and the contact is told to slow down.
     SlowDown(&'static str),
     Skip(&'static str),
+}
+
+/// Counts one webhook that waits, until it is dropped.
+struct Accepting<'a>(&'a AtomicUsize);
+
+impl<'a> Accepting<'a> {
+    fn count(counter: &'a AtomicUsize) -> Accepting<'a> {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Accepting(counter)
+    }
+}
+
+impl Drop for Accepting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Store {
