@@ -1,7 +1,10 @@
 //! What shows only from inside the room.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
+use super::database::PATIENCE;
 use super::*;
 use crate::clock::Time;
 use crate::model::{Address, Inbound, ProviderId};

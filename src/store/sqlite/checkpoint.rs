@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 use super::transaction::judge;
-use crate::store::StoreError;
+use crate::store::database::StoreError;
 
 /// Pages in the log at which it is copied. What is written often is copied once in so many pages.
 pub(super) const LOG: usize = 32_000;

@@ -12,18 +12,18 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use tokio::sync::watch;
 
 use self::checkpoint::Checkpoints;
 use self::transaction::SqliteTx;
 use self::writer::Writer;
-use super::StoreError;
-use super::database::{Database, Job, Tx};
+use super::database::{Database, Job, Store, StoreError, StoreOptions, Tx};
 
 /// The oldest SQLite without the bug that corrupts a database in WAL mode (sqlite.org, release 3.51.3).
 const OLDEST: i32 = 3_051_003;
 
-/// Connections that read at once.
-pub(super) const READERS: u32 = 4;
+/// Connections that read at once: as many reads as there are connections, so that no thread waits for one.
+const READERS: u32 = 4;
 
 /// Statements kept prepared on each connection.
 const PREPARED: usize = 128;
@@ -38,6 +38,15 @@ fn steps() -> Vec<M<'static>> {
             })
         })
         .into()
+}
+
+impl Store {
+    /// Opens the SQLite file at `path`, which is made where it does not exist, and migrates it.
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Store, StoreError> {
+        let (tell, fatal) = watch::channel(None);
+        let database = Sqlite::open(path, Arc::new(move |why| drop(tell.send(Some(why)))))?;
+        Ok(Store::over(Arc::new(database), READERS as usize, fatal, options))
+    }
 }
 
 /// A database file.

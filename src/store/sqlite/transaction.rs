@@ -3,7 +3,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, ffi};
 
-use crate::store::StoreError;
+use crate::store::database::StoreError;
 use crate::store::database::{Arg, Row, Tx};
 
 /// A connection inside a transaction that somebody else ends.

@@ -18,8 +18,8 @@ use rusqlite::Connection;
 
 use super::checkpoint::Checkpoints;
 use super::transaction::{SqliteTx, judge};
-use crate::store::StoreError;
 use crate::store::database::Job;
+use crate::store::database::StoreError;
 
 /// The most jobs of one commit.
 const GROUP: usize = 256;

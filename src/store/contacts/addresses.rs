@@ -1,0 +1,35 @@
+//! The addresses of contacts, as an operator sees them.
+
+use super::resolve;
+use crate::clock::Time;
+use crate::model::{Address, ConversationId};
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::args;
+
+const OF: &str = "SELECT contact_id FROM conversations WHERE id = ?1";
+
+/// One address of a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressRow {
+    /// The address.
+    pub address: Address,
+    /// When the contact last wrote with it, to within a day; `None` is never.
+    pub seen_at: Option<Time>,
+}
+
+impl Store {
+    /// The addresses of a conversation's contact.
+    pub async fn addresses(&self, id: ConversationId) -> Result<Vec<AddressRow>, StoreError> {
+        self.read(move |tx| {
+            let Some(contact) = tx.one(OF, args![&id], |row| row.int(0))? else { return Ok(Vec::new()) };
+            let held = resolve::addresses(tx, contact)?;
+            let row = |held: resolve::Held| {
+                let resolve::Held { address, seen_at } = held;
+                AddressRow { address, seen_at }
+            };
+            Ok(held.into_iter().map(row).collect())
+        })
+        .await
+    }
+}

@@ -1,0 +1,39 @@
+//! Contacts to whom nothing is answered or sent, by an operator's word.
+
+use super::opt_out::silence;
+use crate::clock::Time;
+use crate::model::Address;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::args;
+
+const CONTACT: &str = "SELECT contact_id FROM addresses WHERE kind = ?1 AND value = ?2";
+
+const NEW_CONTACT: &str = "INSERT INTO contacts (name, created_at, blocked_at) VALUES (NULL, ?1, ?1)";
+
+const NEW_ADDRESS: &str = "INSERT INTO addresses (kind, value, contact_id, created_at) VALUES (?1, ?2, ?3, ?4)";
+
+const BLOCK: &str = "UPDATE contacts SET blocked_at = ?2 WHERE id = ?1";
+
+impl Store {
+    /// Nothing is answered or sent to that address any more, or again. The contact is made where there is none.
+    pub async fn block(&self, address: Address, blocked: bool, now: Time) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let (kind, value) = (address.kind(), address.as_str());
+            let contact = match tx.one(CONTACT, args![kind, value], |row| row.int(0))? {
+                Some(contact) => contact,
+                None => {
+                    let contact = tx.insert(NEW_CONTACT, args![now])?;
+                    tx.execute(NEW_ADDRESS, args![kind, value, contact, now])?;
+                    contact
+                }
+            };
+            tx.execute(BLOCK, args![contact, blocked.then_some(now)])?;
+            if blocked {
+                silence(tx, contact, "the contact is blocked", now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,98 @@
+//! Two contacts that turn out to be one person: what was said with either stays, and what was forbidden to one is forbidden.
+
+use tracing::info;
+
+use super::restrictions::marks;
+use super::restrictions::silence_by;
+use crate::clock::Time;
+use crate::model::ConversationId;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+use crate::store::operations::budget;
+
+const OPEN: &str = "
+    SELECT id, channel, our_address, last_inbound_at, mode, mode_until FROM conversations
+    WHERE contact_id = ?1 AND is_open = 1";
+
+/// What waits in it is answered all the same: an end takes nothing from a turn.
+const END: &str = "UPDATE conversations SET ended_at = ?2, revision = revision + 1 WHERE id = ?1";
+
+const HUMAN: &str = "
+    UPDATE conversations SET mode = 'human', mode_until = ?2, revision = revision + 1,
+        mode_why = (SELECT o.mode_why FROM conversations o WHERE o.id = ?3)
+    WHERE id = ?1";
+
+const CONVERSATIONS: &str = "UPDATE conversations SET contact_id = ?2 WHERE contact_id = ?1";
+
+const ADDRESSES: &str = "UPDATE addresses SET contact_id = ?2 WHERE contact_id = ?1";
+
+/// The smaller of two times, or the one that there is.
+const JOIN: &str = "
+    UPDATE contacts SET name = COALESCE(contacts.name, o.name), created_at = MIN(contacts.created_at, o.created_at),
+        opted_out_at = MIN(COALESCE(contacts.opted_out_at, o.opted_out_at), COALESCE(o.opted_out_at, contacts.opted_out_at)),
+        blocked_at = MIN(COALESCE(contacts.blocked_at, o.blocked_at), COALESCE(o.blocked_at, contacts.blocked_at)),
+        admitted_at = COALESCE(contacts.admitted_at, o.admitted_at),
+        noticed_at = MAX(COALESCE(contacts.noticed_at, o.noticed_at), COALESCE(o.noticed_at, contacts.noticed_at))
+    FROM contacts o WHERE contacts.id = ?2 AND o.id = ?1";
+
+const GONE: &str = "DELETE FROM contacts WHERE id = ?1";
+
+struct Open {
+    id: ConversationId,
+    number: (String, String),
+    last: Time,
+    /// Whether a person answers it, and until when.
+    human: Option<Option<i64>>,
+}
+
+/// Makes one contact of two; which one is left. The younger, whose number is the greater: the greatest of all would be given
+/// again once its row is gone.
+pub(in crate::store) fn merge(tx: &mut dyn Tx, one: i64, other: i64, now: Time) -> Result<i64, StoreError> {
+    let (gone, kept) = (one.min(other), one.max(other));
+    info!(gone, kept, "two contacts are one person: merged");
+    let (of_gone, of_kept) = (marks(tx, gone)?, marks(tx, kept)?);
+    silence_by(tx, gone, of_kept, now)?;
+    silence_by(tx, kept, of_gone, now)?;
+    let others = open(tx, kept, now)?;
+    for mine in open(tx, gone, now)? {
+        if let Some(other) = others.iter().find(|other| other.number == mine.number) {
+            leave_one_open(tx, &mine, other, now)?;
+        }
+    }
+    tx.execute(CONVERSATIONS, args![gone, kept])?;
+    tx.execute(ADDRESSES, args![gone, kept])?;
+    tx.execute(JOIN, args![gone, kept])?;
+    budget::join(tx, gone, kept, now)?;
+    tx.execute(GONE, args![gone])?;
+    Ok(kept)
+}
+
+/// Of two open conversations on one of our numbers the one goes on that was spoken in last. A person who answers the other
+/// one answers it from then on.
+fn leave_one_open(tx: &mut dyn Tx, one: &Open, other: &Open, now: Time) -> Result<(), StoreError> {
+    let (ends, stays) = if (one.last, one.id) < (other.last, other.id) { (one, other) } else { (other, one) };
+    tx.execute(END, args![&ends.id, now])?;
+    if let Some(until) = ends.human {
+        let until = match stays.human {
+            // NULL is never.
+            Some(other) => until.zip(other).map(|(until, other)| until.max(other)),
+            None => until,
+        };
+        tx.execute(HUMAN, args![&stays.id, until, &ends.id])?;
+    }
+    Ok(())
+}
+
+fn open(tx: &mut dyn Tx, contact: i64, now: Time) -> Result<Vec<Open>, StoreError> {
+    tx.all(OPEN, args![contact], |row| {
+        let until = row.int_or_null(5)?;
+        let human = row.text(4)? == "human" && until.is_none_or(|until| until > now.0);
+        Ok(Open {
+            id: ConversationId(row.uuid(0)?),
+            number: (row.text(1)?.to_owned(), row.text(2)?.to_owned()),
+            last: Time(row.int(3)?),
+            human: human.then_some(until),
+        })
+    })
+}

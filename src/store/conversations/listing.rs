@@ -1,0 +1,95 @@
+//! Conversations as an operator sees and steers them.
+
+use crate::clock::Time;
+use crate::model::ConversationId;
+use crate::store::database::Row;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+
+/// Newest first, from before a time and id on.
+const LIST: &str = "
+    SELECT c.id, c.contact_id, p.name, c.reply_to, c.our_address, c.mode, c.mode_until, c.started_at, c.last_inbound_at,
+        c.ended_at, p.blocked_at, p.opted_out_at, c.account
+    FROM conversations c JOIN contacts p ON p.id = c.contact_id
+    WHERE c.id < ?1 ORDER BY c.id DESC LIMIT ?2";
+
+const ONE: &str = "
+    SELECT c.id, c.contact_id, p.name, c.reply_to, c.our_address, c.mode, c.mode_until, c.started_at, c.last_inbound_at,
+        c.ended_at, p.blocked_at, p.opted_out_at, c.account
+    FROM conversations c JOIN contacts p ON p.id = c.contact_id WHERE c.id = ?1";
+
+/// A conversation in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Its id.
+    pub id: ConversationId,
+    /// The name that the contact shows.
+    pub name: Option<String>,
+    /// Where answers go.
+    pub contact: String,
+    /// The account at the provider that it came through.
+    pub account: String,
+    /// Our address.
+    pub ours: String,
+    /// Whether a person answers; and until when, if that ends by itself.
+    pub human: bool,
+    /// When `human` ends by itself.
+    pub human_until: Option<Time>,
+    /// When it began.
+    pub started_at: Time,
+    /// When the contact last wrote.
+    pub last_inbound_at: Time,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+    /// Whether the contact is blocked.
+    pub blocked: bool,
+    /// Whether the contact opted out.
+    pub opted_out: bool,
+}
+
+impl ConversationRow {
+    /// With the mode as it is at that time: a person answers until then, though only the next message has it written down.
+    #[must_use]
+    pub fn at(self, now: Time) -> ConversationRow {
+        match self.human_until {
+            Some(until) if until <= now => ConversationRow { human: false, human_until: None, ..self },
+            _ => self,
+        }
+    }
+}
+
+impl Store {
+    /// Conversations older than `before`, newest first.
+    pub async fn conversations(
+        &self,
+        before: Option<ConversationId>,
+        most: i64,
+    ) -> Result<Vec<ConversationRow>, StoreError> {
+        let before = before.unwrap_or(ConversationId(uuid::Uuid::max()));
+        self.read(move |tx| tx.all(LIST, args![&before, most], conversation)).await
+    }
+}
+
+/// One conversation.
+pub(in crate::store) fn one(tx: &mut dyn Tx, id: &ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+    tx.one(ONE, args![id], conversation)
+}
+
+fn conversation(row: &dyn Row) -> Result<ConversationRow, StoreError> {
+    Ok(ConversationRow {
+        id: ConversationId(row.uuid(0)?),
+        name: row.text_or_null(2)?.map(str::to_owned),
+        contact: row.text(3)?.to_owned(),
+        ours: row.text(4)?.to_owned(),
+        account: row.text(12)?.to_owned(),
+        human: row.text(5)? == "human",
+        human_until: row.int_or_null(6)?.map(Time),
+        started_at: Time(row.int(7)?),
+        last_inbound_at: Time(row.int(8)?),
+        ended_at: row.int_or_null(9)?.map(Time),
+        blocked: row.int_or_null(10)?.is_some(),
+        opted_out: row.int_or_null(11)?.is_some(),
+    })
+}

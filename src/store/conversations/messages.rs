@@ -1,0 +1,48 @@
+//! Messages: what was said, in order.
+
+use crate::clock::Time;
+use crate::model::{ConversationId, MessageId, Role, TurnId};
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+
+const NEW_MESSAGE: &str = "
+    INSERT INTO messages (id, conversation_id, turn_id, role, content, metadata, channel, provider_id, created_at, word)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// A message about to be stored.
+pub(in crate::store) struct NewMessage<'a> {
+    pub(in crate::store) role: Role,
+    pub(in crate::store) content: &'a str,
+    pub(in crate::store) metadata: &'a str,
+    pub(in crate::store) provider: Option<(&'a str, &'a str)>,
+    pub(in crate::store) at: Time,
+    /// What it asks of us, where it is nothing but a word for that.
+    pub(in crate::store) word: Option<&'static str>,
+}
+
+pub(in crate::store) fn insert_message(
+    tx: &mut dyn Tx,
+    id: &MessageId,
+    conversation: &ConversationId,
+    turn: TurnId,
+    message: &NewMessage<'_>,
+) -> Result<(), StoreError> {
+    let (channel, provider_id) = message.provider.unzip();
+    tx.execute(
+        NEW_MESSAGE,
+        args![
+            id,
+            conversation,
+            turn,
+            message.role.as_str(),
+            message.content,
+            message.metadata,
+            channel,
+            provider_id,
+            message.at,
+            message.word,
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! Which conversation a person means who wrote a piece of its id.
+
+use crate::model::{ConversationId, ShortId};
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::args;
+
+const BEGIN: &str = "SELECT id FROM conversations WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3";
+
+const LATEST: &str = "SELECT id FROM conversations WHERE id > ?1 ORDER BY id DESC LIMIT ?2";
+
+/// The conversations whose ends are looked at, the latest first: no index knows ends. Who means an older one writes the
+/// beginning, or all of it.
+const LOOKED_AT: i64 = 100_000;
+
+impl Store {
+    /// Up to `most` conversations whose id begins or ends like that.
+    pub async fn conversations_like(&self, short: ShortId, most: usize) -> Result<Vec<ConversationId>, StoreError> {
+        self.read(move |tx| {
+            let (low, high) = short.range();
+            let limit = i64::try_from(most).unwrap_or(i64::MAX);
+            let mut found = tx.all(BEGIN, args![&low, &high, limit], |row| row.uuid(0).map(ConversationId))?;
+            let before_all = ConversationId(uuid::Uuid::nil());
+            tx.rows(LATEST, args![&before_all, LOOKED_AT], &mut |row| {
+                let id = ConversationId(row.uuid(0)?);
+                if found.len() < most && short.ends(id) && !found.contains(&id) {
+                    found.push(id);
+                }
+                Ok(())
+            })?;
+            Ok(found)
+        })
+        .await
+    }
+}

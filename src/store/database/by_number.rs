@@ -1,0 +1,43 @@
+//! What each of our numbers has of its own, where the store has to know it.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Asked by the account that a conversation came through and by our address in it. Clones are the same.
+#[derive(Clone)]
+pub struct ByNumber<T>(Arc<Find<T>>);
+
+/// Takes the account and our address.
+type Find<T> = dyn Fn(&str, &str) -> T + Send + Sync;
+
+impl<T> ByNumber<T> {
+    /// What `find` says.
+    pub fn new(find: impl Fn(&str, &str) -> T + Send + Sync + 'static) -> ByNumber<T> {
+        ByNumber(Arc::new(find))
+    }
+
+    /// That of the number.
+    pub(in crate::store) fn of(&self, account: &str, ours: &str) -> T {
+        self.0(account, ours)
+    }
+}
+
+/// The same for all.
+impl<T: Clone + Send + Sync + 'static> From<T> for ByNumber<T> {
+    fn from(value: T) -> ByNumber<T> {
+        ByNumber::new(move |_, _| value.clone())
+    }
+}
+
+/// The same for all.
+impl From<&str> for ByNumber<String> {
+    fn from(text: &str) -> ByNumber<String> {
+        ByNumber::from(text.to_owned())
+    }
+}
+
+impl<T> fmt::Debug for ByNumber<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByNumber")
+    }
+}

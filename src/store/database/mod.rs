@@ -1,0 +1,21 @@
+//! The seam over the database: transactions, rows, ids, errors, the lock, and the [`Store`] itself.
+//!
+//! It uses no other room, and every other room uses it. To add a database: an implementation of `Database` and `Tx` in a room of
+//! its own, like `sqlite`.
+
+mod by_number;
+mod error;
+pub(in crate::store) mod ids;
+mod lock;
+mod seam;
+mod store;
+
+pub use self::by_number::ByNumber;
+pub use self::error::StoreError;
+pub use self::lock::{FolderLock, LockError};
+pub use self::store::{Store, StoreOptions};
+
+pub(crate) use self::seam::args;
+pub(in crate::store) use self::seam::{Arg, Database, Job, Row, Tx};
+#[cfg(test)]
+pub(in crate::store) use self::store::PATIENCE;

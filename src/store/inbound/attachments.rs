@@ -1,0 +1,277 @@
+//! What contacts attach: waiting to be read, and what became of it.
+
+use crate::clock::Time;
+use crate::model::{Attachment, ConversationId, FileHash, Media, MessageId, ProviderId, TurnId};
+use crate::store::database::Row;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+use crate::store::operations::files;
+use crate::store::queue::turns::TurnClaim;
+
+const NEW: &str = "
+    INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
+    VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6)";
+
+const NEVER_READ: &str = "
+    INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, error)
+    VALUES (?1, ?2, ?3, 'unreadable', ?4, ?5, ?6, 'not fetched: nothing of this contact is answered')";
+
+/// Those of a turn, in the order in which they came.
+const OF_TURN: &str = "
+    SELECT a.message_id, a.number, a.url, a.media_type, a.mark, a.state
+    FROM messages m JOIN attachments a ON a.conversation_id = m.conversation_id AND a.message_id = m.id
+    WHERE m.conversation_id = ?1 AND m.turn_id = ?2 AND m.role = 'user'
+    ORDER BY m.id, a.number";
+
+const CONTENT: &str = "SELECT content FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND id = ?3";
+
+const SET_CONTENT: &str = "UPDATE messages SET content = ?4 WHERE conversation_id = ?1 AND turn_id = ?2 AND id = ?3";
+
+const READ: &str = "
+    UPDATE attachments SET state = ?4, hash = ?5, shown = ?6, size = ?7, error = ?8, media_type = COALESCE(?9, media_type)
+    WHERE conversation_id = ?1 AND message_id = ?2 AND number = ?3 AND state = 'waiting'";
+
+const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+
+const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
+
+/// The latest pictures up to a turn, the latest first.
+const PICTURES: &str = "
+    SELECT m.provider_id, a.shown
+    FROM messages m JOIN attachments a ON a.conversation_id = m.conversation_id AND a.message_id = m.id
+    WHERE m.conversation_id = ?1 AND m.turn_id BETWEEN ?2 AND ?3 AND a.shown IS NOT NULL
+    ORDER BY m.turn_id DESC, m.id DESC, a.number DESC LIMIT ?4";
+
+/// Something that a contact attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The message that it came with.
+    pub message: MessageId,
+    /// Its number there, from 0.
+    pub number: i64,
+    /// Where it is, and what is known of it.
+    pub attachment: Attachment,
+    /// Whether it has not been read yet.
+    pub waiting: bool,
+    /// Whether it could not be read.
+    pub unreadable: bool,
+}
+
+/// What became of an attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The message that it came with.
+    pub message: MessageId,
+    /// Its number there.
+    pub number: i64,
+    /// What stands in the message's text instead of its mark.
+    pub words: String,
+    /// The file as it came, where it was fetched.
+    pub file: Option<Media>,
+    /// The file that the model is shown.
+    pub shown: Option<Media>,
+    /// Why it could not be read, for the operator.
+    pub error: Option<String>,
+}
+
+/// A picture that the model is shown with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The message that it came with.
+    pub provider_id: ProviderId,
+    /// The file, by its hash.
+    pub shown: FileHash,
+}
+
+impl Store {
+    /// What came with the messages of a claimed turn, in order.
+    pub async fn attached(&self, claim: &TurnClaim) -> Result<Vec<Attached>, StoreError> {
+        let (conversation, turn) = (claim.conversation, claim.turn);
+        self.read(move |tx| tx.all(OF_TURN, args![&conversation, turn], attached)).await
+    }
+
+    /// Records what became of attachments of a claimed turn, and puts that into words in their messages: the conversation's
+    /// new revision. `None`: the claim was stale.
+    pub async fn attachments_read(
+        &self,
+        claim: &TurnClaim,
+        outcomes: Vec<Outcome>,
+        now: Time,
+    ) -> Result<Option<i64>, StoreError> {
+        let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        self.write(move |tx| {
+            if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
+                return Ok(None);
+            }
+            record_all(tx, (&conversation, turn), &outcomes, now)?;
+            tx.execute(TOUCH, args![&conversation])?;
+            tx.one(REVISION, args![&conversation], |row| row.int(0))
+        })
+        .await
+    }
+
+    /// The latest pictures of the turns from `first` to `last` that the model is shown, oldest first: at most `most`.
+    pub async fn pictures(
+        &self,
+        conversation: ConversationId,
+        (first, last): (TurnId, TurnId),
+        most: i64,
+    ) -> Result<Vec<Picture>, StoreError> {
+        self.read(move |tx| {
+            let found = tx.all(PICTURES, args![&conversation, first, last, most], |row| {
+                let provider_id = row.text_or_null(0)?.map(|id| ProviderId(id.to_owned()));
+                Ok(provider_id.zip(row.text_or_null(1)?.and_then(FileHash::parse)))
+            })?;
+            let mut found: Vec<_> =
+                found.into_iter().flatten().map(|(provider_id, shown)| Picture { provider_id, shown }).collect();
+            found.reverse();
+            Ok(found)
+        })
+        .await
+    }
+}
+
+pub(in crate::store) fn insert(
+    tx: &mut dyn Tx,
+    conversation: &ConversationId,
+    message: &MessageId,
+    attachments: &[Attachment],
+    wanted: bool,
+) -> Result<(), StoreError> {
+    let new = if wanted { NEW } else { NEVER_READ };
+    for (number, attachment) in (0_i64..).zip(attachments) {
+        let Attachment { url, media_type, mark } = attachment;
+        tx.execute(new, args![conversation, message, number, url.as_str(), media_type.as_str(), mark.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Records what became of what waits in a turn.
+pub(in crate::store) fn record_all(
+    tx: &mut dyn Tx,
+    (conversation, turn): (&ConversationId, TurnId),
+    outcomes: &[Outcome],
+    now: Time,
+) -> Result<(), StoreError> {
+    let mut waiting = tx.all(OF_TURN, args![conversation, turn], attached)?;
+    waiting.retain(|one| one.waiting);
+    for of_message in waiting.chunk_by(|one, next| one.message == next.message) {
+        record(tx, (conversation, turn), of_message, outcomes, now)?;
+    }
+    Ok(())
+}
+
+/// Records what became of one message's attachments, and puts it in the place of their marks.
+fn record(
+    tx: &mut dyn Tx,
+    (conversation, turn): (&ConversationId, TurnId),
+    attached: &[Attached],
+    outcomes: &[Outcome],
+    now: Time,
+) -> Result<(), StoreError> {
+    let Some(message) = attached.first().map(|one| one.message) else { return Ok(()) };
+    let mut words = Vec::with_capacity(attached.len());
+    for one in attached {
+        let outcome = outcomes.iter().find(|outcome| (outcome.message, outcome.number) == (message, one.number));
+        if let Some(outcome) = outcome {
+            note(tx, conversation, outcome, now)?;
+        }
+        words.push((one.attachment.mark.as_str(), outcome.map(|outcome| outcome.words.as_str())));
+    }
+    let of = args![conversation, turn, &message];
+    let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
+    let content = in_words(&content, &words);
+    tx.execute(SET_CONTENT, args![conversation, turn, &message, content.as_str()])?;
+    Ok(())
+}
+
+fn note(tx: &mut dyn Tx, conversation: &ConversationId, outcome: &Outcome, now: Time) -> Result<(), StoreError> {
+    let state = if outcome.error.is_some() { "unreadable" } else { "read" };
+    let file = outcome.file.as_ref();
+    let hash = file.map(|file| file.hash.to_string());
+    let size = file.map(|file| i64::try_from(file.size).unwrap_or(i64::MAX));
+    let media_type = file.map(|file| file.media_type.as_str());
+    let shown = outcome.shown.as_ref().map(|shown| shown.hash.to_string());
+    let (hash, shown, error) = (hash.as_deref(), shown.as_deref(), outcome.error.as_deref());
+    let set = args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, media_type];
+    tx.execute(READ, set)?;
+    for file in [&outcome.file, &outcome.shown].into_iter().flatten() {
+        files::own(tx, conversation, file, now)?;
+    }
+    Ok(())
+}
+
+/// A message with words in the place of its marks. Each mark is a line of its own behind what the contact wrote, in their order. So
+/// they are looked for from the end, all of them before the first is replaced, since words may hold a mark; and as whole
+/// lines, since places, advertisements and quotes stand behind them and may hold one too.
+fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
+    let mut end = content.len();
+    let mut places = Vec::with_capacity(words.len());
+    for (mark, _) in words.iter().rev() {
+        let whole_line = |(at, _): &(usize, &str)| {
+            let (before, behind) = (&content[..*at], &content[at + mark.len()..]);
+            (before.is_empty() || before.ends_with('\n')) && (behind.is_empty() || behind.starts_with('\n'))
+        };
+        let at = content[..end].rmatch_indices(mark).find(whole_line).map(|(at, _)| at);
+        end = at.unwrap_or(end);
+        places.push(at);
+    }
+    places.reverse();
+    let (mut text, mut done, mut behind) = (String::new(), 0, String::new());
+    for ((mark, words), at) in words.iter().zip(places) {
+        match (words, at) {
+            (Some(words), Some(at)) => {
+                text.push_str(&content[done..at]);
+                text.push_str(words);
+                done = at + mark.len();
+            }
+            (Some(words), None) => {
+                behind.push('\n');
+                behind.push_str(words);
+            }
+            (None, _) => {}
+        }
+    }
+    [&text, &content[done..], &behind].concat()
+}
+
+fn attached(row: &dyn Row) -> Result<Attached, StoreError> {
+    let state = row.text(5)?;
+    Ok(Attached {
+        message: MessageId(row.uuid(0)?),
+        number: row.int(1)?,
+        attachment: Attachment {
+            url: row.text(2)?.to_owned(),
+            media_type: row.text(3)?.to_owned(),
+            mark: row.text(4)?.to_owned(),
+        },
+        waiting: state == "waiting",
+        unreadable: state == "unreadable",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_take_the_places_of_their_marks_or_come_last() {
+        for (content, words, told) in [
+            ("[image]", [("[image]", Some("[seen]"))].as_slice(), "[seen]"),
+            (
+                "a [image]\n[image]\n[location: [image]]",
+                &[("[image]", Some("[seen]"))],
+                "a [image]\n[seen]\n[location: [image]]",
+            ),
+            ("[image]\n[image]", &[("[image]", None), ("[image]", Some("[seen]"))], "[image]\n[seen]"),
+            ("[image]\n[image]", &[("[image]", Some("[seen]")), ("[image]", None)], "[seen]\n[image]"),
+            ("see [image]", &[("[image]", Some("[seen]"))], "see [image]\n[seen]"),
+        ] {
+            assert_eq!(in_words(content, words), told);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The webhook log: what arrived, and what was answered.
+
+use crate::clock::Time;
+use crate::model::MessageId;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+
+const INSERT: &str = "
+    INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us, message_id, error)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// A webhook as it is logged. Headers and body come here with their secrets already redacted.
+#[derive(Clone, Debug)]
+pub struct WebhookRecord {
+    /// The channel's name.
+    pub channel: &'static str,
+    /// When it arrived.
+    pub received_at: Time,
+    /// Path and query.
+    pub path: String,
+    /// A JSON object.
+    pub headers: String,
+    /// The body as text.
+    pub body: String,
+    /// The HTTP status answered.
+    pub status: u16,
+    /// When work on it began, to tell how long it took.
+    pub began: std::time::Instant,
+    /// Why it was refused.
+    pub error: Option<String>,
+}
+
+impl WebhookRecord {
+    /// The same where it is answered with 403.
+    pub(in crate::store) fn refused(&self, why: &str) -> WebhookRecord {
+        WebhookRecord { status: 403, error: Some(why.to_owned()), ..self.clone() }
+    }
+}
+
+const PROBE: &str = "
+    INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us)
+    VALUES ('probe', 0, '', '{}', '', 0, 0)";
+
+const UNPROBE: &str = "DELETE FROM webhook_log WHERE id = ?1";
+
+impl Store {
+    /// Writes a row and takes it away again: whether the database can be written after trouble.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let id = tx.insert(PROBE, &[])?;
+            tx.execute(UNPROBE, args![id]).map(drop)
+        })
+        .await
+    }
+
+    /// Logs a webhook that led to no message.
+    pub async fn log_webhook(&self, record: WebhookRecord) -> Result<(), StoreError> {
+        self.write(move |tx| insert(tx, &record, None)).await
+    }
+}
+
+/// Logs a webhook beside what it led to.
+pub(in crate::store) fn insert(
+    tx: &mut dyn Tx,
+    record: &WebhookRecord,
+    message: Option<&MessageId>,
+) -> Result<(), StoreError> {
+    let took = i64::try_from(record.began.elapsed().as_micros()).unwrap_or(i64::MAX);
+    tx.execute(
+        INSERT,
+        args![
+            record.channel,
+            record.received_at,
+            record.path.as_str(),
+            record.headers.as_str(),
+            record.body.as_str(),
+            i64::from(record.status),
+            took,
+            message,
+            record.error.as_deref(),
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! What the owner should know of: durable, and counted where it repeats.
+
+use crate::clock::Time;
+use crate::store::database::Row;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+
+const AGAIN: &str = "
+    UPDATE alerts SET count = count + 1, last_at = ?4, message = ?3 WHERE cause = ?1 AND subject = ?2";
+
+const NEW: &str = "
+    INSERT INTO alerts (cause, subject, message, first_at, last_at, count) VALUES (?1, ?2, ?3, ?4, ?4, 1)";
+
+const LATEST: &str = "
+    SELECT cause, subject, message, first_at, last_at, count FROM alerts ORDER BY last_at DESC LIMIT ?1";
+
+/// Something that the owner should know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// What kind of thing: a word such as `hand_over`.
+    pub cause: String,
+    /// What it is about, such as a conversation's id.
+    pub subject: String,
+    /// A sentence on the latest of them.
+    pub message: String,
+    /// The first.
+    pub first_at: Time,
+    /// The latest.
+    pub last_at: Time,
+    /// How many.
+    pub count: i64,
+}
+
+impl Store {
+    /// Records an alert; one of the same cause and subject is counted.
+    pub async fn alert(
+        &self,
+        cause: &'static str,
+        subject: String,
+        message: String,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| record(tx, cause, &subject, &message, now)).await
+    }
+
+    /// The latest alerts.
+    pub async fn alerts(&self, most: i64) -> Result<Vec<Alert>, StoreError> {
+        self.read(move |tx| tx.all(LATEST, args![most], alert)).await
+    }
+}
+
+/// Records an alert beside what led to it.
+pub(in crate::store) fn record(
+    tx: &mut dyn Tx,
+    cause: &str,
+    subject: &str,
+    message: &str,
+    now: Time,
+) -> Result<(), StoreError> {
+    if tx.execute(AGAIN, args![cause, subject, message, now])? == 0 {
+        tx.execute(NEW, args![cause, subject, message, now])?;
+    }
+    Ok(())
+}
+
+fn alert(row: &dyn Row) -> Result<Alert, StoreError> {
+    Ok(Alert {
+        cause: row.text(0)?.to_owned(),
+        subject: row.text(1)?.to_owned(),
+        message: row.text(2)?.to_owned(),
+        first_at: Time(row.int(3)?),
+        last_at: Time(row.int(4)?),
+        count: row.int(5)?,
+    })
+}

@@ -1,0 +1,23 @@
+//! Secrets as they lie in the database: sealed for this installation's age identity.
+
+use crate::clock::Time;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::args;
+
+const GET: &str = "SELECT sealed FROM secrets WHERE name = ?1";
+
+const PUT: &str = "INSERT INTO secrets (name, sealed, updated_at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at";
+
+impl Store {
+    /// The sealed value of that name.
+    pub async fn sealed(&self, name: &'static str) -> Result<Option<String>, StoreError> {
+        self.read(move |tx| tx.one(GET, args![name], |row| row.text(0).map(str::to_owned))).await
+    }
+
+    /// Stores a sealed value under that name, over any that stands there.
+    pub async fn put_sealed(&self, name: &'static str, sealed: String, now: Time) -> Result<(), StoreError> {
+        self.write(move |tx| tx.execute(PUT, args![name, sealed.as_str(), now]).map(drop)).await
+    }
+}

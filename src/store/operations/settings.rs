@@ -1,0 +1,46 @@
+//! Stored settings: the layer of the configuration below the file, which an owner changes while mynah runs. Secrets are not
+//! among them; those are sealed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::clock::Time;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+use crate::store::sqlite;
+
+const ALL: &str = "SELECT key, value FROM settings WHERE key > '' ORDER BY key";
+
+const PUT: &str = "
+    INSERT INTO settings (key, value, updated_at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at";
+
+const DELETE: &str = "DELETE FROM settings WHERE key = ?1";
+
+impl Store {
+    /// Stores a setting by its variable, such as `MYNAH_TYPING`. It counts from the next start on.
+    pub async fn put_setting(&self, key: &'static str, value: String, now: Time) -> Result<(), StoreError> {
+        self.write(move |tx| tx.execute(PUT, args![key, value.as_str(), now]).map(drop)).await
+    }
+
+    /// Takes a stored setting away. `false`: there was none.
+    pub async fn delete_setting(&self, key: impl Into<String>) -> Result<bool, StoreError> {
+        let key = key.into();
+        self.write(move |tx| Ok(tx.execute(DELETE, args![key.as_str()])? > 0)).await
+    }
+}
+
+/// The stored settings of a database that may be in use, or may not be there, or be of an older program: read without
+/// opening it for good, so that nothing is migrated before it is known whose turn it is.
+pub fn stored_settings(database: &Path) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut stored = BTreeMap::new();
+    sqlite::peek(database, "settings", &mut |tx: &mut dyn Tx| {
+        tx.rows(ALL, &[], &mut |row| {
+            stored.insert(row.text(0)?.to_owned(), row.text(1)?.to_owned());
+            Ok(())
+        })
+    })?;
+    Ok(stored)
+}

@@ -1,0 +1,85 @@
+//! What is to be sent in one message: words, a file, or a template.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Time;
+use crate::model::{ContentSid, FileHash, Media, Template, Variables};
+use crate::store::database::Row;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::args;
+use crate::store::queue::limits::SEND_WITHIN;
+use crate::store::queue::turns::TurnClaim;
+
+const OURS: &str = "
+    SELECT content, metadata, created_at FROM messages
+    WHERE conversation_id = ?1 AND turn_id = ?2 AND role <> 'user' ORDER BY id";
+
+/// One message that is to be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// The words; with a file they may be empty.
+    pub text: String,
+    /// The file that goes with them.
+    pub file: Option<FileHash>,
+    /// The template that is sent in their place.
+    pub template: Option<Template>,
+    /// After this it is not sent; `None` is as long as WhatsApp takes free text.
+    pub expires_at: Option<Time>,
+}
+
+impl From<String> for Draft {
+    fn from(text: String) -> Draft {
+        Draft { text, ..Draft::default() }
+    }
+}
+
+/// What belongs to an operator's message beside what the history tells of it; kept with the message.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(in crate::store) struct Enclosed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<String>,
+}
+
+impl Enclosed {
+    pub(in crate::store) fn file(file: &Media, caption: &str) -> Enclosed {
+        Enclosed { file: Some(file.hash.to_string()), caption: Some(caption.to_owned()), ..Enclosed::default() }
+    }
+
+    pub(in crate::store) fn template(template: &Template) -> Enclosed {
+        let sid = template.sid.as_str().to_owned();
+        Enclosed { template: Some(sid), variables: template.variables.json(), ..Enclosed::default() }
+    }
+
+    pub(in crate::store) fn json(&self) -> String {
+        serde_json::to_string(self).expect("strings are written to memory without failure")
+    }
+}
+
+impl Store {
+    /// What we have said of our own accord in a claimed turn, message by message.
+    pub async fn drafts(&self, claim: &TurnClaim) -> Result<Vec<Draft>, StoreError> {
+        let (conversation, turn) = (claim.conversation, claim.turn);
+        self.read(move |tx| tx.all(OURS, args![&conversation, turn], draft)).await
+    }
+}
+
+fn draft(row: &dyn Row) -> Result<Draft, StoreError> {
+    let Enclosed { file, caption, template, variables } = serde_json::from_str(row.text(1)?).unwrap_or_default();
+    if let Some(file) = file.as_deref().and_then(FileHash::parse) {
+        return Ok(Draft { text: caption.unwrap_or_default(), file: Some(file), ..Draft::default() });
+    }
+    if let Some(sid) = template.as_deref().and_then(ContentSid::parse) {
+        let variables = variables.as_deref().and_then(Variables::parse).unwrap_or_default();
+        let expires_at = Some(Time(row.int(2)?) + SEND_WITHIN);
+        return Ok(Draft { template: Some(Template { sid, variables }), expires_at, ..Draft::default() });
+    }
+    Ok(row.text(0)?.to_owned().into())
+}

@@ -1,0 +1,239 @@
+//! Replies: what a worker found to say, stored with its parts in one transaction.
+
+use super::drafts::Draft;
+use crate::clock::Time;
+use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
+use crate::store::conversations::messages::NewMessage;
+use crate::store::conversations::messages::insert_message;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::StoreOptions;
+use crate::store::database::Tx;
+use crate::store::database::args;
+use crate::store::database::ids::Ids;
+use crate::store::database::ids::token;
+use crate::store::queue::handover;
+use crate::store::queue::reservations;
+use crate::store::queue::settle;
+use crate::store::queue::turns::TurnClaim;
+
+const SENDING: &str = "
+    UPDATE turns SET state = 'sending', token = NULL, error = ?3,
+        model = ?4, input_tokens = ?5, output_tokens = ?6, tokens_estimated = ?7, cost_micros = ?8
+    WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+
+/// Where the contact is answered by now: while the model was asked their number may have gone to somebody else.
+const CONVERSATION: &str = "SELECT revision, reply_to FROM conversations WHERE id = ?1";
+
+const NEW_PART: &str = "
+    INSERT INTO parts (id, conversation_id, body, state, due_at, attempts, token, first_tried_at, template, variables, file,
+        expires_at, posted_to, posted_by)
+    VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+
+/// What a worker found to say.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The model answered.
+    Answer {
+        /// Its text as it gave it, for the history.
+        text: String,
+        /// The model's name.
+        model: String,
+        /// What it took.
+        usage: Usage,
+        /// What that cost, in millionths of a US dollar.
+        cost: i64,
+        /// Whether a person takes over with it.
+        hand_over: Option<HandOver>,
+    },
+    /// A text of our own, which the model had no part in.
+    Words {
+        /// What is said.
+        text: String,
+        /// Whether a person takes over with it, which is what is said then: nothing, should the conversation have ended.
+        hand_over: Option<HandOver>,
+    },
+    /// What an operator wrote, which is in the history already.
+    Operator,
+    /// No answer can be had; the turn ends `dead` once the contact has been told.
+    Apology {
+        /// Why, for the operator.
+        why: String,
+    },
+}
+
+/// A reply that is stored, and whose first part is in the hands of who stored it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replied {
+    /// The first part, which is `sending`.
+    pub part: PartRef,
+    /// Proof that it is.
+    pub token: i64,
+    /// Where it goes.
+    pub to: String,
+    /// What it holds.
+    pub draft: Draft,
+    /// The conversation's revision with the reply.
+    pub revision: i64,
+    /// Whether it is what was to be said instead, because a person answers.
+    pub instead: bool,
+}
+
+/// That a person takes a conversation over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// When the assistant takes it back; `None` is never.
+    pub until: Option<Time>,
+    /// Why, for the operator.
+    pub why: String,
+    /// What the contact is told of it after the reply, unless the conversation ended meanwhile: nobody takes over then.
+    pub tell: Option<String>,
+}
+
+impl Store {
+    /// Stores the reply and its parts and moves the turn to `sending`. The first part leaves `sending` already, so that
+    /// the worker that wrote it may post it at once: it is on the disk before the first byte goes out. `None`: the claim
+    /// was stale, or there was nothing to say but that a person takes over, in a conversation that ended meanwhile. Only
+    /// beside what a hand-over tells may `parts` be empty.
+    pub async fn reply(
+        &self,
+        claim: &TurnClaim,
+        reply: Reply,
+        parts: Vec<String>,
+        now: Time,
+    ) -> Result<Option<Replied>, StoreError> {
+        let parts = parts.into_iter().map(Draft::from).collect();
+        self.reply_unless_human(claim, reply, parts, None, now).await
+    }
+
+    /// The same for a turn that goes on though a person took over while the model was asked: `instead` is said then.
+    pub async fn reply_unless_human(
+        &self,
+        claim: &TurnClaim,
+        reply: Reply,
+        parts: Vec<Draft>,
+        instead: Option<(Reply, Vec<Draft>)>,
+        now: Time,
+    ) -> Result<Option<Replied>, StoreError> {
+        let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
+        let (reservation, options, by) =
+            (claim.reservation.clone(), self.options, self.posting.of(&claim.account, &claim.from));
+        self.write_for_good(move |tx| {
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            let instead = match &instead {
+                Some(instead) if handover::is_human(tx, &conversation, now)? => Some(instead),
+                _ => None,
+            };
+            let (said, parts) = instead.map_or((&reply, &parts), |(reply, parts)| (reply, parts));
+            if !store_reply(tx, (turn, held), said)? {
+                return Ok(None);
+            }
+            let mut replied = say(tx, &ids, (turn, &conversation, &by), said, parts.clone(), now, options)?;
+            if let Some(replied) = &mut replied {
+                replied.instead = instead.is_some();
+            }
+            Ok(replied)
+        })
+        .await
+    }
+}
+
+/// Moves the turn on, if the claim still holds.
+fn store_reply(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> Result<bool, StoreError> {
+    let (error, model, usage, cost) = match reply {
+        Reply::Answer { model, usage, cost, .. } => (None, Some(model.as_str()), Some(usage), Some(*cost)),
+        Reply::Words { .. } | Reply::Operator => (None, None, None, None),
+        Reply::Apology { why } => (Some(why.as_str()), None, None, None),
+    };
+    let moved = tx.execute(
+        SENDING,
+        args![
+            turn,
+            held,
+            error,
+            model,
+            usage.map(|usage| i64::from(usage.input_tokens)),
+            usage.map(|usage| i64::from(usage.output_tokens)),
+            usage.map(|usage| i64::from(usage.estimated)),
+            cost,
+        ],
+    )?;
+    Ok(moved == 1)
+}
+
+/// What is said, in the history and in parts.
+fn say(
+    tx: &mut dyn Tx,
+    ids: &Ids,
+    (turn, conversation, by): (TurnId, &ConversationId, &str),
+    reply: &Reply,
+    mut parts: Vec<Draft>,
+    now: Time,
+    options: StoreOptions,
+) -> Result<Option<Replied>, StoreError> {
+    let mut told = None;
+    if let Reply::Words { hand_over: Some(HandOver { until, why, tell }), .. }
+    | Reply::Answer { hand_over: Some(HandOver { until, why, tell }), .. } = reply
+    {
+        if handover::take_over(tx, conversation, *until, why, now, options)? {
+            parts.extend(tell.clone().map(Draft::from));
+            told = tell.as_deref();
+        } else if matches!(reply, Reply::Words { .. }) {
+            // They say that a person takes over.
+            parts.clear();
+        }
+        handover::call_for_a_person(tx, conversation, why, now)?;
+    }
+    if parts.is_empty() {
+        let why = "a person was wanted, in a conversation that ended meanwhile";
+        settle::skip(tx, turn, conversation, why, now, options)?;
+        return Ok(None);
+    }
+    if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
+        let said: Vec<&str> = [text.as_str()].into_iter().chain(told).filter(|text| !text.trim().is_empty()).collect();
+        if !said.is_empty() {
+            let content = &said.join("\n\n");
+            let message =
+                NewMessage { role: Role::Assistant, content, metadata: "{}", provider: None, at: now, word: None };
+            insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
+            tx.execute(TOUCH, args![conversation])?;
+        }
+    }
+    let known = tx.one(CONVERSATION, args![conversation], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
+    let (revision, to) = known.ok_or_else(|| StoreError::unexpected(0, "the conversation of a turn"))?;
+    let token = token();
+    for (number, part) in (1_i64..).zip(&parts) {
+        let first = number == 1;
+        let (template, file) = (part.template.as_ref(), part.file.map(|file| file.to_string()));
+        let variables = template.and_then(|template| template.variables.json());
+        tx.execute(
+            NEW_PART,
+            args![
+                turn,
+                number,
+                conversation,
+                part.text.as_str(),
+                if first { "sending" } else { "ready" },
+                i64::from(first),
+                first.then_some(token),
+                first.then_some(now),
+                template.map(|template| template.sid.as_str()),
+                variables.as_deref(),
+                file.as_deref(),
+                part.expires_at,
+                first.then_some(to.as_str()),
+                first.then_some(by),
+            ],
+        )?;
+    }
+    Ok(Some(Replied {
+        part: PartRef { turn, number: 1 },
+        token,
+        to,
+        draft: parts.swap_remove(0),
+        revision,
+        instead: false,
+    }))
+}

@@ -1,0 +1,79 @@
+//! Everything that is due: turns and looks in one transaction, parts, which must be on the disk first, in another.
+
+use super::lookup_claims;
+use super::lookup_claims::UnknownClaim;
+use super::part_claims;
+use super::part_claims::PartClaim;
+use super::turns;
+use super::turns::TurnClaim;
+use crate::clock::Time;
+use crate::model::PartRef;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+
+/// Claimed work.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Turns to be answered.
+    pub turns: Vec<TurnClaim>,
+    /// Parts to be posted.
+    pub parts: Vec<PartClaim>,
+    /// Parts to be looked for.
+    pub unknown: Vec<UnknownClaim>,
+    /// Parts that were tried too often, and why. They are not claimed: their turns have ended `dead`.
+    pub given_up: Vec<(PartRef, String)>,
+    /// When the next of what was not claimed falls due.
+    pub next_due: Option<Time>,
+}
+
+impl Claims {
+    /// Pieces of work.
+    pub fn len(&self) -> usize {
+        self.turns.len() + self.parts.len() + self.unknown.len()
+    }
+
+    /// Whether nothing was due.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Store {
+    /// Claims up to `most` pieces of work, among them up to `most_turns` turns; with none of those, turns that no model has
+    /// to answer are claimed all the same. Turns past their deadline end `expired`.
+    pub async fn claim(&self, now: Time, most_turns: usize, most: usize) -> Result<Claims, StoreError> {
+        let (options, templates) = (self.options, self.templates.clone());
+        let (mut claims, parts_due) = self
+            .write_unflushed(move |tx| {
+                let unknown = lookup_claims::claim_due(tx, now, most)?;
+                // A part of them is kept for what is already said.
+                let parts_due = part_claims::any_due(tx, now)?;
+                let kept = if parts_due { most.div_ceil(4) } else { 0 };
+                let requests_only = most_turns == 0;
+                let left = most.saturating_sub(unknown.len() + kept);
+                let left = if requests_only { left } else { left.min(most_turns) };
+                let turns = match left {
+                    0 => Vec::new(),
+                    left => turns::claim_due(tx, now, left, requests_only, options, &templates)?,
+                };
+                let next_turn = if requests_only { None } else { turns::next_due(tx)? };
+                let next_part = part_claims::next_due(tx)?;
+                let next_due = [next_turn, next_part].into_iter().flatten().min();
+                Ok((Claims { turns, parts: Vec::new(), unknown, given_up: Vec::new(), next_due }, parts_due))
+            })
+            .await?;
+        let left = most - claims.len();
+        if parts_due && left > 0 {
+            let posting = self.posting.clone();
+            // A part that is about to be posted is `sending` on the disk first.
+            (claims.parts, claims.given_up) = self
+                .write_for_good(move |tx| {
+                    let mut given_up = Vec::new();
+                    let parts = part_claims::claim_due(tx, now, left, options, &posting, &mut given_up)?;
+                    Ok((parts, given_up))
+                })
+                .await?;
+        }
+        Ok(claims)
+    }
+}

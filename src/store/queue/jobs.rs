@@ -1,0 +1,238 @@
+//! The queue as an operator sees it.
+
+use super::limits::SEND_WITHIN;
+use super::settle;
+use crate::clock::Time;
+use crate::model::{ConversationId, TurnId, TurnState};
+use crate::store::conversations::transcript::Undelivered;
+use crate::store::conversations::transcript::undelivered;
+use crate::store::database::Row;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+
+/// Those that have not ended: few, and in no order.
+const LIVE: &str = "
+    SELECT id, state FROM turns WHERE live IS NOT NULL";
+
+const FAILED: &str = "
+    SELECT id FROM turns WHERE state IN ('dead', 'expired', 'skipped') AND state = ?1 AND id < ?2
+    ORDER BY id DESC LIMIT ?3";
+
+/// Read from the newest on: nearly every turn is one, so it reads little more than it gives.
+const DONE: &str = "SELECT id FROM turns WHERE state = 'done' AND id < ?1 ORDER BY id DESC LIMIT ?2";
+
+/// Of turns below a number, those of which a message was not delivered. The number is that of the part.
+const UNDELIVERED: &str = "
+    SELECT turn_id FROM parts WHERE status = 'failed' AND id < ?1 ORDER BY id DESC LIMIT ?2";
+
+const ROW: &str = "
+    SELECT id, conversation_id, state, attempts, created_at, due_at, finished_at, error FROM turns WHERE id = ?1";
+
+const BACKLOG: &str = "
+    SELECT COUNT(*), MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
+
+/// Not what we said of our own accord, such as a notice, which answers nobody. It is to be answered from now on, so that it may
+/// wait for a model as long as any other.
+const REVIVE: &str = "
+    UPDATE turns SET state = 'retry', live = 0, due_at = ?2, not_before = ?2, attempts = 0, crashes = 0, crashes_alone = 0,
+        finished_at = NULL, error = NULL
+    WHERE id = ?1 AND state IN ('dead', 'expired')
+    AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16
+        AND state IN ('sent', 'held', 'unknown', 'sending'))
+    AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
+        AND a.live = 0)
+    AND NOT EXISTS (SELECT 1 FROM messages m JOIN turns l ON l.id = m.turn_id
+        WHERE m.conversation_id = turns.conversation_id AND m.turn_id > ?1 AND l.state <> 'open')
+    AND (command IS NOT NULL OR EXISTS (SELECT 1 FROM messages q
+        WHERE q.conversation_id = turns.conversation_id AND q.turn_id = ?1 AND q.role <> 'assistant'))";
+
+const ENDED: &str = "
+    SELECT c.last_inbound_at, t.expires_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    WHERE t.id = ?1 AND t.state IN ('dead', 'expired')";
+
+const CLEAR_PARTS: &str = "DELETE FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'failed'";
+
+/// An answer of which nothing was sent, else the model would go on from what nobody has read. In an operator's turn it is what
+/// is to be sent.
+const FORGET: &str = "
+    DELETE FROM messages WHERE turn_id = ?1 AND role = 'assistant'
+    AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1 AND COALESCE(command, '') <> 'operator')";
+
+const TOUCH: &str = "
+    UPDATE conversations SET revision = revision + 1
+    WHERE id = (SELECT conversation_id FROM turns WHERE id = ?1)";
+
+const PARK: &str = "
+    UPDATE turns SET due_at = NULL WHERE live = 1
+    AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
+
+/// A turn that no worker has in hand.
+const WAITING: &str = "
+    SELECT conversation_id FROM turns WHERE id = ?1 AND (state IN ('open', 'retry') OR (state = 'sending'
+        AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'sending')))";
+
+/// A turn in a list.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct JobRow {
+    /// The turn's number.
+    pub turn: i64,
+    /// Its conversation.
+    pub conversation: String,
+    /// `open`, `running`, `retry`, `sending`, `done`, `dead` or `expired`.
+    pub state: String,
+    /// Claims so far.
+    pub attempts: i64,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339; when it may be claimed.
+    pub due_at: Option<String>,
+    /// RFC 3339.
+    pub finished_at: Option<String>,
+    /// Why it failed, or why its last attempt did.
+    pub error: Option<String>,
+    /// Its messages that the provider took and did not deliver.
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// What became of the wish to have a turn answered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revived {
+    /// It will be answered.
+    Again,
+    /// The contact's last message is so old that the answer could not be sent.
+    TooLate,
+    /// No `dead` or `expired` turn has that number, something of it may have been sent, or its conversation has gone on.
+    No,
+}
+
+/// How much waits to be answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Turns.
+    pub waiting: i64,
+    /// When the oldest of them fell due.
+    pub oldest_due: Option<Time>,
+}
+
+impl Store {
+    /// Turns, newest first: all that are not `done`, with those of which a message was not delivered; or those of one state.
+    /// `before` pages: only older numbers.
+    pub async fn jobs(
+        &self,
+        state: Option<TurnState>,
+        before: Option<TurnId>,
+        most: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        self.read(move |tx| {
+            let before = before.map_or(i64::MAX, |turn| turn.0);
+            let wanted = |of| state.map_or(of != TurnState::Done, |state| state == of);
+            let mut turns = numbers(tx, wanted, before, most)?;
+            if state.is_none() {
+                // A turn has fifteen parts at the most.
+                let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_mul(15);
+                turns.extend(tx.all(UNDELIVERED, args![before.saturating_mul(16), limit], |row| row.int(0))?);
+                turns.sort_unstable_by_key(|turn| std::cmp::Reverse(*turn));
+                turns.dedup();
+                turns.truncate(most);
+            }
+            let mut jobs = Vec::with_capacity(turns.len());
+            for turn in turns {
+                let Some(mut job) = tx.one(ROW, args![turn], job)? else { continue };
+                job.undelivered = undelivered(tx, TurnId(turn))?;
+                jobs.push(job);
+            }
+            Ok(jobs)
+        })
+        .await
+    }
+
+    /// How much waits.
+    pub async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.read(|tx| {
+            let backlog = tx.one(BACKLOG, &[], |row| {
+                Ok(Backlog { waiting: row.int(0)?, oldest_due: row.int_or_null(1)?.map(Time) })
+            })?;
+            Ok(backlog.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Has a `dead` or `expired` turn answered again.
+    pub async fn revive(&self, turn: TurnId, now: Time) -> Result<Revived, StoreError> {
+        self.write(move |tx| {
+            let ended = tx.one(ENDED, args![turn], |row| {
+                Ok((Time(row.int(0)?) + SEND_WITHIN).max(Time(row.int_or_null(1)?.unwrap_or(0))))
+            })?;
+            let Some(deadline) = ended else { return Ok(Revived::No) };
+            // The next claim would only end it again.
+            if deadline <= now {
+                return Ok(Revived::TooLate);
+            }
+            if tx.execute(REVIVE, args![turn, now])? == 0 {
+                return Ok(Revived::No);
+            }
+            tx.execute(CLEAR_PARTS, args![turn])?;
+            tx.execute(PARK, args![turn])?;
+            if tx.execute(FORGET, args![turn])? > 0 {
+                tx.execute(TOUCH, args![turn])?;
+            }
+            Ok(Revived::Again)
+        })
+        .await
+    }
+
+    /// Gives up a turn that waits: to be claimed, for its next part, or to find out what became of one, which is held then.
+    /// It ends `dead`. `false`: a worker has it in hand, or it has ended.
+    pub async fn discard(&self, turn: TurnId, now: Time) -> Result<bool, StoreError> {
+        let options = self.options;
+        self.write(move |tx| {
+            let Some(conversation) = tx.one(WAITING, args![turn], |row| row.uuid(0))?.map(ConversationId) else {
+                return Ok(false);
+            };
+            settle::dead(tx, turn, &conversation, "discarded by the operator", now, options)?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// The numbers below `before` of turns in the states that are `wanted`: the highest `most`, highest first.
+fn numbers(
+    tx: &mut dyn Tx,
+    wanted: impl Fn(TurnState) -> bool,
+    before: i64,
+    most: usize,
+) -> Result<Vec<i64>, StoreError> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    let live = tx.all(LIVE, &[], |row| Ok((row.int(0)?, TurnState::parse(row.text(1)?))))?;
+    let live = live.into_iter().filter(|(turn, state)| *turn < before && state.is_some_and(&wanted));
+    let mut turns: Vec<i64> = live.map(|(turn, _)| turn).collect();
+    for state in [TurnState::Dead, TurnState::Expired, TurnState::Skipped].into_iter().filter(|state| wanted(*state)) {
+        turns.extend(tx.all(FAILED, args![state.as_str(), before, limit], |row| row.int(0))?);
+    }
+    if wanted(TurnState::Done) {
+        turns.extend(tx.all(DONE, args![before, limit], |row| row.int(0))?);
+    }
+    turns.sort_unstable_by_key(|turn| std::cmp::Reverse(*turn));
+    turns.truncate(most);
+    Ok(turns)
+}
+
+fn job(row: &dyn Row) -> Result<JobRow, StoreError> {
+    let time = |column| -> Result<Option<String>, StoreError> {
+        Ok(row.int_or_null(column)?.map(|millis| Time(millis).to_string()))
+    };
+    Ok(JobRow {
+        turn: row.int(0)?,
+        conversation: ConversationId(row.uuid(1)?).to_string(),
+        state: row.text(2)?.to_owned(),
+        attempts: row.int(3)?,
+        created_at: Time(row.int(4)?).to_string(),
+        due_at: time(5)?,
+        finished_at: time(6)?,
+        error: row.text_or_null(7)?.map(str::to_owned),
+        undelivered: Vec::new(),
+    })
+}

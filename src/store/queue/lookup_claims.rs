@@ -1,0 +1,89 @@
+//! Parts of which nobody knows whether the provider created them, handed to a worker who looks for them.
+
+use std::time::Duration;
+
+use crate::clock::Time;
+use crate::model::{ContentSid, PartRef, TurnId};
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+
+/// When to look, counted from the moment the part became unknown and then from look to look; after the last of them
+/// the message is taken as not created.
+pub(in crate::store) const LOOKS: [Duration; 5] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(40),
+    Duration::from_secs(90),
+];
+
+/// When an unknown part is looked for first.
+pub const FIRST_LOOK: Duration = LOOKS[0];
+
+/// How long one look may take before another worker may look.
+const LOOKING: Duration = Duration::from_secs(60);
+
+const DUE: &str = "
+    SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, COALESCE(p.posted_to, c.reply_to),
+        p.looks_failed, p.error, p.template, CASE WHEN p.file IS NULL THEN 0 ELSE 1 END, c.account,
+        COALESCE(p.posted_by, c.account)
+    FROM parts p JOIN conversations c ON c.id = p.conversation_id
+    WHERE p.state = 'unknown' AND p.due_at <= ?1
+    ORDER BY p.due_at LIMIT ?2";
+
+const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
+
+/// A part to be looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownClaim {
+    /// The part.
+    pub part: PartRef,
+    /// The channel's name.
+    pub channel: String,
+    /// The account at the provider that the conversation came through.
+    pub account: String,
+    /// The account that posted it.
+    pub posted_by: String,
+    /// Our address.
+    pub from: String,
+    /// The contact's address.
+    pub to: String,
+    /// The text as posted.
+    pub text: String,
+    /// The template that was posted in its place.
+    pub template: Option<ContentSid>,
+    /// Whether a file went with it.
+    pub with_file: bool,
+    /// When the first post began.
+    pub first_tried_at: Time,
+    /// Looks that could not be made since the last that could.
+    pub looks_failed: i64,
+    /// Why the last of them could not be made; before the first, why it is not known whether it was sent.
+    pub why: Option<String>,
+}
+
+/// Claims up to `most` parts that are to be looked for.
+pub(in crate::store) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<UnknownClaim>, StoreError> {
+    let sql = format!("{DUE} {}", tx.skip_locked());
+    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        Ok(UnknownClaim {
+            part: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
+            text: row.text(2)?.to_owned(),
+            first_tried_at: Time(row.int(3)?),
+            channel: row.text(4)?.to_owned(),
+            account: row.text(11)?.to_owned(),
+            posted_by: row.text(12)?.to_owned(),
+            from: row.text(5)?.to_owned(),
+            to: row.text(6)?.to_owned(),
+            looks_failed: row.int(7)?,
+            why: row.text_or_null(8)?.map(str::to_owned),
+            template: row.text_or_null(9)?.and_then(ContentSid::parse),
+            with_file: row.int(10)? != 0,
+        })
+    })?;
+    for claim in &due {
+        tx.execute(LEASE, args![claim.part.turn, claim.part.number, now + LOOKING])?;
+    }
+    Ok(due)
+}

@@ -1,0 +1,68 @@
+//! What a contact is told of our own accord, beside what is answered: once in a while, and not while an answer is on its
+//! way.
+
+use std::time::Duration;
+
+use crate::clock::Time;
+use crate::model::{ConversationId, MessageId, Role, TurnId};
+use crate::store::conversations::messages::NewMessage;
+use crate::store::conversations::messages::insert_message;
+use crate::store::database::StoreError;
+use crate::store::database::Tx;
+use crate::store::database::args;
+use crate::store::database::ids::Ids;
+
+const ACTIVE: &str = "SELECT 1 FROM turns WHERE conversation_id = ?1 AND live = 0";
+
+const TURN: &str = "
+    INSERT INTO turns (conversation_id, state, live, created_at) VALUES (?1, 'sending', 0, ?2)";
+
+const PART: &str = "
+    INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
+
+/// What waits to be answered waits for what is being said.
+const PARK: &str = "
+    UPDATE turns SET due_at = NULL
+    WHERE conversation_id = ?1 AND live = 1";
+
+/// It is part of the history, and a window that was kept without it is stale.
+const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+
+const NOTICED: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
+
+/// Something to tell a contact.
+pub(in crate::store) struct Notice<'a> {
+    pub(in crate::store) contact: i64,
+    pub(in crate::store) conversation: &'a ConversationId,
+    pub(in crate::store) text: &'a str,
+    /// When the contact was last told anything so.
+    pub(in crate::store) last: Option<Time>,
+    /// In which time they are told no more than once.
+    pub(in crate::store) every: Duration,
+}
+
+impl Notice<'_> {
+    /// Tells it, unless something was told lately or an answer is on its way. Whether it did, and raised the conversation's
+    /// revision.
+    pub(in crate::store) fn give(&self, tx: &mut dyn Tx, ids: &Ids, now: Time) -> Result<bool, StoreError> {
+        let lately = self.last.is_some_and(|at| at > now - self.every);
+        if lately || tx.one(ACTIVE, args![self.conversation], |_| Ok(()))?.is_some() {
+            return Ok(false);
+        }
+        let turn = TurnId(tx.insert(TURN, args![self.conversation, now])?);
+        let said = NewMessage {
+            role: Role::Assistant,
+            content: self.text,
+            metadata: "{}",
+            provider: None,
+            at: now,
+            word: None,
+        };
+        insert_message(tx, &MessageId(ids.next(now)), self.conversation, turn, &said)?;
+        tx.execute(PART, args![turn, self.conversation, self.text, now])?;
+        tx.execute(PARK, args![self.conversation])?;
+        tx.execute(TOUCH, args![self.conversation])?;
+        tx.execute(NOTICED, args![self.contact, now])?;
+        Ok(true)
+    }
+}

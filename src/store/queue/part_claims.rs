@@ -1,0 +1,133 @@
+//! Parts that may be posted now, handed to a worker. Only `ready` may be posted, and `sending` is on the disk before the
+//! first byte.
+
+use super::limits::SEND_WITHIN;
+use super::settle;
+use super::settle::Ending;
+use crate::clock::Time;
+use crate::model::{ContentSid, ConversationId, FileHash, Outgoing, PartRef, Template, TurnId, Variables};
+use crate::store::database::ByNumber;
+use crate::store::database::Row;
+use crate::store::database::StoreError;
+use crate::store::database::StoreOptions;
+use crate::store::database::Tx;
+use crate::store::database::args;
+use crate::store::database::ids::token;
+
+/// A part that is claimed more often than this is given up. Its deadline does not end it: that moves on with each message
+/// of the contact, whose next turn waits for this one all the while. With the worker's waits these are about four hours of
+/// a provider that cannot be reached.
+const MOST_ATTEMPTS: i64 = 100;
+
+const DUE: &str = "
+    SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error,
+        CASE WHEN k.blocked_at IS NOT NULL OR (k.opted_out_at IS NOT NULL AND COALESCE(t.command, '') <> 'opt_out')
+            THEN 1 ELSE 0 END, p.template, p.variables, p.file, p.expires_at, c.account
+    FROM parts p JOIN conversations c ON c.id = p.conversation_id JOIN contacts k ON k.id = c.contact_id
+        JOIN turns t ON t.id = p.turn_id
+    WHERE p.state = 'ready' AND p.due_at <= ?1
+    ORDER BY p.due_at LIMIT ?2";
+
+const ANY_DUE: &str = "
+    SELECT 1 FROM parts WHERE state = 'ready' AND due_at <= ?1 LIMIT 1";
+
+const CLAIM: &str = "
+    UPDATE parts SET state = 'sending', attempts = attempts + 1, due_at = NULL, token = ?3,
+        first_tried_at = COALESCE(first_tried_at, ?4), posted_to = ?5, posted_by = ?6
+    WHERE id = ?1 * 16 + ?2 AND state = 'ready'";
+
+const NEXT_DUE: &str = "SELECT MIN(due_at) FROM parts WHERE due_at IS NOT NULL";
+
+/// A part in the hands of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartClaim {
+    /// Proof that the claim is this one.
+    pub token: i64,
+    /// How often it has been claimed, this time included.
+    pub attempt: i64,
+    /// The channel's name.
+    pub channel: String,
+    /// The account at the provider that the conversation came through.
+    pub account: String,
+    /// After this it is not sent.
+    pub deadline: Time,
+    /// The file that goes with it.
+    pub file: Option<FileHash>,
+    /// What to post; where the provider fetches the file is told as it is posted.
+    pub outgoing: Outgoing,
+}
+
+/// Whether any part may be posted now.
+pub(in crate::store) fn any_due(tx: &mut dyn Tx, now: Time) -> Result<bool, StoreError> {
+    Ok(tx.one(ANY_DUE, args![now], |_| Ok(()))?.is_some())
+}
+
+/// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`; those
+/// that were tried too often fail, go to `given_up` with the reason, and their turns end `dead`.
+pub(in crate::store) fn claim_due(
+    tx: &mut dyn Tx,
+    now: Time,
+    most: usize,
+    options: StoreOptions,
+    posting: &ByNumber<String>,
+    given_up: &mut Vec<(PartRef, String)>,
+) -> Result<Vec<PartClaim>, StoreError> {
+    let sql = format!("{DUE} {}", tx.skip_locked());
+    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
+    let mut claims = Vec::with_capacity(due.len());
+    for (mut claim, conversation, error, silenced) in due {
+        let part = claim.outgoing.reference;
+        if silenced {
+            let why = "the contact opted out or is blocked";
+            settle::unsent(tx, part, Ending::Silenced, why, now, options)?;
+            continue;
+        }
+        if claim.deadline <= now {
+            let template = claim.outgoing.template.is_some();
+            settle::expire(tx, part.turn, &conversation, template, now, options)?;
+            continue;
+        }
+        if claim.attempt > MOST_ATTEMPTS {
+            let last = error.as_deref().unwrap_or("it is not known of what");
+            let why = format!("not sent in {MOST_ATTEMPTS} attempts; the last failed: {last}");
+            settle::unsent(tx, part, Ending::Failed, &why, now, options)?;
+            given_up.push((part, why));
+            continue;
+        }
+        claim.token = token();
+        let by = posting.of(&claim.account, &claim.outgoing.from);
+        let to = claim.outgoing.to.as_str();
+        tx.execute(CLAIM, args![part.turn, part.number, claim.token, now, to, by.as_str()])?;
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+/// When the next part falls due to be posted or looked for.
+pub(in crate::store) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
+    Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
+}
+
+/// The claim, its conversation, the last error, and whether the contact wants nothing more.
+fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
+    let variables = row.text_or_null(12)?.and_then(Variables::parse).unwrap_or_default();
+    let template = row.text_or_null(11)?.and_then(ContentSid::parse).map(|sid| Template { sid, variables });
+    let claim = PartClaim {
+        token: 0,
+        attempt: row.int(2)? + 1,
+        channel: row.text(4)?.to_owned(),
+        // What WhatsApp takes at any time has one of its own.
+        deadline: row.int_or_null(14)?.map_or(Time(row.int(7)?) + SEND_WITHIN, Time),
+        file: row.text_or_null(13)?.and_then(FileHash::parse),
+        account: row.text(15)?.to_owned(),
+        outgoing: Outgoing {
+            from: row.text(5)?.to_owned(),
+            to: row.text(6)?.to_owned(),
+            text: row.text(3)?.to_owned(),
+            template,
+            media_url: None,
+            reference: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
+        },
+    };
+    Ok((claim, ConversationId(row.uuid(8)?), row.text_or_null(9)?.map(str::to_owned), row.int(10)? != 0))
+}

@@ -1,0 +1,235 @@
+//! How turns end, and what that sets free: each ends once, and the conversation goes on.
+
+use std::time::Duration;
+
+use super::limits::SEND_WITHIN;
+use crate::clock::Time;
+use crate::model::{ContentSid, ConversationId, PartRef, ProviderId, TurnId};
+use crate::store::database::StoreError;
+use crate::store::database::StoreOptions;
+use crate::store::database::Tx;
+use crate::store::database::args;
+
+const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE id = ?1 * 16 + ?2";
+
+/// How long a part waits for word that the one before it is on its way. The provider takes messages in order and hands
+/// them on in any, so two that are posted at once may arrive swapped.
+const PACE: Duration = Duration::from_secs(3);
+
+const SENT: &str = "
+    UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
+    WHERE id = ?1 * 16 + ?2";
+
+const NEXT_PART: &str = "
+    UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready'";
+
+/// Not where it waits for another reason, such as a provider that wants fewer calls.
+const NEXT_PART_NOW: &str = "
+    UPDATE parts SET due_at = ?3
+    WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready' AND attempts = 0 AND due_at > ?3";
+
+const FINISH: &str = "
+    UPDATE turns SET state = CASE WHEN error IS NULL THEN 'done' ELSE 'dead' END, live = NULL, finished_at = ?2
+    WHERE id = ?1 AND state = 'sending'";
+
+const FAIL_PART: &str = "
+    UPDATE parts SET state = ?3, error = ?4, token = NULL, due_at = NULL
+    WHERE id = ?1 * 16 + ?2";
+
+const FAIL_REST: &str = "
+    UPDATE parts SET state = 'failed', error = ?3, due_at = NULL
+    WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 AND state = 'ready'";
+
+const HOLD_UNKNOWN: &str = "
+    UPDATE parts SET state = 'held', error = ?2, due_at = NULL
+    WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'unknown'";
+
+const END: &str = "
+    UPDATE turns SET state = ?2, live = NULL, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
+    WHERE id = ?1 AND live IS NOT NULL";
+
+const APOLOGISING: &str = "
+    UPDATE turns SET state = 'sending', live = 0, error = ?2, due_at = NULL, token = NULL WHERE id = ?1";
+
+const APOLOGY: &str = "
+    INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
+
+const TEMPLATE: &str = "
+    INSERT INTO parts (id, conversation_id, body, template, state, due_at, expires_at)
+    VALUES (?1 * 16 + 1, ?2, '', ?3, 'ready', ?4, ?5)";
+
+const REOPENED: &str = "
+    UPDATE conversations SET reopened_at = ?2 WHERE id = ?1 AND (reopened_at IS NULL OR reopened_at < last_inbound_at)";
+
+/// Not while another turn is active: late news of a held part ends nothing, and a turn that fell due beside an active
+/// one would fail every claim.
+const WAKE_NEXT: &str = "
+    UPDATE turns SET due_at = MAX(?2, created_at + ?3, COALESCE(not_before, 0))
+    WHERE conversation_id = ?1 AND live = 1 AND due_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = ?1
+        AND a.live = 0)";
+
+/// How a part ends that is not known to be sent, and its turn with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Ending {
+    /// It was not sent and cannot be.
+    Failed,
+    /// It may have been sent, and the operator chose not to send it again.
+    Held,
+    /// It is not sent, because the contact wants nothing more.
+    Silenced,
+    /// It may have been sent, and that could not be found out in time.
+    HeldTooLate,
+}
+
+impl Ending {
+    /// The states of the part and of the turn.
+    const fn states(self) -> (&'static str, &'static str) {
+        match self {
+            Ending::Failed => ("failed", "dead"),
+            Ending::Held => ("held", "dead"),
+            Ending::Silenced => ("failed", "skipped"),
+            Ending::HeldTooLate => ("held", "expired"),
+        }
+    }
+}
+
+/// The provider took the part: the next one falls due in a moment, or the turn is done. Whether anything waits for its
+/// time now that waited for this.
+pub(in crate::store) fn sent(
+    tx: &mut dyn Tx,
+    part: PartRef,
+    id: &ProviderId,
+    now: Time,
+    options: StoreOptions,
+) -> Result<bool, StoreError> {
+    let conversation = conversation(tx, part)?;
+    tx.execute(SENT, args![part.turn, part.number, id.0.as_str(), now])?;
+    if tx.execute(NEXT_PART, args![part.turn, part.number, now + PACE])? > 0 {
+        return Ok(true);
+    }
+    tx.execute(FINISH, args![part.turn, now])?;
+    wake_next(tx, &conversation, now, options)
+}
+
+/// The provider handed the part on: nothing can overtake it any more, so the next one is due. Whether there is one.
+pub(in crate::store) fn handed_on(tx: &mut dyn Tx, part: PartRef, now: Time) -> Result<bool, StoreError> {
+    Ok(tx.execute(NEXT_PART_NOW, args![part.turn, part.number, now])? > 0)
+}
+
+fn conversation(tx: &mut dyn Tx, part: PartRef) -> Result<ConversationId, StoreError> {
+    tx.one(CONVERSATION, args![part.turn, part.number], |row| row.uuid(0).map(ConversationId))?
+        .ok_or_else(|| StoreError::Refused(format!("part {part} is gone")))
+}
+
+/// No answer can be had for a turn in nobody's hands: `text` tells the contact, and the turn is dead once that is sent.
+pub(in crate::store) fn apologise(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    why: &str,
+    text: &str,
+    now: Time,
+) -> Result<(), StoreError> {
+    tx.execute(APOLOGISING, args![turn, why])?;
+    tx.execute(APOLOGY, args![turn, conversation, text, now])?;
+    Ok(())
+}
+
+/// The part will not be sent, or not again: neither will those after it, and the turn ends.
+pub(in crate::store) fn unsent(
+    tx: &mut dyn Tx,
+    part: PartRef,
+    ending: Ending,
+    why: &str,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    let (part_state, turn_state) = ending.states();
+    let conversation = conversation(tx, part)?;
+    tx.execute(FAIL_PART, args![part.turn, part.number, part_state, why])?;
+    tx.execute(FAIL_REST, args![part.turn, part.number, "an earlier part was not sent"])?;
+    tx.execute(END, args![part.turn, turn_state, why, now])?;
+    wake_next(tx, &conversation, now, options).map(drop)
+}
+
+/// The deadline passed before a turn in nobody's hands was answered: the template that the owner chose is sent in place of
+/// the answer, once until the contact writes again; without one the turn expires.
+pub(in crate::store) fn too_late(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    template: Option<ContentSid>,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    if let Some(template) = template
+        && tx.execute(REOPENED, args![conversation, now])? == 1
+    {
+        tx.execute(
+            APOLOGISING,
+            args![turn, "its time ran out; the template that opens the conversation again was sent"],
+        )?;
+        tx.execute(TEMPLATE, args![turn, conversation, template.as_str(), now, now + SEND_WITHIN])?;
+        return Ok(());
+    }
+    expire(tx, turn, conversation, false, now, options)
+}
+
+/// The deadline passed before the turn could be answered, or the template in it sent.
+pub(in crate::store) fn expire(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    template: bool,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    let why = if template {
+        "its time ran out: the template could not be sent within 23 hours"
+    } else {
+        "its time ran out: 23 hours have passed since the contact's last message"
+    };
+    tx.execute(END, args![turn, "expired", template.then_some(why), now])?;
+    tx.execute(FAIL_REST, args![turn, 0, why])?;
+    wake_next(tx, conversation, now, options).map(drop)
+}
+
+/// The turn is not answered, on purpose.
+pub(in crate::store) fn skip(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    why: &str,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    tx.execute(END, args![turn, "skipped", why, now])?;
+    wake_next(tx, conversation, now, options).map(drop)
+}
+
+/// The turn is given up without a word to the contact. What may have been sent is held, since news of it may still come.
+pub(in crate::store) fn dead(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    conversation: &ConversationId,
+    why: &str,
+    now: Time,
+    options: StoreOptions,
+) -> Result<(), StoreError> {
+    tx.execute(END, args![turn, "dead", why, now])?;
+    tx.execute(HOLD_UNKNOWN, args![turn, why])?;
+    tx.execute(FAIL_REST, args![turn, 0, why])?;
+    wake_next(tx, conversation, now, options).map(drop)
+}
+
+/// The turn that waited for this one may be claimed, after what is left of its merge window.
+pub(in crate::store) fn wake_next(
+    tx: &mut dyn Tx,
+    conversation: &ConversationId,
+    now: Time,
+    options: StoreOptions,
+) -> Result<bool, StoreError> {
+    let window = i64::try_from(options.merge_window.as_millis()).unwrap_or(i64::MAX);
+    Ok(tx.execute(WAKE_NEXT, args![conversation, now, window])? > 0)
+}

@@ -1,0 +1,326 @@
+//! Turns: claimed by a worker, finished once.
+//!
+//! A claim hands out a token. A finishing write names it; one that matches no row came from a stale worker and answers
+//! `false`, and its transaction changes nothing.
+
+use std::time::Duration;
+
+use super::deferred::set_aside;
+use super::handover;
+use super::limits::SEND_WITHIN;
+use super::request::Request;
+use super::reservations;
+use super::reservations::Reservation;
+use super::settle;
+use crate::clock::Time;
+use crate::model::{Command, ContentSid, ConversationId, TurnId};
+use crate::store::database::ByNumber;
+use crate::store::database::Row;
+use crate::store::database::Store;
+use crate::store::database::StoreError;
+use crate::store::database::StoreOptions;
+use crate::store::database::Tx;
+use crate::store::database::args;
+use crate::store::database::ids::token;
+
+const DUE: &str = "
+    SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account,
+        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0))
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
+    WHERE t.due_at <= ?1
+    ORDER BY t.due_at LIMIT ?2";
+
+/// Those that no model has to answer, where there is none.
+const DUE_REQUESTS: &str = "
+    SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
+        t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
+        CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account,
+        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0))
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
+    WHERE t.command IS NOT NULL AND t.due_at <= ?1
+    ORDER BY t.due_at LIMIT ?2";
+
+/// When it is looked again whether calls under way have left room in a budget.
+const ROOM_SOON: Duration = Duration::from_secs(2);
+
+/// Not beside an active turn of the same conversation, which the index over live turns would not let through either: its
+/// refusal would be that of the whole claim.
+const CLAIM: &str = "
+    UPDATE turns SET state = 'running', live = 0, attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
+    WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
+        AND a.live = 0 AND a.id <> ?1)";
+
+const PARK: &str = "UPDATE turns SET due_at = NULL WHERE id = ?1";
+
+const RETRY: &str = "
+    UPDATE turns SET state = 'retry', due_at = ?3, error = ?4, token = NULL
+    WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const RELEASE: &str = "
+    UPDATE turns SET state = 'retry', due_at = ?3, attempts = attempts - 1, token = NULL
+    WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
+
+const OVERDUE: &str = "
+    SELECT t.id, t.conversation_id, t.expires_at, c.account, c.our_address
+    FROM turns t JOIN conversations c ON c.id = t.conversation_id
+    WHERE t.due_at <= ?1 AND c.last_inbound_at <= ?2 AND COALESCE(t.expires_at, 0) <= ?1 LIMIT 256";
+
+const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
+
+/// A turn in the hands of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnClaim {
+    /// The turn.
+    pub turn: TurnId,
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// How often it has been claimed, this time included.
+    pub attempt: i64,
+    /// Whether nobody had claimed it before: an attempt that was given back counts no more, a claim always does.
+    pub first: bool,
+    /// Proof that the claim is this one.
+    pub token: i64,
+    /// The channel's name.
+    pub channel: String,
+    /// The account at the provider that it came through.
+    pub account: String,
+    /// Our address.
+    pub from: String,
+    /// Where the answer goes.
+    pub to: String,
+    /// After this nothing is sent.
+    pub deadline: Time,
+    /// After this no free text is sent; only a template has longer.
+    pub window_ends: Time,
+    /// Since when the contact has been waiting for an answer that we could have given: the latest of when they last wrote,
+    /// when that came to us, and the earliest time at which it was to be answered.
+    pub waits_since: Time,
+    /// The conversation's revision at the claim.
+    pub revision: i64,
+    /// Who wrote.
+    pub contact: i64,
+    /// Whether that conversation is the first with them.
+    pub newcomer: bool,
+    /// What is asked for that no model answers.
+    pub request: Option<Request>,
+    /// Whether a person answers the conversation by now.
+    pub human: bool,
+    /// What is reserved for calls to the model, where a budget is set. Each way of giving the claim back settles it, be the
+    /// claim stale or not.
+    pub reservation: Option<Reservation>,
+    /// The budget that is spent: the model may not be asked.
+    pub over_budget: Option<&'static str>,
+}
+
+impl Store {
+    /// Ends turns that nobody could claim in time as `expired`; how many.
+    pub async fn expire_turns(&self, now: Time) -> Result<usize, StoreError> {
+        let (options, templates) = (self.options, self.templates.clone());
+        self.write(move |tx| {
+            let overdue = tx.all(OVERDUE, args![now, now - SEND_WITHIN], |row| {
+                let ending = Overdue {
+                    is_template: row.int_or_null(2)?.is_some(),
+                    instead: templates.of(row.text(3)?, row.text(4)?),
+                };
+                Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), ending))
+            })?;
+            for (turn, conversation, ending) in &overdue {
+                ending.end(tx, *turn, conversation, now, options)?;
+            }
+            Ok(overdue.len())
+        })
+        .await
+    }
+
+    /// An attempt failed; another follows at `due`. `false`: the claim was stale.
+    pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
+        self.write(move |tx| {
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)
+        })
+        .await
+    }
+
+    /// Gives the turn up: `apology` tells the contact, and it ends `dead` once that is sent. `false`: the claim was stale.
+    pub async fn give_up(
+        &self,
+        claim: &TurnClaim,
+        why: String,
+        apology: String,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        let (reservation, options) = (claim.reservation.clone(), self.options);
+        self.write(move |tx| {
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            let held = tx.one(HELD, args![turn, token], |_| Ok(()))?.is_some();
+            if held {
+                settle::apologise(tx, turn, &conversation, &why, &apology, now)?;
+            }
+            Ok(held)
+        })
+        .await
+    }
+
+    /// Leaves the turn unanswered, and its conversation to a person. `false`: the claim was stale.
+    pub async fn pause(
+        &self,
+        claim: &TurnClaim,
+        until: Option<Time>,
+        why: String,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
+        let (reservation, options) = (claim.reservation.clone(), self.options);
+        self.write(move |tx| {
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
+                return Ok(false);
+            }
+            if !handover::take_over(tx, &conversation, until, &why, now, options)? {
+                // It has ended meanwhile, so that there is no more to leave to anybody than this turn.
+                settle::skip(tx, turn, &conversation, &why, now, options)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Gives a claim back untouched, as on shutdown: the attempt does not count. `false`: the claim was stale.
+    pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
+        let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
+        self.write(move |tx| {
+            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            Ok(tx.execute(RELEASE, args![turn, token, now])? == 1)
+        })
+        .await
+    }
+}
+
+/// Claims up to `most` turns that are due, the longest waiting first, perhaps only those that no model answers. Those past their deadline end `expired`.
+pub(in crate::store) fn claim_due(
+    tx: &mut dyn Tx,
+    now: Time,
+    most: usize,
+    requests_only: bool,
+    options: StoreOptions,
+    templates: &ByNumber<Option<ContentSid>>,
+) -> Result<Vec<TurnClaim>, StoreError> {
+    let due = if requests_only { DUE_REQUESTS } else { DUE };
+    let sql = format!("{due} {}", tx.skip_locked());
+    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        let claim = claim(row, now)?;
+        let silent = silent(row, &claim)?;
+        Ok((claim, silent, row.int_or_null(16)?.is_some()))
+    })?;
+    let mut claims = Vec::with_capacity(due.len());
+    for (mut claim, silent, template) in due {
+        if let Some(why) = silent {
+            settle::skip(tx, claim.turn, &claim.conversation, why, now, options)?;
+            continue;
+        }
+        if claim.deadline <= now {
+            let ending = Overdue { is_template: template, instead: templates.of(&claim.account, &claim.from) };
+            ending.end(tx, claim.turn, &claim.conversation, now, options)?;
+            continue;
+        }
+        claim.token = token();
+        if tx.execute(CLAIM, args![claim.turn, now, claim.token])? == 0 {
+            // A defect of ours; the end of the other turn wakes this one.
+            tracing::error!(turn = claim.turn.0, "a turn was due beside another of its conversation; it waits");
+            tx.execute(PARK, args![claim.turn])?;
+            continue;
+        }
+        if claim.request == Some(Request::Operator) && set_aside(tx, claim.turn, &claim.conversation, now)? {
+            claim.revision += 1;
+        }
+        if claim.request.is_none_or(Request::takes_a_question) {
+            match reservations::reserve(tx, options, (claim.turn, claim.contact, claim.token), now)? {
+                Ok(reservation) => claim.reservation = reservation,
+                Err(full) if full.for_now => {
+                    tx.execute(RELEASE, args![claim.turn, claim.token, now + ROOM_SOON])?;
+                    continue;
+                }
+                Err(full) => claim.over_budget = Some(full.name),
+            }
+        }
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+/// What is done where the time of a turn has run out.
+struct Overdue {
+    /// Whether a template is in it.
+    is_template: bool,
+    /// The template that may be sent in place of an answer, but not in place of a template.
+    instead: Option<ContentSid>,
+}
+
+impl Overdue {
+    fn end(
+        &self,
+        tx: &mut dyn Tx,
+        turn: TurnId,
+        conversation: &ConversationId,
+        now: Time,
+        options: StoreOptions,
+    ) -> Result<(), StoreError> {
+        if self.is_template {
+            settle::expire(tx, turn, conversation, true, now, options)
+        } else {
+            settle::too_late(tx, turn, conversation, self.instead, now, options)
+        }
+    }
+}
+
+/// When the next turn falls due, if any waits for a time.
+pub(in crate::store) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
+    Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
+}
+
+fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
+    let window_ends = Time(row.int(6)?) + SEND_WITHIN;
+    Ok(TurnClaim {
+        turn: TurnId(row.int(0)?),
+        conversation: ConversationId(row.uuid(1)?),
+        attempt: row.int(2)? + 1,
+        first: row.int_or_null(14)?.is_none(),
+        token: 0,
+        channel: row.text(3)?.to_owned(),
+        account: row.text(17)?.to_owned(),
+        from: row.text(4)?.to_owned(),
+        to: row.text(5)?.to_owned(),
+        deadline: row.int_or_null(16)?.map_or(window_ends, |until| window_ends.max(Time(until))),
+        window_ends,
+        waits_since: Time(row.int(18)?),
+        revision: row.int(7)?,
+        request: row.text_or_null(8)?.and_then(Request::parse),
+        contact: row.int(13)?,
+        newcomer: row.int(15)? != 0,
+        human: row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0),
+        reservation: None,
+        over_budget: None,
+    })
+}
+
+/// Why a turn is not answered after all. What the contact asked of us by a command is confirmed in any case, and an operator
+/// is heard unless the contact opted out.
+fn silent(row: &dyn Row, claim: &TurnClaim) -> Result<Option<&'static str>, StoreError> {
+    let opted_out = row.int_or_null(11)?.is_some();
+    if row.int_or_null(12)?.is_some() {
+        return Ok(Some("the contact is blocked"));
+    }
+    if opted_out && claim.request != Some(Request::Command(Command::OptOut)) {
+        return Ok(Some("the contact opted out"));
+    }
+    if claim.human && claim.request.is_none() {
+        return Ok(Some("a person answers this conversation"));
+    }
+    Ok(None)
+}
