@@ -3,57 +3,34 @@
 //! To add a setting: a row in a file of `settings/`, a field and the line that reads it in the file of its concern, and
 //! `MYNAH_BLESS=1 cargo test reference` for `docs/configuration.md`.
 
-mod ai;
-mod environment;
-mod fallback;
-mod file;
-mod home;
-mod layers;
-mod log;
-mod media;
-mod names;
-mod nearest;
-mod network;
-mod number;
-mod number_file;
-mod numbers;
-mod parse;
-mod people;
-mod problem;
-mod provider;
-mod reader;
-mod reference;
-mod server;
-mod settings;
+mod schema;
+mod sections;
+mod sources;
 mod stored;
 #[cfg(test)]
 mod tests;
-mod texts;
-mod twilio;
-mod value;
-mod words;
-mod work;
 
-pub use ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP};
-pub use environment::Sources;
-pub use home::is_at_home;
-pub use log::{LogConfig, LogFormat};
-pub use media::{MediaConfig, TranscriptionConfig};
-pub use names::AiNames;
-pub use network::Network;
-pub use number::{Directory, Fit, NumberConfig};
-pub use people::PeopleConfig;
-pub use problem::{Problem, Problems};
-pub use provider::{ProviderConfig, is_openai};
-pub use reference::reference;
-pub use server::{DataConfig, ServerConfig};
-pub use settings::{Fallback, Group, Setting};
-pub use stored::{Fate, StoredSetting};
-pub use texts::Texts;
-pub use twilio::{Sender, TwilioConfig};
-pub use work::{Burst, ConversationConfig, UnknownSends, WorkConfig};
+pub use self::schema::names::AiNames;
+pub use self::schema::problem::{Problem, Problems};
+pub use self::schema::reference::reference;
+pub use self::schema::settings::{Fallback, Group, Setting};
+pub use self::sections::ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP};
+pub use self::sections::local_model::is_at_home;
+pub use self::sections::log::{LogConfig, LogFormat};
+pub use self::sections::media::{MediaConfig, TranscriptionConfig};
+pub use self::sections::network::Network;
+pub use self::sections::number::{Directory, Fit, NumberConfig};
+pub use self::sections::people::PeopleConfig;
+pub use self::sections::provider::{ProviderConfig, is_openai};
+pub use self::sections::server::{DataConfig, ServerConfig};
+pub use self::sections::texts::Texts;
+pub use self::sections::twilio::{Sender, TwilioConfig};
+pub use self::sections::work::{Burst, ConversationConfig, UnknownSends, WorkConfig};
+pub use self::sources::environment::Sources;
+pub use self::stored::{Fate, StoredSetting};
 
-use reader::Reader;
+use self::sections::{ai, fallback, log, media, number, numbers, people, server, texts, twilio, work};
+use self::sources::reader::Reader;
 
 /// All that can be set. Its `Debug` shows no secret.
 #[derive(Clone, Debug)]

@@ -1,11 +1,15 @@
 //! Stored settings: which values may be stored, and what comes of those that are.
 
-use super::nearest::nearest;
-use super::problem::Problem;
-use super::reader::Reader;
-use super::settings::{self, Setting};
-use super::value::{Origin, trial_place};
-use super::{Config, Problems, Sources};
+use crate::config::Config;
+use crate::config::schema::nearest_name::nearest;
+use crate::config::schema::problem::Problem;
+use crate::config::schema::problem::Problems;
+use crate::config::schema::settings;
+use crate::config::schema::settings::Setting;
+use crate::config::sources::environment::Sources;
+use crate::config::sources::reader::Reader;
+use crate::config::sources::value::Origin;
+use crate::config::sources::value::trial_place;
 
 /// A stored setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +107,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::tests::{sources, write};
+    use crate::config::tests::sources;
+    use crate::config::tests::write;
 
     fn refused(env: &[(&str, &str)], key: &str, value: &str) -> Vec<String> {
         let problems = Config::try_setting(&sources(env), key, value).err();

@@ -7,24 +7,25 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::schema::settings;
 use super::*;
 
 /// Sources of an environment alone, in a folder where nothing is.
-pub(super) fn sources(env: &[(&str, &str)]) -> Sources {
+pub(in crate::config) fn sources(env: &[(&str, &str)]) -> Sources {
     let env = env.iter().map(|(key, value)| ((*key).to_owned(), value.into())).collect();
     Sources { env, dir: "/nonexistent".into(), ..Sources::default() }
 }
 
-pub(super) fn load(env: &[(&str, &str)]) -> Result<Config, Problems> {
+pub(in crate::config) fn load(env: &[(&str, &str)]) -> Result<Config, Problems> {
     Config::load(sources(env))
 }
 
 /// Each error of that environment.
-pub(super) fn errors(env: &[(&str, &str)]) -> Vec<String> {
+pub(in crate::config) fn errors(env: &[(&str, &str)]) -> Vec<String> {
     load(env).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
-pub(super) fn write(dir: &TempDir, name: &str, text: &str) -> String {
+pub(in crate::config) fn write(dir: &TempDir, name: &str, text: &str) -> String {
     let path = dir.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();

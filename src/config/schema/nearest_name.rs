@@ -1,0 +1,54 @@
+//! The right name nearest to a wrong one.
+
+/// The name that takes the fewest slips of the finger from `wrong`, if it takes no more than half of its letters.
+pub(in crate::config) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (wrong.chars().count() / 2).max(2);
+    names.map(|name| (slips(wrong, name), name)).filter(|(slips, _)| *slips <= most).min().map(|(_, name)| name)
+}
+
+/// Letters added, left out, changed, or swapped with their neighbour.
+fn slips(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for i in 1..=left.len() {
+        let mut row = vec![i];
+        for j in 1..=right.len() {
+            let changed = last[j - 1] + usize::from(left[i - 1] != right[j - 1]);
+            let mut fewest = changed.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                fewest = fewest.min(before[j - 2] + 1);
+            }
+            row.push(fewest);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_counted_by_the_finger() {
+        for (left, right, count) in [
+            ("listen", "listen", 0),
+            ("listne", "listen", 1),
+            ("lisen", "listen", 1),
+            ("kitten", "sitting", 3),
+            ("", "log", 3),
+            ("log", "", 3),
+        ] {
+            assert_eq!(slips(left, right), count, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn a_name_far_from_all_has_no_nearest() {
+        let names = ["listen", "workers", "openai_api_key"];
+        assert_eq!(nearest("openai_key", names.into_iter()), Some("openai_api_key"));
+        assert_eq!(nearest("workres", names.into_iter()), Some("workers"));
+        assert_eq!(nearest("frobnicate", names.into_iter()), None);
+    }
+}

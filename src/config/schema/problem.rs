@@ -1,0 +1,118 @@
+//! What is wrong with a configuration: all of it at once, and never a secret.
+
+use std::fmt;
+
+use super::settings::Setting;
+
+/// One error: where it stands, what was found there and what is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    place: String,
+    found: String,
+    expected: String,
+}
+
+/// Every error of a configuration, never none. Prints their number on the first line, then each on a line of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+/// Why a text is no value of its setting. What is `None` is said in the table's words.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Rejected {
+    pub(in crate::config) found: Option<&'static str>,
+    pub(in crate::config) expected: Option<&'static str>,
+}
+
+impl Problem {
+    pub(in crate::config) fn new(
+        place: impl Into<String>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Problem {
+        Problem { place: place.into(), found: found.into(), expected: expected.into() }
+    }
+
+    pub(in crate::config) fn rejected(place: String, setting: &Setting, value: &str, why: &Rejected) -> Problem {
+        let found = why.found.map_or_else(|| shown(setting, value), str::to_owned);
+        Problem::new(place, found, why.expected.unwrap_or(setting.expects))
+    }
+
+    /// Where it stands.
+    pub(in crate::config) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What is wrong, without the place.
+    pub(in crate::config) fn words(&self) -> String {
+        format!("found {}, expected {}", self.found, self.expected)
+    }
+}
+
+/// The longest value that an error repeats, in characters.
+const SHOWN: usize = 60;
+
+/// A value for an error. People put keys where addresses belong and passwords into addresses, so whatever could hold
+/// one is kept back too.
+fn shown(setting: &Setting, value: &str) -> String {
+    if setting.secret {
+        return "a value that is not shown".to_owned();
+    }
+    if value.is_empty() {
+        return "an empty value".to_owned();
+    }
+    let credentials = value.contains(['@', '?']) || value.trim_start().starts_with("sk-");
+    let key = value.len() >= 20
+        && value.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte))
+        && value.bytes().any(|byte| byte.is_ascii_digit());
+    if credentials || key {
+        let count = value.chars().count();
+        return format!("a value of {count} characters that is not shown, as it may hold a secret");
+    }
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", &value[..end]),
+        None => format!("{value:?}"),
+    }
+}
+
+impl Problems {
+    /// `Err` where there is any.
+    pub(in crate::config) fn none(problems: Vec<Problem>) -> Result<(), Problems> {
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    }
+
+    /// One error.
+    pub(in crate::config) fn one(problem: Problem) -> Problems {
+        Problems(vec![problem])
+    }
+
+    /// Those that are not among others; `None` where all are.
+    pub(in crate::config) fn without(self, others: Option<&Problems>) -> Option<Problems> {
+        let known = |problem: &Problem| others.is_some_and(|others| others.0.contains(problem));
+        let new: Vec<_> = self.0.into_iter().filter(|problem| !known(problem)).collect();
+        (!new.is_empty()).then_some(Problems(new))
+    }
+
+    /// Each error.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.words())
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("the configuration has 1 error")?,
+            many => write!(f, "the configuration has {many} errors")?,
+        }
+        self.0.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+    }
+}
+
+impl std::error::Error for Problem {}
+impl std::error::Error for Problems {}

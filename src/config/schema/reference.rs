@@ -1,0 +1,117 @@
+//! `docs/configuration.md`, made from the table.
+
+use std::fmt::Write;
+
+use super::settings;
+use super::settings::Fallback;
+use super::settings::Group;
+use super::settings::Setting;
+
+const INTRO: &str = "\
+# Configuration
+
+<!-- Made from src/config/schema/settings by `MYNAH_BLESS=1 cargo test reference`. Change it there. -->
+
+Everything has a default except the accounts: mynah starts without any of these settings.
+
+A setting is looked up in this order, and the first that has a value wins:
+
+1. the command-line flag, where the command has one;
+2. the environment variable;
+3. the file that the variable with `_FILE` appended names: `OPENAI_API_KEY_FILE=/run/secrets/openai`;
+4. the systemd credential of the variable's lower-case name: `LoadCredential=openai_api_key:/etc/mynah/openai`;
+5. the configuration file, by the key in the second column;
+6. the stored setting (`mynah settings`); secrets, base URLs and `MYNAH_NUMBERS` are not stored there, nor where the data folder is;
+7. the default.
+
+`mynah settings set MYNAH_TYPING false` stores a setting in the database, judged like any other; `mynah settings list` shows \
+what is stored and what hides it, `get` and `unset` take a variable. The commands work beside a \
+running `mynah serve`, and what they change counts from its next start. `demo` and `chat` play on a folder of their own, and take nothing that is stored.
+
+An empty environment variable, an empty credential and an empty string in the file count as none. A newline at the end \
+of a file named by `_FILE` or of a credential is left out. Relative paths start from the directory in which mynah is started.
+
+The configuration file is the one that `MYNAH_CONFIG` names, else `./mynah.toml`, else `mynah.toml` in the data folder. \
+It is TOML without tables: strings, numbers, `true` and `false`, and arrays of strings for lists.
+
+```toml
+public_url = \"https://bot.example.org\"
+twilio_account_sid = \"AC00000000000000000000000000000000\"
+twilio_whatsapp_from = \"+14155238886\"
+trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]
+max_context_messages = 30
+```
+
+Durations are written `500ms`, `30s`, `5m`, `24h` or `90d`; `0` needs no unit. mynah does not start with a value that it \
+cannot read or a key that it does not know; it names all of them at once, and never shows the value of a secret \
+(marked 🔒 below). An unknown variable that begins with `MYNAH_` is a warning.
+";
+
+/// The longest default that fits a table, in bytes.
+const SHORT: usize = 60;
+
+/// The reference of all settings, in Markdown.
+pub fn reference() -> String {
+    let mut text = INTRO.to_owned();
+    for group in Group::ALL {
+        let settings = || settings::all().filter(move |setting| setting.group == group);
+        let title = group.title();
+        write!(text, "\n## {title}\n\n| variable | in the file | default | expected | meaning |\n").expect(STRING);
+        text.push_str("| --- | --- | --- | --- | --- |\n");
+        for setting in settings() {
+            row(&mut text, setting);
+        }
+        for setting in settings() {
+            if let Fallback::Value(value) = setting.default
+                && value.len() > SHORT
+            {
+                write!(text, "\nDefault of `{}`:\n\n```text\n{value}\n```\n", setting.key).expect(STRING);
+            }
+        }
+    }
+    text
+}
+
+const STRING: &str = "writing to a string does not fail";
+
+fn row(text: &mut String, setting: &Setting) {
+    let key = setting.key;
+    let lock = if setting.secret { " 🔒" } else { "" };
+    let file = if setting.file.is_empty() { "—".to_owned() } else { format!("`{}`", setting.file) };
+    let default = match setting.default {
+        Fallback::Nothing => "none".to_owned(),
+        Fallback::Value(value) if value.len() > SHORT => "see below".to_owned(),
+        Fallback::Value(value) => format!("`{value}`"),
+        Fallback::Computed(words) => words.to_owned(),
+    };
+    let cells = [format!("`{key}`{lock}"), file, default, setting.expects.to_owned(), setting.meaning.to_owned()];
+    writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")).expect(STRING);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_reference_is_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        if std::env::var_os("MYNAH_BLESS").is_some() {
+            std::fs::write(path, reference()).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == reference(), "{path} is not what the table says; run: MYNAH_BLESS=1 cargo test reference");
+    }
+
+    #[test]
+    fn every_setting_is_told_with_its_default() {
+        let text = reference();
+        for row in [
+            "| `MYNAH_LISTEN` | `listen` | `127.0.0.1:8080` | an address and port, such as 127.0.0.1:8080 | Where the web server listens. |",
+            "| `OPENAI_API_KEY` 🔒 | `openai_api_key` | none | an API key, without blanks | The key. Servers of your own may need none. |",
+        ] {
+            assert!(text.lines().any(|line| line == row), "{row}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), settings::all().count());
+        assert!(text.contains("Default of `MYNAH_SYSTEM_PROMPT`:"));
+    }
+}

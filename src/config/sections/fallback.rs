@@ -1,0 +1,145 @@
+//! The models that answer where the one in use cannot.
+
+use secrecy::SecretString;
+
+use super::ai;
+use super::ai::AiConfig;
+use super::ai::Kind;
+use super::local_model;
+use super::provider::ProviderConfig;
+use crate::config::schema::names::AiNames;
+use crate::config::schema::parse;
+use crate::config::sources::reader;
+use crate::config::sources::reader::Reader;
+
+/// The settings of one of them.
+struct Keys {
+    provider: &'static str,
+    context_tokens: &'static str,
+    names: AiNames,
+}
+
+const KEYS: [Keys; 2] = [
+    Keys {
+        provider: "MYNAH_AI_2_PROVIDER",
+        context_tokens: "MYNAH_AI_2_CONTEXT_TOKENS",
+        names: AiNames { model: "MYNAH_AI_2_MODEL", base_url: "MYNAH_AI_2_BASE_URL", api_key: "MYNAH_AI_2_API_KEY" },
+    },
+    Keys {
+        provider: "MYNAH_AI_3_PROVIDER",
+        context_tokens: "MYNAH_AI_3_CONTEXT_TOKENS",
+        names: AiNames { model: "MYNAH_AI_3_MODEL", base_url: "MYNAH_AI_3_BASE_URL", api_key: "MYNAH_AI_3_API_KEY" },
+    },
+];
+
+/// What belongs to them.
+pub(in crate::config) fn keys() -> impl Iterator<Item = &'static str> {
+    let of =
+        |keys: &Keys| [keys.provider, keys.context_tokens, keys.names.model, keys.names.base_url, keys.names.api_key];
+    KEYS.iter().flat_map(of)
+}
+
+/// Reads them, in order. What is not theirs alone (cap, temperature, time-out) is as for the first.
+pub(in crate::config) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfig> {
+    let mut fallbacks = Vec::new();
+    for keys in KEYS {
+        let names = keys.names;
+        let kind = reader.read(keys.provider, |text| parse::one_of(text, &ai::KINDS));
+        let model = reader.read(names.model, parse::word);
+        let base_url = reader.read(names.base_url, parse::base_url);
+        let api_key = reader.read(names.api_key, parse::secret);
+        let context = reader.read(keys.context_tokens, |text| parse::whole(text, 1_024..=10_000_000)).good();
+        let others = !model.is_absent() || !base_url.is_absent() || !api_key.is_absent();
+        if kind.is_absent() {
+            if others {
+                reader.missing(keys.provider, "other settings of this fallback are set");
+            }
+            continue;
+        }
+        let (Some(kind), Some(first)) = (kind.good(), first) else {
+            if first.is_none() {
+                reader.warn(format!("{} is set without a first model, so it is not used", keys.provider));
+            }
+            continue;
+        };
+        let provider = match kind {
+            Kind::OpenAi => {
+                if base_url.is_absent() && api_key.is_absent() {
+                    reader.missing(names.api_key, "the fallback is openai and names no server of your own");
+                }
+                let own = base_url.good();
+                let base_url = own.unwrap_or_else(|| reader::default("OPENAI_BASE_URL", parse::base_url));
+                ProviderConfig::OpenAi { base_url, api_key: api_key.good() }
+            }
+            Kind::Anthropic => {
+                if api_key.is_absent() {
+                    reader.missing(names.api_key, "the fallback is anthropic");
+                }
+                let own = base_url.good();
+                let base_url = own.unwrap_or_else(|| reader::default("ANTHROPIC_BASE_URL", parse::base_url));
+                let api_key = api_key.good().unwrap_or_else(|| SecretString::from(""));
+                ProviderConfig::Anthropic { base_url, api_key }
+            }
+            Kind::Offline => {
+                let folder =
+                    if let ProviderConfig::Offline { folder } = &first.provider { folder.clone() } else { None };
+                ProviderConfig::Offline { folder: folder.or_else(|| reader.path("MYNAH_OFFLINE_DIR")) }
+            }
+        };
+        fallbacks.push(AiConfig {
+            model: model.good(),
+            max_tokens: first.max_tokens,
+            temperature: first.temperature,
+            timeout: first.timeout,
+            concurrency: local_model::concurrency(&provider),
+            context_tokens: context.unwrap_or_else(|| local_model::context(&provider)),
+            names,
+            provider,
+        });
+    }
+    fallbacks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::errors;
+    use crate::config::tests::load;
+
+    const FIRST: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
+
+    #[test]
+    fn fallbacks_stand_in_their_order() {
+        let env = [
+            FIRST,
+            ("MYNAH_AI_TIMEOUT", "20s"),
+            ("MYNAH_AI_2_PROVIDER", "anthropic"),
+            ("MYNAH_AI_2_API_KEY", "sk-ant"),
+            ("MYNAH_AI_3_PROVIDER", "openai"),
+            ("MYNAH_AI_3_BASE_URL", "http://127.0.0.1:11434/v1"),
+            ("MYNAH_AI_3_MODEL", "llama3.2"),
+        ];
+        let fallbacks = load(&env).unwrap().fallbacks;
+        assert_eq!(fallbacks.len(), 2);
+        assert!(matches!(fallbacks[0].provider, ProviderConfig::Anthropic { .. }));
+        let keys: Vec<_> = fallbacks.iter().map(|ai| ai.names.api_key).collect();
+        assert_eq!(keys, ["MYNAH_AI_2_API_KEY", "MYNAH_AI_3_API_KEY"]);
+        assert_eq!((fallbacks[0].context_tokens, fallbacks[0].timeout.as_secs()), (32_768, 20));
+        let last = &fallbacks[1];
+        assert_eq!((last.model.as_deref(), last.concurrency, last.context_tokens), (Some("llama3.2"), 2, 4_096));
+        assert!(!format!("{fallbacks:?}").contains("sk-ant"));
+    }
+
+    #[test]
+    fn half_a_fallback_is_an_error_and_one_without_a_first_a_warning() {
+        for (env, key) in [
+            (("MYNAH_AI_2_MODEL", "gpt-5-mini"), "MYNAH_AI_2_PROVIDER"),
+            (("MYNAH_AI_3_PROVIDER", "anthropic"), "MYNAH_AI_3_API_KEY"),
+            (("MYNAH_AI_2_PROVIDER", "openai"), "MYNAH_AI_2_API_KEY"),
+        ] {
+            let errors = errors(&[FIRST, env]);
+            assert!(errors.len() == 1 && errors[0].starts_with(key), "{errors:?}");
+        }
+        assert_eq!(load(&[("MYNAH_AI_2_PROVIDER", "offline")]).unwrap().warnings.len(), 1);
+    }
+}

@@ -1,0 +1,93 @@
+//! What is assumed of a model by where it lives: on a machine of one's own, or at a provider of the world.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::provider::ProviderConfig;
+
+/// Calls at once to a provider of the world, and to a machine of one's own.
+const CONCURRENCY: usize = 64;
+const CONCURRENCY_AT_HOME: usize = 2;
+
+/// What hosted models read at the least nowadays, and what Ollama reads unless it is told otherwise (ollama docs, "context
+/// length").
+const CONTEXT: usize = 32_768;
+const CONTEXT_AT_HOME: usize = 4_096;
+
+/// Calls at once, where nothing is set.
+pub(in crate::config) fn concurrency(provider: &ProviderConfig) -> usize {
+    if lives_at_home(provider) { CONCURRENCY_AT_HOME } else { CONCURRENCY }
+}
+
+/// The tokens of one call, where nothing is set.
+pub(in crate::config) fn context(provider: &ProviderConfig) -> usize {
+    if lives_at_home(provider) { CONTEXT_AT_HOME } else { CONTEXT }
+}
+
+fn lives_at_home(provider: &ProviderConfig) -> bool {
+    match provider {
+        ProviderConfig::OpenAi { base_url, .. } | ProviderConfig::Anthropic { base_url, .. } => is_at_home(base_url),
+        ProviderConfig::Offline { .. } => false,
+    }
+}
+
+/// Whether the address is this machine's or of a private network, where one box serves the model.
+pub fn is_at_home(url: &Url) -> bool {
+    let address = match url.host() {
+        None => return false,
+        // A name without a dot is of this machine or of a container beside it.
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            return !name.contains('.')
+                || [".localhost", ".local", ".internal", ".home.arpa"].iter().any(|end| name.ends_with(end));
+        }
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical(),
+    };
+    match address {
+        IpAddr::V4(v4) => {
+            // 100.64.0.0/10 is what overlay networks hand out (RFC 6598).
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::load;
+
+    const OPENAI: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
+    const OLLAMA: (&str, &str) = ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/");
+
+    #[test]
+    fn a_machine_of_ones_own_gets_two_calls_at_once() {
+        for (host, calls) in [
+            ("127.0.0.1", 2),
+            ("localhost:11434", 2),
+            ("192.168.1.20:8000", 2),
+            ("10.1.2.3", 2),
+            ("172.16.0.1", 2),
+            ("100.64.0.1", 2),
+            ("169.254.1.1", 2),
+            ("[::1]:8080", 2),
+            ("[fd00::1]", 2),
+            ("[::ffff:10.0.0.1]", 2),
+            ("ollama:11434", 2),
+            ("box.local", 2),
+            ("172.32.0.1", 64),
+            ("100.128.0.1", 64),
+            ("203.0.113.5", 64),
+            ("[2001:db8::1]", 64),
+            ("api.groq.com", 64),
+            ("local.example", 64),
+        ] {
+            let url = format!("http://{host}/v1");
+            assert_eq!(load(&[("OPENAI_BASE_URL", &url)]).unwrap().ai.unwrap().concurrency, calls, "{host}");
+        }
+        assert_eq!(load(&[OPENAI]).unwrap().ai.unwrap().concurrency, 64);
+        assert_eq!(load(&[OLLAMA, ("MYNAH_AI_CONCURRENCY", "9")]).unwrap().ai.unwrap().concurrency, 9);
+    }
+}

@@ -1,0 +1,36 @@
+//! What is logged, and where to.
+
+use std::path::PathBuf;
+
+use crate::config::schema::parse;
+use crate::config::sources::reader::Reader;
+
+/// What is logged, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A filter such as `info` or `info,mynah=debug`.
+    pub filter: String,
+    /// How lines look on stderr.
+    pub format: LogFormat,
+    /// The folder of the daily JSON files; `None` writes to stderr alone.
+    pub dir: Option<PathBuf>,
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+pub(in crate::config) fn read(reader: &mut Reader) -> LogConfig {
+    LogConfig {
+        filter: reader.or_default("MYNAH_LOG", parse::filter),
+        format: reader.or_default("MYNAH_LOG_FORMAT", |text| {
+            parse::one_of(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+        }),
+        dir: reader.path("MYNAH_LOG_DIR"),
+    }
+}

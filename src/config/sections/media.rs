@@ -1,0 +1,142 @@
+//! What the model is shown of attachments, and who writes down what is said in them.
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::ai::AiConfig;
+use super::provider::ProviderConfig;
+use super::provider::is_openai;
+use crate::config::schema::parse;
+use crate::config::sources::reader;
+use crate::config::sources::reader::Reader;
+
+/// How attachments are read.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Whether the model is shown pictures.
+    pub vision: bool,
+    /// Who writes down what is said; `None` where nobody does.
+    pub transcription: Option<TranscriptionConfig>,
+}
+
+/// A server that writes down what is said, by OpenAI's `/audio/transcriptions`.
+#[derive(Clone, Debug)]
+pub struct TranscriptionConfig {
+    /// With `/v1`.
+    pub base_url: Url,
+    /// The key; servers without keys need none.
+    pub api_key: Option<SecretString>,
+    /// The model.
+    pub model: String,
+    /// Whether it is the main model's server, which nobody named for this.
+    pub is_implied: bool,
+    /// The language that is spoken (ISO 639-1, such as `de`); `None` lets the model find out.
+    pub language: Option<String>,
+}
+
+/// The model that means none.
+const OFF: &str = "off";
+
+pub(in crate::config) fn read(reader: &mut Reader, ai: Option<&AiConfig>) -> MediaConfig {
+    let vision = reader.or_default("MYNAH_AI_VISION", |text| parse::one_of(text, &[("true", true), ("false", false)]));
+    let base_url = reader.read("MYNAH_TRANSCRIPTION_BASE_URL", parse::base_url);
+    let api_key = reader.read("MYNAH_TRANSCRIPTION_API_KEY", parse::secret);
+    let model = reader.or_default("MYNAH_TRANSCRIPTION_MODEL", parse::word);
+    let language = reader.read("MYNAH_TRANSCRIPTION_LANGUAGE", parse::language);
+    if model == OFF {
+        return MediaConfig { vision, transcription: None };
+    }
+    let (named, key_given) = (!base_url.is_absent(), !api_key.is_absent());
+    let is_implied = !named && !key_given;
+    let official = || reader::default("OPENAI_BASE_URL", parse::base_url);
+    let shared = match ai.map(|ai| &ai.provider) {
+        Some(ProviderConfig::OpenAi { base_url, api_key: Some(key) }) if host_is_openai(base_url) => {
+            Some((base_url.clone(), key.clone()))
+        }
+        _ => None,
+    };
+    let server = match (base_url.good(), api_key.good()) {
+        // Where it goes to OpenAI's own anyway, the key of the model is right.
+        (Some(base), None) if host_is_openai(&base) => {
+            let key = shared.map(|(_, key)| key);
+            if key.is_none() && !key_given {
+                reader.missing("MYNAH_TRANSCRIPTION_API_KEY", "MYNAH_TRANSCRIPTION_BASE_URL is OpenAI's own server");
+            }
+            Some((base, key))
+        }
+        (Some(base), key) => Some((base, key)),
+        (None, Some(key)) => Some((official(), Some(key))),
+        (None, None) => shared.filter(|_| is_implied).map(|(base, key)| (base, Some(key))),
+    };
+    let transcription = server.map(|(base_url, api_key)| TranscriptionConfig {
+        base_url,
+        api_key,
+        model,
+        is_implied,
+        language: language.good(),
+    });
+    MediaConfig { vision, transcription }
+}
+
+fn host_is_openai(url: &Url) -> bool {
+    is_openai(url.host_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use crate::config::tests::errors;
+    use crate::config::tests::load;
+
+    const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-model");
+
+    /// Host, key and model of whoever writes down what is said.
+    fn who(env: &[(&str, &str)]) -> Option<(String, Option<String>, String)> {
+        let transcription = load(env).unwrap().media.transcription?;
+        let key = transcription.api_key.map(|key| key.expose_secret().to_owned());
+        Some((transcription.base_url.host_str().unwrap().to_owned(), key, transcription.model))
+    }
+
+    #[test]
+    fn what_is_said_is_written_down_where_somebody_is_set_or_the_model_is_openais() {
+        let default = "gpt-4o-mini-transcribe";
+        let own = ("MYNAH_TRANSCRIPTION_BASE_URL", "http://127.0.0.1:8000/v1");
+        let own_key = ("MYNAH_TRANSCRIPTION_API_KEY", "sk-ears");
+        let openai = ("MYNAH_TRANSCRIPTION_BASE_URL", "https://api.openai.com/v1");
+        let is = |host: &str, key: Option<&str>, model: &str| {
+            Some((host.to_owned(), key.map(str::to_owned), model.to_owned()))
+        };
+        for (env, expected) in [
+            (&[][..], None),
+            (&[KEY], is("api.openai.com", Some("sk-model"), default)),
+            (&[KEY, ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1")], None),
+            (&[("ANTHROPIC_API_KEY", "sk-ant")], None),
+            (&[("ANTHROPIC_API_KEY", "sk-ant"), own_key], is("api.openai.com", Some("sk-ears"), default)),
+            (&[own], is("127.0.0.1", None, default)),
+            // The model's key goes to nobody else.
+            (&[KEY, own], is("127.0.0.1", None, default)),
+            (&[KEY, own, own_key], is("127.0.0.1", Some("sk-ears"), default)),
+            (&[KEY, openai], is("api.openai.com", Some("sk-model"), default)),
+            (&[KEY, ("MYNAH_TRANSCRIPTION_MODEL", "whisper-1")], is("api.openai.com", Some("sk-model"), "whisper-1")),
+            (&[KEY, ("MYNAH_TRANSCRIPTION_MODEL", "off")], None),
+        ] {
+            assert_eq!(who(env), expected, "{env:?}");
+        }
+        let missing = errors(&[openai]);
+        assert!(missing[0].starts_with("MYNAH_TRANSCRIPTION_API_KEY: found no value"), "{missing:?}");
+    }
+
+    #[test]
+    fn a_language_is_two_letters() {
+        let language = |text| load(&[KEY, ("MYNAH_TRANSCRIPTION_LANGUAGE", text)]);
+        assert_eq!(language("de").unwrap().media.transcription.unwrap().language.as_deref(), Some("de"));
+        assert!(language("german").is_err() && language("D1").is_err());
+    }
+
+    #[test]
+    fn pictures_are_shown_unless_the_owner_says_otherwise() {
+        assert!(load(&[]).unwrap().media.vision);
+        assert!(!load(&[("MYNAH_AI_VISION", "false")]).unwrap().media.vision);
+    }
+}

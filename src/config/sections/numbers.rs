@@ -1,0 +1,194 @@
+//! The numbers beside the first, each with a file of its own. What a number's file holds goes before every layer of the main
+//! configuration, from which the rest is taken: each setting for itself, but an account and a model only whole.
+//!
+//! Which settings are a number's own is told by [`number`], which reads them: what else stands in the file is an error. To
+//! let a number have another of its own, read it there.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::ai;
+use super::fallback;
+use super::number::MAIN;
+use super::number::NumberConfig;
+use super::people;
+use super::people::PeopleConfig;
+use super::texts;
+use super::twilio;
+use super::twilio::Sender;
+use super::twilio::TwilioConfig;
+use super::work;
+use crate::config::schema::parse::Parsed;
+use crate::config::schema::problem::Problem;
+use crate::config::schema::problem::Rejected;
+use crate::config::schema::settings;
+use crate::config::sources::number_file::NumberFile;
+use crate::config::sources::reader::Reader;
+use crate::config::sources::value::unreadable;
+
+/// What the numbers beside the first share with it, and what they must not.
+pub(in crate::config) struct Main<'a> {
+    pub(in crate::config) public_url: Option<&'a Url>,
+    pub(in crate::config) twilio: Option<&'a TwilioConfig>,
+    pub(in crate::config) people: &'a PeopleConfig,
+}
+
+/// Paths with commas between, or `none`.
+fn paths(text: &str) -> Parsed<Vec<PathBuf>> {
+    if text.trim() == "none" {
+        return Ok(Vec::new());
+    }
+    let path = |item: &str| (!item.is_empty() && !item.contains('\0')).then(|| PathBuf::from(item));
+    text.split(',').map(|item| path(item.trim())).collect::<Option<_>>().ok_or_else(Rejected::default)
+}
+
+/// A number's name may be that of a credential, and stands in logs.
+fn name(path: &Path) -> Option<&str> {
+    let name = path.file_stem()?.to_str()?;
+    let plain = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
+    name.chars().all(plain).then_some(name)
+}
+
+/// Reads the numbers beside the first, whose own settings `main` holds.
+pub(in crate::config) fn read(reader: &mut Reader, main: &Main<'_>) -> Vec<NumberConfig> {
+    let mut numbers: Vec<NumberConfig> = Vec::new();
+    let mut names = vec![MAIN.to_owned()];
+    for path in reader.or_default(NUMBERS, paths) {
+        let place = list_place(reader);
+        let whole = reader.layers.sources.here(&path);
+        let Some(name) = name(&path).map(str::to_owned) else {
+            let expected = "a file name of letters, digits, - and _, which is the number's name";
+            reader.tell(Problem::new(place, path.display().to_string(), expected));
+            continue;
+        };
+        if names.contains(&name) {
+            let found = format!("{}, though a number is called {name} already", path.display());
+            reader.tell(Problem::new(place, found, "a file of another name"));
+            continue;
+        }
+        names.push(name.clone());
+        let text = match reader.layers.sources.text(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                reader.tell(unreadable(place, &whole, &error, "the path of a TOML file that can be read"));
+                continue;
+            }
+        };
+        let mut broken = Vec::new();
+        let own = NumberFile::parse(whole, name, &text, &mut broken);
+        broken.into_iter().for_each(|problem| reader.tell(problem));
+        reader.layers.own = Some(own);
+        let number = number(reader, main, &numbers);
+        let own = reader.layers.own.take();
+        own.iter().flat_map(NumberFile::strangers).for_each(|problem| reader.tell(problem));
+        numbers.extend(number);
+    }
+    numbers
+}
+
+const NUMBERS: &str = "MYNAH_NUMBERS";
+
+/// Where the list of numbers stands.
+fn list_place(reader: &Reader) -> String {
+    let setting = settings::find(NUMBERS);
+    let found = setting.and_then(|setting| Some((setting, reader.layers.find(setting).ok()??)));
+    found.map_or_else(|| NUMBERS.to_owned(), |(setting, found)| reader.layers.place(setting, &found.origin))
+}
+
+/// Reads one number through its file.
+fn number(reader: &mut Reader, main: &Main<'_>, others: &[NumberConfig]) -> Option<NumberConfig> {
+    // Nobody sends for somebody else.
+    close(reader, [twilio::FROM, twilio::SERVICE]);
+    // An account is taken whole: a key of one with the SID of another opens neither.
+    if holds(reader, twilio::ACCOUNT) || !has(reader, twilio::ACCOUNT) {
+        close(reader, twilio::ACCOUNT);
+    }
+    // So is a model, with those that stand behind it, who may be of another house.
+    let own_model = holds(reader, ai::WHO);
+    if own_model {
+        close(reader, ai::WHO);
+        close(reader, ai::HOW);
+    }
+    if own_model || holds(reader, fallback::keys()) {
+        close(reader, fallback::keys());
+    }
+    let before = reader.problems.len();
+    let twilio = twilio::read(reader, main.public_url);
+    let ai = ai::read(reader);
+    if own_model && ai.is_none() && reader.problems.len() == before {
+        reader.missing("MYNAH_AI_PROVIDER", "a setting of a model is set, and whoever names a model names all of it");
+    }
+    let fallbacks = fallback::read(reader, ai.as_ref());
+    if twilio.as_ref().map(|own| &own.account_sid) != main.twilio.map(|main| &main.account_sid) {
+        close(reader, [people::REOPEN]);
+    }
+    let people = people::read_own(reader);
+    let (system_prompt, texts) = (work::read_prompt(reader), texts::read(reader));
+    let max_context_messages = work::read_window(reader);
+    // Nothing of Twilio at all is fine in the main configuration alone.
+    if !holds(reader, [twilio::FROM, twilio::SERVICE]) && !has(reader, twilio::ACCOUNT) {
+        reader.missing(twilio::FROM, "each number has a sender of its own");
+    }
+    let taken = twilio.as_ref().and_then(|own| taken(own, main, others));
+    if let (Some((key, found)), Some(own)) = (taken, &reader.layers.own) {
+        let problem = Problem::new(own.place(key), found, "one sender for each number");
+        reader.tell(problem);
+    }
+    for warning in main.people.unpriced(ai.iter().chain(&fallbacks)) {
+        reader.warn(warning);
+    }
+    for warning in ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&system_prompt)) {
+        reader.warn(warning);
+    }
+    Some(NumberConfig {
+        name: reader.layers.own.as_ref()?.name.clone(),
+        twilio: Some(twilio?),
+        ai,
+        fallbacks,
+        system_prompt,
+        max_context_messages,
+        model_may_hand_over: people.model_may_hand_over,
+        links: people.links,
+        reopen_template: people.reopen_template,
+        texts,
+    })
+}
+
+/// The setting that names a sender which another number has, with what is wrong about it. Two that send through services of
+/// one account cannot be told apart: a message names its account and our address, and not the service.
+fn taken(own: &TwilioConfig, main: &Main<'_>, others: &[NumberConfig]) -> Option<(&'static str, String)> {
+    let others = others.iter().filter_map(|other| Some((other.name.as_str(), other.twilio.as_ref()?)));
+    let first = main.twilio.map(|twilio| (MAIN, twilio));
+    first.into_iter().chain(others).find_map(|(name, other)| match (&own.sender, &other.sender) {
+        (Sender::Number(own), Sender::Number(other)) if own == other => {
+            Some((twilio::FROM, format!("the sender that the number {name} has")))
+        }
+        (Sender::MessagingService(_), Sender::MessagingService(_)) if own.account_sid == other.account_sid => {
+            let found = format!("a Messaging Service of the account in which the number {name} has one, too");
+            Some((twilio::SERVICE, found))
+        }
+        _ => None,
+    })
+}
+
+fn close<'a>(reader: &mut Reader, variables: impl IntoIterator<Item = &'a str>) {
+    if let Some(own) = &mut reader.layers.own {
+        let keys = variables.into_iter().filter_map(settings::find).map(|setting| setting.key);
+        own.closed.extend(keys);
+    }
+}
+
+fn holds<'a>(reader: &Reader, variables: impl IntoIterator<Item = &'a str>) -> bool {
+    reader.layers.own.as_ref().is_some_and(|own| own.holds(variables, &reader.layers.sources))
+}
+
+/// Whether the number has any of these, be they its own or the main configuration's, right or wrong.
+fn has<'a>(reader: &Reader, variables: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut settings = variables.into_iter().filter_map(settings::find);
+    settings.any(|setting| !matches!(reader.layers.find(setting), Ok(None)))
+}
+
+#[cfg(test)]
+#[path = "numbers_tests.rs"]
+mod tests;

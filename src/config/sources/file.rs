@@ -1,0 +1,193 @@
+//! `mynah.toml`: one flat table of keys.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::schema::nearest_name::nearest;
+use crate::config::schema::problem::Problem;
+use crate::config::schema::settings;
+use crate::config::schema::settings::Setting;
+
+/// The values of a configuration file.
+#[derive(Default)]
+pub(in crate::config) struct File {
+    values: BTreeMap<String, (usize, Entry)>,
+}
+
+/// One value, as text.
+pub(in crate::config) enum Entry {
+    /// A string, number or boolean.
+    One(String),
+    /// An array of strings, with commas between.
+    List(String),
+    /// Something that no setting takes, in words.
+    Other(&'static str),
+}
+
+impl File {
+    /// Reads a file's text and adds what is wrong with its form or its keys to `problems`. What can be read of a broken
+    /// file is kept, so that its other values are judged too.
+    pub(in crate::config) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> File {
+        File::parse_with(path, text, problems, |key| settings::all().any(|setting| setting.file == key))
+    }
+
+    /// The same for a file in which other keys may stand.
+    pub(in crate::config) fn parse_with(
+        path: &Path,
+        text: &str,
+        problems: &mut Vec<Problem>,
+        is_known: impl Fn(&str) -> bool,
+    ) -> File {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut wrong: Vec<(usize, Problem)> = Vec::new();
+        for error in errors {
+            // The message, not the error's Display: that one prints the line, which may hold a secret.
+            let line = error.span().map_or(1, |span| line(text, span.start));
+            let place = format!("file {} line {line}", path.display());
+            wrong.push((
+                line,
+                Problem::new(
+                    place,
+                    format!("broken TOML ({})", error.message()),
+                    "TOML, such as listen = \"127.0.0.1:8080\"",
+                ),
+            ));
+        }
+        // One slip makes several errors, and the first tells it.
+        wrong.dedup_by_key(|(line, _)| *line);
+        let mut values = BTreeMap::new();
+        for (key, value) in table.into_inner() {
+            let line = line(text, key.span().start);
+            let key = key.into_inner().into_owned();
+            if key.is_empty() || !is_known(&key) {
+                let place = place(path, &key, line);
+                wrong.push((line, Problem::new(place, "an unknown key", suggestion(&key))));
+            } else {
+                values.insert(key, (line, entry(value.into_inner())));
+            }
+        }
+        wrong.sort_by_key(|(line, _)| *line);
+        problems.extend(wrong.into_iter().map(|(_, problem)| problem));
+        File { values }
+    }
+
+    /// A setting's value with its line; `None` where there is none or an empty text. The error is what stands there instead.
+    pub(in crate::config) fn value(&self, setting: &Setting) -> Result<Option<(usize, String)>, (usize, &'static str)> {
+        match self.get(setting.file) {
+            Some((line, Entry::One(value))) if !value.is_empty() => Ok(Some((*line, value.clone()))),
+            // An empty list is a decision, unlike an empty text.
+            Some((line, Entry::List(items))) if setting.list && items.is_empty() => Ok(Some((*line, "none".into()))),
+            Some((line, Entry::List(items))) if setting.list => Ok(Some((*line, items.clone()))),
+            Some((line, Entry::List(_))) => Err((*line, "an array")),
+            Some((line, Entry::Other(what))) => Err((*line, *what)),
+            Some((_, Entry::One(_))) | None => Ok(None),
+        }
+    }
+
+    /// Its keys, each with its line.
+    pub(in crate::config) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.values.iter().map(|(key, (line, _))| (key.as_str(), *line))
+    }
+
+    /// The value of a key and its line, counted from 1.
+    pub(in crate::config) fn get(&self, key: &str) -> Option<&(usize, Entry)> {
+        self.values.get(key)
+    }
+}
+
+/// Where a key stands, for errors.
+pub(in crate::config) fn place(path: &Path, key: &str, line: usize) -> String {
+    format!("file {} key {} (line {line})", path.display(), key.escape_debug())
+}
+
+fn line(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
+fn suggestion(wrong: &str) -> String {
+    let plain = wrong.to_ascii_lowercase().replace('-', "_");
+    let plain = plain.strip_prefix("mynah_").unwrap_or(&plain);
+    let names = settings::all().map(|setting| setting.file).filter(|name| !name.is_empty());
+    nearest(plain, names).map_or_else(|| "one of the keys in docs/configuration.md".to_owned(), str::to_owned)
+}
+
+fn entry(value: DeValue<'_>) -> Entry {
+    match value {
+        DeValue::String(text) => Entry::One(text.into_owned()),
+        DeValue::Boolean(yes) => Entry::One(yes.to_string()),
+        DeValue::Float(number) => Entry::One(number.as_str().to_owned()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Entry::Other("a whole number that is too large"), |number| Entry::One(number.to_string())),
+        DeValue::Array(items) => {
+            let mut texts = Vec::with_capacity(items.len());
+            for item in items {
+                match item.into_inner() {
+                    DeValue::String(text) => texts.push(text),
+                    _ => return Entry::Other("an array that holds more than strings"),
+                }
+            }
+            Entry::List(texts.join(","))
+        }
+        DeValue::Table(_) => Entry::Other("a table"),
+        DeValue::Datetime(_) => Entry::Other("a date or time"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(text: &str) -> Vec<String> {
+        let mut problems = Vec::new();
+        File::parse(Path::new("mynah.toml"), text, &mut problems);
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
+        for (text, error) in [
+            ("\nlitsen = 'x'", "file mynah.toml key litsen (line 2): found an unknown key, expected listen"),
+            ("mynah_listen = 'x'", "file mynah.toml key mynah_listen (line 1): found an unknown key, expected listen"),
+            ("MYNAH_LISTEN = 'x'", "file mynah.toml key MYNAH_LISTEN (line 1): found an unknown key, expected listen"),
+            (
+                "OPENAI_API_KEY = 'x'",
+                "file mynah.toml key OPENAI_API_KEY (line 1): found an unknown key, expected openai_api_key",
+            ),
+            (
+                "[log]\nlevel = 1\n[ai-model]",
+                "file mynah.toml key ai-model (line 3): found an unknown key, expected ai_model",
+            ),
+            (
+                "config = 'x'",
+                "file mynah.toml key config (line 1): found an unknown key, expected one of the keys in docs/configuration.md",
+            ),
+            (
+                "\"\" = 'x'",
+                "file mynah.toml key  (line 1): found an unknown key, expected one of the keys in docs/configuration.md",
+            ),
+        ] {
+            assert_eq!(errors(text), [error]);
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_told_by_line_without_its_text() {
+        for text in [
+            "listen = 'x'\nopenai_api_key = canary-1",
+            "listen = 'x'\nopenai_api_key = \"canary-1",
+            "listen = 'x'\ncanary-1 canary-2",
+        ] {
+            let errors = errors(text);
+            assert!(errors[0].starts_with("file mynah.toml line 2: found broken TOML ("), "{errors:?}");
+            assert!(!errors[0].contains("canary"), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn the_sound_lines_of_a_broken_file_still_count() {
+        let file = File::parse(Path::new("m"), "workers = = 3\nlisten = \"y\"\n", &mut Vec::new());
+        assert!(matches!(file.get("listen"), Some((2, Entry::One(text))) if text == "y"));
+    }
+}

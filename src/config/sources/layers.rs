@@ -1,0 +1,171 @@
+//! Where a setting's value comes from: the first layer that has one.
+//!
+//! To add a layer: a variant of [`Origin`] and a step in [`Layers::find`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::environment::Sources;
+use super::file;
+use super::file::File;
+use super::number_file::NumberFile;
+use super::value::Found;
+use super::value::Origin;
+use super::value::is_plain_path;
+use super::value::read;
+use super::value::trial_place;
+use super::value::unreadable;
+use crate::config::schema::problem::Problem;
+use crate::config::schema::settings;
+use crate::config::schema::settings::Setting;
+
+/// The layers, and the configuration file if there is one.
+pub(in crate::config) struct Layers {
+    pub(in crate::config) sources: Sources,
+    file: File,
+    file_path: PathBuf,
+    /// The file of the number that is read just now, which goes before every layer.
+    pub(in crate::config) own: Option<NumberFile>,
+}
+
+impl Layers {
+    /// Finds and reads the configuration file. A file that is named must be there.
+    pub(in crate::config) fn open(sources: Sources, problems: &mut Vec<Problem>) -> Layers {
+        let mut layers = Layers { sources, file: File::default(), file_path: PathBuf::new(), own: None };
+        for key in layers.sources.flags.keys().filter(|key| settings::find(key).is_none()) {
+            problems.push(Problem::new(
+                format!("flag for {key}"),
+                "an unknown setting",
+                "one of docs/configuration.md",
+            ));
+        }
+        let config = settings::find("MYNAH_CONFIG").expect("the table holds the configuration file");
+        let named = layers.find(config).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        if let Some(Found { value, origin }) = named {
+            let path = layers.sources.here(Path::new(&value));
+            match read(&path) {
+                Ok(text) => layers.take_file(path, &text, problems),
+                Err(error) => {
+                    let place = layers.place(config, &origin);
+                    problems.push(unreadable(place, &path, &error, config.expects));
+                }
+            }
+            return layers;
+        }
+        // The data folder as the layers above the file name it; what is wrong there, the reader tells later.
+        let data = settings::find("MYNAH_DATA_DIR").and_then(|setting| layers.find(setting).ok().flatten());
+        let data = data
+            .map_or_else(|| layers.sources.default_data_dir(), |found| layers.sources.here(Path::new(&found.value)));
+        for path in [layers.sources.here(Path::new("mynah.toml")), data.join("mynah.toml")] {
+            match read(&path) {
+                Ok(text) => layers.take_file(path, &text, problems),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    continue;
+                }
+                Err(error) => {
+                    problems.push(unreadable(format!("file {}", path.display()), &path, &error, config.expects));
+                }
+            }
+            break;
+        }
+        layers
+    }
+
+    fn take_file(&mut self, path: PathBuf, text: &str, problems: &mut Vec<Problem>) {
+        self.file = File::parse(&path, text, problems);
+        self.file_path = path;
+    }
+
+    /// The setting's value from the first layer that has one. The error says why that one cannot be read.
+    pub(in crate::config) fn find(&self, setting: &Setting) -> Result<Option<Found>, Problem> {
+        if let Some(own) = &self.own {
+            let found = own.find(setting, &self.sources)?;
+            if found.is_some() || own.is_closed(setting.key) {
+                return Ok(found);
+            }
+        }
+        let found = |value, origin| Ok(Some(Found { value, origin }));
+        if let Some((_, value)) = self.sources.trial.as_ref().filter(|(key, _)| *key == setting.key) {
+            return found(value.clone(), Origin::Trial);
+        }
+        if let Some(value) = self.sources.flags.get(setting.key) {
+            return found(value.clone(), Origin::Flag);
+        }
+        if let Some(value) = self.sources.variable(setting.key) {
+            return match value.to_str() {
+                Some(value) => found(value.to_owned(), Origin::Env),
+                None => {
+                    Err(Problem::new(self.place(setting, &Origin::Env), "a value that is not UTF-8", setting.expects))
+                }
+            };
+        }
+        // A setting that cannot stand in the file is the one that names the file.
+        if setting.file.is_empty() {
+            return Ok(None);
+        }
+        let named = format!("{}_FILE", setting.key);
+        if let Some(written) = self.sources.variable(&named).map(Path::new) {
+            let path = self.sources.here(written);
+            let place = || format!("environment variable {named}");
+            return match read(&path) {
+                Ok(text) if text.is_empty() => Err(Problem::new(place(), "an empty file", setting.expects)),
+                Ok(text) => found(text, Origin::EnvFile),
+                // Somebody may have put the secret itself where its path belongs.
+                Err(error) if setting.secret && !is_plain_path(written) => {
+                    let found = format!("a relative path, not shown, of a file that cannot be read ({})", error.kind());
+                    Err(Problem::new(place(), found, "the path of a file, from / or ./ on"))
+                }
+                Err(error) => Err(unreadable(place(), &path, &error, "the path of a file that can be read")),
+            };
+        }
+        if let Some(path) = self.sources.credential(&setting.key.to_ascii_lowercase()) {
+            match read(&path) {
+                Ok(text) if text.is_empty() => {}
+                Ok(text) => return found(text, Origin::Credential),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let place = self.place(setting, &Origin::Credential);
+                    return Err(unreadable(place, &path, &error, "a credential that can be read"));
+                }
+            }
+        }
+        let in_file = self.file.value(setting);
+        let in_file = in_file
+            .map_err(|(line, what)| Problem::new(self.place(setting, &Origin::File(line)), what, setting.expects))?;
+        match in_file {
+            Some((line, value)) => found(value, Origin::File(line)),
+            None => {
+                let stored = self.sources.stored.get(setting.key);
+                let stored = stored.filter(|value| setting.can_be_stored() && !value.is_empty());
+                match (stored, self.sources.fallbacks.get(setting.key)) {
+                    (Some(value), _) => found(value.clone(), Origin::Stored),
+                    (None, Some(value)) => found(value.clone(), Origin::Fallback),
+                    (None, None) => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Whether the command plays on a stage.
+    pub(in crate::config) fn stage(&self) -> bool {
+        self.sources.stage
+    }
+
+    /// Where a value stands, for errors.
+    pub(in crate::config) fn place(&self, setting: &Setting, origin: &Origin) -> String {
+        match origin {
+            Origin::Trial => trial_place(setting.key),
+            Origin::Flag => format!("flag --{}", setting.flag()),
+            Origin::Env => format!("environment variable {}", setting.key),
+            Origin::EnvFile => format!("file named by environment variable {}_FILE", setting.key),
+            Origin::Credential => format!("systemd credential {}", setting.key.to_ascii_lowercase()),
+            Origin::File(line) => file::place(&self.file_path, setting.file, *line),
+            Origin::Number(place) => place.clone(),
+            Origin::Stored => format!("stored setting {}", setting.key),
+            Origin::Fallback => format!("the command's own {}", setting.key),
+        }
+    }
+}

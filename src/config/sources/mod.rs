@@ -1,0 +1,10 @@
+//! Where values come from: flags, environment, files, credentials, `mynah.toml`, a number's file, stored settings.
+//!
+//! It may use `schema`. To add a layer: a variant of `Origin` and a step in `Layers::find`.
+
+pub(in crate::config) mod environment;
+pub(in crate::config) mod file;
+pub(in crate::config) mod layers;
+pub(in crate::config) mod number_file;
+pub(in crate::config) mod reader;
+pub(in crate::config) mod value;
