@@ -13,8 +13,8 @@ use mynah::channel::Channel;
 use mynah::channel::twilio::Twilio;
 use mynah::clock::{Clock, SystemClock};
 use mynah::config::{Sender, TwilioConfig};
-use mynah::model::{Delivery, Event, Inbound, ProviderId, Usage};
-use mynah::store::{Replied, Reply, Store, StoreOptions, TurnClaim, WebhookRecord};
+use mynah::model::{Event, Inbound, ProviderId, Usage, WebhookRequest};
+use mynah::store::{Reply, Store, StoreOptions, StoredReply, TurnClaim, WebhookRecord};
 use mynah::text;
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -38,16 +38,16 @@ fn channel() -> Twilio {
     Twilio::new(config, [7; 32])
 }
 
-fn delivery(number: usize) -> Delivery {
+fn delivery(number: usize) -> WebhookRequest {
     let params = webhook::params(number, number % SENDERS);
-    Delivery {
+    WebhookRequest {
         path_and_query: webhook::PATH.into(),
         headers: webhook::headers(webhook::PATH, &params),
         body: Bytes::from(webhook::body(&params)),
     }
 }
 
-fn understand(channel: &Twilio, delivery: &Delivery) -> Inbound {
+fn understand(channel: &Twilio, delivery: &WebhookRequest) -> Inbound {
     channel.verify(delivery).expect("the webhook is signed");
     match channel.events(delivery, SystemClock.now()).expect("the webhook is understood").pop() {
         Some(Event::Message(inbound)) => *inbound,
@@ -110,7 +110,7 @@ impl Desk {
             let mut all = JoinSet::new();
             for (inbound, record) in messages {
                 let store = self.store.clone();
-                all.spawn(async move { store.accept(inbound, Some(record)).await });
+                all.spawn(async move { store.receive_plain(inbound, Some(record)).await });
             }
             for accepted in all.join_all().await {
                 accepted.expect("the message is stored");
@@ -142,9 +142,12 @@ async fn settle(store: Store, claim: TurnClaim, number: usize) {
     let reply =
         Reply::Answer { text: text.clone(), model: "bench".into(), usage: Usage::default(), cost: 0, hand_over: None };
     let replied = store.reply(&claim, reply, vec![text], now).await.expect("the reply is stored");
-    let Replied { part, token, .. } = replied.expect("the claim holds");
+    let StoredReply { part, token, .. } = replied.expect("the claim holds");
     let id = ProviderId(format!("SM{:032x}", number | 1 << 60));
-    assert_eq!(store.part_sent(part, token, id, now).await.expect("the part is settled"), mynah::store::PartSent::Last);
+    assert_eq!(
+        store.mark_part_sent(part, token, id, now).await.expect("the part is settled"),
+        mynah::store::PartSentOutcome::NothingFollows
+    );
 }
 
 fn stores(criterion: &mut Criterion) {

@@ -29,9 +29,9 @@ use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
 use crate::config::{AiConfig, Config, Directory};
-use crate::files::Files;
-use crate::limit::Limit;
-use crate::model::{ContentSid, Spent};
+use crate::files::FileStore;
+use crate::limit::ConcurrencyLimit;
+use crate::model::{Charge, ContentSid};
 use crate::reader::Reader;
 use crate::secrets::Secrets;
 use crate::store::{ByNumber, Store, StoreOptions};
@@ -53,7 +53,7 @@ pub struct App {
     /// Which of them a conversation is on.
     pub directory: Directory,
     /// What contacts attach and operators send.
-    pub files: Files,
+    pub files: FileStore,
     /// Where the provider fetches what operators send; `None` where there is no channel.
     pub media_links: Option<MediaLinks>,
     /// Who writes down what is said in voice notes; `None` where nobody does. Not on every number: see [`App::transcriber_of`].
@@ -80,7 +80,7 @@ pub struct Assistant {
     /// Where to ask.
     pub provider: Arc<dyn Provider>,
     /// How many may ask at once. Shared by those who ask the same model otherwise.
-    pub limit: Arc<Limit>,
+    pub limit: Arc<ConcurrencyLimit>,
     /// Whether it is asked at all just now. Shared alike.
     pub breaker: Arc<Breaker>,
     /// How many tokens it reads and writes in one call.
@@ -96,7 +96,7 @@ impl Assistant {
     pub fn new(provider: Arc<dyn Provider>, config: &AiConfig) -> Assistant {
         Assistant {
             provider,
-            limit: Arc::new(Limit::new(config.concurrency)),
+            limit: Arc::new(ConcurrencyLimit::new(config.concurrency)),
             breaker: Arc::default(),
             context_tokens: config.context_tokens,
             answer_tokens: config.answer_tokens(),
@@ -193,8 +193,8 @@ impl App {
 }
 
 /// The files of the data folder.
-pub fn files(config: &Config) -> Files {
-    Files::new(config.data.dir.join("media"))
+pub fn files(config: &Config) -> FileStore {
+    FileStore::new(config.data.dir.join("media"))
 }
 
 /// The database that the configuration names, opened and migrated.
@@ -205,12 +205,12 @@ pub fn open_store(config: &Config) -> Result<Store> {
     let each = models.map(|ai| {
         let (input, output) = ai.most();
         let price = ai.asked().and_then(|model| config.people.price(model)).unwrap_or_default();
-        (i64::from(input) + i64::from(output), price.of(input, output))
+        (i64::from(input) + i64::from(output), price.cost_micros(input, output))
     });
     let (tokens, micros) = each.fold((0, 0), |most, call| (most.0.max(call.0), most.1.max(call.1)));
     let options = StoreOptions {
         budgets: config.people.budgets,
-        reserve: Spent { calls: 1, tokens, micros },
+        call_reservation: Charge { calls: 1, tokens, micros },
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
     };
     let directory = config.directory();
@@ -222,7 +222,7 @@ pub fn open_store(config: &Config) -> Result<Store> {
     let posting = ByNumber::new(move |account, ours| {
         accounts[directory.find(account, ours).0].clone().unwrap_or_else(|| account.to_owned())
     });
-    Ok(Store::open(&config.data.database, options)?.reopening(templates).posting(posting))
+    Ok(Store::open(&config.data.database, options)?.with_reopen_templates(templates).with_posting_accounts(posting))
 }
 
 fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {
@@ -237,7 +237,7 @@ fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {
 
 /// The key that proves a status callback's reference ours: made once for each installation, sealed in the database.
 async fn callback_key(store: &Store, secrets: &Secrets, clock: &dyn Clock) -> Result<[u8; 32]> {
-    if let Some(sealed) = store.sealed(CALLBACK_KEY).await? {
+    if let Some(sealed) = store.sealed_secret(CALLBACK_KEY).await? {
         let key = secrets.unseal(&sealed).context(
             "the data folder's age identity does not fit its database; restore identity.age.txt from the same backup",
         )?;
@@ -245,6 +245,6 @@ async fn callback_key(store: &Store, secrets: &Secrets, clock: &dyn Clock) -> Re
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| anyhow!("no random numbers: {error}"))?;
-    store.put_sealed(CALLBACK_KEY, secrets.seal(&key)?, clock.now()).await?;
+    store.put_sealed_secret(CALLBACK_KEY, secrets.seal(&key)?, clock.now()).await?;
     Ok(key)
 }

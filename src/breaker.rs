@@ -7,15 +7,15 @@ use std::time::Duration;
 use crate::clock::Time;
 
 /// Failures in a row that open it.
-const FAILURES: u32 = 5;
+const FAILURE_THRESHOLD: u32 = 5;
 
 /// How long it is open at first; twice as long each time the probe that follows fails.
-const FIRST: Duration = Duration::from_secs(30);
+const INITIAL_OPEN_TIME: Duration = Duration::from_secs(30);
 
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_OPEN_TIME: Duration = Duration::from_secs(600);
 
 /// How long others wait for the outcome of a probe.
-const PROBE: Duration = Duration::from_secs(5);
+const PROBE_WAIT: Duration = Duration::from_secs(5);
 
 /// One provider's.
 #[derive(Debug, Default)]
@@ -24,16 +24,16 @@ pub struct Breaker(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
-    opened: u32,
+    times_opened: u32,
     open_until: Option<Time>,
     probing: bool,
 }
 
 impl State {
-    fn rests(&self, now: Time) -> Option<Time> {
+    fn retry_at(&self, now: Time) -> Option<Time> {
         match self.open_until {
             Some(until) if now < until => Some(until),
-            Some(_) if self.probing => Some(now + PROBE),
+            Some(_) if self.probing => Some(now + PROBE_WAIT),
             _ => None,
         }
     }
@@ -42,14 +42,14 @@ impl State {
 impl Breaker {
     /// Until when the provider is left alone, if it is: no use to queue for it.
     pub fn rests(&self, now: Time) -> Option<Time> {
-        self.state().rests(now)
+        self.state().retry_at(now)
     }
 
     /// Whether the provider may be asked; where not, when to look again. Once its time has run out, one call goes through
     /// to find out, and the others wait for what comes of it.
-    pub fn may_ask(&self, now: Time) -> Result<(), Time> {
+    pub fn try_call(&self, now: Time) -> Result<(), Time> {
         let mut state = self.state();
-        if let Some(until) = state.rests(now) {
+        if let Some(until) = state.retry_at(now) {
             return Err(until);
         }
         state.probing = state.open_until.is_some();
@@ -57,25 +57,25 @@ impl Breaker {
     }
 
     /// It answered.
-    pub fn answered(&self) {
+    pub fn record_success(&self) {
         *self.state() = State::default();
     }
 
     /// What went wrong was no fault of the provider, or nobody waited for its answer.
-    pub fn no_verdict(&self) {
+    pub fn end_probe_undecided(&self) {
         self.state().probing = false;
     }
 
     /// It failed; `after` is how long it asks to be left alone. Whether it is open from now on.
-    pub fn failed(&self, after: Option<Duration>, now: Time) -> bool {
+    pub fn record_failure(&self, after: Option<Duration>, now: Time) -> bool {
         let mut state = self.state();
         state.failures += 1;
-        if !state.probing && (state.open_until.is_some() || state.failures < FAILURES) {
+        if !state.probing && (state.open_until.is_some() || state.failures < FAILURE_THRESHOLD) {
             return false;
         }
-        let wait = FIRST.saturating_mul(1 << state.opened.min(10)).min(LONGEST);
-        state.opened += 1;
-        state.open_until = Some(now + after.map_or(wait, |after| after.min(LONGEST).max(wait)));
+        let wait = INITIAL_OPEN_TIME.saturating_mul(1 << state.times_opened.min(10)).min(MAX_OPEN_TIME);
+        state.times_opened += 1;
+        state.open_until = Some(now + after.map_or(wait, |after| after.min(MAX_OPEN_TIME).max(wait)));
         state.probing = false;
         true
     }
@@ -97,32 +97,32 @@ mod tests {
     fn five_failures_in_a_row_open_it_and_one_probe_closes_it_again() {
         let breaker = Breaker::default();
         for failure in 1..=5 {
-            assert_eq!(breaker.may_ask(after(0)), Ok(()));
-            assert_eq!(breaker.failed(None, after(0)), failure == 5);
+            assert_eq!(breaker.try_call(after(0)), Ok(()));
+            assert_eq!(breaker.record_failure(None, after(0)), failure == 5);
         }
-        assert_eq!(breaker.may_ask(after(29)), Err(after(30)));
-        assert_eq!(breaker.may_ask(after(30)), Ok(()), "the probe");
-        assert_eq!(breaker.may_ask(after(30)), Err(after(35)), "and the others wait for it");
-        assert!(breaker.failed(None, after(31)));
-        assert_eq!(breaker.may_ask(after(90)), Err(after(91)), "twice as long");
-        assert_eq!(breaker.may_ask(after(91)), Ok(()));
-        breaker.answered();
-        assert_eq!(breaker.may_ask(after(91)), Ok(()));
-        assert!(!breaker.failed(None, after(91)), "it counts from the start");
+        assert_eq!(breaker.try_call(after(29)), Err(after(30)));
+        assert_eq!(breaker.try_call(after(30)), Ok(()), "the probe");
+        assert_eq!(breaker.try_call(after(30)), Err(after(35)), "and the others wait for it");
+        assert!(breaker.record_failure(None, after(31)));
+        assert_eq!(breaker.try_call(after(90)), Err(after(91)), "twice as long");
+        assert_eq!(breaker.try_call(after(91)), Ok(()));
+        breaker.record_success();
+        assert_eq!(breaker.try_call(after(91)), Ok(()));
+        assert!(!breaker.record_failure(None, after(91)), "it counts from the start");
         for failure in 2..=5 {
-            assert_eq!(breaker.failed(None, after(91)), failure == 5);
+            assert_eq!(breaker.record_failure(None, after(91)), failure == 5);
         }
-        assert_eq!(breaker.may_ask(after(92)), Err(after(121)), "and so does the wait");
+        assert_eq!(breaker.try_call(after(92)), Err(after(121)), "and so does the wait");
     }
 
     #[test]
     fn calls_that_were_under_way_when_it_opened_and_fail_after_that_change_nothing() {
         let breaker = Breaker::default();
         for failure in 1..=9 {
-            assert_eq!(breaker.failed(None, after(failure)), failure == 5);
+            assert_eq!(breaker.record_failure(None, after(failure)), failure == 5);
         }
-        assert_eq!(breaker.may_ask(after(34)), Err(after(35)));
-        assert_eq!(breaker.may_ask(after(35)), Ok(()));
+        assert_eq!(breaker.try_call(after(34)), Err(after(35)));
+        assert_eq!(breaker.try_call(after(35)), Ok(()));
     }
 
     #[test]
@@ -130,13 +130,13 @@ mod tests {
         for asks in [None, Some(Duration::from_secs(1)), Some(Duration::from_secs(3_600))] {
             let breaker = Breaker::default();
             for _ in 0..5 {
-                breaker.failed(None, after(0));
+                breaker.record_failure(None, after(0));
             }
             assert_eq!(breaker.rests(after(0)), Some(after(30)));
             let mut now = 30;
             for probe in 1..=70 {
-                assert_eq!(breaker.may_ask(after(now)), Ok(()));
-                assert!(breaker.failed(asks, after(now)));
+                assert_eq!(breaker.try_call(after(now)), Ok(()));
+                assert!(breaker.record_failure(asks, after(now)));
                 let wait = if asks == Some(Duration::from_secs(3_600)) {
                     600
                 } else {
@@ -153,23 +153,23 @@ mod tests {
         let breaker = Breaker::default();
         for _ in 0..20 {
             for _ in 0..4 {
-                assert!(!breaker.failed(None, after(0)));
-                breaker.no_verdict();
+                assert!(!breaker.record_failure(None, after(0)));
+                breaker.end_probe_undecided();
             }
-            breaker.answered();
+            breaker.record_success();
         }
-        assert_eq!(breaker.may_ask(after(0)), Ok(()));
+        assert_eq!(breaker.try_call(after(0)), Ok(()));
     }
 
     #[test]
     fn a_provider_that_asks_for_longer_is_left_alone_for_longer() {
         let breaker = Breaker::default();
         for _ in 0..5 {
-            breaker.failed(Some(Duration::from_secs(120)), after(0));
+            breaker.record_failure(Some(Duration::from_secs(120)), after(0));
         }
-        assert_eq!(breaker.may_ask(after(100)), Err(after(120)));
-        assert_eq!(breaker.may_ask(after(120)), Ok(()));
-        breaker.no_verdict();
-        assert_eq!(breaker.may_ask(after(120)), Ok(()), "a probe without a verdict is made again");
+        assert_eq!(breaker.try_call(after(100)), Err(after(120)));
+        assert_eq!(breaker.try_call(after(120)), Ok(()));
+        breaker.end_probe_undecided();
+        assert_eq!(breaker.try_call(after(120)), Ok(()), "a probe without a verdict is made again");
     }
 }

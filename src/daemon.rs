@@ -35,9 +35,9 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     };
     if recovered != Default::default() {
         info!(
-            turns = recovered.turns,
-            dead = recovered.dead,
-            unknown_parts = recovered.unknown,
+            turns = recovered.retried_turns,
+            dead = recovered.dead_turns,
+            unknown_parts = recovered.unknown_parts,
             "took over the work of a process that ended early"
         );
     }
@@ -65,7 +65,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     let worker = tokio::spawn(work::Worker::new(Arc::clone(&app)).run(halt.clone()));
     tokio::select! {
         outcome = supervise([("web server", web), ("worker", worker)], halt) => outcome,
-        why = app.store.failed() => bail!(Damaged(why)),
+        why = app.store.wait_for_fatal_error() => bail!(Damaged(why)),
     }
 }
 

@@ -13,11 +13,11 @@ pub enum Fault {
     /// Positively nothing was created, and a later try may succeed.
     Retry {
         /// The least time to wait, where the provider named one.
-        after: Option<Duration>,
+        retry_after: Option<Duration>,
         /// What happened.
         why: String,
         /// What may be hoped of the later try.
-        hope: Hope,
+        outlook: RetryOutlook,
     },
     /// It may or may not have taken effect: look it up before another try.
     Unknown {
@@ -34,31 +34,31 @@ pub enum Fault {
         /// What happened.
         why: String,
         /// Who can mend it.
-        whose: Whose,
+        owner: FaultOwner,
     },
 }
 
 /// What may be hoped of another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hope {
+pub enum RetryOutlook {
     /// What failed mostly passes by itself.
-    Good,
+    Likely,
     /// The other side did not answer in time.
-    Slow,
+    Timeout,
     /// The other side has too much to do, and says so: it passes sooner where fewer ask at once.
     Overload,
     /// It seldom passes.
-    Slight {
+    Unlikely {
         /// After so many attempts in all, whatever the others failed of, the failure is permanent.
         attempts: i64,
     },
     /// It passes after a long wait, or once the operator acts, who has to know.
-    Operator,
+    NeedsOperator,
 }
 
 /// Whose doing a permanent failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum FaultOwner {
     /// This one message: refused, malformed, unanswerable.
     Message,
     /// The contact cannot be reached or has opted out.
@@ -70,12 +70,12 @@ pub enum Whose {
 impl Fault {
     /// A failure that a later try may overcome.
     pub fn retry(why: impl Into<String>) -> Fault {
-        Fault::Retry { after: None, why: why.into(), hope: Hope::Good }
+        Fault::Retry { retry_after: None, why: why.into(), outlook: RetryOutlook::Likely }
     }
 
     /// A permanent failure.
-    pub fn fail(whose: Whose, why: impl Into<String>) -> Fault {
-        Fault::Fail { why: why.into(), whose }
+    pub fn fail(owner: FaultOwner, why: impl Into<String>) -> Fault {
+        Fault::Fail { why: why.into(), owner }
     }
 
     /// An outcome that is not known.

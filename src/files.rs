@@ -19,21 +19,21 @@ use crate::model::FileHash;
 
 /// A folder of files.
 #[derive(Clone, Debug)]
-pub struct Files {
+pub struct FileStore {
     dir: PathBuf,
 }
 
 /// Why a file cannot be stored, read or removed.
 #[derive(Debug, thiserror::Error)]
 #[error("the file {} cannot be {doing}: {error}", path.display())]
-pub struct FilesError {
+pub struct FileStoreError {
     path: PathBuf,
     doing: &'static str,
     #[source]
     error: io::Error,
 }
 
-impl FilesError {
+impl FileStoreError {
     /// Whether there is no such file.
     pub fn is_missing(&self) -> bool {
         self.error.kind() == ErrorKind::NotFound
@@ -41,38 +41,40 @@ impl FilesError {
 }
 
 /// What a draft's name ends with: a file before it is whole.
-const DRAFT: &str = ".new";
+const TEMP_SUFFIX: &str = ".new";
 
-impl Files {
+impl FileStore {
     /// The files in that folder, which is made when the first one is stored.
-    pub fn new(dir: impl Into<PathBuf>) -> Files {
-        Files { dir: dir.into() }
+    pub fn new(dir: impl Into<PathBuf>) -> FileStore {
+        FileStore { dir: dir.into() }
     }
 
     /// Stores a file, readable by its owner only, and returns when it is on the disk. A crash leaves all of it or nothing.
     /// One that is there already is as if put at `now`: what is [removed](Files::remove) as old is not lost to a second
     /// owner.
-    pub fn put(&self, content: &[u8], now: Time) -> Result<FileHash, FilesError> {
+    pub fn put(&self, content: &[u8], now: Time) -> Result<FileHash, FileStoreError> {
         let hash = FileHash::new(Sha256::digest(content).into());
         let path = self.path(&hash);
-        let shelf = self.shelf(hash.shelf());
-        self.store(content, &path, &shelf, now).map_err(told(&path, "stored"))?;
+        let shard_dir = self.shard_dir(hash.shard());
+        self.write_if_absent(content, &path, &shard_dir, now).map_err(to_files_error(&path, "stored"))?;
         Ok(hash)
     }
 
-    fn store(&self, content: &[u8], path: &Path, shelf: &Path, now: Time) -> io::Result<()> {
+    fn write_if_absent(&self, content: &[u8], path: &Path, shelf: &Path, now: Time) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(shelf)?;
         // Those who put do not hinder each other; who removes waits for all of them, and they for it.
         let folder = File::open(&self.dir)?;
         folder.lock_shared()?;
         match OpenOptions::new().write(true).open(path) {
             // It got its name when it was whole.
-            Ok(file) if file.metadata()?.len() == content.len() as u64 => return file.set_modified(system(now)),
+            Ok(file) if file.metadata()?.len() == content.len() as u64 => {
+                return file.set_modified(to_system_time(now));
+            }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let draft = shelf.join(format!("{:032x}{DRAFT}", fastrand::u128(..)));
+        let draft = shelf.join(format!("{:032x}{TEMP_SUFFIX}", fastrand::u128(..)));
         let written = write(content, &draft, now).and_then(|()| fs::rename(&draft, path));
         if written.is_err() {
             drop(fs::remove_file(&draft));
@@ -84,43 +86,43 @@ impl Files {
     }
 
     /// Opens a file for reading.
-    pub fn open(&self, hash: &FileHash) -> Result<File, FilesError> {
+    pub fn open(&self, hash: &FileHash) -> Result<File, FileStoreError> {
         let path = self.path(hash);
-        File::open(&path).map_err(told(&path, "read"))
+        File::open(&path).map_err(to_files_error(&path, "read"))
     }
 
     /// The whole of a file.
-    pub fn read(&self, hash: &FileHash) -> Result<Vec<u8>, FilesError> {
+    pub fn read(&self, hash: &FileHash) -> Result<Vec<u8>, FileStoreError> {
         let mut content = Vec::new();
-        self.open(hash)?.read_to_end(&mut content).map_err(told(&self.path(hash), "read"))?;
+        self.open(hash)?.read_to_end(&mut content).map_err(to_files_error(&self.path(hash), "read"))?;
         Ok(content)
     }
 
     /// Removes a file, unless it was put at `before` or later; whether it was removed. Only after nobody was found to own
     /// it: an owner's row is written soon after the file is put, so whoever is on the way shows in the time of the file.
-    pub fn remove(&self, hash: &FileHash, before: Time) -> Result<bool, FilesError> {
+    pub fn remove_if_older(&self, hash: &FileHash, before: Time) -> Result<bool, FileStoreError> {
         let path = self.path(hash);
-        let removed = self.alone(|| {
+        let removed = self.with_exclusive_lock(|| {
             if !is_older(&fs::metadata(&path)?, before)? {
                 return Ok(false);
             }
             fs::remove_file(&path)?;
             Ok(true)
         });
-        missing_is(false, removed).map_err(told(&path, "removed"))
+        or_if_missing(false, removed).map_err(to_files_error(&path, "removed"))
     }
 
     /// The files of one of 256 shelves (the first byte of their hash) that were last put before that. What a crash left half
     /// written there is removed on the way.
-    pub fn older(&self, shelf: u8, before: Time) -> Result<Vec<FileHash>, FilesError> {
-        let shelf = self.shelf(shelf);
-        let found = self.alone(|| {
+    pub fn files_older_than(&self, shelf: u8, before: Time) -> Result<Vec<FileHash>, FileStoreError> {
+        let shelf = self.shard_dir(shelf);
+        let found = self.with_exclusive_lock(|| {
             let mut found = Vec::new();
             for entry in fs::read_dir(&shelf)? {
                 let entry = entry?;
                 let name = entry.file_name();
                 let Some(name) = name.to_str() else { continue };
-                if name.ends_with(DRAFT) {
+                if name.ends_with(TEMP_SUFFIX) {
                     // Nobody puts anything just now.
                     fs::remove_file(entry.path())?;
                 } else if let Some(hash) = FileHash::parse(name)
@@ -131,50 +133,50 @@ impl Files {
             }
             Ok(found)
         });
-        missing_is(Vec::new(), found).map_err(told(&shelf, "listed"))
+        or_if_missing(Vec::new(), found).map_err(to_files_error(&shelf, "listed"))
     }
 
     /// Does something while nobody puts a file, in this process or another.
-    fn alone<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    fn with_exclusive_lock<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let folder = File::open(&self.dir)?;
         folder.lock()?;
         work()
     }
 
-    fn shelf(&self, shelf: u8) -> PathBuf {
+    fn shard_dir(&self, shelf: u8) -> PathBuf {
         self.dir.join(format!("{shelf:02x}"))
     }
 
     /// Where a file lies, or would lie.
     pub fn path(&self, hash: &FileHash) -> PathBuf {
-        self.shelf(hash.shelf()).join(hash.to_string())
+        self.shard_dir(hash.shard()).join(hash.to_string())
     }
 }
 
 fn write(content: &[u8], draft: &Path, now: Time) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
     file.write_all(content)?;
-    file.set_modified(system(now))?;
+    file.set_modified(to_system_time(now))?;
     file.sync_all()
 }
 
 fn is_older(file: &fs::Metadata, than: Time) -> io::Result<bool> {
-    Ok(file.modified()? < system(than))
+    Ok(file.modified()? < to_system_time(than))
 }
 
-fn system(time: Time) -> SystemTime {
+fn to_system_time(time: Time) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(time.millis()).unwrap_or(0))
 }
 
-fn missing_is<T>(instead: T, outcome: io::Result<T>) -> io::Result<T> {
+fn or_if_missing<T>(instead: T, outcome: io::Result<T>) -> io::Result<T> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(instead),
         outcome => outcome,
     }
 }
 
-fn told(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> FilesError {
-    move |error| FilesError { path: path.to_owned(), doing, error }
+fn to_files_error(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> FileStoreError {
+    move |error| FileStoreError { path: path.to_owned(), doing, error }
 }
 
 #[cfg(test)]
@@ -186,14 +188,14 @@ mod tests {
     const NOW: Time = Time(1_800_000_000_000);
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn files() -> (tempfile::TempDir, Files) {
+    fn files() -> (tempfile::TempDir, FileStore) {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path().join("media"));
+        let files = FileStore::new(folder.path().join("media"));
         (folder, files)
     }
 
     /// Every name below the folder.
-    fn names(files: &Files) -> Vec<String> {
+    fn names(files: &FileStore) -> Vec<String> {
         let shelves = fs::read_dir(&files.dir).unwrap().map(|shelf| fs::read_dir(shelf.unwrap().path()).unwrap());
         shelves.flatten().map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
     }
@@ -218,7 +220,7 @@ mod tests {
         let hash = files.put(b"abc", NOW).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&files.path(&hash)), 0o600);
-        assert_eq!([mode(&files.dir), mode(&files.shelf(hash.shelf()))], [0o700, 0o700]);
+        assert_eq!([mode(&files.dir), mode(&files.shard_dir(hash.shard()))], [0o700, 0o700]);
     }
 
     #[test]
@@ -226,8 +228,8 @@ mod tests {
         let (_folder, files) = files();
         let hash = FileHash::new([7; 32]);
         assert!(files.open(&hash).unwrap_err().is_missing());
-        assert!(!files.remove(&hash, NOW).unwrap());
-        assert!(files.older(7, NOW).unwrap().is_empty());
+        assert!(!files.remove_if_older(&hash, NOW).unwrap());
+        assert!(files.files_older_than(7, NOW).unwrap().is_empty());
         fs::write(&files.dir, "in the way").unwrap();
         let error = files.put(b"abc", NOW).unwrap_err();
         assert!(!error.is_missing() && error.to_string().contains("ba7816bf"), "{error}");
@@ -246,15 +248,15 @@ mod tests {
     fn only_what_is_old_is_removed_and_what_is_put_again_is_not() {
         let (_folder, files) = files();
         let hash = files.put(b"abc", NOW).unwrap();
-        assert!(files.older(hash.shelf(), NOW).unwrap().is_empty());
-        assert!(!files.remove(&hash, NOW).unwrap());
-        assert_eq!(files.older(hash.shelf(), NOW + HOUR).unwrap(), [hash]);
-        assert!(files.older(hash.shelf().wrapping_add(1), NOW + HOUR).unwrap().is_empty());
+        assert!(files.files_older_than(hash.shard(), NOW).unwrap().is_empty());
+        assert!(!files.remove_if_older(&hash, NOW).unwrap());
+        assert_eq!(files.files_older_than(hash.shard(), NOW + HOUR).unwrap(), [hash]);
+        assert!(files.files_older_than(hash.shard().wrapping_add(1), NOW + HOUR).unwrap().is_empty());
         // Another owner comes after it was found to be nobody's.
         files.put(b"abc", NOW + HOUR).unwrap();
-        assert!(!files.remove(&hash, NOW + HOUR).unwrap());
+        assert!(!files.remove_if_older(&hash, NOW + HOUR).unwrap());
         assert_eq!(files.read(&hash).unwrap(), b"abc");
-        assert!(files.remove(&hash, NOW + HOUR * 2).unwrap());
+        assert!(files.remove_if_older(&hash, NOW + HOUR * 2).unwrap());
         assert!(files.open(&hash).unwrap_err().is_missing());
     }
 
@@ -262,8 +264,8 @@ mod tests {
     fn what_a_crash_left_half_written_is_removed() {
         let (_folder, files) = files();
         let hash = files.put(b"abc", NOW).unwrap();
-        fs::write(files.shelf(hash.shelf()).join(format!("12{DRAFT}")), "ab").unwrap();
-        assert_eq!(files.older(hash.shelf(), NOW + HOUR).unwrap(), [hash]);
+        fs::write(files.shard_dir(hash.shard()).join(format!("12{TEMP_SUFFIX}")), "ab").unwrap();
+        assert_eq!(files.files_older_than(hash.shard(), NOW + HOUR).unwrap(), [hash]);
         assert_eq!(names(&files), [hash.to_string()]);
     }
 
@@ -278,7 +280,7 @@ mod tests {
         let (done, removed) = std::sync::mpsc::channel();
         let remover = std::thread::spawn({
             let files = files.clone();
-            move || done.send(files.remove(&hash, NOW + HOUR).unwrap()).unwrap()
+            move || done.send(files.remove_if_older(&hash, NOW + HOUR).unwrap()).unwrap()
         });
         let folder = File::open(&files.dir).unwrap();
         assert!(matches!(folder.try_lock(), Err(fs::TryLockError::WouldBlock)));

@@ -6,9 +6,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A limit that adapts: halved on overload, one more after as many good calls as are allowed at once.
 #[derive(Debug)]
-pub struct Limit {
+pub struct ConcurrencyLimit {
     permits: Semaphore,
-    most: usize,
+    max: usize,
     state: Mutex<State>,
 }
 
@@ -16,21 +16,25 @@ pub struct Limit {
 struct State {
     allowed: usize,
     /// Permits to be taken away that were in use when the limit was lowered.
-    owed: usize,
-    good: usize,
+    permits_to_withdraw: usize,
+    successes: usize,
 }
 
-impl Limit {
+impl ConcurrencyLimit {
     /// A limit that starts at `most` and never exceeds it. `most` is at least 1.
-    pub fn new(most: usize) -> Limit {
-        let most = most.max(1);
-        Limit { permits: Semaphore::new(most), most, state: Mutex::new(State { allowed: most, owed: 0, good: 0 }) }
+    pub fn new(most: usize) -> ConcurrencyLimit {
+        let max = most.max(1);
+        ConcurrencyLimit {
+            permits: Semaphore::new(max),
+            max,
+            state: Mutex::new(State { allowed: max, permits_to_withdraw: 0, successes: 0 }),
+        }
     }
 
     /// Waits for a place.
-    pub async fn enter(&self) -> Place<'_> {
+    pub async fn acquire(&self) -> CallPermit<'_> {
         let permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        Place { limit: self, permit: Some(permit) }
+        CallPermit { limit: self, permit: Some(permit) }
     }
 
     /// How many calls may run at once now.
@@ -39,24 +43,24 @@ impl Limit {
     }
 
     /// The model said that it is overloaded.
-    pub fn overloaded(&self) {
+    pub fn record_overload(&self) {
         let mut state = self.state();
         let fewer = (state.allowed / 2).max(1);
         let surplus = state.allowed - fewer;
         state.allowed = fewer;
-        state.good = 0;
-        state.owed += surplus - self.permits.forget_permits(surplus);
+        state.successes = 0;
+        state.permits_to_withdraw += surplus - self.permits.forget_permits(surplus);
     }
 
     /// A call went well.
-    pub fn went_well(&self) {
+    pub fn record_success(&self) {
         let mut state = self.state();
-        state.good += 1;
-        if state.good >= state.allowed && state.allowed < self.most {
-            state.good = 0;
+        state.successes += 1;
+        if state.successes >= state.allowed && state.allowed < self.max {
+            state.successes = 0;
             state.allowed += 1;
-            if state.owed > 0 {
-                state.owed -= 1;
+            if state.permits_to_withdraw > 0 {
+                state.permits_to_withdraw -= 1;
             } else {
                 self.permits.add_permits(1);
             }
@@ -70,18 +74,18 @@ impl Limit {
 
 /// A place among the calls that run; given back when it is dropped.
 #[derive(Debug)]
-pub struct Place<'a> {
-    limit: &'a Limit,
+pub struct CallPermit<'a> {
+    limit: &'a ConcurrencyLimit,
     permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         let mut state = self.limit.state();
-        if state.owed > 0
+        if state.permits_to_withdraw > 0
             && let Some(permit) = self.permit.take()
         {
-            state.owed -= 1;
+            state.permits_to_withdraw -= 1;
             permit.forget();
         }
     }
@@ -93,28 +97,28 @@ mod tests {
 
     #[tokio::test]
     async fn overload_halves_the_limit_and_good_calls_restore_it() {
-        let limit = Limit::new(8);
-        let places = [limit.enter().await, limit.enter().await, limit.enter().await, limit.enter().await];
-        limit.overloaded();
+        let limit = ConcurrencyLimit::new(8);
+        let places = [limit.acquire().await, limit.acquire().await, limit.acquire().await, limit.acquire().await];
+        limit.record_overload();
         assert_eq!((limit.allowed(), limit.permits.available_permits()), (4, 0));
         drop(places);
         assert_eq!(limit.permits.available_permits(), 4);
         for _ in 0..4 {
-            limit.went_well();
+            limit.record_success();
         }
         assert_eq!((limit.allowed(), limit.permits.available_permits()), (5, 5));
     }
 
     #[tokio::test]
     async fn places_in_use_are_taken_away_when_they_are_given_back() {
-        let limit = Limit::new(4);
+        let limit = ConcurrencyLimit::new(4);
         let mut places = Vec::new();
         for _ in 0..4 {
-            places.push(limit.enter().await);
+            places.push(limit.acquire().await);
         }
-        limit.overloaded();
-        limit.overloaded();
-        limit.overloaded();
+        limit.record_overload();
+        limit.record_overload();
+        limit.record_overload();
         assert_eq!(limit.allowed(), 1, "never none");
         drop(places);
         assert_eq!(limit.permits.available_permits(), 1);
@@ -122,14 +126,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_good_calls_restore_is_no_more_than_one_that_was_not_taken_away_yet() {
-        let limit = Limit::new(4);
+        let limit = ConcurrencyLimit::new(4);
         let mut places = Vec::new();
         for _ in 0..4 {
-            places.push(limit.enter().await);
+            places.push(limit.acquire().await);
         }
-        limit.overloaded();
-        limit.went_well();
-        limit.went_well();
+        limit.record_overload();
+        limit.record_success();
+        limit.record_success();
         assert_eq!((limit.allowed(), limit.permits.available_permits()), (3, 0), "four run");
         drop(places);
         assert_eq!(limit.permits.available_permits(), 3);
@@ -137,14 +141,14 @@ mod tests {
 
     #[test]
     fn each_step_up_takes_as_many_good_calls_as_are_allowed_at_once() {
-        let limit = Limit::new(8);
-        limit.overloaded();
+        let limit = ConcurrencyLimit::new(8);
+        limit.record_overload();
         let calls = |most: usize| {
-            (0..most).for_each(|_| limit.went_well());
+            (0..most).for_each(|_| limit.record_success());
             limit.allowed()
         };
         assert_eq!(calls(3), 4);
-        limit.overloaded();
+        limit.record_overload();
         assert_eq!(calls(1), 2, "those before an overload do not count");
         assert_eq!(calls(1), 3);
         assert_eq!(calls(2), 3);
@@ -153,11 +157,11 @@ mod tests {
 
     #[test]
     fn a_limit_does_not_rise_above_what_it_began_with_and_lets_one_call_run() {
-        let limit = Limit::new(2);
+        let limit = ConcurrencyLimit::new(2);
         for _ in 0..20 {
-            limit.went_well();
+            limit.record_success();
         }
         assert_eq!((limit.allowed(), limit.permits.available_permits()), (2, 2));
-        assert_eq!(Limit::new(0).allowed(), 1);
+        assert_eq!(ConcurrencyLimit::new(0).allowed(), 1);
     }
 }

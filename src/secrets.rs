@@ -34,7 +34,7 @@ impl Secrets {
     /// Reads `identity.age.txt` in the data folder, or makes it, readable by its owner only.
     pub fn open(folder: &Path) -> Result<Secrets, SecretsError> {
         let path = folder.join("identity.age.txt");
-        let told = |error| SecretsError::File(path.clone(), error);
+        let file_error = |error| SecretsError::File(path.clone(), error);
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
@@ -51,16 +51,16 @@ impl Secrets {
                     .truncate(true)
                     .mode(0o600)
                     .open(&draft)
-                    .map_err(told)?;
+                    .map_err(file_error)?;
                 writeln!(file, "# The secrets in this folder's database are sealed for this identity. Keep a copy.")
-                    .map_err(told)?;
-                writeln!(file, "{}", identity.to_string().expose_secret()).map_err(told)?;
-                file.sync_all().map_err(told)?;
-                fs::rename(&draft, &path).map_err(told)?;
-                fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(told)?;
+                    .map_err(file_error)?;
+                writeln!(file, "{}", identity.to_string().expose_secret()).map_err(file_error)?;
+                file.sync_all().map_err(file_error)?;
+                fs::rename(&draft, &path).map_err(file_error)?;
+                fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error)?;
                 Ok(Secrets { identity })
             }
-            Err(error) => Err(told(error)),
+            Err(error) => Err(file_error(error)),
         }
     }
 

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{Error, Meter};
 use crate::config::AiNames;
-use crate::fault::{Fault, Hope, Whose};
+use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::http::{self, BodyError, Reach};
 
 /// The largest body that is read, in bytes.
@@ -126,7 +126,7 @@ impl Caller {
         let page = text("content-type").is_some_and(|kind| kind.starts_with("text/html"));
         let body = http::body(response, BODY).await.map_err(|error| match error {
             BodyError::TooLarge(_) => {
-                Fault::fail(Whose::Message, format!("the model's server answered {status}: {error}"))
+                Fault::fail(FaultOwner::Message, format!("the model's server answered {status}: {error}"))
             }
             BodyError::Broken(error) => self.broken(error),
         })?;
@@ -136,7 +136,7 @@ impl Caller {
     fn too_late(&self) -> Fault {
         let limit = self.limit.as_secs_f64();
         let why = format!("the model's server gave no answer within {limit} s (MYNAH_AI_TIMEOUT)");
-        Fault::Retry { after: None, why, hope: Hope::Slow }
+        Fault::Retry { retry_after: None, why, outlook: RetryOutlook::Timeout }
     }
 
     fn broken(&self, error: reqwest::Error) -> Fault {
@@ -144,7 +144,7 @@ impl Caller {
             self.too_late()
         } else if error.is_builder() {
             Fault::fail(
-                Whose::Operator,
+                FaultOwner::Operator,
                 format!("the call to the model's server cannot be made: {}", http::explain(error)),
             )
         } else {

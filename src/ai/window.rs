@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::messages::{Message, Piece};
 use super::sight::{self, Sight};
 use super::{Image, Line};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::model::Role;
 
 /// The part of a conversation that is sent. Never empty; the first and the last line are by the contact.
@@ -28,7 +28,7 @@ impl<'a> Window<'a> {
         );
         if window.0.last().is_none_or(|said| said.role != USER) {
             return Err(Fault::fail(
-                Whose::Message,
+                FaultOwner::Message,
                 "there is nothing to answer: the last line holds no words by the contact",
             ));
         }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_window_without_a_question_is_nothing_to_answer() {
         for lines in [lines(&[]), lines(&[(Role::User, " ")]), lines(&[(Role::User, "a"), (Role::Assistant, "b")])] {
-            assert!(matches!(Window::of(&lines), Err(Fault::Fail { whose: Whose::Message, .. })));
+            assert!(matches!(Window::of(&lines), Err(Fault::Fail { owner: FaultOwner::Message, .. })));
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use crate::model::{ConversationId, ProviderId, Role, TurnId};
-use crate::store::{StoreError, TurnClaim, WindowLine, whole_exchanges};
+use crate::store::{StoreError, TurnClaim, WindowLine, keep_whole_exchanges};
 
 /// A window as it lies in the cache: its revision, then a line of JSON for each message, so that a message is added to it
 /// without reading the others.
@@ -40,7 +40,7 @@ impl App {
             && let Some(lines) = Kept::read(lines)
         {
             let lines = lines.into_iter().filter(|line| line.turn <= claim.turn).collect();
-            return Ok(whole_exchanges(lines, most, claim.turn));
+            return Ok(keep_whole_exchanges(lines, most, claim.turn));
         }
         let (revision, lines) = self.store.history(claim.conversation, claim.turn, most).await?;
         // Not where more was said already that a later turn answers: it would be missing there. Nor of a conversation that
@@ -72,7 +72,7 @@ impl App {
 
     /// Drops the window of a conversation; the store still has it.
     pub async fn clear(&self, conversation: ConversationId) {
-        self.cache.forget(&key(conversation)).await;
+        self.cache.remove(&key(conversation)).await;
     }
 
     fn longest_window(&self) -> usize {

@@ -14,27 +14,27 @@ use crate::model::Rate;
 
 /// Bytes of values kept. A window of 20 messages takes about 10 KB, so this holds that of some 400 conversations; those
 /// that fall out are read from the store again.
-const VALUES: u64 = 4 * 1024 * 1024;
+const MAX_VALUE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Values in a cache of moka's, rates in a plain map: each webhook counts, and one number needs no bookkeeping of uses.
 pub struct MemoryCache {
     clock: Arc<dyn Clock>,
     values: Moka<String, Value>,
     /// When the next call of each caller would arrive by its rate.
-    rates: Mutex<HashMap<String, Time>>,
+    next_arrivals: Mutex<HashMap<String, Time>>,
 }
 
 #[derive(Clone)]
 struct Value {
     bytes: Arc<[u8]>,
     ttl: Duration,
-    until: Time,
+    expires_at: Time,
 }
 
 /// moka tells the time by the machine, which is good for giving memory back; what counts is `until`, by our clock.
-struct Lifetime;
+struct ValueExpiry;
 
-impl Expiry<String, Value> for Lifetime {
+impl Expiry<String, Value> for ValueExpiry {
     fn expire_after_create(&self, _: &String, value: &Value, _: Instant) -> Option<Duration> {
         Some(value.ttl)
     }
@@ -46,15 +46,15 @@ impl Expiry<String, Value> for Lifetime {
 
 impl MemoryCache {
     /// Callers whose rate is known at once.
-    pub const CALLERS: usize = 50_000;
+    pub const MAX_CALLERS: usize = 50_000;
 
     /// An empty cache.
     pub fn new(clock: Arc<dyn Clock>) -> MemoryCache {
         let weight = |key: &String, value: &Value| u32::try_from(key.len() + value.bytes.len()).unwrap_or(u32::MAX);
         MemoryCache {
             clock,
-            values: Moka::builder().max_capacity(VALUES).weigher(weight).expire_after(Lifetime).build(),
-            rates: Mutex::default(),
+            values: Moka::builder().max_capacity(MAX_VALUE_BYTES).weigher(weight).expire_after(ValueExpiry).build(),
+            next_arrivals: Mutex::default(),
         }
     }
 }
@@ -67,29 +67,29 @@ impl Cache for MemoryCache {
 
     async fn get(&self, key: &str) -> Option<Arc<[u8]>> {
         let value = self.values.get(key)?;
-        (self.clock.now() < value.until).then_some(value.bytes)
+        (self.clock.now() < value.expires_at).then_some(value.bytes)
     }
 
     async fn put(&self, key: &str, bytes: Arc<[u8]>, ttl: Duration) {
-        let until = self.clock.now() + ttl;
-        self.values.insert(key.to_owned(), Value { bytes, ttl, until });
+        let expires_at = self.clock.now() + ttl;
+        self.values.insert(key.to_owned(), Value { bytes, ttl, expires_at });
     }
 
-    async fn forget(&self, key: &str) {
+    async fn remove(&self, key: &str) {
         self.values.invalidate(key);
     }
 
-    async fn take(&self, key: &str, rate: Rate) -> Result<(), Duration> {
+    async fn take_from_rate(&self, key: &str, rate: Rate) -> Result<(), Duration> {
         let now = self.clock.now();
-        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rates = self.next_arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(arrival) = rates.get_mut(key) {
             *arrival = rate.take(Some(*arrival), now)?;
             return Ok(());
         }
-        if rates.len() >= MemoryCache::CALLERS {
+        if rates.len() >= MemoryCache::MAX_CALLERS {
             // Whoever could call at once anyway is as good as unknown. Should all be busy, all begin anew: a cache may.
             rates.retain(|_, arrival| *arrival > now);
-            if rates.len() >= MemoryCache::CALLERS {
+            if rates.len() >= MemoryCache::MAX_CALLERS {
                 rates.clear();
             }
         }
@@ -97,8 +97,8 @@ impl Cache for MemoryCache {
         Ok(())
     }
 
-    async fn give_back(&self, key: &str, rate: Rate) {
-        if let Some(arrival) = self.rates.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+    async fn return_to_rate(&self, key: &str, rate: Rate) {
+        if let Some(arrival) = self.next_arrivals.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
             *arrival = rate.give_back(*arrival);
         }
     }
@@ -122,7 +122,7 @@ mod tests {
         let value: Arc<[u8]> = Arc::from(&b"window"[..]);
         cache.put("a", Arc::clone(&value), Duration::from_secs(60)).await;
         cache.put("b", Arc::clone(&value), Duration::from_secs(60)).await;
-        cache.forget("b").await;
+        cache.remove("b").await;
         assert_eq!((cache.get("a").await, cache.get("b").await), (Some(value), None));
         clock.advance(Duration::from_secs(60));
         assert_eq!(cache.get("a").await, None);
@@ -131,28 +131,28 @@ mod tests {
     #[tokio::test]
     async fn each_key_has_a_rate_of_its_own() {
         let (clock, cache) = cache();
-        let rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(10) };
-        assert_eq!(cache.take("a", rate).await, Ok(()));
-        assert_eq!(cache.take("b", rate).await, Ok(()));
-        assert_eq!(cache.take("a", rate).await, Err(Duration::from_secs(10)));
+        let rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(10) };
+        assert_eq!(cache.take_from_rate("a", rate).await, Ok(()));
+        assert_eq!(cache.take_from_rate("b", rate).await, Ok(()));
+        assert_eq!(cache.take_from_rate("a", rate).await, Err(Duration::from_secs(10)));
         clock.advance(Duration::from_secs(10));
-        assert_eq!(cache.take("a", rate).await, Ok(()));
+        assert_eq!(cache.take_from_rate("a", rate).await, Ok(()));
     }
 
     #[tokio::test]
     async fn what_is_kept_is_bounded() {
         let (clock, cache) = cache();
-        let rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(10) };
-        for number in 0..MemoryCache::CALLERS + 10 {
-            assert!(cache.take(&number.to_string(), rate).await.is_ok());
+        let rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(10) };
+        for number in 0..MemoryCache::MAX_CALLERS + 10 {
+            assert!(cache.take_from_rate(&number.to_string(), rate).await.is_ok());
         }
-        assert!(cache.rates.lock().unwrap().len() <= MemoryCache::CALLERS);
+        assert!(cache.next_arrivals.lock().unwrap().len() <= MemoryCache::MAX_CALLERS);
         clock.advance(Duration::from_secs(10));
         let value: Arc<[u8]> = vec![0; 64 * 1024].into();
         for number in 0..500 {
             cache.put(&number.to_string(), Arc::clone(&value), Duration::from_secs(60)).await;
         }
         cache.values.run_pending_tasks();
-        assert!(cache.values.weighted_size() <= VALUES, "{}", cache.values.weighted_size());
+        assert!(cache.values.weighted_size() <= MAX_VALUE_BYTES, "{}", cache.values.weighted_size());
     }
 }

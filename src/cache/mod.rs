@@ -27,12 +27,12 @@ pub trait Cache: Send + Sync {
     async fn put(&self, key: &str, value: Arc<[u8]>, ttl: Duration);
 
     /// Drops a value.
-    async fn forget(&self, key: &str);
+    async fn remove(&self, key: &str);
 
     /// Takes one of what `rate` grants to `key`. `Err` is how long until there is another; nothing was taken then. A
     /// cache that has lost its count grants.
-    async fn take(&self, key: &str, rate: Rate) -> Result<(), Duration>;
+    async fn take_from_rate(&self, key: &str, rate: Rate) -> Result<(), Duration>;
 
     /// Gives back what was taken for a call that turned out to be none.
-    async fn give_back(&self, key: &str, rate: Rate);
+    async fn return_to_rate(&self, key: &str, rate: Rate);
 }

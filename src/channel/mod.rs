@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::clock::Time;
-use crate::fault::{Fault, Whose};
-use crate::model::{Attachment, Delivery, Event, Inbound, Outgoing, ProviderId, Refusal};
+use crate::fault::{Fault, FaultOwner};
+use crate::model::{Attachment, Event, Inbound, Outgoing, ProviderId, WebhookError, WebhookRequest};
 
 pub mod twilio;
 
@@ -24,14 +24,14 @@ pub trait Channel: Send + Sync {
     fn text_limit(&self) -> usize;
 
     /// Whether the provider sent this. Nothing is parsed before this says yes.
-    fn verify(&self, delivery: &Delivery) -> Result<(), Refusal>;
+    fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError>;
 
     /// What a verified webhook tells. `now` is when it arrived.
-    fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal>;
+    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError>;
 
     /// What an error code of the provider's means, such as that of a message that was taken and not delivered.
     fn explain(&self, code: i64) -> Explained {
-        Explained { sentence: format!("the provider's error {code}"), whose: Whose::Message }
+        Explained { sentence: format!("the provider's error {code}"), whose: FaultOwner::Message }
     }
 
     /// Sends one message. The fault says whether anything can have been created.
@@ -61,7 +61,7 @@ pub struct Explained {
     /// What happened and how to mend it, for operators; without a full stop.
     pub sentence: String,
     /// Who can mend it.
-    pub whose: Whose,
+    pub whose: FaultOwner,
 }
 
 /// Messages from contacts, as the provider lists them.

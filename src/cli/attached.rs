@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::columns::one_line;
-use crate::files::Files;
+use crate::files::FileStore;
 use crate::store::AttachmentRow;
 
-pub(super) fn facts(attachments: &[AttachmentRow], files: &Files) -> Vec<Value> {
+pub(super) fn facts(attachments: &[AttachmentRow], files: &FileStore) -> Vec<Value> {
     let facts = |one: &AttachmentRow| {
         json!({
             "type": one.media_type,
@@ -20,7 +20,7 @@ pub(super) fn facts(attachments: &[AttachmentRow], files: &Files) -> Vec<Value> 
 }
 
 /// A line for each.
-pub(super) fn lines<'a>(attachments: &'a [AttachmentRow], files: &'a Files) -> impl Iterator<Item = String> + 'a {
+pub(super) fn lines<'a>(attachments: &'a [AttachmentRow], files: &'a FileStore) -> impl Iterator<Item = String> + 'a {
     attachments.iter().map(|one| {
         let kind = one_line(&one.media_type);
         let kind = if kind.is_empty() { "a file" } else { &kind };
@@ -54,7 +54,7 @@ mod tests {
             row("image/png", "unreadable", false, Some("the file is gone at Twilio")),
             row("", "waiting", false, None),
         ];
-        let files = Files::new("media");
+        let files = FileStore::new("media");
         let place = format!("media/ab/{hash}");
         let told: Vec<_> = lines(&rows, &files).collect();
         assert_eq!(

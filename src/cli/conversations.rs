@@ -13,7 +13,7 @@ use crate::app;
 use crate::clock::Time;
 use crate::config::Config;
 use crate::model::{Address, ContentSid, ConversationId, ShortId};
-use crate::store::{Spoken, Store};
+use crate::store::{OperatorMessageOutcome, Store};
 
 /// Messages of a transcript that are shown.
 const SHOWN: i64 = 200;
@@ -109,7 +109,7 @@ fn id(text: &str) -> Result<ShortId, String> {
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    Address::written(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
+    Address::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
@@ -125,13 +125,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 None => None,
             };
             let rows = store.conversations(before, limit).await?;
-            list(&rows.into_iter().map(|row| row.at(now)).collect::<Vec<_>>(), &numbers, json);
+            list(&rows.into_iter().map(|row| row.as_of(now)).collect::<Vec<_>>(), &numbers, json);
         }
         Action::Show { id } => {
             let id = find(&store, id).await?;
             let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
-            let addresses = store.addresses(id).await?;
-            show(&row.at(now), &addresses, &said, (&numbers, &app::files(&config)), json);
+            let addresses = store.contact_addresses(id).await?;
+            show(&row.as_of(now), &addresses, &said, (&numbers, &app::files(&config)), json);
         }
         Action::Mode { id, mode } => {
             let id = find(&store, id).await?;
@@ -141,7 +141,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                     let tell = Some(numbers.of(&row).texts.human.clone());
                     store.take_over(id, until, "an operator took over".into(), tell, now).await?
                 }
-                Mode::Auto => store.hand_back(id).await?,
+                Mode::Auto => store.return_to_assistant(id).await?,
             };
             if !changed {
                 bail!(not_open(&store, id).await?);
@@ -160,7 +160,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 (text, None) => {
                     let text = text.unwrap_or_default();
                     sending::sayable(&text, 0)?;
-                    store.say(id, text, until, now).await?
+                    store.send_operator_message(id, text, until, now).await?
                 }
             };
             spoke(&store, id, spoken, json).await?;
@@ -184,12 +184,16 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-async fn spoke(store: &Store, id: ConversationId, spoken: Spoken, json: bool) -> Result<()> {
+async fn spoke(store: &Store, id: ConversationId, spoken: OperatorMessageOutcome, json: bool) -> Result<()> {
     match spoken {
-        Spoken::Queued(turn) => told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}")),
-        Spoken::NoConversation => bail!(not_open(store, id).await?),
-        Spoken::Silenced => bail!("conversation {id}: the contact opted out or is blocked; nothing may be sent"),
-        Spoken::TooLate => bail!(
+        OperatorMessageOutcome::Queued(turn) => {
+            told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}"))
+        }
+        OperatorMessageOutcome::NoConversation => bail!(not_open(store, id).await?),
+        OperatorMessageOutcome::OptedOutOrBlocked => {
+            bail!("conversation {id}: the contact opted out or is blocked; nothing may be sent")
+        }
+        OperatorMessageOutcome::TooLate => bail!(
             "conversation {id}: the contact last wrote 23 hours ago or earlier, and WhatsApp takes no free text after 24 hours; \
              `mynah conversations template` sends what it takes at any time"
         ),
@@ -201,12 +205,12 @@ async fn block(store: &Store, address: Address, blocked: bool, now: Time, json: 
     let shown = address.as_str().to_owned();
     if let Address::Phone(phone) = &address
         && blocked
-        && !phone.validates()
+        && !phone.is_valid()
     {
         // It may be one that WhatsApp knows all the same, so it is taken as it is.
         eprintln!("{shown}: no country gives out such a number; check its digits");
     }
-    store.block(address, blocked, now).await?;
+    store.set_blocked(address, blocked, now).await?;
     if json {
         println!("{:#}", json!({ "address": shown, "blocked": blocked }));
     } else {
@@ -220,10 +224,10 @@ const COUNTED: usize = 100;
 
 /// The one conversation that is meant.
 async fn find(store: &Store, short: ShortId) -> Result<ConversationId> {
-    if let Some(id) = short.whole() {
+    if let Some(id) = short.full_id() {
         return Ok(id);
     }
-    let found = store.conversations_like(short.clone(), COUNTED).await?;
+    let found = store.conversations_by_short_id(short.clone(), COUNTED).await?;
     match found.as_slice() {
         [] => bail!("no id of a conversation begins or ends with {short}; `mynah conversations list` shows them"),
         [id] => Ok(*id),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::undelivered;
 use crate::config::Config;
 use crate::model::{TurnId, TurnState};
-use crate::store::Revived;
+use crate::store::RequeueOutcome;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -80,13 +80,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 }
             }
         }
-        Action::Retry { turn, json } => match store.revive(TurnId(turn), now).await? {
-            Revived::Again => told(turn, TurnState::Retry, json, "will be answered again"),
-            Revived::TooLate => bail!(
+        Action::Retry { turn, json } => match store.requeue(TurnId(turn), now).await? {
+            RequeueOutcome::Requeued => told(turn, TurnState::Retry, json, "will be answered again"),
+            RequeueOutcome::TooLate => bail!(
                 "turn {turn} cannot be answered any more: the contact last wrote 23 hours ago or earlier, and WhatsApp \
                  takes no free text after 24 hours; only a new message of theirs can be answered"
             ),
-            Revived::No => bail!(
+            RequeueOutcome::NotPossible => bail!(
                 "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
                  conversation has gone on since"
             ),

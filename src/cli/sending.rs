@@ -12,7 +12,7 @@ use crate::clock::Time;
 use crate::config::{Config, is_at_home};
 use crate::media::sendable;
 use crate::model::{ContentSid, ConversationId, Media, Template, Variables};
-use crate::store::{PARTS_OF_A_TEXT, Spoken, Store};
+use crate::store::{MAX_PARTS_PER_TEXT, OperatorMessageOutcome, Store};
 use crate::text;
 
 /// The largest file that WhatsApp takes through Twilio, and the largest picture, in bytes (Twilio, "Guidance on WhatsApp
@@ -33,7 +33,7 @@ pub(super) fn sayable(text: &str, others: usize) -> Result<()> {
     if text.trim().is_empty() {
         bail!("there is nothing to say: the text is blank");
     }
-    let most = PARTS_OF_A_TEXT - others;
+    let most = MAX_PARTS_PER_TEXT - others;
     if text::split(&text, TEXT_LIMIT, most + 1).len() > most {
         bail!(
             "the text of {} characters is too long: at most {most} messages of {TEXT_LIMIT} characters are sent at once; say it \
@@ -52,7 +52,7 @@ pub(super) async fn say_with_file(
     text: Option<String>,
     path: &Path,
     (until, now): (Option<Time>, Time),
-) -> Result<Spoken> {
+) -> Result<OperatorMessageOutcome> {
     reachable(config)?;
     let (content, media_type) = read(path)?;
     if let Some(text) = &text {
@@ -62,7 +62,7 @@ pub(super) async fn say_with_file(
     let size = content.len() as u64;
     let hash = tokio::task::spawn_blocking(move || files.put(&content, now)).await??;
     let media = Media { hash, media_type: media_type.to_owned(), name: name(path), size };
-    Ok(store.say_with_file(id, text.unwrap_or_default(), media, until, now).await?)
+    Ok(store.send_operator_file(id, text.unwrap_or_default(), media, until, now).await?)
 }
 
 /// The file, if WhatsApp takes it, and its type.
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_text_that_would_be_cut_is_refused_and_one_of_five_messages_is_not() {
-        let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(PARTS_OF_A_TEXT);
+        let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(MAX_PARTS_PER_TEXT);
         assert!(sayable(&five, 0).is_ok() && sayable(&format!("{five}\u{202e}\u{200b}"), 0).is_ok());
         let refused = sayable(&format!("{five}y"), 0).unwrap_err().to_string();
         assert!(refused.contains("at most 5 messages of 1500 characters"), "{refused}");

@@ -6,9 +6,9 @@ use super::columns::{columns, one_line};
 use super::{attached, undelivered};
 use crate::clock::Time;
 use crate::config::{Config, Directory, NumberConfig};
-use crate::files::Files;
+use crate::files::FileStore;
 use crate::model::Address;
-use crate::store::{AddressRow, ConversationRow, Said};
+use crate::store::{AddressRow, ConversationRow, TranscriptLine};
 use crate::text;
 
 pub(super) fn time(time: Option<Time>) -> Option<String> {
@@ -28,7 +28,7 @@ impl Numbers {
 
     /// That of a conversation.
     pub(super) fn of(&self, row: &ConversationRow) -> &NumberConfig {
-        &self.every[self.directory.find(&row.account, &row.ours).0]
+        &self.every[self.directory.find(&row.account, &row.our_address).0]
     }
 }
 
@@ -36,10 +36,10 @@ fn facts(row: &ConversationRow, numbers: &Numbers) -> Value {
     json!({
         "id": row.id.to_string(),
         "name": row.name,
-        "contact": row.contact,
-        "our_address": row.ours,
+        "contact": row.reply_to,
+        "our_address": row.our_address,
         "number": numbers.of(row).name,
-        "mode": if row.human { "human" } else { "auto" },
+        "mode": if row.human_mode { "human" } else { "auto" },
         "mode_until": time(row.human_until),
         "started_at": row.started_at.to_string(),
         "last_inbound_at": row.last_inbound_at.to_string(),
@@ -55,7 +55,7 @@ fn remarks(row: &ConversationRow) -> String {
     if row.ended_at.is_some() {
         remarks.push("ended");
     }
-    if row.human {
+    if row.human_mode {
         remarks.push("a person answers");
     }
     if row.blocked {
@@ -79,7 +79,7 @@ pub(super) fn list(rows: &[ConversationRow], numbers: &Numbers, json: bool) {
     let row = |row: &ConversationRow| {
         // An empty column is not shown.
         let number = if numbers.directory.is_several() { numbers.of(row).name.clone() } else { String::new() };
-        [row.id.to_string(), row.last_inbound_at.to_string(), number, row.contact.clone(), remarks(row), name(row)]
+        [row.id.to_string(), row.last_inbound_at.to_string(), number, row.reply_to.clone(), remarks(row), name(row)]
     };
     print!("{}", columns(rows.iter().map(row).collect()));
 }
@@ -92,7 +92,7 @@ fn name(row: &ConversationRow) -> String {
 
 /// Whether a country gives out such a number; a user ID is none.
 fn valid(address: &Address) -> bool {
-    if let Address::Phone(phone) = address { phone.validates() } else { true }
+    if let Address::Phone(phone) = address { phone.is_valid() } else { true }
 }
 
 /// An address of the contact, in a line.
@@ -106,8 +106,8 @@ fn reached(row: &AddressRow) -> String {
 pub(super) fn show(
     row: &ConversationRow,
     addresses: &[AddressRow],
-    list: &[Said],
-    (numbers, files): (&Numbers, &Files),
+    list: &[TranscriptLine],
+    (numbers, files): (&Numbers, &FileStore),
     json: bool,
 ) {
     if json {
@@ -131,8 +131,8 @@ pub(super) fn show(
                     "content": said.content,
                     "created_at": said.at.to_string(),
                     "turn": said.turn.0,
-                    "turn_state": said.state,
-                    "turn_error": said.error,
+                    "turn_state": said.turn_state,
+                    "turn_error": said.turn_error,
                     "attachments": attached::facts(&said.attachments, files),
                     "turn_undelivered": undelivered::facts(&said.undelivered),
                 })
@@ -141,17 +141,17 @@ pub(super) fn show(
         println!("{document:#}");
         return;
     }
-    println!("{}  {}", row.contact, name(row));
+    println!("{}  {}", row.reply_to, name(row));
     println!("{}", row.id);
     for row in addresses {
         println!("{}", reached(row));
     }
     if numbers.directory.is_several() {
-        println!("on {} ({})", numbers.of(row).name, row.ours);
+        println!("on {} ({})", numbers.of(row).name, row.our_address);
     }
     println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
     for (at, said) in list.iter().enumerate() {
-        let state = if said.state == "done" { String::new() } else { format!("  [{}]", said.state) };
+        let state = if said.turn_state == "done" { String::new() } else { format!("  [{}]", said.turn_state) };
         println!("{}  {}{state}", said.at, said.role.as_str());
         for line in text::clean(&said.content).lines() {
             println!("    {line}");
@@ -159,7 +159,7 @@ pub(super) fn show(
         for line in attached::lines(&said.attachments, files) {
             println!("    ({line})");
         }
-        if let Some(error) = &said.error {
+        if let Some(error) = &said.turn_error {
             println!("    ({})", one_line(error));
         }
         // What is known of a turn's messages stands below the last thing said in it.

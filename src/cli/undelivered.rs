@@ -9,7 +9,7 @@ use crate::store::Undelivered;
 /// A line for each, with what can be done about it.
 pub(super) fn lines(undelivered: &[Undelivered]) -> impl Iterator<Item = String> {
     undelivered.iter().map(|part| {
-        let why = match (part.code, &part.said) {
+        let why = match (part.code, &part.provider_error) {
             (Some(code), _) => format!("{} ({code})", sentence(code)),
             (None, Some(said)) => one_line(said),
             (None, None) => "the provider gives no reason".to_owned(),
@@ -25,7 +25,7 @@ pub(super) fn facts(undelivered: &[Undelivered]) -> Value {
             "message": part.message,
             "code": part.code,
             "why": part.code.map(sentence),
-            "provider_said": part.said,
+            "provider_said": part.provider_error,
         })
     };
     undelivered.iter().map(facts).collect()
@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn what_was_not_delivered_is_told_with_its_remedy() {
-        let part = |message, code, said: Option<&str>| Undelivered { message, code, said: said.map(str::to_owned) };
+        let part =
+            |message, code, said: Option<&str>| Undelivered { message, code, provider_error: said.map(str::to_owned) };
         let parts = [
             part(1, Some(63016), Some("Failed")),
             part(2, None, Some("odd\nwords")),

@@ -25,10 +25,10 @@ pub struct AddressError;
 
 /// Why what a person wrote is no address.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum WrittenError {
+pub enum AddressInputError {
     /// It is neither.
     #[error(transparent)]
-    Neither(#[from] AddressError),
+    NotAnAddress(#[from] AddressError),
     /// It is no phone number.
     #[error(transparent)]
     Phone(#[from] NumberingError),
@@ -75,13 +75,13 @@ impl Address {
     }
 
     /// Reads an address as people write it; see [`Phone::written`].
-    pub fn written(text: &str) -> Result<Address, WrittenError> {
+    pub fn parse_lenient(text: &str) -> Result<Address, AddressInputError> {
         if let Ok(bsuid) = Bsuid::parse(text) {
             return Ok(Address::Bsuid(bsuid));
         }
-        match Phone::written(text) {
+        match Phone::parse_lenient(text) {
             Ok(phone) => Ok(Address::Phone(phone)),
-            Err(NumberingError::Shape) => Err(AddressError.into()),
+            Err(NumberingError::Malformed) => Err(AddressError.into()),
             Err(error) => Err(error.into()),
         }
     }

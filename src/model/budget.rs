@@ -39,7 +39,7 @@ impl Budgets {
 
 /// What calls took, or what is reserved for one before anybody knows what it takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct Charge {
     /// Calls.
     pub calls: i64,
     /// Tokens, both ways.
@@ -48,12 +48,12 @@ pub struct Spent {
     pub micros: i64,
 }
 
-impl Spent {
+impl Charge {
     /// This and `times` as much as the other.
     #[must_use]
-    pub fn plus(self, times: i64, other: Spent) -> Spent {
+    pub fn add_times(self, times: i64, other: Charge) -> Charge {
         let of = |one: i64, other: i64| one.saturating_add(other.saturating_mul(times));
-        Spent {
+        Charge {
             calls: of(self.calls, other.calls),
             tokens: of(self.tokens, other.tokens),
             micros: of(self.micros, other.micros),
@@ -72,7 +72,7 @@ pub struct Price {
 
 impl Price {
     /// What so many tokens cost, in millionths of a US dollar, rounded up.
-    pub fn of(self, input: u32, output: u32) -> i64 {
+    pub fn cost_micros(self, input: u32, output: u32) -> i64 {
         let total = i128::from(self.input) * i128::from(input) + i128::from(self.output) * i128::from(output);
         i64::try_from((total + 999_999) / 1_000_000).unwrap_or(i64::MAX)
     }
@@ -85,9 +85,9 @@ mod tests {
     #[test]
     fn a_price_is_told_in_whole_millionths_and_never_too_low() {
         let price = Price { input: 250_000, output: 2_000_000 };
-        assert_eq!(price.of(1_000, 100), 250 + 200);
-        assert_eq!(price.of(1, 0), 1);
-        assert_eq!(price.of(0, 0), 0);
-        assert_eq!(price.of(u32::MAX, u32::MAX), 1_073_741_824 + 8_589_934_590);
+        assert_eq!(price.cost_micros(1_000, 100), 250 + 200);
+        assert_eq!(price.cost_micros(1, 0), 1);
+        assert_eq!(price.cost_micros(0, 0), 0);
+        assert_eq!(price.cost_micros(u32::MAX, u32::MAX), 1_073_741_824 + 8_589_934_590);
     }
 }

@@ -26,23 +26,23 @@ pub struct ShortId {
 const DIGITS: usize = 32;
 
 /// As few as git takes.
-const FEWEST: usize = 4;
+const MIN_DIGITS: usize = 4;
 
 impl ShortId {
     /// Hexadecimal digits, with or without hyphens. `None`: something else, or too little.
     pub fn parse(text: &str) -> Option<ShortId> {
         let digits = text.trim().replace('-', "").to_ascii_lowercase();
-        let fits = (FEWEST..=DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let fits = (MIN_DIGITS..=DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         fits.then_some(ShortId { digits })
     }
 
     /// The id, where it is all there.
-    pub fn whole(&self) -> Option<ConversationId> {
+    pub fn full_id(&self) -> Option<ConversationId> {
         Uuid::try_parse(&self.digits).ok().map(ConversationId)
     }
 
     /// The lowest and the highest id that begin like this.
-    pub fn range(&self) -> (ConversationId, ConversationId) {
+    pub fn prefix_range(&self) -> (ConversationId, ConversationId) {
         let filled = |with: &str| {
             let text = format!("{}{}", self.digits, with.repeat(DIGITS - self.digits.len()));
             ConversationId(Uuid::try_parse(&text).expect("thirty-two hexadecimal digits are an id"))
@@ -51,7 +51,7 @@ impl ShortId {
     }
 
     /// Whether that id ends like this.
-    pub fn ends(&self, id: ConversationId) -> bool {
+    pub fn is_suffix_of(&self, id: ConversationId) -> bool {
         id.0.simple().encode_lower(&mut Uuid::encode_buffer()).ends_with(&self.digits)
     }
 }
@@ -74,8 +74,8 @@ mod tests {
 
     #[test]
     fn an_id_is_written_in_whole_or_by_four_characters_of_either_end() {
-        assert_eq!(ShortId::parse(ID).unwrap().whole(), Some(id()));
-        assert_eq!(ShortId::parse(&ID.to_uppercase().replace('-', "")).unwrap().whole(), Some(id()));
+        assert_eq!(ShortId::parse(ID).unwrap().full_id(), Some(id()));
+        assert_eq!(ShortId::parse(&ID.to_uppercase().replace('-', "")).unwrap().full_id(), Some(id()));
         for wrong in ["", "89a", "xyz1", "+12025550123", "019a3f00-1234-7abc-8def-0123456789ab0", "{019a}"] {
             assert_eq!(ShortId::parse(wrong), None, "{wrong}");
         }
@@ -87,8 +87,12 @@ mod tests {
             ("1234", false, false),
         ] {
             let short = ShortId::parse(text).unwrap();
-            let (low, high) = short.range();
-            assert_eq!((low <= id() && id() <= high, short.ends(id()), short.whole()), (begins, ends, None), "{text}");
+            let (low, high) = short.prefix_range();
+            assert_eq!(
+                (low <= id() && id() <= high, short.is_suffix_of(id()), short.full_id()),
+                (begins, ends, None),
+                "{text}"
+            );
         }
     }
 }

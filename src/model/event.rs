@@ -7,7 +7,7 @@ use crate::clock::Time;
 
 /// A webhook as it came in, free of any web framework.
 #[derive(Clone, Debug)]
-pub struct Delivery {
+pub struct WebhookRequest {
     /// Path and query exactly as received.
     pub path_and_query: String,
     /// Header names in lower case, in the order received.
@@ -16,7 +16,7 @@ pub struct Delivery {
     pub body: Bytes,
 }
 
-impl Delivery {
+impl WebhookRequest {
     /// The first header of that (lower-case) name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -53,10 +53,10 @@ pub struct Inbound {
     /// What came along that is not in words yet; `text` holds the mark of each.
     pub attachments: Vec<Attachment>,
     /// The message that this one answers, where the contact quoted one; `text` ends with [`QUOTED`] then.
-    pub quoted: Option<ProviderId>,
+    pub quoted_id: Option<ProviderId>,
     /// The one word or sentence that the contact wrote or pressed, free of what `text` tells beside it: what is looked up
     /// among the words for the assistant itself. Empty where there is none.
-    pub word: String,
+    pub keyword_text: String,
     /// Everything else that came along, unknown fields too.
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// When it reached us, or when the provider says it did.
@@ -64,7 +64,7 @@ pub struct Inbound {
 }
 
 /// The last line of a message that quotes another, until it is known what that one said.
-pub const QUOTED: &str = "[in reply to an earlier message]";
+pub const QUOTE_PLACEHOLDER: &str = "[in reply to an earlier message]";
 
 /// A file that a contact sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,20 +74,20 @@ pub struct Attachment {
     /// Its type as the provider tells it, such as `image/jpeg`; empty where it does not.
     pub media_type: String,
     /// What stands for it in the message's text until it is read, such as `[image]`.
-    pub mark: String,
+    pub placeholder: String,
 }
 
 impl Attachment {
     /// Whether others like it may follow at once, each as a message of its own.
-    pub fn comes_in_albums(&self) -> bool {
-        self.mark == "[image]" || self.mark == "[video]"
+    pub fn can_be_in_album(&self) -> bool {
+        self.placeholder == "[image]" || self.placeholder == "[video]"
     }
 }
 
 impl Inbound {
     /// Another address of the sender as the channel writes it, which is in the way of `reply_to`. `None` where `reply_to` does
     /// not end in an address of theirs.
-    pub fn written(&self, address: &str) -> Option<String> {
+    pub fn address_in_channel_form(&self, address: &str) -> Option<String> {
         let before = self.from.addresses().find_map(|known| self.reply_to.strip_suffix(known.as_str()))?;
         Some(format!("{before}{address}"))
     }
@@ -114,7 +114,7 @@ pub struct StatusUpdate {
 
 /// Why a webhook is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum WebhookError {
     /// The signature is missing or wrong, or none can be checked. Nothing is stored.
     #[error("{0}")]
     Forged(String),

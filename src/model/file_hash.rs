@@ -21,7 +21,7 @@ impl FileHash {
     }
 
     /// Its first byte: which of 256 shelves it lies on.
-    pub const fn shelf(&self) -> u8 {
+    pub const fn shard(&self) -> u8 {
         self.0[0]
     }
 }

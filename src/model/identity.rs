@@ -13,7 +13,7 @@ pub struct Identity {
 impl Identity {
     /// The same with another address. One of a kind that is there already changes nothing.
     #[must_use]
-    pub fn and(self, other: Option<Address>) -> Identity {
+    pub fn with_address(self, other: Option<Address>) -> Identity {
         let second = self.second.or(other.filter(|other| other.kind() != self.first.kind()));
         Identity { second, ..self }
     }
@@ -53,10 +53,13 @@ mod tests {
     #[test]
     fn a_person_has_one_address_of_a_kind() {
         let of = |text| Address::parse(text).unwrap();
-        let both = Identity::from(of("+12025550101")).and(Some(of("US.1"))).and(Some(of("US.2"))).and(None);
+        let both = Identity::from(of("+12025550101"))
+            .with_address(Some(of("US.1")))
+            .with_address(Some(of("US.2")))
+            .with_address(None);
         assert_eq!(both.phone().map(Phone::as_str), Some("+12025550101"));
         assert_eq!(both.bsuid().map(Bsuid::as_str), Some("US.1"));
-        let one = Identity::from(of("+12025550101")).and(Some(of("+12025550102")));
+        let one = Identity::from(of("+12025550101")).with_address(Some(of("+12025550102")));
         assert_eq!((one.addresses().count(), one.bsuid()), (1, None));
         assert!(!format!("{both:?}").contains("5550101"), "masked");
     }

@@ -37,7 +37,7 @@ impl Command {
 }
 
 /// The words that are always known.
-const WORDS: [(&str, Command); 8] = [
+const BUILT_IN_KEYWORDS: [(&str, Command); 8] = [
     ("stop", Command::OptOut),
     ("stopall", Command::OptOut),
     ("unsubscribe", Command::OptOut),
@@ -55,24 +55,25 @@ pub struct Keywords(Vec<(String, Command)>);
 impl Keywords {
     /// The known words and these for opting out and in, such as CANCEL or BAJA, which elsewhere are ordinary words.
     pub fn new(opt_out: &[String], opt_in: &[String]) -> Keywords {
-        let own = |words: &[String], command| words.iter().map(move |word| (plain(word), command)).collect::<Vec<_>>();
-        let known = WORDS.into_iter().map(|(word, command)| (word.to_owned(), command));
+        let own =
+            |words: &[String], command| words.iter().map(move |word| (normalize(word), command)).collect::<Vec<_>>();
+        let known = BUILT_IN_KEYWORDS.into_iter().map(|(word, command)| (word.to_owned(), command));
         Keywords(known.chain(own(opt_out, Command::OptOut)).chain(own(opt_in, Command::OptIn)).collect())
     }
 
     /// The command that a message is: the whole of it, in any case, whatever stands around the word.
-    pub fn find(&self, message: &str) -> Option<Command> {
+    pub fn command_in(&self, message: &str) -> Option<Command> {
         // No keyword is a sentence.
         if message.len() > 256 {
             return None;
         }
-        let said = plain(message);
+        let said = normalize(message);
         self.0.iter().find(|(word, _)| *word == said).map(|(_, command)| *command)
     }
 }
 
 /// A word as it is compared: lower case, without blanks, quotation marks, full stops and invisible characters around it.
-fn plain(text: &str) -> String {
+fn normalize(text: &str) -> String {
     let around = |char: char| {
         char.is_whitespace()
             || char.is_control()
@@ -114,9 +115,9 @@ mod tests {
             ("", None),
             ("…", None),
         ] {
-            assert_eq!(words.find(said), command, "{said:?}");
+            assert_eq!(words.command_in(said), command, "{said:?}");
         }
-        assert_eq!(Keywords::new(&[], &[]).find("baja"), None, "an ordinary word unless the owner says so");
+        assert_eq!(Keywords::new(&[], &[]).command_in("baja"), None, "an ordinary word unless the owner says so");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::FileHash;
 
 /// The longest text that WhatsApp shows below a picture or a film, in UTF-16 units (Meta, "Image messages").
-const CAPTION: usize = 1024;
+const MAX_CAPTION_UNITS: usize = 1024;
 
 /// A file that is kept, with what is to be known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub struct Media {
 impl Media {
     /// Whether that text is shown with the file: below a picture or a film. With a document or a sound Twilio drops it
     /// (Twilio, "Guidance on WhatsApp media messages").
-    pub fn shows(&self, text: &str) -> bool {
+    pub fn shows_caption(&self, text: &str) -> bool {
         let seen = self.media_type.starts_with("image/") || self.media_type.starts_with("video/");
-        seen && text.encode_utf16().count() <= CAPTION
+        seen && text.encode_utf16().count() <= MAX_CAPTION_UNITS
     }
 
     /// As the history tells it.
-    pub fn told(&self) -> String {
+    pub fn history_text(&self) -> String {
         let what = match self.media_type.split('/').next() {
             Some("image") => "an image",
             Some("video") => "a video",
@@ -59,8 +59,11 @@ mod tests {
             ("text/vcard", false, "[sent a contact card: a.b]"),
         ] {
             let media = media(media_type);
-            assert_eq!((media.shows("Hello"), media.told().as_str()), (shows, told));
-            assert_eq!((media.shows(&"x".repeat(1024)), media.shows(&"x".repeat(1025))), (shows, false));
+            assert_eq!((media.shows_caption("Hello"), media.history_text().as_str()), (shows, told));
+            assert_eq!(
+                (media.shows_caption(&"x".repeat(1024)), media.shows_caption(&"x".repeat(1025))),
+                (shows, false)
+            );
         }
     }
 }

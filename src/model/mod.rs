@@ -19,11 +19,11 @@ mod rate;
 mod template;
 mod turn;
 
-pub use address::{Address, AddressError, Bsuid, WrittenError};
-pub use budget::{Budget, Budgets, Price, Spent};
+pub use address::{Address, AddressError, AddressInputError, Bsuid};
+pub use budget::{Budget, Budgets, Charge, Price};
 pub use content_sid::ContentSid;
 pub use conversation::{ConversationId, ShortId};
-pub use event::{Attachment, Delivery, Event, Inbound, QUOTED, Refusal, StatusUpdate};
+pub use event::{Attachment, Event, Inbound, QUOTE_PLACEHOLDER, StatusUpdate, WebhookError, WebhookRequest};
 pub use file_hash::FileHash;
 pub use identity::Identity;
 pub use keyword::{Command, Keywords};

@@ -8,52 +8,52 @@ use phonenumber::{Mode, PhoneNumber};
 use super::Phone;
 
 /// What people put between digits.
-const BETWEEN: [char; 8] = [' ', '\u{a0}', '-', '.', '/', '(', ')', '\u{2011}'];
+const SEPARATORS: [char; 8] = [' ', '\u{a0}', '-', '.', '/', '(', ')', '\u{2011}'];
 
 /// Why a text that a person wrote is no phone number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberingError {
     /// There is no country before it.
     #[error("a phone number without its country: write it with + and the country, such as +49 30 901820")]
-    National,
+    MissingCountry,
     /// There are other signs in it than digits and what stands between them.
     #[error("not a phone number: expected + and digits, which may have blanks, dashes and brackets between them")]
-    Shape,
+    Malformed,
     /// No country gives out such a number.
     #[error("no country gives out such a phone number: check its digits")]
-    Unknown,
+    NotAssigned,
 }
 
 impl Phone {
     /// Whether a numbering plan has a place for it. Numbers that do not validate exist all the same: those of tests, those
     /// of ranges given out since the plans were written, and forms that only WhatsApp knows, such as +52 1 of Mexico. Slow
     /// at first.
-    pub fn validates(&self) -> bool {
-        plan(self.as_str()).is_some_and(|number| number.is_valid())
+    pub fn is_valid(&self) -> bool {
+        parse_with_plan(self.as_str()).is_some_and(|number| number.is_valid())
     }
 
     /// Reads a number as people write it: `+49 (0)151 1234-5678` is +4915112345678. A number in E.164 form stands for
     /// itself, whether or not it validates.
-    pub fn written(text: &str) -> Result<Phone, NumberingError> {
+    pub fn parse_lenient(text: &str) -> Result<Phone, NumberingError> {
         let text = text.trim();
         if let Ok(phone) = Phone::parse(text) {
             return Ok(phone);
         }
-        let plain = |sign: char| sign.is_ascii_digit() || BETWEEN.contains(&sign);
+        let plain = |sign: char| sign.is_ascii_digit() || SEPARATORS.contains(&sign);
         let Some(behind) = text.strip_prefix('+') else {
             let national =
                 text.starts_with(|sign: char| sign.is_ascii_digit() || sign == '(') && text.chars().all(plain);
-            return Err(if national { NumberingError::National } else { NumberingError::Shape });
+            return Err(if national { NumberingError::MissingCountry } else { NumberingError::Malformed });
         };
         if !behind.starts_with(|sign: char| sign.is_ascii_digit()) || !behind.chars().all(plain) {
-            return Err(NumberingError::Shape);
+            return Err(NumberingError::Malformed);
         }
-        let number = plan(text).filter(PhoneNumber::is_valid).ok_or(NumberingError::Unknown)?;
-        Phone::parse(&number.format().mode(Mode::E164).to_string()).map_err(|_| NumberingError::Unknown)
+        let number = parse_with_plan(text).filter(PhoneNumber::is_valid).ok_or(NumberingError::NotAssigned)?;
+        Phone::parse(&number.format().mode(Mode::E164).to_string()).map_err(|_| NumberingError::NotAssigned)
     }
 }
 
-fn plan(text: &str) -> Option<PhoneNumber> {
+fn parse_with_plan(text: &str) -> Option<PhoneNumber> {
     phonenumber::parse(None, text).ok()
 }
 
@@ -71,14 +71,14 @@ mod tests {
             ("+44\u{a0}7911\u{a0}123456", "+447911123456"),
             ("+12025550101", "+12025550101"),
         ] {
-            assert_eq!(Phone::written(written).map(|phone| phone.as_str().to_owned()).as_deref(), Ok(expected));
+            assert_eq!(Phone::parse_lenient(written).map(|phone| phone.as_str().to_owned()).as_deref(), Ok(expected));
         }
     }
 
     #[test]
     fn a_number_without_its_country_is_not_guessed() {
         for national in ["0151 12345678", "(202) 555-0101", "2025550101", "0049 151 12345678"] {
-            assert_eq!(Phone::written(national), Err(NumberingError::National), "{national}");
+            assert_eq!(Phone::parse_lenient(national), Err(NumberingError::MissingCountry), "{national}");
         }
     }
 
@@ -95,10 +95,10 @@ mod tests {
             "+ 1 2",
         ];
         for text in shape {
-            assert_eq!(Phone::written(text), Err(NumberingError::Shape), "{text}");
+            assert_eq!(Phone::parse_lenient(text), Err(NumberingError::Malformed), "{text}");
         }
         for text in ["+1 555 000 0001", "+999 123 456 789", "+49 1", "+1 (202) 555-010"] {
-            assert_eq!(Phone::written(text), Err(NumberingError::Unknown), "{text}");
+            assert_eq!(Phone::parse_lenient(text), Err(NumberingError::NotAssigned), "{text}");
         }
     }
 
@@ -107,8 +107,8 @@ mod tests {
         for (number, valid) in
             [("+12025550101", true), ("+4915112345678", true), ("+15550000001", false), ("+5215512345678", false)]
         {
-            let phone = Phone::written(number).unwrap();
-            assert_eq!((phone.as_str(), phone.validates()), (number, valid));
+            let phone = Phone::parse_lenient(number).unwrap();
+            assert_eq!((phone.as_str(), phone.is_valid()), (number, valid));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::clock::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// How many, at least one.
-    pub most: NonZeroU32,
+    pub max_calls: NonZeroU32,
     /// In what time.
     pub period: Duration,
 }
@@ -21,7 +21,7 @@ impl Rate {
     pub fn take(self, arrival: Option<Time>, now: Time) -> Result<Time, Duration> {
         let interval = self.interval();
         // A clock that was set back must not shut anybody out for longer than a period.
-        let limit = interval.saturating_mul(i64::from(self.most.get()));
+        let limit = interval.saturating_mul(i64::from(self.max_calls.get()));
         let ahead = arrival.map_or(0, |arrival| (arrival.0 - now.0).clamp(0, limit));
         let next = ahead + interval;
         if next > limit {
@@ -38,7 +38,7 @@ impl Rate {
     /// Between two calls, in milliseconds. Rounded up, or a period of few milliseconds would grant without end.
     fn interval(self) -> i64 {
         let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX / 4).max(1);
-        (period + i64::from(self.most.get()) - 1) / i64::from(self.most.get())
+        (period + i64::from(self.max_calls.get()) - 1) / i64::from(self.max_calls.get())
     }
 }
 
@@ -46,7 +46,8 @@ impl Rate {
 mod tests {
     use super::*;
 
-    const TWENTY_A_MINUTE: Rate = Rate { most: NonZeroU32::new(20).expect("twenty"), period: Duration::from_secs(60) };
+    const TWENTY_A_MINUTE: Rate =
+        Rate { max_calls: NonZeroU32::new(20).expect("twenty"), period: Duration::from_secs(60) };
 
     #[test]
     fn a_burst_is_granted_and_then_one_for_each_interval() {

@@ -6,7 +6,7 @@ use std::fmt;
 use super::ContentSid;
 
 /// The most that all variables of a template may hold, in characters (Twilio, error 63021).
-const VARIABLES: usize = 1600;
+const MAX_VARIABLE_CHARS: usize = 1600;
 
 /// An approved template with its variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum VariablesError {
     )]
     Spaces(String),
     /// Too much in all.
-    #[error("the variables hold {0} characters in all, and Twilio takes {VARIABLES}")]
+    #[error("the variables hold {0} characters in all, and Twilio takes {MAX_VARIABLE_CHARS}")]
     Long(usize),
 }
 
@@ -64,7 +64,7 @@ impl Variables {
         }
         let variables = Variables(all);
         let long = variables.json().map_or(0, |json| json.chars().count());
-        if long > VARIABLES { Err(VariablesError::Long(long)) } else { Ok(variables) }
+        if long > MAX_VARIABLE_CHARS { Err(VariablesError::Long(long)) } else { Ok(variables) }
     }
 
     /// As Twilio takes them: a JSON object in a string. `None` where there are none.
@@ -131,8 +131,8 @@ mod tests {
             let error = of(pairs).unwrap_err().to_string();
             assert!(error.contains(wrong), "{pairs:?} {error}");
         }
-        let room = VARIABLES - r#"{"1":""}"#.len();
+        let room = MAX_VARIABLE_CHARS - r#"{"1":""}"#.len();
         assert!(of(&[("1", &"é".repeat(room)),]).is_ok() && of(&[("1", "a    b")]).is_ok());
-        assert_eq!(of(&[("1", &"é".repeat(room + 1))]), Err(VariablesError::Long(VARIABLES + 1)));
+        assert_eq!(of(&[("1", &"é".repeat(room + 1))]), Err(VariablesError::Long(MAX_VARIABLE_CHARS + 1)));
     }
 }

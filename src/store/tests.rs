@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::database::PATIENCE;
+use super::database::WRITE_TIMEOUT;
 use super::*;
 use crate::clock::Time;
 use crate::model::{Address, Inbound, ProviderId};
@@ -21,8 +21,8 @@ fn inbound(id: &str) -> Inbound {
         profile_name: None,
         text: id.into(),
         attachments: Vec::new(),
-        quoted: None,
-        word: id.into(),
+        quoted_id: None,
+        keyword_text: id.into(),
         metadata: serde_json::Map::new(),
         received_at: NOW,
     }
@@ -35,32 +35,32 @@ async fn a_late_commit_leaves_no_work_in_nobodys_hands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let mut store = Store::open(&path, StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400))).unwrap();
-    store.accept(inbound("SM1"), None).await.unwrap();
-    store.patience = Duration::ZERO;
+    store.receive_plain(inbound("SM1"), None).await.unwrap();
+    store.write_timeout = Duration::ZERO;
 
     let holder = Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (claims, late) = tokio::join!(store.claim(NOW, 10, 10), async {
-        let late = store.accept(inbound("SM2"), None).await;
+        let late = store.receive_plain(inbound("SM2"), None).await;
         holder.execute_batch("ROLLBACK").unwrap();
         late
     });
-    assert_eq!(late, Err(StoreError::Late(0)));
+    assert_eq!(late, Err(StoreError::Timeout(0)));
     let claim = claims.unwrap().turns.remove(0);
 
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let reply = Reply::Apology { why: "no model".into() };
     let (replied, late) = tokio::join!(store.reply(&claim, reply, vec!["Sorry.".into()], NOW), async {
-        let late = store.accept(inbound("SM3"), None).await;
+        let late = store.receive_plain(inbound("SM3"), None).await;
         holder.execute_batch("ROLLBACK").unwrap();
         late
     });
-    assert_eq!(late, Err(StoreError::Late(0)));
+    assert_eq!(late, Err(StoreError::Timeout(0)));
     assert!(replied.unwrap().is_some());
 
     // What came late was done all the same, and a repeat says so.
-    store.patience = PATIENCE;
+    store.write_timeout = WRITE_TIMEOUT;
     for id in ["SM2", "SM3"] {
-        assert_eq!(store.accept(inbound(id), None).await, Ok(Accepted::Known));
+        assert_eq!(store.receive_plain(inbound(id), None).await, Ok(ReceiveOutcome::Duplicate));
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn healthz() -> &'static str {
 /// 200 while messages can be stored, 503 while they cannot. What is not configured is told, but does not make it 503:
 /// messages are accepted and wait, and a proxy that stopped sending them here would lose them.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let trouble = app.store.trouble();
+    let trouble = app.store.write_error();
     let backlog = match &trouble {
         None => app.store.backlog().await.map_err(|error| error.to_string()),
         Some(why) => Err(why.clone()),

@@ -34,7 +34,7 @@ pub(super) async fn file(State(app): State<Arc<App>>, Path(name): Path<String>, 
         debug!("a file was asked for under an address that is not ours, or whose time is over");
         return nothing();
     };
-    let media = match app.store.file_of(part).await {
+    let media = match app.store.file_of_part(part).await {
         Ok(Some(media)) => media,
         Ok(None) => {
             debug!(%part, "a file was asked for that is gone");
@@ -49,7 +49,7 @@ pub(super) async fn file(State(app): State<Arc<App>>, Path(name): Path<String>, 
     let opened = tokio::task::spawn_blocking(move || {
         let file = files.open(&hash)?;
         let size = file.metadata().map(|metadata| metadata.len()).unwrap_or(media.size);
-        Ok::<_, crate::files::FilesError>((file, size))
+        Ok::<_, crate::files::FileStoreError>((file, size))
     });
     match opened.await {
         Ok(Ok((file, size))) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::app::{App, Number};
 use crate::channel::Channel;
 use crate::clock::Time;
-use crate::model::{Delivery, Event, Refusal};
+use crate::model::{Event, WebhookError, WebhookRequest};
 
 /// A webhook that an account of ours signed.
 pub(super) struct Signed<'a> {
@@ -15,11 +15,11 @@ pub(super) struct Signed<'a> {
     /// Its channel.
     pub(super) channel: &'a Arc<dyn Channel>,
     /// What it tells, or why that is not to be understood.
-    pub(super) events: Result<Vec<Event>, Refusal>,
+    pub(super) events: Result<Vec<Event>, WebhookError>,
 }
 
 /// Finds out who signed it. `None` where nobody could have, because no number has an account.
-pub(super) fn read<'a>(app: &'a App, delivery: &Delivery, now: Time) -> Option<Result<Signed<'a>, Refusal>> {
+pub(super) fn read<'a>(app: &'a App, delivery: &WebhookRequest, now: Time) -> Option<Result<Signed<'a>, WebhookError>> {
     let mut forged = None;
     let mut odd: Option<Signed<'a>> = None;
     for number in &app.numbers {
@@ -41,7 +41,7 @@ pub(super) fn read<'a>(app: &'a App, delivery: &Delivery, now: Time) -> Option<R
     }
 }
 
-fn about_its_own(app: &App, number: &Number, events: &[Event]) -> Result<(), Refusal> {
+fn about_its_own(app: &App, number: &Number, events: &[Event]) -> Result<(), WebhookError> {
     let foreign = events.iter().any(|event| match event {
         Event::Message(inbound) => app.directory.is_of_another(number.account(), &inbound.to),
         // The store knows which account a message of ours was sent by.
@@ -49,7 +49,7 @@ fn about_its_own(app: &App, number: &Number, events: &[Event]) -> Result<(), Ref
     });
     if foreign {
         let why = format!("signed by the account of {}, about a number of another account", number.config.name);
-        return Err(Refusal::Forged(why));
+        return Err(WebhookError::Forged(why));
     }
     Ok(())
 }

@@ -21,9 +21,9 @@ use super::signed::{self, Signed};
 use crate::app::App;
 use crate::channel::{Channel, Explained};
 use crate::clock::Time;
-use crate::fault::Whose;
-use crate::model::{Delivery, DeliveryStatus, Event, Rate, Refusal, StatusUpdate};
-use crate::store::{Accepted, StatusTaken, StoreError, WebhookRecord};
+use crate::fault::FaultOwner;
+use crate::model::{DeliveryStatus, Event, Rate, StatusUpdate, WebhookError, WebhookRequest};
+use crate::store::{ReceiveOutcome, StatusOutcome, StoreError, WebhookRecord};
 
 /// A body that is not complete by then is not waited for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,10 +32,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const TRY_AGAIN: &str = "10";
 
 /// Webhooks of one client that are refused one by one; what is above is turned away without a word in the log.
-const REFUSALS: Rate = Rate { most: NonZeroU32::new(60).expect("sixty is not zero"), period: Duration::from_secs(60) };
+const REFUSALS: Rate =
+    Rate { max_calls: NonZeroU32::new(60).expect("sixty is not zero"), period: Duration::from_secs(60) };
 
 /// How often it is told of one client that there are more.
-const TOLD: Rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(60) };
+const TOLD: Rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(60) };
 
 /// Headers whose value is a secret, or proves one.
 const REDACTED: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-twilio-signature"];
@@ -60,7 +61,7 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
-    let delivery = Delivery { path_and_query, headers, body };
+    let delivery = WebhookRequest { path_and_query, headers, body };
     let Some(signed) = signed::read(&app, &delivery, now) else {
         warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
         return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
@@ -73,12 +74,12 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
 
 /// Turns away what Twilio did not sign. Only that counts against a client: Twilio calls from addresses that anybody with
 /// an account there shares, so a good signature is never held up by what else came from the same one.
-async fn refuse(app: &App, head: &Parts, refusal: &Refusal) -> Response {
+async fn refuse(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
     let peer = head.extensions.get::<Peer>().map(|Peer(peer)| *peer);
     let client = peer.map(|peer| client::address(peer, &head.headers, &app.config.server.trusted_proxies));
     let counted = client.map(client::counted);
     let key = counted.as_deref().unwrap_or("unknown");
-    match app.refusals.take(&format!("refused {key}"), REFUSALS).await {
+    match app.refusals.take_from_rate(&format!("refused {key}"), REFUSALS).await {
         Ok(()) => {
             warn!(client = client.map(tracing::field::display), why = %refusal, "a webhook was refused");
             (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response()
@@ -86,7 +87,7 @@ async fn refuse(app: &App, head: &Parts, refusal: &Refusal) -> Response {
         Err(wait) => {
             // Told in the log once in a while, or a flood of forgeries would be one of log lines. Of each client: that of
             // one must not hide the next.
-            if app.refusals.take(&format!("told {key}"), TOLD).await.is_ok() {
+            if app.refusals.take_from_rate(&format!("told {key}"), TOLD).await.is_ok() {
                 warn!(
                     client = counted.as_ref().map(tracing::field::display),
                     "too many forged webhooks from one address"
@@ -99,14 +100,14 @@ async fn refuse(app: &App, head: &Parts, refusal: &Refusal) -> Response {
     }
 }
 
-async fn take(app: &App, signed: Signed<'_>, delivery: &Delivery, began: Instant, now: Time) -> Response {
+async fn take(app: &App, signed: Signed<'_>, delivery: &WebhookRequest, began: Instant, now: Time) -> Response {
     let Signed { number, channel, events } = signed;
     let channel = channel.as_ref();
     let events = match events {
         Ok(events) => events,
         Err(refusal) => {
             let reason = match refusal {
-                Refusal::Malformed(reason) | Refusal::Forged(reason) => reason,
+                WebhookError::Malformed(reason) | WebhookError::Forged(reason) => reason,
             };
             warn!(why = reason, "a signed webhook was not understood");
             let record = record(channel.name(), delivery, StatusCode::BAD_REQUEST, Some(&reason), began, now);
@@ -122,33 +123,33 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &Delivery, began: Instant
         let stored = match event {
             Event::Message(inbound) => {
                 let received = app.receive(account, *inbound, Some(record)).await;
-                match received.as_ref().map(|received| received.accepted) {
-                    Ok(Accepted::New(turn)) => info!(%turn, "a message was accepted"),
-                    Ok(Accepted::Skipped(turn)) => info!(%turn, "a message was stored and is not answered"),
-                    Ok(Accepted::Known) | Err(_) => {}
+                match received.as_ref().map(|received| received.outcome) {
+                    Ok(ReceiveOutcome::Queued(turn)) => info!(%turn, "a message was accepted"),
+                    Ok(ReceiveOutcome::Skipped(turn)) => info!(%turn, "a message was stored and is not answered"),
+                    Ok(ReceiveOutcome::Duplicate) | Err(_) => {}
                 }
                 received.map(drop)
             }
             Event::Status(update) => {
                 // Of several accounts, each speaks of what it sent itself.
                 let sender = app.directory.is_several().then(|| account.to_owned());
-                let stored = app.store.status_from(sender, update.clone(), Some(record), now).await;
+                let stored = app.store.apply_status_from(sender, update.clone(), Some(record), now).await;
                 match &stored {
-                    Ok(StatusTaken::Foreign) => {
+                    Ok(StatusOutcome::NotOurs) => {
                         info!(id = %update.provider_id, "a status was refused: it is about no message of ours");
                         return (StatusCode::FORBIDDEN, "this is no message of ours\n").into_response();
                     }
-                    Ok(StatusTaken::Gone) => {
+                    Ok(StatusOutcome::PartGone) => {
                         let part = update.reference.map(tracing::field::display);
                         info!(part, id = %update.provider_id, "a status came of a message that is gone");
                     }
-                    Ok(StatusTaken::Old) => {}
-                    Ok(StatusTaken::More) => {
+                    Ok(StatusOutcome::NothingNew) => {}
+                    Ok(StatusOutcome::NextIsScheduled) => {
                         app.wake.notify_one();
                         tell_failure(app, account, channel, &update, now).await;
                     }
                     // Told also where it could not be stored: the provider may not say it again.
-                    Ok(StatusTaken::Noted) | Err(_) => tell_failure(app, account, channel, &update, now).await,
+                    Ok(StatusOutcome::Recorded) | Err(_) => tell_failure(app, account, channel, &update, now).await,
                 }
                 stored.map(drop)
             }
@@ -175,12 +176,12 @@ async fn tell_failure(app: &App, account: &str, channel: &dyn Channel, update: &
         return warn!(part, %id, "a message was not delivered; the provider gives no reason");
     };
     let Explained { sentence, whose } = channel.explain(code);
-    if whose == Whose::Operator {
+    if whose == FaultOwner::Operator {
         let number = app.told(app.number(account, &update.from));
         error!(part, %id, number, code, why = sentence, "a message was not delivered; the operator must act");
         let message = format!("a message was not delivered: {sentence}");
         let subject = number.map_or(code.to_string(), |name| format!("{code} on {name}"));
-        if let Err(error) = app.store.alert("delivery", subject, message, now).await {
+        if let Err(error) = app.store.record_alert("delivery", subject, message, now).await {
             warn!(%error, "an alert could not be stored");
         }
     } else {
@@ -214,7 +215,7 @@ async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
 /// The webhook as it is logged: without signatures, credentials and our own proofs.
 fn record(
     channel: &'static str,
-    delivery: &Delivery,
+    delivery: &WebhookRequest,
     status: StatusCode,
     error: Option<&str>,
     began: Instant,
@@ -276,7 +277,7 @@ mod tests {
     async fn forged(app: &App, from: IpAddr) -> StatusCode {
         let (mut head, ()) = axum::http::Request::post("/webhooks/twilio").body(()).unwrap().into_parts();
         head.extensions.insert(Peer(from));
-        refuse(app, &head, &Refusal::Forged("no signature".into())).await.status()
+        refuse(app, &head, &WebhookError::Forged("no signature".into())).await.status()
     }
 
     #[tokio::test]
@@ -298,17 +299,17 @@ mod tests {
     #[tokio::test]
     async fn refused_clients_however_many_push_out_no_contacts_rate() {
         let (_folder, app) = app().await;
-        let rate = Rate { most: NonZeroU32::MIN, period: Duration::from_secs(60) };
-        assert_eq!(app.cache.take("messages +12025550101", rate).await, Ok(()));
-        for number in 0..=u32::try_from(MemoryCache::CALLERS).unwrap() {
+        let rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(60) };
+        assert_eq!(app.cache.take_from_rate("messages +12025550101", rate).await, Ok(()));
+        for number in 0..=u32::try_from(MemoryCache::MAX_CALLERS).unwrap() {
             assert_eq!(forged(&app, Ipv4Addr::from_bits(number).into()).await, StatusCode::FORBIDDEN);
         }
-        assert!(app.cache.take("messages +12025550101", rate).await.is_err());
+        assert!(app.cache.take_from_rate("messages +12025550101", rate).await.is_err());
     }
 
     #[test]
     fn the_log_holds_no_signature_and_no_proof() {
-        let delivery = Delivery {
+        let delivery = WebhookRequest {
             path_and_query: "/webhooks/twilio/status?p=1.1&m=c0ffee".into(),
             headers: vec![("x-twilio-signature".into(), "c2lnbmVk".into()), ("host".into(), "a.example".into())],
             body: Bytes::from_static(b"MessageSid=SM1"),

@@ -13,10 +13,12 @@ use crate::ai::{Finish, Line, Prompt};
 use crate::app::App;
 use crate::channel::Channel;
 use crate::clock::Time;
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::media::Image;
 use crate::model::{Outgoing, Role};
-use crate::store::{Draft, HandOver, PARTS_OF_A_TEXT, PartClaim, Reply, Request, StoreError, TurnClaim, WindowLine};
+use crate::store::{
+    BuiltInRequest, Draft, HandOver, MAX_PARTS_PER_TEXT, PartClaim, Reply, StoreError, TurnClaim, WindowLine,
+};
 use crate::text;
 
 /// The longest wait that a model may ask for at its first refusal, half of it at the second, a third at the third. One that
@@ -48,20 +50,20 @@ pub(super) async fn answer(
     };
     let window = insist(|| app.history(claim)).await?;
     // A turn is one, however often it is claimed while it waits for a model or is asked about anew.
-    if claim.first
+    if claim.is_first_claim
         && let Some(why) = mirror::suspect(app, claim, &window).await?
     {
         return mirror::pause(app, claim, why).await;
     }
     match claim.request {
-        Some(Request::Operator) => {
-            let drafts = insist(|| app.store.drafts(claim)).await?;
+        Some(BuiltInRequest::Operator) => {
+            let drafts = insist(|| app.store.turn_drafts(claim)).await?;
             let parts = drafts.into_iter().flat_map(|draft| in_parts(draft, channel.text_limit())).collect();
             send(app, claim, Reply::Operator, parts).await
         }
         Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
             let (reply, text) = words::reply(app, claim, request);
-            say(app, claim, reply, text::split(&text, channel.text_limit(), PARTS_OF_A_TEXT)).await
+            say(app, claim, reply, text::split(&text, channel.text_limit(), MAX_PARTS_PER_TEXT)).await
         }
         request => {
             if app.number_of(claim).assistants.is_empty() {
@@ -69,7 +71,7 @@ pub(super) async fn answer(
                     .await
                     .map(drop);
             }
-            if let Some(budget) = claim.over_budget {
+            if let Some(budget) = claim.exhausted_budget {
                 return over_budget(app, channel.as_ref(), claim, budget).await;
             }
             if !may_ask {
@@ -86,7 +88,7 @@ async fn over_budget(app: &App, channel: &dyn Channel, claim: &TurnClaim, budget
     let why = format!("the budget {budget} is spent");
     error!(turn = claim.turn.0, why, "the model is not asked");
     let now = app.clock.now();
-    insist(|| app.store.alert("budget", budget.to_owned(), why.clone(), now)).await?;
+    insist(|| app.store.record_alert("budget", budget.to_owned(), why.clone(), now)).await?;
     apologise(app, channel, claim, &app.number_of(claim).config.texts.budget, why).await
 }
 
@@ -118,7 +120,7 @@ async fn answer_by_model(
         before.push(own.texts.media.clone());
     }
     if nothing_else {
-        let reply = Reply::Words { text: before.join("\n\n"), hand_over: None };
+        let reply = Reply::OwnText { text: before.join("\n\n"), hand_over: None };
         return say(app, claim, reply, before).await;
     }
     if window.len() >= own.max_context_messages && window.iter().all(|line| line.turn == claim.turn) {
@@ -155,7 +157,7 @@ async fn answer_by_model(
             let declined = completion.finish == Finish::Refusal && wordless;
             let text = if declined { own.texts.declined.clone() } else { completion.text };
             let guard::Fit { sent, said } = guard::fit_to_send(app, claim, &text).await;
-            let mut parts = text::split(&sent, channel.text_limit(), PARTS_OF_A_TEXT);
+            let mut parts = text::split(&sent, channel.text_limit(), MAX_PARTS_PER_TEXT);
             if parts.is_empty() && hand_over.is_none() {
                 let why = "the model's answer holds no text".to_owned();
                 return again(app, channel.as_ref(), claim, Fault::retry(why)).await;
@@ -174,7 +176,7 @@ async fn answer_by_model(
 /// or was held back, waits no shorter for that.
 async fn rest(app: &App, channel: &dyn Channel, claim: &TurnClaim, until: Time) -> Result<(), StoreError> {
     let now = app.clock.now();
-    if now.since(claim.waits_since) > PATIENCE {
+    if now.since(claim.waiting_since) > PATIENCE {
         let why = "no model could be asked for too long: each has failed again and again".to_owned();
         return apologise(app, channel, claim, &app.number_of(claim).config.texts.busy, why).await;
     }
@@ -188,12 +190,12 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
         // A model call has no effect that a second one would double.
         fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => again(app, channel, claim, fault).await,
         fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
-            if matches!(fault, Fault::Fail { whose: Whose::Operator, .. }) {
+            if matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }) {
                 let number = app.told(app.number_of(claim));
                 error!(turn = claim.turn.0, number, why = fault.why(), "no answer can be had; the operator must act");
                 let now = app.clock.now();
                 let subject = number.map_or("answers".to_owned(), |name| format!("answers on {name}"));
-                insist(|| app.store.alert("model", subject.clone(), fault.why().to_owned(), now)).await?;
+                insist(|| app.store.record_alert("model", subject.clone(), fault.why().to_owned(), now)).await?;
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
@@ -226,7 +228,7 @@ fn shown(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Line> {
 async fn again(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
     let sorry = words::apology(app, claim, &fault);
     let (after, why) = match fault {
-        Fault::Retry { after, why, .. } => (after, why),
+        Fault::Retry { retry_after: after, why, .. } => (after, why),
         other => (None, other.why().to_owned()),
     };
     if let Some(after) = after
@@ -257,7 +259,7 @@ async fn apologise(
     sorry: &str,
     why: String,
 ) -> Result<(), StoreError> {
-    let mut parts = text::split(sorry, channel.text_limit(), PARTS_OF_A_TEXT);
+    let mut parts = text::split(sorry, channel.text_limit(), MAX_PARTS_PER_TEXT);
     if parts.is_empty() {
         parts.push("…".into());
     }
@@ -275,7 +277,7 @@ fn in_parts(draft: Draft, limit: usize) -> Vec<Draft> {
     if draft.file.is_some() {
         return vec![Draft { text, ..draft }];
     }
-    text::split(&text, limit, PARTS_OF_A_TEXT).into_iter().map(Draft::from).collect()
+    text::split(&text, limit, MAX_PARTS_PER_TEXT).into_iter().map(Draft::from).collect()
 }
 
 /// Says that in words alone.
@@ -291,7 +293,7 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
         // What is not sent is no part of the history. The next claim ends the turn, or has it answered anew where the
         // contact has written in the meantime.
         let why = match reply {
-            Reply::Answer { .. } | Reply::Words { .. } | Reply::Operator => {
+            Reply::Answer { .. } | Reply::OwnText { .. } | Reply::Operator => {
                 "the answer came after its time had run out".to_owned()
             }
             Reply::Apology { why } => why,
@@ -316,13 +318,13 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
         app.wake.notify_one();
         return Ok(());
     };
-    let reply = instead.filter(|_| replied.instead).map_or(reply, |(reply, _)| reply);
-    if let Reply::Words { hand_over: Some(HandOver { why, .. }), .. }
+    let reply = instead.filter(|_| replied.is_alternative).map_or(reply, |(reply, _)| reply);
+    if let Reply::OwnText { hand_over: Some(HandOver { why, .. }), .. }
     | Reply::Answer { hand_over: Some(HandOver { why, .. }), .. } = &reply
     {
         error!(turn = claim.turn.0, conversation = %claim.conversation, why, "a person is wanted");
     }
-    if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
+    if let Reply::Answer { text, .. } | Reply::OwnText { text, .. } = reply {
         let line = WindowLine { turn: claim.turn, role: Role::Assistant, content: text, provider_id: None };
         app.add(claim.conversation, replied.revision, Some(&line)).await;
     }
@@ -331,7 +333,7 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
         attempt: 1,
         channel: claim.channel.clone(),
         account: claim.account.clone(),
-        deadline: replied.draft.expires_at.unwrap_or(claim.window_ends),
+        deadline: replied.draft.expires_at.unwrap_or(claim.free_text_until),
         file: replied.draft.file,
         outgoing: Outgoing {
             from: claim.from.clone(),

@@ -9,9 +9,9 @@ use super::insist;
 use crate::ai::{Completion, Meter, Prompt, Taken};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
-use crate::fault::{Fault, Hope, Whose};
-use crate::limit::Place;
-use crate::model::{Price, Spent};
+use crate::fault::{Fault, FaultOwner, RetryOutlook};
+use crate::limit::CallPermit;
+use crate::model::{Charge, Price};
 use crate::store::{StoreError, TurnClaim};
 
 /// What a model said.
@@ -50,7 +50,7 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
         let probe = Probe(assistant);
         // The claim reserved a call for the first of them. Without another there is what is known of the last.
         if let Some(reservation) = &claim.reservation
-            && !insist(|| app.store.reserve_another(claim.turn, reservation)).await?
+            && !insist(|| app.store.reserve_another_call(claim.turn, reservation)).await?
         {
             break;
         }
@@ -73,22 +73,22 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
         drop(bill);
         let fault = match outcome {
             Ok(completion) => {
-                assistant.breaker.answered();
-                let cost = price.of(completion.usage.input_tokens, completion.usage.output_tokens);
+                assistant.breaker.record_success();
+                let cost = price.cost_micros(completion.usage.input_tokens, completion.usage.output_tokens);
                 return Ok(Ok(Answer { completion, cost }));
             }
             Err(fault) => fault,
         };
         match &fault {
             Fault::TooLong { .. } => {
-                assistant.breaker.no_verdict();
+                assistant.breaker.end_probe_undecided();
                 too_long_for = assistant.context_tokens;
             }
-            Fault::Fail { whose: Whose::Message | Whose::Contact, .. } => {
-                assistant.breaker.no_verdict();
+            Fault::Fail { owner: FaultOwner::Message | FaultOwner::Contact, .. } => {
+                assistant.breaker.end_probe_undecided();
                 return Ok(Err(NoAnswer::Fault(fault)));
             }
-            Fault::Retry { .. } | Fault::Unknown { .. } | Fault::Fail { whose: Whose::Operator, .. } => {
+            Fault::Retry { .. } | Fault::Unknown { .. } | Fault::Fail { owner: FaultOwner::Operator, .. } => {
                 failed(app, assistant, &fault).await?;
             }
         }
@@ -105,7 +105,7 @@ struct Probe<'a>(&'a Assistant);
 
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        self.0.breaker.no_verdict();
+        self.0.breaker.end_probe_undecided();
     }
 }
 
@@ -129,18 +129,18 @@ impl Drop for Bill<'_> {
         let Some(reservation) = &self.claim.reservation else { return };
         let Taken { calls, unknown, usage } = self.meter.taken();
         let tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
-        let micros = self.price.of(usage.input_tokens, usage.output_tokens);
-        reservation.note(Spent { calls: i64::from(calls), tokens, micros }, i64::from(unknown));
+        let micros = self.price.cost_micros(usage.input_tokens, usage.output_tokens);
+        reservation.record_calls(Charge { calls: i64::from(calls), tokens, micros }, i64::from(unknown));
     }
 }
 
 async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), StoreError> {
     let (name, why, now) = (assistant.provider.name(), fault.why(), app.clock.now());
-    let after = if let Fault::Retry { after, .. } = fault { *after } else { None };
-    if assistant.breaker.failed(after, now) {
+    let after = if let Fault::Retry { retry_after: after, .. } = fault { *after } else { None };
+    if assistant.breaker.record_failure(after, now) {
         error!(model = name, why, "the model fails again and again; it is left alone for a while");
         let message = format!("{name} fails again and again; the last: {why}");
-        insist(|| app.store.alert("model", name.to_owned(), message.clone(), now)).await?;
+        insist(|| app.store.record_alert("model", name.to_owned(), message.clone(), now)).await?;
     } else {
         warn!(model = name, why, "the model gave no answer");
     }
@@ -149,28 +149,28 @@ async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), S
 
 /// Waits for a place at a model that may be asked. The wait may be as long as several calls, and the model be found to fail
 /// meanwhile, so those who have waited ask anew whether they may: they would run into one time-out after the other.
-async fn enter<'a>(app: &App, assistant: &'a Assistant) -> Result<Place<'a>, Time> {
+async fn enter<'a>(app: &App, assistant: &'a Assistant) -> Result<CallPermit<'a>, Time> {
     if let Some(until) = assistant.breaker.rests(app.clock.now()) {
         return Err(until);
     }
-    let place = assistant.limit.enter().await;
-    assistant.breaker.may_ask(app.clock.now())?;
+    let place = assistant.limit.acquire().await;
+    assistant.breaker.try_call(app.clock.now())?;
     Ok(place)
 }
 
 async fn complete(
     assistant: &Assistant,
-    _place: Place<'_>,
+    _place: CallPermit<'_>,
     prompt: &Prompt,
     meter: &Meter,
 ) -> Result<Completion, Fault> {
     // A panic is a defect of ours, and must not leave the turn in nobody's hands.
     let asked = AssertUnwindSafe(assistant.provider.complete_metered(prompt, meter)).catch_unwind().await;
-    let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(Whose::Message, "the model's adapter panicked")));
+    let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(FaultOwner::Message, "the model's adapter panicked")));
     match &outcome {
-        Ok(_) => assistant.limit.went_well(),
+        Ok(_) => assistant.limit.record_success(),
         // One that is slow or talks nonsense is not helped by fewer questions at once.
-        Err(Fault::Retry { hope: Hope::Overload, .. }) => assistant.limit.overloaded(),
+        Err(Fault::Retry { outlook: RetryOutlook::Overload, .. }) => assistant.limit.record_overload(),
         Err(_) => {}
     }
     outcome

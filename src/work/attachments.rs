@@ -12,12 +12,12 @@ use tracing::{error, warn};
 use super::insist;
 use crate::app::{App, Number};
 use crate::channel::Channel;
-use crate::fault::{Fault, Whose};
-use crate::files::FilesError;
+use crate::fault::{Fault, FaultOwner};
+use crate::files::FileStoreError;
 use crate::media::{Image, Kind};
-use crate::model::{FileHash, Media, Role, Spent, TurnId};
+use crate::model::{Charge, FileHash, Media, Role, TurnId};
 use crate::reader::{Content, Found};
-use crate::store::{Attached, Outcome, Reservation, StoreError, TurnClaim, WindowLine};
+use crate::store::{AttachmentOutcome, Reservation, StoreError, StoredAttachment, TurnClaim, WindowLine};
 use crate::text;
 
 /// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").
@@ -57,20 +57,20 @@ pub(super) async fn read(
     if !window.iter().any(may_hold) {
         return Ok(Some(Seen { window, unreadable: false, nothing_else: false }));
     }
-    let mut attached = insist(|| app.store.attached(claim)).await?;
+    let mut attached = insist(|| app.store.turn_attachments(claim)).await?;
     let waiting: Vec<_> = attached.iter().filter(|one| one.waiting).collect();
     if !waiting.is_empty() {
         let (turn, number, reservation) = (claim.turn, app.number_of(claim), claim.reservation.as_ref());
         let of = Of { turn, number, reservation, hears: true };
         let all = waiting.iter().enumerate().map(|(place, one)| outcome(app, &of, channel, place, one));
         let outcomes = join_all(all).await;
-        let Some(revision) = insist(|| app.store.attachments_read(claim, outcomes.clone(), app.clock.now())).await?
+        let Some(revision) = insist(|| app.store.record_attachments(claim, outcomes.clone(), app.clock.now())).await?
         else {
             return Ok(None);
         };
         let claim = TurnClaim { revision, ..claim.clone() };
         window = insist(|| app.history(&claim)).await?;
-        attached = insist(|| app.store.attached(&claim)).await?;
+        attached = insist(|| app.store.turn_attachments(&claim)).await?;
     }
     let unreadable = attached.iter().any(|one| one.unreadable);
     let said = window.iter().filter(|line| line.role == Role::User && line.turn == claim.turn);
@@ -94,7 +94,7 @@ pub(super) async fn pictures(
         };
         let files = app.files.clone();
         let seen = beside(move || {
-            let bytes = files.read(&picture.shown).map_err(|error| error.to_string())?;
+            let bytes = files.read(&picture.image).map_err(|error| error.to_string())?;
             Image::made_fit(bytes.into()).map_err(|error| error.to_string())
         });
         match seen.await {
@@ -127,29 +127,29 @@ pub(super) async fn outcome(
     of: &Of<'_>,
     channel: &Arc<dyn Channel>,
     place: usize,
-    one: &Attached,
-) -> Outcome {
-    let Attached { message, number, attachment, .. } = one;
-    let mut outcome = Outcome {
+    one: &StoredAttachment,
+) -> AttachmentOutcome {
+    let StoredAttachment { message, number, attachment, .. } = one;
+    let mut outcome = AttachmentOutcome {
         message: *message,
         number: *number,
-        words: attachment.mark.clone(),
+        text: attachment.placeholder.clone(),
         file: None,
-        shown: None,
+        model_image: None,
         error: None,
     };
     let read = if place >= MOST {
         Err(format!("more than {MOST} files came at once"))
-    } else if attachment.mark == "[video]" {
+    } else if attachment.placeholder == "[video]" {
         Err("videos are not read".to_owned())
     } else {
         understood(app, of, channel, one, &mut outcome).await
     };
     if let Err(why) = read {
         warn!(turn = of.turn.0, why, "an attachment cannot be read");
-        let name = outcome.words.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
-        outcome.words = format!("[{name}{UNREADABLE}");
-        outcome.shown = None;
+        let name = outcome.text.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
+        outcome.text = format!("[{name}{UNREADABLE}");
+        outcome.model_image = None;
         outcome.error = Some(why);
     }
     outcome
@@ -160,11 +160,11 @@ async fn understood(
     app: &App,
     of: &Of<'_>,
     channel: &Arc<dyn Channel>,
-    one: &Attached,
-    outcome: &mut Outcome,
+    one: &StoredAttachment,
+    outcome: &mut AttachmentOutcome,
 ) -> Result<(), String> {
     let mut time = Time { left: app.attachment_time };
-    let mark = outcome.words.clone();
+    let mark = outcome.text.clone();
     let (kind, content, file) = {
         let _place = app.fetching.acquire().await;
         let bytes = match time.of(persist(|| channel.fetch(&one.attachment, LARGEST))).await? {
@@ -181,15 +181,15 @@ async fn understood(
         (kind, content, file)
     };
     if kind.is_image() {
-        outcome.words = IMAGE.to_owned();
+        outcome.text = IMAGE.to_owned();
     } else if kind.is_audio() && mark == FILE {
-        outcome.words = "[voice message]".to_owned();
+        outcome.text = "[voice message]".to_owned();
     }
     match content? {
-        Content::Picture(image) => outcome.shown = Some(keep(app, image.media_type, image.bytes).await?),
+        Content::Picture(image) => outcome.model_image = Some(keep(app, image.media_type, image.bytes).await?),
         Content::Text(read) => {
             let rest = if read.truncated { "\n[the rest is left out]" } else { "" };
-            outcome.words = match kind {
+            outcome.text = match kind {
                 // It says itself what it is.
                 Kind::Card => read.text,
                 _ if mark == FILE => format!("[document]\n{}{rest}", read.text.trim()),
@@ -201,7 +201,7 @@ async fn understood(
         }
         Content::Other if kind.is_audio() => {
             let said = heard(app, of, &mut time, kind, file.hash).await?;
-            outcome.words = format!("{}\n{}", outcome.words, text::cap(&said, TRANSCRIPT));
+            outcome.text = format!("{}\n{}", outcome.text, text::cap(&said, TRANSCRIPT));
         }
         Content::Other => return Err(format!("files of this type are not read ({})", kind.media_type())),
     }
@@ -224,7 +224,7 @@ async fn heard(app: &App, of: &Of<'_>, time: &mut Time, kind: Kind, hash: FileHa
     let transcribe = || {
         // It is a call like any other, of which nobody tells tokens or a price.
         if let Some(reservation) = of.reservation {
-            reservation.note(Spent { calls: 1, ..Spent::default() }, 0);
+            reservation.record_calls(Charge { calls: 1, ..Charge::default() }, 0);
         }
         transcriber.transcribe(&name, kind.media_type(), sound.clone())
     };
@@ -274,11 +274,11 @@ async fn unfetched(app: &App, of: &Of<'_>, fault: &Fault) -> String {
 }
 
 fn is_the_owners(fault: &Fault) -> bool {
-    matches!(fault, Fault::Fail { whose: Whose::Operator, .. })
+    matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. })
 }
 
 async fn alert(app: &App, cause: &'static str, subject: String, fault: &Fault) {
-    if let Err(error) = app.store.alert(cause, subject, fault.why().to_owned(), app.clock.now()).await {
+    if let Err(error) = app.store.record_alert(cause, subject, fault.why().to_owned(), app.clock.now()).await {
         error!(%error, "an alert could not be recorded");
     }
 }
@@ -289,7 +289,7 @@ const FILE: &str = "[file]";
 /// Stores a file, before a row names it.
 async fn keep(app: &App, media_type: &str, bytes: Bytes) -> Result<Media, String> {
     let (files, now, size) = (app.files.clone(), app.clock.now(), bytes.len() as u64);
-    let put = move || files.put(&bytes, now).map_err(|error: FilesError| error.to_string());
+    let put = move || files.put(&bytes, now).map_err(|error: FileStoreError| error.to_string());
     let hash: FileHash = beside(put).await?;
     // What WhatsApp hands on has no name.
     let name = media_type.split('/').next().unwrap_or_default().to_owned();

@@ -12,7 +12,7 @@ use crate::app::{App, Number};
 use crate::channel::{Channel, Listed};
 use crate::clock::Time;
 use crate::fault::Fault;
-use crate::store::{Accepted, Missed, StoreError};
+use crate::store::{MissedWebhook, ReceiveOutcome, StoreError};
 
 /// Between two runs, in seconds of the app's clock.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
@@ -64,10 +64,10 @@ async fn of(
     found: &mut Found,
 ) -> Result<(), String> {
     let (name, list, now) = (channel.name(), number.list(), app.clock.now());
-    let read = app.store.caught_up(list.as_str()).await.map_err(told)?;
+    let read = app.store.catch_up_progress(list.as_str()).await.map_err(told)?;
     if read.is_none() {
         // Whether the list can be read yet or not: what comes from now on is ours.
-        app.store.catch_up(list.as_str(), now).await.map_err(told)?;
+        app.store.record_caught_up(list.as_str(), now).await.map_err(told)?;
     }
     // At the first start of all there is nothing to catch up with: what is older was never ours to answer.
     let since = read.map_or(now, |read| {
@@ -80,22 +80,22 @@ async fn of(
     let Listed { mut messages, cut_short } = channel.list_inbound(since, &ours).await.map_err(unlisted)?;
     messages.retain(|message| message.received_at <= now - YOUNG);
     let ids = messages.iter().map(|message| message.provider_id.clone()).collect();
-    let known = app.store.known(name, ids).await.map_err(told)?;
+    let known = app.store.stored_messages(name, ids).await.map_err(told)?;
     messages.retain(|message| !known.contains(&message.provider_id));
     if !messages.is_empty() {
         // Nothing is claimed until all are there, so that each contact's are answered together.
         let _alone = app.claiming.write().await;
         for message in messages {
-            let missed = Missed { found_at: now, too_old: is_too_old(message.received_at, within, now) };
+            let missed = MissedWebhook { found_at: now, is_too_old: is_too_old(message.received_at, within, now) };
             let id = message.provider_id.clone();
-            match app.receive_missed(number.account(), message, missed).await.map(|received| received.accepted) {
-                Ok(Accepted::New(turn)) => {
+            match app.receive_missed(number.account(), message, missed).await.map(|received| received.outcome) {
+                Ok(ReceiveOutcome::Queued(turn)) => {
                     info!(%turn, "a missed message was accepted");
                     found.answered += 1;
                 }
-                Ok(Accepted::Skipped(_)) if missed.too_old => found.too_old += 1,
-                Ok(Accepted::Skipped(_)) => found.skipped += 1,
-                Ok(Accepted::Known) => {}
+                Ok(ReceiveOutcome::Skipped(_)) if missed.is_too_old => found.too_old += 1,
+                Ok(ReceiveOutcome::Skipped(_)) => found.skipped += 1,
+                Ok(ReceiveOutcome::Duplicate) => {}
                 // A defect of ours, of which the others know nothing.
                 Err(StoreError::Refused(why)) => {
                     error!(%id, why, "a missed message cannot be stored");
@@ -108,7 +108,7 @@ async fn of(
     if let Some(why) = cut_short {
         return Err(why);
     }
-    app.store.catch_up(list, now).await.map_err(told)
+    app.store.record_caught_up(list, now).await.map_err(told)
 }
 
 fn is_too_old(said: Time, within: Duration, now: Time) -> bool {

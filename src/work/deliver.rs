@@ -9,9 +9,9 @@ use tracing::{error, info, warn};
 
 use super::{backoff, insist};
 use crate::app::App;
-use crate::fault::{Fault, Hope, Whose};
+use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::model::Outgoing;
-use crate::store::{FIRST_LOOK, PartClaim, PartHalved, PartSent, StoreError};
+use crate::store::{FIRST_LOOKUP_DELAY, PartClaim, PartSentOutcome, PartSplitOutcome, StoreError};
 use crate::text;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
     if app.clock.now() >= claim.deadline {
         // The next claim ends its turn, or goes on with it where the contact has written in the meantime.
         let why = "its time ran out before it could be posted".to_owned();
-        insist(|| app.store.part_again(part, claim.token, app.clock.now(), why.clone())).await?;
+        insist(|| app.store.retry_part(part, claim.token, app.clock.now(), why.clone())).await?;
         app.wake.notify_one();
         return Ok(());
     }
@@ -48,59 +48,60 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
     let held = match outcome.map_err(|fault| used_up(fault, claim.attempt)) {
         Ok(id) => {
             crate::failpoint::hit("before-sent");
-            let sent = insist(|| app.store.part_sent(part, claim.token, id.clone(), now)).await?;
+            let sent = insist(|| app.store.mark_part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
-            if sent == PartSent::Taken {
+            if sent == PartSentOutcome::ProviderIdInUse {
                 error!(%part, %id, "the provider named a message that is another part's; looking for it");
             }
-            if sent != PartSent::Last {
+            if sent != PartSentOutcome::NothingFollows {
                 app.wake.notify_one();
             }
-            sent != PartSent::Stale
+            sent != PartSentOutcome::StaleClaim
         }
-        Err(Fault::Retry { after, why, hope }) => {
+        Err(Fault::Retry { retry_after: after, why, outlook: hope }) => {
             let due = now + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
-            if hope == Hope::Operator {
+            if hope == RetryOutlook::NeedsOperator {
                 error!(%part, attempt = claim.attempt, why, %due, "not sent; another try follows, and the operator may help");
             } else {
                 warn!(%part, attempt = claim.attempt, why, "not sent; another try follows");
             }
-            let held = insist(|| app.store.part_again(part, claim.token, due, why.clone())).await?;
+            let held = insist(|| app.store.retry_part(part, claim.token, due, why.clone())).await?;
             app.wake.notify_one();
             held
         }
         Err(Fault::Unknown { why }) => {
             warn!(%part, why, "nobody knows whether it was sent; looking for it");
-            let held = insist(|| app.store.part_unknown(part, claim.token, now + FIRST_LOOK, why.clone())).await?;
+            let held = insist(|| app.store.mark_part_unknown(part, claim.token, now + FIRST_LOOKUP_DELAY, why.clone()))
+                .await?;
             app.wake.notify_one();
             held
         }
         Err(Fault::TooLong { why }) => {
             let halved = match text::halve(&claim.outgoing.text) {
                 Some(halves) => {
-                    insist(|| app.store.part_halved(part, claim.token, halves.clone(), why.clone(), now)).await?
+                    insist(|| app.store.split_part(part, claim.token, halves.clone(), why.clone(), now)).await?
                 }
-                None if insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await? => {
-                    PartHalved::Failed
+                None if insist(|| app.store.fail_part(part, claim.token, why.clone(), now)).await? => {
+                    PartSplitOutcome::Failed
                 }
-                None => PartHalved::Stale,
+                None => PartSplitOutcome::StaleClaim,
             };
             match halved {
-                PartHalved::Halved => info!(%part, why, "not sent; its halves follow"),
-                PartHalved::Failed => warn!(%part, why, "not sent, and not cut further"),
-                PartHalved::Stale => {}
+                PartSplitOutcome::Split => info!(%part, why, "not sent; its halves follow"),
+                PartSplitOutcome::Failed => warn!(%part, why, "not sent, and not cut further"),
+                PartSplitOutcome::StaleClaim => {}
             }
             app.wake.notify_one();
-            halved != PartHalved::Stale
+            halved != PartSplitOutcome::StaleClaim
         }
-        Err(Fault::Fail { why, whose }) => {
-            if whose == Whose::Operator {
+        Err(Fault::Fail { why, owner: whose }) => {
+            if whose == FaultOwner::Operator {
                 let number = app.told(app.number(&claim.account, &claim.outgoing.from));
                 error!(%part, number, why, "not sent; the operator must act");
             } else {
                 warn!(%part, why, "not sent");
             }
-            let held = insist(|| app.store.part_failed(part, claim.token, why.clone(), now)).await?;
+            let held = insist(|| app.store.fail_part(part, claim.token, why.clone(), now)).await?;
             app.wake.notify_one();
             held
         }
@@ -119,15 +120,15 @@ fn enclose<'a>(app: &App, claim: &'a PartClaim) -> Result<Cow<'a, Outgoing>, Fau
     let links = app.media_links.as_ref();
     let url = links.and_then(|links| links.url(claim.outgoing.reference, app.clock.now()));
     let missing = "the provider cannot fetch the file: MYNAH_PUBLIC_URL is not set";
-    let url = url.ok_or_else(|| Fault::fail(Whose::Operator, missing))?;
+    let url = url.ok_or_else(|| Fault::fail(FaultOwner::Operator, missing))?;
     Ok(Cow::Owned(Outgoing { media_url: Some(url), ..claim.outgoing.clone() }))
 }
 
 /// A failure that seldom passes is permanent once its attempts are used up.
 fn used_up(fault: Fault, attempt: i64) -> Fault {
     match fault {
-        Fault::Retry { why, hope: Hope::Slight { attempts }, .. } if attempt >= attempts => {
-            Fault::fail(Whose::Message, format!("{why}; given up after {attempt} attempts"))
+        Fault::Retry { why, outlook: RetryOutlook::Unlikely { attempts }, .. } if attempt >= attempts => {
+            Fault::fail(FaultOwner::Message, format!("{why}; given up after {attempt} attempts"))
         }
         fault => fault,
     }

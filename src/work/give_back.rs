@@ -8,7 +8,7 @@ use tracing::error;
 
 use super::{backoff, insist, reconcile};
 use crate::app::App;
-use crate::store::{FIRST_LOOK, PartClaim, StoreError, TurnClaim, UnknownClaim};
+use crate::store::{FIRST_LOOKUP_DELAY, LookupClaim, PartClaim, StoreError, TurnClaim};
 
 /// Answers a turn by `work`. One that fails is answered again later; after the last try the contact is told.
 pub(super) async fn turn(
@@ -25,7 +25,7 @@ pub(super) async fn turn(
     } else {
         // Not by the usual way to an apology, which may be what fails.
         let sorry = &app.number_of(claim).config.texts.sorry;
-        insist(|| app.store.give_up(claim, why.clone(), sorry.clone(), now)).await?;
+        insist(|| app.store.give_up_turn(claim, why.clone(), sorry.clone(), now)).await?;
     }
     app.wake.notify_one();
     Ok(())
@@ -40,8 +40,8 @@ pub(super) async fn part(
     let Err(why) = outcome(work).await else { return Ok(()) };
     let part = claim.outgoing.reference;
     error!(%part, attempt = claim.attempt, why, "a post failed for a reason of our own; looking for it");
-    let due = app.clock.now() + FIRST_LOOK;
-    insist(|| app.store.part_unknown(part, claim.token, due, why.clone())).await?;
+    let due = app.clock.now() + FIRST_LOOKUP_DELAY;
+    insist(|| app.store.mark_part_unknown(part, claim.token, due, why.clone())).await?;
     app.wake.notify_one();
     Ok(())
 }
@@ -49,14 +49,14 @@ pub(super) async fn part(
 /// Looks for a part by `work`. A look that fails is no evidence.
 pub(super) async fn look(
     app: &App,
-    claim: &UnknownClaim,
+    claim: &LookupClaim,
     work: impl Future<Output = Result<(), StoreError>>,
 ) -> Result<(), StoreError> {
     let Err(why) = outcome(work).await else { return Ok(()) };
     error!(part = %claim.part, why, "a look failed for a reason of our own");
     let now = app.clock.now();
     let due = reconcile::again(claim, None, now);
-    insist(|| app.store.not_looked(claim.part, due, why.clone(), now)).await?;
+    insist(|| app.store.record_failed_lookup(claim.part, due, why.clone(), now)).await?;
     app.wake.notify_one();
     Ok(())
 }

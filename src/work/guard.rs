@@ -49,7 +49,7 @@ pub(super) async fn fit_to_send(app: &App, claim: &TurnClaim, markdown: &str) ->
 async fn tell(app: &App, claim: &TurnClaim, what: &str) {
     error!(turn = claim.turn.0, what);
     let now = app.clock.now();
-    if let Err(error) = app.store.alert("leak", claim.conversation.to_string(), what.to_owned(), now).await {
+    if let Err(error) = app.store.record_alert("leak", claim.conversation.to_string(), what.to_owned(), now).await {
         error!(%error, "an alert could not be recorded");
     }
 }

@@ -17,7 +17,7 @@ const TURNS: usize = 20;
 const IN: Duration = Duration::from_secs(600);
 
 /// Who takes no more than this need not be counted: nobody comes to more than [`TURNS`] by it, and few people are above it.
-const AT_EASE: Rate = Rate { most: NonZeroU32::new(10).expect("ten is not zero"), period: IN };
+const AT_EASE: Rate = Rate { max_calls: NonZeroU32::new(10).expect("ten is not zero"), period: IN };
 
 /// So many messages of one contact in a row that say the same, each answered.
 const EQUAL: usize = 5;
@@ -37,9 +37,9 @@ pub(super) async fn suspect(
         return Ok(None);
     }
     let turns = format!("turns {} {} {}", claim.contact, claim.channel, claim.from);
-    if app.cache.take(&turns, AT_EASE).await.is_err() {
+    if app.cache.take_from_rate(&turns, AT_EASE).await.is_err() {
         let since = app.clock.now() - IN;
-        if insist(|| app.store.answered_since(claim, since, TURNS)).await? >= TURNS {
+        if insist(|| app.store.count_answered(claim, since, TURNS)).await? >= TURNS {
             return Ok(Some("more than 20 turns in 10 minutes"));
         }
     }
@@ -48,7 +48,7 @@ pub(super) async fn suspect(
     for line in window.iter().rev() {
         // One for each turn: a person may well send the same twice in a burst.
         let another = said.last().is_none_or(|(turn, _)| *turn != line.turn);
-        if another && line.role == Role::User && keywords.find(&line.content).is_none() {
+        if another && line.role == Role::User && keywords.command_in(&line.content).is_none() {
             said.push((line.turn, line.content.trim()));
         }
     }
@@ -58,11 +58,11 @@ pub(super) async fn suspect(
     }
     let mut same = said.iter().take_while(|(_, text)| text == latest).count();
     // Each message raises the revision, so nothing was said before a window that is as long.
-    let whole = claim.newcomer && i64::try_from(window.len()).is_ok_and(|lines| lines >= claim.revision);
+    let whole = claim.is_first_conversation && i64::try_from(window.len()).is_ok_and(|lines| lines >= claim.revision);
     // Most contacts have said something else not long ago, and the store need not be asked.
     if same == said.len() && same < EQUAL && !whole {
         let since = app.clock.now() - WITHIN;
-        same += insist(|| app.store.repeats(claim, *first, (*latest).to_owned(), since, EQUAL - same)).await?;
+        same += insist(|| app.store.count_repeats(claim, *first, (*latest).to_owned(), since, EQUAL - same)).await?;
     }
     Ok((same >= EQUAL).then_some("the contact said the same five times in a row"))
 }
@@ -80,8 +80,8 @@ pub(super) async fn pause(app: &App, claim: &TurnClaim, why: &'static str) -> Re
     let now = app.clock.now();
     let until = app.config.people.human_return.map(|after| now + after);
     error!(turn = claim.turn.0, conversation = %claim.conversation, why, "another machine may be at the other end; paused");
-    insist(|| app.store.pause(claim, until, why.to_owned(), now)).await?;
+    insist(|| app.store.leave_to_person(claim, until, why.to_owned(), now)).await?;
     let (subject, message) =
         (claim.conversation.to_string(), format!("paused: {why}; a machine may be at the other end"));
-    insist(|| app.store.alert("loop", subject.clone(), message.clone(), now)).await
+    insist(|| app.store.record_alert("loop", subject.clone(), message.clone(), now)).await
 }

@@ -21,7 +21,7 @@ mod words;
 mod worker;
 
 use crate::app::App;
-use crate::store::{Claims, PartClaim, StoreError, TurnClaim, UnknownClaim};
+use crate::store::{Claims, LookupClaim, PartClaim, StoreError, TurnClaim};
 
 pub use self::worker::{Worker, drain};
 
@@ -29,13 +29,13 @@ pub use self::worker::{Worker, drain};
 enum Work {
     Answer(TurnClaim),
     Deliver(PartClaim),
-    Look(UnknownClaim),
+    Look(LookupClaim),
 }
 
 /// The pieces of a claim, oldest promises first: what is already said goes out before new answers are written.
 fn pieces(claims: Claims) -> impl Iterator<Item = Work> {
     let parts = claims.parts.into_iter().map(Work::Deliver);
-    let unknown = claims.unknown.into_iter().map(Work::Look);
+    let unknown = claims.lookups.into_iter().map(Work::Look);
     parts.chain(unknown).chain(claims.turns.into_iter().map(Work::Answer))
 }
 
@@ -62,7 +62,7 @@ where
 {
     loop {
         match write().await {
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Late(_))) => {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Timeout(_))) => {
                 tracing::warn!(%error, "an outcome cannot be recorded yet");
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             }

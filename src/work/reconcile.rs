@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::channel::Lookup;
 use crate::clock::Time;
 use crate::config::UnknownSends;
-use crate::fault::{Fault, Hope, Whose};
-use crate::store::{Looked, StoreError, UnknownClaim};
+use crate::fault::{Fault, FaultOwner, RetryOutlook};
+use crate::store::{LookupClaim, LookupOutcome, StoreError};
 
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
@@ -18,32 +18,34 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Claim in hand: asks the provider and settles what it says.
-pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreError> {
+pub(super) async fn look(app: &App, claim: &LookupClaim) -> Result<(), StoreError> {
     let part = claim.part;
     let lookup = Lookup {
         from: claim.from.clone(),
         to: claim.to.clone(),
         text: claim.template.is_none().then(|| claim.text.clone()),
-        with_file: claim.with_file,
+        with_file: claim.has_file,
         not_before: claim.first_tried_at,
     };
-    let UnknownClaim { posted_by, channel, account, from, .. } = claim;
+    let LookupClaim { posted_by, channel, account, from, .. } = claim;
     let found = match app.channel_of(posted_by, channel, account, from) {
         Some(channel) => channel.find_sent(&lookup).await,
         None => Err(Fault::fail(
-            Whose::Operator,
+            FaultOwner::Operator,
             format!("the account {posted_by} that posted it is not configured any more, so it cannot be looked for"),
         )),
     };
     match found {
         Ok(candidates) => {
             let hold = app.config.work.unknown_sends == UnknownSends::Hold;
-            match app.store.looked(part, candidates, hold, app.clock.now()).await? {
-                Looked::Found => info!(%part, "it had been sent"),
-                Looked::Absent | Looked::Blind => info!(%part, "not there yet; looking again"),
-                Looked::Ready => warn!(%part, "not there in five looks; sending it again"),
-                Looked::Held => warn!(%part, "not there in five looks; held for the operator"),
-                Looked::Settled => info!(%part, "settled in the meantime"),
+            match app.store.settle_lookup(part, candidates, hold, app.clock.now()).await? {
+                LookupOutcome::Found => info!(%part, "it had been sent"),
+                LookupOutcome::NotFoundYet | LookupOutcome::LookupFailed => {
+                    info!(%part, "not there yet; looking again")
+                }
+                LookupOutcome::RetryPost => warn!(%part, "not there in five looks; sending it again"),
+                LookupOutcome::Held => warn!(%part, "not there in five looks; held for the operator"),
+                LookupOutcome::AlreadySettled => info!(%part, "settled in the meantime"),
             }
         }
         Err(fault) => blind(app, claim, &fault).await?,
@@ -53,16 +55,16 @@ pub(super) async fn look(app: &App, claim: &UnknownClaim) -> Result<(), StoreErr
 }
 
 /// The look could not be made: another follows, less and less often.
-async fn blind(app: &App, claim: &UnknownClaim, fault: &Fault) -> Result<(), StoreError> {
+async fn blind(app: &App, claim: &LookupClaim, fault: &Fault) -> Result<(), StoreError> {
     let (part, why, now) = (claim.part, fault.why(), app.clock.now());
-    let after = if let Fault::Retry { after, .. } = fault { *after } else { None };
+    let after = if let Fault::Retry { retry_after: after, .. } = fault { *after } else { None };
     let due = again(claim, after, now);
-    match app.store.not_looked(part, due, why.to_owned(), now).await? {
-        Looked::Held => {
+    match app.store.record_failed_lookup(part, due, why.to_owned(), now).await? {
+        LookupOutcome::Held => {
             error!(%part, why, "it could not be found out in time whether it was sent; held, and not sent again");
         }
         // Told once as what it is; the looks that follow would only repeat it.
-        _ if is_operators(fault) && (claim.looks_failed == 0 || claim.why.as_deref() != Some(why)) => {
+        _ if is_operators(fault) && (claim.failed_lookups == 0 || claim.last_error.as_deref() != Some(why)) => {
             let number = app.told(app.number(&claim.account, &claim.from));
             error!(%part, number, why, "the provider could not be asked; the operator must act");
         }
@@ -72,10 +74,13 @@ async fn blind(app: &App, claim: &UnknownClaim, fault: &Fault) -> Result<(), Sto
 }
 
 /// When to look again after a look that could not be made.
-pub(super) fn again(claim: &UnknownClaim, after: Option<Duration>, now: Time) -> Time {
-    now + backoff::wait(claim.looks_failed + 1, FIRST_WAIT, LONGEST_WAIT, after)
+pub(super) fn again(claim: &LookupClaim, after: Option<Duration>, now: Time) -> Time {
+    now + backoff::wait(claim.failed_lookups + 1, FIRST_WAIT, LONGEST_WAIT, after)
 }
 
 fn is_operators(fault: &Fault) -> bool {
-    matches!(fault, Fault::Fail { whose: Whose::Operator, .. } | Fault::Retry { hope: Hope::Operator, .. })
+    matches!(
+        fault,
+        Fault::Fail { owner: FaultOwner::Operator, .. } | Fault::Retry { outlook: RetryOutlook::NeedsOperator, .. }
+    )
 }

@@ -89,7 +89,7 @@ async fn record(
 ) -> Result<ScheduledJob, StoreError> {
     let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     let run = ScheduledJob { job: job.to_owned(), last_run_at: now, took_ms, result, failed, next_run_at: now + every };
-    app.store.ran(run.clone()).await?;
+    app.store.record_run(run.clone()).await?;
     Ok(run)
 }
 
@@ -97,19 +97,19 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
     let (store, now, times) = (&app.store, app.clock.now(), &app.config.conversation);
     match job {
         Job::ExpireTurns => {
-            let turns = store.expire_turns(now).await?;
+            let turns = store.expire_overdue_turns(now).await?;
             if turns > 0 {
                 error!(turns, "turns expired unanswered: 23 hours have passed since the contact wrote");
             }
             Ok(format!("{turns} turns expired"))
         }
         Job::EndIdle => {
-            let ended = store.end_idle(now - times.ttl, now).await?;
+            let ended = store.end_idle_conversations(now - times.ttl, now).await?;
             Ok(format!("{ended} conversations ended"))
         }
         Job::DeleteEnded => {
             let Some(kept) = times.retention else { return Ok("conversations are kept".into()) };
-            let deleted = store.delete_ended(now - kept).await?;
+            let deleted = store.delete_ended_conversations(now - kept).await?;
             if deleted > 0 {
                 info!(deleted, "conversations past their retention were deleted");
             }
@@ -126,7 +126,7 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
             Ok(format!("{deleted} lines of the webhook log deleted"))
         }
         Job::ForgetSpending => {
-            let forgotten = store.forget_spending(now - SPENDING).await?;
+            let forgotten = store.delete_old_charges(now - SPENDING).await?;
             Ok(format!("{forgotten} old figures of spending forgotten"))
         }
         Job::RemoveFiles => {

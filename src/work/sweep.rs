@@ -17,18 +17,18 @@ pub(super) async fn sweep(app: &App) -> Result<usize> {
     let mut removed = 0;
     for shelf in 0..=u8::MAX {
         let files = app.files.clone();
-        let old = tokio::task::spawn_blocking(move || files.older(shelf, before)).await??;
+        let old = tokio::task::spawn_blocking(move || files.files_older_than(shelf, before)).await??;
         if old.is_empty() {
             continue;
         }
-        let unowned = app.store.unowned(old).await?;
+        let unowned = app.store.unused_files(old).await?;
         let files = app.files.clone();
         removed += tokio::task::spawn_blocking(move || {
             let mut removed = 0;
             for hash in &unowned {
-                removed += usize::from(files.remove(hash, before)?);
+                removed += usize::from(files.remove_if_older(hash, before)?);
             }
-            Ok::<_, crate::files::FilesError>(removed)
+            Ok::<_, crate::files::FileStoreError>(removed)
         })
         .await??;
     }

@@ -1,35 +1,40 @@
 //! Texts of our own: the answers to what no model is asked, and what a contact reads instead of an error.
 
 use crate::app::App;
-use crate::fault::{Fault, Hope};
+use crate::fault::{Fault, RetryOutlook};
 use crate::model::{Command, Role};
-use crate::store::{HandOver, Reply, Request, TurnClaim, WindowLine};
+use crate::store::{BuiltInRequest, HandOver, Reply, TurnClaim, WindowLine};
 
 /// What is said to a request, as it is stored and as it is sent.
-pub(super) fn reply(app: &App, claim: &TurnClaim, request: Request) -> (Reply, String) {
+pub(super) fn reply(app: &App, claim: &TurnClaim, request: BuiltInRequest) -> (Reply, String) {
     let texts = &app.number_of(claim).config.texts;
     let text = match request {
-        Request::Command(Command::OptOut) => &texts.stopped,
-        Request::Command(Command::OptIn) => &texts.started,
-        Request::Command(Command::Reset) => &texts.reset,
-        Request::Command(Command::Help) => &texts.help,
-        Request::Command(Command::Human) => &texts.human,
-        Request::Admitted | Request::Operator => &texts.admitted,
+        BuiltInRequest::Command(Command::OptOut) => &texts.stopped,
+        BuiltInRequest::Command(Command::OptIn) => &texts.started,
+        BuiltInRequest::Command(Command::Reset) => &texts.reset,
+        BuiltInRequest::Command(Command::Help) => &texts.help,
+        BuiltInRequest::Command(Command::Human) => &texts.human,
+        BuiltInRequest::Admitted | BuiltInRequest::Operator => &texts.admitted,
     };
-    let wanted = request == Request::Command(Command::Human);
+    let wanted = request == BuiltInRequest::Command(Command::Human);
     let hand_over = wanted.then(|| hand_over(app, "the contact asked for one".to_owned(), None));
-    (Reply::Words { text: text.clone(), hand_over }, text.clone())
+    (Reply::OwnText { text: text.clone(), hand_over }, text.clone())
 }
 
 /// That a person takes over, until the assistant returns.
 pub(super) fn hand_over(app: &App, why: String, tell: Option<String>) -> HandOver {
-    HandOver { until: app.config.people.human_return.map(|after| app.clock.now() + after), why, tell }
+    HandOver { until: app.config.people.human_return.map(|after| app.clock.now() + after), why, contact_notice: tell }
 }
 
 /// Whether the turn holds, beside a word, something that the model has to answer. Words are not in the window.
-pub(super) fn wants_an_answer_too(app: &App, request: Request, claim: &TurnClaim, window: &[WindowLine]) -> bool {
-    request.takes_a_question()
-        && !claim.human
+pub(super) fn wants_an_answer_too(
+    app: &App,
+    request: BuiltInRequest,
+    claim: &TurnClaim,
+    window: &[WindowLine],
+) -> bool {
+    request.also_answers_question()
+        && !claim.human_mode
         && !app.number_of(claim).assistants.is_empty()
         && window.iter().any(|line| line.turn == claim.turn && line.role == Role::User)
 }
@@ -38,8 +43,8 @@ pub(super) fn wants_an_answer_too(app: &App, request: Request, claim: &TurnClaim
 pub(super) fn apology<'a>(app: &'a App, claim: &TurnClaim, fault: &Fault) -> &'a str {
     let texts = &app.number_of(claim).config.texts;
     match fault {
-        Fault::Retry { hope: Hope::Overload, .. } => &texts.busy,
-        Fault::Retry { hope: Hope::Slow, .. } => &texts.timeout,
+        Fault::Retry { outlook: RetryOutlook::Overload, .. } => &texts.busy,
+        Fault::Retry { outlook: RetryOutlook::Timeout, .. } => &texts.timeout,
         Fault::TooLong { .. } => &texts.too_long,
         _ => &texts.sorry,
     }

@@ -12,7 +12,7 @@ use tracing::{error, info};
 use super::catch_up::EVERY;
 use super::{Work, left, perform, pieces, schedule};
 use crate::app::App;
-use crate::store::{Claims, Request, StoreError};
+use crate::store::{BuiltInRequest, Claims, StoreError};
 
 /// Work of other processes, such as a command, is noticed within this.
 const POLL: Duration = Duration::from_secs(1);
@@ -88,11 +88,11 @@ impl Worker {
                     }
                 });
             }
-            if self.app.store.trouble().is_some() {
+            if self.app.store.write_error().is_some() {
                 // Without traffic nothing else would notice that the trouble has passed. A failure is told by the store.
-                drop(self.app.store.probe().await);
+                drop(self.app.store.probe_write().await);
             }
-            if self.app.store.accepting() > FLOOD {
+            if self.app.store.uncommitted_webhooks() > FLOOD {
                 tokio::select! { () = tokio::time::sleep(BREATHER) => {}, () = stop.cancelled() => continue }
             }
             let free = self.slots.available_permits().min(GROUP);
@@ -189,7 +189,7 @@ impl Worker {
 
 /// Whether a model may have to be asked.
 fn may_ask(work: &Work) -> bool {
-    matches!(work, Work::Answer(claim) if claim.request.is_none_or(Request::takes_a_question))
+    matches!(work, Work::Answer(claim) if claim.request.is_none_or(BuiltInRequest::also_answers_question))
 }
 
 async fn claim(app: &App, answers: usize, most: usize) -> Result<Claims, StoreError> {

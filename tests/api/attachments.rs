@@ -289,7 +289,8 @@ async fn what_comes_while_a_person_answers_is_read_for_them_and_for_the_assistan
     assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 3);
     assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 0);
     let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
-    let told: Vec<_> = said.iter().filter(|said| said.state == "skipped").map(|said| said.content.as_str()).collect();
+    let told: Vec<_> =
+        said.iter().filter(|said| said.turn_state == "skipped").map(|said| said.content.as_str()).collect();
     assert_eq!(told, ["[voice message]\nRye?", "this one\n[image]", "[image, which cannot be read]"]);
     assert_eq!((house.texts().await.len(), asked(&house).await.len()), (1, 0), "nobody is answered");
     house.advance(5 * 3_600);

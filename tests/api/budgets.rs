@@ -170,7 +170,7 @@ async fn money_is_reserved_at_the_price_of_the_dearest_model_that_may_be_asked()
             house.say(&format!("whatsapp:+1202555{number:04}"), "hello").await;
         }
         let claims = house.app.store.claim(house.app.clock.now(), 64, 64).await.unwrap();
-        let asked = claims.turns.iter().filter(|claim| claim.over_budget.is_none()).count();
+        let asked = claims.turns.iter().filter(|claim| claim.exhausted_budget.is_none()).count();
         assert!(claims.turns.len() == 1 && asked == 1, "{asked} calls at once; the others wait for what it takes");
     }
 }

@@ -52,7 +52,7 @@ async fn a_stop_overtakes_what_is_being_written_and_what_waits_to_be_sent() {
     house.say(BEN, "hello").await;
     let claim = house.app.store.claim(house.app.clock.now(), 9, 9).await.unwrap().turns.remove(0);
     house.say(BEN, "stop").await;
-    let reply = mynah::store::Reply::Words { text: "too late".into(), hand_over: None };
+    let reply = mynah::store::Reply::OwnText { text: "too late".into(), hand_over: None };
     let held = house.app.store.reply(&claim, reply, vec!["too late".into()], house.app.clock.now()).await.unwrap();
     assert_eq!(held, None);
     house.drain().await;
@@ -212,7 +212,7 @@ async fn somebody_who_asks_for_a_person_gets_silence_from_the_assistant_until_it
     house.advance(50 * 60);
     let (id, now) = (house.conversation(), house.app.clock.now());
     let until = Some(now + std::time::Duration::from_secs(3600));
-    house.app.store.say(id, "I am \u{202e}\u{200b}here.".into(), until, now).await.unwrap();
+    house.app.store.send_operator_message(id, "I am \u{202e}\u{200b}here.".into(), until, now).await.unwrap();
     house.drain().await;
     house.advance(50 * 60);
     house.say(ANA, "thank you").await;
@@ -298,7 +298,7 @@ async fn a_contact_is_told_that_an_operator_takes_over() {
     house.say(ANA, "hello?").await;
     house.drain().await;
     assert_eq!((house.texts().await, house.prompts().await.len()), (vec!["A person will come.".to_owned()], 0));
-    assert!(house.app.store.hand_back(id).await.unwrap());
+    assert!(house.app.store.return_to_assistant(id).await.unwrap());
     house.say(ANA, "hello??").await;
     house.drain().await;
     assert_eq!(house.texts().await.last().unwrap(), "Hello!");
@@ -308,12 +308,12 @@ async fn a_contact_is_told_that_an_operator_takes_over() {
 async fn a_blocked_contact_is_neither_answered_nor_written_to() {
     let house = House::new().await;
     let (ana, now) = (Address::parse("+12025550101").unwrap(), house.app.clock.now());
-    house.app.store.block(ana.clone(), true, now).await.unwrap();
+    house.app.store.set_blocked(ana.clone(), true, now).await.unwrap();
     house.say(ANA, "hello").await;
     house.drain().await;
     assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["skipped".to_owned()]));
     assert_eq!(house.count("SELECT COUNT(*) FROM messages"), 1, "what was said is stored");
-    house.app.store.block(ana, false, now).await.unwrap();
+    house.app.store.set_blocked(ana, false, now).await.unwrap();
     house.say(ANA, "hello?").await;
     house.drain().await;
     assert_eq!(house.texts().await, ["Hello!"]);
@@ -334,8 +334,8 @@ async fn what_an_operator_says_waits_for_what_is_being_sent_and_is_sent_once() {
     house.say(ANA, "hello").await;
     house.drain().await;
     let (id, now) = (house.conversation(), house.app.clock.now());
-    house.app.store.say(id, "One moment.".into(), None, now).await.unwrap();
-    house.app.store.say(id, "I am looking.".into(), None, now).await.unwrap();
+    house.app.store.send_operator_message(id, "One moment.".into(), None, now).await.unwrap();
+    house.app.store.send_operator_message(id, "I am looking.".into(), None, now).await.unwrap();
     house.drain().await;
     assert_eq!(house.texts().await, ["Hello!"], "nobody knows yet whether that was sent");
     for seconds in [2, 5, 15, 40, 90, 1] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mynah::fault::{Fault, Whose};
+use mynah::fault::{Fault, FaultOwner};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use wiremock::matchers::method;
@@ -97,7 +97,7 @@ async fn turns_wait_without_spending_attempts_while_nobody_may_be_asked_and_are_
 /// Has the model be left alone for half a minute from now on.
 fn left_alone(house: &House) {
     for _ in 0..5 {
-        house.assistant().breaker.failed(None, house.app.clock.now());
+        house.assistant().breaker.record_failure(None, house.app.clock.now());
     }
 }
 
@@ -130,8 +130,8 @@ async fn a_turn_that_is_to_be_answered_again_waits_for_a_model_as_long_as_any_ot
     assert!(house.app.store.discard(turn, house.app.clock.now()).await.unwrap());
     house.advance(3_600);
     left_alone(&house);
-    let again = house.app.store.revive(turn, house.app.clock.now()).await.unwrap();
-    assert_eq!(again, mynah::store::Revived::Again);
+    let again = house.app.store.requeue(turn, house.app.clock.now()).await.unwrap();
+    assert_eq!(again, mynah::store::RequeueOutcome::Requeued);
     house.drain().await;
     assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["retry".to_owned()]));
     house.advance(30);
@@ -144,17 +144,17 @@ async fn a_turn_that_waits_for_a_model_to_get_well_is_not_taken_for_those_of_a_m
     let house = House::new().await;
     let breaker = &house.assistant().breaker;
     for _ in 0..5 {
-        breaker.failed(None, house.app.clock.now());
+        breaker.record_failure(None, house.app.clock.now());
     }
     house.advance(30);
-    breaker.may_ask(house.app.clock.now()).expect("the probe, of which nothing is heard");
+    breaker.try_call(house.app.clock.now()).expect("the probe, of which nothing is heard");
     house.say(ANA, "hello").await;
     for _ in 0..40 {
         house.drain().await;
         house.advance(5);
     }
     assert_eq!((house.states().await, house.prompts().await.len()), (vec!["retry".into()], 0));
-    house.assistant().breaker.answered();
+    house.assistant().breaker.record_success();
     house.drain().await;
     assert_eq!((house.texts().await, house.states().await), (vec!["Hello!".into()], vec!["done".to_owned()]));
     assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
@@ -169,7 +169,7 @@ async fn what_is_wrong_with_the_message_is_not_put_to_the_next_model() {
             "declines"
         }
         async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
-            Err(Fault::fail(Whose::Message, "not that"))
+            Err(Fault::fail(FaultOwner::Message, "not that"))
         }
         async fn check(&self) -> Result<String, Fault> {
             Ok(String::new())
@@ -223,7 +223,11 @@ impl mynah::ai::Provider for Slow {
         "slow"
     }
     async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
-        Err(Fault::Retry { after: None, why: "no answer within 120 s".into(), hope: mynah::fault::Hope::Slow })
+        Err(Fault::Retry {
+            retry_after: None,
+            why: "no answer within 120 s".into(),
+            outlook: mynah::fault::RetryOutlook::Timeout,
+        })
     }
     async fn check(&self) -> Result<String, Fault> {
         Ok(String::new())

@@ -61,9 +61,9 @@ async fn who_hides_their_number_is_held_to_the_same_rate() {
 #[tokio::test]
 async fn what_a_blocked_person_writes_takes_nothing_from_either_rate() {
     let house = House::with(&[("MYNAH_RATE_LIMIT", "1/1m")]).await;
-    house.app.store.block(Address::parse(&ANA[9..]).unwrap(), true, house.app.clock.now()).await.unwrap();
+    house.app.store.set_blocked(Address::parse(&ANA[9..]).unwrap(), true, house.app.clock.now()).await.unwrap();
     both(&house, "One").await;
-    house.app.store.block(Address::parse(&ANA[9..]).unwrap(), false, house.app.clock.now()).await.unwrap();
+    house.app.store.set_blocked(Address::parse(&ANA[9..]).unwrap(), false, house.app.clock.now()).await.unwrap();
     both(&house, "Two").await;
     assert_eq!(house.count("SELECT COUNT(*) FROM turns WHERE not_before IS NULL AND live = 1"), 1);
 }

@@ -17,11 +17,11 @@ async fn a_webhook_that_comes_again_and_one_of_a_blocked_contact_use_up_no_rate(
     }
     house.drain().await;
     let (ana, now) = (mynah::model::Address::parse("+12025550101").unwrap(), house.app.clock.now());
-    house.app.store.block(ana.clone(), true, now).await.unwrap();
+    house.app.store.set_blocked(ana.clone(), true, now).await.unwrap();
     for _ in 0..5 {
         house.say(ANA, "let me in").await;
     }
-    house.app.store.block(ana, false, now).await.unwrap();
+    house.app.store.set_blocked(ana, false, now).await.unwrap();
     house.say(ANA, "two").await;
     house.drain().await;
     assert_eq!(house.texts().await, ["Hello!", "Hello!"], "and nobody is told to slow down");
@@ -137,7 +137,7 @@ async fn a_machine_at_the_other_end_is_left_to_a_person() {
     }
     assert_eq!(house.texts().await.len(), 4);
     let conversation = house.app.store.conversation(house.conversation(), 0).await.unwrap().unwrap().0;
-    assert!(conversation.human && conversation.human_until.is_some(), "{conversation:?}");
+    assert!(conversation.human_mode && conversation.human_until.is_some(), "{conversation:?}");
     assert_eq!(house.states().await[4..], ["skipped"; 4]);
     // Nor does one that finds new words each time go on for ever.
     for number in 0..30 {

@@ -8,7 +8,7 @@ use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use mynah::app::App;
 use mynah::model::Media;
-use mynah::store::Spoken;
+use mynah::store::OperatorMessageOutcome;
 use mynah::work::schedule;
 use serde_json::json;
 use tower::ServiceExt;
@@ -29,8 +29,8 @@ async fn sent(house: &House, text: &str, content: &[u8], media_type: &str, name:
     let now = house.app.clock.now();
     let hash = house.app.files.put(content, now).unwrap();
     let media = Media { hash, media_type: media_type.into(), name: name.into(), size: content.len() as u64 };
-    let spoken = house.app.store.say_with_file(house.conversation(), text.into(), media, None, now).await.unwrap();
-    assert!(matches!(spoken, Spoken::Queued(_)), "{spoken:?}");
+    let spoken = house.app.store.send_operator_file(house.conversation(), text.into(), media, None, now).await.unwrap();
+    assert!(matches!(spoken, OperatorMessageOutcome::Queued(_)), "{spoken:?}");
 }
 
 async fn answered(from: &str) -> House {
@@ -192,7 +192,7 @@ async fn the_model_is_told_what_an_operator_sent() {
     let house = answered(ANA).await;
     sent(&house, "Our menu", &picture(), "image/jpeg", "menu.jpg").await;
     house.drain().await;
-    house.app.store.hand_back(house.conversation()).await.unwrap();
+    house.app.store.return_to_assistant(house.conversation()).await.unwrap();
     house.say(ANA, "thanks").await;
     house.drain().await;
     let prompt = house.prompts().await.pop().unwrap();
@@ -231,7 +231,7 @@ async fn files_are_removed_with_the_last_conversation_that_holds_them() {
     assert_eq!((sweep().await.as_str(), kept()), ("1 files removed", 2));
     house.app.store.end_conversation(ana, house.app.clock.now()).await.unwrap();
     house.advance(1);
-    assert_eq!(house.app.store.delete_ended(house.app.clock.now()).await.unwrap(), 1);
+    assert_eq!(house.app.store.delete_ended_conversations(house.app.clock.now()).await.unwrap(), 1);
     assert_eq!(house.get(&path).await.status(), StatusCode::NOT_FOUND, "its conversation is gone");
     assert_eq!((sweep().await.as_str(), kept()), ("1 files removed", 1));
     assert_eq!((sweep().await.as_str(), kept()), ("0 files removed", 1), "Ben's conversation has the picture still");

@@ -28,9 +28,10 @@ async fn no_answer_comes_from_a_stale_window_whoever_wrote() {
         .unwrap();
         let (now, said) = (house.app.clock.now(), format!("operator {round}"));
         let heard = format!("contact {round}");
-        let (spoken, ()) = tokio::join!(beside.say(id, said.clone(), None, now), house.say(ANA, &heard));
+        let (spoken, ()) =
+            tokio::join!(beside.send_operator_message(id, said.clone(), None, now), house.say(ANA, &heard));
         spoken.unwrap();
-        assert!(beside.hand_back(id).await.unwrap());
+        assert!(beside.return_to_assistant(id).await.unwrap());
         house.drain().await;
         house.advance(40);
         house.say(ANA, &format!("question {round}")).await;
@@ -109,12 +110,12 @@ async fn a_message_that_another_process_took_is_seen() {
         profile_name: None,
         text: "three".into(),
         attachments: Vec::new(),
-        quoted: None,
-        word: "three".into(),
+        quoted_id: None,
+        keyword_text: "three".into(),
         metadata: serde_json::Map::new(),
         received_at: house.app.clock.now(),
     };
-    beside.accept(message, None).await.unwrap();
+    beside.receive_plain(message, None).await.unwrap();
     house.drain().await;
     let prompt = house.prompts().await.pop().unwrap();
     assert_eq!(prompt.last().unwrap().1, "three", "{prompt:?}");
@@ -237,7 +238,7 @@ async fn a_person_who_takes_over_while_the_model_works_beside_a_word_leaves_the_
                 go.notify_one();
             };
             tokio::join!(person, house.drain());
-            assert!(house.app.store.hand_back(id).await.unwrap());
+            assert!(house.app.store.return_to_assistant(id).await.unwrap());
         } else {
             // Nor is the model asked where they took over before.
             let now = house.app.clock.now();
@@ -284,7 +285,7 @@ async fn alerts_go_once_they_have_not_happened_again_for_the_retention() {
         house
             .app
             .store
-            .alert("budget", subject.to_owned(), "it is spent".to_owned(), house.app.clock.now())
+            .record_alert("budget", subject.to_owned(), "it is spent".to_owned(), house.app.clock.now())
             .await
             .unwrap();
     };

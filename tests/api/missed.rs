@@ -460,7 +460,7 @@ async fn a_missed_message_waits_for_a_model_as_long_as_any_other() {
     list.add("SMmissed", ANA, "hello?", house.clock.now());
     house.advance(2 * HOUR);
     for _ in 0..5 {
-        house.assistant().breaker.failed(None, house.clock.now());
+        house.assistant().breaker.record_failure(None, house.clock.now());
     }
     assert_eq!(house.finds().await, "missed messages found: 1 to be answered");
     house.drain().await;

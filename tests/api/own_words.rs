@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use mynah::ai::{Completion, Prompt, Provider};
 use mynah::app::Assistant;
-use mynah::fault::{Fault, Hope};
+use mynah::fault::{Fault, RetryOutlook};
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, ResponseTemplate};
@@ -109,7 +109,7 @@ impl Provider for Slow {
         "slow"
     }
     async fn complete(&self, _: &Prompt) -> Result<Completion, Fault> {
-        Err(Fault::Retry { after: None, why: "no answer within 120 s".into(), hope: Hope::Slow })
+        Err(Fault::Retry { retry_after: None, why: "no answer within 120 s".into(), outlook: RetryOutlook::Timeout })
     }
     async fn check(&self) -> Result<String, Fault> {
         Ok(String::new())
@@ -127,7 +127,7 @@ async fn a_number_says_in_its_own_words_that_its_model_is_too_slow_or_left_alone
         number.assistants[0] = Arc::new(assistant);
         let ill = |two: &Two| {
             for _ in 0..failures {
-                two.house.app.numbers[1].assistants[0].breaker.failed(None, two.house.app.clock.now());
+                two.house.app.numbers[1].assistants[0].breaker.record_failure(None, two.house.app.clock.now());
             }
         };
         ill(&two);

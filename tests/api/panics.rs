@@ -9,7 +9,7 @@ use mynah::ai::{Completion, Prompt, Provider};
 use mynah::channel::{Channel, Listed, Lookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
-use mynah::model::{Attachment, Delivery, Event, Outgoing, ProviderId, Refusal};
+use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -78,10 +78,10 @@ impl Channel for BrokenChannel {
         self.answered.store(true, Ordering::SeqCst);
         self.inner.text_limit()
     }
-    fn verify(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
         self.inner.verify(delivery)
     }
-    fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal> {
+    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
         self.inner.events(delivery, now)
     }
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mynah::model::{ContentSid, ConversationId, Template, Variables};
-use mynah::store::Spoken;
+use mynah::store::OperatorMessageOutcome;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -19,7 +19,7 @@ async fn send(house: &House) -> ConversationId {
     };
     let now = house.app.clock.now();
     let (id, spoken) = house.app.store.send_template(house.conversation(), template, now).await.unwrap();
-    assert!(matches!(spoken, Spoken::Queued(_)), "{spoken:?}");
+    assert!(matches!(spoken, OperatorMessageOutcome::Queued(_)), "{spoken:?}");
     id
 }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use mynah::ai::{Completion, Finish, Prompt, Provider};
 use mynah::channel::{Channel, Listed, Lookup};
 use mynah::clock::Time;
-use mynah::fault::{Fault, Whose};
-use mynah::model::{Attachment, Delivery, Event, Outgoing, ProviderId, Refusal, Usage};
+use mynah::fault::{Fault, FaultOwner};
+use mynah::model::{Attachment, Event, Outgoing, ProviderId, Usage, WebhookError, WebhookRequest};
 use tokio::time::{pause, resume, sleep};
 
 use crate::house::{ANA, House};
@@ -42,10 +42,10 @@ impl Channel for Dotted {
     fn text_limit(&self) -> usize {
         self.inner.text_limit()
     }
-    fn verify(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
         self.inner.verify(delivery)
     }
-    fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal> {
+    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
         self.inner.events(delivery, now)
     }
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
@@ -56,7 +56,7 @@ impl Channel for Dotted {
         match self.dots {
             Dots::Shown => Ok(()),
             Dots::Failing => Err(Fault::retry("503")),
-            Dots::Refused => Err(Fault::fail(Whose::Operator, "not for this account")),
+            Dots::Refused => Err(Fault::fail(FaultOwner::Operator, "not for this account")),
             Dots::Hanging => std::future::pending().await,
         }
     }
@@ -67,7 +67,7 @@ impl Channel for Dotted {
         Ok(Listed::default())
     }
     async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
-        Err(Fault::fail(Whose::Message, "no files here"))
+        Err(Fault::fail(FaultOwner::Message, "no files here"))
     }
     async fn check(&self) -> Result<String, Fault> {
         Ok(String::new())

@@ -111,9 +111,9 @@ async fn without_a_model_turns_expire_in_their_time() {
     let house = House::with(&[("OPENAI_API_KEY", ""), ("OPENAI_BASE_URL", ""), ("MYNAH_AI_MODEL", "")]).await;
     house.say(ANA, "hello").await;
     house.advance(23 * 3600 - 1);
-    assert_eq!(house.app.store.expire_turns(house.clock.now()).await.unwrap(), 0);
+    assert_eq!(house.app.store.expire_overdue_turns(house.clock.now()).await.unwrap(), 0);
     house.advance(1);
-    assert_eq!(house.app.store.expire_turns(house.clock.now()).await.unwrap(), 1);
+    assert_eq!(house.app.store.expire_overdue_turns(house.clock.now()).await.unwrap(), 1);
     assert_eq!(house.states().await, ["expired"]);
 }
 

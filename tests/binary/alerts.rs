@@ -28,7 +28,7 @@ async fn alerts_are_listed_newest_first_and_counted_where_they_repeat() {
         ("budget", "MYNAH_BUDGET_DAY", "the budget is spent again", 90),
     ] {
         let at = START + Duration::from_secs(seconds);
-        store.alert(cause, subject.into(), message.into(), at).await.unwrap();
+        store.record_alert(cause, subject.into(), message.into(), at).await.unwrap();
     }
     let listed = world.settings.run(&["alert", "list"]).await.stdout;
     assert_eq!(

@@ -23,7 +23,10 @@ async fn regular_jobs_are_listed_with_their_last_run_its_result_and_their_next()
     for (job, result, failed) in [("one", "12 deleted", false), ("other", "the disk is full", true)] {
         let next_run_at = START + Duration::from_secs(600);
         let (job, result) = (job.to_owned(), result.to_owned());
-        store.ran(ScheduledJob { job, last_run_at: START, took_ms: 7, result, failed, next_run_at }).await.unwrap();
+        store
+            .record_run(ScheduledJob { job, last_run_at: START, took_ms: 7, result, failed, next_run_at })
+            .await
+            .unwrap();
     }
     let listed = world.settings.run(&["schedule"]).await.stdout;
     assert_eq!(

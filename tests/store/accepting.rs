@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use mynah::model::TurnId;
-use mynah::store::{Accepted, StoreError};
+use mynah::store::{ReceiveOutcome, StoreError};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, inbound, record, sid};
 
 pub async fn a_message_delivered_twice_is_stored_once_and_leads_to_one_turn(fresh: &Fresh) {
-    let first = fresh.accept(inbound(ANN, "SM1", START), Some(record("first"))).await.unwrap();
-    let second = fresh.accept(inbound(ANN, "SM1", at(300)), Some(record("second"))).await.unwrap();
-    assert!(matches!(first, Accepted::New(_)), "{first:?}");
-    assert_eq!(second, Accepted::Known);
+    let first = fresh.receive_plain(inbound(ANN, "SM1", START), Some(record("first"))).await.unwrap();
+    let second = fresh.receive_plain(inbound(ANN, "SM1", at(300)), Some(record("second"))).await.unwrap();
+    assert!(matches!(first, ReceiveOutcome::Queued(_)), "{first:?}");
+    assert_eq!(second, ReceiveOutcome::Duplicate);
     assert_eq!(fresh.count("messages"), 1);
     assert_eq!(fresh.rows("SELECT revision, last_inbound_at FROM conversations"), [format!("1|{}", START.0)]);
     let logged = "SELECT w.body, m.content FROM webhook_log w JOIN messages m ON m.id = w.message_id ORDER BY w.id";
     assert_eq!(fresh.rows(logged), ["first|SM1", "second|SM1"]);
 
     let claim = fresh.due_turn(at(1_000)).await;
-    assert_eq!(Accepted::New(claim.turn), first);
+    assert_eq!(ReceiveOutcome::Queued(claim.turn), first);
     let (part, token) = fresh.answer(&claim, &["Hello."]).await;
     assert!(fresh.sent(part, token, "SMout", at(2_000)).await);
     // Twilio repeats a webhook up to a day later.
-    let third = fresh.accept(inbound(ANN, "SM1", at(90_000)), None).await.unwrap();
-    assert_eq!(third, Accepted::Known);
+    let third = fresh.receive_plain(inbound(ANN, "SM1", at(90_000)), None).await.unwrap();
+    assert_eq!(third, ReceiveOutcome::Duplicate);
     fresh.nothing_due(at(200_000)).await;
     assert_eq!(fresh.count("turns"), 1);
 }
@@ -32,12 +32,14 @@ pub async fn fifty_deliveries_of_one_message_at_once_store_it_once(fresh: &Fresh
     let deliveries: Vec<_> = (0..50)
         .map(|_| {
             let store = (**fresh).clone();
-            tokio::spawn(async move { store.accept(inbound(ANN, "SM1", START), Some(record("again"))).await.unwrap() })
+            tokio::spawn(async move {
+                store.receive_plain(inbound(ANN, "SM1", START), Some(record("again"))).await.unwrap()
+            })
         })
         .collect();
     let mut new = 0;
     for delivery in deliveries {
-        new += usize::from(delivery.await.unwrap() != Accepted::Known);
+        new += usize::from(delivery.await.unwrap() != ReceiveOutcome::Duplicate);
     }
     assert_eq!(new, 1);
     assert_eq!((fresh.count("messages"), fresh.count("turns"), fresh.count("contacts")), (1, 1, 1));
@@ -48,7 +50,7 @@ pub async fn a_message_is_stored_with_all_that_belongs_to_it(fresh: &Fresh) {
     let mut message = inbound(ANN, "SM1", START);
     message.text = "Are you open on Sunday?".into();
     message.metadata.insert("ButtonPayload".into(), "yes".into());
-    let Accepted::New(TurnId(turn)) = fresh.accept(message, Some(record("body"))).await.unwrap() else {
+    let ReceiveOutcome::Queued(TurnId(turn)) = fresh.receive_plain(message, Some(record("body"))).await.unwrap() else {
         panic!("known")
     };
     let start = START.0;
@@ -75,16 +77,16 @@ pub async fn a_message_is_stored_with_all_that_belongs_to_it(fresh: &Fresh) {
 /// The log is written last; when it is refused, nothing of the rest may stay.
 pub async fn a_message_is_stored_with_all_that_belongs_to_it_or_not_at_all(fresh: &Fresh) {
     fresh.poison();
-    let refused = fresh.accept(inbound(ANN, "SM1", START), Some(record("poison"))).await;
+    let refused = fresh.receive_plain(inbound(ANN, "SM1", START), Some(record("poison"))).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     assert_eq!(fresh.everything(), [""; 0]);
     assert_eq!(fresh.count("webhook_log"), 0);
 
-    let again = fresh.accept(inbound(ANN, "SM1", START), Some(record("wholesome"))).await.unwrap();
-    assert!(matches!(again, Accepted::New(_)), "a refused message may come again");
+    let again = fresh.receive_plain(inbound(ANN, "SM1", START), Some(record("wholesome"))).await.unwrap();
+    assert!(matches!(again, ReceiveOutcome::Queued(_)), "a refused message may come again");
 
     let before = fresh.everything();
-    let refused = fresh.accept(inbound(ANN, "SM2", at(100)), Some(record("poison"))).await;
+    let refused = fresh.receive_plain(inbound(ANN, "SM2", at(100)), Some(record("poison"))).await;
     assert!(refused.is_err());
     assert_eq!(fresh.everything(), before, "a conversation that goes on is as it was");
 }
@@ -93,7 +95,7 @@ pub async fn the_same_id_on_another_channel_is_another_message(fresh: &Fresh) {
     fresh.said(ANN, "SM1", START).await;
     let mut other = inbound(ANN, "SM1", START);
     other.channel = "meta";
-    assert!(matches!(fresh.accept(other, None).await.unwrap(), Accepted::New(_)));
+    assert!(matches!(fresh.receive_plain(other, None).await.unwrap(), ReceiveOutcome::Queued(_)));
     assert_eq!(fresh.count("messages"), 2);
 }
 
@@ -120,9 +122,9 @@ pub async fn a_contact_has_one_conversation_on_each_of_our_numbers(fresh: &Fresh
         message
     };
     fresh.said(ANN, "SM1", START).await;
-    fresh.accept(second("SM2"), None).await.unwrap();
+    fresh.receive_plain(second("SM2"), None).await.unwrap();
     fresh.said(ANN, "SM3", START).await;
-    fresh.accept(second("SM4"), None).await.unwrap();
+    fresh.receive_plain(second("SM4"), None).await.unwrap();
     fresh.said(BEN, "SM5", START).await;
     assert_eq!((fresh.count("contacts"), fresh.count("conversations"), fresh.count("turns")), (2, 3, 3));
     let mut ways = Vec::new();
@@ -147,14 +149,14 @@ pub async fn the_answer_goes_where_the_latest_message_came_from(fresh: &Fresh) {
         message.reply_to = reply_to.into();
         message
     };
-    fresh.accept(way("SM1", "whatsapp:one", START), None).await.unwrap();
-    fresh.accept(way("SM2", "whatsapp:two", at(500)), None).await.unwrap();
+    fresh.receive_plain(way("SM1", "whatsapp:one", START), None).await.unwrap();
+    fresh.receive_plain(way("SM2", "whatsapp:two", at(500)), None).await.unwrap();
     // Found late at the provider: its webhook never arrived.
-    fresh.accept(way("SM0", "whatsapp:zero", START - Duration::from_secs(60)), None).await.unwrap();
+    fresh.receive_plain(way("SM0", "whatsapp:zero", START - Duration::from_secs(60)), None).await.unwrap();
     let claim = fresh.due_turn(at(1_000)).await;
     assert_eq!(claim.to, "whatsapp:two");
     assert_eq!(claim.deadline, at(500) + Duration::from_secs(23 * 3600), "and its deadline is the latest one's too");
     assert_eq!(claim.channel, "twilio");
-    let window = fresh.window(claim.conversation, claim.turn, 10).await.unwrap();
+    let window = fresh.context_window(claim.conversation, claim.turn, 10).await.unwrap();
     assert_eq!(window[0].provider_id, Some(sid("SM1")));
 }

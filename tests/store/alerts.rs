@@ -11,7 +11,7 @@ pub async fn an_alert_is_counted_by_cause_and_subject_and_tells_the_latest(fresh
         ("loop", "one", "other cause", 2),
         ("leak", "one", "second", 3),
     ] {
-        fresh.alert(cause, subject.into(), message.into(), at(when)).await.unwrap();
+        fresh.record_alert(cause, subject.into(), message.into(), at(when)).await.unwrap();
     }
     let alert = |cause: &str, subject: &str, message: &str, first: i64, last: i64, count| Alert {
         cause: cause.into(),
@@ -32,7 +32,7 @@ pub async fn an_alert_is_counted_by_cause_and_subject_and_tells_the_latest(fresh
 
 pub async fn an_alert_is_kept_by_when_it_last_happened(fresh: &Fresh) {
     let alert = async |subject: &str, when| {
-        fresh.alert("loop", subject.to_owned(), "paused".to_owned(), when).await.unwrap();
+        fresh.record_alert("loop", subject.to_owned(), "paused".to_owned(), when).await.unwrap();
     };
     // More than go in one transaction.
     for number in 0..450 {
@@ -41,7 +41,7 @@ pub async fn an_alert_is_kept_by_when_it_last_happened(fresh: &Fresh) {
     alert("again", START).await;
     alert("again", at(2)).await;
     alert("new", at(1)).await;
-    fresh.alert("model", "new".to_owned(), "it is down".to_owned(), START).await.unwrap();
+    fresh.record_alert("model", "new".to_owned(), "it is down".to_owned(), START).await.unwrap();
     assert_eq!(fresh.delete_alerts(START).await.unwrap(), 0, "none is from before");
     assert_eq!(fresh.delete_alerts(at(1)).await.unwrap(), 451);
     let left = fresh.rows("SELECT cause, subject, count, last_at - first_at FROM alerts ORDER BY last_at");

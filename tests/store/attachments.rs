@@ -1,7 +1,7 @@
 //! What contacts attach.
 
 use mynah::model::{Attachment, FileHash, Inbound, Media, TurnId};
-use mynah::store::{Accepted, Outcome, Reception, TurnClaim};
+use mynah::store::{Admission, AttachmentOutcome, ReceiveOutcome, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, inbound, sid};
 
@@ -10,15 +10,15 @@ fn with(from: &str, id: &str, when: i64, words: &str, marks: &[&str]) -> Inbound
     let attachments = marks.iter().map(|mark| Attachment {
         url: format!("https://api.twilio.com/{id}"),
         media_type: "image/jpeg".into(),
-        mark: (*mark).into(),
+        placeholder: (*mark).into(),
     });
     let text = [words].iter().chain(marks).filter(|line| !line.is_empty()).copied().collect::<Vec<_>>().join("\n");
     Inbound { text, attachments: attachments.collect(), ..inbound(from, id, at(when)) }
 }
 
 async fn sent(fresh: &Fresh, message: Inbound) -> TurnId {
-    match fresh.receive(message, None, Reception::default()).await.unwrap().accepted {
-        Accepted::New(turn) => turn,
+    match fresh.receive(message, None, Admission::default()).await.unwrap().outcome {
+        ReceiveOutcome::Queued(turn) => turn,
         other => panic!("{other:?}"),
     }
 }
@@ -29,15 +29,17 @@ fn file(number: u8) -> Media {
 }
 
 /// One outcome for each that waits.
-async fn outcomes(fresh: &Fresh, claim: &TurnClaim, words: &str) -> Vec<Outcome> {
-    let attached = fresh.attached(claim).await.unwrap();
-    let all = attached.into_iter().filter(|attached| attached.waiting).enumerate().map(|(number, attached)| Outcome {
-        message: attached.message,
-        number: attached.number,
-        words: format!("[{words} {number}]"),
-        file: Some(file(1)),
-        shown: Some(file(2)),
-        error: None,
+async fn outcomes(fresh: &Fresh, claim: &TurnClaim, words: &str) -> Vec<AttachmentOutcome> {
+    let attached = fresh.turn_attachments(claim).await.unwrap();
+    let all = attached.into_iter().filter(|attached| attached.waiting).enumerate().map(|(number, attached)| {
+        AttachmentOutcome {
+            message: attached.message,
+            number: attached.number,
+            text: format!("[{words} {number}]"),
+            file: Some(file(1)),
+            model_image: Some(file(2)),
+            error: None,
+        }
     });
     all.collect()
 }
@@ -46,18 +48,19 @@ pub async fn what_becomes_of_attachments_stands_in_their_messages(fresh: &Fresh)
     sent(fresh, with(ANN, "SM1", 0, "see [image] here", &["[image]", "[image]"])).await;
     sent(fresh, with(ANN, "SM2", 100, "", &["[voice message]"])).await;
     let claim = fresh.due_turn(at(20_000)).await;
-    let attached = fresh.attached(&claim).await.unwrap();
-    let told: Vec<_> = attached.iter().map(|one| (one.number, one.attachment.mark.as_str(), one.waiting)).collect();
+    let attached = fresh.turn_attachments(&claim).await.unwrap();
+    let told: Vec<_> =
+        attached.iter().map(|one| (one.number, one.attachment.placeholder.as_str(), one.waiting)).collect();
     assert_eq!(told, [(0, "[image]", true), (1, "[image]", true), (0, "[voice message]", true)]);
     assert_eq!(attached[2].attachment.url, "https://api.twilio.com/SM2");
 
     let mut known = outcomes(fresh, &claim, "seen").await;
-    known[2] = Outcome { file: None, shown: None, error: Some("too large".into()), ..known[2].clone() };
-    let revision = fresh.attachments_read(&claim, known.clone(), at(20_000)).await.unwrap().unwrap();
+    known[2] = AttachmentOutcome { file: None, model_image: None, error: Some("too large".into()), ..known[2].clone() };
+    let revision = fresh.record_attachments(&claim, known.clone(), at(20_000)).await.unwrap().unwrap();
     assert_eq!(revision, claim.revision + 1, "a window from before is not the latest");
     let heard = fresh.heard(claim.conversation, claim.turn, 10).await;
     assert_eq!(heard, ["user: see [image] here\n[seen 0]\n[seen 1]", "user: [seen 2]"], "what the contact wrote stays");
-    let attached = fresh.attached(&claim).await.unwrap();
+    let attached = fresh.turn_attachments(&claim).await.unwrap();
     let states: Vec<_> = attached.iter().map(|one| (one.waiting, one.unreadable)).collect();
     assert_eq!(states, [(false, false), (false, false), (false, true)]);
 
@@ -69,18 +72,18 @@ pub async fn what_becomes_of_attachments_stands_in_their_messages(fresh: &Fresh)
     assert_eq!(shown, [read.clone(), read, unreadable]);
 
     // Again, as after a retry: nothing changes.
-    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap();
+    fresh.record_attachments(&claim, known, at(20_000)).await.unwrap();
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, heard);
 }
 
 pub async fn what_a_message_quotes_is_not_taken_for_what_it_brings(fresh: &Fresh) {
     sent(fresh, with(ANN, "SM1", 0, "", &["[voice message]"])).await;
     let claim = fresh.due_turn(at(20_000)).await;
-    let words = |outcomes: Vec<Outcome>, words: &str| {
-        outcomes.into_iter().map(|one| Outcome { words: format!("[voice message]\n{words}"), ..one }).collect()
+    let words = |outcomes: Vec<AttachmentOutcome>, words: &str| {
+        outcomes.into_iter().map(|one| AttachmentOutcome { text: format!("[voice message]\n{words}"), ..one }).collect()
     };
     let known = words(outcomes(fresh, &claim, "").await, "Do you have rye?");
-    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap().unwrap();
+    fresh.record_attachments(&claim, known, at(20_000)).await.unwrap().unwrap();
     let (part, token) = fresh.answer_at(&claim, &["Yes."], at(20_000)).await;
     assert!(fresh.sent(part, token, "SM-ours", at(21_000)).await);
     for (number, (quoted, tail)) in (2_i64..).zip([
@@ -90,10 +93,10 @@ pub async fn what_a_message_quotes_is_not_taken_for_what_it_brings(fresh: &Fresh
         let when = number * 100_000;
         let answers = with(ANN, &format!("SM{number}"), when, "", &["[voice message]"]);
         let text = format!("{}\n[in reply to an earlier message]", answers.text);
-        let turn = sent(fresh, Inbound { text, quoted: Some(sid(quoted)), ..answers }).await;
+        let turn = sent(fresh, Inbound { text, quoted_id: Some(sid(quoted)), ..answers }).await;
         let claim = fresh.due_turn(at(when + 20_000)).await;
         let known = words(outcomes(fresh, &claim, "").await, "Two, please.");
-        fresh.attachments_read(&claim, known, at(when + 20_000)).await.unwrap().unwrap();
+        fresh.record_attachments(&claim, known, at(when + 20_000)).await.unwrap().unwrap();
         let heard = fresh.heard(claim.conversation, turn, 1).await;
         assert_eq!(heard, [format!("user: [voice message]\nTwo, please.\n{tail}")]);
         let (part, token) = fresh.answer_at(&claim, &["Yes."], at(when + 20_000)).await;
@@ -108,10 +111,10 @@ pub async fn files_of_one_message_keep_their_places(fresh: &Fresh) {
     let mut known = outcomes(fresh, &claim, "").await;
     let words = ["[image, which cannot be read]", "[document: text/plain]\n[image]", "[image]", "[image of a cat]"];
     for (outcome, words) in known.iter_mut().zip(words) {
-        outcome.words = words.into();
+        outcome.text = words.into();
     }
     known[0].error = Some("damaged".into());
-    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap().unwrap();
+    fresh.record_attachments(&claim, known, at(20_000)).await.unwrap().unwrap();
     let heard = fresh.heard(claim.conversation, turn, 1).await;
     assert_eq!(heard, [format!("user: [image]\nof [image]\n{}", words.join("\n"))]);
 }
@@ -121,10 +124,10 @@ pub async fn a_stale_worker_changes_nothing_of_an_attachment(fresh: &Fresh) {
     let claim = fresh.due_turn(at(20_000)).await;
     let known = outcomes(fresh, &claim, "seen").await;
     assert!(fresh.release_turn(&claim, at(20_000)).await.unwrap());
-    assert_eq!(fresh.attachments_read(&claim, known, at(20_000)).await.unwrap(), None);
+    assert_eq!(fresh.record_attachments(&claim, known, at(20_000)).await.unwrap(), None);
     let claim = fresh.due_turn(at(20_000)).await;
-    assert!(fresh.attached(&claim).await.unwrap()[0].waiting);
-    assert_eq!(fresh.left(9).await.unwrap(), [], "a turn that goes on reads its own");
+    assert!(fresh.turn_attachments(&claim).await.unwrap()[0].waiting);
+    assert_eq!(fresh.unread_attachments(9).await.unwrap(), [], "a turn that goes on reads its own");
     assert_eq!(fresh.heard(claim.conversation, claim.turn, 10).await, ["user: [image]"]);
 }
 
@@ -134,7 +137,7 @@ pub async fn the_latest_pictures_are_known_with_their_messages(fresh: &Fresh) {
         sent(fresh, with(ANN, id, number * 100_000, "", &["[image]"])).await;
         let now = fresh.due_turn(at(number * 100_000 + 20_000)).await;
         let known = outcomes(fresh, &now, id).await;
-        fresh.attachments_read(&now, known, at(20_000)).await.unwrap().unwrap();
+        fresh.record_attachments(&now, known, at(20_000)).await.unwrap().unwrap();
         let (part, token) = fresh.answer_at(&now, &["Nice."], at(number * 100_000 + 20_000)).await;
         assert!(fresh.sent(part, token, &format!("SM-out-{id}"), at(number * 100_000 + 21_000)).await);
         claim = Some(now);
@@ -154,13 +157,13 @@ pub async fn attachments_go_with_their_conversation(fresh: &Fresh) {
     sent(fresh, with(ANN, "SM1", 0, "", &["[image]"])).await;
     let claim = fresh.due_turn(at(20_000)).await;
     let known = outcomes(fresh, &claim, "seen").await;
-    fresh.attachments_read(&claim, known, at(20_000)).await.unwrap().unwrap();
+    fresh.record_attachments(&claim, known, at(20_000)).await.unwrap().unwrap();
     let files = || vec![file(1).hash, file(2).hash, file(3).hash];
-    assert_eq!(fresh.unowned(files()).await.unwrap(), [file(3).hash], "both are kept");
+    assert_eq!(fresh.unused_files(files()).await.unwrap(), [file(3).hash], "both are kept");
     assert_eq!(fresh.count("attachments"), 1);
     fresh.meddle("DELETE FROM conversations");
     assert_eq!(fresh.count("attachments"), 0);
-    assert_eq!(fresh.unowned(files()).await.unwrap(), files());
+    assert_eq!(fresh.unused_files(files()).await.unwrap(), files());
 }
 
 pub async fn the_pictures_of_an_album_are_one_turn(fresh: &Fresh) {
@@ -207,7 +210,7 @@ pub async fn a_quoted_message_is_told_with_its_words(fresh: &Fresh) {
     let first = format!("SM-first-of-{ANN}");
     let quoting = |id: &str, quoted: &str, from: &str| Inbound {
         text: "And then?\n[in reply to an earlier message]".into(),
-        quoted: Some(sid(quoted)),
+        quoted_id: Some(sid(quoted)),
         ..inbound(from, id, at(3_000))
     };
     for (id, quoted, tail) in [
@@ -215,20 +218,20 @@ pub async fn a_quoted_message_is_told_with_its_words(fresh: &Fresh) {
         ("SM3", first.as_str(), format!("[in reply to: “{first}”]")),
         ("SM4", "SM-unknown", "[in reply to an earlier message]".to_owned()),
     ] {
-        let received = fresh.receive(quoting(id, quoted, ANN), None, Reception::default()).await.unwrap();
-        assert_eq!(received.place.is_none(), id != "SM4", "who keeps what came in reads it anew");
-        let Accepted::New(turn) = received.accepted else { panic!("not answered") };
+        let received = fresh.receive(quoting(id, quoted, ANN), None, Admission::default()).await.unwrap();
+        assert_eq!(received.conversation_revision.is_none(), id != "SM4", "who keeps what came in reads it anew");
+        let ReceiveOutcome::Queued(turn) = received.outcome else { panic!("not answered") };
         let heard = fresh.heard(claim.conversation, turn, 1).await;
         assert_eq!(heard, [format!("user: And then?\n{tail}")]);
     }
     // What was said with somebody else is not told.
-    fresh.receive(quoting("SM5", "SM-ours", BEN), None, Reception::default()).await.unwrap();
+    fresh.receive(quoting("SM5", "SM-ours", BEN), None, Admission::default()).await.unwrap();
     let stored = fresh.rows("SELECT content FROM messages WHERE provider_id = 'SM5'");
     assert_eq!(stored, ["And then?\n[in reply to an earlier message]"]);
     // A long one is cut.
     let long = Inbound { text: "word ".repeat(100), ..inbound(BEN, "SM6", START) };
-    fresh.receive(long, None, Reception::default()).await.unwrap();
-    fresh.receive(quoting("SM7", "SM6", BEN), None, Reception::default()).await.unwrap();
+    fresh.receive(long, None, Admission::default()).await.unwrap();
+    fresh.receive(quoting("SM7", "SM6", BEN), None, Admission::default()).await.unwrap();
     let stored = fresh.rows("SELECT content FROM messages WHERE provider_id = 'SM7'").remove(0);
     assert!(stored.ends_with("word…”]") || stored.ends_with("word …”]"), "{stored}");
     assert!(stored.chars().count() < 240, "{stored}");

@@ -1,11 +1,11 @@
 //! What the model may cost: reserved by the claim, settled by what became of the call.
 
-use mynah::model::{Budget, Budgets, Command, Spent, Usage};
-use mynah::store::{Reception, Reply, StoreOptions, TurnClaim};
+use mynah::model::{Budget, Budgets, Charge, Command, Usage};
+use mynah::store::{Admission, Reply, StoreOptions, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, OPTIONS, START, answer, at};
 
-const RESERVE: Spent = Spent { calls: 1, tokens: 1_000, micros: 500 };
+const RESERVE: Charge = Charge { calls: 1, tokens: 1_000, micros: 500 };
 
 const DAY: i64 = 86_400_000;
 
@@ -14,7 +14,7 @@ fn calls(most: i64) -> Budget {
 }
 
 fn limited(budgets: Budgets) -> StoreOptions {
-    StoreOptions { budgets, reserve: RESERVE, ..OPTIONS }
+    StoreOptions { budgets, call_reservation: RESERVE, ..OPTIONS }
 }
 
 /// Calls, tokens and millionths of a dollar of each account, by name.
@@ -30,7 +30,7 @@ fn reply(tokens: (u32, u32), cost: i64) -> Reply {
 /// The model was asked once by a claim: what that took, if it is known.
 fn asked(claim: &TurnClaim, took: Option<(i64, i64)>) {
     let (tokens, micros) = took.unwrap_or_default();
-    claim.reservation.as_ref().unwrap().note(Spent { calls: 1, tokens, micros }, i64::from(took.is_none()));
+    claim.reservation.as_ref().unwrap().record_calls(Charge { calls: 1, tokens, micros }, i64::from(took.is_none()));
 }
 
 pub async fn a_call_is_reserved_with_its_claim_and_settled_with_its_reply(fresh: &Fresh) {
@@ -42,7 +42,7 @@ pub async fn a_call_is_reserved_with_its_claim_and_settled_with_its_reply(fresh:
         [("all", "2026-09"), ("all", "2026-09-21"), (contact.as_str(), "2026-09-21")]
             .map(|(scope, period)| format!("{scope}|{period}|{figures}"))
     };
-    assert!(claim.reservation.is_some() && claim.over_budget.is_none());
+    assert!(claim.reservation.is_some() && claim.exhausted_budget.is_none());
     assert_eq!(spent(fresh), each("1|1000|500"), "before anybody asks the model");
     asked(&claim, Some((42, 77)));
     fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
@@ -76,7 +76,7 @@ pub async fn a_call_that_led_to_nothing_is_counted_and_one_that_was_not_made_is_
     let help = fresh.asked(BEN, "SM2", at(5_000), Command::Help).await;
     let claim = fresh.due_turn(at(5_000)).await;
     assert!(claim.turn == help && claim.reservation.is_some(), "a question may be in the same burst");
-    let words = Reply::Words { text: "Help!".into(), hand_over: None };
+    let words = Reply::OwnText { text: "Help!".into(), hand_over: None };
     fresh.reply(&claim, words, vec!["Help!".into()], at(5_000)).await.unwrap().unwrap();
     assert_eq!(spent(fresh), only("3|1042|577"));
     fresh.asked("+15550000003", "SM3", at(6_000), Command::Reset).await;
@@ -88,17 +88,20 @@ pub async fn another_call_of_a_claim_is_reserved_like_the_first(fresh: &Fresh) {
     let fresh = &fresh.with(limited(Budgets { day: calls(3), ..Budgets::NONE }));
     let claim = fresh.started(ANN).await;
     assert!(
-        fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap(),
+        fresh.reserve_another_call(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap(),
         "the first is the claim's"
     );
     assert_eq!(spent(fresh), ["all|2026-09-21|1|1000|500"]);
     // Another by a server that did not like the first, and then another model.
     asked(&claim, Some((0, 0)));
     asked(&claim, Some((0, 0)));
-    assert!(fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap());
+    assert!(fresh.reserve_another_call(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap());
     assert_eq!(spent(fresh), ["all|2026-09-21|3|3000|1500"]);
     asked(&claim, Some((42, 77)));
-    assert!(!fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap(), "three were made");
+    assert!(
+        !fresh.reserve_another_call(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap(),
+        "three were made"
+    );
     fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
     assert_eq!(spent(fresh), ["all|2026-09-21|3|42|77"]);
 }
@@ -123,7 +126,7 @@ pub async fn what_a_claim_reserved_is_settled_though_its_turn_was_taken_from_it(
                             &ann,
                             &format!("SM-{number}"),
                             at(1_500),
-                            Reception { restart: true, ..Reception::default() },
+                            Admission { restart_running_turn: true, ..Admission::default() },
                         )
                         .await,
                 ),
@@ -134,9 +137,9 @@ pub async fn what_a_claim_reserved_is_settled_though_its_turn_was_taken_from_it(
                 assert_eq!(late, None, "{how}");
                 assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"], "{how}");
             } else {
-                fresh.settle(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap();
+                fresh.settle_reservation(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap();
                 assert_eq!(spent(fresh), ["all|2026-09-21|0|0|0"], "{how}");
-                fresh.settle(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap();
+                fresh.settle_reservation(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap();
                 assert!(!fresh.release_turn(&claim, at(2_000)).await.unwrap());
                 assert_eq!(spent(fresh), ["all|2026-09-21|0|0|0"], "{how}");
             }
@@ -146,19 +149,19 @@ pub async fn what_a_claim_reserved_is_settled_though_its_turn_was_taken_from_it(
     fresh.meddle("DELETE FROM spent");
     let claim = fresh.started(BEN).await;
     asked(&claim, Some((42, 77)));
-    assert!(fresh.give_up(&claim, "x".into(), "Sorry.".into(), at(2_000)).await.unwrap());
+    assert!(fresh.give_up_turn(&claim, "x".into(), "Sorry.".into(), at(2_000)).await.unwrap());
     assert_eq!(spent(fresh), ["all|2026-09-21|1|42|77"]);
 }
 
 pub async fn a_call_that_may_have_been_made_when_the_process_died_keeps_its_estimate(fresh: &Fresh) {
     let fresh = &fresh.with(limited(Budgets { day: calls(99), ..Budgets::NONE }));
     let dead = fresh.started(ANN).await;
-    assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().turns, 1);
+    assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().retried_turns, 1);
     assert_eq!(spent(fresh), ["all|2026-09-21|1|1000|500"]);
     let claim = fresh.due_turn(at(5_000)).await;
     asked(&claim, Some((42, 77)));
     fresh.reply(&claim, reply((30, 12), 77), vec!["Hello.".into()], at(6_000)).await.unwrap().unwrap();
-    fresh.settle(dead.turn, dead.reservation.as_ref().unwrap()).await.unwrap();
+    fresh.settle_reservation(dead.turn, dead.reservation.as_ref().unwrap()).await.unwrap();
     assert_eq!(spent(fresh), ["all|2026-09-21|2|1042|577"]);
 }
 
@@ -178,7 +181,7 @@ pub async fn each_limit_holds_by_itself(fresh: &Fresh) {
             let (mine, other) = (format!("+15551{number:06}"), format!("+15552{number:06}"));
             number += 1;
             let claim = fresh.started(&mine).await;
-            assert_eq!((claim.over_budget, claim.reservation.is_some()), (None, true), "{name} {limit:?}");
+            assert_eq!((claim.exhausted_budget, claim.reservation.is_some()), (None, true), "{name} {limit:?}");
             // What one of them has reserved is spent for all others, before it is known what it took.
             fresh.said(&other, &format!("SM-other-{number}"), START).await;
             let expected = (name != "of one contact for a day").then_some(name);
@@ -190,7 +193,7 @@ pub async fn each_limit_holds_by_itself(fresh: &Fresh) {
                 fresh.reply(&claim, reply((900, 100), 500), parts, START + MERGE).await.unwrap().unwrap();
             }
             let claim = fresh.due_turn(START + MERGE + std::time::Duration::from_secs(2)).await;
-            assert_eq!(claim.over_budget, expected, "{name} {limit:?}");
+            assert_eq!(claim.exhausted_budget, expected, "{name} {limit:?}");
             assert!(expected.is_none() || claim.reservation.is_none());
         }
     }
@@ -211,7 +214,7 @@ pub async fn a_day_ends_at_midnight_and_a_month_with_its_last_day(fresh: &Fresh)
             fresh.meddle("UPDATE turns SET state = 'done', live = NULL, finished_at = 1, token = NULL");
             fresh.said(ANN, &format!("SM-{days}-{when}-{}", budgets.day.is_none()), at(when)).await;
             let claim = fresh.due_turn(at(when) + MERGE).await;
-            assert_eq!(claim.over_budget.is_some(), over, "{budgets:?} {when}");
+            assert_eq!(claim.exhausted_budget.is_some(), over, "{budgets:?} {when}");
         }
     }
 }
@@ -237,7 +240,7 @@ pub async fn turns_that_race_for_what_is_left_do_not_spend_it_twice(fresh: &Fres
                 return (within, over);
             }
             for claim in claims.turns {
-                if claim.over_budget.is_some() { over += 1 } else { within += 1 }
+                if claim.exhausted_budget.is_some() { over += 1 } else { within += 1 }
             }
         }
     }
@@ -247,7 +250,7 @@ pub async fn turns_that_race_for_what_is_left_do_not_spend_it_twice(fresh: &Fres
 
 pub async fn without_a_budget_nothing_is_counted(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
-    assert_eq!((&claim.reservation, claim.over_budget), (&None, None));
+    assert_eq!((&claim.reservation, claim.exhausted_budget), (&None, None));
     fresh.reply(&claim, answer("Hello."), vec!["Hello.".into()], at(2_000)).await.unwrap().unwrap();
     assert_eq!(spent(fresh), [""; 0]);
 }
@@ -258,7 +261,7 @@ pub async fn what_was_spent_is_forgotten_by_whole_months(fresh: &Fresh) {
     }
     // In the middle of August, July is over and August is not.
     let august = at(-37 * DAY);
-    assert_eq!(fresh.forget_spending(august).await.unwrap(), 2);
+    assert_eq!(fresh.delete_old_charges(august).await.unwrap(), 2);
     assert_eq!(fresh.rows("SELECT period FROM spent ORDER BY period"), ["2026-08", "2026-08-01"]);
 }
 
@@ -268,7 +271,7 @@ pub async fn a_budget_that_is_full_of_calls_under_way_is_waited_for(fresh: &Fres
         fresh.said(&format!("+1555000000{number}"), &format!("SM{number}"), START).await;
     }
     let first = fresh.claim(at(1_000), 10, 10).await.unwrap();
-    assert!(first.turns.len() == 2 && first.turns.iter().all(|claim| claim.over_budget.is_none()), "{first:?}");
+    assert!(first.turns.len() == 2 && first.turns.iter().all(|claim| claim.exhausted_budget.is_none()), "{first:?}");
     assert_eq!(first.next_due, Some(at(3_000)), "for two calls 2,000 tokens are set aside");
     for claim in &first.turns {
         asked(claim, Some((40, 0)));
@@ -276,7 +279,7 @@ pub async fn a_budget_that_is_full_of_calls_under_way_is_waited_for(fresh: &Fres
     }
     let then = fresh.claim(at(3_000), 10, 10).await.unwrap();
     assert!(
-        then.turns.len() == 2 && then.turns.iter().all(|claim| claim.over_budget.is_none()),
+        then.turns.len() == 2 && then.turns.iter().all(|claim| claim.exhausted_budget.is_none()),
         "80 are spent: {then:?}"
     );
     for claim in &then.turns {
@@ -287,7 +290,7 @@ pub async fn a_budget_that_is_full_of_calls_under_way_is_waited_for(fresh: &Fres
         fresh.said(&format!("+1555000000{number}"), &format!("SM{number}"), at(4_000)).await;
     }
     let last = fresh.claim(at(5_000), 10, 10).await.unwrap();
-    let over: Vec<_> = last.turns.iter().map(|claim| claim.over_budget).collect();
+    let over: Vec<_> = last.turns.iter().map(|claim| claim.exhausted_budget).collect();
     assert_eq!(over, [Some("of all for a day"); 2], "nothing is under way any more, and neither asks the model");
 }
 
@@ -297,7 +300,7 @@ pub async fn a_budget_of_calls_that_is_full_is_not_waited_for_whatever_another_w
     let under_way = fresh.started(ANN).await;
     assert!(under_way.reservation.is_some());
     fresh.said(BEN, "SM2", START).await;
-    assert_eq!(fresh.due_turn(START + MERGE).await.over_budget, Some("of all for a month"));
+    assert_eq!(fresh.due_turn(START + MERGE).await.exhausted_budget, Some("of all for a month"));
 }
 
 pub async fn what_a_dead_process_had_reserved_is_not_waited_for(fresh: &Fresh) {
@@ -306,11 +309,11 @@ pub async fn what_a_dead_process_had_reserved_is_not_waited_for(fresh: &Fresh) {
         fresh.said(from, id, START).await;
     }
     assert_eq!(fresh.due_turns(START + MERGE).await.len(), 2);
-    assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().turns, 2);
+    assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().retried_turns, 2);
     // One after the other: what the first had reserved is its own, and nobody is at work on the second.
     let first = fresh.claim(at(5_000), 1, 1).await.unwrap().turns;
-    assert_eq!((first.len(), first[0].over_budget), (1, Some("of all for a day")));
-    let words = Reply::Words { text: "No more today.".into(), hand_over: None };
+    assert_eq!((first.len(), first[0].exhausted_budget), (1, Some("of all for a day")));
+    let words = Reply::OwnText { text: "No more today.".into(), hand_over: None };
     fresh.reply(&first[0], words, vec!["No more today.".into()], at(5_000)).await.unwrap().unwrap();
-    assert_eq!(fresh.due_turn(at(5_000)).await.over_budget, Some("of all for a day"));
+    assert_eq!(fresh.due_turn(at(5_000)).await.exhausted_budget, Some("of all for a day"));
 }

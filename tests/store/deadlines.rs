@@ -27,12 +27,12 @@ pub async fn overdue_turns_are_ended_without_a_claim(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     assert!(fresh.retry_turn(&claim, at(5_000), "overloaded".into()).await.unwrap());
     let fresh_one = fresh.said(BEN, "SM2", at(1)).await;
-    assert_eq!(fresh.expire_turns(at(DAY - 1)).await.unwrap(), 0);
-    assert_eq!(fresh.expire_turns(at(DAY)).await.unwrap(), 1);
+    assert_eq!(fresh.expire_overdue_turns(at(DAY - 1)).await.unwrap(), 0);
+    assert_eq!(fresh.expire_overdue_turns(at(DAY)).await.unwrap(), 1);
     assert_eq!((fresh.turn_state(claim.turn), fresh.turn_state(fresh_one)), ("expired".into(), "open".into()));
     let why = fresh.rows(&format!("SELECT error FROM turns WHERE id = {}", claim.turn));
     assert_eq!(why, ["overloaded"], "why its last attempt failed is still to be read");
-    assert_eq!(fresh.expire_turns(at(DAY)).await.unwrap(), 0, "each ends once");
+    assert_eq!(fresh.expire_overdue_turns(at(DAY)).await.unwrap(), 0, "each ends once");
     // The contact comes back after all.
     let next = fresh.said(ANN, "SM3", at(DAY)).await;
     let turns = fresh.due_turns(at(DAY + 1_000)).await;
@@ -45,9 +45,9 @@ pub async fn a_part_past_its_deadline_is_not_sent_and_its_turn_expires(fresh: &F
     assert!(fresh.handed_on(part, token, "SM1", at(2_000)).await);
     let second = fresh.due_part(at(2_000)).await;
     let part = second.outgoing.reference;
-    assert!(fresh.part_again(part, second.token, at(DAY - 1), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(part, second.token, at(DAY - 1), "503".into()).await.unwrap());
     let again = fresh.due_part(at(DAY - 1)).await;
-    assert!(fresh.part_again(part, again.token, at(DAY), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(part, again.token, at(DAY), "503".into()).await.unwrap());
     fresh.nothing_due(at(DAY)).await;
     assert_eq!(fresh.part_states(claim.turn), "sent failed failed");
     assert_eq!(fresh.turn_state(claim.turn), "expired");
@@ -59,7 +59,7 @@ pub async fn a_part_past_its_deadline_is_not_sent_and_its_turn_expires(fresh: &F
 pub async fn a_new_message_moves_the_deadline(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One."]).await;
-    assert!(fresh.part_again(part, token, at(DAY + 1_000), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(part, token, at(DAY + 1_000), "503".into()).await.unwrap());
     fresh.said(ANN, "SM2", at(5_000)).await;
     assert_eq!(fresh.due_part(at(DAY + 1_000)).await.deadline, at(DAY + 5_000));
 }
@@ -82,6 +82,6 @@ pub async fn a_template_opens_a_conversation_again_once_until_the_contact_writes
     assert_eq!((fresh.turn_state(claim.turn), fresh.turn_state(waiting)), ("dead".into(), "expired".into()));
     // They wrote, and were silent again.
     fresh.said(ANN, "SM3", at(2 * DAY)).await;
-    assert_eq!(fresh.expire_turns(at(4 * DAY)).await.unwrap(), 1);
+    assert_eq!(fresh.expire_overdue_turns(at(4 * DAY)).await.unwrap(), 1);
     assert_eq!(sid(&fresh.due_part(at(4 * DAY)).await), template);
 }

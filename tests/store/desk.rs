@@ -1,7 +1,7 @@
 //! What an operator does about a conversation.
 
 use mynah::model::{Command, ConversationId, Role};
-use mynah::store::{Accepted, HandOver, Reception, Reply, Request, Spoken, TurnClaim};
+use mynah::store::{Admission, BuiltInRequest, HandOver, OperatorMessageOutcome, ReceiveOutcome, Reply, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, START, answer, at, sid};
 
@@ -15,24 +15,24 @@ async fn answered(fresh: &Fresh, from: &str) -> ConversationId {
     claim.conversation
 }
 
-async fn say(fresh: &Fresh, id: ConversationId, text: &str, until: Option<i64>, now: i64) -> Spoken {
-    fresh.say(id, text.into(), until.map(at), at(now)).await.unwrap()
+async fn say(fresh: &Fresh, id: ConversationId, text: &str, until: Option<i64>, now: i64) -> OperatorMessageOutcome {
+    fresh.send_operator_message(id, text.into(), until.map(at), at(now)).await.unwrap()
 }
 
 /// An operator's turn is posted as it was written.
 async fn post(fresh: &Fresh, claim: &TurnClaim, text: &str, now: i64) {
-    assert_eq!(claim.request, Some(Request::Operator));
+    assert_eq!(claim.request, Some(BuiltInRequest::Operator));
     let replied = fresh.reply(claim, Reply::Operator, vec![text.into()], at(now)).await.unwrap().unwrap();
-    fresh.part_sent(replied.part, replied.token, sid(&format!("SM-op-{now}")), at(now)).await.unwrap();
+    fresh.mark_part_sent(replied.part, replied.token, sid(&format!("SM-op-{now}")), at(now)).await.unwrap();
     assert_eq!(fresh.turn_state(claim.turn), "done");
 }
 
 async fn human(fresh: &Fresh, id: ConversationId) -> bool {
-    fresh.conversation(id, 0).await.unwrap().unwrap().0.human
+    fresh.conversation(id, 0).await.unwrap().unwrap().0.human_mode
 }
 
 async fn unanswered(fresh: &Fresh, from: &str, id: &str, when: i64) {
-    let Accepted::Skipped(turn) = fresh.met(from, id, at(when), Reception::default()).await else {
+    let ReceiveOutcome::Skipped(turn) = fresh.met(from, id, at(when), Admission::default()).await else {
         panic!("{id} is answered")
     };
     assert_eq!(fresh.why(turn), HUMAN);
@@ -40,7 +40,9 @@ async fn unanswered(fresh: &Fresh, from: &str, id: &str, when: i64) {
 
 pub async fn an_operator_is_heard_without_a_model_and_the_assistant_is_silent(fresh: &Fresh) {
     let id = answered(fresh, ANN).await;
-    let Spoken::Queued(turn) = say(fresh, id, "I am Eva.", None, 2_000).await else { panic!("not queued") };
+    let OperatorMessageOutcome::Queued(turn) = say(fresh, id, "I am Eva.", None, 2_000).await else {
+        panic!("not queued")
+    };
     assert!(human(fresh, id).await);
     let claims = fresh.claim(at(2_000), 0, 10).await.unwrap();
     assert_eq!(claims.turns.len(), 1, "no model is needed");
@@ -61,8 +63,8 @@ pub async fn what_an_operator_says_raises_the_revision(fresh: &Fresh) {
     let first = revision();
     let claim = fresh.due_turn(at(2_000)).await;
     assert_eq!(claim.revision, first, "a claim sees what it is to send");
-    let spoken = fresh.say(id, "Two.".into(), None, at(2_000)).await.unwrap();
-    assert!(spoken != Spoken::Queued(claim.turn) && revision() > first);
+    let spoken = fresh.send_operator_message(id, "Two.".into(), None, at(2_000)).await.unwrap();
+    assert!(spoken != OperatorMessageOutcome::Queued(claim.turn) && revision() > first);
 }
 
 pub async fn the_assistant_returns_so_long_after_the_operators_last_message(fresh: &Fresh) {
@@ -75,9 +77,9 @@ pub async fn the_assistant_returns_so_long_after_the_operators_last_message(fres
     post(fresh, &fresh.due_turn(at(8_000)).await, "I am Eva.", 8_000).await;
     unanswered(fresh, ANN, "SM2", 15_999).await;
     let row = fresh.conversation(id, 0).await.unwrap().unwrap().0;
-    assert!(row.clone().at(at(15_999)).human, "a person answers until then");
-    let over = row.at(at(16_000));
-    assert!(!over.human && over.human_until.is_none(), "and not from then on, before the next message as well");
+    assert!(row.clone().as_of(at(15_999)).human_mode, "a person answers until then");
+    let over = row.as_of(at(16_000));
+    assert!(!over.human_mode && over.human_until.is_none(), "and not from then on, before the next message as well");
     let turn = fresh.said(ANN, "SM3", at(16_000)).await;
     assert_eq!(fresh.due_turn(at(17_000)).await.turn, turn);
     assert!(!human(fresh, id).await, "and it stays");
@@ -97,7 +99,7 @@ pub async fn a_takeover_leaves_what_was_about_to_be_answered_to_the_person(fresh
     for turn in [running.turn, waiting] {
         assert_eq!((fresh.turn_state(turn).as_str(), fresh.why(turn).as_str()), ("skipped", HUMAN));
     }
-    let late = Reply::Words { text: "Late.".into(), hand_over: None };
+    let late = Reply::OwnText { text: "Late.".into(), hand_over: None };
     assert_eq!(fresh.reply(&running, late, vec!["Late.".into()], at(3_000)).await.unwrap(), None);
     unanswered(fresh, ANN, "SM3", 3_000).await;
     // Also what was to be tried again.
@@ -105,7 +107,7 @@ pub async fn a_takeover_leaves_what_was_about_to_be_answered_to_the_person(fresh
     assert!(fresh.retry_turn(&failed, at(5_000), "503".into()).await.unwrap());
     assert!(fresh.take_over(failed.conversation, None, "so".into(), None, at(4_000)).await.unwrap());
     assert_eq!((fresh.turn_state(failed.turn).as_str(), fresh.why(failed.turn).as_str()), ("skipped", HUMAN));
-    assert!(fresh.hand_back(running.conversation).await.unwrap());
+    assert!(fresh.return_to_assistant(running.conversation).await.unwrap());
     assert!(!human(fresh, running.conversation).await);
 }
 
@@ -127,12 +129,12 @@ pub async fn a_contact_is_told_of_a_takeover_if_anything_may_be_sent(fresh: &Fre
 pub async fn a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let waiting = fresh.said(ANN, "SM2", at(1_500)).await;
-    let hand_over = Some(HandOver { until: Some(at(9_000)), why: "asked for one".into(), tell: None });
-    let words = Reply::Words { text: "A person will come.".into(), hand_over };
+    let hand_over = Some(HandOver { until: Some(at(9_000)), why: "asked for one".into(), contact_notice: None });
+    let words = Reply::OwnText { text: "A person will come.".into(), hand_over };
     fresh.reply(&claim, words, vec!["A person will come.".into()], at(2_000)).await.unwrap().unwrap();
     assert_eq!((fresh.turn_state(claim.turn).as_str(), fresh.turn_state(waiting).as_str()), ("sending", "skipped"));
     let row = fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0;
-    assert_eq!((row.human, row.human_until), (true, Some(at(9_000))));
+    assert_eq!((row.human_mode, row.human_until), (true, Some(at(9_000))));
     let alerts = fresh.alerts(10).await.unwrap();
     assert_eq!((alerts.len(), alerts[0].cause.as_str()), (1, "hand_over"));
     assert_eq!(alerts[0].subject, claim.conversation.to_string());
@@ -140,8 +142,9 @@ pub async fn a_reply_that_hands_over_takes_effect_with_it_and_calls_the_owner(fr
 }
 
 pub async fn a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_owner_alone(fresh: &Fresh) {
-    let hand_over =
-        || Some(HandOver { until: None, why: "wants a refund".into(), tell: Some("A person will come.".into()) });
+    let hand_over = || {
+        Some(HandOver { until: None, why: "wants a refund".into(), contact_notice: Some("A person will come.".into()) })
+    };
     let said = |text: &str| match answer(text) {
         Reply::Answer { text, model, usage, cost, .. } => {
             Reply::Answer { text, model, usage, cost, hand_over: hand_over() }
@@ -161,7 +164,7 @@ pub async fn a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_ow
         let posted = fresh.rows(&format!("SELECT body FROM parts WHERE turn_id = {turn} ORDER BY number"));
         let heard = fresh.heard(claim.conversation, turn, 1).await;
         let row = fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0;
-        assert_eq!(row.human, !ended);
+        assert_eq!(row.human_mode, !ended);
         match (text, ended) {
             (_, false) => {
                 assert_eq!(
@@ -172,7 +175,7 @@ pub async fn a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_ow
             ("", true) => {
                 assert_eq!((replied.is_none(), posted.len()), (true, 0));
                 assert_eq!(fresh.turn_state(turn), "skipped");
-                assert_eq!(fresh.due_turn(at(3_000)).await.request, Some(Request::Command(Command::Reset)));
+                assert_eq!(fresh.due_turn(at(3_000)).await.request, Some(BuiltInRequest::Command(Command::Reset)));
             }
             _ => assert_eq!((posted, heard), (vec!["I see.".to_owned()], vec!["assistant: I see.".to_owned()])),
         }
@@ -185,8 +188,14 @@ pub async fn a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_ow
 pub async fn an_operator_waits_for_what_is_being_sent_and_is_sent_once(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["Hello."]).await;
-    let Spoken::Queued(turn) = say(fresh, claim.conversation, "One.", None, 2_000).await else { panic!("not queued") };
-    assert_eq!(say(fresh, claim.conversation, "Two.", None, 2_100).await, Spoken::Queued(turn), "one turn for both");
+    let OperatorMessageOutcome::Queued(turn) = say(fresh, claim.conversation, "One.", None, 2_000).await else {
+        panic!("not queued")
+    };
+    assert_eq!(
+        say(fresh, claim.conversation, "Two.", None, 2_100).await,
+        OperatorMessageOutcome::Queued(turn),
+        "one turn for both"
+    );
     assert_eq!(fresh.rows(&format!("SELECT due_at FROM turns WHERE id = {turn}")), ["-"], "nobody need look at it");
     fresh.nothing_due(at(100_000)).await;
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
@@ -198,7 +207,7 @@ pub async fn an_operator_waits_for_what_is_being_sent_and_is_sent_once(fresh: &F
 async fn queued(fresh: &Fresh, from: &str) -> (ConversationId, mynah::model::PartRef, i64, mynah::model::TurnId) {
     let claim = fresh.started(from).await;
     let (part, token) = fresh.answer(&claim, &["Hello."]).await;
-    let Spoken::Queued(turn) = say(fresh, claim.conversation, "I am Eva.", None, 2_000).await else {
+    let OperatorMessageOutcome::Queued(turn) = say(fresh, claim.conversation, "I am Eva.", None, 2_000).await else {
         panic!("not queued")
     };
     (claim.conversation, part, token, turn)
@@ -213,7 +222,7 @@ pub async fn a_word_that_joins_what_an_operator_said_is_answered_after_it(fresh:
         assert_eq!((claim.turn, fresh.heard(id, turn, 1).await), (turn, vec!["operator: I am Eva.".to_owned()]));
         post(fresh, &claim, "I am Eva.", 3_000 + turn.0).await;
         let next = fresh.due_turn(at(5_000)).await;
-        assert_eq!((next.conversation, next.request), (id, Some(Request::Command(word))));
+        assert_eq!((next.conversation, next.request), (id, Some(BuiltInRequest::Command(word))));
         let (part, token) = fresh.answer_at(&next, &["Done."], at(5_000)).await;
         assert!(fresh.sent(part, token, &format!("SM-done-{from}"), at(5_000)).await);
     }
@@ -230,12 +239,12 @@ pub async fn a_word_that_waits_when_an_operator_speaks_is_answered_after_them(fr
         for (number, word) in words.iter().enumerate() {
             turn = Some(fresh.asked(from, &format!("SM-word-{number}-of-{from}"), at(2_000), *word).await);
         }
-        assert_eq!(say(fresh, id, "I am Eva.", None, 2_000).await, Spoken::Queued(turn.unwrap()));
+        assert_eq!(say(fresh, id, "I am Eva.", None, 2_000).await, OperatorMessageOutcome::Queued(turn.unwrap()));
         post(fresh, &fresh.due_turn(at(2_000)).await, "I am Eva.", 2_000 + turn.unwrap().0).await;
         match next {
             Some(word) => {
                 let claim = fresh.due_turn(at(5_000)).await;
-                assert_eq!((claim.conversation, claim.request), (id, Some(Request::Command(word))));
+                assert_eq!((claim.conversation, claim.request), (id, Some(BuiltInRequest::Command(word))));
                 let (part, token) = fresh.answer_at(&claim, &["Done."], at(5_000)).await;
                 assert!(fresh.sent(part, token, &format!("SM-done-{from}"), at(5_000)).await);
             }
@@ -248,8 +257,8 @@ pub async fn who_asks_for_a_person_in_a_conversation_that_ended_is_told_of_none(
     let turn = fresh.asked(ANN, "SM1", START, Command::Human).await;
     let claim = fresh.due_turn(START).await;
     let reset = fresh.asked(ANN, "SM2", at(100), Command::Reset).await;
-    let hand_over = Some(HandOver { until: None, why: "the contact asked for one".into(), tell: None });
-    let words = Reply::Words { text: "A person will come.".into(), hand_over };
+    let hand_over = Some(HandOver { until: None, why: "the contact asked for one".into(), contact_notice: None });
+    let words = Reply::OwnText { text: "A person will come.".into(), hand_over };
     let replied = fresh.reply(&claim, words, vec!["A person will come.".into()], at(200)).await.unwrap();
     assert_eq!((replied, fresh.turn_state(turn).as_str(), fresh.count("parts")), (None, "skipped", 0));
     assert_eq!(fresh.alerts(9).await.unwrap().len(), 1, "the owner hears of it all the same");
@@ -258,7 +267,7 @@ pub async fn who_asks_for_a_person_in_a_conversation_that_ended_is_told_of_none(
 
 pub async fn what_a_contact_asks_beside_what_an_operator_said_is_answered_after_it(fresh: &Fresh) {
     let (id, part, token, turn) = queued(fresh, ANN).await;
-    assert!(fresh.hand_back(id).await.unwrap());
+    assert!(fresh.return_to_assistant(id).await.unwrap());
     assert_eq!(fresh.said(ANN, "SM-question", at(2_100)).await, turn);
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
     post(fresh, &fresh.due_turn(at(3_000)).await, "I am Eva.", 3_000).await;
@@ -272,9 +281,11 @@ pub async fn what_a_contact_asks_beside_what_an_operator_said_is_answered_after_
     assert!(fresh.sent(replied.part, replied.token, "SMyes", at(4_000)).await);
     say(fresh, id, "Eva again.", None, 5_000).await;
     let claim = fresh.due_turn(at(5_000)).await;
-    assert!(fresh.hand_back(id).await.unwrap());
-    let restart = Reception { restart: true, ..Reception::default() };
-    let Accepted::New(last) = fresh.met(ANN, "SM-last", at(5_100), restart).await else { panic!("not answered") };
+    assert!(fresh.return_to_assistant(id).await.unwrap());
+    let restart = Admission { restart_running_turn: true, ..Admission::default() };
+    let ReceiveOutcome::Queued(last) = fresh.met(ANN, "SM-last", at(5_100), restart).await else {
+        panic!("not answered")
+    };
     assert_ne!(last, claim.turn);
     post(fresh, &claim, "Eva again.", 5_200).await;
     assert_eq!(fresh.due_turn(at(7_000)).await.turn, last);
@@ -282,9 +293,9 @@ pub async fn what_a_contact_asks_beside_what_an_operator_said_is_answered_after_
 
 pub async fn what_a_contact_asks_and_an_operator_answers_meanwhile_is_left_to_the_operator(fresh: &Fresh) {
     let (id, part, token, turn) = queued(fresh, ANN).await;
-    assert!(fresh.hand_back(id).await.unwrap());
+    assert!(fresh.return_to_assistant(id).await.unwrap());
     fresh.said(ANN, "SM-question", at(2_100)).await;
-    assert_eq!(say(fresh, id, "Yes, we do.", None, 2_200).await, Spoken::Queued(turn));
+    assert_eq!(say(fresh, id, "Yes, we do.", None, 2_200).await, OperatorMessageOutcome::Queued(turn));
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
     let claim = fresh.due_turn(at(3_000)).await;
     assert_eq!(fresh.heard(id, turn, 2).await, ["operator: I am Eva.", "operator: Yes, we do."]);
@@ -296,18 +307,18 @@ pub async fn what_a_contact_asks_and_an_operator_answers_meanwhile_is_left_to_th
 pub async fn nothing_is_said_where_nothing_may_be(fresh: &Fresh) {
     let id = answered(fresh, ANN).await;
     let last = 23 * 3_600_000;
-    assert_eq!(say(fresh, id, "Hello?", None, last).await, Spoken::TooLate);
+    assert_eq!(say(fresh, id, "Hello?", None, last).await, OperatorMessageOutcome::TooLate);
     assert!(!human(fresh, id).await, "and nobody has taken over");
-    assert!(matches!(say(fresh, id, "Hello?", None, last - 1).await, Spoken::Queued(_)));
+    assert!(matches!(say(fresh, id, "Hello?", None, last - 1).await, OperatorMessageOutcome::Queued(_)));
     let nowhere = ConversationId(uuid::Uuid::nil());
-    assert_eq!(say(fresh, nowhere, "Hello?", None, 2_000).await, Spoken::NoConversation);
+    assert_eq!(say(fresh, nowhere, "Hello?", None, 2_000).await, OperatorMessageOutcome::NoConversation);
     let other = answered(fresh, BEN).await;
     assert!(fresh.end_conversation(other, at(3_000)).await.unwrap());
     let before = fresh.everything();
-    assert_eq!(say(fresh, other, "Hello?", None, 4_000).await, Spoken::NoConversation);
+    assert_eq!(say(fresh, other, "Hello?", None, 4_000).await, OperatorMessageOutcome::NoConversation);
     assert!(!fresh.take_over(other, None, "so".into(), Some("A person.".into()), at(4_000)).await.unwrap());
     assert!(!fresh.take_over(other, None, "so".into(), None, at(4_000)).await.unwrap());
-    assert!(!fresh.hand_back(other).await.unwrap());
+    assert!(!fresh.return_to_assistant(other).await.unwrap());
     assert!(!fresh.end_conversation(other, at(4_000)).await.unwrap());
     assert_eq!(fresh.everything(), before);
 }
@@ -339,8 +350,8 @@ pub async fn conversations_are_listed_newest_first_and_page_by_page(fresh: &Fres
     assert_eq!(listed(fresh.conversations(None, 2).await.unwrap()), ids[..2]);
     assert_eq!(listed(fresh.conversations(Some(ids[1]), 2).await.unwrap()), ids[2..4]);
     let row = fresh.conversation(ids[4], 0).await.unwrap().unwrap().0;
-    assert_eq!((row.contact.as_str(), row.name.as_deref()), ("whatsapp:+15550000000", Some("Ann")));
-    assert_eq!((row.human, row.ended_at, row.started_at, row.blocked), (false, None, START, false));
+    assert_eq!((row.reply_to.as_str(), row.name.as_deref()), ("whatsapp:+15550000000", Some("Ann")));
+    assert_eq!((row.human_mode, row.ended_at, row.started_at, row.blocked), (false, None, START, false));
     assert_eq!(fresh.conversation(ConversationId(uuid::Uuid::nil()), 9).await.unwrap(), None);
 }
 
@@ -377,7 +388,7 @@ pub async fn the_owner_hears_of_an_operator_who_takes_over_and_once_of_each_time
     assert!(fresh.take_over(id, None, "an operator took over".into(), tell.clone(), at(9_000)).await.unwrap());
     assert_eq!(alerts(), [told(2, "an operator took over")]);
     // Also where the contact can be told nothing any more.
-    assert!(fresh.hand_back(id).await.unwrap());
+    assert!(fresh.return_to_assistant(id).await.unwrap());
     let late = at(23 * 3_600_000);
     assert!(fresh.take_over(id, None, "an operator took over".into(), tell, late).await.unwrap());
     assert_eq!(alerts(), [told(3, "an operator took over")]);

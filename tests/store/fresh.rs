@@ -11,8 +11,8 @@ use mynah::model::{
     Usage,
 };
 use mynah::store::{
-    Accepted, PartClaim, PartSent, Reception, Reply, Revived, StatusTaken, Store, StoreOptions, TurnClaim,
-    UnknownClaim, WebhookRecord,
+    Admission, LookupClaim, PartClaim, PartSentOutcome, ReceiveOutcome, Reply, RequeueOutcome, StatusOutcome, Store,
+    StoreOptions, TurnClaim, WebhookRecord,
 };
 
 /// When each promise begins.
@@ -130,21 +130,21 @@ impl Fresh {
 
     /// A message arrives; its turn.
     pub async fn said(&self, from: &str, id: &str, when: Time) -> TurnId {
-        match self.accept(inbound(from, id, when), None).await.unwrap() {
-            Accepted::New(turn) => turn,
-            Accepted::Skipped(_) | Accepted::Known => panic!("{id} is known"),
+        match self.receive_plain(inbound(from, id, when), None).await.unwrap() {
+            ReceiveOutcome::Queued(turn) => turn,
+            ReceiveOutcome::Skipped(_) | ReceiveOutcome::Duplicate => panic!("{id} is known"),
         }
     }
 
     /// A message arrives of which that was found out before; what became of it.
-    pub async fn met(&self, from: &str, id: &str, when: Time, reception: Reception) -> Accepted {
-        self.receive(inbound(from, id, when), None, reception).await.unwrap().accepted
+    pub async fn met(&self, from: &str, id: &str, when: Time, reception: Admission) -> ReceiveOutcome {
+        self.receive(inbound(from, id, when), None, reception).await.unwrap().outcome
     }
 
     /// A word that no model answers arrives; its turn.
     pub async fn asked(&self, from: &str, id: &str, when: Time, command: Command) -> TurnId {
-        match self.met(from, id, when, Reception { command: Some(command), ..Reception::default() }).await {
-            Accepted::New(turn) => turn,
+        match self.met(from, id, when, Admission { command: Some(command), ..Admission::default() }).await {
+            ReceiveOutcome::Queued(turn) => turn,
             other => panic!("{id}: {other:?}"),
         }
     }
@@ -157,7 +157,7 @@ impl Fresh {
     /// Turns that are due.
     pub async fn due_turns(&self, now: Time) -> Vec<TurnClaim> {
         let claims = self.claim(now, 100, 100).await.unwrap();
-        assert_eq!((&claims.parts, &claims.unknown), (&vec![], &vec![]), "only turns were to be due");
+        assert_eq!((&claims.parts, &claims.lookups), (&vec![], &vec![]), "only turns were to be due");
         claims.turns
     }
 
@@ -171,15 +171,15 @@ impl Fresh {
     /// The one part that is due, and nothing else.
     pub async fn due_part(&self, now: Time) -> PartClaim {
         let mut claims = self.claim(now, 100, 100).await.unwrap();
-        assert_eq!((claims.turns.len(), claims.unknown.len(), claims.parts.len()), (0, 0, 1), "{claims:?}");
+        assert_eq!((claims.turns.len(), claims.lookups.len(), claims.parts.len()), (0, 0, 1), "{claims:?}");
         claims.parts.remove(0)
     }
 
     /// The one part to be looked for, and nothing else.
-    pub async fn due_look(&self, now: Time) -> UnknownClaim {
+    pub async fn due_look(&self, now: Time) -> LookupClaim {
         let mut claims = self.claim(now, 100, 100).await.unwrap();
-        assert_eq!((claims.turns.len(), claims.parts.len(), claims.unknown.len()), (0, 0, 1), "{claims:?}");
-        claims.unknown.remove(0)
+        assert_eq!((claims.turns.len(), claims.parts.len(), claims.lookups.len()), (0, 0, 1), "{claims:?}");
+        claims.lookups.remove(0)
     }
 
     /// Nothing is due.
@@ -209,7 +209,7 @@ impl Fresh {
 
     /// The provider took the part.
     pub async fn sent(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
-        self.part_sent(part, token, sid(id), now).await.unwrap() != PartSent::Stale
+        self.mark_part_sent(part, token, sid(id), now).await.unwrap() != PartSentOutcome::StaleClaim
     }
 
     /// The provider took the part and handed it on, so that the next one is due.
@@ -219,26 +219,26 @@ impl Fresh {
 
     /// Whether a turn is answered again.
     pub async fn revived(&self, turn: TurnId, now: Time) -> bool {
-        self.revive(turn, now).await.unwrap() == Revived::Again
+        self.requeue(turn, now).await.unwrap() == RequeueOutcome::Requeued
     }
 
     /// News arrives; whether it is about a message of ours.
     pub async fn told(&self, update: StatusUpdate, now: Time) -> bool {
-        !matches!(self.status(update, None, now).await.unwrap(), StatusTaken::Foreign | StatusTaken::Gone)
+        !matches!(self.apply_status(update, None, now).await.unwrap(), StatusOutcome::NotOurs | StatusOutcome::PartGone)
     }
 
     /// One part of which nobody knows whether it was created, to be looked for at `at(3_000)`. The rest wait.
     pub async fn lost(&self, from: &str, parts: &[&str]) -> (TurnClaim, PartRef) {
         let claim = self.started(from).await;
         let (part, token) = self.answer(&claim, parts).await;
-        let due = START + MERGE + mynah::store::FIRST_LOOK;
-        assert!(self.part_unknown(part, token, due, "the answer did not come".into()).await.unwrap());
+        let due = START + MERGE + mynah::store::FIRST_LOOKUP_DELAY;
+        assert!(self.mark_part_unknown(part, token, due, "the answer did not come".into()).await.unwrap());
         (claim, part)
     }
 
     /// The window of a claim's turn as `role: text`.
     pub async fn heard(&self, conversation: ConversationId, turn: TurnId, most: usize) -> Vec<String> {
-        let lines = self.window(conversation, turn, most).await.unwrap();
+        let lines = self.context_window(conversation, turn, most).await.unwrap();
         lines.into_iter().map(|line| format!("{}: {}", line.role.as_str(), line.content)).collect()
     }
 }
@@ -254,14 +254,15 @@ pub fn inbound(from: &str, id: &str, when: Time) -> Inbound {
     Inbound {
         channel: "twilio",
         provider_id: sid(id),
-        from: Identity::from(Address::parse(first).unwrap()).and(second.map(|text| Address::parse(text).unwrap())),
+        from: Identity::from(Address::parse(first).unwrap())
+            .with_address(second.map(|text| Address::parse(text).unwrap())),
         reply_to: format!("whatsapp:{first}"),
         to: OURS.into(),
         profile_name: Some("Ann".into()),
         text: id.into(),
         attachments: Vec::new(),
-        quoted: None,
-        word: id.into(),
+        quoted_id: None,
+        keyword_text: id.into(),
         metadata: serde_json::Map::new(),
         received_at: when,
     }

@@ -1,6 +1,6 @@
 //! Many writers at once.
 
-use mynah::store::Accepted;
+use mynah::store::ReceiveOutcome;
 
 use crate::fresh::{Fresh, START, inbound, record};
 
@@ -11,9 +11,9 @@ async fn all_at_once(fresh: &Fresh, many: usize, body: fn(usize) -> &'static str
             let store = (**fresh).clone();
             tokio::spawn(async move {
                 let message = inbound(&format!("+1555{number:07}"), &format!("SM{number}"), START);
-                match store.accept(message, Some(record(body(number)))).await {
+                match store.receive_plain(message, Some(record(body(number)))).await {
                     Ok(accepted) => {
-                        assert!(matches!(accepted, Accepted::New(_)));
+                        assert!(matches!(accepted, ReceiveOutcome::Queued(_)));
                         true
                     }
                     Err(_) => false,
@@ -45,7 +45,7 @@ pub async fn a_write_that_fails_does_not_undo_its_neighbours(fresh: &Fresh) {
     for table in ["contacts", "conversations", "messages", "turns", "webhook_log"] {
         assert_eq!(fresh.count(table), 257, "{table}");
     }
-    assert_eq!(fresh.trouble(), None, "one refused statement is no trouble of the database");
+    assert_eq!(fresh.write_error(), None, "one refused statement is no trouble of the database");
 }
 
 /// Each looks through a connection of its own as soon as it is told.
@@ -55,7 +55,7 @@ pub async fn a_caller_is_told_after_the_commit(fresh: &Fresh) {
         let (store, answers) = ((**fresh).clone(), answers.clone());
         tokio::spawn(async move {
             let id = format!("SM{number}");
-            store.accept(inbound(&format!("+1555{number:07}"), &id, START), None).await.unwrap();
+            store.receive_plain(inbound(&format!("+1555{number:07}"), &id, START), None).await.unwrap();
             answers.send(id).unwrap();
         });
     }

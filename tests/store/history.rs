@@ -1,7 +1,7 @@
 //! What the model sees of a conversation.
 
 use mynah::model::{DeliveryStatus, Role};
-use mynah::store::Replied;
+use mynah::store::StoredReply;
 
 use crate::fresh::{ANN, BEN, Fresh, answer, at, inbound, news, sid};
 
@@ -21,7 +21,7 @@ pub async fn the_window_is_the_last_messages_up_to_the_turn_oldest_first(fresh: 
     assert_eq!(fresh.heard(conversation, claim.turn, 5).await, all);
     assert_eq!(fresh.heard(conversation, claim.turn, 4).await, all[2..], "an exchange that would be cut is left out");
     assert_eq!(fresh.heard(conversation, claim.turn, 1).await, all[4..], "but never the turn's own messages");
-    let lines = fresh.window(conversation, claim.turn, 5).await.unwrap();
+    let lines = fresh.context_window(conversation, claim.turn, 5).await.unwrap();
     assert_eq!((lines[1].role, &lines[1].provider_id), (Role::Assistant, &None));
     assert_eq!((lines[4].role, &lines[4].provider_id), (Role::User, &Some(sid("SM4"))));
 }
@@ -57,24 +57,25 @@ pub async fn text_comes_back_to_the_letter(fresh: &Fresh) {
         message.profile_name = Some("\u{202e}Ann\u{1f99c}".into());
         message.metadata.insert("Körper".into(), text.as_str().into());
         said.push(serde_json::to_string(&message.metadata).unwrap());
-        fresh.accept(message, None).await.unwrap();
+        fresh.receive_plain(message, None).await.unwrap();
     }
     let claim = fresh.due_turn(at(1_000)).await;
-    let lines = fresh.window(claim.conversation, claim.turn, 100).await.unwrap();
+    let lines = fresh.context_window(claim.conversation, claim.turn, 100).await.unwrap();
     assert_eq!(lines.into_iter().map(|line| line.content).collect::<Vec<_>>(), hard);
     assert_eq!(fresh.rows("SELECT metadata FROM messages ORDER BY id"), said);
     assert_eq!(fresh.rows("SELECT name FROM contacts"), ["\u{202e}Ann\u{1f99c}"]);
 
     // And on the way out.
     let reply = answer(&hard[3]);
-    let Replied { part, token, .. } = fresh.reply(&claim, reply, hard[..6].to_vec(), at(1_000)).await.unwrap().unwrap();
+    let StoredReply { part, token, .. } =
+        fresh.reply(&claim, reply, hard[..6].to_vec(), at(1_000)).await.unwrap().unwrap();
     assert!(fresh.handed_on(part, token, "SMout1", at(1_000)).await);
     for (number, text) in hard[..6].iter().enumerate().skip(1) {
         let next = fresh.due_part(at(1_000)).await;
         assert_eq!(&next.outgoing.text, text);
         assert!(fresh.handed_on(next.outgoing.reference, next.token, &format!("SMout{}", number + 1), at(1_000)).await);
     }
-    assert_eq!(fresh.window(claim.conversation, claim.turn, 1).await.unwrap()[0].content, hard[3]);
+    assert_eq!(fresh.context_window(claim.conversation, claim.turn, 1).await.unwrap()[0].content, hard[3]);
 }
 
 pub async fn the_revision_rises_with_every_change_of_the_history(fresh: &Fresh) {
@@ -94,9 +95,9 @@ pub async fn the_revision_rises_with_every_change_of_the_history(fresh: &Fresh) 
     rose("a message that waits");
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     rose("an answer");
-    assert!(fresh.part_failed(part, token, "63024".into(), at(2_000)).await.unwrap());
+    assert!(fresh.fail_part(part, token, "63024".into(), at(2_000)).await.unwrap());
     fresh.told(news("SMx", DeliveryStatus::Read, None), at(2_000)).await;
-    fresh.accept(inbound(ANN, "SM3", at(3_000)), None).await.unwrap();
+    fresh.receive_plain(inbound(ANN, "SM3", at(3_000)), None).await.unwrap();
     assert_eq!(revision(), last.get(), "a repeat changes nothing");
     assert!(fresh.revived(claim.turn, at(4_000)).await);
     rose("an answer that is taken back");

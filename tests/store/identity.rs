@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mynah::clock::Time;
-use mynah::model::{Address, Budget, Budgets, Command, Inbound, Spent};
-use mynah::store::{Accepted, Reception, StoreOptions, Stranger};
+use mynah::model::{Address, Budget, Budgets, Charge, Command, Inbound};
+use mynah::store::{Admission, ReceiveOutcome, SenderStatus, StoreOptions};
 
 use crate::fresh::{ANN, BEN, Fresh, OPTIONS, START, answer, at, inbound, sid};
 
@@ -25,7 +25,7 @@ fn later(millis: i64) -> Time {
 async fn answered(fresh: &Fresh, now: Time) {
     let claim = fresh.due_turn(now).await;
     if let Some(reservation) = &claim.reservation {
-        reservation.note(Spent { calls: 1, tokens: 10, micros: 0 }, 0);
+        reservation.record_calls(Charge { calls: 1, tokens: 10, micros: 0 }, 0);
     }
     let (part, token) = fresh.answer_at(&claim, &["Hello."], now).await;
     assert!(fresh.sent(part, token, &format!("SM-out-{}", claim.turn), now).await);
@@ -67,7 +67,7 @@ pub async fn two_contacts_that_are_one_person_are_merged_with_what_was_said_to_e
         message.to = "whatsapp:+14155230000".into();
         message
     };
-    fresh.accept(elsewhere("SM3", at(3_500)), None).await.unwrap();
+    fresh.receive_plain(elsewhere("SM3", at(3_500)), None).await.unwrap();
     answered(fresh, at(4_500)).await;
     fresh.meddle("UPDATE contacts SET admitted_at = 5, noticed_at = 6 WHERE id = 1");
     fresh.meddle("UPDATE contacts SET name = NULL WHERE id = 2");
@@ -135,14 +135,14 @@ pub async fn a_person_who_answers_one_of_two_conversations_answers_the_one_that_
         if let Some(until) = other {
             assert!(fresh.take_over(goes_on, until, "so".into(), None, at(3_000)).await.unwrap());
         }
-        let reception = Reception::default();
+        let reception = Admission::default();
         let met = fresh.met(&format!("{phone} {id}"), &format!("SM3{number}"), at(6_000), reception).await;
-        assert_eq!(matches!(met, Accepted::Skipped(_)), expected.starts_with("human"), "{expected}");
+        assert_eq!(matches!(met, ReceiveOutcome::Skipped(_)), expected.starts_with("human"), "{expected}");
         let mode =
             format!("SELECT mode, mode_until, mode_why FROM conversations WHERE hex(id) = '{}'", goes_on.0.simple());
         let mode = mode.replace("hex(id)", "lower(hex(id))");
         assert_eq!(fresh.rows(&mode), [expected]);
-        if let Accepted::New(_) = met {
+        if let ReceiveOutcome::Queued(_) = met {
             answered(fresh, at(7_000)).await;
         }
     }
@@ -167,8 +167,8 @@ pub async fn what_is_forbidden_to_one_of_two_contacts_is_forbidden_to_both(fresh
         fresh.meddle(&format!(
             "UPDATE contacts SET {mark} = 7 WHERE id = (SELECT contact_id FROM addresses WHERE value = '{marked}')"
         ));
-        let met = fresh.met(&format!("{phone} {id}"), &format!("SM3{number}"), at(4_000), Reception::default()).await;
-        let Accepted::Skipped(turn) = met else { panic!("{mark}: {met:?}") };
+        let met = fresh.met(&format!("{phone} {id}"), &format!("SM3{number}"), at(4_000), Admission::default()).await;
+        let ReceiveOutcome::Skipped(turn) = met else { panic!("{mark}: {met:?}") };
         assert_eq!(fresh.why(turn), why);
         let left =
             format!("SELECT {mark} FROM contacts WHERE id = (SELECT contact_id FROM addresses WHERE value = '{id}')");
@@ -184,7 +184,7 @@ pub async fn what_was_on_its_way_to_a_contact_who_turns_out_to_be_blocked_is_hel
     {
         let (phone, id) = (format!("+1555000100{number}"), format!("US.{number}"));
         let (blocked, free) = if by_phone { (&phone, &id) } else { (&id, &phone) };
-        let block = || fresh.block(Address::parse(blocked).unwrap(), true, START);
+        let block = || fresh.set_blocked(Address::parse(blocked).unwrap(), true, START);
         if blocked_first {
             block().await.unwrap();
         }
@@ -193,8 +193,8 @@ pub async fn what_was_on_its_way_to_a_contact_who_turns_out_to_be_blocked_is_hel
         if !blocked_first {
             block().await.unwrap();
         }
-        let met = fresh.met(&format!("{phone} {id}"), &format!("SM2{number}"), at(2_000), Reception::default()).await;
-        assert!(matches!(met, Accepted::Skipped(_)), "{met:?}");
+        let met = fresh.met(&format!("{phone} {id}"), &format!("SM2{number}"), at(2_000), Admission::default()).await;
+        assert!(matches!(met, ReceiveOutcome::Skipped(_)), "{met:?}");
         let replied = fresh.reply(&claim, answer("Hello."), vec!["Hello.".into()], at(2_000)).await.unwrap();
         assert_eq!((replied, fresh.turn_state(claim.turn).as_str()), (None, "skipped"));
     }
@@ -202,8 +202,8 @@ pub async fn what_was_on_its_way_to_a_contact_who_turns_out_to_be_blocked_is_hel
 
 fn one_call_a_day(fresh: &Fresh) -> Fresh {
     let contact_day = Budget { calls: Some(3), ..Budget::default() };
-    let reserve = Spent { calls: 1, tokens: 100, micros: 0 };
-    fresh.with(StoreOptions { budgets: Budgets { contact_day, ..Budgets::NONE }, reserve, ..OPTIONS })
+    let reserve = Charge { calls: 1, tokens: 100, micros: 0 };
+    fresh.with(StoreOptions { budgets: Budgets { contact_day, ..Budgets::NONE }, call_reservation: reserve, ..OPTIONS })
 }
 
 pub async fn what_two_contacts_spent_today_is_spent_by_the_one_that_they_are(fresh: &Fresh) {
@@ -215,7 +215,7 @@ pub async fn what_two_contacts_spent_today_is_spent_by_the_one_that_they_are(fre
     assert_eq!(spent(), ["contact 2|2|20"]);
     answered(fresh, at(5_000)).await;
     fresh.said(ANN, "SM4", at(6_000)).await;
-    assert_eq!(fresh.due_turn(at(7_000)).await.over_budget, Some("of one contact for a day"));
+    assert_eq!(fresh.due_turn(at(7_000)).await.exhausted_budget, Some("of one contact for a day"));
 }
 
 pub async fn a_call_that_ran_while_two_contacts_became_one_is_settled_with_the_one(fresh: &Fresh) {
@@ -225,8 +225,8 @@ pub async fn a_call_that_ran_while_two_contacts_became_one_is_settled_with_the_o
     assert_eq!(claim.contact, 1);
     fresh.said(ID, "SM2", at(2_000)).await;
     fresh.said(BOTH, "SM3", at(2_100)).await;
-    claim.reservation.as_ref().unwrap().note(Spent { calls: 2, tokens: 30, micros: 0 }, 0);
-    assert!(fresh.reserve_another(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap());
+    claim.reservation.as_ref().unwrap().record_calls(Charge { calls: 2, tokens: 30, micros: 0 }, 0);
+    assert!(fresh.reserve_another_call(claim.turn, claim.reservation.as_ref().unwrap()).await.unwrap());
     let (part, token) = fresh.answer_at(&claim, &["Hello."], at(3_000)).await;
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
     assert_eq!(fresh.rows("SELECT scope, calls, tokens FROM spent"), ["contact 2|2|30"]);
@@ -267,10 +267,10 @@ pub async fn a_number_that_comes_with_another_user_id_has_gone_to_another_person
 pub async fn a_blocked_number_stays_blocked_whoever_writes_with_it(fresh: &Fresh) {
     fresh.said(BOTH, "SM1", START).await;
     answered(fresh, later(0)).await;
-    fresh.block(Address::parse(ANN).unwrap(), true, at(2_000)).await.unwrap();
+    fresh.set_blocked(Address::parse(ANN).unwrap(), true, at(2_000)).await.unwrap();
     let meets = async |from: &str, id: &str| {
-        let met = fresh.met(from, id, at(3_000), Reception::default()).await;
-        let Accepted::Skipped(turn) = met else { panic!("{from}: {met:?}") };
+        let met = fresh.met(from, id, at(3_000), Admission::default()).await;
+        let ReceiveOutcome::Skipped(turn) = met else { panic!("{from}: {met:?}") };
         assert_eq!(fresh.why(turn), "the contact is blocked");
     };
     meets(ANN, "SM2").await;
@@ -278,15 +278,15 @@ pub async fn a_blocked_number_stays_blocked_whoever_writes_with_it(fresh: &Fresh
     meets(&format!("{ANN} {OTHER}"), "SM4").await;
     meets(OTHER, "SM5").await;
     meets(ID, "SM6").await;
-    fresh.block(Address::parse(OTHER).unwrap(), false, at(4_000)).await.unwrap();
+    fresh.set_blocked(Address::parse(OTHER).unwrap(), false, at(4_000)).await.unwrap();
     fresh.said(ANN, "SM7", at(5_000)).await;
 
     // So does one that said STOP, until START.
     answered(fresh, at(6_000)).await;
     fresh.asked(ANN, "SM8", at(7_000), Command::OptOut).await;
     answered(fresh, at(8_000)).await;
-    let met = fresh.met(&format!("{ANN} US.3"), "SM9", at(9_000), Reception::default()).await;
-    let Accepted::Skipped(turn) = met else { panic!("{met:?}") };
+    let met = fresh.met(&format!("{ANN} US.3"), "SM9", at(9_000), Admission::default()).await;
+    let ReceiveOutcome::Skipped(turn) = met else { panic!("{met:?}") };
     assert_eq!(fresh.why(turn), "the contact opted out");
     fresh.asked(ANN, "SM10", at(9_000), Command::OptIn).await;
 }
@@ -307,8 +307,8 @@ pub async fn a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id(fr
     fresh.said(&format!("{BEN} {ID}"), "SM7", at(32 * DAY + 1)).await;
     fresh.said(ID, "SM8", at(33 * DAY)).await;
     assert_eq!(to(last), [format!("whatsapp:{BEN}")]);
-    fresh.block(Address::parse("+15550000009").unwrap(), true, at(33 * DAY)).await.unwrap();
-    fresh.block(Address::parse("+15550000009").unwrap(), false, at(33 * DAY)).await.unwrap();
+    fresh.set_blocked(Address::parse("+15550000009").unwrap(), true, at(33 * DAY)).await.unwrap();
+    fresh.set_blocked(Address::parse("+15550000009").unwrap(), false, at(33 * DAY)).await.unwrap();
     fresh.meddle("UPDATE addresses SET contact_id = 1 WHERE value = '+15550000009'");
     fresh.said(ID, "SM9", at(33 * DAY)).await;
     assert_eq!(to(last), [format!("whatsapp:{BEN}")]);
@@ -324,7 +324,7 @@ pub async fn an_address_that_is_seen_again_is_noted_once_a_day(fresh: &Fresh) {
 
 /// A message through an account, which has a number of its own.
 async fn through(fresh: &Fresh, account: &str, from: &str, id: &str, millis: i64) {
-    let reception = Reception { account: account.into(), ..Reception::default() };
+    let reception = Admission { account: account.into(), ..Admission::default() };
     let inbound = Inbound { to: format!("whatsapp:+1999000000{}", &account[2..]), ..inbound(from, id, at(millis)) };
     fresh.receive(inbound, None, reception).await.unwrap();
 }
@@ -376,7 +376,7 @@ pub async fn a_user_id_of_two_accounts_of_one_business_is_known_through_both(fre
 }
 
 pub async fn a_user_id_that_an_operator_named_is_known_by_where_it_comes_from(fresh: &Fresh) {
-    fresh.block(Address::parse(ID).unwrap(), true, START).await.unwrap();
+    fresh.set_blocked(Address::parse(ID).unwrap(), true, START).await.unwrap();
     through(fresh, "AC1", BOTH, "SM1", 0).await;
     assert_eq!(fresh.rows("SELECT accounts FROM addresses WHERE kind = 'bsuid'"), ["AC1"]);
     through(fresh, "AC2", &format!("{ANN} {OTHER}"), "SM2", 1).await;
@@ -400,21 +400,21 @@ pub async fn a_contact_is_called_as_they_last_called_themselves(fresh: &Fresh) {
         [("SM1", None, ""), ("SM2", Some("Ann"), "Ann"), ("SM3", None, "Ann"), ("SM4", Some("Ann B."), "Ann B.")]
     {
         let message = Inbound { profile_name: name.map(str::to_owned), ..inbound(ANN, id, START) };
-        fresh.receive(message, None, Reception::default()).await.unwrap();
+        fresh.receive(message, None, Admission::default()).await.unwrap();
         assert_eq!(fresh.rows("SELECT COALESCE(name, '') FROM contacts"), [called], "{id}");
     }
 }
 
 pub async fn who_may_talk_by_one_address_may_by_the_other(fresh: &Fresh) {
-    let closed = || Reception {
-        stranger: Stranger::Yes,
-        allowed: Arc::new([Address::parse(ANN).unwrap()]),
-        ..Reception::default()
+    let closed = || Admission {
+        sender: SenderStatus::Unknown,
+        allowed_senders: Arc::new([Address::parse(ANN).unwrap()]),
+        ..Admission::default()
     };
     fresh.said(BOTH, "SM1", START).await;
-    assert!(matches!(fresh.met(ID, "SM2", at(1), closed()).await, Accepted::New(_)));
-    assert!(matches!(fresh.met(OTHER, "SM3", at(1), closed()).await, Accepted::Skipped(_)));
-    assert!(matches!(fresh.met(BEN, "SM4", at(1), closed()).await, Accepted::Skipped(_)));
+    assert!(matches!(fresh.met(ID, "SM2", at(1), closed()).await, ReceiveOutcome::Queued(_)));
+    assert!(matches!(fresh.met(OTHER, "SM3", at(1), closed()).await, ReceiveOutcome::Skipped(_)));
+    assert!(matches!(fresh.met(BEN, "SM4", at(1), closed()).await, ReceiveOutcome::Skipped(_)));
 }
 
 pub async fn a_part_in_doubt_is_looked_for_where_it_was_posted(fresh: &Fresh) {
@@ -423,14 +423,14 @@ pub async fn a_part_in_doubt_is_looked_for_where_it_was_posted(fresh: &Fresh) {
     assert_eq!(fresh.rows("SELECT reply_to FROM conversations"), [format!("whatsapp:{ANN}")]);
     let look = fresh.due_look(at(3_000)).await;
     assert_eq!((look.part, look.to), (part, format!("whatsapp:{ID}")));
-    fresh.looked(part, vec![sid("SMfound")], false, at(3_000)).await.unwrap();
+    fresh.settle_lookup(part, vec![sid("SMfound")], false, at(3_000)).await.unwrap();
     // The next part goes where the contact is answered by now, and is looked for there.
     let next = fresh.due_part(at(6_000)).await;
     assert_eq!(next.outgoing.to, format!("whatsapp:{ANN}"));
     fresh.said(OTHER, "SM3", at(6_500)).await;
     fresh.meddle(&format!("UPDATE conversations SET reply_to = 'whatsapp:{ID}' WHERE reply_to = 'whatsapp:{ANN}'"));
     let (part, why) = (next.outgoing.reference, "the answer did not come".to_owned());
-    assert!(fresh.part_unknown(part, next.token, at(7_000), why).await.unwrap());
-    let looks = fresh.claim(at(7_000), 0, 9).await.unwrap().unknown;
+    assert!(fresh.mark_part_unknown(part, next.token, at(7_000), why).await.unwrap());
+    let looks = fresh.claim(at(7_000), 0, 9).await.unwrap().lookups;
     assert_eq!((looks.len(), looks[0].to.as_str()), (1, &*format!("whatsapp:{ANN}")));
 }

@@ -1,7 +1,7 @@
 //! The queue as an operator sees and steers it.
 
 use mynah::model::{TurnId, TurnState};
-use mynah::store::{Backlog, Looked, Revived};
+use mynah::store::{Backlog, LookupOutcome, RequeueOutcome};
 
 use crate::fresh::{ANN, BEN, Fresh, at};
 
@@ -9,7 +9,7 @@ use crate::fresh::{ANN, BEN, Fresh, at};
 async fn dead(fresh: &Fresh, from: &str) -> TurnId {
     let claim = fresh.started(from).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
-    assert!(fresh.part_failed(part, token, "63024: no such number".into(), at(2_000)).await.unwrap());
+    assert!(fresh.fail_part(part, token, "63024: no such number".into(), at(2_000)).await.unwrap());
     claim.turn
 }
 
@@ -79,17 +79,17 @@ pub async fn a_dead_turn_is_answered_again_on_request(fresh: &Fresh) {
 pub async fn a_turn_is_not_answered_again_once_its_time_has_run_out(fresh: &Fresh) {
     let day = 23 * 3_600_000;
     let expired = fresh.said(BEN, "SM-ben", at(0)).await;
-    assert_eq!(fresh.expire_turns(at(day)).await.unwrap(), 1);
+    assert_eq!(fresh.expire_overdue_turns(at(day)).await.unwrap(), 1);
     let dead = fresh.said(ANN, "SM-ann", at(day)).await;
     assert!(fresh.discard(dead, at(day + 1_000)).await.unwrap());
     let before = fresh.everything();
-    assert_eq!(fresh.revive(expired, at(day)).await.unwrap(), Revived::TooLate);
-    assert_eq!(fresh.revive(dead, at(2 * day)).await.unwrap(), Revived::TooLate);
+    assert_eq!(fresh.requeue(expired, at(day)).await.unwrap(), RequeueOutcome::TooLate);
+    assert_eq!(fresh.requeue(dead, at(2 * day)).await.unwrap(), RequeueOutcome::TooLate);
     assert_eq!(fresh.everything(), before);
-    assert_eq!(fresh.revive(dead, at(2 * day - 1)).await.unwrap(), Revived::Again);
+    assert_eq!(fresh.requeue(dead, at(2 * day - 1)).await.unwrap(), RequeueOutcome::Requeued);
     // The contact writes again, and this one still waits for its merge window.
     fresh.said(BEN, "SM-again", at(day + 5_000)).await;
-    assert_eq!(fresh.revive(expired, at(day + 5_000)).await.unwrap(), Revived::Again);
+    assert_eq!(fresh.requeue(expired, at(day + 5_000)).await.unwrap(), RequeueOutcome::Requeued);
 }
 
 pub async fn a_turn_is_not_answered_again_once_something_of_it_was_sent(fresh: &Fresh) {
@@ -97,11 +97,11 @@ pub async fn a_turn_is_not_answered_again_once_something_of_it_was_sent(fresh: &
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
     assert!(fresh.handed_on(part, token, "SM1", at(2_000)).await);
     let second = fresh.due_part(at(2_000)).await;
-    assert!(fresh.part_failed(second.outgoing.reference, second.token, "63024".into(), at(2_000)).await.unwrap());
+    assert!(fresh.fail_part(second.outgoing.reference, second.token, "63024".into(), at(2_000)).await.unwrap());
     let (held, _) = fresh.lost(BEN, &["One."]).await;
     let mut now = 3_000;
     for wait in [5_000, 15_000, 40_000, 90_000, 0] {
-        fresh.looked(fresh.due_look(at(now)).await.part, vec![], true, at(now)).await.unwrap();
+        fresh.settle_lookup(fresh.due_look(at(now)).await.part, vec![], true, at(now)).await.unwrap();
         now += wait;
     }
     let before = fresh.everything();
@@ -183,7 +183,7 @@ pub async fn a_turn_whose_part_is_in_doubt_can_be_discarded(fresh: &Fresh) {
     assert_eq!((fresh.part_states(claim.turn), fresh.turn_state(claim.turn)), ("held failed".into(), "dead".into()));
     let why = fresh.rows(&format!("SELECT DISTINCT error FROM parts WHERE turn_id = {}", claim.turn));
     assert_eq!(why, ["discarded by the operator"]);
-    assert_eq!(fresh.looked(part, vec![], false, at(3_200)).await.unwrap(), Looked::Settled);
+    assert_eq!(fresh.settle_lookup(part, vec![], false, at(3_200)).await.unwrap(), LookupOutcome::AlreadySettled);
     assert!(!fresh.revived(claim.turn, at(3_300)).await, "it may have been sent");
     let next = fresh.due_turn(at(3_300)).await;
     assert_eq!(next.turn, waiting);
@@ -191,7 +191,7 @@ pub async fn a_turn_whose_part_is_in_doubt_can_be_discarded(fresh: &Fresh) {
     // Nor is one lost that waits for a full provider; but what a worker is posting just now is not taken from it.
     let (part, token) = fresh.answer_at(&next, &["Three."], at(4_000)).await;
     assert!(!fresh.discard(waiting, at(4_000)).await.unwrap());
-    assert!(fresh.part_again(part, token, at(60_000), "429".into()).await.unwrap());
+    assert!(fresh.retry_part(part, token, at(60_000), "429".into()).await.unwrap());
     assert!(fresh.discard(waiting, at(4_000)).await.unwrap());
     assert_eq!((fresh.part_states(waiting), fresh.turn_state(waiting)), ("failed".into(), "dead".into()));
     fresh.nothing_due(at(90_000)).await;

@@ -2,7 +2,7 @@
 
 use mynah::clock::Time;
 use mynah::model::{Command, TurnId};
-use mynah::store::{Accepted, CaughtUp, Missed, Reception, SEND_WITHIN};
+use mynah::store::{Admission, CatchUpProgress, MissedWebhook, ReceiveOutcome, SEND_WITHIN};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, OURS, START, answer, at, inbound, sid};
 
@@ -10,26 +10,26 @@ use crate::fresh::{ANN, BEN, Fresh, MERGE, OURS, START, answer, at, inbound, sid
 const FOUND: i64 = 3_600_000;
 
 /// A message that was said at one time and is found at another.
-fn found(command: Option<Command>) -> Reception {
-    let missed = Some(Missed { found_at: at(FOUND), too_old: false });
-    Reception { command, missed, ..Reception::default() }
+fn found(command: Option<Command>) -> Admission {
+    let missed = Some(MissedWebhook { found_at: at(FOUND), is_too_old: false });
+    Admission { command, missed_webhook: missed, ..Admission::default() }
 }
 
-fn too_old(command: Option<Command>) -> Reception {
-    let missed = Some(Missed { found_at: at(FOUND), too_old: true });
-    Reception { command, missed, ..Reception::default() }
+fn too_old(command: Option<Command>) -> Admission {
+    let missed = Some(MissedWebhook { found_at: at(FOUND), is_too_old: true });
+    Admission { command, missed_webhook: missed, ..Admission::default() }
 }
 
-async fn new(fresh: &Fresh, from: &str, id: &str, said: Time, reception: Reception) -> TurnId {
+async fn new(fresh: &Fresh, from: &str, id: &str, said: Time, reception: Admission) -> TurnId {
     match fresh.met(from, id, said, reception).await {
-        Accepted::New(turn) => turn,
+        ReceiveOutcome::Queued(turn) => turn,
         other => panic!("{id}: {other:?}"),
     }
 }
 
-async fn skipped(fresh: &Fresh, from: &str, id: &str, said: Time, reception: Reception) -> String {
+async fn skipped(fresh: &Fresh, from: &str, id: &str, said: Time, reception: Admission) -> String {
     match fresh.met(from, id, said, reception).await {
-        Accepted::Skipped(turn) => fresh.why(turn),
+        ReceiveOutcome::Skipped(turn) => fresh.why(turn),
         other => panic!("{id}: {other:?}"),
     }
 }
@@ -41,7 +41,7 @@ pub async fn a_missed_message_is_dated_by_when_it_was_said_and_answered_from_whe
     let (said, now) = (at(1_000).0, at(FOUND).0);
     assert_eq!(fresh.rows(times), [format!("{said}|{said}|{said}|{now}|{}", (at(FOUND) + MERGE).0)]);
     let claim = fresh.due_turn(at(FOUND) + MERGE).await;
-    assert_eq!((claim.turn, claim.deadline, claim.newcomer), (turn, at(1_000) + SEND_WITHIN, true));
+    assert_eq!((claim.turn, claim.deadline, claim.is_first_conversation), (turn, at(1_000) + SEND_WITHIN, true));
 }
 
 pub async fn missed_messages_of_one_contact_are_one_turn_in_the_order_in_which_they_were_said(fresh: &Fresh) {
@@ -70,8 +70,8 @@ pub async fn a_missed_message_that_is_too_old_is_stored_and_not_answered(fresh: 
     assert!(why.contains("MYNAH_CATCH_UP_WITHIN"), "{why}");
     // Nor is anybody told anything because of it.
     let mut refused = too_old(Some(Command::Reset));
-    refused.stranger = mynah::store::Stranger::Yes;
-    refused.refusal = Some("Not for you.".into());
+    refused.sender = mynah::store::SenderStatus::Unknown;
+    refused.refusal_text = Some("Not for you.".into());
     skipped(fresh, BEN, "SM2", at(1_000), refused).await;
     fresh.nothing_due(at(FOUND * 10)).await;
     assert_eq!(fresh.rows("SELECT content FROM messages ORDER BY id"), ["SM1", "SM2"]);
@@ -86,7 +86,7 @@ pub async fn a_stop_that_was_missed_is_obeyed_however_old_it_is(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     skipped(fresh, ANN, "SM1", at(2_000), too_old(Some(Command::OptOut))).await;
     assert_eq!(fresh.turn_state(claim.turn), "skipped", "what was being answered is given up");
-    assert_eq!(fresh.met(ANN, "SM2", at(FOUND), Reception::default()).await, Accepted::Skipped(TurnId(3)));
+    assert_eq!(fresh.met(ANN, "SM2", at(FOUND), Admission::default()).await, ReceiveOutcome::Skipped(TurnId(3)));
     // One that is young enough is confirmed.
     let turn = new(fresh, BEN, "SM3", at(2_000), found(Some(Command::OptOut))).await;
     assert_eq!(fresh.due_turn(at(FOUND)).await.turn, turn);
@@ -130,26 +130,33 @@ pub async fn what_was_missed_waits_behind_what_is_being_answered(fresh: &Fresh) 
 }
 
 pub async fn how_far_the_list_was_read_is_remembered_with_when_that_began(fresh: &Fresh) {
-    assert_eq!(fresh.caught_up("twilio").await.unwrap(), None);
-    fresh.catch_up("twilio", at(1_000)).await.unwrap();
+    assert_eq!(fresh.catch_up_progress("twilio").await.unwrap(), None);
+    fresh.record_caught_up("twilio", at(1_000)).await.unwrap();
     for (began_at, until) in [(at(1_000), at(9_000)), (at(1_000), at(5_000)), (START, START)] {
-        fresh.catch_up("twilio", until).await.unwrap();
-        let stands = CaughtUp { began_at, caught_up_at: until };
-        assert_eq!(fresh.caught_up("twilio").await.unwrap(), Some(stands), "also where a clock was set back");
+        fresh.record_caught_up("twilio", until).await.unwrap();
+        let stands = CatchUpProgress { began_at, caught_up_at: until };
+        assert_eq!(fresh.catch_up_progress("twilio").await.unwrap(), Some(stands), "also where a clock was set back");
     }
-    assert_eq!(fresh.caught_up("meta").await.unwrap(), None);
+    assert_eq!(fresh.catch_up_progress("meta").await.unwrap(), None);
 }
 
 pub async fn what_is_known_is_told_from_what_is_not(fresh: &Fresh) {
     fresh.said(ANN, "SM1", START).await;
     let ids = ["SM1", "SM2"].map(sid).to_vec();
-    assert_eq!(fresh.known("twilio", ids.clone()).await.unwrap().into_iter().collect::<Vec<_>>(), [sid("SM1")]);
-    assert!(fresh.known("meta", ids).await.unwrap().is_empty());
-    assert_eq!(fresh.met(ANN, "SM1", START, found(None)).await, Accepted::Known, "and found to be known once more");
+    assert_eq!(
+        fresh.stored_messages("twilio", ids.clone()).await.unwrap().into_iter().collect::<Vec<_>>(),
+        [sid("SM1")]
+    );
+    assert!(fresh.stored_messages("meta", ids).await.unwrap().is_empty());
+    assert_eq!(
+        fresh.met(ANN, "SM1", START, found(None)).await,
+        ReceiveOutcome::Duplicate,
+        "and found to be known once more"
+    );
 }
 
 pub async fn addresses_of_ours_are_those_to_which_contacts_have_written_through_the_account(fresh: &Fresh) {
-    let through = |account: &str| Reception { account: account.into(), ..Reception::default() };
+    let through = |account: &str| Admission { account: account.into(), ..Admission::default() };
     let ours = async |channel, account: &str| {
         let mut ours: Vec<_> = fresh.our_addresses(channel, account.into()).await.unwrap().into_iter().collect();
         ours.sort();
@@ -165,10 +172,10 @@ pub async fn addresses_of_ours_are_those_to_which_contacts_have_written_through_
     assert_eq!(ours("twilio", "AC2").await, [OURS]);
     // And is known when all that was said there is deleted.
     let later = at(24 * 3_600_000);
-    assert_eq!(fresh.expire_turns(later).await.unwrap(), 2);
+    assert_eq!(fresh.expire_overdue_turns(later).await.unwrap(), 2);
     for conversation in fresh.conversations(None, 9).await.unwrap() {
         assert!(fresh.end_conversation(conversation.id, START).await.unwrap());
     }
-    assert_eq!(fresh.delete_ended(later).await.unwrap(), 2);
+    assert_eq!(fresh.delete_ended_conversations(later).await.unwrap(), 2);
     assert_eq!(ours("twilio", "AC1").await, [OURS]);
 }

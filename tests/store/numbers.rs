@@ -1,14 +1,14 @@
 //! Several numbers: a conversation remembers the account that it came through, and each number has its own.
 
 use mynah::model::{ContentSid, DeliveryStatus};
-use mynah::store::{ByNumber, PartClaim, Reception, StatusTaken};
+use mynah::store::{Admission, ByNumber, PartClaim, StatusOutcome};
 
 use crate::fresh::{ANN, BEN, Fresh, answer, at, news};
 
 const DAY: i64 = 24 * 3_600_000;
 
-fn through(account: &str) -> Reception {
-    Reception { account: account.into(), ..Reception::default() }
+fn through(account: &str) -> Admission {
+    Admission { account: account.into(), ..Admission::default() }
 }
 
 pub async fn a_conversation_remembers_the_account_that_it_came_through_last(fresh: &Fresh) {
@@ -16,10 +16,10 @@ pub async fn a_conversation_remembers_the_account_that_it_came_through_last(fres
     let claim = fresh.due_turn(at(2_000)).await;
     assert_eq!(claim.account, "AC1");
     let (part, token) = fresh.answer(&claim, &["One."]).await;
-    assert!(fresh.part_again(part, token, at(3_000), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(part, token, at(3_000), "503".into()).await.unwrap());
     let claim = fresh.due_part(at(3_000)).await;
     assert_eq!(claim.account, "AC1");
-    assert!(fresh.part_unknown(part, claim.token, at(5_000), "cut".into()).await.unwrap());
+    assert!(fresh.mark_part_unknown(part, claim.token, at(5_000), "cut".into()).await.unwrap());
     // Moved to another account meanwhile.
     fresh.met(ANN, "SM2", at(4_000), through("AC2")).await;
     assert_eq!(fresh.due_look(at(5_000)).await.account, "AC2");
@@ -52,19 +52,21 @@ fn sid_of(part: &PartClaim) -> Option<ContentSid> {
 
 pub async fn each_number_has_its_own_template_or_none(fresh: &Fresh) {
     let template = ContentSid::parse("HX00000000000000000000000000000001");
-    let store = (**fresh).clone().reopening(ByNumber::new(move |account, _| template.filter(|_| account == "AC1")));
+    let store =
+        (**fresh).clone().with_reopen_templates(ByNumber::new(move |account, _| template.filter(|_| account == "AC1")));
     for (from, id, account) in [(ANN, "SM1", "AC1"), (BEN, "SM2", "AC2")] {
         fresh.met(from, id, at(0), through(account)).await;
     }
     // One way to the end, and the other.
     assert!(store.claim(at(DAY), 1, 9).await.unwrap().turns.is_empty());
-    store.expire_turns(at(DAY)).await.unwrap();
+    store.expire_overdue_turns(at(DAY)).await.unwrap();
     let parts = store.claim(at(DAY), 9, 9).await.unwrap().parts;
     let sent: Vec<_> = parts.iter().map(|part| (part.account.as_str(), sid_of(part))).collect();
     assert_eq!(sent, [("AC1", template)]);
-    let again = (**fresh).clone().reopening(ByNumber::new(move |account, _| template.filter(|_| account == "AC2")));
+    let again =
+        (**fresh).clone().with_reopen_templates(ByNumber::new(move |account, _| template.filter(|_| account == "AC2")));
     fresh.met(BEN, "SM3", at(DAY), through("AC2")).await;
-    again.expire_turns(at(2 * DAY)).await.unwrap();
+    again.expire_overdue_turns(at(2 * DAY)).await.unwrap();
     assert_eq!(sid_of(&again.claim(at(2 * DAY), 9, 9).await.unwrap().parts[0]), template);
 }
 
@@ -73,39 +75,39 @@ pub async fn an_account_brings_news_of_what_it_sent_itself_alone(fresh: &Fresh) 
     let claim = fresh.due_turn(at(2_000)).await;
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     let from =
-        async |account: &str, news| fresh.status_from(Some(account.into()), news, None, at(3_000)).await.unwrap();
+        async |account: &str, news| fresh.apply_status_from(Some(account.into()), news, None, at(3_000)).await.unwrap();
     // Before its id is known, by our proof.
-    assert_eq!(from("AC2", news("SMout", DeliveryStatus::Sent, Some(part))).await, StatusTaken::Foreign);
+    assert_eq!(from("AC2", news("SMout", DeliveryStatus::Sent, Some(part))).await, StatusOutcome::NotOurs);
     assert_eq!(fresh.part_states(claim.turn), "sending");
     assert!(fresh.sent(part, token, "SMout", at(3_000)).await);
     // And after, by its id.
-    assert_eq!(from("AC2", news("SMout", DeliveryStatus::Failed, None)).await, StatusTaken::Foreign);
+    assert_eq!(from("AC2", news("SMout", DeliveryStatus::Failed, None)).await, StatusOutcome::NotOurs);
     assert_eq!(fresh.delivery(part), "-|-");
-    assert_eq!(from("AC1", news("SMout", DeliveryStatus::Sent, None)).await, StatusTaken::Noted);
-    assert_eq!(from("AC1", news("SMelse", DeliveryStatus::Sent, None)).await, StatusTaken::Foreign);
+    assert_eq!(from("AC1", news("SMout", DeliveryStatus::Sent, None)).await, StatusOutcome::Recorded);
+    assert_eq!(from("AC1", news("SMelse", DeliveryStatus::Sent, None)).await, StatusOutcome::NotOurs);
 }
 
 pub async fn what_a_moved_number_posts_is_its_new_accounts(fresh: &Fresh) {
-    let moved = (**fresh).clone().posting(ByNumber::new(|_, _| "AC2".to_owned()));
+    let moved = (**fresh).clone().with_posting_accounts(ByNumber::new(|_, _| "AC2".to_owned()));
     fresh.met(ANN, "SM1", at(0), through("AC1")).await;
     let claim = fresh.due_turn(at(2_000)).await;
     let parts = vec!["One.".into(), "Two.".into()];
     let replied = moved.reply(&claim, answer("One. Two."), parts, at(2_000)).await.unwrap().unwrap();
     let news = |part, account: &str| {
-        moved.status_from(Some(account.into()), news("SMout", DeliveryStatus::Sent, Some(part)), None, at(3_000))
+        moved.apply_status_from(Some(account.into()), news("SMout", DeliveryStatus::Sent, Some(part)), None, at(3_000))
     };
-    assert_eq!(news(replied.part, "AC1").await.unwrap(), StatusTaken::Foreign);
-    assert_eq!(news(replied.part, "AC2").await.unwrap(), StatusTaken::More);
+    assert_eq!(news(replied.part, "AC1").await.unwrap(), StatusOutcome::NotOurs);
+    assert_eq!(news(replied.part, "AC2").await.unwrap(), StatusOutcome::NextIsScheduled);
     let second = moved.claim(at(6_000), 9, 9).await.unwrap().parts.remove(0);
     let (part, why) = (second.outgoing.reference, "cut".to_owned());
-    assert!(fresh.part_unknown(part, second.token, at(7_000), why).await.unwrap());
+    assert!(fresh.mark_part_unknown(part, second.token, at(7_000), why).await.unwrap());
     let look = fresh.due_look(at(7_000)).await;
     assert_eq!((look.account.as_str(), look.posted_by.as_str()), ("AC1", "AC2"));
 }
 
 pub async fn how_far_a_list_was_read_is_remembered_for_each(fresh: &Fresh) {
-    fresh.catch_up("AC1 whatsapp:+1", at(1_000)).await.unwrap();
-    assert_eq!(fresh.caught_up("AC2 whatsapp:+2").await.unwrap(), None);
-    fresh.catch_up("AC2 whatsapp:+2", at(2_000)).await.unwrap();
-    assert_eq!(fresh.caught_up("AC1 whatsapp:+1").await.unwrap().unwrap().caught_up_at, at(1_000));
+    fresh.record_caught_up("AC1 whatsapp:+1", at(1_000)).await.unwrap();
+    assert_eq!(fresh.catch_up_progress("AC2 whatsapp:+2").await.unwrap(), None);
+    fresh.record_caught_up("AC2 whatsapp:+2", at(2_000)).await.unwrap();
+    assert_eq!(fresh.catch_up_progress("AC1 whatsapp:+1").await.unwrap().unwrap().caught_up_at, at(1_000));
 }

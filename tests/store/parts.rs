@@ -1,7 +1,7 @@
 //! Parts on their way out.
 
 use mynah::model::{DeliveryStatus as Is, PartRef};
-use mynah::store::{Looked, PartHalved, PartSent, StatusTaken};
+use mynah::store::{LookupOutcome, PartSentOutcome, PartSplitOutcome, StatusOutcome};
 
 use crate::fresh::{ANN, BEN, Fresh, at, news, sid};
 
@@ -33,17 +33,26 @@ pub async fn parts_go_out_one_at_a_time_and_in_order(fresh: &Fresh) {
 pub async fn a_part_waits_until_the_one_before_is_handed_on_or_for_three_seconds(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
-    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::More);
-    for (status, taken) in [(Is::Queued, StatusTaken::Noted), (Is::Sending, StatusTaken::Noted)] {
-        assert_eq!(fresh.status(news("SM1", status, None), None, at(2_100)).await.unwrap(), taken);
+    assert_eq!(
+        fresh.mark_part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(),
+        PartSentOutcome::NextIsScheduled
+    );
+    for (status, taken) in [(Is::Queued, StatusOutcome::Recorded), (Is::Sending, StatusOutcome::Recorded)] {
+        assert_eq!(fresh.apply_status(news("SM1", status, None), None, at(2_100)).await.unwrap(), taken);
         fresh.nothing_due(at(2_100)).await;
     }
-    assert_eq!(fresh.status(news("SM1", Is::Sent, None), None, at(2_200)).await.unwrap(), StatusTaken::More);
+    assert_eq!(
+        fresh.apply_status(news("SM1", Is::Sent, None), None, at(2_200)).await.unwrap(),
+        StatusOutcome::NextIsScheduled
+    );
     let second = fresh.due_part(at(2_200)).await;
     // No word of the second: it waits for no longer than this.
     let part = second.outgoing.reference;
     assert!(fresh.sent(part, second.token, "SM2", at(3_000)).await);
-    assert_eq!(fresh.status(news("SM1", Is::Delivered, None), None, at(3_100)).await.unwrap(), StatusTaken::Noted);
+    assert_eq!(
+        fresh.apply_status(news("SM1", Is::Delivered, None), None, at(3_100)).await.unwrap(),
+        StatusOutcome::Recorded
+    );
     assert_eq!(fresh.claim(at(5_999), 10, 10).await.unwrap().next_due, Some(at(6_000)));
     assert_eq!(fresh.due_part(at(6_000)).await.outgoing.text, "Three.");
 }
@@ -54,7 +63,7 @@ pub async fn a_part_that_is_settled_by_its_callback_lets_the_next_one_go(fresh: 
         let claim = fresh.started(from).await;
         let (part, _) = fresh.answer(&claim, &["One.", "Two."]).await;
         let update = news(&format!("SM-of-{from}"), status, Some(part));
-        assert_eq!(fresh.status(update, None, at(2_000)).await.unwrap(), StatusTaken::More);
+        assert_eq!(fresh.apply_status(update, None, at(2_000)).await.unwrap(), StatusOutcome::NextIsScheduled);
         fresh.nothing_due(at(due - 1)).await;
         assert_eq!(fresh.due_part(at(due)).await.outgoing.text, "Two.");
     }
@@ -65,8 +74,11 @@ pub async fn late_word_of_a_part_does_not_hurry_one_that_waits_for_another_reaso
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
     assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
     let second = fresh.due_part(at(5_000)).await;
-    assert!(fresh.part_again(second.outgoing.reference, second.token, at(60_000), "429".into()).await.unwrap());
-    assert_eq!(fresh.status(news("SM1", Is::Sent, None), None, at(5_500)).await.unwrap(), StatusTaken::Noted);
+    assert!(fresh.retry_part(second.outgoing.reference, second.token, at(60_000), "429".into()).await.unwrap());
+    assert_eq!(
+        fresh.apply_status(news("SM1", Is::Sent, None), None, at(5_500)).await.unwrap(),
+        StatusOutcome::Recorded
+    );
     fresh.nothing_due(at(59_999)).await;
     fresh.due_part(at(60_000)).await;
 }
@@ -85,7 +97,7 @@ pub async fn what_is_said_goes_out_before_more_is_written(fresh: &Fresh) {
 pub async fn a_part_of_which_nothing_was_created_is_posted_again(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
-    assert!(fresh.part_again(part, token, at(4_000), "429".into()).await.unwrap());
+    assert!(fresh.retry_part(part, token, at(4_000), "429".into()).await.unwrap());
     assert_eq!(fresh.rows("SELECT state, error FROM parts WHERE number = 1"), ["ready|429"]);
     let claims = fresh.claim(at(3_999), 10, 10).await.unwrap();
     assert!(claims.is_empty());
@@ -106,7 +118,7 @@ pub async fn a_part_is_given_up_after_a_hundred_attempts_and_the_conversation_go
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
     for attempt in 1..=100 {
         let now = at(1_000 + attempt * 1_000);
-        assert!(fresh.part_again(part, token, now, "63018: too many".into()).await.unwrap());
+        assert!(fresh.retry_part(part, token, now, "63018: too many".into()).await.unwrap());
         if attempt < 100 {
             let again = fresh.due_part(now).await;
             assert_eq!(again.attempt, attempt + 1);
@@ -128,7 +140,7 @@ pub async fn a_part_that_cannot_be_sent_ends_its_turn_and_frees_the_next(fresh: 
     let second = fresh.due_part(at(2_000)).await;
     assert!(
         fresh
-            .part_failed(second.outgoing.reference, second.token, "63024: no such number".into(), at(3_000))
+            .fail_part(second.outgoing.reference, second.token, "63024: no such number".into(), at(3_000))
             .await
             .unwrap()
     );
@@ -149,8 +161,8 @@ pub async fn a_part_that_is_too_long_goes_out_in_halves(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["OneTwo.", "Three."]).await;
     assert_eq!(
-        fresh.part_halved(part, token, ("One".into(), "Two.".into()), "21617".into(), at(2_000)).await.unwrap(),
-        PartHalved::Halved
+        fresh.split_part(part, token, ("One".into(), "Two.".into()), "21617".into(), at(2_000)).await.unwrap(),
+        PartSplitOutcome::Split
     );
     assert_eq!(texts(fresh, part), ["1|One|ready", "2|Two.|ready", "3|Three.|ready"]);
     let mut heard = Vec::new();
@@ -171,14 +183,14 @@ pub async fn parts_are_halved_again_and_in_the_middle(fresh: &Fresh) {
     let middle = fresh.due_part(at(2_000)).await;
     let part = middle.outgoing.reference;
     assert_eq!(
-        fresh.part_halved(part, middle.token, ("BC".into(), "DE".into()), "21617".into(), at(2_000)).await.unwrap(),
-        PartHalved::Halved
+        fresh.split_part(part, middle.token, ("BC".into(), "DE".into()), "21617".into(), at(2_000)).await.unwrap(),
+        PartSplitOutcome::Split
     );
     let again = fresh.due_part(at(2_000)).await;
     assert_eq!(again.outgoing.reference, part);
     assert_eq!(
-        fresh.part_halved(part, again.token, ("B".into(), "C".into()), "21617".into(), at(2_000)).await.unwrap(),
-        PartHalved::Halved
+        fresh.split_part(part, again.token, ("B".into(), "C".into()), "21617".into(), at(2_000)).await.unwrap(),
+        PartSplitOutcome::Split
     );
     assert_eq!(texts(fresh, part), ["1|A|sent", "2|B|ready", "3|C|ready", "4|DE|ready", "5|F|ready"]);
     for number in 2..=5 {
@@ -196,14 +208,14 @@ pub async fn a_reply_in_ten_parts_is_not_cut_further(fresh: &Fresh) {
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
     let halve = async |token| {
         let halves = ("One".into(), ".".into());
-        fresh.part_halved(part, token, halves, "21617: too long".into(), at(2_000)).await.unwrap()
+        fresh.split_part(part, token, halves, "21617: too long".into(), at(2_000)).await.unwrap()
     };
     for parts in 3..=10 {
-        assert_eq!(halve(token).await, PartHalved::Halved);
+        assert_eq!(halve(token).await, PartSplitOutcome::Split);
         assert_eq!(fresh.count("parts"), parts);
         token = fresh.due_part(at(2_000)).await.token;
     }
-    assert_eq!(halve(token).await, PartHalved::Failed);
+    assert_eq!(halve(token).await, PartSplitOutcome::Failed);
     assert_eq!(fresh.part_states(claim.turn), ["failed"; 10].join(" "));
     let why = fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn));
     assert_eq!(why, ["dead|21617: too long; not cut further, since the reply is in 10 parts already"]);
@@ -214,33 +226,45 @@ pub async fn a_reply_in_ten_parts_is_not_cut_further(fresh: &Fresh) {
 pub async fn a_part_with_the_id_of_another_is_looked_for(fresh: &Fresh) {
     let ann = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&ann, &["One."]).await;
-    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::Last);
+    assert_eq!(
+        fresh.mark_part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(),
+        PartSentOutcome::NothingFollows
+    );
     let ben = fresh.started(BEN).await;
     let (part, token) = fresh.answer(&ben, &["Eins."]).await;
-    assert_eq!(fresh.part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(), PartSent::Taken);
+    assert_eq!(
+        fresh.mark_part_sent(part, token, sid("SM1"), at(2_000)).await.unwrap(),
+        PartSentOutcome::ProviderIdInUse
+    );
     assert_eq!((fresh.part_states(ben.turn), fresh.turn_state(ben.turn)), ("unknown".into(), "sending".into()));
     fresh.nothing_due(at(3_999)).await;
     assert_eq!(fresh.due_look(at(4_000)).await.part, part);
-    assert_eq!(fresh.looked(part, vec![sid("SM1"), sid("SM2")], false, at(4_000)).await.unwrap(), Looked::Found);
+    assert_eq!(
+        fresh.settle_lookup(part, vec![sid("SM1"), sid("SM2")], false, at(4_000)).await.unwrap(),
+        LookupOutcome::Found
+    );
     assert_eq!(fresh.rows("SELECT provider_id FROM parts ORDER BY turn_id"), ["SM1", "SM2"]);
 }
 
 pub async fn a_stale_worker_changes_nothing_of_a_part(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, first) = fresh.answer(&claim, &["One.", "Two."]).await;
-    assert!(fresh.part_again(part, first, at(2_000), "429".into()).await.unwrap());
+    assert!(fresh.retry_part(part, first, at(2_000), "429".into()).await.unwrap());
     let held = fresh.due_part(at(2_000)).await.token;
     let waiting = PartRef { turn: part.turn, number: 2 };
     let nowhere = PartRef { turn: part.turn, number: 9 };
     let before = fresh.everything();
     for (part, stale) in [(part, first), (part, held.wrapping_add(1)), (waiting, held), (nowhere, held)] {
         let why = || "late".to_owned();
-        assert_eq!(fresh.part_sent(part, stale, sid("SMlate"), at(3_000)).await.unwrap(), PartSent::Stale);
-        assert!(!fresh.part_again(part, stale, at(3_000), why()).await.unwrap());
-        assert!(!fresh.part_unknown(part, stale, at(3_000), why()).await.unwrap());
-        assert!(!fresh.part_failed(part, stale, why(), at(3_000)).await.unwrap());
-        let halved = fresh.part_halved(part, stale, (why(), why()), why(), at(3_000)).await.unwrap();
-        assert_eq!(halved, PartHalved::Stale);
+        assert_eq!(
+            fresh.mark_part_sent(part, stale, sid("SMlate"), at(3_000)).await.unwrap(),
+            PartSentOutcome::StaleClaim
+        );
+        assert!(!fresh.retry_part(part, stale, at(3_000), why()).await.unwrap());
+        assert!(!fresh.mark_part_unknown(part, stale, at(3_000), why()).await.unwrap());
+        assert!(!fresh.fail_part(part, stale, why(), at(3_000)).await.unwrap());
+        let halved = fresh.split_part(part, stale, (why(), why()), why(), at(3_000)).await.unwrap();
+        assert_eq!(halved, PartSplitOutcome::StaleClaim);
         assert_eq!(fresh.everything(), before);
     }
     assert!(fresh.sent(part, held, "SMone", at(3_000)).await);
@@ -252,7 +276,7 @@ pub async fn a_stale_worker_changes_nothing_of_a_part(fresh: &Fresh) {
 pub async fn conversations_do_not_wait_for_each_other(fresh: &Fresh) {
     let ann = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&ann, &["One.", "Two."]).await;
-    assert!(fresh.part_unknown(part, token, at(500_000), "no answer".into()).await.unwrap());
+    assert!(fresh.mark_part_unknown(part, token, at(500_000), "no answer".into()).await.unwrap());
     let ben = fresh.started(BEN).await;
     let (part, token) = fresh.answer(&ben, &["Eins.", "Zwei."]).await;
     assert!(fresh.handed_on(part, token, "SMeins", at(2_000)).await);

@@ -4,7 +4,8 @@ use crate::fresh::{ANN, BEN, Fresh, MERGE, START};
 
 pub async fn a_turn_is_paused_with_its_conversation_or_alone_where_that_has_ended(fresh: &Fresh) {
     let until = START + MERGE * 100;
-    let pause = async |claim| fresh.pause(claim, Some(until), "too many".to_owned(), START + MERGE).await.unwrap();
+    let pause =
+        async |claim| fresh.leave_to_person(claim, Some(until), "too many".to_owned(), START + MERGE).await.unwrap();
     let claim = fresh.started(ANN).await;
     assert!(pause(&claim).await);
     assert_eq!(

@@ -49,31 +49,35 @@ pub async fn idle_conversations_end_unless_something_in_them_waits(fresh: &Fresh
     answered(fresh, BEN, 10_000).await;
     fresh.said("+15550000003", "SM3", START).await;
     let ended = "SELECT ended_at FROM conversations WHERE ended_at IS NOT NULL";
-    assert_eq!(fresh.end_idle(START, at(HOUR)).await.unwrap(), 0, "nobody was silent since before then");
+    assert_eq!(fresh.end_idle_conversations(START, at(HOUR)).await.unwrap(), 0, "nobody was silent since before then");
     let before = fresh.rows("SELECT SUM(revision) FROM conversations");
-    assert_eq!(fresh.end_idle(at(1), at(HOUR)).await.unwrap(), 1);
+    assert_eq!(fresh.end_idle_conversations(at(1), at(HOUR)).await.unwrap(), 1);
     assert_eq!(fresh.rows(ended), [at(HOUR).0.to_string()]);
     assert_ne!(fresh.rows("SELECT SUM(revision) FROM conversations"), before, "a window that somebody kept is stale");
-    assert_eq!(fresh.end_idle(at(20_000), at(2 * HOUR)).await.unwrap(), 1, "and each once");
+    assert_eq!(fresh.end_idle_conversations(at(20_000), at(2 * HOUR)).await.unwrap(), 1, "and each once");
     assert_eq!(open(fresh), 1, "what waits for its answer goes on");
 }
 
 pub async fn a_crowd_of_idle_conversations_ends(fresh: &Fresh) {
     crowd(fresh).await;
-    assert_eq!(fresh.end_idle(at(1), at(HOUR)).await.unwrap(), MANY);
+    assert_eq!(fresh.end_idle_conversations(at(1), at(HOUR)).await.unwrap(), MANY);
     assert_eq!(open(fresh), 0);
 }
 
 pub async fn ended_conversations_go_after_their_time_with_all_that_was_said(fresh: &Fresh) {
     answered(fresh, ANN, 0).await;
     answered(fresh, BEN, 10_000).await;
-    assert_eq!(fresh.end_idle(at(1), at(HOUR)).await.unwrap(), 1);
-    assert_eq!(fresh.delete_ended(at(HOUR)).await.unwrap(), 0, "it ended no earlier than that");
-    assert_eq!(fresh.delete_ended(at(HOUR + 1)).await.unwrap(), 1);
+    assert_eq!(fresh.end_idle_conversations(at(1), at(HOUR)).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended_conversations(at(HOUR)).await.unwrap(), 0, "it ended no earlier than that");
+    assert_eq!(fresh.delete_ended_conversations(at(HOUR + 1)).await.unwrap(), 1);
     for (table, left) in [("conversations", 1), ("messages", 2), ("turns", 1), ("parts", 1), ("contacts", 2)] {
         assert_eq!(fresh.count(table), left, "{table}");
     }
-    assert_eq!(fresh.delete_ended(at(1_000 * HOUR)).await.unwrap(), 0, "what has not ended stays, however old");
+    assert_eq!(
+        fresh.delete_ended_conversations(at(1_000 * HOUR)).await.unwrap(),
+        0,
+        "what has not ended stays, however old"
+    );
 }
 
 pub async fn a_conversation_that_was_reset_goes_like_any_other(fresh: &Fresh) {
@@ -82,14 +86,14 @@ pub async fn a_conversation_that_was_reset_goes_like_any_other(fresh: &Fresh) {
     let (part, token) = fresh.answer_at(&claim, &["Done."], START).await;
     assert!(fresh.sent(part, token, "SMout", START).await);
     fresh.said(ANN, "SM2", at(1)).await;
-    assert_eq!(fresh.delete_ended(at(1)).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended_conversations(at(1)).await.unwrap(), 1);
     assert_eq!((fresh.count("conversations"), fresh.count("messages")), (1, 1));
 }
 
 pub async fn a_crowd_of_ended_conversations_goes(fresh: &Fresh) {
     crowd(fresh).await;
     fresh.meddle("UPDATE conversations SET ended_at = 1");
-    assert_eq!(fresh.delete_ended(START).await.unwrap(), MANY);
+    assert_eq!(fresh.delete_ended_conversations(START).await.unwrap(), MANY);
     assert_eq!((fresh.count("conversations"), fresh.count("messages")), (0, 0));
     assert_eq!(fresh.count("turns"), 1, "the newest, whose number is not given again");
 }

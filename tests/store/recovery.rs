@@ -1,7 +1,7 @@
 //! What a start makes of the work that a dead process left.
 
 use mynah::model::DeliveryStatus;
-use mynah::store::Recovered;
+use mynah::store::RecoveryReport;
 
 use crate::fresh::{ANN, BEN, Fresh, at, news};
 
@@ -11,7 +11,7 @@ const SORRY: &str = "Sorry.";
 pub async fn a_turn_that_was_running_is_answered_again(fresh: &Fresh) {
     let lost = fresh.started(ANN).await;
     let recovered = fresh.recover(at(5_000), SORRY.into()).await.unwrap();
-    assert_eq!(recovered, Recovered { turns: 1, dead: 0, unknown: 0 });
+    assert_eq!(recovered, RecoveryReport { retried_turns: 1, dead_turns: 0, unknown_parts: 0 });
     let before = fresh.everything();
     assert!(!fresh.release_turn(&lost, at(5_000)).await.unwrap(), "the dead process's claim holds no longer");
     assert_eq!(fresh.everything(), before);
@@ -22,7 +22,10 @@ pub async fn a_turn_that_was_running_is_answered_again(fresh: &Fresh) {
 pub async fn a_part_that_was_being_sent_is_looked_for(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
-    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap(), Recovered { turns: 0, dead: 0, unknown: 1 });
+    assert_eq!(
+        fresh.recover(at(5_000), SORRY.into()).await.unwrap(),
+        RecoveryReport { retried_turns: 0, dead_turns: 0, unknown_parts: 1 }
+    );
     assert_eq!(fresh.part_states(claim.turn), "unknown ready");
     assert!(!fresh.sent(part, token, "SM1", at(5_000)).await);
     fresh.nothing_due(at(6_999)).await;
@@ -35,7 +38,7 @@ pub async fn a_part_that_was_being_sent_is_looked_for(fresh: &Fresh) {
 pub async fn a_look_that_was_being_made_is_made_again(fresh: &Fresh) {
     let (_, part) = fresh.lost(ANN, &["One."]).await;
     fresh.due_look(at(3_000)).await;
-    assert_eq!(fresh.recover(at(4_000), SORRY.into()).await.unwrap(), Recovered::default());
+    assert_eq!(fresh.recover(at(4_000), SORRY.into()).await.unwrap(), RecoveryReport::default());
     fresh.nothing_due(at(5_999)).await;
     assert_eq!(fresh.due_look(at(6_000)).await.part, part, "long before the lease of the look has run out");
 }
@@ -43,13 +46,16 @@ pub async fn a_look_that_was_being_made_is_made_again(fresh: &Fresh) {
 pub async fn a_turn_that_ends_the_process_three_times_is_dead_and_the_conversation_goes_on(fresh: &Fresh) {
     let deadly = fresh.started(ANN).await;
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
-    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap().turns, 1);
+    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap().retried_turns, 1);
     fresh.due_turn(at(5_000)).await;
-    assert_eq!(fresh.recover(at(6_000), SORRY.into()).await.unwrap().turns, 1);
+    assert_eq!(fresh.recover(at(6_000), SORRY.into()).await.unwrap().retried_turns, 1);
     fresh.nothing_due(at(15_999)).await;
     let third = fresh.due_turn(at(16_000)).await;
     assert_eq!(third.turn, deadly.turn, "after two deaths it waits for ten seconds");
-    assert_eq!(fresh.recover(at(17_000), SORRY.into()).await.unwrap(), Recovered { turns: 0, dead: 1, unknown: 0 });
+    assert_eq!(
+        fresh.recover(at(17_000), SORRY.into()).await.unwrap(),
+        RecoveryReport { retried_turns: 0, dead_turns: 1, unknown_parts: 0 }
+    );
     let told = fresh.due_part(at(17_000)).await;
     assert_eq!((told.outgoing.text.as_str(), told.outgoing.reference.turn), (SORRY, deadly.turn), "never silent");
     assert!(fresh.sent(told.outgoing.reference, told.token, "SM9", at(17_000)).await);
@@ -63,11 +69,14 @@ pub async fn a_turn_that_ends_the_process_three_times_is_dead_and_the_conversati
 pub async fn a_turn_that_was_running_beside_others_is_not_dead_at_its_third_death(fresh: &Fresh) {
     let bystander = fresh.started(ANN).await;
     fresh.started(BEN).await;
-    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap().turns, 2);
+    assert_eq!(fresh.recover(at(5_000), SORRY.into()).await.unwrap().retried_turns, 2);
     assert_eq!(fresh.due_turns(at(5_000)).await.len(), 2);
-    assert_eq!(fresh.recover(at(6_000), SORRY.into()).await.unwrap().turns, 2);
+    assert_eq!(fresh.recover(at(6_000), SORRY.into()).await.unwrap().retried_turns, 2);
     assert_eq!(fresh.due_turn(at(16_000)).await.turn, bystander.turn, "the other waits five seconds more");
-    assert_eq!(fresh.recover(at(17_000), SORRY.into()).await.unwrap(), Recovered { turns: 1, dead: 0, unknown: 0 });
+    assert_eq!(
+        fresh.recover(at(17_000), SORRY.into()).await.unwrap(),
+        RecoveryReport { retried_turns: 1, dead_turns: 0, unknown_parts: 0 }
+    );
     // Its own third death alone settles it, and that it was seen beside others before does not help.
     fresh.nothing_due(at(20_999)).await;
     assert_ne!(fresh.due_turn(at(21_000)).await.turn, bystander.turn);
@@ -75,7 +84,7 @@ pub async fn a_turn_that_was_running_beside_others_is_not_dead_at_its_third_deat
     for (due, dead) in [(77_000, 0), (678_000, 1)] {
         fresh.nothing_due(at(due - 1)).await;
         assert_eq!(fresh.due_turn(at(due)).await.turn, bystander.turn);
-        assert_eq!(fresh.recover(at(due + 1_000), SORRY.into()).await.unwrap().dead, dead);
+        assert_eq!(fresh.recover(at(due + 1_000), SORRY.into()).await.unwrap().dead_turns, dead);
     }
 }
 
@@ -85,7 +94,7 @@ pub async fn a_turn_that_was_running_at_seven_deaths_is_dead_whoever_ran_beside_
         let beside = fresh.started(&format!("+49151000000{death}")).await;
         let late = at(4_000_000 * death);
         let recovered = fresh.recover(late, SORRY.into()).await.unwrap();
-        assert_eq!(recovered.dead, usize::from(death == 7), "at death {death}");
+        assert_eq!(recovered.dead_turns, usize::from(death == 7), "at death {death}");
         fresh
             .meddle(&format!("UPDATE turns SET state = 'done', live = NULL, due_at = NULL WHERE id = {}", beside.turn));
         if death < 7 {
@@ -102,7 +111,7 @@ pub async fn a_turn_that_waits_for_nobody_is_freed(fresh: &Fresh) {
     let parked = fresh.said(BEN, "SM3", at(1_000)).await;
     fresh.meddle(&format!("UPDATE turns SET state = 'done', live = NULL WHERE id = {}", claim.turn));
     fresh.nothing_due(at(50_000)).await;
-    assert_eq!(fresh.recover(at(60_000), SORRY.into()).await.unwrap().turns, 1);
+    assert_eq!(fresh.recover(at(60_000), SORRY.into()).await.unwrap().retried_turns, 1);
     let turns: Vec<_> = fresh.due_turns(at(60_000)).await.into_iter().map(|claim| claim.turn).collect();
     assert!(turns.len() == 2 && turns.contains(&waiting) && turns.contains(&other.turn), "{turns:?}, not {parked}");
 }
@@ -115,7 +124,7 @@ pub async fn a_start_after_a_clean_end_changes_nothing(fresh: &Fresh) {
     fresh.said(BEN, "SM3", at(2_000)).await;
     let before = fresh.everything();
     for _ in 0..5 {
-        assert_eq!(fresh.recover(at(9_000), SORRY.into()).await.unwrap(), Recovered::default());
+        assert_eq!(fresh.recover(at(9_000), SORRY.into()).await.unwrap(), RecoveryReport::default());
     }
     assert_eq!(fresh.everything(), before);
 }

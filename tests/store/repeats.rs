@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{Command, Inbound};
-use mynah::store::{Accepted, Reception, Reply, TurnClaim};
+use mynah::store::{Admission, ReceiveOutcome, Reply, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, OURS, START, answer, inbound, sid};
 
@@ -20,7 +20,7 @@ async fn asked(
     when: Time,
 ) -> TurnClaim {
     let said = Inbound { text: text.into(), to: ours.into(), ..inbound(from, &format!("SM{}", when.0), when) };
-    fresh.receive(said, None, Reception { command, ..Reception::default() }).await.unwrap();
+    fresh.receive(said, None, Admission { command, ..Admission::default() }).await.unwrap();
     fresh.due_turn(when + MERGE).await
 }
 
@@ -28,11 +28,11 @@ async fn asked(
 async fn exchange(fresh: &Fresh, who: (&str, &str), text: &str, command: Option<Command>, when: Time) {
     let claim = asked(fresh, who, text, command, when).await;
     let reply = match command {
-        Some(_) => Reply::Words { text: "Done.".into(), hand_over: None },
+        Some(_) => Reply::OwnText { text: "Done.".into(), hand_over: None },
         None => answer("Hello!"),
     };
     let replied = fresh.reply(&claim, reply, vec!["Hello!".into()], when + MERGE).await.unwrap().unwrap();
-    fresh.part_sent(replied.part, replied.token, sid(&format!("out {}", when.0)), when + MERGE).await.unwrap();
+    fresh.mark_part_sent(replied.part, replied.token, sid(&format!("out {}", when.0)), when + MERGE).await.unwrap();
     fresh.end_conversation(claim.conversation, when + MERGE).await.unwrap();
 }
 
@@ -46,7 +46,7 @@ pub async fn what_a_contact_says_again_is_counted_over_conversations(fresh: &Fre
     // What was asked of us, and what was not answered, is passed over.
     exchange(fresh, ann, "/reset", Some(Command::Reset), minute(4)).await;
     let left = asked(fresh, ann, "never mind", None, minute(5)).await;
-    assert!(fresh.pause(&left, None, "a machine".into(), minute(5)).await.unwrap());
+    assert!(fresh.leave_to_person(&left, None, "a machine".into(), minute(5)).await.unwrap());
     fresh.end_conversation(left.conversation, minute(5)).await.unwrap();
     // Others do not count, nor does what was said on another number.
     exchange(fresh, (BEN, OURS), "hi", None, minute(6)).await;
@@ -57,8 +57,9 @@ pub async fn what_a_contact_says_again_is_counted_over_conversations(fresh: &Fre
     assert!(fresh.sent(part, token, "the last", minute(8) + MERGE).await);
     let claim = asked(fresh, ann, "hi", None, minute(9)).await;
     assert_eq!(claim.conversation, first.conversation);
-    let repeats =
-        async |text: &str, since, most| fresh.repeats(&claim, claim.turn, text.to_owned(), since, most).await.unwrap();
+    let repeats = async |text: &str, since, most| {
+        fresh.count_repeats(&claim, claim.turn, text.to_owned(), since, most).await.unwrap()
+    };
     assert_eq!(repeats("hi", START, 9).await, 3);
     assert_eq!(repeats("hi", START, 2).await, 2, "no more than it is asked for");
     assert_eq!(repeats("hi", minute(3), 9).await, 2, "nor from before that time");
@@ -66,27 +67,31 @@ pub async fn what_a_contact_says_again_is_counted_over_conversations(fresh: &Fre
     // That a conversation has ended meanwhile counts nothing twice.
     fresh.end_conversation(claim.conversation, minute(9)).await.unwrap();
     assert_eq!(repeats("hi", START, 9).await, 3);
-    assert_eq!(fresh.repeats(&claim, first.turn, "hi".into(), START, 9).await.unwrap(), 2, "before the turn before");
+    assert_eq!(
+        fresh.count_repeats(&claim, first.turn, "hi".into(), START, 9).await.unwrap(),
+        2,
+        "before the turn before"
+    );
 }
 
 pub async fn of_a_burst_the_last_is_what_is_said_again_and_of_turns_those_that_were_answered(fresh: &Fresh) {
     let ann = (ANN, OURS);
     let minute = |number: u32| START + Duration::from_secs(60) * number;
     exchange(fresh, ann, "hi", None, minute(0)).await;
-    fresh.accept(Inbound { text: "hello".into(), ..inbound(ANN, "SM-burst", minute(1)) }, None).await.unwrap();
+    fresh.receive_plain(Inbound { text: "hello".into(), ..inbound(ANN, "SM-burst", minute(1)) }, None).await.unwrap();
     exchange(fresh, ann, "hi", None, minute(1)).await;
     let left = asked(fresh, ann, "hi", None, minute(2)).await;
-    assert!(fresh.pause(&left, None, "a machine".into(), minute(2)).await.unwrap());
+    assert!(fresh.leave_to_person(&left, None, "a machine".into(), minute(2)).await.unwrap());
     fresh.end_conversation(left.conversation, minute(2)).await.unwrap();
     // What is said by another way to an address that is the same is said to somebody else.
     let elsewhere = Inbound { channel: "parrot", text: "hi".into(), ..inbound(ANN, "SM-parrot", minute(3)) };
-    fresh.accept(elsewhere, None).await.unwrap();
+    fresh.receive_plain(elsewhere, None).await.unwrap();
     let other = fresh.due_turn(minute(3) + MERGE).await;
     fresh.answer_at(&other, &["Hello!"], minute(3) + MERGE).await;
     fresh.end_conversation(other.conversation, minute(3) + MERGE).await.unwrap();
     let claim = asked(fresh, ann, "hi", None, minute(4)).await;
-    assert_eq!(fresh.repeats(&claim, claim.turn, "hi".into(), START, 9).await.unwrap(), 2);
-    assert_eq!(fresh.repeats(&claim, claim.turn, "hello".into(), START, 9).await.unwrap(), 0);
+    assert_eq!(fresh.count_repeats(&claim, claim.turn, "hi".into(), START, 9).await.unwrap(), 2);
+    assert_eq!(fresh.count_repeats(&claim, claim.turn, "hello".into(), START, 9).await.unwrap(), 0);
 }
 
 pub async fn no_more_than_256_turns_are_looked_at(fresh: &Fresh) {
@@ -98,16 +103,16 @@ pub async fn no_more_than_256_turns_are_looked_at(fresh: &Fresh) {
     assert!(fresh.take_over(first.conversation, None, "so".into(), None, later(1)).await.unwrap());
     let mut last = first.turn;
     for number in 2..=255 {
-        let said = fresh.met(ANN, &format!("SM{number}"), later(number), Reception::default()).await;
-        let Accepted::Skipped(turn) = said else { panic!("{said:?}") };
+        let said = fresh.met(ANN, &format!("SM{number}"), later(number), Admission::default()).await;
+        let ReceiveOutcome::Skipped(turn) = said else { panic!("{said:?}") };
         last = turn;
     }
-    assert!(fresh.hand_back(first.conversation).await.unwrap());
+    assert!(fresh.return_to_assistant(first.conversation).await.unwrap());
     let claim = asked(fresh, ann, "hi", None, later(256)).await;
     // One more look is for the end of the conversation.
-    assert_eq!(fresh.repeats(&claim, last, "hi".into(), START, 9).await.unwrap(), 1);
-    assert_eq!(fresh.repeats(&claim, claim.turn, "hi".into(), START, 9).await.unwrap(), 0);
-    assert_eq!(fresh.answered_since(&claim, Time(0), 9).await.unwrap(), 0);
+    assert_eq!(fresh.count_repeats(&claim, last, "hi".into(), START, 9).await.unwrap(), 1);
+    assert_eq!(fresh.count_repeats(&claim, claim.turn, "hi".into(), START, 9).await.unwrap(), 0);
+    assert_eq!(fresh.count_answered(&claim, Time(0), 9).await.unwrap(), 0);
 }
 
 pub async fn how_often_a_contact_was_answered_is_counted_over_conversations(fresh: &Fresh) {
@@ -118,7 +123,7 @@ pub async fn how_often_a_contact_was_answered_is_counted_over_conversations(fres
     // None of these counts.
     exchange(fresh, ann, "/reset", Some(Command::Reset), minute(2)).await;
     let left = asked(fresh, ann, "never mind", None, minute(3)).await;
-    assert!(fresh.pause(&left, None, "a machine".into(), minute(3)).await.unwrap());
+    assert!(fresh.leave_to_person(&left, None, "a machine".into(), minute(3)).await.unwrap());
     fresh.end_conversation(left.conversation, minute(3)).await.unwrap();
     exchange(fresh, (BEN, OURS), "one", None, minute(4)).await;
     exchange(fresh, (ANN, OTHER), "one", None, minute(5)).await;
@@ -126,7 +131,7 @@ pub async fn how_often_a_contact_was_answered_is_counted_over_conversations(fres
     let (part, token) = fresh.answer_at(&first, &["Hello!"], minute(6) + MERGE).await;
     assert!(fresh.sent(part, token, "the last", minute(6) + MERGE).await);
     let claim = asked(fresh, ann, "four", None, minute(7)).await;
-    let answered = async |since, most| fresh.answered_since(&claim, since, most).await.unwrap();
+    let answered = async |since, most| fresh.count_answered(&claim, since, most).await.unwrap();
     let before = START - Duration::from_millis(1);
     assert_eq!((answered(before, 9).await, answered(before, 2).await), (3, 2));
     assert_eq!((answered(minute(0), 9).await, answered(minute(1), 9).await), (2, 1), "those that began later");

@@ -3,11 +3,11 @@
 use crate::fresh::{Fresh, at};
 
 pub async fn a_secret_is_kept_sealed_and_replaced(fresh: &Fresh) {
-    assert_eq!(fresh.sealed("ai.api_key").await.unwrap(), None);
-    fresh.put_sealed("ai.api_key", "age: one".into(), at(0)).await.unwrap();
-    fresh.put_sealed("twilio.auth_token", "age: other".into(), at(1)).await.unwrap();
-    fresh.put_sealed("ai.api_key", "age: two".into(), at(2)).await.unwrap();
-    assert_eq!(fresh.sealed("ai.api_key").await.unwrap().as_deref(), Some("age: two"));
-    assert_eq!(fresh.sealed("twilio.auth_token").await.unwrap().as_deref(), Some("age: other"));
+    assert_eq!(fresh.sealed_secret("ai.api_key").await.unwrap(), None);
+    fresh.put_sealed_secret("ai.api_key", "age: one".into(), at(0)).await.unwrap();
+    fresh.put_sealed_secret("twilio.auth_token", "age: other".into(), at(1)).await.unwrap();
+    fresh.put_sealed_secret("ai.api_key", "age: two".into(), at(2)).await.unwrap();
+    assert_eq!(fresh.sealed_secret("ai.api_key").await.unwrap().as_deref(), Some("age: two"));
+    assert_eq!(fresh.sealed_secret("twilio.auth_token").await.unwrap().as_deref(), Some("age: other"));
     assert_eq!(fresh.count("secrets"), 2);
 }

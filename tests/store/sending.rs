@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use mynah::model::{ContentSid, ConversationId, FileHash, Media, Template, TurnId, Variables};
-use mynah::store::{Draft, Looked, PartHalved, Reply, Request, Revived, Spoken, StoreOptions, TurnClaim};
+use mynah::store::{
+    BuiltInRequest, Draft, LookupOutcome, OperatorMessageOutcome, PartSplitOutcome, Reply, RequeueOutcome,
+    StoreOptions, TurnClaim,
+};
 
 use crate::fresh::{ANN, Fresh, MERGE, OPTIONS, at, sid};
 
@@ -26,8 +29,8 @@ fn file(number: u8, media_type: &str) -> Media {
 }
 
 async fn send(fresh: &Fresh, id: ConversationId, text: &str, file: Media, now: i64) -> TurnId {
-    match fresh.say_with_file(id, text.into(), file, None, at(now)).await.unwrap() {
-        Spoken::Queued(turn) => turn,
+    match fresh.send_operator_file(id, text.into(), file, None, at(now)).await.unwrap() {
+        OperatorMessageOutcome::Queued(turn) => turn,
         other => panic!("{other:?}"),
     }
 }
@@ -41,15 +44,15 @@ fn template() -> Template {
 
 async fn reopen(fresh: &Fresh, id: ConversationId, now: i64) -> (ConversationId, TurnId) {
     match fresh.send_template(id, template(), at(now)).await.unwrap() {
-        (id, Spoken::Queued(turn)) => (id, turn),
+        (id, OperatorMessageOutcome::Queued(turn)) => (id, turn),
         other => panic!("{other:?}"),
     }
 }
 
 /// The turn's messages go out as they are, the first at once.
-async fn begin(fresh: &Fresh, claim: &TurnClaim, now: i64) -> mynah::store::Replied {
-    assert_eq!(claim.request, Some(Request::Operator));
-    let drafts = fresh.drafts(claim).await.unwrap();
+async fn begin(fresh: &Fresh, claim: &TurnClaim, now: i64) -> mynah::store::StoredReply {
+    assert_eq!(claim.request, Some(BuiltInRequest::Operator));
+    let drafts = fresh.turn_drafts(claim).await.unwrap();
     fresh.reply_unless_human(claim, Reply::Operator, drafts, None, at(now)).await.unwrap().unwrap()
 }
 
@@ -63,22 +66,25 @@ pub async fn a_file_goes_out_with_its_caption_and_is_told_in_the_history(fresh: 
     let turn = send(fresh, id, "Our menu", file(1, PICTURE), 2_000).await;
     let claim = fresh.due_turn(at(2_000)).await;
     let hash = Some(FileHash::new([1; 32]));
-    let drafts = fresh.drafts(&claim).await.unwrap();
+    let drafts = fresh.turn_drafts(&claim).await.unwrap();
     assert_eq!(drafts, [Draft { text: "Our menu".into(), file: hash, ..Draft::default() }]);
     let replied = begin(fresh, &claim, 2_000).await;
     assert_eq!(replied.draft.file, hash);
-    assert_eq!(fresh.file_of(replied.part).await.unwrap(), Some(file(1, PICTURE)));
+    assert_eq!(fresh.file_of_part(replied.part).await.unwrap(), Some(file(1, PICTURE)));
     // Posted again it has its file still.
-    assert!(fresh.part_again(replied.part, replied.token, at(3_000), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(replied.part, replied.token, at(3_000), "503".into()).await.unwrap());
     let again = fresh.due_part(at(3_000)).await;
     assert_eq!((again.file, again.outgoing.text.as_str()), (hash, "Our menu"));
     // In doubt it is looked for as one that has a file.
-    assert!(fresh.part_unknown(replied.part, again.token, at(4_000), "lost".into()).await.unwrap());
-    assert!(fresh.due_look(at(4_000)).await.with_file);
-    assert_eq!(fresh.looked(replied.part, vec![sid("MM1")], false, at(4_000)).await.unwrap(), Looked::Found);
+    assert!(fresh.mark_part_unknown(replied.part, again.token, at(4_000), "lost".into()).await.unwrap());
+    assert!(fresh.due_look(at(4_000)).await.has_file);
+    assert_eq!(
+        fresh.settle_lookup(replied.part, vec![sid("MM1")], false, at(4_000)).await.unwrap(),
+        LookupOutcome::Found
+    );
     assert_eq!(fresh.turn_state(turn), "done");
     assert_eq!(told(fresh, id).await[2..], ["operator: Our menu\n[sent an image: menu.x]"]);
-    assert!(fresh.conversation(id, 0).await.unwrap().unwrap().0.human, "a person answers from now on");
+    assert!(fresh.conversation(id, 0).await.unwrap().unwrap().0.human_mode, "a person answers from now on");
 }
 
 /// Twilio drops what stands beside a document.
@@ -88,7 +94,7 @@ pub async fn what_is_said_with_a_document_goes_before_it(fresh: &Fresh) {
     send(fresh, id, "", file(2, PICTURE), 2_000).await;
     let claim = fresh.due_turn(at(2_000)).await;
     let with = |number: u8| Draft { file: Some(FileHash::new([number; 32])), ..Draft::default() };
-    assert_eq!(fresh.drafts(&claim).await.unwrap(), [Draft::from("Our menu".to_owned()), with(1), with(2)]);
+    assert_eq!(fresh.turn_drafts(&claim).await.unwrap(), [Draft::from("Our menu".to_owned()), with(1), with(2)]);
     let first = begin(fresh, &claim, 2_000).await;
     assert!(fresh.handed_on(first.part, first.token, "SM1", at(2_000)).await);
     assert_eq!(fresh.due_part(at(2_000)).await.file, with(1).file);
@@ -99,7 +105,7 @@ pub async fn what_is_said_with_a_document_goes_before_it(fresh: &Fresh) {
 pub async fn a_file_is_somebodys_until_each_conversation_with_it_is_deleted(fresh: &Fresh) {
     let id = answered(fresh).await;
     let (ours, nobodys) = (FileHash::new([1; 32]), FileHash::new([2; 32]));
-    let unowned = async || fresh.unowned(vec![ours, nobodys]).await.unwrap();
+    let unowned = async || fresh.unused_files(vec![ours, nobodys]).await.unwrap();
     assert_eq!(unowned().await, [ours, nobodys]);
     send(fresh, id, "", file(1, PICTURE), 2_000).await;
     send(fresh, id, "", Media { name: "b.x".into(), ..file(1, PICTURE) }, 2_000).await;
@@ -110,21 +116,22 @@ pub async fn a_file_is_somebodys_until_each_conversation_with_it_is_deleted(fres
     send(fresh, other, "", file(1, PICTURE), 5_000).await;
     assert_eq!((fresh.count("files"), unowned().await), (2, vec![nobodys]));
     fresh.meddle("UPDATE turns SET state = 'done', live = NULL, due_at = NULL");
-    assert_eq!(fresh.delete_ended(at(3_001)).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended_conversations(at(3_001)).await.unwrap(), 1);
     assert_eq!((fresh.count("files"), unowned().await), (1, vec![nobodys]));
     fresh.end_conversation(other, at(6_000)).await.unwrap();
-    assert_eq!(fresh.delete_ended(at(6_001)).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended_conversations(at(6_001)).await.unwrap(), 1);
     assert_eq!(unowned().await, [ours, nobodys]);
 }
 
 pub async fn no_file_is_sent_where_nothing_may_be(fresh: &Fresh) {
     let id = answered(fresh).await;
-    let spoken = async |now| fresh.say_with_file(id, String::new(), file(1, PICTURE), None, at(now)).await.unwrap();
-    assert_eq!(spoken(DAY).await, Spoken::TooLate);
+    let spoken =
+        async |now| fresh.send_operator_file(id, String::new(), file(1, PICTURE), None, at(now)).await.unwrap();
+    assert_eq!(spoken(DAY).await, OperatorMessageOutcome::TooLate);
     fresh.meddle("UPDATE contacts SET opted_out_at = 1");
-    assert_eq!(spoken(2_000).await, Spoken::Silenced);
+    assert_eq!(spoken(2_000).await, OperatorMessageOutcome::OptedOutOrBlocked);
     fresh.end_conversation(id, at(2_000)).await.unwrap();
-    assert_eq!(spoken(2_000).await, Spoken::NoConversation);
+    assert_eq!(spoken(2_000).await, OperatorMessageOutcome::NoConversation);
     assert_eq!((fresh.count("files"), fresh.count("messages")), (0, 2));
 }
 
@@ -135,8 +142,8 @@ pub async fn a_part_that_is_halved_leaves_those_behind_it_what_they_hold(fresh: 
     let claim = fresh.due_turn(at(2_000)).await;
     let first = begin(fresh, &claim, 2_000).await;
     let halves = ("One.".into(), "Two.".into());
-    let halved = fresh.part_halved(first.part, first.token, halves, "21617".into(), at(2_000)).await.unwrap();
-    assert_eq!(halved, PartHalved::Halved);
+    let halved = fresh.split_part(first.part, first.token, halves, "21617".into(), at(2_000)).await.unwrap();
+    assert_eq!(halved, PartSplitOutcome::Split);
     let mut seen = Vec::new();
     for number in 1..=4 {
         let part = fresh.due_part(at(2_000)).await;
@@ -156,17 +163,17 @@ pub async fn a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_ass
     assert_eq!(same, id);
     assert_ne!(fresh.rows("SELECT revision FROM conversations"), revision, "a window that somebody kept is stale");
     let claim = fresh.due_turn(at(late)).await;
-    assert_eq!((claim.turn, claim.deadline, claim.window_ends), (turn, at(late + DAY), at(DAY)));
+    assert_eq!((claim.turn, claim.deadline, claim.free_text_until), (turn, at(late + DAY), at(DAY)));
     let replied = begin(fresh, &claim, late).await;
     assert_eq!((replied.draft.template.clone(), replied.draft.expires_at), (Some(template()), Some(at(late + DAY))));
-    assert!(fresh.part_again(replied.part, replied.token, at(late + 1_000), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(replied.part, replied.token, at(late + 1_000), "503".into()).await.unwrap());
     let part = fresh.due_part(at(late + 1_000)).await;
     assert_eq!((part.outgoing.template, part.deadline), (Some(template()), at(late + DAY)));
     assert!(fresh.sent(replied.part, part.token, "SM2", at(late + 1_000)).await);
     assert_eq!(fresh.turn_state(turn), "done");
     let said = told(fresh, id).await.pop().unwrap();
     assert_eq!(said, "operator: [sent the template HX00000000000000000000000000000001 with 1=Ana]");
-    assert!(!fresh.conversation(id, 0).await.unwrap().unwrap().0.human);
+    assert!(!fresh.conversation(id, 0).await.unwrap().unwrap().0.human_mode);
     // They answer, and so does the assistant.
     fresh.said(ANN, "SM3", at(late + 5_000)).await;
     let claim = fresh.due_turn(at(late + 6_000)).await;
@@ -178,12 +185,12 @@ pub async fn a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_ass
 /// Where a person answers, they go on to.
 pub async fn a_template_does_not_hand_a_conversation_back(fresh: &Fresh) {
     let id = answered(fresh).await;
-    fresh.say(id, "I am Eva.".into(), None, at(2_000)).await.unwrap();
+    fresh.send_operator_message(id, "I am Eva.".into(), None, at(2_000)).await.unwrap();
     let claim = fresh.due_turn(at(2_000)).await;
     let replied = begin(fresh, &claim, 2_000).await;
     assert!(fresh.sent(replied.part, replied.token, "SM2", at(2_000)).await);
     reopen(fresh, id, 2 * DAY).await;
-    assert!(fresh.conversation(id, 0).await.unwrap().unwrap().0.human);
+    assert!(fresh.conversation(id, 0).await.unwrap().unwrap().0.human_mode);
 }
 
 pub async fn a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_one(fresh: &Fresh) {
@@ -193,9 +200,15 @@ pub async fn a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_on
     assert_ne!(new, id);
     let (row, said) = fresh.conversation(new, 10).await.unwrap().unwrap();
     let (old, _) = fresh.conversation(id, 0).await.unwrap().unwrap();
-    assert_eq!((row.contact, row.ours, row.last_inbound_at), (old.contact, old.ours, old.last_inbound_at));
+    assert_eq!(
+        (row.reply_to, row.our_address, row.last_inbound_at),
+        (old.reply_to, old.our_address, old.last_inbound_at)
+    );
     assert_eq!((row.started_at, row.ended_at, said.len()), (at(3 * DAY), None, 1));
-    assert_eq!(fresh.say(new, "Hello?".into(), None, at(3 * DAY)).await.unwrap(), Spoken::TooLate);
+    assert_eq!(
+        fresh.send_operator_message(new, "Hello?".into(), None, at(3 * DAY)).await.unwrap(),
+        OperatorMessageOutcome::TooLate
+    );
     let claim = fresh.due_turn(at(3 * DAY)).await;
     assert_eq!((claim.turn, claim.conversation), (turn, new));
     let replied = begin(fresh, &claim, 3 * DAY).await;
@@ -205,7 +218,7 @@ pub async fn a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_on
     assert_eq!(fresh.count("conversations"), 2);
     let nowhere = ConversationId(uuid::Uuid::max());
     let (_, spoken) = fresh.send_template(nowhere, template(), at(1)).await.unwrap();
-    assert_eq!(spoken, Spoken::NoConversation);
+    assert_eq!(spoken, OperatorMessageOutcome::NoConversation);
 }
 
 pub async fn a_template_goes_where_the_contact_last_wrote_from(fresh: &Fresh) {
@@ -232,12 +245,16 @@ pub async fn what_a_contact_answers_to_a_template_belongs_to_it(fresh: &Fresh) {
     let claim = fresh.due_turn(at(late)).await;
     let replied = begin(fresh, &claim, late).await;
     assert!(fresh.sent(replied.part, replied.token, "SM2", at(late)).await);
-    assert_eq!(fresh.end_idle(at(late), at(late + 24 * HOUR)).await.unwrap(), 0, "they may answer for a day");
+    assert_eq!(
+        fresh.end_idle_conversations(at(late), at(late + 24 * HOUR)).await.unwrap(),
+        0,
+        "they may answer for a day"
+    );
     fresh.said(ANN, "SM3", at(late + 20 * HOUR)).await;
     let claim = fresh.due_turn(at(late + 21 * HOUR)).await;
     assert_eq!(claim.conversation, new);
     fresh.meddle("UPDATE turns SET state = 'done', live = NULL, due_at = NULL");
-    assert_eq!(fresh.end_idle(at(late + 20 * HOUR + 1), at(late + 50 * HOUR)).await.unwrap(), 1);
+    assert_eq!(fresh.end_idle_conversations(at(late + 20 * HOUR + 1), at(late + 50 * HOUR)).await.unwrap(), 1);
 }
 
 pub async fn no_template_is_sent_to_who_opted_out_or_is_blocked(fresh: &Fresh) {
@@ -246,7 +263,7 @@ pub async fn no_template_is_sent_to_who_opted_out_or_is_blocked(fresh: &Fresh) {
     for column in ["opted_out_at", "blocked_at"] {
         fresh.meddle(&format!("UPDATE contacts SET {column} = 1"));
         let (_, spoken) = fresh.send_template(id, template(), at(2_000)).await.unwrap();
-        assert_eq!((spoken, fresh.count("messages")), (Spoken::Silenced, messages));
+        assert_eq!((spoken, fresh.count("messages")), (OperatorMessageOutcome::OptedOutOrBlocked, messages));
         fresh.meddle(&format!("UPDATE contacts SET {column} = NULL"));
     }
     // Nor where they say so while it waits.
@@ -265,10 +282,10 @@ pub async fn a_template_that_cannot_be_sent_within_23_hours_ends_visibly(fresh: 
     let late = "expired|its time ran out: the template could not be sent within 23 hours";
     // Nobody could claim it.
     let (_, unclaimed) = reopen(fresh, id, queued).await;
-    assert_eq!(fresh.expire_turns(at(end - 1)).await.unwrap(), 0);
-    assert_eq!(fresh.expire_turns(at(end)).await.unwrap(), 1);
+    assert_eq!(fresh.expire_overdue_turns(at(end - 1)).await.unwrap(), 0);
+    assert_eq!(fresh.expire_overdue_turns(at(end)).await.unwrap(), 1);
     assert_eq!(state(unclaimed), late);
-    assert_eq!(fresh.revive(unclaimed, at(end)).await.unwrap(), Revived::TooLate);
+    assert_eq!(fresh.requeue(unclaimed, at(end)).await.unwrap(), RequeueOutcome::TooLate);
     // Or the claim comes too late.
     let (_, claimed) = reopen(fresh, id, queued).await;
     fresh.nothing_due(at(end)).await;
@@ -277,9 +294,9 @@ pub async fn a_template_that_cannot_be_sent_within_23_hours_ends_visibly(fresh: 
     let (_, unsent) = reopen(fresh, id, queued).await;
     let claim = fresh.due_turn(at(queued)).await;
     let replied = begin(fresh, &claim, queued).await;
-    assert!(fresh.part_again(replied.part, replied.token, at(end - 1), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(replied.part, replied.token, at(end - 1), "503".into()).await.unwrap());
     let part = fresh.due_part(at(end - 1)).await;
-    assert!(fresh.part_again(replied.part, part.token, at(end), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(replied.part, part.token, at(end), "503".into()).await.unwrap());
     fresh.nothing_due(at(end)).await;
     assert_eq!((state(unsent), fresh.part_states(unsent)), (late.to_owned(), "failed".to_owned()));
 }
@@ -290,23 +307,23 @@ pub async fn a_template_that_failed_is_sent_again_on_request(fresh: &Fresh) {
     let (_, turn) = reopen(fresh, id, 2 * DAY).await;
     let claim = fresh.due_turn(at(2 * DAY)).await;
     let replied = begin(fresh, &claim, 2 * DAY).await;
-    assert!(fresh.part_failed(replied.part, replied.token, "20003".into(), at(2 * DAY)).await.unwrap());
+    assert!(fresh.fail_part(replied.part, replied.token, "20003".into(), at(2 * DAY)).await.unwrap());
     assert_eq!(fresh.turn_state(turn), "dead");
-    assert_eq!(fresh.revive(turn, at(2 * DAY + 5_000)).await.unwrap(), Revived::Again);
+    assert_eq!(fresh.requeue(turn, at(2 * DAY + 5_000)).await.unwrap(), RequeueOutcome::Requeued);
     let claim = fresh.due_turn(at(2 * DAY + 5_000)).await;
     assert_eq!(begin(fresh, &claim, 2 * DAY + 5_000).await.draft.template, Some(template()));
 }
 
 pub async fn free_text_beside_a_template_has_no_more_time_for_that(fresh: &Fresh) {
     let id = answered(fresh).await;
-    fresh.say(id, "Hello?".into(), None, at(DAY - 1_000)).await.unwrap();
+    fresh.send_operator_message(id, "Hello?".into(), None, at(DAY - 1_000)).await.unwrap();
     let (_, turn) = reopen(fresh, id, DAY - 1_000).await;
     let claim = fresh.due_turn(at(DAY + 1_000)).await;
-    assert_eq!((claim.turn, claim.window_ends), (turn, at(DAY)));
+    assert_eq!((claim.turn, claim.free_text_until), (turn, at(DAY)));
     let replied = begin(fresh, &claim, DAY + 1_000).await;
     assert_eq!(replied.draft.text, "Hello?");
     // Who holds the claim gives it back for its time; the turn ends.
-    assert!(fresh.part_again(replied.part, replied.token, at(DAY + 1_000), "late".into()).await.unwrap());
+    assert!(fresh.retry_part(replied.part, replied.token, at(DAY + 1_000), "late".into()).await.unwrap());
     fresh.nothing_due(at(DAY + 1_000)).await;
     assert_eq!((fresh.turn_state(turn), fresh.part_states(turn)), ("expired".into(), "failed failed".into()));
 }
@@ -317,13 +334,13 @@ pub async fn a_template_in_doubt_is_looked_for_however_long_ago_the_contact_wrot
     reopen(fresh, id, late).await;
     let claim = fresh.due_turn(at(late)).await;
     let part = begin(fresh, &claim, late).await;
-    assert!(fresh.part_unknown(part.part, part.token, at(late + 2_000), "lost".into()).await.unwrap());
+    assert!(fresh.mark_part_unknown(part.part, part.token, at(late + 2_000), "lost".into()).await.unwrap());
     let look = fresh.due_look(at(late + 2_000)).await;
-    assert_eq!((look.template, look.with_file), (Some(template().sid), false));
-    let again = |now: i64| fresh.not_looked(part.part, at(now + 9_000), "401".into(), at(now));
-    assert_eq!(again(late + 3_000).await.unwrap(), Looked::Blind);
-    assert_eq!(again(late + DAY - 1).await.unwrap(), Looked::Blind);
-    assert_eq!(again(late + DAY).await.unwrap(), Looked::Held);
+    assert_eq!((look.template, look.has_file), (Some(template().sid), false));
+    let again = |now: i64| fresh.record_failed_lookup(part.part, at(now + 9_000), "401".into(), at(now));
+    assert_eq!(again(late + 3_000).await.unwrap(), LookupOutcome::LookupFailed);
+    assert_eq!(again(late + DAY - 1).await.unwrap(), LookupOutcome::LookupFailed);
+    assert_eq!(again(late + DAY).await.unwrap(), LookupOutcome::Held);
 }
 
 pub async fn a_question_that_waits_when_a_template_is_sent_is_answered_after_it(fresh: &Fresh) {
@@ -348,13 +365,16 @@ pub async fn what_has_no_room_in_one_turn_is_sent_by_the_next(fresh: &Fresh) {
     }
     let long = "🍞".repeat(900);
     for text in ["Short.", &long, "Last."] {
-        assert_eq!(fresh.say(id, text.into(), None, at(2_100)).await.unwrap(), Spoken::Queued(first));
+        assert_eq!(
+            fresh.send_operator_message(id, text.into(), None, at(2_100)).await.unwrap(),
+            OperatorMessageOutcome::Queued(first)
+        );
     }
     let mut sizes = Vec::new();
     for (turn, began) in [(first, 2_300), (TurnId(first.0 + 1), 200_000)] {
         let claim = fresh.due_turn(at(began)).await;
         assert_eq!(claim.turn, turn);
-        sizes.push(fresh.drafts(&claim).await.unwrap().len());
+        sizes.push(fresh.turn_drafts(&claim).await.unwrap().len());
         let replied = begin(fresh, &claim, began).await;
         let (mut part, mut token) = (replied.part, replied.token);
         for number in 1.. {

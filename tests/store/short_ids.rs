@@ -15,7 +15,7 @@ fn conversations(fresh: &Fresh, ids: &[&str]) {
 }
 
 async fn like(fresh: &Fresh, piece: &str, most: usize) -> Vec<String> {
-    let found = fresh.conversations_like(ShortId::parse(piece).unwrap(), most).await.unwrap();
+    let found = fresh.conversations_by_short_id(ShortId::parse(piece).unwrap(), most).await.unwrap();
     found.into_iter().map(|id| id.0.simple().to_string()).collect()
 }
 

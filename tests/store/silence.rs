@@ -1,7 +1,7 @@
 //! Contacts who opted out or are blocked: nothing is sent to them.
 
 use mynah::model::{Address, Command};
-use mynah::store::{Accepted, Looked, Reception, Reply, Spoken, Stranger, TurnClaim};
+use mynah::store::{Admission, LookupOutcome, OperatorMessageOutcome, ReceiveOutcome, Reply, SenderStatus, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, START, at, sid};
 
@@ -14,7 +14,7 @@ fn phone(text: &str) -> Address {
 
 /// Says a text of ours in answer to a word.
 async fn confirm(fresh: &Fresh, claim: &TurnClaim, now: i64) {
-    let words = Reply::Words { text: "Done.".into(), hand_over: None };
+    let words = Reply::OwnText { text: "Done.".into(), hand_over: None };
     let replied = fresh.reply(claim, words, vec!["Done.".into()], at(now)).await.unwrap().expect("a claim that holds");
     assert!(fresh.sent(replied.part, replied.token, &format!("SM-{}", claim.turn), at(now)).await);
     assert_eq!(fresh.turn_state(claim.turn), "done");
@@ -22,8 +22,10 @@ async fn confirm(fresh: &Fresh, claim: &TurnClaim, now: i64) {
 
 /// It is stored and not answered, for that reason.
 async fn unanswered(fresh: &Fresh, from: &str, id: &str, when: i64, why: &str) {
-    let reception = Reception::default();
-    let Accepted::Skipped(turn) = fresh.met(from, id, at(when), reception).await else { panic!("{id} is answered") };
+    let reception = Admission::default();
+    let ReceiveOutcome::Skipped(turn) = fresh.met(from, id, at(when), reception).await else {
+        panic!("{id} is answered")
+    };
     assert_eq!((fresh.turn_state(turn).as_str(), fresh.why(turn).as_str()), ("skipped", why));
 }
 
@@ -33,11 +35,14 @@ pub async fn after_a_stop_nothing_is_sent_but_one_confirmation_until_a_start(fre
     assert_eq!(claim.turn, stop, "at once, without the merge window");
     confirm(fresh, &claim, 0).await;
     unanswered(fresh, ANN, "SM2", 1, OPTED_OUT).await;
-    let again = Reception { command: Some(Command::OptOut), ..Reception::default() };
-    assert!(matches!(fresh.met(ANN, "SM3", at(2), again).await, Accepted::Skipped(_)), "one confirmation");
-    let help = Reception { command: Some(Command::Help), ..Reception::default() };
-    assert!(matches!(fresh.met(ANN, "SM4", at(3), help).await, Accepted::Skipped(_)));
-    assert_eq!(fresh.say(claim.conversation, "Hello?".into(), None, at(4)).await.unwrap(), Spoken::Silenced);
+    let again = Admission { command: Some(Command::OptOut), ..Admission::default() };
+    assert!(matches!(fresh.met(ANN, "SM3", at(2), again).await, ReceiveOutcome::Skipped(_)), "one confirmation");
+    let help = Admission { command: Some(Command::Help), ..Admission::default() };
+    assert!(matches!(fresh.met(ANN, "SM4", at(3), help).await, ReceiveOutcome::Skipped(_)));
+    assert_eq!(
+        fresh.send_operator_message(claim.conversation, "Hello?".into(), None, at(4)).await.unwrap(),
+        OperatorMessageOutcome::OptedOutOrBlocked
+    );
     assert!(fresh.conversations(None, 1).await.unwrap()[0].opted_out);
     fresh.nothing_due(at(100_000)).await;
     assert_eq!(fresh.rows("SELECT COUNT(*) FROM messages WHERE role = 'user'"), ["4"], "all of it is stored");
@@ -59,7 +64,7 @@ pub async fn a_stop_ends_what_is_being_answered_and_what_waits(fresh: &Fresh) {
     for turn in [running.turn, waiting] {
         assert_eq!((fresh.turn_state(turn).as_str(), fresh.why(turn).as_str()), ("skipped", OPTED_OUT));
     }
-    let late = Reply::Words { text: "Late.".into(), hand_over: None };
+    let late = Reply::OwnText { text: "Late.".into(), hand_over: None };
     assert_eq!(fresh.reply(&running, late, vec!["Late.".into()], at(3_000)).await.unwrap(), None);
     let claim = fresh.due_turn(at(3_000)).await;
     assert_eq!(claim.turn, stop);
@@ -90,7 +95,7 @@ pub async fn what_was_in_the_air_at_a_stop_is_settled_and_not_posted_again(fresh
     );
     fresh.nothing_due(at(2_000)).await;
     // Nothing was created, so that otherwise it would be posted again.
-    assert!(fresh.part_again(part, token, at(3_000), "429".into()).await.unwrap());
+    assert!(fresh.retry_part(part, token, at(3_000), "429".into()).await.unwrap());
     fresh.nothing_due(at(3_000)).await;
     assert_eq!(fresh.part_states(claim.turn), "failed failed");
     assert_eq!(fresh.turn_state(claim.turn), "skipped");
@@ -105,7 +110,7 @@ pub async fn what_may_have_been_sent_at_a_stop_is_looked_for_and_the_rest_held_b
     let standing = || (fresh.part_states(claim.turn), fresh.turn_state(claim.turn));
     assert_eq!(standing(), ("unknown failed".into(), "sending".into()));
     assert_eq!(fresh.due_look(at(3_000)).await.part, part);
-    assert_eq!(fresh.looked(part, vec![sid("SM1")], false, at(3_100)).await.unwrap(), Looked::Found);
+    assert_eq!(fresh.settle_lookup(part, vec![sid("SM1")], false, at(3_100)).await.unwrap(), LookupOutcome::Found);
     assert_eq!(standing(), ("sent failed".into(), "dead".into()), "not all of it was sent");
     assert_eq!(fresh.why(claim.turn), OPTED_OUT);
     let confirmed = fresh.due_turn(at(3_100)).await;
@@ -117,7 +122,7 @@ pub async fn the_confirmation_of_a_stop_is_posted_again_if_nothing_was_created(f
     fresh.asked(ANN, "SM1", START, Command::OptOut).await;
     let claim = fresh.due_turn(START).await;
     let (part, token) = fresh.answer_at(&claim, &["Stopped."], START).await;
-    assert!(fresh.part_again(part, token, at(1_000), "429".into()).await.unwrap());
+    assert!(fresh.retry_part(part, token, at(1_000), "429".into()).await.unwrap());
     let again = fresh.due_part(at(1_000)).await;
     assert_eq!((again.outgoing.reference, again.outgoing.text.as_str()), (part, "Stopped."));
     assert!(fresh.sent(part, again.token, "SM-again", at(1_000)).await);
@@ -139,20 +144,20 @@ pub async fn a_stop_or_a_block_of_one_contact_is_none_of_another(fresh: &Fresh) 
     fresh.asked(ANN, "SM3", at(2_000), Command::OptOut).await;
     assert!(unharmed(), "{:?}", fresh.everything());
     assert_eq!(silenced("opted_out_at"), [ann.contact.to_string()]);
-    fresh.block(phone(ANN), true, at(3_000)).await.unwrap();
+    fresh.set_blocked(phone(ANN), true, at(3_000)).await.unwrap();
     assert!(unharmed(), "{:?}", fresh.everything());
     assert_eq!(silenced("blocked_at"), [ann.contact.to_string()]);
     // Nor is it taken back with theirs.
     fresh.asked(BEN, "SM4", at(4_000), Command::OptIn).await;
-    fresh.block(phone(BEN), false, at(4_000)).await.unwrap();
+    fresh.set_blocked(phone(BEN), false, at(4_000)).await.unwrap();
     assert_eq!((silenced("opted_out_at").len(), silenced("blocked_at").len()), (1, 1));
 }
 
 pub async fn a_stop_is_obeyed_and_confirmed_while_a_person_answers(fresh: &Fresh) {
     let running = fresh.started(ANN).await;
     assert!(fresh.take_over(running.conversation, None, "so".into(), None, at(2_000)).await.unwrap());
-    let spoken = fresh.say(running.conversation, "I am Eva.".into(), None, at(2_000)).await.unwrap();
-    let Spoken::Queued(said) = spoken else { panic!("{spoken:?}") };
+    let spoken = fresh.send_operator_message(running.conversation, "I am Eva.".into(), None, at(2_000)).await.unwrap();
+    let OperatorMessageOutcome::Queued(said) = spoken else { panic!("{spoken:?}") };
     let stop = fresh.asked(ANN, "SM2", at(3_000), Command::OptOut).await;
     assert_eq!(fresh.turn_state(said), "skipped", "what the person said goes out no more");
     let claim = fresh.due_turn(at(3_000)).await;
@@ -160,13 +165,16 @@ pub async fn a_stop_is_obeyed_and_confirmed_while_a_person_answers(fresh: &Fresh
     confirm(fresh, &claim, 3_000).await;
     fresh.asked(ANN, "SM3", at(4_000), Command::OptIn).await;
     confirm(fresh, &fresh.due_turn(at(4_000)).await, 4_000).await;
-    assert!(fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0.human, "and the person is still there");
+    assert!(
+        fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0.human_mode,
+        "and the person is still there"
+    );
 }
 
 pub async fn the_pairing_code_is_no_start(fresh: &Fresh) {
     fresh.asked(ANN, "SM1", START, Command::OptOut).await;
     confirm(fresh, &fresh.due_turn(START).await, 0).await;
-    let code = Reception { stranger: Stranger::WithCode, ..Reception::default() };
+    let code = Admission { sender: SenderStatus::HasPairingCode, ..Admission::default() };
     fresh.met(ANN, "SM2", at(1), code).await;
     fresh.nothing_due(at(100_000)).await;
 }
@@ -174,17 +182,20 @@ pub async fn the_pairing_code_is_no_start(fresh: &Fresh) {
 pub async fn a_blocked_contact_is_neither_answered_nor_written_to_until_the_block_is_taken_back(fresh: &Fresh) {
     let running = fresh.started(ANN).await;
     fresh.said(ANN, "SM2", at(2_000)).await;
-    fresh.block(phone(ANN), true, at(3_000)).await.unwrap();
+    fresh.set_blocked(phone(ANN), true, at(3_000)).await.unwrap();
     assert_eq!(fresh.rows("SELECT DISTINCT state, error FROM turns"), [format!("skipped|{BLOCKED}")]);
     unanswered(fresh, ANN, "SM3", 4_000, BLOCKED).await;
     for (id, command) in [("SM4", Command::OptIn), ("SM5", Command::Help), ("SM6", Command::Reset)] {
-        let word = Reception { command: Some(command), ..Reception::default() };
-        assert!(matches!(fresh.met(ANN, id, at(5_000), word).await, Accepted::Skipped(_)), "{command:?}");
+        let word = Admission { command: Some(command), ..Admission::default() };
+        assert!(matches!(fresh.met(ANN, id, at(5_000), word).await, ReceiveOutcome::Skipped(_)), "{command:?}");
     }
-    assert_eq!(fresh.say(running.conversation, "Hello?".into(), None, at(6_000)).await.unwrap(), Spoken::Silenced);
+    assert_eq!(
+        fresh.send_operator_message(running.conversation, "Hello?".into(), None, at(6_000)).await.unwrap(),
+        OperatorMessageOutcome::OptedOutOrBlocked
+    );
     assert!(fresh.conversations(None, 1).await.unwrap()[0].blocked);
     fresh.nothing_due(at(100_000)).await;
-    fresh.block(phone(ANN), false, at(100_000)).await.unwrap();
+    fresh.set_blocked(phone(ANN), false, at(100_000)).await.unwrap();
     assert!(!fresh.conversations(None, 1).await.unwrap()[0].blocked);
     let turn = fresh.said(ANN, "SM7", at(100_000)).await;
     assert_eq!(fresh.due_turn(at(101_000)).await.turn, turn);
@@ -194,7 +205,7 @@ pub async fn a_block_holds_back_what_is_still_to_be_posted(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
     assert!(fresh.sent(part, token, "SM1", at(1_000)).await);
-    fresh.block(phone(ANN), true, at(2_000)).await.unwrap();
+    fresh.set_blocked(phone(ANN), true, at(2_000)).await.unwrap();
     assert_eq!(
         (fresh.part_states(claim.turn).as_str(), fresh.turn_state(claim.turn).as_str()),
         ("sent failed", "skipped")
@@ -205,8 +216,8 @@ pub async fn a_block_holds_back_what_is_still_to_be_posted(fresh: &Fresh) {
 pub async fn what_was_in_the_air_at_a_block_is_not_posted_again(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two."]).await;
-    fresh.block(phone(ANN), true, at(2_000)).await.unwrap();
-    assert!(fresh.part_again(part, token, at(3_000), "429".into()).await.unwrap());
+    fresh.set_blocked(phone(ANN), true, at(2_000)).await.unwrap();
+    assert!(fresh.retry_part(part, token, at(3_000), "429".into()).await.unwrap());
     fresh.nothing_due(at(3_000)).await;
     assert_eq!(
         (fresh.part_states(claim.turn).as_str(), fresh.turn_state(claim.turn).as_str()),
@@ -218,15 +229,15 @@ pub async fn a_turn_of_a_blocked_contact_that_is_answered_again_is_not(fresh: &F
     let claim = fresh.started(ANN).await;
     assert!(fresh.retry_turn(&claim, at(1_500), "503".into()).await.unwrap());
     assert!(fresh.discard(claim.turn, at(1_500)).await.unwrap());
-    fresh.block(phone(ANN), true, at(2_000)).await.unwrap();
+    fresh.set_blocked(phone(ANN), true, at(2_000)).await.unwrap();
     assert!(fresh.revived(claim.turn, at(3_000)).await);
     fresh.nothing_due(at(3_000)).await;
     assert_eq!((fresh.turn_state(claim.turn).as_str(), fresh.why(claim.turn).as_str()), ("skipped", BLOCKED));
 }
 
 pub async fn somebody_can_be_blocked_before_they_ever_wrote(fresh: &Fresh) {
-    fresh.block(phone(ANN), true, START).await.unwrap();
-    fresh.block(phone(ANN), true, START).await.unwrap();
+    fresh.set_blocked(phone(ANN), true, START).await.unwrap();
+    fresh.set_blocked(phone(ANN), true, START).await.unwrap();
     assert_eq!((fresh.count("contacts"), fresh.count("addresses")), (1, 1));
     unanswered(fresh, ANN, "SM1", 1, BLOCKED).await;
     assert_eq!(fresh.count("contacts"), 1);

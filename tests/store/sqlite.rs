@@ -143,5 +143,5 @@ async fn what_was_accepted_is_there_after_a_new_start() {
     let folder: &tempfile::TempDir = fresh.keep.downcast_ref().unwrap();
     let again = Store::open(&folder.path().join("mynah.db"), OPTIONS).unwrap();
     assert_eq!(fresh.everything(), everything);
-    assert_eq!(again.window(claim.conversation, claim.turn, 10).await.unwrap().len(), 1);
+    assert_eq!(again.context_window(claim.conversation, claim.turn, 10).await.unwrap().len(), 1);
 }

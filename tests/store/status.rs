@@ -1,7 +1,7 @@
 //! News from the provider.
 
 use mynah::model::{DeliveryStatus as Is, PartRef, StatusUpdate, TurnId, TurnState};
-use mynah::store::{Looked, PartSent, StatusTaken, Undelivered};
+use mynah::store::{LookupOutcome, PartSentOutcome, StatusOutcome, Undelivered};
 
 use crate::fresh::{ANN, BEN, Fresh, at, news, record, sid};
 
@@ -32,13 +32,13 @@ pub async fn what_is_known_of_a_delivery_is_no_news(fresh: &Fresh) {
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     assert!(fresh.sent(part, token, "SM1", at(2_000)).await);
     for (status, taken) in [
-        (Is::Failed, StatusTaken::Noted),
-        (Is::Failed, StatusTaken::Old),
-        (Is::Sent, StatusTaken::Old),
-        (Is::Delivered, StatusTaken::Noted),
-        (Is::Failed, StatusTaken::Old),
+        (Is::Failed, StatusOutcome::Recorded),
+        (Is::Failed, StatusOutcome::NothingNew),
+        (Is::Sent, StatusOutcome::NothingNew),
+        (Is::Delivered, StatusOutcome::Recorded),
+        (Is::Failed, StatusOutcome::NothingNew),
     ] {
-        assert_eq!(fresh.status(news("SM1", status, None), None, at(3_000)).await.unwrap(), taken, "{status:?}");
+        assert_eq!(fresh.apply_status(news("SM1", status, None), None, at(3_000)).await.unwrap(), taken, "{status:?}");
     }
 }
 
@@ -69,7 +69,7 @@ pub async fn a_message_that_was_not_delivered_marks_its_turn_until_it_is(fresh: 
     assert_eq!(listed(fresh, Some(TurnState::Done), None, 9).await, std::slice::from_ref(&marked));
     assert_eq!(listed(fresh, Some(TurnState::Dead), None, 9).await, []);
     let job = fresh.jobs(None, None, 9).await.unwrap().remove(0);
-    let told = Undelivered { message: 2, code: Some(63_003), said: Some("not there".into()) };
+    let told = Undelivered { message: 2, code: Some(63_003), provider_error: Some("not there".into()) };
     assert_eq!((job.state.as_str(), &job.undelivered[1]), ("done", &told));
     let (_, said) = fresh.conversation(claim.conversation, 9).await.unwrap().unwrap();
     assert!(said.iter().all(|said| said.undelivered == job.undelivered), "{said:?}");
@@ -92,7 +92,10 @@ pub async fn a_reference_ties_a_part_that_is_being_sent_to_its_id(fresh: &Fresh)
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
     // The callback overtakes the answer to the post.
     let update = news("SM1", Is::Queued, Some(part));
-    assert_eq!(fresh.status(update, Some(record("status")), at(2_500)).await.unwrap(), StatusTaken::More);
+    assert_eq!(
+        fresh.apply_status(update, Some(record("status")), at(2_500)).await.unwrap(),
+        StatusOutcome::NextIsScheduled
+    );
     assert_eq!(
         fresh.rows("SELECT state, provider_id, status, sent_at FROM parts"),
         [format!("sent|SM1|queued|{}", at(2_500).0)]
@@ -115,7 +118,7 @@ pub async fn a_reference_ties_an_unknown_part_to_its_id(fresh: &Fresh) {
     assert_eq!(fresh.delivery(part), "failed|63016");
     assert_eq!(fresh.part_states(claim.turn), "sent ready");
     assert_eq!(fresh.due_part(at(2_500)).await.outgoing.text, "Two.", "created is created, delivered or not");
-    assert_eq!(fresh.looked(part, vec![], false, at(3_000)).await.unwrap(), Looked::Settled);
+    assert_eq!(fresh.settle_lookup(part, vec![], false, at(3_000)).await.unwrap(), LookupOutcome::AlreadySettled);
     assert!(fresh.told(news("SM1", Is::Delivered, None), at(4_000)).await);
     assert_eq!(fresh.delivery(part), "delivered|63016", "a late delivery after a failure");
 }
@@ -123,7 +126,7 @@ pub async fn a_reference_ties_an_unknown_part_to_its_id(fresh: &Fresh) {
 pub async fn a_reference_ties_a_part_about_to_be_posted_again_to_its_id(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One."]).await;
-    assert!(fresh.part_again(part, token, at(60_000), "503".into()).await.unwrap());
+    assert!(fresh.retry_part(part, token, at(60_000), "503".into()).await.unwrap());
     assert!(fresh.told(news("SM1", Is::Sent, Some(part)), at(2_500)).await);
     assert_eq!((fresh.part_states(claim.turn), fresh.turn_state(claim.turn)), ("sent".into(), "done".into()));
     fresh.nothing_due(at(120_000)).await;
@@ -133,11 +136,12 @@ pub async fn news_of_an_unknown_message_changes_nothing(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let (part, _) = fresh.answer(&claim, &["One."]).await;
     let before = fresh.everything();
-    let foreign = fresh.status(news("SMother", Is::Read, None), Some(record("status")), at(2_000)).await.unwrap();
-    assert_eq!(foreign, StatusTaken::Foreign);
+    let foreign = fresh.apply_status(news("SMother", Is::Read, None), Some(record("status")), at(2_000)).await.unwrap();
+    assert_eq!(foreign, StatusOutcome::NotOurs);
     let nowhere = PartRef { turn: part.turn, number: 7 };
-    let gone = fresh.status(news("SMother", Is::Read, Some(nowhere)), Some(record("status")), at(2_000)).await.unwrap();
-    assert_eq!(gone, StatusTaken::Gone);
+    let gone =
+        fresh.apply_status(news("SMother", Is::Read, Some(nowhere)), Some(record("status")), at(2_000)).await.unwrap();
+    assert_eq!(gone, StatusOutcome::PartGone);
     assert_eq!(fresh.everything(), before);
     let logged = ["403|it is about no message of ours", "200|-"];
     assert_eq!(fresh.rows("SELECT status, error FROM webhook_log ORDER BY id"), logged, "it is logged all the same");
@@ -161,7 +165,7 @@ pub async fn a_reference_to_a_part_with_another_id_changes_nothing(fresh: &Fresh
     assert_eq!((fresh.delivery(part), fresh.part_states(claim.turn)), ("read|-".into(), "sent sending".into()));
     // A part that failed created nothing: no message can be it.
     let why = "63024: no such number".to_owned();
-    assert!(fresh.part_failed(second.outgoing.reference, second.token, why, at(4_000)).await.unwrap());
+    assert!(fresh.fail_part(second.outgoing.reference, second.token, why, at(4_000)).await.unwrap());
     let before = fresh.everything();
     let late = news("SMother", Is::Read, Some(second.outgoing.reference));
     assert!(!fresh.told(late, at(5_000)).await);
@@ -173,7 +177,7 @@ pub async fn late_news_of_a_held_part_does_not_wake_a_turn_that_waits_for_anothe
     let (first, part) = fresh.lost(ANN, &["One.", "Two."]).await;
     let mut now = 3_000;
     for wait in [5_000, 15_000, 40_000, 90_000, 0] {
-        fresh.looked(fresh.due_look(at(now)).await.part, vec![], true, at(now)).await.unwrap();
+        fresh.settle_lookup(fresh.due_look(at(now)).await.part, vec![], true, at(now)).await.unwrap();
         now += wait;
     }
     assert_eq!(fresh.part_states(first.turn), "held failed");
@@ -184,6 +188,9 @@ pub async fn late_news_of_a_held_part_does_not_wake_a_turn_that_waits_for_anothe
     assert_eq!((fresh.part_states(first.turn), fresh.turn_state(first.turn)), ("sent failed".into(), "dead".into()));
     fresh.nothing_due(at(now + 60_000)).await;
     let (part, token) = fresh.answer_at(&second, &["Again."], at(now + 60_000)).await;
-    assert_ne!(fresh.part_sent(part, token, sid("SM4"), at(now + 60_000)).await.unwrap(), PartSent::Stale);
+    assert_ne!(
+        fresh.mark_part_sent(part, token, sid("SM4"), at(now + 60_000)).await.unwrap(),
+        PartSentOutcome::StaleClaim
+    );
     assert_eq!(fresh.due_turn(at(now + 60_000)).await.turn, third);
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mynah::model::{Command, ConversationId, TurnId};
-use mynah::store::{Accepted, PartSent, Reception, Replied, Reply, Request, TurnClaim};
+use mynah::store::{Admission, BuiltInRequest, PartSentOutcome, ReceiveOutcome, Reply, StoredReply, TurnClaim};
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, START, answer, at, inbound, sid};
 
@@ -137,7 +137,7 @@ pub async fn a_claim_given_back_is_not_counted(fresh: &Fresh) {
     assert!(fresh.release_turn(&claim, at(2_000)).await.unwrap());
     let again = fresh.due_turn(at(2_000)).await;
     assert_eq!((again.turn, again.attempt), (claim.turn, 1));
-    assert_eq!((claim.first, again.first), (true, false), "though it was claimed before");
+    assert_eq!((claim.is_first_claim, again.is_first_claim), (true, false), "though it was claimed before");
 }
 
 pub async fn a_stale_worker_changes_nothing_of_a_turn(fresh: &Fresh) {
@@ -150,7 +150,7 @@ pub async fn a_stale_worker_changes_nothing_of_a_turn(fresh: &Fresh) {
     for stale in [&first, &forged] {
         assert!(!fresh.retry_turn(stale, at(2_000), "late".into()).await.unwrap());
         assert!(!fresh.release_turn(stale, at(2_000)).await.unwrap());
-        assert!(!fresh.give_up(stale, "late".into(), "sorry".into(), at(2_000)).await.unwrap());
+        assert!(!fresh.give_up_turn(stale, "late".into(), "sorry".into(), at(2_000)).await.unwrap());
         assert_eq!(fresh.reply(stale, answer("late"), vec!["late".into()], at(2_000)).await.unwrap(), None);
         let apology = Reply::Apology { why: "late".into() };
         assert_eq!(fresh.reply(stale, apology, vec!["sorry".into()], at(2_000)).await.unwrap(), None);
@@ -162,7 +162,7 @@ pub async fn a_stale_worker_changes_nothing_of_a_turn(fresh: &Fresh) {
     assert_eq!(fresh.reply(&held, answer("twice"), vec!["twice".into()], at(2_000)).await.unwrap(), None);
     assert!(!fresh.retry_turn(&held, at(2_000), "late".into()).await.unwrap());
     assert!(!fresh.release_turn(&held, at(2_000)).await.unwrap());
-    assert!(!fresh.give_up(&held, "late".into(), "sorry".into(), at(2_000)).await.unwrap());
+    assert!(!fresh.give_up_turn(&held, "late".into(), "sorry".into(), at(2_000)).await.unwrap());
     assert_eq!(fresh.everything(), before);
 }
 
@@ -184,8 +184,8 @@ pub async fn a_reply_is_stored_once_with_its_parts(fresh: &Fresh) {
     let said = "SELECT role, content, turn_id, provider_id FROM messages WHERE role = 'assistant'";
     assert_eq!(fresh.rows(said), [format!("assistant|One. Two. Three.|{}|-", claim.turn)]);
     assert_ne!(
-        fresh.part_sent(part, token, sid("SMout"), at(2_000)).await.unwrap(),
-        PartSent::Stale,
+        fresh.mark_part_sent(part, token, sid("SMout"), at(2_000)).await.unwrap(),
+        PartSentOutcome::StaleClaim,
         "the token is the first part's"
     );
 }
@@ -193,7 +193,7 @@ pub async fn a_reply_is_stored_once_with_its_parts(fresh: &Fresh) {
 pub async fn an_apology_ends_the_turn_dead_and_is_no_part_of_the_history(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let apology = Reply::Apology { why: "the key is wrong".into() };
-    let Replied { part, token, .. } =
+    let StoredReply { part, token, .. } =
         fresh.reply(&claim, apology, vec!["Sorry.".into()], at(1_000)).await.unwrap().unwrap();
     assert_eq!(fresh.turn_state(claim.turn), "sending");
     let next = fresh.said(ANN, "SM2", START).await;
@@ -211,7 +211,7 @@ pub async fn an_apology_ends_the_turn_dead_and_is_no_part_of_the_history(fresh: 
 pub async fn a_turn_that_is_given_up_is_dead_once_the_contact_is_told(fresh: &Fresh) {
     let claim = fresh.started(ANN).await;
     let next = fresh.said(ANN, "SM2", START).await;
-    assert!(fresh.give_up(&claim, "a defect".into(), "Sorry.".into(), at(2_000)).await.unwrap());
+    assert!(fresh.give_up_turn(&claim, "a defect".into(), "Sorry.".into(), at(2_000)).await.unwrap());
     let told = fresh.due_part(at(2_000)).await;
     assert_eq!((told.outgoing.text.as_str(), told.outgoing.reference.turn), ("Sorry.", claim.turn));
     assert!(fresh.sent(told.outgoing.reference, told.token, "SMout", at(2_000)).await);
@@ -221,21 +221,24 @@ pub async fn a_turn_that_is_given_up_is_dead_once_the_contact_is_told(fresh: &Fr
 
 pub async fn a_word_that_waited_for_a_turn_which_a_takeover_ended_is_answered(fresh: &Fresh) {
     let running = fresh.started(ANN).await;
-    let asks = Reception { command: Some(Command::Help), ..Reception::default() };
+    let asks = Admission { command: Some(Command::Help), ..Admission::default() };
     let received = fresh.receive(inbound(ANN, "SM2", at(2_000)), None, asks).await.unwrap();
     fresh.nothing_due(at(3_000)).await;
     assert!(fresh.take_over(running.conversation, None, "so".into(), None, at(3_000)).await.unwrap());
     let claim = fresh.due_turn(at(3_000)).await;
-    assert_eq!((Accepted::New(claim.turn), claim.request), (received.accepted, Some(Request::Command(Command::Help))));
+    assert_eq!(
+        (ReceiveOutcome::Queued(claim.turn), claim.request),
+        (received.outcome, Some(BuiltInRequest::Command(Command::Help)))
+    );
 }
 
 pub async fn a_conversation_is_not_deleted_before_each_of_its_turns_has_an_outcome(fresh: &Fresh) {
-    let asks = Reception { command: Some(Command::Reset), ..Reception::default() };
+    let asks = Admission { command: Some(Command::Reset), ..Admission::default() };
     fresh.receive(inbound(ANN, "SM1", START), None, asks).await.unwrap();
     let long_after = START + std::time::Duration::from_secs(90 * 86_400);
-    assert_eq!(fresh.delete_ended(long_after).await.unwrap(), 0);
-    assert_eq!(fresh.expire_turns(long_after).await.unwrap(), 1);
-    assert_eq!(fresh.delete_ended(long_after).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended_conversations(long_after).await.unwrap(), 0);
+    assert_eq!(fresh.expire_overdue_turns(long_after).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended_conversations(long_after).await.unwrap(), 1);
     for table in ["conversations", "messages", "parts"] {
         assert_eq!(fresh.count(table), 0, "{table}");
     }
@@ -256,7 +259,7 @@ pub async fn a_turn_that_is_due_beside_another_of_its_conversation_holds_up_nobo
 pub async fn a_claim_takes_no_more_than_it_is_asked_for(fresh: &Fresh) {
     for number in 0..5 {
         let message = inbound(&format!("+1555000000{number}"), &format!("SM{number}"), at(number));
-        fresh.accept(message, None).await.unwrap();
+        fresh.receive_plain(message, None).await.unwrap();
     }
     let now = at(1_010);
     assert!(fresh.claim(now, 0, 10).await.unwrap().is_empty(), "without a model turns wait");
@@ -277,7 +280,7 @@ pub async fn a_turns_number_is_never_given_again(fresh: &Fresh) {
     let (part, token) = fresh.answer(&claim, &["Hello."]).await;
     assert!(fresh.sent(part, token, "SMout", at(2_000)).await);
     assert!(fresh.end_conversation(claim.conversation, at(3_000)).await.unwrap());
-    assert_eq!(fresh.delete_ended(at(4_000)).await.unwrap(), 1);
+    assert_eq!(fresh.delete_ended_conversations(at(4_000)).await.unwrap(), 1);
     assert_eq!((fresh.count("messages"), fresh.count("parts")), (0, 0), "nothing that was said is left");
     let next = fresh.said(BEN, "SM2", at(5_000)).await;
     assert!(next > claim.turn, "late news of the old one would be taken for news of this one");

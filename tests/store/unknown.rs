@@ -1,7 +1,7 @@
 //! Parts of which nobody knows whether the provider created them.
 
 use mynah::model::DeliveryStatus;
-use mynah::store::Looked;
+use mynah::store::LookupOutcome;
 
 use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, news, sid};
 
@@ -21,7 +21,10 @@ pub async fn an_unknown_part_is_never_posted_and_holds_up_its_conversation(fresh
 pub async fn an_unknown_part_that_is_found_is_sent(fresh: &Fresh) {
     let (claim, part) = fresh.lost(ANN, &["One.", "Two."]).await;
     let look = fresh.due_look(at(3_000)).await;
-    assert_eq!(fresh.looked(look.part, vec![sid("SMfound")], false, at(3_100)).await.unwrap(), Looked::Found);
+    assert_eq!(
+        fresh.settle_lookup(look.part, vec![sid("SMfound")], false, at(3_100)).await.unwrap(),
+        LookupOutcome::Found
+    );
     assert_eq!(
         fresh.rows("SELECT state, provider_id, sent_at, error FROM parts WHERE number = 1"),
         [format!("sent|SMfound|{}|-", at(3_100).0)]
@@ -33,33 +36,36 @@ pub async fn an_unknown_part_that_is_found_is_sent(fresh: &Fresh) {
 }
 
 /// Looks five times and finds nothing; when the last look was and what it led to.
-async fn look_in_vain(fresh: &Fresh, hold: bool) -> (i64, Looked) {
+async fn look_in_vain(fresh: &Fresh, hold: bool) -> (i64, LookupOutcome) {
     let mut now = 3_000;
     // Waits between the looks, in seconds.
     for wait in [5, 15, 40, 90] {
         fresh.nothing_due(at(now - 1)).await;
         let look = fresh.due_look(at(now)).await;
-        assert_eq!(fresh.looked(look.part, vec![], hold, at(now)).await.unwrap(), Looked::Absent);
+        assert_eq!(fresh.settle_lookup(look.part, vec![], hold, at(now)).await.unwrap(), LookupOutcome::NotFoundYet);
         now += wait * 1_000;
     }
     fresh.nothing_due(at(now - 1)).await;
     let look = fresh.due_look(at(now)).await;
-    (now, fresh.looked(look.part, vec![], hold, at(now)).await.unwrap())
+    (now, fresh.settle_lookup(look.part, vec![], hold, at(now)).await.unwrap())
 }
 
 pub async fn an_unknown_part_absent_five_times_is_posted_again(fresh: &Fresh) {
     let (_, part) = fresh.lost(ANN, &["One.", "Two."]).await;
     let (now, outcome) = look_in_vain(fresh, false).await;
-    assert_eq!((outcome, now), (Looked::Ready, 153_000));
+    assert_eq!((outcome, now), (LookupOutcome::RetryPost, 153_000));
     let again = fresh.due_part(at(now)).await;
     assert_eq!((again.outgoing.reference, again.attempt, again.outgoing.text.as_str()), (part, 2, "One."));
     // Unknown once more: five looks once more, for anything since the first post.
-    assert!(fresh.part_unknown(part, again.token, at(now + 2_000), "no answer".into()).await.unwrap());
+    assert!(fresh.mark_part_unknown(part, again.token, at(now + 2_000), "no answer".into()).await.unwrap());
     let look = fresh.due_look(at(now + 2_000)).await;
     assert_eq!(look.first_tried_at, START + MERGE);
-    assert_eq!(fresh.looked(part, vec![], false, at(now + 2_000)).await.unwrap(), Looked::Absent);
+    assert_eq!(fresh.settle_lookup(part, vec![], false, at(now + 2_000)).await.unwrap(), LookupOutcome::NotFoundYet);
     let look = fresh.due_look(at(now + 7_000)).await;
-    assert_eq!(fresh.looked(look.part, vec![sid("SMone")], false, at(now + 7_000)).await.unwrap(), Looked::Found);
+    assert_eq!(
+        fresh.settle_lookup(look.part, vec![sid("SMone")], false, at(now + 7_000)).await.unwrap(),
+        LookupOutcome::Found
+    );
     assert_eq!(fresh.due_part(at(now + 10_000)).await.outgoing.text, "Two.");
 }
 
@@ -67,7 +73,7 @@ pub async fn an_unknown_part_absent_five_times_is_held_where_the_operator_chose_
     let (claim, _) = fresh.lost(ANN, &["One.", "Two."]).await;
     let waiting = fresh.said(ANN, "SM2", at(1_000)).await;
     let (now, outcome) = look_in_vain(fresh, true).await;
-    assert_eq!((outcome, now), (Looked::Held, 153_000));
+    assert_eq!((outcome, now), (LookupOutcome::Held, 153_000));
     assert_eq!(fresh.part_states(claim.turn), "held failed");
     assert_eq!(fresh.turn_state(claim.turn), "dead");
     assert_eq!(fresh.due_turn(at(now)).await.turn, waiting, "the conversation goes on");
@@ -79,12 +85,15 @@ pub async fn a_message_that_another_part_holds_is_not_taken_for_this_one(fresh: 
     assert!(fresh.handed_on(part, token, "SM1", at(1_500)).await);
     let second = fresh.due_part(at(1_500)).await;
     let part = second.outgoing.reference;
-    assert!(fresh.part_unknown(part, second.token, at(3_000), "no answer".into()).await.unwrap());
+    assert!(fresh.mark_part_unknown(part, second.token, at(3_000), "no answer".into()).await.unwrap());
     let look = fresh.due_look(at(3_000)).await;
-    assert_eq!(fresh.looked(look.part, vec![sid("SM1")], false, at(3_000)).await.unwrap(), Looked::Absent);
+    assert_eq!(
+        fresh.settle_lookup(look.part, vec![sid("SM1")], false, at(3_000)).await.unwrap(),
+        LookupOutcome::NotFoundYet
+    );
     let look = fresh.due_look(at(8_000)).await;
     let candidates = vec![sid("SM1"), sid("SM2"), sid("SM3")];
-    assert_eq!(fresh.looked(look.part, candidates, false, at(8_000)).await.unwrap(), Looked::Found);
+    assert_eq!(fresh.settle_lookup(look.part, candidates, false, at(8_000)).await.unwrap(), LookupOutcome::Found);
     assert_eq!(fresh.rows("SELECT provider_id FROM parts ORDER BY number"), ["SM1", "SM2"], "the first that is free");
 }
 
@@ -94,16 +103,19 @@ pub async fn a_look_that_could_not_be_made_is_no_evidence(fresh: &Fresh) {
     for failed in 0..20 {
         let look = fresh.due_look(at(now)).await;
         let why = if failed == 0 { "the answer did not come" } else { "401" };
-        assert_eq!((look.looks_failed, look.why.as_deref()), (failed, Some(why)));
+        assert_eq!((look.failed_lookups, look.last_error.as_deref()), (failed, Some(why)));
         now += 7_000;
-        assert_eq!(fresh.not_looked(part, at(now), "401".into(), at(now - 6_000)).await.unwrap(), Looked::Blind);
+        assert_eq!(
+            fresh.record_failed_lookup(part, at(now), "401".into(), at(now - 6_000)).await.unwrap(),
+            LookupOutcome::LookupFailed
+        );
         fresh.nothing_due(at(now - 1)).await;
     }
     assert_eq!(fresh.rows("SELECT state, absences, error FROM parts"), ["unknown|0|401"]);
     // One that can be made counts, and those that fail after it are counted anew.
     fresh.due_look(at(now)).await;
-    assert_eq!(fresh.looked(part, vec![], false, at(now)).await.unwrap(), Looked::Absent);
-    assert_eq!(fresh.due_look(at(now + 5_000)).await.looks_failed, 0);
+    assert_eq!(fresh.settle_lookup(part, vec![], false, at(now)).await.unwrap(), LookupOutcome::NotFoundYet);
+    assert_eq!(fresh.due_look(at(now + 5_000)).await.failed_lookups, 0);
 }
 
 /// The conversation waits for it; and its contact, who goes on writing, must not keep it waiting longer.
@@ -112,12 +124,13 @@ pub async fn a_part_that_nobody_can_look_for_is_held_after_23_hours_and_the_conv
     let (ann, part) = fresh.lost(ANN, &["One.", "Two."]).await;
     let (ben, other) = fresh.lost(BEN, &["Eins."]).await;
     let waiting = fresh.said(ANN, "SM2", at(DAY / 2)).await;
-    let not_looked = async |part, now| fresh.not_looked(part, at(now + 9_000), "401".into(), at(now)).await.unwrap();
+    let not_looked =
+        async |part, now| fresh.record_failed_lookup(part, at(now + 9_000), "401".into(), at(now)).await.unwrap();
     // Ben wrote at 0 and for the last time then; Ann's message was first posted at 1,000, and she has written since.
     for (part, end) in [(other, DAY), (part, DAY + 1_000)] {
-        assert_eq!(not_looked(part, end - 1).await, Looked::Blind);
-        assert_eq!(not_looked(part, end).await, Looked::Held);
-        assert_eq!(not_looked(part, end).await, Looked::Settled, "once");
+        assert_eq!(not_looked(part, end - 1).await, LookupOutcome::LookupFailed);
+        assert_eq!(not_looked(part, end).await, LookupOutcome::Held);
+        assert_eq!(not_looked(part, end).await, LookupOutcome::AlreadySettled, "once");
     }
     for turn in [ann.turn, ben.turn] {
         let why = "expired|it could not be found out in time whether it was sent; the last look failed: 401";
@@ -140,9 +153,15 @@ pub async fn one_worker_looks_at_a_time(fresh: &Fresh) {
 pub async fn a_look_at_a_settled_part_changes_nothing(fresh: &Fresh) {
     let (_, part) = fresh.lost(ANN, &["One.", "Two."]).await;
     fresh.due_look(at(3_000)).await;
-    assert_eq!(fresh.looked(part, vec![sid("SM1")], false, at(3_000)).await.unwrap(), Looked::Found);
+    assert_eq!(fresh.settle_lookup(part, vec![sid("SM1")], false, at(3_000)).await.unwrap(), LookupOutcome::Found);
     let before = fresh.everything();
-    assert_eq!(fresh.looked(part, vec![sid("SM2")], true, at(3_100)).await.unwrap(), Looked::Settled);
-    assert_eq!(fresh.not_looked(part, at(9_000), "401".into(), at(8_000)).await.unwrap(), Looked::Settled);
+    assert_eq!(
+        fresh.settle_lookup(part, vec![sid("SM2")], true, at(3_100)).await.unwrap(),
+        LookupOutcome::AlreadySettled
+    );
+    assert_eq!(
+        fresh.record_failed_lookup(part, at(9_000), "401".into(), at(8_000)).await.unwrap(),
+        LookupOutcome::AlreadySettled
+    );
     assert_eq!(fresh.everything(), before);
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use mynah::clock::Time;
 use mynah::model::{Address, Command, DeliveryStatus, PartRef, ProviderId, TurnId};
-use mynah::store::{Accepted, Claims, Missed, PartHalved, PartSent, Reception, Replied, Reply, Stranger, TurnClaim};
+use mynah::store::{
+    Admission, Claims, MissedWebhook, PartSentOutcome, PartSplitOutcome, ReceiveOutcome, Reply, SenderStatus,
+    StoredReply, TurnClaim,
+};
 
 use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
 
@@ -111,8 +114,8 @@ impl<'a> Walk<'a> {
         if !self.said.is_empty() && self.roll(4) == 0 {
             let index = self.pick(self.said.len());
             let (id, from) = self.said[index].split_once(' ').unwrap();
-            let again = self.fresh.accept(inbound(from, id, self.now), None).await.unwrap();
-            assert_eq!(again, Accepted::Known, "{}", self.trail);
+            let again = self.fresh.receive_plain(inbound(from, id, self.now), None).await.unwrap();
+            assert_eq!(again, ReceiveOutcome::Duplicate, "{}", self.trail);
             return format!("heard {id} again");
         }
         let id = self.id();
@@ -121,7 +124,7 @@ impl<'a> Walk<'a> {
         if self.roll(8) == 0 {
             // Its webhook never came; it is found at the provider.
             when = when - Duration::from_secs(30 + self.roll(7_200));
-            reception.missed = Some(Missed { found_at: self.now, too_old: self.roll(4) == 0 });
+            reception.missed_webhook = Some(MissedWebhook { found_at: self.now, is_too_old: self.roll(4) == 0 });
         }
         let told = format!("{reception:?}");
         let received = self.fresh.receive(inbound(&from, &id, when), None, reception).await.unwrap();
@@ -143,19 +146,20 @@ impl<'a> Walk<'a> {
     }
 
     /// Mostly a message like any other.
-    fn reception(&mut self) -> Reception {
+    fn reception(&mut self) -> Admission {
         const COMMANDS: [Command; 6] =
             [Command::OptOut, Command::OptIn, Command::OptIn, Command::Reset, Command::Help, Command::Human];
-        Reception {
+        Admission {
             account: String::new(),
             command: (self.roll(5) == 0).then(|| COMMANDS[self.pick(COMMANDS.len())]),
-            stranger: [Stranger::No, Stranger::Yes, Stranger::WithCode][usize::from(self.roll(8) == 0) * self.pick(3)],
-            wait: (self.roll(6) == 0).then(|| Duration::from_secs(self.roll(30))),
-            slow_down: (self.roll(2) == 0).then(|| ("Slowly!".to_owned(), Duration::from_secs(60))),
-            refusal: (self.roll(2) == 0).then(|| "Not for you.".to_owned()),
-            restart: self.roll(3) == 0,
-            missed: None,
-            ..Reception::default()
+            sender: [SenderStatus::Allowed, SenderStatus::Unknown, SenderStatus::HasPairingCode]
+                [usize::from(self.roll(8) == 0) * self.pick(3)],
+            rate_wait: (self.roll(6) == 0).then(|| Duration::from_secs(self.roll(30))),
+            slow_down_notice: (self.roll(2) == 0).then(|| ("Slowly!".to_owned(), Duration::from_secs(60))),
+            refusal_text: (self.roll(2) == 0).then(|| "Not for you.".to_owned()),
+            restart_running_turn: self.roll(3) == 0,
+            missed_webhook: None,
+            ..Admission::default()
         }
     }
 
@@ -170,7 +174,10 @@ impl<'a> Walk<'a> {
         let until = (self.roll(2) == 0).then(|| self.now + Duration::from_secs(3_600));
         match self.roll(8) {
             0..3 => {
-                format!("said {:?} in {id}", self.fresh.say(id, "Operator.".into(), until, self.now).await.unwrap())
+                format!(
+                    "said {:?} in {id}",
+                    self.fresh.send_operator_message(id, "Operator.".into(), until, self.now).await.unwrap()
+                )
             }
             3 => {
                 let tell = (self.roll(2) == 0).then(|| "A person comes.".to_owned());
@@ -179,14 +186,14 @@ impl<'a> Walk<'a> {
                     self.fresh.take_over(id, until, "so".into(), tell, self.now).await.unwrap()
                 )
             }
-            4 => format!("gave {id} back: {}", self.fresh.hand_back(id).await.unwrap()),
+            4 => format!("gave {id} back: {}", self.fresh.return_to_assistant(id).await.unwrap()),
             5 => format!("ended {id}: {}", self.fresh.end_conversation(id, self.now).await.unwrap()),
             6 => {
-                self.fresh.block(address, true, self.now).await.unwrap();
+                self.fresh.set_blocked(address, true, self.now).await.unwrap();
                 format!("blocked {contact}")
             }
             _ => {
-                self.fresh.block(address, false, self.now).await.unwrap();
+                self.fresh.set_blocked(address, false, self.now).await.unwrap();
                 format!("unblocked {contact}")
             }
         }
@@ -227,7 +234,7 @@ impl<'a> Walk<'a> {
             assert!(self.unwanted(claim.turn).is_empty(), "{} is not wanted, after {}", claim.turn, self.trail);
         }
         self.turns.extend(claims.turns);
-        self.looks.extend(claims.unknown.into_iter().map(|claim| claim.part));
+        self.looks.extend(claims.lookups.into_iter().map(|claim| claim.part));
     }
 
     /// A worker posts; the provider creates the message or does not.
@@ -257,7 +264,7 @@ impl<'a> Walk<'a> {
                 let reply = if sort == 2 { Reply::Apology { why: "no".into() } } else { answer("all of it") };
                 let first = parts[0].clone();
                 let held = self.fresh.reply(&claim, reply, parts, self.now).await.unwrap();
-                if let Some(Replied { part, token, .. }) = held {
+                if let Some(StoredReply { part, token, .. }) = held {
                     self.post(part, token, first);
                 }
                 format!("answered turn {}: {held:?}", claim.turn)
@@ -276,17 +283,19 @@ impl<'a> Walk<'a> {
         let (fresh, why) = (self.fresh, "so it went".to_owned());
         let sort = self.roll(6);
         let (did, held) = match created {
-            Some(_) if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
-            Some(id) => ("sent", fresh.part_sent(part, token, id, self.now).await.unwrap() != PartSent::Stale),
-            None if sort == 0 => ("lost", fresh.part_unknown(part, token, due, why).await.unwrap()),
-            None if sort == 1 => ("failed", fresh.part_failed(part, token, why, self.now).await.unwrap()),
+            Some(_) if sort == 0 => ("lost", fresh.mark_part_unknown(part, token, due, why).await.unwrap()),
+            Some(id) => {
+                ("sent", fresh.mark_part_sent(part, token, id, self.now).await.unwrap() != PartSentOutcome::StaleClaim)
+            }
+            None if sort == 0 => ("lost", fresh.mark_part_unknown(part, token, due, why).await.unwrap()),
+            None if sort == 1 => ("failed", fresh.fail_part(part, token, why, self.now).await.unwrap()),
             None if sort == 2 && text.len() > 1 => {
                 let (head, tail) = text.split_at(text.len() / 2);
                 let halves = (head.into(), tail.into());
-                let halved = fresh.part_halved(part, token, halves, why, self.now).await.unwrap();
-                ("halved", halved != PartHalved::Stale)
+                let halved = fresh.split_part(part, token, halves, why, self.now).await.unwrap();
+                ("halved", halved != PartSplitOutcome::StaleClaim)
             }
-            None => ("again", fresh.part_again(part, token, due, why).await.unwrap()),
+            None => ("again", fresh.retry_part(part, token, due, why).await.unwrap()),
         };
         format!("{part} {did}: {held}")
     }
@@ -299,14 +308,14 @@ impl<'a> Walk<'a> {
         let part = self.looks.swap_remove(index);
         if self.roll(5) == 0 {
             let due = self.now + Duration::from_secs(7);
-            let outcome = self.fresh.not_looked(part, due, "401".into(), self.now).await.unwrap();
+            let outcome = self.fresh.record_failed_lookup(part, due, "401".into(), self.now).await.unwrap();
             return format!("could not look for {part}: {outcome:?}");
         }
         let mut candidates: Vec<ProviderId> = self.created.values().take(2).cloned().collect();
         candidates.retain(|id| self.fresh.rows(&format!("SELECT 1 FROM parts WHERE provider_id = '{id}'")) == ["1"]);
         candidates.extend(self.created.get(&part).cloned());
         let hold = self.roll(2) == 0;
-        let outcome = self.fresh.looked(part, candidates, hold, self.now).await.unwrap();
+        let outcome = self.fresh.settle_lookup(part, candidates, hold, self.now).await.unwrap();
         format!("looked for {part}: {outcome:?}")
     }
 
@@ -356,7 +365,7 @@ impl<'a> Walk<'a> {
                 format!("revived {turn}: {revived}")
             }
             1 => format!("discarded {turn}: {}", self.fresh.discard(turn, self.now).await.unwrap()),
-            _ => format!("expired {}", self.fresh.expire_turns(self.now).await.unwrap()),
+            _ => format!("expired {}", self.fresh.expire_overdue_turns(self.now).await.unwrap()),
         }
     }
 
@@ -459,7 +468,7 @@ impl<'a> Walk<'a> {
             self.trail = format!("round {round} of settling: {claims:?}");
             self.take(claims);
             for claim in std::mem::take(&mut self.turns) {
-                if let Some(Replied { part, token, .. }) =
+                if let Some(StoredReply { part, token, .. }) =
                     self.fresh.reply(&claim, answer("Done."), vec!["Done.".into()], self.now).await.unwrap()
                 {
                     self.post(part, token, "Done.".into());
@@ -467,13 +476,16 @@ impl<'a> Walk<'a> {
             }
             for Post { part, token, created, .. } in std::mem::take(&mut self.posts) {
                 match created {
-                    Some(id) => self.fresh.part_sent(part, token, id, self.now).await.unwrap() != PartSent::Stale,
-                    None => self.fresh.part_again(part, token, self.now, "503".into()).await.unwrap(),
+                    Some(id) => {
+                        self.fresh.mark_part_sent(part, token, id, self.now).await.unwrap()
+                            != PartSentOutcome::StaleClaim
+                    }
+                    None => self.fresh.retry_part(part, token, self.now, "503".into()).await.unwrap(),
                 };
             }
             for part in std::mem::take(&mut self.looks) {
                 let found = self.created.get(&part).cloned().into_iter().collect();
-                self.fresh.looked(part, found, false, self.now).await.unwrap();
+                self.fresh.settle_lookup(part, found, false, self.now).await.unwrap();
             }
             self.check();
         }

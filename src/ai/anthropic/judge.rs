@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::wire::{Problem, Request};
 use crate::ai::sight::{Complaint, complaint};
 use crate::config::AiNames;
-use crate::fault::{Fault, Hope, Whose};
+use crate::fault::{Fault, FaultOwner, RetryOutlook};
 
 /// What to do about an error.
 #[derive(Debug, PartialEq)]
@@ -55,7 +55,8 @@ pub(super) fn judge(
 ) -> Verdict {
     let AiNames { model, base_url, api_key } = settings;
     let message = problem.message.to_lowercase();
-    let operator = |words: String, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
+    let operator =
+        |words: String, what: &str| Verdict::Fault(Fault::fail(FaultOwner::Operator, format!("{words}; {what}")));
     let balance = "check the credit and the spending limits of the account";
 
     if problem.code == "enforced_spend_limit_reached" {
@@ -83,7 +84,7 @@ pub(super) fn judge(
             } else if message.contains("max_tokens") {
                 operator(words, "check MYNAH_AI_MAX_TOKENS")
             } else {
-                Verdict::Fault(Fault::fail(Whose::Message, words))
+                Verdict::Fault(Fault::fail(FaultOwner::Message, words))
             }
         }
         401 => operator(words, &format!("check {api_key}")),
@@ -96,10 +97,10 @@ pub(super) fn judge(
         429 if retry_after.is_none() => operator(words, balance),
         408 | 409 | 429 | 500.. => {
             let overload = matches!(problem.status, 429 | 503 | 529) || problem.kind == "overloaded_error";
-            let hope = if overload { Hope::Overload } else { Hope::Good };
-            Verdict::Fault(Fault::Retry { after: retry_after, why: words, hope })
+            let hope = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
+            Verdict::Fault(Fault::Retry { retry_after, why: words, outlook: hope })
         }
-        _ => Verdict::Fault(Fault::fail(Whose::Message, words)),
+        _ => Verdict::Fault(Fault::fail(FaultOwner::Message, words)),
     }
 }
 

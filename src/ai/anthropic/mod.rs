@@ -16,7 +16,7 @@ use super::sight::{MOST_IMAGES, Sight};
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
 use crate::config::{ANTHROPIC_CAP, AiConfig};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::http::Reach;
 use crate::model::Role;
 
@@ -161,7 +161,7 @@ impl Anthropic {
                     self.learn(lesson);
                     lessons += 1;
                 }
-                Verdict::Learn(_) => return Err(Fault::fail(Whose::Operator, words)),
+                Verdict::Learn(_) => return Err(Fault::fail(FaultOwner::Operator, words)),
                 Verdict::Unreadable => {
                     tracing::warn!(model = self.name, why = words, "the model refused the images; asking without them");
                     blind = true;
@@ -197,7 +197,7 @@ impl Anthropic {
                 let why =
                     "the limit of tokens was used up by thinking before the answer began: raise MYNAH_AI_MAX_TOKENS";
                 // The next message would fare alike.
-                return Err(Fault::fail(Whose::Operator, self.caller.words(reply, why)));
+                return Err(Fault::fail(FaultOwner::Operator, self.caller.words(reply, why)));
             }
             ("", Finish::Length) => {
                 let why = "the conversation is too long for the model, and cannot be cut further";
@@ -219,7 +219,7 @@ impl Anthropic {
         if reply.page {
             let address = self.caller.names().base_url;
             let why = format!("a web page instead of an answer: check {address}, which is written without /v1");
-            Fault::fail(Whose::Operator, self.caller.words(reply, &why))
+            Fault::fail(FaultOwner::Operator, self.caller.words(reply, &why))
         } else {
             Fault::retry(self.caller.words(reply, "the answer is no Messages JSON"))
         }
@@ -258,7 +258,7 @@ impl Anthropic {
         let (retry_after, words) = (reply.retry_after, self.words(&mut reply, &problem));
         match judge(&problem, &request, self.caller.names(), retry_after, words.clone()) {
             Verdict::Fault(fault) => Err(fault),
-            _ => Err(Fault::fail(Whose::Operator, words)),
+            _ => Err(Fault::fail(FaultOwner::Operator, words)),
         }
     }
 }

@@ -6,7 +6,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::config::{AiNames, ProviderConfig};
-use crate::fault::Hope;
+use crate::fault::RetryOutlook;
 use crate::model::Usage;
 
 mod seeing;
@@ -203,10 +203,12 @@ async fn an_answer_without_words_is_judged_by_how_it_ended() {
     assert_eq!((refusal.text.as_str(), refusal.finish), ("", Finish::Refusal));
     for reason in ["end_turn", "pause_turn"] {
         let fault = outcome(ok(message(&json!([]), reason))).await.unwrap_err();
-        assert!(matches!(fault, Fault::Retry { after: None, .. }), "{reason}: {fault:?}");
+        assert!(matches!(fault, Fault::Retry { retry_after: None, .. }), "{reason}: {fault:?}");
     }
     let fault = outcome(ok(message(&thought, "max_tokens"))).await.unwrap_err();
-    assert!(matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("raise MYNAH_AI_MAX_TOKENS")));
+    assert!(
+        matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("raise MYNAH_AI_MAX_TOKENS"))
+    );
     let fault = outcome(ok(json!({"ok": true}))).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
 }
@@ -277,12 +279,12 @@ async fn each_error_has_its_class() {
     ] {
         let fault = outcome(answer).await.unwrap_err();
         let judged = match &fault {
-            Fault::Retry { after, hope, .. } => {
-                let word = if *hope == Hope::Overload { busy } else { retry };
-                after.map_or(word.into(), |after| format!("{word} {}", after.as_secs()))
+            Fault::Retry { retry_after, outlook, .. } => {
+                let word = if *outlook == RetryOutlook::Overload { busy } else { retry };
+                retry_after.map_or(word.into(), |after| format!("{word} {}", after.as_secs()))
             }
-            Fault::Fail { whose: Whose::Operator, .. } => operator.into(),
-            Fault::Fail { whose: Whose::Message, .. } => contact.into(),
+            Fault::Fail { owner: FaultOwner::Operator, .. } => operator.into(),
+            Fault::Fail { owner: FaultOwner::Message, .. } => contact.into(),
             other => panic!("{other:?}"),
         };
         assert_eq!(judged, class, "{fault}");
@@ -337,7 +339,7 @@ async fn a_wrong_key_fails_the_check() {
     let server =
         listing(401, json!({"type": "error", "error": {"type": "authentication_error", "message": "x"}})).await;
     let fault = provider(&server).check().await.unwrap_err();
-    assert!(matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("ANTHROPIC_API_KEY")));
+    assert!(matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("ANTHROPIC_API_KEY")));
 }
 
 #[test]
@@ -396,6 +398,6 @@ async fn anthropic_itself_is_called_by_https_alone_and_another_server_as_the_own
     for (base, official) in [("https://api.anthropic.com", true), ("https://models.example", false)] {
         let provider = build(&config(base, "sk-ant-test")).unwrap();
         let fault = provider.caller.get(&Url::parse("http://127.0.0.1:9/").unwrap()).await.err().unwrap();
-        assert_eq!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), official, "{base}: {fault}");
+        assert_eq!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), official, "{base}: {fault}");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Completion, Error, Finish, Prompt, Provider};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::model::{Role, Usage};
 
 mod index;
@@ -81,8 +81,8 @@ impl Offline {
         let index = Arc::clone(&self.index);
         let found = tokio::task::spawn_blocking(move || index.search(&question)).await;
         let found = found.map_err(|error| Fault::retry(format!("the search in the notes stopped: {error}")))?;
-        let found =
-            found.map_err(|error| Fault::fail(Whose::Operator, format!("the notes cannot be searched: {error}")))?;
+        let found = found
+            .map_err(|error| Fault::fail(FaultOwner::Operator, format!("the notes cannot be searched: {error}")))?;
         Ok(match found {
             Some(Found { heading, text }) => format!("**{heading}**\n\n{text}\n\n{WHO}"),
             None => {

@@ -7,7 +7,7 @@ use super::learned::Lesson;
 use super::wire::{Problem, Request};
 use crate::ai::sight::{Complaint, complaint};
 use crate::config::AiNames;
-use crate::fault::{Fault, Hope, Whose};
+use crate::fault::{Fault, FaultOwner, RetryOutlook};
 
 /// What to do about an error.
 #[derive(Debug, PartialEq)]
@@ -90,10 +90,11 @@ pub(super) fn judge(
     let message = problem.message.to_lowercase();
     let names = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
     let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD.iter().any(|code| names(code));
-    let hope = if overload { Hope::Overload } else { Hope::Good };
-    let retry = |words| Verdict::Fault(Fault::Retry { after: retry_after, why: words, hope });
-    let operator = |words: String, what: &str| Verdict::Fault(Fault::fail(Whose::Operator, format!("{words}; {what}")));
-    let given_up = |words| Verdict::Fault(Fault::fail(Whose::Message, words));
+    let hope = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
+    let retry = |words| Verdict::Fault(Fault::Retry { retry_after, why: words, outlook: hope });
+    let operator =
+        |words: String, what: &str| Verdict::Fault(Fault::fail(FaultOwner::Operator, format!("{words}; {what}")));
+    let given_up = |words| Verdict::Fault(Fault::fail(FaultOwner::Message, words));
 
     if ACCOUNT.iter().any(|code| names(code)) {
         return operator(words, "check the key, the balance and the spending limits of the account");

@@ -18,7 +18,7 @@ use super::thinking::strip_thinking;
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
 use crate::config::{AiConfig, OPENAI_CAP, is_openai};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::http::Reach;
 use crate::model::Role;
 
@@ -148,7 +148,7 @@ impl OpenAi {
                     self.learned.lock().unwrap_or_else(PoisonError::into_inner).learn(lesson);
                     lessons += 1;
                 }
-                Verdict::Learn(_) => return Err(Fault::fail(Whose::Operator, words)),
+                Verdict::Learn(_) => return Err(Fault::fail(FaultOwner::Operator, words)),
                 Verdict::Unreadable => {
                     tracing::warn!(
                         model = self.name,
@@ -206,14 +206,14 @@ impl OpenAi {
         let why = "the limit of tokens was used up before the answer began, by reasoning that is not shown: raise \
                    MYNAH_AI_MAX_TOKENS";
         // The next message would fare alike.
-        Fault::fail(Whose::Operator, self.caller.words(reply, why))
+        Fault::fail(FaultOwner::Operator, self.caller.words(reply, why))
     }
 
     fn unreadable(&self, reply: &Reply) -> Fault {
         if reply.page {
             let address = self.caller.names().base_url;
             let why = format!("a web page instead of an answer: check {address}, which mostly ends in /v1");
-            Fault::fail(Whose::Operator, self.caller.words(reply, &why))
+            Fault::fail(FaultOwner::Operator, self.caller.words(reply, &why))
         } else {
             Fault::retry(self.caller.words(reply, "the answer is no Chat Completions JSON"))
         }
@@ -246,7 +246,7 @@ impl OpenAi {
         let words = self.words(&reply, &problem);
         match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
             Verdict::Fault(fault) => Err(fault),
-            _ => Err(Fault::fail(Whose::Operator, words)),
+            _ => Err(Fault::fail(FaultOwner::Operator, words)),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::ai::Error;
 use crate::ai::call::{Caller, Reply, join};
 use crate::ai::listing::{self, Models};
 use crate::config::{AiNames, TranscriptionConfig, is_openai};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::http::Reach;
 
 /// A model that listens, at one server.
@@ -52,7 +52,7 @@ impl Transcriber {
     /// file's name.
     pub async fn transcribe(&self, file_name: &str, media_type: &str, sound: Bytes) -> Result<String, Fault> {
         let length = sound.len() as u64;
-        let unfit = || Fault::fail(Whose::Message, "the sound's type is none that can be sent");
+        let unfit = || Fault::fail(FaultOwner::Message, "the sound's type is none that can be sent");
         let part = Part::stream_with_length(sound, length).file_name(file_name.to_owned());
         let mut form = Form::new()
             .part("file", part.mime_str(media_type).map_err(|_| unfit())?)
@@ -69,7 +69,7 @@ impl Transcriber {
             Ok(transcript) => Ok(transcript.text.trim().to_owned()),
             Err(_) if reply.page => {
                 let why = "a web page instead of a transcript: check MYNAH_TRANSCRIPTION_BASE_URL";
-                Err(Fault::fail(Whose::Operator, self.caller.words(&reply, why)))
+                Err(Fault::fail(FaultOwner::Operator, self.caller.words(&reply, why)))
             }
             Err(_) => Err(Fault::retry(self.caller.words(&reply, "the answer is no transcript"))),
         }
@@ -96,7 +96,7 @@ impl Transcriber {
         let words = self.caller.words(reply, &problem.message);
         match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
             Verdict::Fault(fault) => fault,
-            _ => Fault::fail(Whose::Message, words),
+            _ => Fault::fail(FaultOwner::Message, words),
         }
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::errors::{self, Class};
 use crate::config::TwilioConfig;
-use crate::fault::{Fault, Hope, Whose};
+use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::http::{self, BodyError, Reach};
 
 const API: &str = "https://api.twilio.com";
@@ -113,14 +113,14 @@ impl Api {
             let response = request.send().await.map_err(|error| unanswered(error, Effect::None))?;
             match response.status().as_u16() {
                 200..400 => return Ok(response),
-                404 => return Err(Fault::fail(Whose::Message, GONE)),
+                404 => return Err(Fault::fail(FaultOwner::Message, GONE)),
                 status => refusal = Some(refused(status, None, retry_after(response.headers()), Effect::None)),
             }
             if response.status().as_u16() != 401 {
                 break;
             }
         }
-        Err(refusal.unwrap_or_else(|| Fault::fail(Whose::Operator, "no credentials for Twilio")))
+        Err(refusal.unwrap_or_else(|| Fault::fail(FaultOwner::Operator, "no credentials for Twilio")))
     }
 
     /// Makes the call; the body of a success, of at most `limit` bytes.
@@ -130,7 +130,8 @@ impl Api {
     pub(super) async fn call(&self, request: RequestBuilder, effect: Effect, limit: usize) -> Result<Vec<u8>, Fault> {
         let count = self.credentials.len();
         let first = self.taken.load(Ordering::Relaxed);
-        let mut fault = Fault::fail(Whose::Operator, "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key");
+        let mut fault =
+            Fault::fail(FaultOwner::Operator, "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key");
         for at in (first..first + count).map(|at| at % count) {
             let request = request.try_clone().expect("its body is in memory");
             match attempt(request, &self.credentials[at], effect, limit).await {
@@ -227,7 +228,7 @@ fn basic(user: &str, password: &SecretString) -> HeaderValue {
 fn unanswered(error: reqwest::Error, effect: Effect) -> Fault {
     if error.is_builder() {
         let why = format!("the call to Twilio cannot be made: check TWILIO_API_BASE_URL ({})", http::explain(error));
-        Fault::fail(Whose::Operator, why)
+        Fault::fail(FaultOwner::Operator, why)
     } else if error.is_connect() {
         Fault::retry(format!("Twilio cannot be reached ({})", http::explain(error)))
     } else {
@@ -247,30 +248,34 @@ pub(super) fn refused(status: u16, code: Option<i64>, after: Option<Duration>, e
     };
     // Not processed, so safe to repeat (Twilio, error 20429); but a daily limit is told by a 429 too.
     if code == Some(20429) || (status == 429 && known.is_none()) {
-        return Fault::Retry { after, why, hope: Hope::Overload };
+        return Fault::Retry { retry_after: after, why, outlook: RetryOutlook::Overload };
     }
     match (status, after) {
-        (503, Some(_)) => return Fault::Retry { after, why, hope: Hope::Overload },
+        (503, Some(_)) => return Fault::Retry { retry_after: after, why, outlook: RetryOutlook::Overload },
         (500.., _) => return unsure(effect, why),
         _ => {}
     }
     let longer = |wait: Duration| after.map_or(wait, |after| after.max(wait));
     match (known.map(|known| known.class), status) {
-        (Some(Class::Retry), _) => Fault::Retry { after, why, hope: Hope::Good },
-        (Some(Class::Wait(wait)), _) => Fault::Retry { after: Some(longer(wait)), why, hope: Hope::Good },
+        (Some(Class::Retry), _) => Fault::Retry { retry_after: after, why, outlook: RetryOutlook::Likely },
+        (Some(Class::Wait(wait)), _) => {
+            Fault::Retry { retry_after: Some(longer(wait)), why, outlook: RetryOutlook::Likely }
+        }
         (Some(Class::Few(attempts, wait)), _) => {
             let after = Some(longer(wait)).filter(|wait| !wait.is_zero());
-            Fault::Retry { after, why, hope: Hope::Slight { attempts } }
+            Fault::Retry { retry_after: after, why, outlook: RetryOutlook::Unlikely { attempts } }
         }
-        (Some(Class::Limit(wait)), _) => Fault::Retry { after: Some(longer(wait)), why, hope: Hope::Operator },
+        (Some(Class::Limit(wait)), _) => {
+            Fault::Retry { retry_after: Some(longer(wait)), why, outlook: RetryOutlook::NeedsOperator }
+        }
         (Some(Class::Unknown), _) => unsure(effect, why),
         (Some(Class::TooLong), _) => Fault::TooLong { why },
-        (Some(Class::Contact), _) => Fault::fail(Whose::Contact, why),
-        (Some(Class::Operator | Class::Policy), _) | (None, 401 | 403 | 404) => Fault::fail(Whose::Operator, why),
-        (Some(Class::Message), _) => Fault::fail(Whose::Message, why),
+        (Some(Class::Contact), _) => Fault::fail(FaultOwner::Contact, why),
+        (Some(Class::Operator | Class::Policy), _) | (None, 401 | 403 | 404) => Fault::fail(FaultOwner::Operator, why),
+        (Some(Class::Message), _) => Fault::fail(FaultOwner::Message, why),
         // Not an answer of Twilio's own: what stands between may have let the call through.
         (None, ..=399 | 408) => unsure(effect, why),
-        (None, _) => Fault::fail(Whose::Message, why),
+        (None, _) => Fault::fail(FaultOwner::Message, why),
     }
 }
 

@@ -9,39 +9,42 @@ fn seconds(count: u64) -> Option<Duration> {
 }
 
 #[track_caller]
-fn fails(fault: &Fault, expected: Whose) {
-    assert!(matches!(fault, Fault::Fail { whose, .. } if *whose == expected), "{fault:?}");
+fn fails(fault: &Fault, expected: FaultOwner) {
+    assert!(matches!(fault, Fault::Fail { owner, .. } if *owner == expected), "{fault:?}");
 }
 
 #[test]
 fn only_what_was_certainly_not_processed_is_repeated() {
     for (status, code) in [(429, None), (429, Some(20429)), (400, Some(20429)), (429, Some(99999))] {
         let fault = refused(status, code, seconds(7), Effect::Creates);
-        assert!(matches!(fault, Fault::Retry { after, .. } if after == seconds(7)), "{fault:?}");
+        assert!(matches!(fault, Fault::Retry { retry_after, .. } if retry_after == seconds(7)), "{fault:?}");
     }
     assert!(
-        matches!(refused(503, None, seconds(3), Effect::Creates), Fault::Retry { after, .. } if after == seconds(3))
+        matches!(refused(503, None, seconds(3), Effect::Creates), Fault::Retry { retry_after, .. } if retry_after == seconds(3))
     );
     for code in [63010, 63012, 63022, 63023] {
         let fault = posted(400, Some(code));
-        let few = matches!(fault, Fault::Retry { after: None, hope: Hope::Slight { attempts: 4 }, .. });
+        let few =
+            matches!(fault, Fault::Retry { retry_after: None, outlook: RetryOutlook::Unlikely { attempts: 4 }, .. });
         assert!(few, "{fault:?}");
     }
     for code in 30003..=30008 {
         let fault = posted(400, Some(code));
-        let once =
-            matches!(fault, Fault::Retry { after, hope: Hope::Slight { attempts: 2 }, .. } if after == seconds(60));
+        let once = matches!(fault, Fault::Retry { retry_after, outlook: RetryOutlook::Unlikely { attempts: 2 }, .. } if retry_after == seconds(60));
         assert!(once, "{fault:?}");
     }
     for code in [63018, 63017, 30001, 21611] {
         let fault = posted(400, Some(code));
-        assert!(matches!(&fault, Fault::Retry { after: Some(after), .. } if after.as_secs() >= 60), "{fault:?}");
+        assert!(matches!(&fault, Fault::Retry { retry_after: Some(after), .. } if after.as_secs() >= 60), "{fault:?}");
     }
     // A daily limit passes by itself, though the operator may shorten the wait.
     let limit = posted(429, Some(63038));
-    assert!(matches!(limit, Fault::Retry { after, hope: Hope::Operator, .. } if after == seconds(3600)), "{limit:?}");
+    assert!(
+        matches!(limit, Fault::Retry { retry_after, outlook: RetryOutlook::NeedsOperator, .. } if retry_after == seconds(3600)),
+        "{limit:?}"
+    );
     let longer = refused(400, Some(63018), seconds(3000), Effect::Creates);
-    assert!(matches!(longer, Fault::Retry { after, .. } if after == seconds(3000)), "the longer wait");
+    assert!(matches!(longer, Fault::Retry { retry_after, .. } if retry_after == seconds(3000)), "the longer wait");
 }
 
 #[test]
@@ -69,13 +72,13 @@ fn a_refusal_says_whose_it_is() {
         (400, Some(63013)),
         (403, Some(12)),
     ] {
-        fails(&posted(status, code), Whose::Operator);
+        fails(&posted(status, code), FaultOwner::Operator);
     }
     for code in [21211, 21610, 63003, 63014, 63015, 63016] {
-        fails(&posted(400, Some(code)), Whose::Contact);
+        fails(&posted(400, Some(code)), FaultOwner::Contact);
     }
     for code in [Some(21602), Some(63005), Some(99999), None] {
-        fails(&posted(400, code), Whose::Message);
+        fails(&posted(400, code), FaultOwner::Message);
     }
     for code in [21617, 21658] {
         assert!(matches!(posted(400, Some(code)), Fault::TooLong { .. }), "{code}");

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::fault::Whose;
+use crate::fault::FaultOwner;
 
 /// What to do about a code. A refusal created nothing, save where its class is [`Class::Unknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +46,12 @@ pub struct ErrorCode {
 
 impl Class {
     /// Whose doing it is, where a message has failed for good.
-    pub fn whose(self) -> Whose {
+    pub fn whose(self) -> FaultOwner {
         match self {
-            Class::Operator | Class::Limit(_) | Class::Policy => Whose::Operator,
-            Class::Contact => Whose::Contact,
+            Class::Operator | Class::Limit(_) | Class::Policy => FaultOwner::Operator,
+            Class::Contact => FaultOwner::Contact,
             Class::Retry | Class::Wait(_) | Class::Few(..) | Class::Unknown | Class::Message | Class::TooLong => {
-                Whose::Message
+                FaultOwner::Message
             }
         }
     }

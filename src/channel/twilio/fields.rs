@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::form::Form;
-use crate::model::Refusal;
+use crate::model::WebhookError;
 
 /// Twilio sends 15 to 30.
 const MOST_FIELDS: usize = 200;
@@ -16,7 +16,7 @@ const NOT_METADATA: [&str; 8] =
 pub(super) struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn read(form: &'a Form) -> Result<Fields<'a>, Refusal> {
+    pub(super) fn read(form: &'a Form) -> Result<Fields<'a>, WebhookError> {
         if form.len() > MOST_FIELDS {
             return Err(malformed(format!("{} fields, where at most {MOST_FIELDS} are taken", form.len())));
         }
@@ -58,12 +58,12 @@ impl<'a> Fields<'a> {
 }
 
 /// `name` says which field it is, whether or not that is readable.
-fn clean<'a>(bytes: &'a [u8], name: &[u8]) -> Result<&'a str, Refusal> {
+fn clean<'a>(bytes: &'a [u8], name: &[u8]) -> Result<&'a str, WebhookError> {
     let field = || String::from_utf8_lossy(&name[..name.len().min(64)]).escape_debug().to_string();
     let text = std::str::from_utf8(bytes).map_err(|_| malformed(format!("the field {} is not UTF-8", field())))?;
     if text.contains('\0') { Err(malformed(format!("the field {} holds a NUL", field()))) } else { Ok(text) }
 }
 
-pub(super) fn malformed(why: impl Into<String>) -> Refusal {
-    Refusal::Malformed(why.into())
+pub(super) fn malformed(why: impl Into<String>) -> WebhookError {
+    WebhookError::Malformed(why.into())
 }

@@ -7,7 +7,7 @@ use super::form::Form;
 use super::status::{self, Callbacks};
 use super::{NAME, provider_id, signature, words};
 use crate::clock::Time;
-use crate::model::{Address, Delivery, Event, Identity, Inbound, Phone, Refusal};
+use crate::model::{Address, Event, Identity, Inbound, Phone, WebhookError, WebhookRequest};
 
 /// Before each address of WhatsApp's.
 const PREFIX: &str = "whatsapp:";
@@ -16,9 +16,9 @@ const PREFIX: &str = "whatsapp:";
 pub(super) fn events(
     account_sid: &str,
     callbacks: &Callbacks,
-    delivery: &Delivery,
+    delivery: &WebhookRequest,
     now: Time,
-) -> Result<Vec<Event>, Refusal> {
+) -> Result<Vec<Event>, WebhookError> {
     if !signature::is_form(delivery) {
         return Err(malformed("the body is not declared as application/x-www-form-urlencoded"));
     }
@@ -52,8 +52,8 @@ pub(super) fn events(
         profile_name: fields.get("ProfileName").map(str::to_owned),
         text: words::text(&fields),
         attachments: words::attachments(&fields),
-        quoted: fields.get("OriginalRepliedMessageSid").and_then(super::provider_id),
-        word: words::word(&fields).to_owned(),
+        quoted_id: fields.get("OriginalRepliedMessageSid").and_then(super::provider_id),
+        keyword_text: words::word(&fields).to_owned(),
         metadata: fields.metadata(),
         received_at: now,
     }))])
@@ -83,7 +83,7 @@ fn sender(from: &str, fields: &Fields<'_>) -> Option<Identity> {
             fields.get("WaId").and_then(|digits| Phone::parse(&format!("+{digits}")).ok()).map(Address::Phone)
         }
     };
-    Some(Identity::from(first).and(other))
+    Some(Identity::from(first).with_address(other))
 }
 
 /// A message may come without a Body, so Body tells nothing. A message that was sent to the status address by a

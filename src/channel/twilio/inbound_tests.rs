@@ -8,8 +8,8 @@ const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const SID: &str = "SM00000000000000000000000000000001";
 const NOW: Time = Time(1_767_225_600_123);
 
-fn read(path: &str, body: impl AsRef<[u8]>) -> Result<Event, Refusal> {
-    let delivery = Delivery {
+fn read(path: &str, body: impl AsRef<[u8]>) -> Result<Event, WebhookError> {
+    let delivery = WebhookRequest {
         path_and_query: path.to_owned(),
         headers: vec![("content-type".to_owned(), "application/x-www-form-urlencoded; charset=UTF-8".to_owned())],
         body: body.as_ref().to_vec().into(),
@@ -67,7 +67,7 @@ fn status(path: &str, fields: &[(&str, &str)]) -> StatusUpdate {
 
 #[track_caller]
 fn refused(body: impl AsRef<[u8]>, why: &str) {
-    assert_eq!(read("/webhooks/twilio", body), Err(Refusal::Malformed(why.to_owned())));
+    assert_eq!(read("/webhooks/twilio", body), Err(WebhookError::Malformed(why.to_owned())));
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn a_message_is_read_with_all_that_came_along() {
         profile_name: Some("Ana".to_owned()),
         text: "Hello\n[in reply to an earlier message]".to_owned(),
         attachments: vec![],
-        quoted: Some(crate::model::ProviderId("SM2".to_owned())),
-        word: "Hello".to_owned(),
+        quoted_id: Some(crate::model::ProviderId("SM2".to_owned())),
+        keyword_text: "Hello".to_owned(),
         metadata: metadata.as_object().unwrap().clone(),
         received_at: NOW,
     };
@@ -186,10 +186,10 @@ fn two_hundred_fields_are_taken_and_no_more() {
 fn only_forms_are_read() {
     let callbacks = Callbacks::new(None, &[7; 32]);
     let mut delivery =
-        Delivery { path_and_query: "/webhooks/twilio".to_owned(), headers: vec![], body: message(&[]).into() };
+        WebhookRequest { path_and_query: "/webhooks/twilio".to_owned(), headers: vec![], body: message(&[]).into() };
     for headers in [vec![], vec![("content-type".to_owned(), "application/json".to_owned())]] {
         delivery.headers = headers;
-        assert!(matches!(events(ACCOUNT, &callbacks, &delivery, NOW), Err(Refusal::Malformed(_))));
+        assert!(matches!(events(ACCOUNT, &callbacks, &delivery, NOW), Err(WebhookError::Malformed(_))));
     }
 }
 
@@ -198,7 +198,7 @@ fn a_message_without_a_body_is_a_message_wherever_it_arrives() {
     let url = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1";
     let bodiless = message(&[("Body", ""), ("NumMedia", "1"), ("MediaContentType0", "image/jpeg"), ("MediaUrl0", url)]);
     let read_so = inbound(&bodiless);
-    let attachment = Attachment { url: url.into(), media_type: "image/jpeg".into(), mark: "[image]".into() };
+    let attachment = Attachment { url: url.into(), media_type: "image/jpeg".into(), placeholder: "[image]".into() };
     assert_eq!((read_so.text.as_str(), read_so.attachments), ("[image]", vec![attachment]));
     let sticker = inbound(&format!("{bodiless}&MessageType=sticker"));
     assert_eq!((sticker.text.as_str(), sticker.attachments), ("[sticker]", vec![]), "it says what it says");

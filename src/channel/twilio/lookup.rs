@@ -229,9 +229,9 @@ fn message(api: &Api, row: Row, arrived: Time) -> Option<Inbound> {
         profile_name: None,
         text,
         attachments: media::listed(api, &provider_id, count),
-        quoted: None,
+        quoted_id: None,
         provider_id,
-        word,
+        keyword_text: word,
         metadata,
         received_at: arrived,
     })

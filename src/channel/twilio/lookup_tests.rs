@@ -6,7 +6,7 @@ use super::*;
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
-use crate::fault::Whose;
+use crate::fault::FaultOwner;
 use crate::model::{Address, Attachment};
 
 const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
@@ -258,16 +258,20 @@ async fn missed_messages_are_listed_oldest_first() {
                 server.uri()
             ),
             media_type: String::new(),
-            mark: "[file]".to_owned(),
+            placeholder: "[file]".to_owned(),
         }],
-        quoted: None,
-        word: String::new(),
+        quoted_id: None,
+        keyword_text: String::new(),
         metadata: json!({"NumMedia": "1"}).as_object().unwrap().clone(),
         received_at: Time(1_692_853_310_999),
     };
     assert_eq!(found[1], expected);
-    assert_eq!((found[0].text.as_str(), found[0].word.as_str()), ("Hello", "Hello"));
-    assert_eq!((found[2].text.as_str(), found[2].word.as_str()), ("Bye!", "Bye!"), "no webhook holds a NUL either");
+    assert_eq!((found[0].text.as_str(), found[0].keyword_text.as_str()), ("Hello", "Hello"));
+    assert_eq!(
+        (found[2].text.as_str(), found[2].keyword_text.as_str()),
+        ("Bye!", "Bye!"),
+        "no webhook holds a NUL either"
+    );
 }
 
 #[tokio::test]
@@ -340,7 +344,7 @@ async fn a_look_that_failed_is_repeated_or_is_the_operators() {
         ] {
             match fault {
                 Fault::Retry { .. } => assert!(again, "{fault:?}"),
-                Fault::Fail { whose: Whose::Operator, .. } => assert!(!again, "{fault:?}"),
+                Fault::Fail { owner: FaultOwner::Operator, .. } => assert!(!again, "{fault:?}"),
                 _ => panic!("{fault:?}"),
             }
         }

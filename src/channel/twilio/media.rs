@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::api::{self, Api};
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::http;
 use crate::model::{Attachment, ProviderId};
 
@@ -34,7 +34,7 @@ pub(super) fn listed(api: &Api, message: &ProviderId, count: usize) -> Vec<Attac
     let all = (0..count.min(super::words::MOST_MEDIA)).map(|number| Attachment {
         url: format!("{list}#{number}"),
         media_type: String::new(),
-        mark: super::words::FILE.to_owned(),
+        placeholder: super::words::FILE.to_owned(),
     });
     all.collect()
 }
@@ -61,8 +61,9 @@ pub(super) async fn fetch(api: &Api, attachment: &Attachment, most: usize) -> Re
 
 /// The address, if it is that of a file of our own account. Regions have hosts of their own.
 fn ours(api: &Api, address: &str) -> Result<Url, Fault> {
-    let elsewhere =
-        || Fault::fail(Whose::Message, "the file is not at Twilio's own address in our account, and was not fetched");
+    let elsewhere = || {
+        Fault::fail(FaultOwner::Message, "the file is not at Twilio's own address in our account, and was not fetched")
+    };
     let url = Url::parse(address).map_err(|_| elsewhere())?;
     let base = Url::parse(&api.account).map_err(|_| elsewhere())?;
     let twilio = |url: &Url| url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(api_host);
@@ -84,7 +85,7 @@ async fn named(api: &Api, list: &Url, number: usize) -> Result<Url, Fault> {
     let body = http::body(api.open(list.clone()).await?, LIST_BYTES).await.map_err(|_| unreadable())?;
     let list: List = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     let Some(entry) = list.media_list.get(number) else {
-        return Err(Fault::fail(Whose::Message, "Twilio lists no such file: it was deleted there"));
+        return Err(Fault::fail(FaultOwner::Message, "Twilio lists no such file: it was deleted there"));
     };
     let uri = entry.uri.strip_suffix(".json").unwrap_or(&entry.uri);
     ours(api, &format!("{}{uri}", api.base))
@@ -100,20 +101,20 @@ async fn follow(api: &Api, response: &Response) -> Result<Response, Fault> {
     let response = sent.map_err(|error| {
         let refused = error.is_builder();
         let why = format!("the place where Twilio keeps the file cannot be reached ({})", http::explain(error));
-        if refused { Fault::fail(Whose::Message, why) } else { Fault::retry(why) }
+        if refused { Fault::fail(FaultOwner::Message, why) } else { Fault::retry(why) }
     })?;
     match response.status().as_u16() {
         200..300 => Ok(response),
         status @ 300..400 => {
-            Err(Fault::fail(Whose::Message, format!("a second redirect (HTTP {status}) is not followed")))
+            Err(Fault::fail(FaultOwner::Message, format!("a second redirect (HTTP {status}) is not followed")))
         }
         status @ (408 | 429 | 500..) => Err(Fault::retry(format!("Twilio's storage answers HTTP {status}"))),
-        status => Err(Fault::fail(Whose::Message, format!("Twilio's storage answers HTTP {status}"))),
+        status => Err(Fault::fail(FaultOwner::Message, format!("Twilio's storage answers HTTP {status}"))),
     }
 }
 
 fn too_large(most: usize) -> Fault {
-    Fault::fail(Whose::Message, format!("the file is larger than {} MB", most / 1_000_000))
+    Fault::fail(FaultOwner::Message, format!("the file is larger than {} MB", most / 1_000_000))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::config::TwilioConfig;
 const FILE: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/MM1/Media/ME1";
 
 fn at(url: impl Into<String>) -> Attachment {
-    Attachment { url: url.into(), media_type: "image/jpeg".into(), mark: "[image]".into() }
+    Attachment { url: url.into(), media_type: "image/jpeg".into(), placeholder: "[image]".into() }
 }
 
 async fn twilio() -> (MockServer, Twilio) {
@@ -71,7 +71,7 @@ async fn a_file_of_another_account_or_place_is_never_called() {
         String::new(),
     ] {
         let fault = channel.fetch(&at(&url), 5).await.unwrap_err();
-        assert!(matches!(&fault, Fault::Fail { whose: Whose::Message, .. }), "{url}: {fault:?}");
+        assert!(matches!(&fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{url}: {fault:?}");
         assert!(fault.why().contains("not at Twilio's own address"), "{url}: {fault:?}");
     }
     let called = server.received_requests().await.unwrap().len() + other.received_requests().await.unwrap().len();
@@ -117,7 +117,7 @@ async fn a_file_above_the_limit_is_not_read_to_its_end() {
     let (server, channel) = twilio().await;
     answers(&server, ResponseTemplate::new(200).set_body_bytes(vec![0; 2_000_001])).await;
     let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 2_000_000).await.unwrap_err();
-    assert_eq!(fault, Fault::fail(Whose::Message, "the file is larger than 2 MB"));
+    assert_eq!(fault, Fault::fail(FaultOwner::Message, "the file is larger than 2 MB"));
     // Nor one that says nothing of its length: packed small, it is counted as it unpacks.
     server.reset().await;
     let packed = {
@@ -134,7 +134,7 @@ async fn a_file_above_the_limit_is_not_read_to_its_end() {
     let answer = ResponseTemplate::new(200).insert_header("content-encoding", "gzip").set_body_bytes(packed);
     answers(&server, answer).await;
     let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 2_000_000).await.unwrap_err();
-    assert_eq!(fault, Fault::fail(Whose::Message, "the file is larger than 2 MB"));
+    assert_eq!(fault, Fault::fail(FaultOwner::Message, "the file is larger than 2 MB"));
 }
 
 #[tokio::test]
@@ -164,12 +164,12 @@ async fn credentials_that_open_no_file_are_the_owners_to_mend_and_an_api_key_is_
         let (server, channel) = twilio().await;
         answers(&server, ResponseTemplate::new(status)).await;
         let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
-        assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+        assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
         let keyed = TwilioConfig { api_key: Some(("SK1".into(), "secret".into())), ..config(&server.uri()) };
         server.reset().await;
         answers(&server, ResponseTemplate::new(status)).await;
         let fault = Twilio::new(keyed, [7; 32]).fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
-        assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+        assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
         assert_eq!(server.received_requests().await.unwrap().len(), 1, "no token is tried");
     }
 }
@@ -182,7 +182,7 @@ async fn a_file_or_a_message_that_was_deleted_at_twilio_is_told_as_gone() {
     for file in [at(format!("{}{FILE}", server.uri())), listed] {
         let fault = channel.fetch(&file, 5).await.unwrap_err();
         let gone = "the file is gone at Twilio: it was deleted there (HTTP 404)";
-        assert_eq!(fault, Fault::fail(Whose::Message, gone));
+        assert_eq!(fault, Fault::fail(FaultOwner::Message, gone));
     }
 }
 
@@ -238,5 +238,5 @@ async fn a_file_of_a_listed_message_is_found_by_its_number() {
     let all = listed(&channel.api, &ProviderId("MM1".into()), 3);
     assert_eq!(channel.fetch(&all[1], 9).await.unwrap(), Bytes::from_static(b"second"));
     let fault = channel.fetch(&all[2], 9).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
 }

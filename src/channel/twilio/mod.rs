@@ -14,8 +14,8 @@ use bytes::Bytes;
 use super::{Channel, Explained, Listed, Lookup};
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
-use crate::fault::{Fault, Whose};
-use crate::model::{Attachment, Delivery, Event, Outgoing, ProviderId, Refusal};
+use crate::fault::{Fault, FaultOwner};
+use crate::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
 
 mod api;
 pub mod errors;
@@ -85,11 +85,11 @@ impl Channel for Twilio {
         TEXT_LIMIT
     }
 
-    fn verify(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
         self.verifier.verify(delivery)
     }
 
-    fn events(&self, delivery: &Delivery, now: Time) -> Result<Vec<Event>, Refusal> {
+    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
         inbound::events(&self.account_sid, &self.callbacks, delivery, now)
     }
 
@@ -127,7 +127,7 @@ impl Channel for Twilio {
 pub fn explain(code: i64) -> Explained {
     match errors::explain(code) {
         Some(known) => Explained { sentence: known.sentence.to_owned(), whose: known.class.whose() },
-        None => Explained { sentence: errors::page(code), whose: Whose::Message },
+        None => Explained { sentence: errors::page(code), whose: FaultOwner::Message },
     }
 }
 
@@ -171,11 +171,11 @@ mod tests {
     fn a_failed_delivery_is_explained_and_says_whose_it_is() {
         let channel = Twilio::new(config("http://127.0.0.1:9"), [7; 32]);
         for (code, whose, words) in [
-            (63016, Whose::Contact, "they must write again first"),
-            (63007, Whose::Operator, "check TWILIO_WHATSAPP_FROM"),
-            (63005, Whose::Message, "WhatsApp does not take this content"),
-            (63018, Whose::Message, "send fewer"),
-            (1, Whose::Message, "see https://www.twilio.com/docs/api/errors/1"),
+            (63016, FaultOwner::Contact, "they must write again first"),
+            (63007, FaultOwner::Operator, "check TWILIO_WHATSAPP_FROM"),
+            (63005, FaultOwner::Message, "WhatsApp does not take this content"),
+            (63018, FaultOwner::Message, "send fewer"),
+            (1, FaultOwner::Message, "see https://www.twilio.com/docs/api/errors/1"),
         ] {
             let explained = channel.explain(code);
             assert!(explained.whose == whose && explained.sentence.contains(words), "{code} {explained:?}");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::api::{Api, Effect};
 use super::provider_id;
 use crate::config::Sender;
-use crate::fault::{Fault, Whose};
+use crate::fault::{Fault, FaultOwner};
 use crate::model::{Outgoing, ProviderId};
 
 /// An answer to a post is about a kilobyte.
@@ -30,7 +30,7 @@ pub(super) async fn send(
 ) -> Result<ProviderId, Fault> {
     let media = outgoing.media_url.as_deref();
     if outgoing.template.is_none() && media.is_none() && outgoing.text.trim().is_empty() {
-        return Err(Fault::fail(Whose::Message, "the message has no text"));
+        return Err(Fault::fail(FaultOwner::Message, "the message has no text"));
     }
     let sender = match sender {
         Sender::Number(number) if outgoing.from.is_empty() => ("From", number.as_str()),

@@ -188,7 +188,7 @@ async fn where_no_token_is_taken_each_is_tried_once_and_the_operator_is_told() {
     let server = answering(refusal(401, 20003)).await;
     let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
     assert!(
-        matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("TWILIO_AUTH_TOKEN")),
+        matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("TWILIO_AUTH_TOKEN")),
         "{fault:?}"
     );
     assert_eq!(tokens(&server).await, [Some(0), Some(1)]);
@@ -209,11 +209,11 @@ async fn without_credentials_or_text_nothing_is_posted() {
     let mut bare = config(&server.uri());
     bare.auth_tokens.clear();
     let fault = Twilio::new(bare, [7; 32]).send(&outgoing()).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
     let mut empty = outgoing();
     empty.text = " \n".to_owned();
     let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&empty).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
     assert!(server.received_requests().await.unwrap().is_empty());
 }
 
@@ -236,19 +236,19 @@ async fn a_success_without_an_id_is_unknown() {
 #[tokio::test]
 async fn every_refusal_gets_its_class() {
     let fault = sent(refusal(429, 20429)).await.unwrap_err();
-    assert!(matches!(fault, Fault::Retry { after: None, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Retry { retry_after: None, .. }), "{fault:?}");
     let fault = sent(ResponseTemplate::new(429).insert_header("retry-after", "4")).await.unwrap_err();
-    assert!(matches!(fault, Fault::Retry { after: Some(after), .. } if after.as_secs() == 4), "{fault:?}");
+    assert!(matches!(fault, Fault::Retry { retry_after: Some(after), .. } if after.as_secs() == 4), "{fault:?}");
     let fault = sent(ResponseTemplate::new(503).insert_header("retry-after", "2")).await.unwrap_err();
-    assert!(matches!(fault, Fault::Retry { after: Some(after), .. } if after.as_secs() == 2), "{fault:?}");
+    assert!(matches!(fault, Fault::Retry { retry_after: Some(after), .. } if after.as_secs() == 2), "{fault:?}");
     let fault = sent(ResponseTemplate::new(503)).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
     let fault = sent(refusal(500, 20500)).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
     let fault = sent(refusal(401, 20003)).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
     let fault = sent(refusal(400, 63016)).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Contact, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Contact, .. }), "{fault:?}");
     let fault = sent(refusal(400, 21617)).await.unwrap_err();
     assert!(matches!(fault, Fault::TooLong { .. }), "{fault:?}");
     // A redirect is not followed with the text and the credentials.
@@ -378,5 +378,5 @@ async fn typing_may_be_repeated_after_any_doubt() {
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
     let server = answering(refusal(400, 20422)).await;
     let fault = Twilio::new(config(&server.uri()), [7; 32]).typing(&ProviderId(SID.to_owned())).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
 }

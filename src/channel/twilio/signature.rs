@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use url::{Position, Url};
 
 use super::form::Form;
-use crate::model::{Delivery, Refusal};
+use crate::model::{WebhookError, WebhookRequest};
 
 type HmacSha1 = Hmac<Sha1>;
 
@@ -44,7 +44,7 @@ impl Verifier {
     }
 
     /// Whether one of our tokens signed this delivery.
-    pub(super) fn verify(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    pub(super) fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
         let bases = self.bases.as_ref().ok_or_else(|| forged(NO_URL))?;
         if self.keys.is_empty() {
             return Err(forged(NO_TOKEN));
@@ -91,7 +91,7 @@ pub fn sign(url: &str, params: &[(String, String)], token: &str) -> String {
 }
 
 /// Whether the body is declared to be form-urlencoded.
-pub(super) fn is_form(delivery: &Delivery) -> bool {
+pub(super) fn is_form(delivery: &WebhookRequest) -> bool {
     delivery.header("content-type").is_some_and(|kind| {
         kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
     })
@@ -131,14 +131,14 @@ fn body_hash(path_and_query: &str) -> Option<&str> {
     query.split('&').find_map(|pair| pair.strip_prefix("bodySHA256="))
 }
 
-fn check_hash(given: &str, body: &[u8]) -> Result<(), Refusal> {
+fn check_hash(given: &str, body: &[u8]) -> Result<(), WebhookError> {
     let mut hash = [0; 32];
     hex::decode_to_slice(given, &mut hash).map_err(|_| forged(WRONG_HASH))?;
     if bool::from(Sha256::digest(body).ct_eq(&hash)) { Ok(()) } else { Err(forged(WRONG_HASH)) }
 }
 
-fn forged(why: &str) -> Refusal {
-    Refusal::Forged(why.to_owned())
+fn forged(why: &str) -> WebhookError {
+    WebhookError::Forged(why.to_owned())
 }
 
 #[cfg(test)]

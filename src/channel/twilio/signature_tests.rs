@@ -17,8 +17,8 @@ fn verifier(public_url: &str, tokens: &[&str]) -> Verifier {
     Verifier::new(Some(&Url::parse(public_url).unwrap()), &tokens)
 }
 
-fn delivery(path: &str, kind: &str, body: impl AsRef<[u8]>, signature: &str) -> Delivery {
-    Delivery {
+fn delivery(path: &str, kind: &str, body: impl AsRef<[u8]>, signature: &str) -> WebhookRequest {
+    WebhookRequest {
         path_and_query: path.to_owned(),
         headers: vec![
             ("content-type".to_owned(), kind.to_owned()),
@@ -28,7 +28,7 @@ fn delivery(path: &str, kind: &str, body: impl AsRef<[u8]>, signature: &str) -> 
     }
 }
 
-fn call(body: impl AsRef<[u8]>, signature: &str) -> Delivery {
+fn call(body: impl AsRef<[u8]>, signature: &str) -> WebhookRequest {
     delivery("/myapp.php?foo=1&bar=2", FORM, body, signature)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::fields::Fields;
-use crate::model::{Attachment, QUOTED};
+use crate::model::{Attachment, QUOTE_PLACEHOLDER};
 
 /// WhatsApp carries one attachment per message, Twilio's other channels ten.
 pub(super) const MOST_MEDIA: usize = 10;
@@ -27,7 +27,7 @@ pub(super) fn text(fields: &Fields<'_>) -> String {
     }
     // What the quoted message said is known to the store alone, which puts it here.
     if fields.get("OriginalRepliedMessageSid").is_some() {
-        line(&mut text, format_args!("{QUOTED}"));
+        line(&mut text, format_args!("{QUOTE_PLACEHOLDER}"));
     }
     text
 }
@@ -90,7 +90,7 @@ pub(super) fn attachments(fields: &Fields<'_>) -> Vec<Attachment> {
     let found = all.filter_map(|(number, mark)| {
         let media_type = fields.get(&format!("MediaContentType{number}")).unwrap_or_default().to_owned();
         let url = fields.get(&format!("MediaUrl{number}"))?.to_owned();
-        Some(Attachment { url, media_type, mark })
+        Some(Attachment { url, media_type, placeholder: mark })
     });
     found.collect()
 }

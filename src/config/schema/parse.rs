@@ -86,7 +86,7 @@ pub(in crate::config) fn sid(text: &str, kind: &str) -> Parsed<String> {
 
 /// A WhatsApp number with or without its prefix, given with it.
 pub(in crate::config) fn whatsapp(text: &str) -> Parsed<String> {
-    let phone = Phone::written(text.strip_prefix("whatsapp:").unwrap_or(text)).ok();
+    let phone = Phone::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).ok();
     accept(phone.map(|phone| format!("whatsapp:{}", phone.as_str())))
 }
 

@@ -96,7 +96,7 @@ pub(in crate::config) fn read(reader: &mut Reader) -> PeopleConfig {
     let kinds = [("everyone", Who::Everyone), ("listed", Who::Listed), ("code", Who::Code)];
     let who = reader.or_default("MYNAH_WHO", |text| parse::one_of(text, &kinds));
     let allowed: Vec<Address> =
-        reader.or_default("MYNAH_ALLOWED", |text| list(text, |item| Address::written(item).ok()));
+        reader.or_default("MYNAH_ALLOWED", |text| list(text, |item| Address::parse_lenient(item).ok()));
     let code = reader.read("MYNAH_PAIRING_CODE", code);
     if who == Who::Code && code.is_absent() {
         reader.missing("MYNAH_PAIRING_CODE", "MYNAH_WHO is code");
@@ -182,7 +182,7 @@ fn rate(text: &str) -> Parsed<Option<Rate>> {
     let (most, period) = text.split_once('/').ok_or_else(Rejected::default)?;
     let most = parse::whole(most, 1..=1_000_000_u32)?;
     let period = parse::duration(period, Duration::from_secs(1)..=DAY)?;
-    Ok(NonZeroU32::new(most).map(|most| Rate { most, period }))
+    Ok(NonZeroU32::new(most).map(|most| Rate { max_calls: most, period }))
 }
 
 /// `allow`, `none`, or hosts, which are kept as addresses spell them: `bücher.example` is `xn--bcher-kva.example`.
@@ -252,7 +252,10 @@ mod tests {
     fn everyone_may_talk_at_twenty_messages_a_minute_without_a_budget() {
         let people = people(&[]);
         assert!(!people.closed && people.allowed.is_empty() && people.refuse && people.pairing_code.is_none());
-        assert_eq!(people.rate, Some(Rate { most: NonZeroU32::new(20).unwrap(), period: Duration::from_secs(60) }));
+        assert_eq!(
+            people.rate,
+            Some(Rate { max_calls: NonZeroU32::new(20).unwrap(), period: Duration::from_secs(60) })
+        );
         assert_eq!(people.human_return, Some(Duration::from_secs(4 * 3600)));
         assert_eq!((people.links, people.budgets), (LinkPolicy::Allow, Budgets::default()));
     }

@@ -7,7 +7,7 @@ use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::args;
 
-const OF: &str = "SELECT contact_id FROM conversations WHERE id = ?1";
+const CONTACT_OF: &str = "SELECT contact_id FROM conversations WHERE id = ?1";
 
 /// One address of a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +20,14 @@ pub struct AddressRow {
 
 impl Store {
     /// The addresses of a conversation's contact.
-    pub async fn addresses(&self, id: ConversationId) -> Result<Vec<AddressRow>, StoreError> {
+    pub async fn contact_addresses(&self, id: ConversationId) -> Result<Vec<AddressRow>, StoreError> {
         self.read(move |tx| {
-            let Some(contact) = tx.one(OF, args![&id], |row| row.int(0))? else { return Ok(Vec::new()) };
+            let Some(contact) = tx.fetch_optional(CONTACT_OF, args![&id], |row| row.int(0))? else {
+                return Ok(Vec::new());
+            };
             let held = resolve::addresses(tx, contact)?;
-            let row = |held: resolve::Held| {
-                let resolve::Held { address, seen_at } = held;
+            let row = |held: resolve::ContactAddress| {
+                let resolve::ContactAddress { address, seen_at } = held;
                 AddressRow { address, seen_at }
             };
             Ok(held.into_iter().map(row).collect())

@@ -1,6 +1,6 @@
 //! Contacts to whom nothing is answered or sent, by an operator's word.
 
-use super::opt_out::silence;
+use super::opt_out::cancel_pending;
 use crate::clock::Time;
 use crate::model::Address;
 use crate::store::database::Store;
@@ -17,10 +17,10 @@ const BLOCK: &str = "UPDATE contacts SET blocked_at = ?2 WHERE id = ?1";
 
 impl Store {
     /// Nothing is answered or sent to that address any more, or again. The contact is made where there is none.
-    pub async fn block(&self, address: Address, blocked: bool, now: Time) -> Result<(), StoreError> {
+    pub async fn set_blocked(&self, address: Address, blocked: bool, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| {
             let (kind, value) = (address.kind(), address.as_str());
-            let contact = match tx.one(CONTACT, args![kind, value], |row| row.int(0))? {
+            let contact = match tx.fetch_optional(CONTACT, args![kind, value], |row| row.int(0))? {
                 Some(contact) => contact,
                 None => {
                     let contact = tx.insert(NEW_CONTACT, args![now])?;
@@ -30,7 +30,7 @@ impl Store {
             };
             tx.execute(BLOCK, args![contact, blocked.then_some(now)])?;
             if blocked {
-                silence(tx, contact, "the contact is blocked", now)?;
+                cancel_pending(tx, contact, "the contact is blocked", now)?;
             }
             Ok(())
         })

@@ -2,8 +2,8 @@
 
 use tracing::info;
 
-use super::restrictions::marks;
-use super::restrictions::silence_by;
+use super::restrictions::cancel_if_newly_forbidden;
+use super::restrictions::contact_flags;
 use crate::clock::Time;
 use crate::model::ConversationId;
 use crate::store::database::StoreError;
@@ -18,7 +18,7 @@ const OPEN: &str = "
 /// What waits in it is answered all the same: an end takes nothing from a turn.
 const END: &str = "UPDATE conversations SET ended_at = ?2, revision = revision + 1 WHERE id = ?1";
 
-const HUMAN: &str = "
+const SET_HUMAN: &str = "
     UPDATE conversations SET mode = 'human', mode_until = ?2, revision = revision + 1,
         mode_why = (SELECT o.mode_why FROM conversations o WHERE o.id = ?3)
     WHERE id = ?1";
@@ -28,7 +28,7 @@ const CONVERSATIONS: &str = "UPDATE conversations SET contact_id = ?2 WHERE cont
 const ADDRESSES: &str = "UPDATE addresses SET contact_id = ?2 WHERE contact_id = ?1";
 
 /// The smaller of two times, or the one that there is.
-const JOIN: &str = "
+const MERGE_CONTACT_ROWS: &str = "
     UPDATE contacts SET name = COALESCE(contacts.name, o.name), created_at = MIN(contacts.created_at, o.created_at),
         opted_out_at = MIN(COALESCE(contacts.opted_out_at, o.opted_out_at), COALESCE(o.opted_out_at, contacts.opted_out_at)),
         blocked_at = MIN(COALESCE(contacts.blocked_at, o.blocked_at), COALESCE(o.blocked_at, contacts.blocked_at)),
@@ -36,14 +36,14 @@ const JOIN: &str = "
         noticed_at = MAX(COALESCE(contacts.noticed_at, o.noticed_at), COALESCE(o.noticed_at, contacts.noticed_at))
     FROM contacts o WHERE contacts.id = ?2 AND o.id = ?1";
 
-const GONE: &str = "DELETE FROM contacts WHERE id = ?1";
+const DELETE_CONTACT: &str = "DELETE FROM contacts WHERE id = ?1";
 
-struct Open {
+struct OpenConversation {
     id: ConversationId,
-    number: (String, String),
-    last: Time,
+    our_number: (String, String),
+    last_inbound_at: Time,
     /// Whether a person answers it, and until when.
-    human: Option<Option<i64>>,
+    human_until: Option<Option<i64>>,
 }
 
 /// Makes one contact of two; which one is left. The younger, whose number is the greater: the greatest of all would be given
@@ -51,48 +51,54 @@ struct Open {
 pub(in crate::store) fn merge(tx: &mut dyn Tx, one: i64, other: i64, now: Time) -> Result<i64, StoreError> {
     let (gone, kept) = (one.min(other), one.max(other));
     info!(gone, kept, "two contacts are one person: merged");
-    let (of_gone, of_kept) = (marks(tx, gone)?, marks(tx, kept)?);
-    silence_by(tx, gone, of_kept, now)?;
-    silence_by(tx, kept, of_gone, now)?;
-    let others = open(tx, kept, now)?;
-    for mine in open(tx, gone, now)? {
-        if let Some(other) = others.iter().find(|other| other.number == mine.number) {
-            leave_one_open(tx, &mine, other, now)?;
+    let (of_gone, of_kept) = (contact_flags(tx, gone)?, contact_flags(tx, kept)?);
+    cancel_if_newly_forbidden(tx, gone, of_kept, now)?;
+    cancel_if_newly_forbidden(tx, kept, of_gone, now)?;
+    let others = open_conversations(tx, kept, now)?;
+    for mine in open_conversations(tx, gone, now)? {
+        if let Some(other) = others.iter().find(|other| other.our_number == mine.our_number) {
+            end_older_conversation(tx, &mine, other, now)?;
         }
     }
     tx.execute(CONVERSATIONS, args![gone, kept])?;
     tx.execute(ADDRESSES, args![gone, kept])?;
-    tx.execute(JOIN, args![gone, kept])?;
-    budget::join(tx, gone, kept, now)?;
-    tx.execute(GONE, args![gone])?;
+    tx.execute(MERGE_CONTACT_ROWS, args![gone, kept])?;
+    budget::merge_daily_charges(tx, gone, kept, now)?;
+    tx.execute(DELETE_CONTACT, args![gone])?;
     Ok(kept)
 }
 
 /// Of two open conversations on one of our numbers the one goes on that was spoken in last. A person who answers the other
 /// one answers it from then on.
-fn leave_one_open(tx: &mut dyn Tx, one: &Open, other: &Open, now: Time) -> Result<(), StoreError> {
-    let (ends, stays) = if (one.last, one.id) < (other.last, other.id) { (one, other) } else { (other, one) };
+fn end_older_conversation(
+    tx: &mut dyn Tx,
+    one: &OpenConversation,
+    other: &OpenConversation,
+    now: Time,
+) -> Result<(), StoreError> {
+    let (ends, stays) =
+        if (one.last_inbound_at, one.id) < (other.last_inbound_at, other.id) { (one, other) } else { (other, one) };
     tx.execute(END, args![&ends.id, now])?;
-    if let Some(until) = ends.human {
-        let until = match stays.human {
+    if let Some(until) = ends.human_until {
+        let until = match stays.human_until {
             // NULL is never.
             Some(other) => until.zip(other).map(|(until, other)| until.max(other)),
             None => until,
         };
-        tx.execute(HUMAN, args![&stays.id, until, &ends.id])?;
+        tx.execute(SET_HUMAN, args![&stays.id, until, &ends.id])?;
     }
     Ok(())
 }
 
-fn open(tx: &mut dyn Tx, contact: i64, now: Time) -> Result<Vec<Open>, StoreError> {
-    tx.all(OPEN, args![contact], |row| {
+fn open_conversations(tx: &mut dyn Tx, contact: i64, now: Time) -> Result<Vec<OpenConversation>, StoreError> {
+    tx.fetch_all(OPEN, args![contact], |row| {
         let until = row.int_or_null(5)?;
         let human = row.text(4)? == "human" && until.is_none_or(|until| until > now.0);
-        Ok(Open {
+        Ok(OpenConversation {
             id: ConversationId(row.uuid(0)?),
-            number: (row.text(1)?.to_owned(), row.text(2)?.to_owned()),
-            last: Time(row.int(3)?),
-            human: human.then_some(until),
+            our_number: (row.text(1)?.to_owned(), row.text(2)?.to_owned()),
+            last_inbound_at: Time(row.int(3)?),
+            human_until: human.then_some(until),
         })
     })
 }

@@ -5,7 +5,7 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-const SILENCE_TURNS: &str = "
+const SKIP_TURNS: &str = "
     UPDATE turns SET state = 'skipped', live = NULL, error = ?2, finished_at = ?3, due_at = NULL, token = NULL
     WHERE id IN (SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
         WHERE c.contact_id = ?1 AND t.live IS NOT NULL AND t.state <> 'sending')";
@@ -14,27 +14,27 @@ const SENDING_TURNS: &str = "
     SELECT t.id FROM conversations c JOIN turns t ON t.conversation_id = c.id
     WHERE c.contact_id = ?1 AND t.live = 0 AND t.state = 'sending'";
 
-const SILENCE_PARTS: &str = "
+const FAIL_READY_PARTS: &str = "
     UPDATE parts SET state = 'failed', error = ?2, due_at = NULL
     WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'ready'";
 
 /// What is in the air is settled yet, and the turn then ends dead, because not all of it was sent.
-const SILENCE_REST: &str = "UPDATE turns SET error = COALESCE(error, ?2) WHERE id = ?1";
+const SET_TURN_ERROR: &str = "UPDATE turns SET error = COALESCE(error, ?2) WHERE id = ?1";
 
-const SILENCE_SENDING: &str = "
+const SKIP_SETTLED_SENDING_TURN: &str = "
     UPDATE turns SET state = 'skipped', live = NULL, error = COALESCE(error, ?2), finished_at = ?3
     WHERE id = ?1 AND state = 'sending'
     AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state IN ('sending', 'unknown'))";
 
 /// Nothing of what is on its way to a contact goes out any more. A part that was already handed over is beyond recall; its
 /// turn ends when it is settled.
-pub(in crate::store) fn silence(tx: &mut dyn Tx, contact: i64, why: &str, now: Time) -> Result<(), StoreError> {
-    tx.execute(SILENCE_TURNS, args![contact, why, now])?;
-    for turn in tx.all(SENDING_TURNS, args![contact], |row| row.int(0))? {
-        if tx.execute(SILENCE_PARTS, args![turn, why])? > 0 {
-            tx.execute(SILENCE_REST, args![turn, why])?;
+pub(in crate::store) fn cancel_pending(tx: &mut dyn Tx, contact: i64, why: &str, now: Time) -> Result<(), StoreError> {
+    tx.execute(SKIP_TURNS, args![contact, why, now])?;
+    for turn in tx.fetch_all(SENDING_TURNS, args![contact], |row| row.int(0))? {
+        if tx.execute(FAIL_READY_PARTS, args![turn, why])? > 0 {
+            tx.execute(SET_TURN_ERROR, args![turn, why])?;
         }
-        tx.execute(SILENCE_SENDING, args![turn, why, now])?;
+        tx.execute(SKIP_SETTLED_SENDING_TURN, args![turn, why, now])?;
     }
     Ok(())
 }

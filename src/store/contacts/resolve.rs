@@ -10,9 +10,9 @@ use std::time::Duration;
 use tracing::info;
 
 use super::merge;
-use super::restrictions::marks;
-use super::restrictions::marks_and_name;
-use super::restrictions::silence_by;
+use super::restrictions::cancel_if_newly_forbidden;
+use super::restrictions::contact_flags;
+use super::restrictions::contact_flags_and_name;
 use crate::clock::Time;
 use crate::model::{Address, Inbound};
 use crate::store::database::StoreError;
@@ -23,7 +23,7 @@ const HOLDER: &str = "SELECT contact_id, seen_at, accounts FROM addresses WHERE 
 
 const USER_IDS: &str = "SELECT value, accounts FROM addresses WHERE contact_id = ?1 AND kind = 'bsuid'";
 
-const CAME_THROUGH: &str = "UPDATE addresses SET accounts = ?2 WHERE kind = 'bsuid' AND value = ?1";
+const SET_ACCOUNTS: &str = "UPDATE addresses SET accounts = ?2 WHERE kind = 'bsuid' AND value = ?1";
 
 const ALL: &str = "SELECT kind, value, seen_at FROM addresses WHERE contact_id = ?1";
 
@@ -45,10 +45,10 @@ const REDIRECT: &str = "
     UPDATE conversations SET reply_to = ?3 WHERE contact_id = ?1 AND reply_to = ?2 AND account = COALESCE(?4, account)";
 
 /// Written no oftener than that, since each page costs disk.
-const SEEN_EVERY: Duration = Duration::from_secs(24 * 3600);
+const SEEN_AT_RESOLUTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Answers go to a phone number that was seen in this time, even if the person hides it by now.
-const PHONE_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+const PHONE_REPLY_PERIOD: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Who wrote, and what was decided about them.
 pub(in crate::store) struct Contact {
@@ -60,12 +60,12 @@ pub(in crate::store) struct Contact {
 }
 
 /// One address of a contact.
-pub(in crate::store) struct Held {
+pub(in crate::store) struct ContactAddress {
     pub(in crate::store) address: Address,
     pub(in crate::store) seen_at: Option<Time>,
 }
 
-struct Holder {
+struct AddressHolder {
     contact: i64,
     seen_at: Option<Time>,
     accounts: Option<String>,
@@ -79,60 +79,65 @@ struct UserId {
 }
 
 impl UserId {
-    fn came_through(&self, account: &str) -> bool {
+    fn was_seen_through(&self, account: &str) -> bool {
         self.accounts.as_deref().is_none_or(|accounts| accounts.split(' ').any(|one| one == account))
     }
 
     /// Whether both are of one business, as far as is known.
-    fn meets(&self, other: &UserId) -> bool {
-        self.accounts.as_deref().is_none_or(|accounts| accounts.split(' ').any(|one| other.came_through(one)))
+    fn may_share_account_with(&self, other: &UserId) -> bool {
+        self.accounts.as_deref().is_none_or(|accounts| accounts.split(' ').any(|one| other.was_seen_through(one)))
     }
 }
 
 /// The contact who sent the message through that account, as they are known from now on.
-pub(in crate::store) fn recognise(tx: &mut dyn Tx, inbound: &Inbound, account: &str) -> Result<Contact, StoreError> {
+pub(in crate::store) fn resolve_contact(
+    tx: &mut dyn Tx,
+    inbound: &Inbound,
+    account: &str,
+) -> Result<Contact, StoreError> {
     let (from, now) = (&inbound.from, inbound.received_at);
     let mut by_id = None;
     if let Some(bsuid) = from.bsuid() {
-        by_id = holder(tx, "bsuid", bsuid.as_str())?;
+        by_id = address_holder(tx, "bsuid", bsuid.as_str())?;
     }
     let mut by_phone = None;
     if let Some(phone) = from.phone() {
-        by_phone = holder(tx, "phone", phone.as_str())?;
+        by_phone = address_holder(tx, "phone", phone.as_str())?;
     }
-    let of = |holder: &Option<Holder>| holder.as_ref().map(|holder| holder.contact);
-    let id = match (of(&by_id), of(&by_phone)) {
+    let contact_of = |holder: &Option<AddressHolder>| holder.as_ref().map(|holder| holder.contact);
+    let id = match (contact_of(&by_id), contact_of(&by_phone)) {
         (Some(one), Some(other)) if one != other => {
             let (mine, theirs) = (user_ids(tx, one)?, user_ids(tx, other)?);
-            let apart = |id: &UserId| id.came_through(account) || mine.iter().any(|one| one.meets(id));
-            if theirs.iter().any(apart) {
-                change_hands(tx, inbound, other, one)?
+            let is_other_person =
+                |id: &UserId| id.was_seen_through(account) || mine.iter().any(|one| one.may_share_account_with(id));
+            if theirs.iter().any(is_other_person) {
+                move_phone_to(tx, inbound, other, one)?
             } else {
                 merge::merge(tx, one, other, now)?
             }
         }
         (Some(one), _) => one,
         (None, Some(other))
-            if from.bsuid().is_some() && user_ids(tx, other)?.iter().any(|id| id.came_through(account)) =>
+            if from.bsuid().is_some() && user_ids(tx, other)?.iter().any(|id| id.was_seen_through(account)) =>
         {
             let one = tx.insert(NEW_CONTACT, args![inbound.profile_name.as_deref(), now])?;
-            change_hands(tx, inbound, other, one)?
+            move_phone_to(tx, inbound, other, one)?
         }
         (None, Some(other)) => other,
         (None, None) => tx.insert(NEW_CONTACT, args![inbound.profile_name.as_deref(), now])?,
     };
     if let Some(bsuid) = from.bsuid() {
-        see(tx, ("bsuid", bsuid.as_str(), Some(account)), by_id.as_ref(), id, now)?;
+        record_address_seen(tx, ("bsuid", bsuid.as_str(), Some(account)), by_id.as_ref(), id, now)?;
         if let Some(known) = &by_id {
-            come_through(tx, bsuid.as_str(), known.accounts.as_deref(), account)?;
+            record_account(tx, bsuid.as_str(), known.accounts.as_deref(), account)?;
         }
     }
     if let Some(phone) = from.phone() {
-        see(tx, ("phone", phone.as_str(), None), by_phone.as_ref(), id, now)?;
+        record_address_seen(tx, ("phone", phone.as_str(), None), by_phone.as_ref(), id, now)?;
     }
-    let (marks, called) = marks_and_name(tx, id)?;
+    let (marks, known_name) = contact_flags_and_name(tx, id)?;
     // People change their names, and one who is known from Twilio's list alone has none yet.
-    if let Some(name) = inbound.profile_name.as_deref().filter(|name| called.as_deref() != Some(*name)) {
+    if let Some(name) = inbound.profile_name.as_deref().filter(|name| known_name.as_deref() != Some(*name)) {
         tx.execute(RENAME, args![id, name])?;
     }
     Ok(Contact {
@@ -147,10 +152,10 @@ pub(in crate::store) fn recognise(tx: &mut dyn Tx, inbound: &Inbound, account: &
 /// Where a contact is answered who wrote that: at the number that came along, or at one that was seen of late.
 pub(in crate::store) fn reply_to(tx: &mut dyn Tx, inbound: &Inbound, contact: i64) -> Result<String, StoreError> {
     if inbound.from.phone().is_none() {
-        let since = inbound.received_at - PHONE_FOR;
+        let since = inbound.received_at - PHONE_REPLY_PERIOD;
         let phones = addresses(tx, contact)?.into_iter().filter(|held| matches!(held.address, Address::Phone(_)));
         let latest = phones.filter(|held| held.seen_at.is_some_and(|at| at > since)).max_by_key(|held| held.seen_at);
-        if let Some(way) = latest.and_then(|held| inbound.written(held.address.as_str())) {
+        if let Some(way) = latest.and_then(|held| inbound.address_in_channel_form(held.address.as_str())) {
             return Ok(way);
         }
     }
@@ -158,18 +163,18 @@ pub(in crate::store) fn reply_to(tx: &mut dyn Tx, inbound: &Inbound, contact: i6
 }
 
 /// All addresses of a contact.
-pub(in crate::store) fn addresses(tx: &mut dyn Tx, contact: i64) -> Result<Vec<Held>, StoreError> {
-    tx.all(ALL, args![contact], |row| {
-        Ok(Held {
+pub(in crate::store) fn addresses(tx: &mut dyn Tx, contact: i64) -> Result<Vec<ContactAddress>, StoreError> {
+    tx.fetch_all(ALL, args![contact], |row| {
+        Ok(ContactAddress {
             address: Address::parse(row.text(1)?).map_err(|_| StoreError::unexpected(1, "an address"))?,
             seen_at: row.int_or_null(2)?.map(Time),
         })
     })
 }
 
-fn holder(tx: &mut dyn Tx, kind: &str, value: &str) -> Result<Option<Holder>, StoreError> {
-    tx.one(HOLDER, args![kind, value], |row| {
-        Ok(Holder {
+fn address_holder(tx: &mut dyn Tx, kind: &str, value: &str) -> Result<Option<AddressHolder>, StoreError> {
+    tx.fetch_optional(HOLDER, args![kind, value], |row| {
+        Ok(AddressHolder {
             contact: row.int(0)?,
             seen_at: row.int_or_null(1)?.map(Time),
             accounts: row.text_or_null(2)?.map(str::to_owned),
@@ -178,32 +183,32 @@ fn holder(tx: &mut dyn Tx, kind: &str, value: &str) -> Result<Option<Holder>, St
 }
 
 fn user_ids(tx: &mut dyn Tx, contact: i64) -> Result<Vec<UserId>, StoreError> {
-    tx.all(USER_IDS, args![contact], |row| {
+    tx.fetch_all(USER_IDS, args![contact], |row| {
         Ok(UserId { value: row.text(0)?.to_owned(), accounts: row.text_or_null(1)?.map(str::to_owned) })
     })
 }
 
 /// Notes that a user ID came through an account.
-fn come_through(tx: &mut dyn Tx, id: &str, before: Option<&str>, account: &str) -> Result<(), StoreError> {
+fn record_account(tx: &mut dyn Tx, id: &str, before: Option<&str>, account: &str) -> Result<(), StoreError> {
     let accounts = match before {
         Some(accounts) if accounts.split(' ').any(|one| one == account) => return Ok(()),
         Some(accounts) => format!("{accounts} {account}"),
         None => account.to_owned(),
     };
-    tx.execute(CAME_THROUGH, args![id, accounts.as_str()]).map(drop)
+    tx.execute(SET_ACCOUNTS, args![id, accounts.as_str()]).map(drop)
 }
 
 /// Notes that an address was seen: its kind, itself, and of a user ID the account.
-fn see(
+fn record_address_seen(
     tx: &mut dyn Tx,
     (kind, value, account): (&str, &str, Option<&str>),
-    holder: Option<&Holder>,
+    holder: Option<&AddressHolder>,
     contact: i64,
     now: Time,
 ) -> Result<(), StoreError> {
     match holder {
         None => tx.execute(NEW_ADDRESS, args![kind, value, contact, now, account])?,
-        Some(holder) if holder.seen_at.is_some_and(|at| at > now - SEEN_EVERY) => 0,
+        Some(holder) if holder.seen_at.is_some_and(|at| at > now - SEEN_AT_RESOLUTION) => 0,
         Some(_) => tx.execute(SEEN, args![kind, value, now])?,
     };
     Ok(())
@@ -211,20 +216,20 @@ fn see(
 
 /// A phone number comes with another user ID than its contact has: another person has it by now. What waits for the one
 /// before goes to their user ID, and what was forbidden to the number stays so.
-fn change_hands(tx: &mut dyn Tx, inbound: &Inbound, before: i64, after: i64) -> Result<i64, StoreError> {
+fn move_phone_to(tx: &mut dyn Tx, inbound: &Inbound, before: i64, after: i64) -> Result<i64, StoreError> {
     let Some(phone) = inbound.from.phone() else { return Ok(after) };
     info!(%phone, before, after, "a phone number comes with another user ID: taken for another person");
-    let forbidden = marks(tx, before)?;
-    silence_by(tx, after, forbidden, inbound.received_at)?;
+    let forbidden = contact_flags(tx, before)?;
+    cancel_if_newly_forbidden(tx, after, forbidden, inbound.received_at)?;
     tx.execute(INHERIT, args![after, forbidden.opted_out_at, forbidden.blocked_at])?;
     tx.execute(MOVE, args![phone.as_str(), after])?;
     // With the account of the conversation, else with any: never to the number, which is a stranger's now.
-    let Some(old) = inbound.written(phone.as_str()) else { return Ok(after) };
+    let Some(old) = inbound.address_in_channel_form(phone.as_str()) else { return Ok(after) };
     let ids = user_ids(tx, before)?;
     let of_each =
         ids.iter().flat_map(|id| id.accounts.iter().flat_map(|all| all.split(' ')).map(move |one| (id, Some(one))));
     for (id, account) in of_each.chain(ids.first().map(|id| (id, None))) {
-        if let Some(new) = inbound.written(&id.value) {
+        if let Some(new) = inbound.address_in_channel_form(&id.value) {
             tx.execute(REDIRECT, args![before, old.as_str(), new.as_str(), account])?;
         }
     }

@@ -7,7 +7,7 @@ use crate::store::database::StoreError;
 use crate::store::database::args;
 
 /// Conversations of one transaction.
-const AT_ONCE: i64 = 200;
+const BATCH_SIZE: i64 = 200;
 
 /// By id: an index over the times of open conversations would be written with each message.
 const OPEN: &str = "
@@ -23,14 +23,14 @@ const END: &str = "UPDATE conversations SET ended_at = ?2, revision = revision +
 
 impl Store {
     /// Ends conversations in which the contact has said nothing since `before`, nor was sent a template; how many.
-    pub async fn end_idle(&self, before: Time, now: Time) -> Result<usize, StoreError> {
+    pub async fn end_idle_conversations(&self, before: Time, now: Time) -> Result<usize, StoreError> {
         let mut ended = 0;
         let mut from = ConversationId(uuid::Uuid::nil());
         loop {
             let after = from;
             let some = self
                 .read(move |tx| {
-                    tx.all(OPEN, args![&after, AT_ONCE], |row| {
+                    tx.fetch_all(OPEN, args![&after, BATCH_SIZE], |row| {
                         let open = row.int_or_null(2)?.is_none();
                         Ok((ConversationId(row.uuid(0)?), open && Time(row.int(1)?) < before))
                     })

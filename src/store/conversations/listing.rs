@@ -15,7 +15,7 @@ const LIST: &str = "
     FROM conversations c JOIN contacts p ON p.id = c.contact_id
     WHERE c.id < ?1 ORDER BY c.id DESC LIMIT ?2";
 
-const ONE: &str = "
+const CONVERSATION: &str = "
     SELECT c.id, c.contact_id, p.name, c.reply_to, c.our_address, c.mode, c.mode_until, c.started_at, c.last_inbound_at,
         c.ended_at, p.blocked_at, p.opted_out_at, c.account
     FROM conversations c JOIN contacts p ON p.id = c.contact_id WHERE c.id = ?1";
@@ -28,13 +28,13 @@ pub struct ConversationRow {
     /// The name that the contact shows.
     pub name: Option<String>,
     /// Where answers go.
-    pub contact: String,
+    pub reply_to: String,
     /// The account at the provider that it came through.
     pub account: String,
     /// Our address.
-    pub ours: String,
+    pub our_address: String,
     /// Whether a person answers; and until when, if that ends by itself.
-    pub human: bool,
+    pub human_mode: bool,
     /// When `human` ends by itself.
     pub human_until: Option<Time>,
     /// When it began.
@@ -52,9 +52,9 @@ pub struct ConversationRow {
 impl ConversationRow {
     /// With the mode as it is at that time: a person answers until then, though only the next message has it written down.
     #[must_use]
-    pub fn at(self, now: Time) -> ConversationRow {
+    pub fn as_of(self, now: Time) -> ConversationRow {
         match self.human_until {
-            Some(until) if until <= now => ConversationRow { human: false, human_until: None, ..self },
+            Some(until) if until <= now => ConversationRow { human_mode: false, human_until: None, ..self },
             _ => self,
         }
     }
@@ -68,23 +68,23 @@ impl Store {
         most: i64,
     ) -> Result<Vec<ConversationRow>, StoreError> {
         let before = before.unwrap_or(ConversationId(uuid::Uuid::max()));
-        self.read(move |tx| tx.all(LIST, args![&before, most], conversation)).await
+        self.read(move |tx| tx.fetch_all(LIST, args![&before, most], conversation_from_row)).await
     }
 }
 
 /// One conversation.
-pub(in crate::store) fn one(tx: &mut dyn Tx, id: &ConversationId) -> Result<Option<ConversationRow>, StoreError> {
-    tx.one(ONE, args![id], conversation)
+pub(in crate::store) fn find(tx: &mut dyn Tx, id: &ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+    tx.fetch_optional(CONVERSATION, args![id], conversation_from_row)
 }
 
-fn conversation(row: &dyn Row) -> Result<ConversationRow, StoreError> {
+fn conversation_from_row(row: &dyn Row) -> Result<ConversationRow, StoreError> {
     Ok(ConversationRow {
         id: ConversationId(row.uuid(0)?),
         name: row.text_or_null(2)?.map(str::to_owned),
-        contact: row.text(3)?.to_owned(),
-        ours: row.text(4)?.to_owned(),
+        reply_to: row.text(3)?.to_owned(),
+        our_address: row.text(4)?.to_owned(),
         account: row.text(12)?.to_owned(),
-        human: row.text(5)? == "human",
+        human_mode: row.text(5)? == "human",
         human_until: row.int_or_null(6)?.map(Time),
         started_at: Time(row.int(7)?),
         last_inbound_at: Time(row.int(8)?),

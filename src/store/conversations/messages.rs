@@ -18,7 +18,7 @@ pub(in crate::store) struct NewMessage<'a> {
     pub(in crate::store) provider: Option<(&'a str, &'a str)>,
     pub(in crate::store) at: Time,
     /// What it asks of us, where it is nothing but a word for that.
-    pub(in crate::store) word: Option<&'static str>,
+    pub(in crate::store) request: Option<&'static str>,
 }
 
 pub(in crate::store) fn insert_message(
@@ -41,7 +41,7 @@ pub(in crate::store) fn insert_message(
             channel,
             provider_id,
             message.at,
-            message.word,
+            message.request,
         ],
     )?;
     Ok(())

@@ -11,19 +11,23 @@ const LATEST: &str = "SELECT id FROM conversations WHERE id > ?1 ORDER BY id DES
 
 /// The conversations whose ends are looked at, the latest first: no index knows ends. Who means an older one writes the
 /// beginning, or all of it.
-const LOOKED_AT: i64 = 100_000;
+const MAX_SCANNED: i64 = 100_000;
 
 impl Store {
     /// Up to `most` conversations whose id begins or ends like that.
-    pub async fn conversations_like(&self, short: ShortId, most: usize) -> Result<Vec<ConversationId>, StoreError> {
+    pub async fn conversations_by_short_id(
+        &self,
+        short: ShortId,
+        most: usize,
+    ) -> Result<Vec<ConversationId>, StoreError> {
         self.read(move |tx| {
-            let (low, high) = short.range();
+            let (low, high) = short.prefix_range();
             let limit = i64::try_from(most).unwrap_or(i64::MAX);
-            let mut found = tx.all(BEGIN, args![&low, &high, limit], |row| row.uuid(0).map(ConversationId))?;
+            let mut found = tx.fetch_all(BEGIN, args![&low, &high, limit], |row| row.uuid(0).map(ConversationId))?;
             let before_all = ConversationId(uuid::Uuid::nil());
-            tx.rows(LATEST, args![&before_all, LOOKED_AT], &mut |row| {
+            tx.for_each_row(LATEST, args![&before_all, MAX_SCANNED], &mut |row| {
                 let id = ConversationId(row.uuid(0)?);
-                if found.len() < most && short.ends(id) && !found.contains(&id) {
+                if found.len() < most && short.is_suffix_of(id) && !found.contains(&id) {
                     found.push(id);
                 }
                 Ok(())

@@ -1,7 +1,7 @@
 //! A conversation with what was said in it, as an operator reads it: messages, what came with them, what was not delivered.
 
 use super::listing::ConversationRow;
-use super::listing::one;
+use super::listing::find;
 use crate::clock::Time;
 use crate::model::{ConversationId, FileHash, MessageId, Role, TurnId};
 use crate::store::database::Store;
@@ -9,7 +9,7 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-const SAID: &str = "
+const TRANSCRIPT: &str = "
     SELECT m.role, m.content, m.created_at, m.turn_id, t.state, t.error, m.id
     FROM messages m JOIN turns t ON t.id = m.turn_id
     WHERE m.conversation_id = ?1 ORDER BY m.turn_id DESC, m.id DESC LIMIT ?2";
@@ -23,7 +23,7 @@ const UNDELIVERED: &str = "
 
 /// One message of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct TranscriptLine {
     /// Who said it.
     pub role: Role,
     /// What was said.
@@ -33,9 +33,9 @@ pub struct Said {
     /// Its turn, and how that stands.
     pub turn: TurnId,
     /// The turn's state.
-    pub state: String,
+    pub turn_state: String,
     /// Why the turn was not answered, if it was not.
-    pub error: Option<String>,
+    pub turn_error: Option<String>,
     /// The turn's messages that the provider took and did not deliver.
     pub undelivered: Vec<Undelivered>,
     /// What came with it.
@@ -63,7 +63,7 @@ pub struct Undelivered {
     /// The provider's error code, such as 63016.
     pub code: Option<i64>,
     /// The provider's words.
-    pub said: Option<String>,
+    pub provider_error: Option<String>,
 }
 
 impl Store {
@@ -72,18 +72,18 @@ impl Store {
         &self,
         id: ConversationId,
         most: i64,
-    ) -> Result<Option<(ConversationRow, Vec<Said>)>, StoreError> {
+    ) -> Result<Option<(ConversationRow, Vec<TranscriptLine>)>, StoreError> {
         self.read(move |tx| {
-            let Some(found) = one(tx, &id)? else { return Ok(None) };
-            let mut said = tx.all(SAID, args![&id, most], |row| {
+            let Some(found) = find(tx, &id)? else { return Ok(None) };
+            let mut said = tx.fetch_all(TRANSCRIPT, args![&id, most], |row| {
                 let message = MessageId(row.uuid(6)?);
-                let said = Said {
+                let said = TranscriptLine {
                     role: Role::parse(row.text(0)?).ok_or_else(|| StoreError::unexpected(0, "a role"))?,
                     content: row.text(1)?.to_owned(),
                     at: Time(row.int(2)?),
                     turn: TurnId(row.int(3)?),
-                    state: row.text(4)?.to_owned(),
-                    error: row.text_or_null(5)?.map(str::to_owned),
+                    turn_state: row.text(4)?.to_owned(),
+                    turn_error: row.text_or_null(5)?.map(str::to_owned),
                     undelivered: Vec::new(),
                     attachments: Vec::new(),
                 };
@@ -91,8 +91,8 @@ impl Store {
             })?;
             said.reverse();
             for (message, said) in &mut said {
-                said.undelivered = undelivered(tx, said.turn)?;
-                said.attachments = of_message(tx, &id, message)?;
+                said.undelivered = undelivered_parts(tx, said.turn)?;
+                said.attachments = message_attachments(tx, &id, message)?;
             }
             Ok(Some((found, said.into_iter().map(|(_, said)| said).collect())))
         })
@@ -100,12 +100,12 @@ impl Store {
     }
 }
 
-fn of_message(
+fn message_attachments(
     tx: &mut dyn Tx,
     conversation: &ConversationId,
     message: &MessageId,
 ) -> Result<Vec<AttachmentRow>, StoreError> {
-    tx.all(OF_MESSAGE, args![conversation, message], |row| {
+    tx.fetch_all(OF_MESSAGE, args![conversation, message], |row| {
         let hash = row.text_or_null(2)?.and_then(FileHash::parse);
         Ok(AttachmentRow {
             media_type: row.text(0)?.to_owned(),
@@ -117,12 +117,12 @@ fn of_message(
 }
 
 /// What of a turn was not delivered.
-pub(in crate::store) fn undelivered(tx: &mut dyn Tx, turn: TurnId) -> Result<Vec<Undelivered>, StoreError> {
-    tx.all(UNDELIVERED, args![turn], |row| {
+pub(in crate::store) fn undelivered_parts(tx: &mut dyn Tx, turn: TurnId) -> Result<Vec<Undelivered>, StoreError> {
+    tx.fetch_all(UNDELIVERED, args![turn], |row| {
         Ok(Undelivered {
             message: row.int(0)?,
             code: row.int_or_null(1)?,
-            said: row.text_or_null(2)?.map(str::to_owned),
+            provider_error: row.text_or_null(2)?.map(str::to_owned),
         })
     })
 }

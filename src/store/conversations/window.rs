@@ -12,7 +12,7 @@ const WINDOW: &str = "
     WHERE conversation_id = ?1 AND turn_id <= ?2 AND word IS NULL
     ORDER BY turn_id DESC, id DESC LIMIT ?3";
 
-const LATER: &str = "SELECT 1 FROM messages WHERE conversation_id = ?1 AND turn_id > ?2 LIMIT 1";
+const HAS_LATER_TURN: &str = "SELECT 1 FROM messages WHERE conversation_id = ?1 AND turn_id > ?2 LIMIT 1";
 
 const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
@@ -32,7 +32,7 @@ pub struct WindowLine {
 impl Store {
     /// The last messages up to and with that turn, oldest first: at most `most`, in whole exchanges. An exchange that would
     /// be cut in the middle is left out, unless it is the turn's own.
-    pub async fn window(
+    pub async fn context_window(
         &self,
         conversation: ConversationId,
         turn: TurnId,
@@ -50,11 +50,12 @@ impl Store {
         most: usize,
     ) -> Result<(Option<i64>, Vec<WindowLine>), StoreError> {
         self.read(move |tx| {
-            let later = tx.one(LATER, args![&conversation, turn], |_| Ok(()))?.is_some();
-            let revision = if later { None } else { tx.one(REVISION, args![&conversation], |row| row.int(0))? };
+            let later = tx.fetch_optional(HAS_LATER_TURN, args![&conversation, turn], |_| Ok(()))?.is_some();
+            let revision =
+                if later { None } else { tx.fetch_optional(REVISION, args![&conversation], |row| row.int(0))? };
             // One more than wanted tells whether the oldest exchange is whole.
             let wanted = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-            let mut lines = tx.all(WINDOW, args![&conversation, turn, wanted], |row| {
+            let mut lines = tx.fetch_all(WINDOW, args![&conversation, turn, wanted], |row| {
                 Ok(WindowLine {
                     turn: TurnId(row.int(3)?),
                     role: Role::parse(row.text(0)?).ok_or_else(|| StoreError::unexpected(0, "a role"))?,
@@ -63,7 +64,7 @@ impl Store {
                 })
             })?;
             lines.reverse();
-            Ok((revision, whole_exchanges(lines, most, turn)))
+            Ok((revision, keep_whole_exchanges(lines, most, turn)))
         })
         .await
     }
@@ -71,7 +72,7 @@ impl Store {
 
 /// The last `most` of these lines, oldest first. An exchange that would be cut in the middle is left out, unless it is the
 /// last turn's own.
-pub fn whole_exchanges(mut lines: Vec<WindowLine>, most: usize, turn: TurnId) -> Vec<WindowLine> {
+pub fn keep_whole_exchanges(mut lines: Vec<WindowLine>, most: usize, turn: TurnId) -> Vec<WindowLine> {
     if lines.len() > most {
         let over = lines.len() - most;
         let cut = lines[over - 1].turn;

@@ -17,7 +17,7 @@ impl<T> ByNumber<T> {
     }
 
     /// That of the number.
-    pub(in crate::store) fn of(&self, account: &str, ours: &str) -> T {
+    pub(in crate::store) fn get(&self, account: &str, ours: &str) -> T {
         self.0(account, ours)
     }
 }

@@ -9,7 +9,7 @@ pub enum StoreError {
     Unavailable(String),
     /// The commit took longer than a caller can wait. It may still succeed; a repeat changes nothing then.
     #[error("the database took longer than {0} s to commit")]
-    Late(u64),
+    Timeout(u64),
     /// The file is damaged or a write could not be made durable: the process has to end.
     #[error("the database is damaged or its disk fails: {0}")]
     Fatal(String),

@@ -7,44 +7,44 @@ use uuid::Uuid;
 use crate::clock::Time;
 
 /// Bits of the counter that orders ids of one millisecond (RFC 9562, method 1: the 12 bits of `rand_a`).
-const COUNTER: u16 = 0x0fff;
+const MAX_COUNTER: u16 = 0x0fff;
 
 #[derive(Debug, Default)]
-pub(in crate::store) struct Ids {
+pub(in crate::store) struct IdGenerator {
     last: Mutex<(i64, u16)>,
-    late: Mutex<(i64, u16)>,
+    backdated: Mutex<(i64, u16)>,
 }
 
-impl Ids {
+impl IdGenerator {
     /// The next id.
     pub(in crate::store) fn next(&self, now: Time) -> Uuid {
         let (millis, count) = {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             *last = match *last {
                 (millis, _) if now.millis() > millis => (now.millis(), 0),
-                (millis, COUNTER) => (millis + 1, 0),
+                (millis, MAX_COUNTER) => (millis + 1, 0),
                 (millis, count) => (millis, count + 1),
             };
             *last
         };
-        id(millis, count)
+        uuid_v7(millis, count)
     }
 
     /// An id for what was said at that time and is told only now: it stands where it would stand had it been told then. Those
     /// of one moment rise when they are told one after the other.
-    pub(in crate::store) fn late(&self, at: Time) -> Uuid {
+    pub(in crate::store) fn backdated_id(&self, at: Time) -> Uuid {
         let (millis, count) = {
-            let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut late = self.backdated.lock().unwrap_or_else(PoisonError::into_inner);
             let again = late.0 == at.millis();
-            *late = (at.millis(), if again { late.1.saturating_add(1).min(COUNTER) } else { 0 });
+            *late = (at.millis(), if again { late.1.saturating_add(1).min(MAX_COUNTER) } else { 0 });
             *late
         };
-        id(millis, count)
+        uuid_v7(millis, count)
     }
 }
 
 /// Random but for the time and the counter.
-fn id(millis: i64, count: u16) -> Uuid {
+fn uuid_v7(millis: i64, count: u16) -> Uuid {
     let mut rest = [0; 10];
     rest[..2].copy_from_slice(&count.to_be_bytes());
     rest[2..].copy_from_slice(&fastrand::u64(..).to_be_bytes());
@@ -53,7 +53,7 @@ fn id(millis: i64, count: u16) -> Uuid {
 
 /// A random token, which a claim hands out and a finishing write must present. It tells claims apart and is no secret, so
 /// it costs no system call.
-pub(in crate::store) fn token() -> i64 {
+pub(in crate::store) fn new_claim_token() -> i64 {
     fastrand::i64(..)
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn ids_rise_within_a_millisecond_and_when_the_clock_steps_back() {
-        let ids = Ids::default();
+        let ids = IdGenerator::default();
         let mut all: Vec<Uuid> = (0..10_000).map(|_| ids.next(Time(1_000_000))).collect();
         all.push(ids.next(Time(5)));
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
@@ -72,15 +72,15 @@ mod tests {
 
     #[test]
     fn what_is_told_late_stands_where_it_was_said() {
-        let ids = Ids::default();
+        let ids = IdGenerator::default();
         let (before, after) = (ids.next(Time(1_000_000)), ids.next(Time(3_000_000)));
         let late: Vec<Uuid> = [1_000_001, 2_000_000, 2_000_000, 2_000_000, 2_999_999]
-            .map(|at| ids.late(Time(at)))
+            .map(|at| ids.backdated_id(Time(at)))
             .into_iter()
             .chain([after])
             .collect();
         assert!(before < late[0] && late.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(ids.late(Time(1_500_000)) < late[1], "an older one that is told after it");
+        assert!(ids.backdated_id(Time(1_500_000)) < late[1], "an older one that is told after it");
         assert!(ids.next(Time(3_000_000)) > after);
     }
 }

@@ -27,20 +27,21 @@ impl FolderLock {
     /// Takes the lock, or says who has it.
     pub fn take(folder: &Path) -> Result<FolderLock, LockError> {
         let path = folder.join("mynah.lock");
-        let told = |error| LockError::Io(path.display().to_string(), error);
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(told)?;
+        let lock_file_error = |error| LockError::Io(path.display().to_string(), error);
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(lock_file_error)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                file.read_to_string(&mut holder).map_err(told)?;
+                file.read_to_string(&mut holder).map_err(lock_file_error)?;
                 let holder = if holder.trim().is_empty() { "unknown" } else { holder.trim() };
                 return Err(LockError::Taken(folder.display().to_string(), holder.to_owned()));
             }
-            Err(TryLockError::Error(error)) => return Err(told(error)),
+            Err(TryLockError::Error(error)) => return Err(lock_file_error(error)),
         }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(told)?;
-        writeln!(file, "{}", std::process::id()).map_err(told)?;
+        file.set_len(0).and_then(|()| file.rewind()).map_err(lock_file_error)?;
+        writeln!(file, "{}", std::process::id()).map_err(lock_file_error)?;
         Ok(FolderLock { _file: file })
     }
 }

@@ -18,4 +18,4 @@ pub use self::store::{Store, StoreOptions};
 pub(crate) use self::seam::args;
 pub(in crate::store) use self::seam::{Arg, Database, Job, Row, Tx};
 #[cfg(test)]
-pub(in crate::store) use self::store::PATIENCE;
+pub(in crate::store) use self::store::WRITE_TIMEOUT;

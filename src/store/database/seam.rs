@@ -101,7 +101,7 @@ pub trait Tx {
     fn insert(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<i64, StoreError>;
 
     /// Runs a statement and hands each row to `each`.
-    fn rows(
+    fn for_each_row(
         &mut self,
         sql: &str,
         args: &[Arg<'_>],
@@ -115,14 +115,14 @@ pub trait Tx {
 
 impl dyn Tx + '_ {
     /// The first row, if there is one.
-    pub fn one<T>(
+    pub fn fetch_optional<T>(
         &mut self,
         sql: &str,
         args: &[Arg<'_>],
         map: impl Fn(&dyn Row) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut found = None;
-        self.rows(sql, args, &mut |row| {
+        self.for_each_row(sql, args, &mut |row| {
             if found.is_none() {
                 found = Some(map(row)?);
             }
@@ -132,14 +132,14 @@ impl dyn Tx + '_ {
     }
 
     /// Every row.
-    pub fn all<T>(
+    pub fn fetch_all<T>(
         &mut self,
         sql: &str,
         args: &[Arg<'_>],
         map: impl Fn(&dyn Row) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
-        self.rows(sql, args, &mut |row| {
+        self.for_each_row(sql, args, &mut |row| {
             found.push(map(row)?);
             Ok(())
         })?;
@@ -151,7 +151,7 @@ impl dyn Tx + '_ {
 pub trait Job: Send {
     /// Whether it must be on the disk before `finish` is called. What need not be survives the death of the process all
     /// the same, and a power cut undoes it only together with all that was committed after it.
-    fn durable(&self) -> bool;
+    fn needs_flush(&self) -> bool;
     /// Does it. It is done again where its transaction was undone because of a neighbour.
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError>;
     /// Tells whoever waits: after the commit, or with the reason why there is none.
@@ -165,5 +165,5 @@ pub trait Database: Send + Sync {
     /// Runs a job that only reads.
     fn read(&self, job: Box<dyn Job>);
     /// Why the database cannot write at the moment; `None` while it can.
-    fn trouble(&self) -> Option<String>;
+    fn write_error(&self) -> Option<String>;
 }

@@ -14,7 +14,7 @@ const NEW: &str = "
     INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6)";
 
-const NEVER_READ: &str = "
+const INSERT_UNREADABLE: &str = "
     INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, error)
     VALUES (?1, ?2, ?3, 'unreadable', ?4, ?5, ?6, 'not fetched: nothing of this contact is answered')";
 
@@ -29,13 +29,13 @@ const CONTENT: &str = "SELECT content FROM messages WHERE conversation_id = ?1 A
 
 const SET_CONTENT: &str = "UPDATE messages SET content = ?4 WHERE conversation_id = ?1 AND turn_id = ?2 AND id = ?3";
 
-const READ: &str = "
+const RECORD_READ: &str = "
     UPDATE attachments SET state = ?4, hash = ?5, shown = ?6, size = ?7, error = ?8, media_type = COALESCE(?9, media_type)
     WHERE conversation_id = ?1 AND message_id = ?2 AND number = ?3 AND state = 'waiting'";
 
-const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
+const IS_CLAIM_CURRENT: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
-const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+const BUMP_REVISION: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
 const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
@@ -48,7 +48,7 @@ const PICTURES: &str = "
 
 /// Something that a contact attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
+pub struct StoredAttachment {
     /// The message that it came with.
     pub message: MessageId,
     /// Its number there, from 0.
@@ -63,53 +63,53 @@ pub struct Attached {
 
 /// What became of an attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct AttachmentOutcome {
     /// The message that it came with.
     pub message: MessageId,
     /// Its number there.
     pub number: i64,
     /// What stands in the message's text instead of its mark.
-    pub words: String,
+    pub text: String,
     /// The file as it came, where it was fetched.
     pub file: Option<Media>,
     /// The file that the model is shown.
-    pub shown: Option<Media>,
+    pub model_image: Option<Media>,
     /// Why it could not be read, for the operator.
     pub error: Option<String>,
 }
 
 /// A picture that the model is shown with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct ModelPicture {
     /// The message that it came with.
     pub provider_id: ProviderId,
     /// The file, by its hash.
-    pub shown: FileHash,
+    pub image: FileHash,
 }
 
 impl Store {
     /// What came with the messages of a claimed turn, in order.
-    pub async fn attached(&self, claim: &TurnClaim) -> Result<Vec<Attached>, StoreError> {
+    pub async fn turn_attachments(&self, claim: &TurnClaim) -> Result<Vec<StoredAttachment>, StoreError> {
         let (conversation, turn) = (claim.conversation, claim.turn);
-        self.read(move |tx| tx.all(OF_TURN, args![&conversation, turn], attached)).await
+        self.read(move |tx| tx.fetch_all(OF_TURN, args![&conversation, turn], attachment_from_row)).await
     }
 
     /// Records what became of attachments of a claimed turn, and puts that into words in their messages: the conversation's
     /// new revision. `None`: the claim was stale.
-    pub async fn attachments_read(
+    pub async fn record_attachments(
         &self,
         claim: &TurnClaim,
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<AttachmentOutcome>,
         now: Time,
     ) -> Result<Option<i64>, StoreError> {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
         self.write(move |tx| {
-            if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
+            if tx.fetch_optional(IS_CLAIM_CURRENT, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(None);
             }
-            record_all(tx, (&conversation, turn), &outcomes, now)?;
-            tx.execute(TOUCH, args![&conversation])?;
-            tx.one(REVISION, args![&conversation], |row| row.int(0))
+            record_outcomes(tx, (&conversation, turn), &outcomes, now)?;
+            tx.execute(BUMP_REVISION, args![&conversation])?;
+            tx.fetch_optional(REVISION, args![&conversation], |row| row.int(0))
         })
         .await
     }
@@ -120,14 +120,17 @@ impl Store {
         conversation: ConversationId,
         (first, last): (TurnId, TurnId),
         most: i64,
-    ) -> Result<Vec<Picture>, StoreError> {
+    ) -> Result<Vec<ModelPicture>, StoreError> {
         self.read(move |tx| {
-            let found = tx.all(PICTURES, args![&conversation, first, last, most], |row| {
+            let found = tx.fetch_all(PICTURES, args![&conversation, first, last, most], |row| {
                 let provider_id = row.text_or_null(0)?.map(|id| ProviderId(id.to_owned()));
                 Ok(provider_id.zip(row.text_or_null(1)?.and_then(FileHash::parse)))
             })?;
-            let mut found: Vec<_> =
-                found.into_iter().flatten().map(|(provider_id, shown)| Picture { provider_id, shown }).collect();
+            let mut found: Vec<_> = found
+                .into_iter()
+                .flatten()
+                .map(|(provider_id, shown)| ModelPicture { provider_id, image: shown })
+                .collect();
             found.reverse();
             Ok(found)
         })
@@ -140,37 +143,37 @@ pub(in crate::store) fn insert(
     conversation: &ConversationId,
     message: &MessageId,
     attachments: &[Attachment],
-    wanted: bool,
+    will_be_read: bool,
 ) -> Result<(), StoreError> {
-    let new = if wanted { NEW } else { NEVER_READ };
+    let new = if will_be_read { NEW } else { INSERT_UNREADABLE };
     for (number, attachment) in (0_i64..).zip(attachments) {
-        let Attachment { url, media_type, mark } = attachment;
+        let Attachment { url, media_type, placeholder: mark } = attachment;
         tx.execute(new, args![conversation, message, number, url.as_str(), media_type.as_str(), mark.as_str()])?;
     }
     Ok(())
 }
 
 /// Records what became of what waits in a turn.
-pub(in crate::store) fn record_all(
+pub(in crate::store) fn record_outcomes(
     tx: &mut dyn Tx,
     (conversation, turn): (&ConversationId, TurnId),
-    outcomes: &[Outcome],
+    outcomes: &[AttachmentOutcome],
     now: Time,
 ) -> Result<(), StoreError> {
-    let mut waiting = tx.all(OF_TURN, args![conversation, turn], attached)?;
+    let mut waiting = tx.fetch_all(OF_TURN, args![conversation, turn], attachment_from_row)?;
     waiting.retain(|one| one.waiting);
     for of_message in waiting.chunk_by(|one, next| one.message == next.message) {
-        record(tx, (conversation, turn), of_message, outcomes, now)?;
+        record_message_outcomes(tx, (conversation, turn), of_message, outcomes, now)?;
     }
     Ok(())
 }
 
 /// Records what became of one message's attachments, and puts it in the place of their marks.
-fn record(
+fn record_message_outcomes(
     tx: &mut dyn Tx,
     (conversation, turn): (&ConversationId, TurnId),
-    attached: &[Attached],
-    outcomes: &[Outcome],
+    attached: &[StoredAttachment],
+    outcomes: &[AttachmentOutcome],
     now: Time,
 ) -> Result<(), StoreError> {
     let Some(message) = attached.first().map(|one| one.message) else { return Ok(()) };
@@ -178,29 +181,34 @@ fn record(
     for one in attached {
         let outcome = outcomes.iter().find(|outcome| (outcome.message, outcome.number) == (message, one.number));
         if let Some(outcome) = outcome {
-            note(tx, conversation, outcome, now)?;
+            record_outcome(tx, conversation, outcome, now)?;
         }
-        words.push((one.attachment.mark.as_str(), outcome.map(|outcome| outcome.words.as_str())));
+        words.push((one.attachment.placeholder.as_str(), outcome.map(|outcome| outcome.text.as_str())));
     }
     let of = args![conversation, turn, &message];
-    let Some(content) = tx.one(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
-    let content = in_words(&content, &words);
+    let Some(content) = tx.fetch_optional(CONTENT, of, |row| row.text(0).map(str::to_owned))? else { return Ok(()) };
+    let content = replace_placeholders(&content, &words);
     tx.execute(SET_CONTENT, args![conversation, turn, &message, content.as_str()])?;
     Ok(())
 }
 
-fn note(tx: &mut dyn Tx, conversation: &ConversationId, outcome: &Outcome, now: Time) -> Result<(), StoreError> {
+fn record_outcome(
+    tx: &mut dyn Tx,
+    conversation: &ConversationId,
+    outcome: &AttachmentOutcome,
+    now: Time,
+) -> Result<(), StoreError> {
     let state = if outcome.error.is_some() { "unreadable" } else { "read" };
     let file = outcome.file.as_ref();
     let hash = file.map(|file| file.hash.to_string());
     let size = file.map(|file| i64::try_from(file.size).unwrap_or(i64::MAX));
     let media_type = file.map(|file| file.media_type.as_str());
-    let shown = outcome.shown.as_ref().map(|shown| shown.hash.to_string());
+    let shown = outcome.model_image.as_ref().map(|shown| shown.hash.to_string());
     let (hash, shown, error) = (hash.as_deref(), shown.as_deref(), outcome.error.as_deref());
     let set = args![conversation, &outcome.message, outcome.number, state, hash, shown, size, error, media_type];
-    tx.execute(READ, set)?;
-    for file in [&outcome.file, &outcome.shown].into_iter().flatten() {
-        files::own(tx, conversation, file, now)?;
+    tx.execute(RECORD_READ, set)?;
+    for file in [&outcome.file, &outcome.model_image].into_iter().flatten() {
+        files::add_file(tx, conversation, file, now)?;
     }
     Ok(())
 }
@@ -208,7 +216,7 @@ fn note(tx: &mut dyn Tx, conversation: &ConversationId, outcome: &Outcome, now: 
 /// A message with words in the place of its marks. Each mark is a line of its own behind what the contact wrote, in their order. So
 /// they are looked for from the end, all of them before the first is replaced, since words may hold a mark; and as whole
 /// lines, since places, advertisements and quotes stand behind them and may hold one too.
-fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
+fn replace_placeholders(content: &str, words: &[(&str, Option<&str>)]) -> String {
     let mut end = content.len();
     let mut places = Vec::with_capacity(words.len());
     for (mark, _) in words.iter().rev() {
@@ -221,33 +229,33 @@ fn in_words(content: &str, words: &[(&str, Option<&str>)]) -> String {
         places.push(at);
     }
     places.reverse();
-    let (mut text, mut done, mut behind) = (String::new(), 0, String::new());
+    let (mut text, mut copied_to, mut unplaced) = (String::new(), 0, String::new());
     for ((mark, words), at) in words.iter().zip(places) {
         match (words, at) {
             (Some(words), Some(at)) => {
-                text.push_str(&content[done..at]);
+                text.push_str(&content[copied_to..at]);
                 text.push_str(words);
-                done = at + mark.len();
+                copied_to = at + mark.len();
             }
             (Some(words), None) => {
-                behind.push('\n');
-                behind.push_str(words);
+                unplaced.push('\n');
+                unplaced.push_str(words);
             }
             (None, _) => {}
         }
     }
-    [&text, &content[done..], &behind].concat()
+    [&text, &content[copied_to..], &unplaced].concat()
 }
 
-fn attached(row: &dyn Row) -> Result<Attached, StoreError> {
+fn attachment_from_row(row: &dyn Row) -> Result<StoredAttachment, StoreError> {
     let state = row.text(5)?;
-    Ok(Attached {
+    Ok(StoredAttachment {
         message: MessageId(row.uuid(0)?),
         number: row.int(1)?,
         attachment: Attachment {
             url: row.text(2)?.to_owned(),
             media_type: row.text(3)?.to_owned(),
-            mark: row.text(4)?.to_owned(),
+            placeholder: row.text(4)?.to_owned(),
         },
         waiting: state == "waiting",
         unreadable: state == "unreadable",
@@ -271,7 +279,7 @@ mod tests {
             ("[image]\n[image]", &[("[image]", Some("[seen]")), ("[image]", None)], "[seen]\n[image]"),
             ("see [image]", &[("[image]", Some("[seen]"))], "see [image]\n[seen]"),
         ] {
-            assert_eq!(in_words(content, words), told);
+            assert_eq!(replace_placeholders(content, words), told);
         }
     }
 }

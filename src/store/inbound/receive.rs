@@ -8,19 +8,19 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::admission::Accepted;
-use super::admission::Missed;
+use super::admission::Admission;
+use super::admission::MissedWebhook;
+use super::admission::ReceiveOutcome;
 use super::admission::Received;
-use super::admission::Reception;
-use super::admission::Stranger;
+use super::admission::SenderStatus;
 use super::attachments;
-use super::catch_up::outdated;
+use super::catch_up::superseded_reason;
 use super::quoted;
 use super::webhook_log;
 use super::webhook_log::WebhookRecord;
 use crate::clock::Time;
 use crate::model::{Attachment, Command, ConversationId, Inbound, MessageId, ProviderId, Role, TurnId};
-use crate::store::contacts::opt_out::silence;
+use crate::store::contacts::opt_out::cancel_pending;
 use crate::store::contacts::resolve;
 use crate::store::contacts::resolve::Contact;
 use crate::store::conversations::messages::NewMessage;
@@ -30,15 +30,16 @@ use crate::store::database::StoreError;
 use crate::store::database::StoreOptions;
 use crate::store::database::Tx;
 use crate::store::database::args;
-use crate::store::database::ids::Ids;
-use crate::store::queue::backlog_limit::is_crowded;
+use crate::store::database::ids::IdGenerator;
+use crate::store::queue::backlog_limit::is_backlog_full;
 use crate::store::queue::notices::Notice;
-use crate::store::queue::request::Request;
+use crate::store::queue::request::BuiltInRequest;
 
-const KNOWN: &str = "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
+const STORED_MESSAGE: &str =
+    "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
 
 /// A template that was sent counts like a word of theirs: what they answer belongs to it.
-const GOING: &str = "
+const OPEN_CONVERSATION: &str = "
     SELECT id, MAX(last_inbound_at, COALESCE(reopened_at, 0)), revision, mode, mode_until FROM conversations
     WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND is_open = 1";
 
@@ -74,7 +75,7 @@ const NEW_TURN: &str = "
     VALUES (?1, 'open', 1, ?2, ?3, ?4, ?5)";
 
 /// A word waits for no more words, but for the contact's rate as all else does.
-const COMMANDED: &str = "
+const SET_COMMAND: &str = "
     UPDATE turns SET command = ?2,
         due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MIN(due_at, MAX(?3, COALESCE(not_before, 0))) END
     WHERE id = ?1";
@@ -101,46 +102,46 @@ const OPT_IN: &str = "UPDATE contacts SET opted_out_at = NULL WHERE id = ?1";
 const ADMIT: &str = "UPDATE contacts SET admitted_at = ?2 WHERE id = ?1";
 
 /// A turn that is older is not begun again for one more message: somebody who never stops writing gets an answer too.
-const RESTART_WITHIN: Duration = Duration::from_secs(30);
+const RESTART_MAX_AGE: Duration = Duration::from_secs(30);
 
 /// An album comes as a message for each picture, one after the other as they are uploaded: after one the next is waited for
 /// so long...
-const ALBUM: Duration = Duration::from_secs(3);
+const ALBUM_GAP: Duration = Duration::from_secs(3);
 
 /// ...and all of them, in milliseconds, no longer than this.
-const ALBUM_IN_ALL: i64 = 15_000;
+const ALBUM_MAX_MILLIS: i64 = 15_000;
 
 /// Somebody who may not talk is told so once in this time.
-const REFUSE_EVERY: Duration = Duration::from_secs(24 * 3600);
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 struct Conversation {
     id: ConversationId,
     revision: i64,
-    human: bool,
+    human_mode: bool,
     /// Whether more was said in it since the message, which was missed then.
-    overtaken: bool,
+    is_out_of_order: bool,
 }
 
-enum Fate {
+enum Decision {
     Answer,
     /// Not, and the contact is told that the assistant is not for them.
-    Refuse,
+    RefuseUnknownSender,
     /// Not, and the contact is told to slow down.
     SlowDown(&'static str),
     Skip(&'static str),
 }
 
 /// Counts one webhook that waits, until it is dropped.
-struct Accepting<'a>(&'a AtomicUsize);
+struct UncommittedWebhook<'a>(&'a AtomicUsize);
 
-impl<'a> Accepting<'a> {
-    fn count(counter: &'a AtomicUsize) -> Accepting<'a> {
+impl<'a> UncommittedWebhook<'a> {
+    fn count(counter: &'a AtomicUsize) -> UncommittedWebhook<'a> {
         counter.fetch_add(1, Ordering::Relaxed);
-        Accepting(counter)
+        UncommittedWebhook(counter)
     }
 }
 
-impl Drop for Accepting<'_> {
+impl Drop for UncommittedWebhook<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -148,16 +149,24 @@ impl Drop for Accepting<'_> {
 
 impl Store {
     /// Stores a contact's message as one like any other; see [`Store::receive`].
-    pub async fn accept(&self, inbound: Inbound, record: Option<WebhookRecord>) -> Result<Accepted, StoreError> {
-        Ok(self.receive(inbound, record, Reception::default()).await?.accepted)
+    pub async fn receive_plain(
+        &self,
+        inbound: Inbound,
+        record: Option<WebhookRecord>,
+    ) -> Result<ReceiveOutcome, StoreError> {
+        Ok(self.receive(inbound, record, Admission::default()).await?.outcome)
     }
 
     /// Which of these messages are stored already.
-    pub async fn known(&self, channel: &'static str, ids: Vec<ProviderId>) -> Result<HashSet<ProviderId>, StoreError> {
+    pub async fn stored_messages(
+        &self,
+        channel: &'static str,
+        ids: Vec<ProviderId>,
+    ) -> Result<HashSet<ProviderId>, StoreError> {
         self.read(move |tx| {
             let mut known = HashSet::new();
             for id in &ids {
-                if tx.one(KNOWN, args![channel, id.0.as_str()], |_| Ok(()))?.is_some() {
+                if tx.fetch_optional(STORED_MESSAGE, args![channel, id.0.as_str()], |_| Ok(()))?.is_some() {
                     known.insert(id.clone());
                 }
             }
@@ -172,20 +181,22 @@ impl Store {
         &self,
         inbound: Inbound,
         record: Option<WebhookRecord>,
-        reception: Reception,
+        reception: Admission,
     ) -> Result<Received, StoreError> {
-        let _waits = Accepting::count(&self.accepting);
+        let _waits = UncommittedWebhook::count(&self.uncommitted_webhooks);
         let (ids, options) = (self.ids.clone(), self.options);
         // Here and not in the transaction, where everybody would wait for it.
         let metadata = serde_json::to_string(&inbound.metadata).unwrap_or_else(|_| "{}".into());
-        let missed = reception.missed.is_some();
+        let missed = reception.missed_webhook.is_some();
         let work = move |tx: &mut dyn Tx| {
-            let known = tx.one(KNOWN, args![inbound.channel, inbound.provider_id.0.as_str()], |row| row.uuid(0))?;
+            let known =
+                tx.fetch_optional(STORED_MESSAGE, args![inbound.channel, inbound.provider_id.0.as_str()], |row| {
+                    row.uuid(0)
+                })?;
             let (message, received) = match known {
-                Some(message) => (MessageId(message), Received::KNOWN),
-                None => {
-                    Receiving { tx, ids: &ids, options, inbound: &inbound, reception: &reception }.run(&metadata)?
-                }
+                Some(message) => (MessageId(message), Received::DUPLICATE),
+                None => InboundTransaction { tx, ids: &ids, options, inbound: &inbound, reception: &reception }
+                    .store_message(&metadata)?,
             };
             if let Some(record) = &record {
                 webhook_log::insert(tx, record, Some(&message))?;
@@ -198,106 +209,123 @@ impl Store {
 }
 
 /// One message on its way into the store.
-struct Receiving<'a> {
+struct InboundTransaction<'a> {
     tx: &'a mut dyn Tx,
-    ids: &'a Ids,
+    ids: &'a IdGenerator,
     options: StoreOptions,
     inbound: &'a Inbound,
-    reception: &'a Reception,
+    reception: &'a Admission,
 }
 
-impl Receiving<'_> {
+impl InboundTransaction<'_> {
     /// When the message was said: what the contact said is ordered by that, and WhatsApp's 24 hours run from it.
-    fn said(&self) -> Time {
+    fn sent_at(&self) -> Time {
         self.inbound.received_at
     }
 
     /// When it is stored, which is later for one that was missed: what is done about it counts from then.
-    fn now(&self) -> Time {
-        self.reception.missed.map_or(self.said(), |missed| missed.found_at)
+    fn stored_at(&self) -> Time {
+        self.reception.missed_webhook.map_or(self.sent_at(), |missed| missed.found_at)
     }
 
     /// A new id for what was said then.
-    fn id(&self) -> uuid::Uuid {
-        if self.reception.missed.is_some() { self.ids.late(self.said()) } else { self.ids.next(self.said()) }
+    fn new_message_id(&self) -> uuid::Uuid {
+        if self.reception.missed_webhook.is_some() {
+            self.ids.backdated_id(self.sent_at())
+        } else {
+            self.ids.next(self.sent_at())
+        }
     }
 
-    fn run(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
-        let contact = resolve::recognise(self.tx, self.inbound, &self.reception.account)?;
-        let mut conversation = self.conversation(contact.id)?;
-        let judged = self.judge(&contact, &conversation)?;
+    fn store_message(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
+        let contact = resolve::resolve_contact(self.tx, self.inbound, &self.reception.account)?;
+        let mut conversation = self.find_or_start_conversation(contact.id)?;
+        let decision = self.decide(&contact, &conversation)?;
         // Strangers, and who was told to be quiet, fill no disk.
-        let wanted = match judged {
-            Fate::Answer => true,
-            Fate::Skip(_) => !contact.blocked && contact.opted_out.is_none(),
-            Fate::Refuse | Fate::SlowDown(_) => false,
+        let read_attachments = match decision {
+            Decision::Answer => true,
+            Decision::Skip(_) => !contact.blocked && contact.opted_out.is_none(),
+            Decision::RefuseUnknownSender | Decision::SlowDown(_) => false,
         };
-        let fate = match (judged, self.reception.missed) {
-            (Fate::Answer | Fate::Refuse | Fate::SlowDown(_), Some(Missed { too_old: true, .. })) => {
-                Fate::Skip("it was missed, and found too late to be answered (MYNAH_CATCH_UP_WITHIN)")
-            }
+        let fate = match (decision, self.reception.missed_webhook) {
+            (
+                Decision::Answer | Decision::RefuseUnknownSender | Decision::SlowDown(_),
+                Some(MissedWebhook { is_too_old: true, .. }),
+            ) => Decision::Skip("it was missed, and found too late to be answered (MYNAH_CATCH_UP_WITHIN)"),
             (fate, _) => fate,
         };
         let (turn, restarted) = match fate {
-            Fate::Answer => self.turn(&conversation)?,
-            Fate::Refuse => (self.skipped(&conversation.id, "the contact is none of those who may talk")?, false),
-            Fate::SlowDown(why) | Fate::Skip(why) => (self.skipped(&conversation.id, why)?, false),
+            Decision::Answer => self.find_or_start_turn(&conversation)?,
+            Decision::RefuseUnknownSender => {
+                (self.insert_skipped_turn(&conversation.id, "the contact is none of those who may talk")?, false)
+            }
+            Decision::SlowDown(why) | Decision::Skip(why) => (self.insert_skipped_turn(&conversation.id, why)?, false),
         };
-        let message = MessageId(self.id());
-        let quoting = quoted::in_words(self.tx, self.inbound, contact.id)?;
+        let message = MessageId(self.new_message_id());
+        let text_with_quote = quoted::text_with_quote(self.tx, self.inbound, contact.id)?;
         let new = NewMessage {
             role: Role::User,
-            content: quoting.as_deref().unwrap_or(&self.inbound.text),
+            content: text_with_quote.as_deref().unwrap_or(&self.inbound.text),
             metadata,
             provider: Some((self.inbound.channel, &self.inbound.provider_id.0)),
-            at: self.said(),
-            word: self.reception.word().map(Request::as_str),
+            at: self.sent_at(),
+            request: self.reception.request().map(BuiltInRequest::as_str),
         };
         insert_message(self.tx, &message, &conversation.id, turn, &new)?;
-        attachments::insert(self.tx, &conversation.id, &message, &self.inbound.attachments, wanted)?;
+        attachments::insert(self.tx, &conversation.id, &message, &self.inbound.attachments, read_attachments)?;
         let accepted = match fate {
-            Fate::Answer => {
+            Decision::Answer => {
                 if self.reception.command == Some(Command::Reset) {
-                    self.tx.execute(END_NOW, args![&conversation.id, self.now()])?;
+                    self.tx.execute(END_NOW, args![&conversation.id, self.stored_at()])?;
                 }
                 // Whoever wants nothing more is told nothing more.
-                let stops = self.reception.command == Some(Command::OptOut);
-                if let (Some(_), Some((text, every)), false) = (self.reception.wait, &self.reception.slow_down, stops) {
-                    self.notice(&contact, &mut conversation, text, *every)?;
+                let opts_out = self.reception.command == Some(Command::OptOut);
+                if let (Some(_), Some((text, every)), false) =
+                    (self.reception.rate_wait, &self.reception.slow_down_notice, opts_out)
+                {
+                    self.send_notice(&contact, &mut conversation, text, *every)?;
                 }
-                Accepted::New(turn)
+                ReceiveOutcome::Queued(turn)
             }
-            Fate::Refuse => {
-                if let Some(text) = &self.reception.refusal {
-                    self.notice(&contact, &mut conversation, text, REFUSE_EVERY)?;
+            Decision::RefuseUnknownSender => {
+                if let Some(text) = &self.reception.refusal_text {
+                    self.send_notice(&contact, &mut conversation, text, REFUSAL_INTERVAL)?;
                 }
-                Accepted::Skipped(turn)
+                ReceiveOutcome::Skipped(turn)
             }
-            Fate::SlowDown(_) => {
-                if let Some((text, every)) = &self.reception.slow_down {
-                    self.notice(&contact, &mut conversation, text, *every)?;
+            Decision::SlowDown(_) => {
+                if let Some((text, every)) = &self.reception.slow_down_notice {
+                    self.send_notice(&contact, &mut conversation, text, *every)?;
                 }
-                Accepted::Skipped(turn)
+                ReceiveOutcome::Skipped(turn)
             }
-            Fate::Skip(_) => Accepted::Skipped(turn),
+            Decision::Skip(_) => ReceiveOutcome::Skipped(turn),
         };
         // Who keeps the history has only what came in, so that it must be read anew.
-        let place = quoting.is_none().then_some((conversation.id, conversation.revision));
+        let place = text_with_quote.is_none().then_some((conversation.id, conversation.revision));
         let counts = !contact.blocked;
-        Ok((message, Received { accepted, place, restarted, counts }))
+        Ok((
+            message,
+            Received {
+                outcome: accepted,
+                conversation_revision: place,
+                turn_restarted: restarted,
+                counts_against_rate: counts,
+            },
+        ))
     }
 
     /// The contact's open conversation on the number written to.
-    fn conversation(&mut self, contact: i64) -> Result<Conversation, StoreError> {
-        let (channel, said, now) = (self.inbound.channel, self.said(), self.now());
+    fn find_or_start_conversation(&mut self, contact: i64) -> Result<Conversation, StoreError> {
+        let (channel, said, now) = (self.inbound.channel, self.sent_at(), self.stored_at());
         let (ours, reply_to) = (self.inbound.to.as_str(), resolve::reply_to(self.tx, self.inbound, contact)?);
         let reply_to = reply_to.as_str();
         let account = self.reception.account.as_str();
-        let going = self.tx.one(GOING, args![contact, channel, ours], |row| {
+        let going = self.tx.fetch_optional(OPEN_CONVERSATION, args![contact, channel, ours], |row| {
             let over = row.int_or_null(4)?.is_some_and(|until| until <= said.0);
             let (human, last) = (row.text(3)? == "human" && !over, Time(row.int(1)?));
             let (id, revision) = (ConversationId(row.uuid(0)?), row.int(2)? + 1);
-            Ok((Conversation { id, revision, human, overtaken: said < last }, last))
+            Ok((Conversation { id, revision, human_mode: human, is_out_of_order: said < last }, last))
         })?;
         if let Some((conversation, last)) = going {
             let idle = last < said - self.options.conversation_ttl;
@@ -306,18 +334,18 @@ impl Receiving<'_> {
                 return Ok(conversation);
             }
         }
-        let id = ConversationId(self.id());
+        let id = ConversationId(self.new_message_id());
         self.tx.execute(NEW_CONVERSATION, args![&id, contact, channel, ours, reply_to, said, account])?;
-        Ok(Conversation { id, revision: 1, human: false, overtaken: false })
+        Ok(Conversation { id, revision: 1, human_mode: false, is_out_of_order: false })
     }
 
     /// Whether the message is answered, and what it changes for the contact.
-    fn judge(&mut self, contact: &Contact, conversation: &Conversation) -> Result<Fate, StoreError> {
-        let (said, now) = (self.said(), self.now());
-        if let (Some(_), Some(command)) = (self.reception.missed, self.reception.command)
-            && let Some(why) = outdated(self.tx, command, said, contact.id, contact.opted_out)?
+    fn decide(&mut self, contact: &Contact, conversation: &Conversation) -> Result<Decision, StoreError> {
+        let (said, now) = (self.sent_at(), self.stored_at());
+        if let (Some(_), Some(command)) = (self.reception.missed_webhook, self.reception.command)
+            && let Some(why) = superseded_reason(self.tx, command, said, contact.id, contact.opted_out)?
         {
-            return Ok(Fate::Skip(why));
+            return Ok(Decision::Skip(why));
         }
         if contact.blocked {
             // It counts from the day on which they may talk again. Until then nothing is sent, and so nothing confirmed.
@@ -326,107 +354,111 @@ impl Receiving<'_> {
                 Some(Command::OptIn) => self.tx.execute(OPT_IN, args![contact.id])?,
                 _ => 0,
             };
-            return Ok(Fate::Skip("the contact is blocked"));
+            return Ok(Decision::Skip("the contact is blocked"));
         }
-        let mut stranger = self.reception.stranger;
-        if stranger == Stranger::Yes && !contact.admitted && self.is_listed(contact.id)? {
-            stranger = Stranger::No;
+        let mut stranger = self.reception.sender;
+        if stranger == SenderStatus::Unknown && !contact.admitted && self.is_allowed_sender(contact.id)? {
+            stranger = SenderStatus::Allowed;
         }
         match stranger {
-            Stranger::WithCode if !contact.admitted => {
+            SenderStatus::HasPairingCode if !contact.admitted => {
                 self.tx.execute(ADMIT, args![contact.id, now])?;
-                return Ok(Fate::Answer);
+                return Ok(Decision::Answer);
             }
             // Nobody has to be let in to want nothing more, or to take that back; all else is refused.
-            Stranger::Yes if !contact.admitted => match self.reception.command {
+            SenderStatus::Unknown if !contact.admitted => match self.reception.command {
                 Some(Command::OptOut) => {}
                 Some(Command::OptIn) if contact.opted_out.is_some() => {}
-                _ => return Ok(Fate::Refuse),
+                _ => return Ok(Decision::RefuseUnknownSender),
             },
             _ => {}
         }
         match self.reception.command {
             Some(Command::OptIn) => {
                 self.tx.execute(OPT_IN, args![contact.id])?;
-                return Ok(Fate::Answer);
+                return Ok(Decision::Answer);
             }
-            _ if contact.opted_out.is_some() => return Ok(Fate::Skip("the contact opted out")),
+            _ if contact.opted_out.is_some() => return Ok(Decision::Skip("the contact opted out")),
             Some(Command::OptOut) => {
                 self.tx.execute(OPT_OUT, args![contact.id, said])?;
-                silence(self.tx, contact.id, "the contact opted out", now)?;
-                return Ok(Fate::Answer);
+                cancel_pending(self.tx, contact.id, "the contact opted out", now)?;
+                return Ok(Decision::Answer);
             }
             // Each begins a conversation, so a flood of them would be a flood of answers.
-            Some(Command::Reset) if self.reception.wait.is_some() => {
-                return Ok(Fate::SlowDown("the contact asks for too much at once"));
+            Some(Command::Reset) if self.reception.rate_wait.is_some() => {
+                return Ok(Decision::SlowDown("the contact asks for too much at once"));
             }
-            Some(Command::Reset) if is_crowded(self.tx, contact.id)? => {
-                return Ok(Fate::SlowDown("too much that the contact said before still waits to be answered"));
+            Some(Command::Reset) if is_backlog_full(self.tx, contact.id)? => {
+                return Ok(Decision::SlowDown("too much that the contact said before still waits to be answered"));
             }
-            Some(Command::Reset) => return Ok(Fate::Answer),
+            Some(Command::Reset) => return Ok(Decision::Answer),
             _ => {}
         }
-        Ok(if conversation.human { Fate::Skip("a person answers this conversation") } else { Fate::Answer })
+        Ok(if conversation.human_mode {
+            Decision::Skip("a person answers this conversation")
+        } else {
+            Decision::Answer
+        })
     }
 
     /// Whether an address of the sender's that did not come along is one of those that may talk.
-    fn is_listed(&mut self, contact: i64) -> Result<bool, StoreError> {
-        let allowed = &self.reception.allowed;
+    fn is_allowed_sender(&mut self, contact: i64) -> Result<bool, StoreError> {
+        let allowed = &self.reception.allowed_senders;
         Ok(!allowed.is_empty()
             && resolve::addresses(self.tx, contact)?.iter().any(|held| allowed.contains(&held.address)))
     }
 
     /// The turn that answers the message: the open one, which takes everything said until it is claimed. A new one waits
     /// while another is active. Whether work on it had begun.
-    fn turn(&mut self, conversation: &Conversation) -> Result<(TurnId, bool), StoreError> {
-        let (now, overtaken, conversation) = (self.now(), conversation.overtaken, &conversation.id);
-        let word = self.reception.word();
-        let command = word.map(Request::as_str);
-        let live = self.tx.all(LIVE_TURNS, args![conversation], |row| {
-            let before = row.text_or_null(3)?.and_then(Request::parse);
+    fn find_or_start_turn(&mut self, conversation: &Conversation) -> Result<(TurnId, bool), StoreError> {
+        let (now, overtaken, conversation) = (self.stored_at(), conversation.is_out_of_order, &conversation.id);
+        let word = self.reception.request();
+        let command = word.map(BuiltInRequest::as_str);
+        let live = self.tx.fetch_all(LIVE_TURNS, args![conversation], |row| {
+            let before = row.text_or_null(3)?.and_then(BuiltInRequest::parse);
             Ok((TurnId(row.int(0)?), row.text(1)?.to_owned(), Time(row.int(2)?), before))
         })?;
-        let album = self.inbound.attachments.iter().any(Attachment::comes_in_albums);
+        let album = self.inbound.attachments.iter().any(Attachment::can_be_in_album);
         if let Some((turn, _, _, before)) = live.iter().find(|(_, state, ..)| state == "open") {
             if let Some(word) = word {
                 let word = match before {
-                    Some(later) if overtaken => later.after(Some(word)),
-                    before => word.after(*before),
+                    Some(later) if overtaken => later.merged_with_earlier(Some(word)),
+                    before => word.merged_with_earlier(*before),
                 };
-                self.tx.execute(COMMANDED, args![*turn, word.as_str(), now])?;
+                self.tx.execute(SET_COMMAND, args![*turn, word.as_str(), now])?;
             } else if album {
-                self.tx.execute(WAIT_FOR_MORE, args![*turn, now + ALBUM, ALBUM_IN_ALL])?;
+                self.tx.execute(WAIT_FOR_MORE, args![*turn, now + ALBUM_GAP, ALBUM_MAX_MILLIS])?;
             }
             return Ok((*turn, false));
         }
-        let merge = if album { self.options.merge_window.max(ALBUM) } else { self.options.merge_window };
+        let merge = if album { self.options.merge_window.max(ALBUM_GAP) } else { self.options.merge_window };
         let soon = now + merge;
         if let [(turn, state, created_at, _)] = live.as_slice()
             && state == "running"
-            && self.reception.restart
+            && self.reception.restart_running_turn
             && command.is_none()
-            && *created_at > now - RESTART_WITHIN
+            && *created_at > now - RESTART_MAX_AGE
             && self.tx.execute(RESTART, args![*turn, soon])? == 1
         {
             return Ok((*turn, true));
         }
         // The one confirmation after STOP does not wait for anything.
         let opts_out = self.reception.command == Some(Command::OptOut);
-        let not_before = self.reception.wait.filter(|_| !opts_out).map(|wait| now + wait);
+        let not_before = self.reception.rate_wait.filter(|_| !opts_out).map(|wait| now + wait);
         let soon = if command.is_some() { now } else { soon };
         let due = not_before.map_or(soon, |at| at.max(soon));
         let due = live.is_empty().then_some(due);
         // It falls due when the active one has ended, which may be before the rest of an album is there.
-        let not_before = if due.is_none() && album { not_before.max(Some(now + ALBUM)) } else { not_before };
+        let not_before = if due.is_none() && album { not_before.max(Some(now + ALBUM_GAP)) } else { not_before };
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
     }
 
-    fn skipped(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {
-        Ok(TurnId(self.tx.insert(SKIPPED_TURN, args![conversation, self.now(), why])?))
+    fn insert_skipped_turn(&mut self, conversation: &ConversationId, why: &str) -> Result<TurnId, StoreError> {
+        Ok(TurnId(self.tx.insert(SKIPPED_TURN, args![conversation, self.stored_at(), why])?))
     }
 
     /// Tells a contact something once in a while, and not while an answer is on its way.
-    fn notice(
+    fn send_notice(
         &mut self,
         contact: &Contact,
         conversation: &mut Conversation,
@@ -436,10 +468,15 @@ impl Receiving<'_> {
         if contact.opted_out.is_some() {
             return Ok(());
         }
-        let now = self.now();
-        let notice =
-            Notice { contact: contact.id, conversation: &conversation.id, text, last: contact.noticed_at, every };
-        if notice.give(self.tx, self.ids, now)? {
+        let now = self.stored_at();
+        let notice = Notice {
+            contact: contact.id,
+            conversation: &conversation.id,
+            text,
+            last_noticed_at: contact.noticed_at,
+            min_interval: every,
+        };
+        if notice.send_if_due(self.tx, self.ids, now)? {
             conversation.revision += 1;
         }
         Ok(())

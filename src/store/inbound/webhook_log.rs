@@ -34,7 +34,7 @@ pub struct WebhookRecord {
 
 impl WebhookRecord {
     /// The same where it is answered with 403.
-    pub(in crate::store) fn refused(&self, why: &str) -> WebhookRecord {
+    pub(in crate::store) fn to_refused(&self, why: &str) -> WebhookRecord {
         WebhookRecord { status: 403, error: Some(why.to_owned()), ..self.clone() }
     }
 }
@@ -47,7 +47,7 @@ const UNPROBE: &str = "DELETE FROM webhook_log WHERE id = ?1";
 
 impl Store {
     /// Writes a row and takes it away again: whether the database can be written after trouble.
-    pub async fn probe(&self) -> Result<(), StoreError> {
+    pub async fn probe_write(&self) -> Result<(), StoreError> {
         self.write(|tx| {
             let id = tx.insert(PROBE, &[])?;
             tx.execute(UNPROBE, args![id]).map(drop)

@@ -35,7 +35,7 @@ pub struct Alert {
 
 impl Store {
     /// Records an alert; one of the same cause and subject is counted.
-    pub async fn alert(
+    pub async fn record_alert(
         &self,
         cause: &'static str,
         subject: String,
@@ -47,7 +47,7 @@ impl Store {
 
     /// The latest alerts.
     pub async fn alerts(&self, most: i64) -> Result<Vec<Alert>, StoreError> {
-        self.read(move |tx| tx.all(LATEST, args![most], alert)).await
+        self.read(move |tx| tx.fetch_all(LATEST, args![most], alert_from_row)).await
     }
 }
 
@@ -65,7 +65,7 @@ pub(in crate::store) fn record(
     Ok(())
 }
 
-fn alert(row: &dyn Row) -> Result<Alert, StoreError> {
+fn alert_from_row(row: &dyn Row) -> Result<Alert, StoreError> {
     Ok(Alert {
         cause: row.text(0)?.to_owned(),
         subject: row.text(1)?.to_owned(),

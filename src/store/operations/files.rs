@@ -8,24 +8,24 @@ use crate::store::database::Tx;
 use crate::store::database::args;
 
 /// The same content under another name is the same file.
-const OWN: &str = "
+const UPSERT_FILE: &str = "
     INSERT INTO files (conversation_id, hash, media_type, name, size, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (conversation_id, hash) DO UPDATE SET media_type = excluded.media_type, name = excluded.name";
 
-const OWNED: &str = "SELECT 1 FROM files WHERE hash = ?1 LIMIT 1";
+const IS_USED: &str = "SELECT 1 FROM files WHERE hash = ?1 LIMIT 1";
 
-const OF_PART: &str = "
+const FILE_OF_PART: &str = "
     SELECT f.hash, f.media_type, f.name, f.size
     FROM parts p JOIN files f ON f.conversation_id = p.conversation_id AND f.hash = p.file
     WHERE p.id = ?1 * 16 + ?2";
 
 impl Store {
     /// Those of the files that no conversation holds.
-    pub async fn unowned(&self, files: Vec<FileHash>) -> Result<Vec<FileHash>, StoreError> {
+    pub async fn unused_files(&self, files: Vec<FileHash>) -> Result<Vec<FileHash>, StoreError> {
         self.read(move |tx| {
             let mut unowned = Vec::new();
             for hash in &files {
-                if tx.one(OWNED, args![hash.to_string().as_str()], |_| Ok(()))?.is_none() {
+                if tx.fetch_optional(IS_USED, args![hash.to_string().as_str()], |_| Ok(()))?.is_none() {
                     unowned.push(*hash);
                 }
             }
@@ -35,9 +35,9 @@ impl Store {
     }
 
     /// The file that goes out with a part.
-    pub async fn file_of(&self, part: PartRef) -> Result<Option<Media>, StoreError> {
+    pub async fn file_of_part(&self, part: PartRef) -> Result<Option<Media>, StoreError> {
         self.read(move |tx| {
-            tx.one(OF_PART, args![part.turn, part.number], |row| {
+            tx.fetch_optional(FILE_OF_PART, args![part.turn, part.number], |row| {
                 Ok(Media {
                     hash: FileHash::parse(row.text(0)?).ok_or_else(|| StoreError::unexpected(0, "a hash"))?,
                     media_type: row.text(1)?.to_owned(),
@@ -51,7 +51,7 @@ impl Store {
 }
 
 /// The conversation holds that file from now on, which lies in the folder already.
-pub(in crate::store) fn own(
+pub(in crate::store) fn add_file(
     tx: &mut dyn Tx,
     conversation: &ConversationId,
     file: &Media,
@@ -59,6 +59,6 @@ pub(in crate::store) fn own(
 ) -> Result<(), StoreError> {
     let (hash, size) = (file.hash.to_string(), i64::try_from(file.size).unwrap_or(i64::MAX));
     let (media_type, name) = (file.media_type.as_str(), file.name.as_str());
-    tx.execute(OWN, args![conversation, hash.as_str(), media_type, name, size, now])?;
+    tx.execute(UPSERT_FILE, args![conversation, hash.as_str(), media_type, name, size, now])?;
     Ok(())
 }

@@ -31,9 +31,9 @@ const DELETE_ALERT: &str = "DELETE FROM alerts WHERE cause = ?1 AND subject = ?2
 
 impl Store {
     /// Deletes conversations that ended before that, with all that was said in them; how many.
-    pub async fn delete_ended(&self, before: Time) -> Result<usize, StoreError> {
-        self.little_by_little(move |tx| {
-            let old = tx.all(ENDED, args![before, AT_ONCE], |row| row.uuid(0).map(ConversationId))?;
+    pub async fn delete_ended_conversations(&self, before: Time) -> Result<usize, StoreError> {
+        self.delete_in_batches(move |tx| {
+            let old = tx.fetch_all(ENDED, args![before, AT_ONCE], |row| row.uuid(0).map(ConversationId))?;
             for id in &old {
                 tx.execute(DELETE, args![id])?;
             }
@@ -44,8 +44,8 @@ impl Store {
 
     /// Deletes lines of the webhook log that are older than that; how many.
     pub async fn delete_webhook_log(&self, before: Time) -> Result<usize, StoreError> {
-        self.little_by_little(move |tx| {
-            let oldest = tx.all(OLDEST_LOG, args![AT_ONCE], |row| Ok((row.int(0)?, Time(row.int(1)?))))?;
+        self.delete_in_batches(move |tx| {
+            let oldest = tx.fetch_all(OLDEST_LOG, args![AT_ONCE], |row| Ok((row.int(0)?, Time(row.int(1)?))))?;
             let old: Vec<_> = oldest.into_iter().filter(|(_, at)| *at < before).collect();
             for (id, _) in &old {
                 tx.execute(DELETE_LOG, args![*id])?;
@@ -57,8 +57,8 @@ impl Store {
 
     /// Deletes alerts that last happened before that; how many.
     pub async fn delete_alerts(&self, before: Time) -> Result<usize, StoreError> {
-        self.little_by_little(move |tx| {
-            let old = tx.all(OLD_ALERTS, args![before, AT_ONCE], |row| {
+        self.delete_in_batches(move |tx| {
+            let old = tx.fetch_all(OLD_ALERTS, args![before, AT_ONCE], |row| {
                 Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))
             })?;
             for (cause, subject) in &old {
@@ -69,7 +69,7 @@ impl Store {
         .await
     }
 
-    async fn little_by_little(
+    async fn delete_in_batches(
         &self,
         work: impl Fn(&mut dyn crate::store::database::Tx) -> Result<usize, StoreError> + Clone + Send + 'static,
     ) -> Result<usize, StoreError> {

@@ -7,7 +7,7 @@ use crate::store::database::args;
 
 const DUE: &str = "SELECT next_run_at FROM schedule WHERE job = ?1";
 
-const RAN: &str = "
+const RECORD_RUN: &str = "
     INSERT INTO schedule (job, last_run_at, took_ms, result, failed, next_run_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (job) DO UPDATE SET last_run_at = excluded.last_run_at, took_ms = excluded.took_ms,
         result = excluded.result, failed = excluded.failed, next_run_at = excluded.next_run_at";
@@ -35,14 +35,14 @@ pub struct ScheduledJob {
 impl Store {
     /// When a job runs next; `None` if it never ran.
     pub async fn next_run(&self, job: &'static str) -> Result<Option<Time>, StoreError> {
-        self.read(move |tx| tx.one(DUE, args![job], |row| row.int(0).map(Time))).await
+        self.read(move |tx| tx.fetch_optional(DUE, args![job], |row| row.int(0).map(Time))).await
     }
 
     /// Records a run. Not flushed: one that a power cut takes back is made again.
-    pub async fn ran(&self, run: ScheduledJob) -> Result<(), StoreError> {
+    pub async fn record_run(&self, run: ScheduledJob) -> Result<(), StoreError> {
         self.write_unflushed(move |tx| {
             let (job, result, failed) = (run.job.as_str(), run.result.as_str(), i64::from(run.failed));
-            tx.execute(RAN, args![job, run.last_run_at, run.took_ms, result, failed, run.next_run_at]).map(drop)
+            tx.execute(RECORD_RUN, args![job, run.last_run_at, run.took_ms, result, failed, run.next_run_at]).map(drop)
         })
         .await
     }
@@ -50,7 +50,7 @@ impl Store {
     /// Every job that ever ran.
     pub async fn schedule(&self) -> Result<Vec<ScheduledJob>, StoreError> {
         self.read(|tx| {
-            tx.all(ALL, &[], |row| {
+            tx.fetch_all(ALL, &[], |row| {
                 Ok(ScheduledJob {
                     job: row.text(0)?.to_owned(),
                     last_run_at: Time(row.int(1)?),

@@ -12,12 +12,12 @@ const PUT: &str = "INSERT INTO secrets (name, sealed, updated_at) VALUES (?1, ?2
 
 impl Store {
     /// The sealed value of that name.
-    pub async fn sealed(&self, name: &'static str) -> Result<Option<String>, StoreError> {
-        self.read(move |tx| tx.one(GET, args![name], |row| row.text(0).map(str::to_owned))).await
+    pub async fn sealed_secret(&self, name: &'static str) -> Result<Option<String>, StoreError> {
+        self.read(move |tx| tx.fetch_optional(GET, args![name], |row| row.text(0).map(str::to_owned))).await
     }
 
     /// Stores a sealed value under that name, over any that stands there.
-    pub async fn put_sealed(&self, name: &'static str, sealed: String, now: Time) -> Result<(), StoreError> {
+    pub async fn put_sealed_secret(&self, name: &'static str, sealed: String, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| tx.execute(PUT, args![name, sealed.as_str(), now]).map(drop)).await
     }
 }

@@ -37,7 +37,7 @@ impl Store {
 pub fn stored_settings(database: &Path) -> Result<BTreeMap<String, String>, StoreError> {
     let mut stored = BTreeMap::new();
     sqlite::peek(database, "settings", &mut |tx: &mut dyn Tx| {
-        tx.rows(ALL, &[], &mut |row| {
+        tx.for_each_row(ALL, &[], &mut |row| {
             stored.insert(row.text(0)?.to_owned(), row.text(1)?.to_owned());
             Ok(())
         })

@@ -14,7 +14,7 @@ use crate::store::queue::settle;
 
 const BY_ID: &str = "SELECT turn_id, number FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
-const SENT_BY: &str = "
+const POSTING_ACCOUNT: &str = "
     SELECT COALESCE(p.posted_by, c.account) FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE p.id = ?1 * 16 + ?2";
 
 const UNSETTLED: &str = "
@@ -22,56 +22,56 @@ const UNSETTLED: &str = "
     AND state IN ('sending', 'unknown', 'ready', 'held')";
 
 /// Only upwards: callbacks repeat and overtake each other.
-const MOVE_ON: &str = "
+const ADVANCE_STATUS: &str = "
     UPDATE parts SET status = ?3, status_rank = ?4, status_at = ?5,
         error_code = COALESCE(?6, error_code), error = COALESCE(?7, error)
     WHERE id = ?1 * 16 + ?2 AND status_rank < ?4 AND provider_id = ?8";
 
 /// What a status callback was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusTaken {
+pub enum StatusOutcome {
     /// No message of ours, and nothing that says it was.
-    Foreign,
+    NotOurs,
     /// It bears our proof, but that message is gone, or is known by another id.
-    Gone,
+    PartGone,
     /// A message of ours of which this was known, or is older than what is known.
-    Old,
+    NothingNew,
     /// A message of ours, and nothing waited for it.
-    Noted,
+    Recorded,
     /// A message of ours; the next part, or the next turn, waits for its time now.
-    More,
+    NextIsScheduled,
 }
 
 impl Store {
     /// Takes a status callback: it ties an unsettled part to its provider id if it bears our reference, and moves the
     /// part's delivery status on. Once the part is on its way the next one is due. One of a message that is not ours is
     /// logged as refused.
-    pub async fn status(
+    pub async fn apply_status(
         &self,
         update: StatusUpdate,
         record: Option<WebhookRecord>,
         now: Time,
-    ) -> Result<StatusTaken, StoreError> {
-        self.status_from(None, update, record, now).await
+    ) -> Result<StatusOutcome, StoreError> {
+        self.apply_status_from(None, update, record, now).await
     }
 
     /// The same of what this account sent; what another did is not its own.
-    pub async fn status_from(
+    pub async fn apply_status_from(
         &self,
         account: Option<String>,
         update: StatusUpdate,
         record: Option<WebhookRecord>,
         now: Time,
-    ) -> Result<StatusTaken, StoreError> {
+    ) -> Result<StatusOutcome, StoreError> {
         let options = self.options;
         self.write(move |tx| {
             let taken = match &account {
-                Some(account) if is_of_another(tx, account, &update)? => StatusTaken::Foreign,
-                _ => take(tx, &update, now, options)?,
+                Some(account) if is_from_other_account(tx, account, &update)? => StatusOutcome::NotOurs,
+                _ => apply_update(tx, &update, now, options)?,
             };
             match &record {
-                Some(record) if taken == StatusTaken::Foreign => {
-                    webhook_log::insert(tx, &record.refused("it is about no message of ours"), None)?;
+                Some(record) if taken == StatusOutcome::NotOurs => {
+                    webhook_log::insert(tx, &record.to_refused("it is about no message of ours"), None)?;
                 }
                 Some(record) => webhook_log::insert(tx, record, None)?,
                 None => {}
@@ -83,44 +83,50 @@ impl Store {
 }
 
 /// Whether the message that a callback is about was sent by another account.
-fn is_of_another(tx: &mut dyn Tx, account: &str, update: &StatusUpdate) -> Result<bool, StoreError> {
-    let Some(part) = known(tx, update)?.or(update.reference) else { return Ok(false) };
-    let sent_by = tx.one(SENT_BY, args![part.turn, part.number], |row| Ok(row.text(0)?.to_owned()))?;
+fn is_from_other_account(tx: &mut dyn Tx, account: &str, update: &StatusUpdate) -> Result<bool, StoreError> {
+    let Some(part) = part_by_provider_id(tx, update)?.or(update.reference) else { return Ok(false) };
+    let sent_by =
+        tx.fetch_optional(POSTING_ACCOUNT, args![part.turn, part.number], |row| Ok(row.text(0)?.to_owned()))?;
     Ok(sent_by.is_some_and(|sent_by| sent_by != account))
 }
 
-fn known(tx: &mut dyn Tx, update: &StatusUpdate) -> Result<Option<PartRef>, StoreError> {
+fn part_by_provider_id(tx: &mut dyn Tx, update: &StatusUpdate) -> Result<Option<PartRef>, StoreError> {
     let id = update.provider_id.0.as_str();
-    tx.one(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))
+    tx.fetch_optional(BY_ID, args![id], |row| Ok(PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? }))
 }
 
-fn take(tx: &mut dyn Tx, update: &StatusUpdate, now: Time, options: StoreOptions) -> Result<StatusTaken, StoreError> {
+fn apply_update(
+    tx: &mut dyn Tx,
+    update: &StatusUpdate,
+    now: Time,
+    options: StoreOptions,
+) -> Result<StatusOutcome, StoreError> {
     let id = update.provider_id.0.as_str();
-    let (part, mut new, mut more) = match (known(tx, update)?, update.reference) {
+    let (part, mut new, mut more) = match (part_by_provider_id(tx, update)?, update.reference) {
         (Some(part), _) => (part, false, false),
         (None, Some(part)) => {
-            if tx.one(UNSETTLED, args![part.turn, part.number], |_| Ok(()))?.is_none() {
-                return Ok(StatusTaken::Gone);
+            if tx.fetch_optional(UNSETTLED, args![part.turn, part.number], |_| Ok(()))?.is_none() {
+                return Ok(StatusOutcome::PartGone);
             }
-            (part, true, settle::sent(tx, part, &update.provider_id, now, options)?)
+            (part, true, settle::mark_sent(tx, part, &update.provider_id, now, options)?)
         }
-        (None, None) => return Ok(StatusTaken::Foreign),
+        (None, None) => return Ok(StatusOutcome::NotOurs),
     };
     if let Some(status) = update.status {
         let error = update.error_message.as_deref();
         let moved = tx.execute(
-            MOVE_ON,
+            ADVANCE_STATUS,
             args![part.turn, part.number, status.as_str(), status.rank(), now, update.error_code, error, id],
         )?;
         new |= moved > 0;
         // One that failed is out of the way too.
         if moved > 0 && status.rank() >= DeliveryStatus::Sent.rank() {
-            more |= settle::handed_on(tx, part, now)?;
+            more |= settle::advance_next_part(tx, part, now)?;
         }
     }
     Ok(match (new, more) {
-        (_, true) => StatusTaken::More,
-        (true, false) => StatusTaken::Noted,
-        (false, false) => StatusTaken::Old,
+        (_, true) => StatusOutcome::NextIsScheduled,
+        (true, false) => StatusOutcome::Recorded,
+        (false, false) => StatusOutcome::NothingNew,
     })
 }

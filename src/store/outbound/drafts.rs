@@ -11,7 +11,7 @@ use crate::store::database::args;
 use crate::store::queue::limits::SEND_WITHIN;
 use crate::store::queue::turns::TurnClaim;
 
-const OURS: &str = "
+const OWN_MESSAGES: &str = "
     SELECT content, metadata, created_at FROM messages
     WHERE conversation_id = ?1 AND turn_id = ?2 AND role <> 'user' ORDER BY id";
 
@@ -37,7 +37,7 @@ impl From<String> for Draft {
 /// What belongs to an operator's message beside what the history tells of it; kept with the message.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(in crate::store) struct Enclosed {
+pub(in crate::store) struct OperatorMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,14 +48,18 @@ pub(in crate::store) struct Enclosed {
     variables: Option<String>,
 }
 
-impl Enclosed {
-    pub(in crate::store) fn file(file: &Media, caption: &str) -> Enclosed {
-        Enclosed { file: Some(file.hash.to_string()), caption: Some(caption.to_owned()), ..Enclosed::default() }
+impl OperatorMetadata {
+    pub(in crate::store) fn file(file: &Media, caption: &str) -> OperatorMetadata {
+        OperatorMetadata {
+            file: Some(file.hash.to_string()),
+            caption: Some(caption.to_owned()),
+            ..OperatorMetadata::default()
+        }
     }
 
-    pub(in crate::store) fn template(template: &Template) -> Enclosed {
+    pub(in crate::store) fn template(template: &Template) -> OperatorMetadata {
         let sid = template.sid.as_str().to_owned();
-        Enclosed { template: Some(sid), variables: template.variables.json(), ..Enclosed::default() }
+        OperatorMetadata { template: Some(sid), variables: template.variables.json(), ..OperatorMetadata::default() }
     }
 
     pub(in crate::store) fn json(&self) -> String {
@@ -65,14 +69,15 @@ impl Enclosed {
 
 impl Store {
     /// What we have said of our own accord in a claimed turn, message by message.
-    pub async fn drafts(&self, claim: &TurnClaim) -> Result<Vec<Draft>, StoreError> {
+    pub async fn turn_drafts(&self, claim: &TurnClaim) -> Result<Vec<Draft>, StoreError> {
         let (conversation, turn) = (claim.conversation, claim.turn);
-        self.read(move |tx| tx.all(OURS, args![&conversation, turn], draft)).await
+        self.read(move |tx| tx.fetch_all(OWN_MESSAGES, args![&conversation, turn], draft)).await
     }
 }
 
 fn draft(row: &dyn Row) -> Result<Draft, StoreError> {
-    let Enclosed { file, caption, template, variables } = serde_json::from_str(row.text(1)?).unwrap_or_default();
+    let OperatorMetadata { file, caption, template, variables } =
+        serde_json::from_str(row.text(1)?).unwrap_or_default();
     if let Some(file) = file.as_deref().and_then(FileHash::parse) {
         return Ok(Draft { text: caption.unwrap_or_default(), file: Some(file), ..Draft::default() });
     }

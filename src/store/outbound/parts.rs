@@ -6,21 +6,22 @@ use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
-use crate::store::queue::lookup_claims::FIRST_LOOK;
+use crate::store::queue::lookup_claims::FIRST_LOOKUP_DELAY;
 use crate::store::queue::settle;
 use crate::store::queue::settle::Ending;
 
-pub(in crate::store) const TAKEN: &str = "SELECT 1 FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
+pub(in crate::store) const PROVIDER_ID_IN_USE: &str =
+    "SELECT 1 FROM parts WHERE provider_id = ?1 AND provider_id IS NOT NULL";
 
-const HELD: &str = "SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND token = ?3 AND state = 'sending'";
+const IS_CLAIM_CURRENT: &str = "SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND token = ?3 AND state = 'sending'";
 
-const BACK: &str = "
+const RESCHEDULE: &str = "
     UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0, looks_failed = 0
     WHERE id = ?1 * 16 + ?2";
 
 /// A reply that is in so many parts is not cut further. It began with a few, so a provider that finds even a tenth of it too
 /// long will not take it in any pieces.
-const MOST_PARTS: i64 = 10;
+const MAX_PARTS_TO_SPLIT: i64 = 10;
 
 const COUNT: &str = "SELECT COUNT(*) FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16";
 
@@ -36,24 +37,24 @@ const ADD: &str = "
 
 /// What became of a part that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartSent {
+pub enum PartSentOutcome {
     /// It was settled by somebody else in the meantime.
-    Stale,
+    StaleClaim,
     /// The next part, or the next turn, waits for its time now.
-    More,
+    NextIsScheduled,
     /// Nothing else waited for it.
-    Last,
+    NothingFollows,
     /// Another part has that id, so it is not this one's: this one is looked for.
-    Taken,
+    ProviderIdInUse,
 }
 
 /// What became of a part that was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartHalved {
+pub enum PartSplitOutcome {
     /// It was settled by somebody else in the meantime.
-    Stale,
+    StaleClaim,
     /// Its halves are to be posted in its place.
-    Halved,
+    Split,
     /// The reply is in many parts already: it failed, and its turn with it.
     Failed,
 }
@@ -61,86 +62,93 @@ pub enum PartHalved {
 impl Store {
     /// The provider took the part and named it. Not flushed at once: a part of which a power cut takes this back is looked
     /// for, and found.
-    pub async fn part_sent(
+    pub async fn mark_part_sent(
         &self,
         part: PartRef,
         token: i64,
         id: ProviderId,
         now: Time,
-    ) -> Result<PartSent, StoreError> {
+    ) -> Result<PartSentOutcome, StoreError> {
         let options = self.options;
         self.write_unflushed(move |tx| {
-            if !held(tx, part, token)? {
-                return Ok(PartSent::Stale);
+            if !is_claim_current(tx, part, token)? {
+                return Ok(PartSentOutcome::StaleClaim);
             }
-            if tx.one(TAKEN, args![id.0.as_str()], |_| Ok(()))?.is_some() {
+            if tx.fetch_optional(PROVIDER_ID_IN_USE, args![id.0.as_str()], |_| Ok(()))?.is_some() {
                 let why = format!("the provider gave it the id {id}, which another part has");
-                back(tx, part, "unknown", now + FIRST_LOOK, &why)?;
-                return Ok(PartSent::Taken);
+                reschedule(tx, part, "unknown", now + FIRST_LOOKUP_DELAY, &why)?;
+                return Ok(PartSentOutcome::ProviderIdInUse);
             }
-            let more = settle::sent(tx, part, &id, now, options)?;
-            Ok(if more { PartSent::More } else { PartSent::Last })
+            let more = settle::mark_sent(tx, part, &id, now, options)?;
+            Ok(if more { PartSentOutcome::NextIsScheduled } else { PartSentOutcome::NothingFollows })
         })
         .await
     }
 
     /// Positively nothing was created: it may be posted again at `due`. `false`: the claim was stale.
-    pub async fn part_again(&self, part: PartRef, token: i64, due: Time, why: String) -> Result<bool, StoreError> {
-        self.fenced(part, token, move |tx| back(tx, part, "ready", due, &why)).await
+    pub async fn retry_part(&self, part: PartRef, token: i64, due: Time, why: String) -> Result<bool, StoreError> {
+        self.write_if_claimed(part, token, move |tx| reschedule(tx, part, "ready", due, &why)).await
     }
 
     /// Nobody knows whether it was created: it is looked for from `due` on. `false`: the claim was stale.
-    pub async fn part_unknown(&self, part: PartRef, token: i64, due: Time, why: String) -> Result<bool, StoreError> {
-        self.fenced(part, token, move |tx| back(tx, part, "unknown", due, &why)).await
+    pub async fn mark_part_unknown(
+        &self,
+        part: PartRef,
+        token: i64,
+        due: Time,
+        why: String,
+    ) -> Result<bool, StoreError> {
+        self.write_if_claimed(part, token, move |tx| reschedule(tx, part, "unknown", due, &why)).await
     }
 
     /// It cannot be sent, and nothing was created. `false`: the claim was stale.
-    pub async fn part_failed(&self, part: PartRef, token: i64, why: String, now: Time) -> Result<bool, StoreError> {
+    pub async fn fail_part(&self, part: PartRef, token: i64, why: String, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
-        self.fenced(part, token, move |tx| settle::unsent(tx, part, Ending::Failed, &why, now, options)).await
+        self.write_if_claimed(part, token, move |tx| settle::end_unsent(tx, part, Ending::Failed, &why, now, options))
+            .await
     }
 
     /// The provider refused it for its length (`why`), and nothing was created: its two halves take its place and those
     /// behind it move up by one. A reply of many parts is not cut further, and fails.
-    pub async fn part_halved(
+    pub async fn split_part(
         &self,
         part: PartRef,
         token: i64,
         halves: (String, String),
         why: String,
         now: Time,
-    ) -> Result<PartHalved, StoreError> {
+    ) -> Result<PartSplitOutcome, StoreError> {
         let options = self.options;
         self.write(move |tx| {
-            if !held(tx, part, token)? {
-                return Ok(PartHalved::Stale);
+            if !is_claim_current(tx, part, token)? {
+                return Ok(PartSplitOutcome::StaleClaim);
             }
-            if tx.one(COUNT, args![part.turn], |row| row.int(0))? >= Some(MOST_PARTS) {
-                let why = format!("{why}; not cut further, since the reply is in {MOST_PARTS} parts already");
-                settle::unsent(tx, part, Ending::Failed, &why, now, options)?;
-                return Ok(PartHalved::Failed);
+            if tx.fetch_optional(COUNT, args![part.turn], |row| row.int(0))? >= Some(MAX_PARTS_TO_SPLIT) {
+                let why = format!("{why}; not cut further, since the reply is in {MAX_PARTS_TO_SPLIT} parts already");
+                settle::end_unsent(tx, part, Ending::Failed, &why, now, options)?;
+                return Ok(PartSplitOutcome::Failed);
             }
             // The last first: each needs the place of the one behind it.
-            for number in tx.all(LATER, args![part.turn, part.number], |row| row.int(0))? {
+            for number in tx.fetch_all(LATER, args![part.turn, part.number], |row| row.int(0))? {
                 tx.execute(MOVE_UP, args![part.turn, number])?;
             }
             tx.execute(SHORTEN, args![part.turn, part.number, halves.0.as_str()])?;
             tx.execute(ADD, args![part.turn, part.number, part.number + 1, halves.1.as_str()])?;
-            back(tx, part, "ready", now, "the provider refused it for its length; sent in two")?;
-            Ok(PartHalved::Halved)
+            reschedule(tx, part, "ready", now, "the provider refused it for its length; sent in two")?;
+            Ok(PartSplitOutcome::Split)
         })
         .await
     }
 
     /// Does `work` only while the claim holds.
-    async fn fenced(
+    async fn write_if_claimed(
         &self,
         part: PartRef,
         token: i64,
         work: impl Fn(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let held = held(tx, part, token)?;
+            let held = is_claim_current(tx, part, token)?;
             if held {
                 work(tx)?;
             }
@@ -150,17 +158,17 @@ impl Store {
     }
 }
 
-fn held(tx: &mut dyn Tx, part: PartRef, token: i64) -> Result<bool, StoreError> {
-    Ok(tx.one(HELD, args![part.turn, part.number, token], |_| Ok(()))?.is_some())
+fn is_claim_current(tx: &mut dyn Tx, part: PartRef, token: i64) -> Result<bool, StoreError> {
+    Ok(tx.fetch_optional(IS_CLAIM_CURRENT, args![part.turn, part.number, token], |_| Ok(()))?.is_some())
 }
 
-pub(in crate::store) fn back(
+pub(in crate::store) fn reschedule(
     tx: &mut dyn Tx,
     part: PartRef,
     state: &'static str,
     due: Time,
     why: &str,
 ) -> Result<(), StoreError> {
-    tx.execute(BACK, args![part.turn, part.number, state, due, why])?;
+    tx.execute(RESCHEDULE, args![part.turn, part.number, state, due, why])?;
     Ok(())
 }

@@ -1,84 +1,86 @@
 //! Parts of which nobody knows whether the provider created them: looked for until there is evidence.
 
 use super::parts;
-use super::parts::TAKEN;
+use super::parts::PROVIDER_ID_IN_USE;
 use crate::clock::Time;
 use crate::model::{PartRef, ProviderId};
 use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::args;
 use crate::store::queue::limits::SEND_WITHIN;
-use crate::store::queue::lookup_claims::LOOKS;
+use crate::store::queue::lookup_claims::LOOKUP_DELAYS;
 use crate::store::queue::settle;
 use crate::store::queue::settle::Ending;
 
-const STILL: &str = "SELECT absences FROM parts WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
+const ABSENCES_IF_UNKNOWN: &str = "SELECT absences FROM parts WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
-const ABSENT: &str = "
+const RECORD_ABSENCE: &str = "
     UPDATE parts SET absences = absences + 1, looks_failed = 0, due_at = ?3
     WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
-const SINCE: &str = "
+const LOOKUP_SINCE: &str = "
     SELECT CASE WHEN p.template IS NULL THEN MIN(p.first_tried_at, c.last_inbound_at) ELSE p.first_tried_at END
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.id = ?1 * 16 + ?2 AND p.state = 'unknown'";
 
-const BLIND: &str = "
+const RECORD_FAILED_LOOKUP: &str = "
     UPDATE parts SET looks_failed = looks_failed + 1, due_at = ?3, error = ?4
     WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
 /// What a look led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum LookupOutcome {
     /// It was there; the part is sent.
     Found,
     /// Not there; it is looked for again.
-    Absent,
+    NotFoundYet,
     /// Not there in any of the looks: it may be posted again.
-    Ready,
+    RetryPost,
     /// Not there in any of the looks, and the operator chose not to post again; or nobody could look for too long.
     Held,
     /// Nobody could look; another look follows.
-    Blind,
+    LookupFailed,
     /// Settled in the meantime, such as by a status callback.
-    Settled,
+    AlreadySettled,
 }
 
 impl Store {
     /// Settles a look. `candidates` are messages at the provider that could be the part, oldest first; the first that no
     /// part of ours holds is it. `hold`: do not post again when it is absent to the end.
-    pub async fn looked(
+    pub async fn settle_lookup(
         &self,
         part: PartRef,
         candidates: Vec<ProviderId>,
-        hold: bool,
+        hold_if_absent: bool,
         now: Time,
-    ) -> Result<Looked, StoreError> {
+    ) -> Result<LookupOutcome, StoreError> {
         let options = self.options;
         self.write(move |tx| {
-            let Some(absences) = tx.one(STILL, args![part.turn, part.number], |row| row.int(0))? else {
-                return Ok(Looked::Settled);
+            let Some(absences) =
+                tx.fetch_optional(ABSENCES_IF_UNKNOWN, args![part.turn, part.number], |row| row.int(0))?
+            else {
+                return Ok(LookupOutcome::AlreadySettled);
             };
             for id in &candidates {
-                if tx.one(TAKEN, args![id.0.as_str()], |_| Ok(()))?.is_none() {
-                    settle::sent(tx, part, id, now, options)?;
-                    return Ok(Looked::Found);
+                if tx.fetch_optional(PROVIDER_ID_IN_USE, args![id.0.as_str()], |_| Ok(()))?.is_none() {
+                    settle::mark_sent(tx, part, id, now, options)?;
+                    return Ok(LookupOutcome::Found);
                 }
             }
-            let next = usize::try_from(absences).ok().and_then(|absences| LOOKS.get(absences + 1));
+            let next = usize::try_from(absences).ok().and_then(|absences| LOOKUP_DELAYS.get(absences + 1));
             match next {
                 Some(wait) => {
-                    tx.execute(ABSENT, args![part.turn, part.number, now + *wait])?;
-                    Ok(Looked::Absent)
+                    tx.execute(RECORD_ABSENCE, args![part.turn, part.number, now + *wait])?;
+                    Ok(LookupOutcome::NotFoundYet)
                 }
-                None if hold => {
+                None if hold_if_absent => {
                     let why = "the provider cannot tell whether it was sent; held, as set by MYNAH_UNKNOWN_SENDS";
-                    settle::unsent(tx, part, Ending::Held, why, now, options)?;
-                    Ok(Looked::Held)
+                    settle::end_unsent(tx, part, Ending::Held, why, now, options)?;
+                    Ok(LookupOutcome::Held)
                 }
                 None => {
-                    parts::back(tx, part, "ready", now, "not found at the provider in five looks")?;
-                    Ok(Looked::Ready)
+                    parts::reschedule(tx, part, "ready", now, "not found at the provider in five looks")?;
+                    Ok(LookupOutcome::RetryPost)
                 }
             }
         })
@@ -89,18 +91,24 @@ impl Store {
     /// waits for it: 23 hours after the contact's last message, or after the first post, the part is held and its turn
     /// ends `expired`. (The contact's messages move the first of the two, and must not keep their own answer waiting. A
     /// template has only the second: it goes out long after they wrote.)
-    pub async fn not_looked(&self, part: PartRef, due: Time, why: String, now: Time) -> Result<Looked, StoreError> {
+    pub async fn record_failed_lookup(
+        &self,
+        part: PartRef,
+        due: Time,
+        why: String,
+        now: Time,
+    ) -> Result<LookupOutcome, StoreError> {
         let options = self.options;
         self.write(move |tx| {
-            let since = tx.one(SINCE, args![part.turn, part.number], |row| row.int(0).map(Time))?;
-            let Some(since) = since else { return Ok(Looked::Settled) };
+            let since = tx.fetch_optional(LOOKUP_SINCE, args![part.turn, part.number], |row| row.int(0).map(Time))?;
+            let Some(since) = since else { return Ok(LookupOutcome::AlreadySettled) };
             if now >= since + SEND_WITHIN {
                 let why = format!("it could not be found out in time whether it was sent; the last look failed: {why}");
-                settle::unsent(tx, part, Ending::HeldTooLate, &why, now, options)?;
-                return Ok(Looked::Held);
+                settle::end_unsent(tx, part, Ending::HeldTooLate, &why, now, options)?;
+                return Ok(LookupOutcome::Held);
             }
-            tx.execute(BLIND, args![part.turn, part.number, due, why.as_str()])?;
-            Ok(Looked::Blind)
+            tx.execute(RECORD_FAILED_LOOKUP, args![part.turn, part.number, due, why.as_str()])?;
+            Ok(LookupOutcome::LookupFailed)
         })
         .await
     }

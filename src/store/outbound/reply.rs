@@ -10,8 +10,8 @@ use crate::store::database::StoreError;
 use crate::store::database::StoreOptions;
 use crate::store::database::Tx;
 use crate::store::database::args;
-use crate::store::database::ids::Ids;
-use crate::store::database::ids::token;
+use crate::store::database::ids::IdGenerator;
+use crate::store::database::ids::new_claim_token;
 use crate::store::queue::handover;
 use crate::store::queue::reservations;
 use crate::store::queue::settle;
@@ -22,12 +22,12 @@ const SENDING: &str = "
         model = ?4, input_tokens = ?5, output_tokens = ?6, tokens_estimated = ?7, cost_micros = ?8
     WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
-const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+const BUMP_REVISION: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
 /// Where the contact is answered by now: while the model was asked their number may have gone to somebody else.
-const CONVERSATION: &str = "SELECT revision, reply_to FROM conversations WHERE id = ?1";
+const REVISION_AND_REPLY_TO: &str = "SELECT revision, reply_to FROM conversations WHERE id = ?1";
 
-const NEW_PART: &str = "
+const INSERT_PART: &str = "
     INSERT INTO parts (id, conversation_id, body, state, due_at, attempts, token, first_tried_at, template, variables, file,
         expires_at, posted_to, posted_by)
     VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
@@ -49,7 +49,7 @@ pub enum Reply {
         hand_over: Option<HandOver>,
     },
     /// A text of our own, which the model had no part in.
-    Words {
+    OwnText {
         /// What is said.
         text: String,
         /// Whether a person takes over with it, which is what is said then: nothing, should the conversation have ended.
@@ -66,7 +66,7 @@ pub enum Reply {
 
 /// A reply that is stored, and whose first part is in the hands of who stored it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replied {
+pub struct StoredReply {
     /// The first part, which is `sending`.
     pub part: PartRef,
     /// Proof that it is.
@@ -78,7 +78,7 @@ pub struct Replied {
     /// The conversation's revision with the reply.
     pub revision: i64,
     /// Whether it is what was to be said instead, because a person answers.
-    pub instead: bool,
+    pub is_alternative: bool,
 }
 
 /// That a person takes a conversation over.
@@ -89,7 +89,7 @@ pub struct HandOver {
     /// Why, for the operator.
     pub why: String,
     /// What the contact is told of it after the reply, unless the conversation ended meanwhile: nobody takes over then.
-    pub tell: Option<String>,
+    pub contact_notice: Option<String>,
 }
 
 impl Store {
@@ -103,7 +103,7 @@ impl Store {
         reply: Reply,
         parts: Vec<String>,
         now: Time,
-    ) -> Result<Option<Replied>, StoreError> {
+    ) -> Result<Option<StoredReply>, StoreError> {
         let parts = parts.into_iter().map(Draft::from).collect();
         self.reply_unless_human(claim, reply, parts, None, now).await
     }
@@ -116,23 +116,24 @@ impl Store {
         parts: Vec<Draft>,
         instead: Option<(Reply, Vec<Draft>)>,
         now: Time,
-    ) -> Result<Option<Replied>, StoreError> {
+    ) -> Result<Option<StoredReply>, StoreError> {
         let (turn, conversation, held, ids) = (claim.turn, claim.conversation, claim.token, self.ids.clone());
-        let (reservation, options, by) =
-            (claim.reservation.clone(), self.options, self.posting.of(&claim.account, &claim.from));
-        self.write_for_good(move |tx| {
+        let (reservation, options, posted_by) =
+            (claim.reservation.clone(), self.options, self.posting_accounts.get(&claim.account, &claim.from));
+        self.write_without_timeout(move |tx| {
             reservations::settle(tx, options, turn, reservation.as_ref())?;
             let instead = match &instead {
-                Some(instead) if handover::is_human(tx, &conversation, now)? => Some(instead),
+                Some(instead) if handover::is_in_human_mode(tx, &conversation, now)? => Some(instead),
                 _ => None,
             };
             let (said, parts) = instead.map_or((&reply, &parts), |(reply, parts)| (reply, parts));
-            if !store_reply(tx, (turn, held), said)? {
+            if !start_sending(tx, (turn, held), said)? {
                 return Ok(None);
             }
-            let mut replied = say(tx, &ids, (turn, &conversation, &by), said, parts.clone(), now, options)?;
+            let mut replied =
+                insert_reply(tx, &ids, (turn, &conversation, &posted_by), said, parts.clone(), now, options)?;
             if let Some(replied) = &mut replied {
-                replied.instead = instead.is_some();
+                replied.is_alternative = instead.is_some();
             }
             Ok(replied)
         })
@@ -141,10 +142,10 @@ impl Store {
 }
 
 /// Moves the turn on, if the claim still holds.
-fn store_reply(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> Result<bool, StoreError> {
+fn start_sending(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> Result<bool, StoreError> {
     let (error, model, usage, cost) = match reply {
         Reply::Answer { model, usage, cost, .. } => (None, Some(model.as_str()), Some(usage), Some(*cost)),
-        Reply::Words { .. } | Reply::Operator => (None, None, None, None),
+        Reply::OwnText { .. } | Reply::Operator => (None, None, None, None),
         Reply::Apology { why } => (Some(why.as_str()), None, None, None),
     };
     let moved = tx.execute(
@@ -164,52 +165,54 @@ fn store_reply(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> R
 }
 
 /// What is said, in the history and in parts.
-fn say(
+fn insert_reply(
     tx: &mut dyn Tx,
-    ids: &Ids,
+    ids: &IdGenerator,
     (turn, conversation, by): (TurnId, &ConversationId, &str),
     reply: &Reply,
     mut parts: Vec<Draft>,
     now: Time,
     options: StoreOptions,
-) -> Result<Option<Replied>, StoreError> {
-    let mut told = None;
-    if let Reply::Words { hand_over: Some(HandOver { until, why, tell }), .. }
-    | Reply::Answer { hand_over: Some(HandOver { until, why, tell }), .. } = reply
+) -> Result<Option<StoredReply>, StoreError> {
+    let mut notice_sent = None;
+    if let Reply::OwnText { hand_over: Some(HandOver { until, why, contact_notice: tell }), .. }
+    | Reply::Answer { hand_over: Some(HandOver { until, why, contact_notice: tell }), .. } = reply
     {
         if handover::take_over(tx, conversation, *until, why, now, options)? {
             parts.extend(tell.clone().map(Draft::from));
-            told = tell.as_deref();
-        } else if matches!(reply, Reply::Words { .. }) {
+            notice_sent = tell.as_deref();
+        } else if matches!(reply, Reply::OwnText { .. }) {
             // They say that a person takes over.
             parts.clear();
         }
-        handover::call_for_a_person(tx, conversation, why, now)?;
+        handover::alert_person_wanted(tx, conversation, why, now)?;
     }
     if parts.is_empty() {
         let why = "a person was wanted, in a conversation that ended meanwhile";
         settle::skip(tx, turn, conversation, why, now, options)?;
         return Ok(None);
     }
-    if let Reply::Answer { text, .. } | Reply::Words { text, .. } = reply {
-        let said: Vec<&str> = [text.as_str()].into_iter().chain(told).filter(|text| !text.trim().is_empty()).collect();
+    if let Reply::Answer { text, .. } | Reply::OwnText { text, .. } = reply {
+        let said: Vec<&str> =
+            [text.as_str()].into_iter().chain(notice_sent).filter(|text| !text.trim().is_empty()).collect();
         if !said.is_empty() {
             let content = &said.join("\n\n");
             let message =
-                NewMessage { role: Role::Assistant, content, metadata: "{}", provider: None, at: now, word: None };
+                NewMessage { role: Role::Assistant, content, metadata: "{}", provider: None, at: now, request: None };
             insert_message(tx, &MessageId(ids.next(now)), conversation, turn, &message)?;
-            tx.execute(TOUCH, args![conversation])?;
+            tx.execute(BUMP_REVISION, args![conversation])?;
         }
     }
-    let known = tx.one(CONVERSATION, args![conversation], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
+    let known = tx
+        .fetch_optional(REVISION_AND_REPLY_TO, args![conversation], |row| Ok((row.int(0)?, row.text(1)?.to_owned())))?;
     let (revision, to) = known.ok_or_else(|| StoreError::unexpected(0, "the conversation of a turn"))?;
-    let token = token();
+    let token = new_claim_token();
     for (number, part) in (1_i64..).zip(&parts) {
         let first = number == 1;
         let (template, file) = (part.template.as_ref(), part.file.map(|file| file.to_string()));
         let variables = template.and_then(|template| template.variables.json());
         tx.execute(
-            NEW_PART,
+            INSERT_PART,
             args![
                 turn,
                 number,
@@ -228,12 +231,12 @@ fn say(
             ],
         )?;
     }
-    Ok(Some(Replied {
+    Ok(Some(StoredReply {
         part: PartRef { turn, number: 1 },
         token,
         to,
         draft: parts.swap_remove(0),
         revision,
-        instead: false,
+        is_alternative: false,
     }))
 }

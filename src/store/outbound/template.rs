@@ -1,10 +1,10 @@
 //! A template that an operator sends: it may go out where free text may not, and opens WhatsApp's window again once the
 //! contact answers.
 
-use super::drafts::Enclosed;
-use super::operator_messages::Line;
-use super::operator_messages::Spoken;
-use super::operator_messages::queue;
+use super::drafts::OperatorMetadata;
+use super::operator_messages::OperatorMessageOutcome;
+use super::operator_messages::OutboundMessage;
+use super::operator_messages::queue_operator_turn;
 use crate::clock::Time;
 use crate::model::{ConversationId, Role, Template};
 use crate::store::conversations::listing;
@@ -14,13 +14,13 @@ use crate::store::database::args;
 use crate::store::queue::limits::SEND_WITHIN;
 
 /// The one with the same contact on the same number that goes on, be it this one or a later.
-const GOING: &str = "
+const OPEN_CONVERSATION: &str = "
     SELECT o.id FROM conversations c JOIN conversations o
         ON o.contact_id = c.contact_id AND o.channel = c.channel AND o.our_address = c.our_address AND o.is_open = 1
     WHERE c.id = ?1";
 
 /// They are where they last wrote from on this number, whichever conversation that was in.
-const NEW: &str = "
+const INSERT_CONVERSATION: &str = "
     INSERT INTO conversations (id, contact_id, channel, account, our_address, reply_to, started_at, last_inbound_at)
     SELECT ?2, l.contact_id, l.channel, l.account, l.our_address, l.reply_to, ?3, l.last_inbound_at
     FROM conversations c JOIN conversations l
@@ -30,9 +30,9 @@ const NEW: &str = "
         AND (n.last_inbound_at, n.id) > (l.last_inbound_at, l.id))";
 
 /// So that it does not end as idle before the contact could answer.
-const REOPENED: &str = "UPDATE conversations SET reopened_at = ?2, revision = revision + 1 WHERE id = ?1";
+const SET_REOPENED_AT: &str = "UPDATE conversations SET reopened_at = ?2, revision = revision + 1 WHERE id = ?1";
 
-const MAY_WAIT: &str = "UPDATE turns SET expires_at = ?2 WHERE id = ?1";
+const SET_EXPIRES_AT: &str = "UPDATE turns SET expires_at = ?2 WHERE id = ?1";
 
 impl Store {
     /// Queues a template for the contact of that conversation, and says in which conversation: the one that goes on with
@@ -42,28 +42,28 @@ impl Store {
         id: ConversationId,
         template: Template,
         now: Time,
-    ) -> Result<(ConversationId, Spoken), StoreError> {
+    ) -> Result<(ConversationId, OperatorMessageOutcome), StoreError> {
         let ids = self.ids.clone();
         self.write(move |tx| {
-            let Some(known) = listing::one(tx, &id)? else { return Ok((id, Spoken::NoConversation)) };
+            let Some(known) = listing::find(tx, &id)? else { return Ok((id, OperatorMessageOutcome::NoConversation)) };
             if known.blocked || known.opted_out {
-                return Ok((id, Spoken::Silenced));
+                return Ok((id, OperatorMessageOutcome::OptedOutOrBlocked));
             }
-            let going = tx.one(GOING, args![&id], |row| row.uuid(0).map(ConversationId))?;
+            let going = tx.fetch_optional(OPEN_CONVERSATION, args![&id], |row| row.uuid(0).map(ConversationId))?;
             let going = match going {
                 Some(going) => going,
                 None => {
                     let new = ConversationId(ids.next(now));
-                    tx.execute(NEW, args![&id, &new, now])?;
+                    tx.execute(INSERT_CONVERSATION, args![&id, &new, now])?;
                     new
                 }
             };
-            let metadata = Enclosed::template(&template).json();
-            let line = Line { content: &format!("[sent the template {template}]"), metadata: &metadata };
-            let turn = queue(tx, &ids, &going, Role::Operator, &[line], now)?;
-            tx.execute(MAY_WAIT, args![turn, now + SEND_WITHIN])?;
-            tx.execute(REOPENED, args![&going, now])?;
-            Ok((going, Spoken::Queued(turn)))
+            let metadata = OperatorMetadata::template(&template).json();
+            let line = OutboundMessage { content: &format!("[sent the template {template}]"), metadata: &metadata };
+            let turn = queue_operator_turn(tx, &ids, &going, Role::Operator, &[line], now)?;
+            tx.execute(SET_EXPIRES_AT, args![turn, now + SEND_WITHIN])?;
+            tx.execute(SET_REOPENED_AT, args![&going, now])?;
+            Ok((going, OperatorMessageOutcome::Queued(turn)))
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! Everything that is due: turns and looks in one transaction, parts, which must be on the disk first, in another.
 
 use super::lookup_claims;
-use super::lookup_claims::UnknownClaim;
+use super::lookup_claims::LookupClaim;
 use super::part_claims;
 use super::part_claims::PartClaim;
 use super::turns;
@@ -19,7 +19,7 @@ pub struct Claims {
     /// Parts to be posted.
     pub parts: Vec<PartClaim>,
     /// Parts to be looked for.
-    pub unknown: Vec<UnknownClaim>,
+    pub lookups: Vec<LookupClaim>,
     /// Parts that were tried too often, and why. They are not claimed: their turns have ended `dead`.
     pub given_up: Vec<(PartRef, String)>,
     /// When the next of what was not claimed falls due.
@@ -29,7 +29,7 @@ pub struct Claims {
 impl Claims {
     /// Pieces of work.
     pub fn len(&self) -> usize {
-        self.turns.len() + self.parts.len() + self.unknown.len()
+        self.turns.len() + self.parts.len() + self.lookups.len()
     }
 
     /// Whether nothing was due.
@@ -41,17 +41,17 @@ impl Claims {
 impl Store {
     /// Claims up to `most` pieces of work, among them up to `most_turns` turns; with none of those, turns that no model has
     /// to answer are claimed all the same. Turns past their deadline end `expired`.
-    pub async fn claim(&self, now: Time, most_turns: usize, most: usize) -> Result<Claims, StoreError> {
-        let (options, templates) = (self.options, self.templates.clone());
+    pub async fn claim(&self, now: Time, max_turns: usize, most: usize) -> Result<Claims, StoreError> {
+        let (options, templates) = (self.options, self.reopen_templates.clone());
         let (mut claims, parts_due) = self
             .write_unflushed(move |tx| {
                 let unknown = lookup_claims::claim_due(tx, now, most)?;
                 // A part of them is kept for what is already said.
-                let parts_due = part_claims::any_due(tx, now)?;
-                let kept = if parts_due { most.div_ceil(4) } else { 0 };
-                let requests_only = most_turns == 0;
-                let left = most.saturating_sub(unknown.len() + kept);
-                let left = if requests_only { left } else { left.min(most_turns) };
+                let parts_due = part_claims::has_due(tx, now)?;
+                let reserved_for_parts = if parts_due { most.div_ceil(4) } else { 0 };
+                let requests_only = max_turns == 0;
+                let left = most.saturating_sub(unknown.len() + reserved_for_parts);
+                let left = if requests_only { left } else { left.min(max_turns) };
                 let turns = match left {
                     0 => Vec::new(),
                     left => turns::claim_due(tx, now, left, requests_only, options, &templates)?,
@@ -59,15 +59,15 @@ impl Store {
                 let next_turn = if requests_only { None } else { turns::next_due(tx)? };
                 let next_part = part_claims::next_due(tx)?;
                 let next_due = [next_turn, next_part].into_iter().flatten().min();
-                Ok((Claims { turns, parts: Vec::new(), unknown, given_up: Vec::new(), next_due }, parts_due))
+                Ok((Claims { turns, parts: Vec::new(), lookups: unknown, given_up: Vec::new(), next_due }, parts_due))
             })
             .await?;
         let left = most - claims.len();
         if parts_due && left > 0 {
-            let posting = self.posting.clone();
+            let posting = self.posting_accounts.clone();
             // A part that is about to be posted is `sending` on the disk first.
             (claims.parts, claims.given_up) = self
-                .write_for_good(move |tx| {
+                .write_without_timeout(move |tx| {
                     let mut given_up = Vec::new();
                     let parts = part_claims::claim_due(tx, now, left, options, &posting, &mut given_up)?;
                     Ok((parts, given_up))

@@ -3,7 +3,7 @@
 use super::settle;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
-use crate::store::conversations::listing::one;
+use crate::store::conversations::listing::find;
 use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::StoreOptions;
@@ -11,7 +11,7 @@ use crate::store::database::Tx;
 use crate::store::database::args;
 use crate::store::operations::alerts;
 
-pub(in crate::store) const MODE: &str = "
+pub(in crate::store) const SET_MODE: &str = "
     UPDATE conversations SET mode = ?2, mode_until = ?3, mode_why = ?4, revision = revision + 1
     WHERE id = ?1 AND ended_at IS NULL";
 
@@ -25,8 +25,8 @@ const SKIP: &str = "
 
 impl Store {
     /// The assistant answers again, from the next message on. `false`: no open conversation.
-    pub async fn hand_back(&self, id: ConversationId) -> Result<bool, StoreError> {
-        self.write(move |tx| Ok(tx.execute(MODE, args![&id, "auto", None::<i64>, None::<&str>])? == 1)).await
+    pub async fn return_to_assistant(&self, id: ConversationId) -> Result<bool, StoreError> {
+        self.write(move |tx| Ok(tx.execute(SET_MODE, args![&id, "auto", None::<i64>, None::<&str>])? == 1)).await
     }
 }
 
@@ -39,27 +39,27 @@ pub(in crate::store) fn take_over(
     now: Time,
     options: StoreOptions,
 ) -> Result<bool, StoreError> {
-    if tx.execute(MODE, args![id, "human", until, why])? == 0 {
+    if tx.execute(SET_MODE, args![id, "human", until, why])? == 0 {
         return Ok(false);
     }
-    for (turn, command) in live(tx, id)? {
+    for (turn, command) in live_turns(tx, id)? {
         if command.is_none() {
             tx.execute(SKIP, args![turn, "a person answers this conversation", now])?;
         }
     }
     // A word of the contact's may have waited for what was just ended.
-    settle::wake_next(tx, id, now, options)?;
+    settle::schedule_next_turn(tx, id, now, options)?;
     Ok(true)
 }
 
 /// Whether a person answers a conversation.
-pub(in crate::store) fn is_human(tx: &mut dyn Tx, id: &ConversationId, now: Time) -> Result<bool, StoreError> {
-    let found = one(tx, id)?;
-    Ok(found.is_some_and(|found| found.human && found.human_until.is_none_or(|until| until > now)))
+pub(in crate::store) fn is_in_human_mode(tx: &mut dyn Tx, id: &ConversationId, now: Time) -> Result<bool, StoreError> {
+    let found = find(tx, id)?;
+    Ok(found.is_some_and(|found| found.human_mode && found.human_until.is_none_or(|until| until > now)))
 }
 
 /// Records that a person is wanted.
-pub(in crate::store) fn call_for_a_person(
+pub(in crate::store) fn alert_person_wanted(
     tx: &mut dyn Tx,
     id: &ConversationId,
     why: &str,
@@ -69,15 +69,20 @@ pub(in crate::store) fn call_for_a_person(
 }
 
 /// Records that a person answers from now on, where none does yet: the operator may not be the only one to watch.
-pub(in crate::store) fn announce(tx: &mut dyn Tx, id: &ConversationId, why: &str, now: Time) -> Result<(), StoreError> {
-    let found = one(tx, id)?;
-    let begins = found.is_some_and(|found| found.ended_at.is_none() && !found.at(now).human);
+pub(in crate::store) fn alert_person_answers(
+    tx: &mut dyn Tx,
+    id: &ConversationId,
+    why: &str,
+    now: Time,
+) -> Result<(), StoreError> {
+    let found = find(tx, id)?;
+    let begins = found.is_some_and(|found| found.ended_at.is_none() && !found.as_of(now).human_mode);
     if begins {
         alerts::record(tx, "hand_over", &id.to_string(), &format!("a person answers: {why}"), now)?;
     }
     Ok(())
 }
 
-fn live(tx: &mut dyn Tx, id: &ConversationId) -> Result<Vec<(TurnId, Option<String>)>, StoreError> {
-    tx.all(LIVE, args![id], |row| Ok((TurnId(row.int(0)?), row.text_or_null(2)?.map(str::to_owned))))
+fn live_turns(tx: &mut dyn Tx, id: &ConversationId) -> Result<Vec<(TurnId, Option<String>)>, StoreError> {
+    tx.fetch_all(LIVE, args![id], |row| Ok((TurnId(row.int(0)?), row.text_or_null(2)?.map(str::to_owned))))
 }

@@ -5,7 +5,7 @@ use super::settle;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId, TurnState};
 use crate::store::conversations::transcript::Undelivered;
-use crate::store::conversations::transcript::undelivered;
+use crate::store::conversations::transcript::undelivered_parts;
 use crate::store::database::Row;
 use crate::store::database::Store;
 use crate::store::database::StoreError;
@@ -35,7 +35,7 @@ const BACKLOG: &str = "
 
 /// Not what we said of our own accord, such as a notice, which answers nobody. It is to be answered from now on, so that it may
 /// wait for a model as long as any other.
-const REVIVE: &str = "
+const REQUEUE: &str = "
     UPDATE turns SET state = 'retry', live = 0, due_at = ?2, not_before = ?2, attempts = 0, crashes = 0, crashes_alone = 0,
         finished_at = NULL, error = NULL
     WHERE id = ?1 AND state IN ('dead', 'expired')
@@ -48,7 +48,7 @@ const REVIVE: &str = "
     AND (command IS NOT NULL OR EXISTS (SELECT 1 FROM messages q
         WHERE q.conversation_id = turns.conversation_id AND q.turn_id = ?1 AND q.role <> 'assistant'))";
 
-const ENDED: &str = "
+const REQUEUE_DEADLINE: &str = "
     SELECT c.last_inbound_at, t.expires_at FROM turns t JOIN conversations c ON c.id = t.conversation_id
     WHERE t.id = ?1 AND t.state IN ('dead', 'expired')";
 
@@ -56,11 +56,11 @@ const CLEAR_PARTS: &str = "DELETE FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16
 
 /// An answer of which nothing was sent, else the model would go on from what nobody has read. In an operator's turn it is what
 /// is to be sent.
-const FORGET: &str = "
+const DELETE_UNSENT_ANSWER: &str = "
     DELETE FROM messages WHERE turn_id = ?1 AND role = 'assistant'
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1 AND COALESCE(command, '') <> 'operator')";
 
-const TOUCH: &str = "
+const BUMP_REVISION: &str = "
     UPDATE conversations SET revision = revision + 1
     WHERE id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
@@ -69,7 +69,7 @@ const PARK: &str = "
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
 /// A turn that no worker has in hand.
-const WAITING: &str = "
+const UNCLAIMED_TURN: &str = "
     SELECT conversation_id FROM turns WHERE id = ?1 AND (state IN ('open', 'retry') OR (state = 'sending'
         AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'sending')))";
 
@@ -98,13 +98,13 @@ pub struct JobRow {
 
 /// What became of the wish to have a turn answered again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revived {
+pub enum RequeueOutcome {
     /// It will be answered.
-    Again,
+    Requeued,
     /// The contact's last message is so old that the answer could not be sent.
     TooLate,
     /// No `dead` or `expired` turn has that number, something of it may have been sent, or its conversation has gone on.
-    No,
+    NotPossible,
 }
 
 /// How much waits to be answered.
@@ -128,19 +128,19 @@ impl Store {
         self.read(move |tx| {
             let before = before.map_or(i64::MAX, |turn| turn.0);
             let wanted = |of| state.map_or(of != TurnState::Done, |state| state == of);
-            let mut turns = numbers(tx, wanted, before, most)?;
+            let mut turns = turn_ids(tx, wanted, before, most)?;
             if state.is_none() {
                 // A turn has fifteen parts at the most.
                 let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_mul(15);
-                turns.extend(tx.all(UNDELIVERED, args![before.saturating_mul(16), limit], |row| row.int(0))?);
+                turns.extend(tx.fetch_all(UNDELIVERED, args![before.saturating_mul(16), limit], |row| row.int(0))?);
                 turns.sort_unstable_by_key(|turn| std::cmp::Reverse(*turn));
                 turns.dedup();
                 turns.truncate(most);
             }
             let mut jobs = Vec::with_capacity(turns.len());
             for turn in turns {
-                let Some(mut job) = tx.one(ROW, args![turn], job)? else { continue };
-                job.undelivered = undelivered(tx, TurnId(turn))?;
+                let Some(mut job) = tx.fetch_optional(ROW, args![turn], job_from_row)? else { continue };
+                job.undelivered = undelivered_parts(tx, TurnId(turn))?;
                 jobs.push(job);
             }
             Ok(jobs)
@@ -151,7 +151,7 @@ impl Store {
     /// How much waits.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
         self.read(|tx| {
-            let backlog = tx.one(BACKLOG, &[], |row| {
+            let backlog = tx.fetch_optional(BACKLOG, &[], |row| {
                 Ok(Backlog { waiting: row.int(0)?, oldest_due: row.int_or_null(1)?.map(Time) })
             })?;
             Ok(backlog.unwrap_or_default())
@@ -160,25 +160,25 @@ impl Store {
     }
 
     /// Has a `dead` or `expired` turn answered again.
-    pub async fn revive(&self, turn: TurnId, now: Time) -> Result<Revived, StoreError> {
+    pub async fn requeue(&self, turn: TurnId, now: Time) -> Result<RequeueOutcome, StoreError> {
         self.write(move |tx| {
-            let ended = tx.one(ENDED, args![turn], |row| {
+            let ended = tx.fetch_optional(REQUEUE_DEADLINE, args![turn], |row| {
                 Ok((Time(row.int(0)?) + SEND_WITHIN).max(Time(row.int_or_null(1)?.unwrap_or(0))))
             })?;
-            let Some(deadline) = ended else { return Ok(Revived::No) };
+            let Some(deadline) = ended else { return Ok(RequeueOutcome::NotPossible) };
             // The next claim would only end it again.
             if deadline <= now {
-                return Ok(Revived::TooLate);
+                return Ok(RequeueOutcome::TooLate);
             }
-            if tx.execute(REVIVE, args![turn, now])? == 0 {
-                return Ok(Revived::No);
+            if tx.execute(REQUEUE, args![turn, now])? == 0 {
+                return Ok(RequeueOutcome::NotPossible);
             }
             tx.execute(CLEAR_PARTS, args![turn])?;
             tx.execute(PARK, args![turn])?;
-            if tx.execute(FORGET, args![turn])? > 0 {
-                tx.execute(TOUCH, args![turn])?;
+            if tx.execute(DELETE_UNSENT_ANSWER, args![turn])? > 0 {
+                tx.execute(BUMP_REVISION, args![turn])?;
             }
-            Ok(Revived::Again)
+            Ok(RequeueOutcome::Requeued)
         })
         .await
     }
@@ -188,10 +188,12 @@ impl Store {
     pub async fn discard(&self, turn: TurnId, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
         self.write(move |tx| {
-            let Some(conversation) = tx.one(WAITING, args![turn], |row| row.uuid(0))?.map(ConversationId) else {
+            let Some(conversation) =
+                tx.fetch_optional(UNCLAIMED_TURN, args![turn], |row| row.uuid(0))?.map(ConversationId)
+            else {
                 return Ok(false);
             };
-            settle::dead(tx, turn, &conversation, "discarded by the operator", now, options)?;
+            settle::give_up_silently(tx, turn, &conversation, "discarded by the operator", now, options)?;
             Ok(true)
         })
         .await
@@ -199,28 +201,28 @@ impl Store {
 }
 
 /// The numbers below `before` of turns in the states that are `wanted`: the highest `most`, highest first.
-fn numbers(
+fn turn_ids(
     tx: &mut dyn Tx,
     wanted: impl Fn(TurnState) -> bool,
     before: i64,
     most: usize,
 ) -> Result<Vec<i64>, StoreError> {
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let live = tx.all(LIVE, &[], |row| Ok((row.int(0)?, TurnState::parse(row.text(1)?))))?;
+    let live = tx.fetch_all(LIVE, &[], |row| Ok((row.int(0)?, TurnState::parse(row.text(1)?))))?;
     let live = live.into_iter().filter(|(turn, state)| *turn < before && state.is_some_and(&wanted));
     let mut turns: Vec<i64> = live.map(|(turn, _)| turn).collect();
     for state in [TurnState::Dead, TurnState::Expired, TurnState::Skipped].into_iter().filter(|state| wanted(*state)) {
-        turns.extend(tx.all(FAILED, args![state.as_str(), before, limit], |row| row.int(0))?);
+        turns.extend(tx.fetch_all(FAILED, args![state.as_str(), before, limit], |row| row.int(0))?);
     }
     if wanted(TurnState::Done) {
-        turns.extend(tx.all(DONE, args![before, limit], |row| row.int(0))?);
+        turns.extend(tx.fetch_all(DONE, args![before, limit], |row| row.int(0))?);
     }
     turns.sort_unstable_by_key(|turn| std::cmp::Reverse(*turn));
     turns.truncate(most);
     Ok(turns)
 }
 
-fn job(row: &dyn Row) -> Result<JobRow, StoreError> {
+fn job_from_row(row: &dyn Row) -> Result<JobRow, StoreError> {
     let time = |column| -> Result<Option<String>, StoreError> {
         Ok(row.int_or_null(column)?.map(|millis| Time(millis).to_string()))
     };

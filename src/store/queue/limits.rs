@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const SEND_WITHIN: Duration = Duration::from_secs(23 * 3600);
 
 /// Messages into which one text is cut, at the most: a model's answer, or what an operator wrote.
-pub const PARTS_OF_A_TEXT: usize = 5;
+pub const MAX_PARTS_PER_TEXT: usize = 5;
 
 /// Parts that one turn can have: a part's number has four bits of its id.
-pub(in crate::store) const PARTS_OF_A_TURN: usize = 15;
+pub(in crate::store) const MAX_PARTS_PER_TURN: usize = 15;

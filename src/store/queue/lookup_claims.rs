@@ -10,7 +10,7 @@ use crate::store::database::args;
 
 /// When to look, counted from the moment the part became unknown and then from look to look; after the last of them
 /// the message is taken as not created.
-pub(in crate::store) const LOOKS: [Duration; 5] = [
+pub(in crate::store) const LOOKUP_DELAYS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
     Duration::from_secs(15),
@@ -19,10 +19,10 @@ pub(in crate::store) const LOOKS: [Duration; 5] = [
 ];
 
 /// When an unknown part is looked for first.
-pub const FIRST_LOOK: Duration = LOOKS[0];
+pub const FIRST_LOOKUP_DELAY: Duration = LOOKUP_DELAYS[0];
 
 /// How long one look may take before another worker may look.
-const LOOKING: Duration = Duration::from_secs(60);
+const LOOKUP_LEASE: Duration = Duration::from_secs(60);
 
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, COALESCE(p.posted_to, c.reply_to),
@@ -36,7 +36,7 @@ const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 AND st
 
 /// A part to be looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownClaim {
+pub struct LookupClaim {
     /// The part.
     pub part: PartRef,
     /// The channel's name.
@@ -54,20 +54,20 @@ pub struct UnknownClaim {
     /// The template that was posted in its place.
     pub template: Option<ContentSid>,
     /// Whether a file went with it.
-    pub with_file: bool,
+    pub has_file: bool,
     /// When the first post began.
     pub first_tried_at: Time,
     /// Looks that could not be made since the last that could.
-    pub looks_failed: i64,
+    pub failed_lookups: i64,
     /// Why the last of them could not be made; before the first, why it is not known whether it was sent.
-    pub why: Option<String>,
+    pub last_error: Option<String>,
 }
 
 /// Claims up to `most` parts that are to be looked for.
-pub(in crate::store) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<UnknownClaim>, StoreError> {
+pub(in crate::store) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<LookupClaim>, StoreError> {
     let sql = format!("{DUE} {}", tx.skip_locked());
-    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-        Ok(UnknownClaim {
+    let due = tx.fetch_all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        Ok(LookupClaim {
             part: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
             text: row.text(2)?.to_owned(),
             first_tried_at: Time(row.int(3)?),
@@ -76,14 +76,14 @@ pub(in crate::store) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Re
             posted_by: row.text(12)?.to_owned(),
             from: row.text(5)?.to_owned(),
             to: row.text(6)?.to_owned(),
-            looks_failed: row.int(7)?,
-            why: row.text_or_null(8)?.map(str::to_owned),
+            failed_lookups: row.int(7)?,
+            last_error: row.text_or_null(8)?.map(str::to_owned),
             template: row.text_or_null(9)?.and_then(ContentSid::parse),
-            with_file: row.int(10)? != 0,
+            has_file: row.int(10)? != 0,
         })
     })?;
     for claim in &due {
-        tx.execute(LEASE, args![claim.part.turn, claim.part.number, now + LOOKING])?;
+        tx.execute(LEASE, args![claim.part.turn, claim.part.number, now + LOOKUP_LEASE])?;
     }
     Ok(due)
 }

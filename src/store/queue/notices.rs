@@ -10,9 +10,9 @@ use crate::store::conversations::messages::insert_message;
 use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
-use crate::store::database::ids::Ids;
+use crate::store::database::ids::IdGenerator;
 
-const ACTIVE: &str = "SELECT 1 FROM turns WHERE conversation_id = ?1 AND live = 0";
+const HAS_ACTIVE_TURN: &str = "SELECT 1 FROM turns WHERE conversation_id = ?1 AND live = 0";
 
 const TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at) VALUES (?1, 'sending', 0, ?2)";
@@ -26,9 +26,9 @@ const PARK: &str = "
     WHERE conversation_id = ?1 AND live = 1";
 
 /// It is part of the history, and a window that was kept without it is stale.
-const TOUCH: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
+const BUMP_REVISION: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
-const NOTICED: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
+const SET_NOTICED_AT: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
 
 /// Something to tell a contact.
 pub(in crate::store) struct Notice<'a> {
@@ -36,33 +36,39 @@ pub(in crate::store) struct Notice<'a> {
     pub(in crate::store) conversation: &'a ConversationId,
     pub(in crate::store) text: &'a str,
     /// When the contact was last told anything so.
-    pub(in crate::store) last: Option<Time>,
+    pub(in crate::store) last_noticed_at: Option<Time>,
     /// In which time they are told no more than once.
-    pub(in crate::store) every: Duration,
+    pub(in crate::store) min_interval: Duration,
 }
 
 impl Notice<'_> {
     /// Tells it, unless something was told lately or an answer is on its way. Whether it did, and raised the conversation's
     /// revision.
-    pub(in crate::store) fn give(&self, tx: &mut dyn Tx, ids: &Ids, now: Time) -> Result<bool, StoreError> {
-        let lately = self.last.is_some_and(|at| at > now - self.every);
-        if lately || tx.one(ACTIVE, args![self.conversation], |_| Ok(()))?.is_some() {
+    pub(in crate::store) fn send_if_due(
+        &self,
+        tx: &mut dyn Tx,
+        ids: &IdGenerator,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let was_notified_recently = self.last_noticed_at.is_some_and(|at| at > now - self.min_interval);
+        if was_notified_recently || tx.fetch_optional(HAS_ACTIVE_TURN, args![self.conversation], |_| Ok(()))?.is_some()
+        {
             return Ok(false);
         }
         let turn = TurnId(tx.insert(TURN, args![self.conversation, now])?);
-        let said = NewMessage {
+        let message = NewMessage {
             role: Role::Assistant,
             content: self.text,
             metadata: "{}",
             provider: None,
             at: now,
-            word: None,
+            request: None,
         };
-        insert_message(tx, &MessageId(ids.next(now)), self.conversation, turn, &said)?;
+        insert_message(tx, &MessageId(ids.next(now)), self.conversation, turn, &message)?;
         tx.execute(PART, args![turn, self.conversation, self.text, now])?;
         tx.execute(PARK, args![self.conversation])?;
-        tx.execute(TOUCH, args![self.conversation])?;
-        tx.execute(NOTICED, args![self.contact, now])?;
+        tx.execute(BUMP_REVISION, args![self.conversation])?;
+        tx.execute(SET_NOTICED_AT, args![self.contact, now])?;
         Ok(true)
     }
 }

@@ -12,12 +12,12 @@ use crate::store::database::StoreError;
 use crate::store::database::StoreOptions;
 use crate::store::database::Tx;
 use crate::store::database::args;
-use crate::store::database::ids::token;
+use crate::store::database::ids::new_claim_token;
 
 /// A part that is claimed more often than this is given up. Its deadline does not end it: that moves on with each message
 /// of the contact, whose next turn waits for this one all the while. With the worker's waits these are about four hours of
 /// a provider that cannot be reached.
-const MOST_ATTEMPTS: i64 = 100;
+const MAX_ATTEMPTS: i64 = 100;
 
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.attempts, p.body, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.id, p.error,
@@ -58,8 +58,8 @@ pub struct PartClaim {
 }
 
 /// Whether any part may be posted now.
-pub(in crate::store) fn any_due(tx: &mut dyn Tx, now: Time) -> Result<bool, StoreError> {
-    Ok(tx.one(ANY_DUE, args![now], |_| Ok(()))?.is_some())
+pub(in crate::store) fn has_due(tx: &mut dyn Tx, now: Time) -> Result<bool, StoreError> {
+    Ok(tx.fetch_optional(ANY_DUE, args![now], |_| Ok(()))?.is_some())
 }
 
 /// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`; those
@@ -69,17 +69,17 @@ pub(in crate::store) fn claim_due(
     now: Time,
     most: usize,
     options: StoreOptions,
-    posting: &ByNumber<String>,
+    posting_accounts: &ByNumber<String>,
     given_up: &mut Vec<(PartRef, String)>,
 ) -> Result<Vec<PartClaim>, StoreError> {
     let sql = format!("{DUE} {}", tx.skip_locked());
-    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim)?;
+    let due = tx.fetch_all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim_from_row)?;
     let mut claims = Vec::with_capacity(due.len());
     for (mut claim, conversation, error, silenced) in due {
         let part = claim.outgoing.reference;
         if silenced {
             let why = "the contact opted out or is blocked";
-            settle::unsent(tx, part, Ending::Silenced, why, now, options)?;
+            settle::end_unsent(tx, part, Ending::OptedOutOrBlocked, why, now, options)?;
             continue;
         }
         if claim.deadline <= now {
@@ -87,15 +87,15 @@ pub(in crate::store) fn claim_due(
             settle::expire(tx, part.turn, &conversation, template, now, options)?;
             continue;
         }
-        if claim.attempt > MOST_ATTEMPTS {
+        if claim.attempt > MAX_ATTEMPTS {
             let last = error.as_deref().unwrap_or("it is not known of what");
-            let why = format!("not sent in {MOST_ATTEMPTS} attempts; the last failed: {last}");
-            settle::unsent(tx, part, Ending::Failed, &why, now, options)?;
+            let why = format!("not sent in {MAX_ATTEMPTS} attempts; the last failed: {last}");
+            settle::end_unsent(tx, part, Ending::Failed, &why, now, options)?;
             given_up.push((part, why));
             continue;
         }
-        claim.token = token();
-        let by = posting.of(&claim.account, &claim.outgoing.from);
+        claim.token = new_claim_token();
+        let by = posting_accounts.get(&claim.account, &claim.outgoing.from);
         let to = claim.outgoing.to.as_str();
         tx.execute(CLAIM, args![part.turn, part.number, claim.token, now, to, by.as_str()])?;
         claims.push(claim);
@@ -105,11 +105,11 @@ pub(in crate::store) fn claim_due(
 
 /// When the next part falls due to be posted or looked for.
 pub(in crate::store) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
-    Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
+    Ok(tx.fetch_optional(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
 
 /// The claim, its conversation, the last error, and whether the contact wants nothing more.
-fn claim(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
+fn claim_from_row(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
     let variables = row.text_or_null(12)?.and_then(Variables::parse).unwrap_or_default();
     let template = row.text_or_null(11)?.and_then(ContentSid::parse).map(|sid| Template { sid, variables });
     let claim = PartClaim {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::lookup_claims::FIRST_LOOK;
+use super::lookup_claims::FIRST_LOOKUP_DELAY;
 use super::settle;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
@@ -15,7 +15,7 @@ use crate::store::database::StoreError;
 use crate::store::database::args;
 
 /// A turn that was the only one running at so many deaths is their cause.
-const ALONE: i64 = 3;
+const MAX_CRASHES_ALONE: i64 = 3;
 
 /// How long a turn that was running when the process died waits to be answered again, by how often that has happened. One
 /// that was running at more deaths than these is taken as their cause.
@@ -24,7 +24,7 @@ const ALONE: i64 = 3;
 /// first all are answered again at once. From then on the waits grow, which a burst of kills or a loop of restarts for some
 /// other reason seldom outlasts, and the cause soon runs alone. Once alone proves no more than once beside others: a kill
 /// from outside comes when it comes.
-const WAITS: [Duration; 6] = [
+const CRASH_RETRY_DELAYS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_secs(10),
     Duration::from_secs(60),
@@ -34,18 +34,18 @@ const WAITS: [Duration; 6] = [
 ];
 
 /// Between turns that wait after the same death, so that the cause runs without the others.
-const APART: Duration = Duration::from_secs(5);
+const CRASH_RETRY_SPACING: Duration = Duration::from_secs(5);
 
 const RUNNING: &str = "
     SELECT t.id, t.conversation_id, t.crashes, t.crashes_alone, c.account, c.our_address
     FROM turns t JOIN conversations c ON c.id = t.conversation_id
     WHERE t.live = 0 AND t.state = 'running'";
 
-const AGAIN: &str = "
+const RETRY_TURN: &str = "
     UPDATE turns SET state = 'retry', crashes = ?2, crashes_alone = ?3, attempts = attempts - 1, due_at = ?4, token = NULL
     WHERE id = ?1";
 
-const SENDING: &str = "
+const MARK_SENDING_UNKNOWN: &str = "
     UPDATE parts SET state = 'unknown', due_at = ?1, token = NULL, absences = 0, looks_failed = 0,
         error = 'the process ended while it was being sent'
     WHERE state IN ('sending', 'unknown') AND state = 'sending'";
@@ -56,10 +56,10 @@ const SENDING_BROKEN: &str = "
     UPDATE parts SET state = 'ready', due_at = ?1, token = NULL
     WHERE state IN ('sending', 'unknown') AND state = 'sending'";
 
-const LEASED: &str = "
+const SHORTEN_LOOKUP_LEASES: &str = "
     UPDATE parts SET due_at = MIN(due_at, ?1) WHERE state IN ('sending', 'unknown') AND state = 'unknown'";
 
-const PARKED: &str = "
+const SCHEDULE_PARKED_TURNS: &str = "
     UPDATE turns SET due_at = ?1
     WHERE live = 1 AND due_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
@@ -67,53 +67,53 @@ const PARKED: &str = "
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
+pub struct RecoveryReport {
     /// Turns that are answered again.
-    pub turns: usize,
+    pub retried_turns: usize,
     /// Turns given up because the process died under them too often.
-    pub dead: usize,
+    pub dead_turns: usize,
     /// Parts of which it must be found out whether they were sent.
-    pub unknown: u64,
+    pub unknown_parts: u64,
 }
 
 impl Store {
     /// Takes over what a dead process left: `running` turns are answered again, `sending` parts are looked for. Call it
     /// once, under the lock on the data folder, before the first claim. `apology` tells the contact of a turn that is given up.
-    pub async fn recover(&self, now: Time, apology: ByNumber<String>) -> Result<Recovered, StoreError> {
+    pub async fn recover(&self, now: Time, apology: ByNumber<String>) -> Result<RecoveryReport, StoreError> {
         self.write(move |tx| {
-            let mut recovered = Recovered::default();
-            let mut running = tx.all(RUNNING, &[], |row| {
-                let apology = apology.of(row.text(4)?, row.text(5)?);
+            let mut recovered = RecoveryReport::default();
+            let mut running = tx.fetch_all(RUNNING, &[], |row| {
+                let apology = apology.get(row.text(4)?, row.text(5)?);
                 Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), row.int(2)?, row.int(3)?, apology))
             })?;
-            let mut apart = Duration::ZERO;
+            let mut spacing = Duration::ZERO;
             running.sort_unstable_by_key(|(turn, ..)| *turn);
             let now_alone = i64::from(running.len() == 1);
             for (turn, conversation, crashes, alone, apology) in running {
-                let (crashes, alone) = (crashes + 1, alone + now_alone);
-                let again = usize::try_from(crashes - 1).ok().and_then(|before| WAITS.get(before));
-                let wait = again.filter(|_| alone < ALONE);
+                let (crashes, crashes_alone) = (crashes + 1, alone + now_alone);
+                let retry_delay = usize::try_from(crashes - 1).ok().and_then(|before| CRASH_RETRY_DELAYS.get(before));
+                let wait = retry_delay.filter(|_| crashes_alone < MAX_CRASHES_ALONE);
                 let Some(wait) = wait else {
                     let why = format!("the process ended {crashes} times while this turn was being answered");
-                    settle::apologise(tx, turn, &conversation, &why, &apology, now)?;
-                    recovered.dead += 1;
+                    settle::give_up_with_apology(tx, turn, &conversation, &why, &apology, now)?;
+                    recovered.dead_turns += 1;
                     continue;
                 };
                 let mut due = now;
                 if !wait.is_zero() {
-                    due = now + *wait + apart;
-                    apart += APART;
+                    due = now + *wait + spacing;
+                    spacing += CRASH_RETRY_SPACING;
                 }
-                tx.execute(AGAIN, args![turn, crashes, alone, due])?;
-                recovered.turns += 1;
+                tx.execute(RETRY_TURN, args![turn, crashes, crashes_alone, due])?;
+                recovered.retried_turns += 1;
             }
             #[cfg(feature = "failpoints")]
             if std::env::var_os("MYNAH_TEST_BREAK_RULE_1").is_some() {
                 tx.execute(SENDING_BROKEN, args![now])?;
             }
-            recovered.unknown = tx.execute(SENDING, args![now + FIRST_LOOK])?;
-            tx.execute(LEASED, args![now + FIRST_LOOK])?;
-            tx.execute(PARKED, args![now])?;
+            recovered.unknown_parts = tx.execute(MARK_SENDING_UNKNOWN, args![now + FIRST_LOOKUP_DELAY])?;
+            tx.execute(SHORTEN_LOOKUP_LEASES, args![now + FIRST_LOOKUP_DELAY])?;
+            tx.execute(SCHEDULE_PARKED_TURNS, args![now])?;
             Ok(recovered)
         })
         .await

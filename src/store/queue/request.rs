@@ -4,7 +4,7 @@ use crate::model::Command;
 
 /// What a turn asks for that no model answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum BuiltInRequest {
     /// A word of the contact's.
     Command(Command),
     /// The contact sent the pairing code.
@@ -13,42 +13,44 @@ pub enum Request {
     Operator,
 }
 
-impl Request {
+impl BuiltInRequest {
     /// The stored name.
     pub(in crate::store) fn as_str(self) -> &'static str {
         match self {
-            Request::Command(command) => command.as_str(),
-            Request::Admitted => "admitted",
-            Request::Operator => "operator",
+            BuiltInRequest::Command(command) => command.as_str(),
+            BuiltInRequest::Admitted => "admitted",
+            BuiltInRequest::Operator => "operator",
         }
     }
 
     /// What a turn asks for in which this was said after that: the later, but who wants a person gets one whatever else they
     /// ask for, unless they want to begin anew or nothing more. An operator's turn stays one: what the contact asks for
     /// is answered after it.
-    pub(in crate::store) fn after(self, before: Option<Request>) -> Request {
+    pub(in crate::store) fn merged_with_earlier(self, before: Option<BuiltInRequest>) -> BuiltInRequest {
         let gives_way = match self {
-            Request::Command(Command::OptOut | Command::Reset | Command::Human) | Request::Operator => false,
-            Request::Command(Command::Help | Command::OptIn) | Request::Admitted => true,
+            BuiltInRequest::Command(Command::OptOut | Command::Reset | Command::Human) | BuiltInRequest::Operator => {
+                false
+            }
+            BuiltInRequest::Command(Command::Help | Command::OptIn) | BuiltInRequest::Admitted => true,
         };
         match before {
-            Some(Request::Operator) => Request::Operator,
-            Some(Request::Command(Command::Human)) if gives_way => Request::Command(Command::Human),
+            Some(BuiltInRequest::Operator) => BuiltInRequest::Operator,
+            Some(BuiltInRequest::Command(Command::Human)) if gives_way => BuiltInRequest::Command(Command::Human),
             _ => self,
         }
     }
 
     /// Whether a question beside it is answered, too. Whoever wants to begin anew, or a person, or nothing more, does not
     /// wait for the model.
-    pub fn takes_a_question(self) -> bool {
-        matches!(self, Request::Admitted | Request::Command(Command::Help | Command::OptIn))
+    pub fn also_answers_question(self) -> bool {
+        matches!(self, BuiltInRequest::Admitted | BuiltInRequest::Command(Command::Help | Command::OptIn))
     }
 
-    pub(in crate::store) fn parse(text: &str) -> Option<Request> {
+    pub(in crate::store) fn parse(text: &str) -> Option<BuiltInRequest> {
         match text {
-            "admitted" => Some(Request::Admitted),
-            "operator" => Some(Request::Operator),
-            _ => Command::parse(text).map(Request::Command),
+            "admitted" => Some(BuiltInRequest::Admitted),
+            "operator" => Some(BuiltInRequest::Operator),
+            _ => Command::parse(text).map(BuiltInRequest::Command),
         }
     }
 }

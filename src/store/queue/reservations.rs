@@ -7,27 +7,27 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Time;
-use crate::model::{Spent, TurnId};
+use crate::model::{Charge, TurnId};
 use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::StoreOptions;
 use crate::store::database::Tx;
 use crate::store::database::args;
-use crate::store::operations::budget::accounts;
-use crate::store::operations::budget::over;
-use crate::store::operations::budget::spend;
+use crate::store::operations::budget::active_budgets;
+use crate::store::operations::budget::add_charge;
+use crate::store::operations::budget::exhausted_budget;
 
 /// Whose a turn is by now: two contacts may have become one while it ran.
-const WHOSE: &str = "
+const CONTACT_OF_TURN: &str = "
     SELECT c.contact_id FROM turns t JOIN conversations c ON c.id = t.conversation_id WHERE t.id = ?1";
 
-const RESERVED: &str = "UPDATE turns SET reserved = ?2 WHERE id = ?1";
+const SET_RESERVED: &str = "UPDATE turns SET reserved = ?2 WHERE id = ?1";
 
 /// Whether another turn has a call under way, for which something is set aside.
-const UNDER_WAY: &str = "
+const HAS_OTHER_CALL: &str = "
     SELECT 1 FROM turns WHERE live = 0 AND state = 'running' AND reserved IS NOT NULL AND id <> ?1 LIMIT 1";
 
-const SETTLED: &str = "UPDATE turns SET reserved = NULL WHERE id = ?1 AND reserved = ?2";
+const CLEAR_RESERVED: &str = "UPDATE turns SET reserved = NULL WHERE id = ?1 AND reserved = ?2";
 
 /// What a claim has reserved, and when: it counts for that day and month, whenever it is settled. The turn bears the
 /// claim's token until then, so that it is settled once, whatever became of the turn.
@@ -36,29 +36,29 @@ pub struct Reservation {
     contact: i64,
     at: Time,
     token: i64,
-    calls: Arc<Mutex<Calls>>,
+    calls: Arc<Mutex<ClaimedCalls>>,
 }
 
 /// The calls of one claim.
 #[derive(Clone, Copy, Debug)]
-struct Calls {
+struct ClaimedCalls {
     /// How many are reserved.
     reserved: i64,
     /// What those took of which that is known, and the number of all that were made.
-    took: Spent,
+    known_charge: Charge,
     /// Those of which nobody knows what they took.
-    unknown: i64,
+    unknown_charges: i64,
 }
 
 impl Reservation {
     /// Notes calls that were made: what they took, but for `unknown` of them.
-    pub fn note(&self, took: Spent, unknown: i64) {
+    pub fn record_calls(&self, took: Charge, unknown: i64) {
         let mut calls = self.calls();
-        calls.took = calls.took.plus(1, took);
-        calls.unknown += unknown;
+        calls.known_charge = calls.known_charge.add_times(1, took);
+        calls.unknown_charges += unknown;
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+    fn calls(&self) -> MutexGuard<'_, ClaimedCalls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,11 +73,11 @@ impl PartialEq for Reservation {
 impl Eq for Reservation {}
 
 /// A budget that leaves no room for a call.
-pub(in crate::store) struct Full {
+pub(in crate::store) struct BudgetExhausted {
     /// Its name.
     pub(in crate::store) name: &'static str,
     /// Whether there may be room again soon: calls under way mostly take less than what is set aside for them.
-    pub(in crate::store) for_now: bool,
+    pub(in crate::store) is_temporary: bool,
 }
 
 /// Reserves a call for a claim, or says which budget is full.
@@ -86,19 +86,19 @@ pub(in crate::store) fn reserve(
     options: StoreOptions,
     (turn, contact, token): (TurnId, i64, i64),
     now: Time,
-) -> Result<Result<Option<Reservation>, Full>, StoreError> {
-    let accounts = accounts(options, contact, now);
+) -> Result<Result<Option<Reservation>, BudgetExhausted>, StoreError> {
+    let accounts = active_budgets(options, contact, now);
     if accounts.is_empty() {
         return Ok(Ok(None));
     }
-    if let Some((name, of_calls)) = over(tx, &accounts)? {
+    if let Some((name, limits_calls)) = exhausted_budget(tx, &accounts)? {
         // A call that is under way is one, whatever it takes.
-        let for_now = !of_calls && tx.one(UNDER_WAY, args![turn], |_| Ok(()))?.is_some();
-        return Ok(Err(Full { name, for_now }));
+        let for_now = !limits_calls && tx.fetch_optional(HAS_OTHER_CALL, args![turn], |_| Ok(()))?.is_some();
+        return Ok(Err(BudgetExhausted { name, is_temporary: for_now }));
     }
-    spend(tx, &accounts, options.reserve)?;
-    tx.execute(RESERVED, args![turn, token])?;
-    let calls = Calls { reserved: 1, took: Spent::default(), unknown: 0 };
+    add_charge(tx, &accounts, options.call_reservation)?;
+    tx.execute(SET_RESERVED, args![turn, token])?;
+    let calls = ClaimedCalls { reserved: 1, known_charge: Charge::default(), unknown_charges: 0 };
     Ok(Ok(Some(Reservation { contact, at: now, token, calls: Arc::new(Mutex::new(calls)) })))
 }
 
@@ -111,51 +111,54 @@ pub(in crate::store) fn settle(
     reservation: Option<&Reservation>,
 ) -> Result<(), StoreError> {
     let Some(reservation) = reservation else { return Ok(()) };
-    if tx.execute(SETTLED, args![turn, reservation.token])? == 0 {
+    if tx.execute(CLEAR_RESERVED, args![turn, reservation.token])? == 0 {
         return Ok(());
     }
     let calls = *reservation.calls();
-    let estimate = Spent { calls: 0, ..options.reserve };
-    let rest = calls.took.plus(calls.unknown, estimate).plus(-calls.reserved, options.reserve);
-    if rest == Spent::default() {
+    let estimate = Charge { calls: 0, ..options.call_reservation };
+    let correction = calls
+        .known_charge
+        .add_times(calls.unknown_charges, estimate)
+        .add_times(-calls.reserved, options.call_reservation);
+    if correction == Charge::default() {
         return Ok(());
     }
-    let contact = whose(tx, turn, reservation)?;
-    spend(tx, &accounts(options, contact, reservation.at), rest)
+    let contact = contact_of_turn(tx, turn, reservation)?;
+    add_charge(tx, &active_budgets(options, contact, reservation.at), correction)
 }
 
-fn whose(tx: &mut dyn Tx, turn: TurnId, reservation: &Reservation) -> Result<i64, StoreError> {
-    Ok(tx.one(WHOSE, args![turn], |row| row.int(0))?.unwrap_or(reservation.contact))
+fn contact_of_turn(tx: &mut dyn Tx, turn: TurnId, reservation: &Reservation) -> Result<i64, StoreError> {
+    Ok(tx.fetch_optional(CONTACT_OF_TURN, args![turn], |row| row.int(0))?.unwrap_or(reservation.contact))
 }
 
 impl Store {
     /// Reserves what is lacking for another call by a claim, as where the next model is asked. `false`: a budget is spent,
     /// and it may not be made.
-    pub async fn reserve_another(&self, turn: TurnId, reservation: &Reservation) -> Result<bool, StoreError> {
+    pub async fn reserve_another_call(&self, turn: TurnId, reservation: &Reservation) -> Result<bool, StoreError> {
         let calls = *reservation.calls();
-        let lacking = calls.took.calls + 1 - calls.reserved;
-        if lacking <= 0 {
+        let missing_calls = calls.known_charge.calls + 1 - calls.reserved;
+        if missing_calls <= 0 {
             return Ok(true);
         }
         let (options, of) = (self.options, reservation.clone());
-        let reserved = self.write_for_good(move |tx| {
-            let contact = whose(tx, turn, &of)?;
-            let accounts = accounts(options, contact, of.at);
-            if over(tx, &accounts)?.is_some() {
+        let reserved = self.write_without_timeout(move |tx| {
+            let contact = contact_of_turn(tx, turn, &of)?;
+            let accounts = active_budgets(options, contact, of.at);
+            if exhausted_budget(tx, &accounts)?.is_some() {
                 return Ok(false);
             }
-            spend(tx, &accounts, Spent::default().plus(lacking, options.reserve))?;
+            add_charge(tx, &accounts, Charge::default().add_times(missing_calls, options.call_reservation))?;
             Ok(true)
         });
         let reserved = reserved.await?;
         if reserved {
-            reservation.calls().reserved += lacking;
+            reservation.calls().reserved += missing_calls;
         }
         Ok(reserved)
     }
 
     /// Settles what a claim has reserved, where the turn was taken from it and it has nothing else to write.
-    pub async fn settle(&self, turn: TurnId, reservation: &Reservation) -> Result<(), StoreError> {
+    pub async fn settle_reservation(&self, turn: TurnId, reservation: &Reservation) -> Result<(), StoreError> {
         let (reservation, options) = (reservation.clone(), self.options);
         self.write(move |tx| settle(tx, options, turn, Some(&reservation))).await
     }

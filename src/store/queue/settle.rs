@@ -14,7 +14,7 @@ const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE id = ?1 * 16
 
 /// How long a part waits for word that the one before it is on its way. The provider takes messages in order and hands
 /// them on in any, so two that are posted at once may arrive swapped.
-const PACE: Duration = Duration::from_secs(3);
+const PART_SPACING: Duration = Duration::from_secs(3);
 
 const SENT: &str = "
     UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
@@ -36,7 +36,7 @@ const FAIL_PART: &str = "
     UPDATE parts SET state = ?3, error = ?4, token = NULL, due_at = NULL
     WHERE id = ?1 * 16 + ?2";
 
-const FAIL_REST: &str = "
+const FAIL_LATER_PARTS: &str = "
     UPDATE parts SET state = 'failed', error = ?3, due_at = NULL
     WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 AND state = 'ready'";
 
@@ -48,7 +48,7 @@ const END: &str = "
     UPDATE turns SET state = ?2, live = NULL, error = COALESCE(?3, error), finished_at = ?4, due_at = NULL, token = NULL
     WHERE id = ?1 AND live IS NOT NULL";
 
-const APOLOGISING: &str = "
+const START_SENDING_APOLOGY: &str = "
     UPDATE turns SET state = 'sending', live = 0, error = ?2, due_at = NULL, token = NULL WHERE id = ?1";
 
 const APOLOGY: &str = "
@@ -58,7 +58,7 @@ const TEMPLATE: &str = "
     INSERT INTO parts (id, conversation_id, body, template, state, due_at, expires_at)
     VALUES (?1 * 16 + 1, ?2, '', ?3, 'ready', ?4, ?5)";
 
-const REOPENED: &str = "
+const SET_REOPENED_AT: &str = "
     UPDATE conversations SET reopened_at = ?2 WHERE id = ?1 AND (reopened_at IS NULL OR reopened_at < last_inbound_at)";
 
 /// Not while another turn is active: late news of a held part ends nothing, and a turn that fell due beside an active
@@ -77,7 +77,7 @@ pub(in crate::store) enum Ending {
     /// It may have been sent, and the operator chose not to send it again.
     Held,
     /// It is not sent, because the contact wants nothing more.
-    Silenced,
+    OptedOutOrBlocked,
     /// It may have been sent, and that could not be found out in time.
     HeldTooLate,
 }
@@ -88,7 +88,7 @@ impl Ending {
         match self {
             Ending::Failed => ("failed", "dead"),
             Ending::Held => ("held", "dead"),
-            Ending::Silenced => ("failed", "skipped"),
+            Ending::OptedOutOrBlocked => ("failed", "skipped"),
             Ending::HeldTooLate => ("held", "expired"),
         }
     }
@@ -96,34 +96,34 @@ impl Ending {
 
 /// The provider took the part: the next one falls due in a moment, or the turn is done. Whether anything waits for its
 /// time now that waited for this.
-pub(in crate::store) fn sent(
+pub(in crate::store) fn mark_sent(
     tx: &mut dyn Tx,
     part: PartRef,
     id: &ProviderId,
     now: Time,
     options: StoreOptions,
 ) -> Result<bool, StoreError> {
-    let conversation = conversation(tx, part)?;
+    let conversation = conversation_of_part(tx, part)?;
     tx.execute(SENT, args![part.turn, part.number, id.0.as_str(), now])?;
-    if tx.execute(NEXT_PART, args![part.turn, part.number, now + PACE])? > 0 {
+    if tx.execute(NEXT_PART, args![part.turn, part.number, now + PART_SPACING])? > 0 {
         return Ok(true);
     }
     tx.execute(FINISH, args![part.turn, now])?;
-    wake_next(tx, &conversation, now, options)
+    schedule_next_turn(tx, &conversation, now, options)
 }
 
 /// The provider handed the part on: nothing can overtake it any more, so the next one is due. Whether there is one.
-pub(in crate::store) fn handed_on(tx: &mut dyn Tx, part: PartRef, now: Time) -> Result<bool, StoreError> {
+pub(in crate::store) fn advance_next_part(tx: &mut dyn Tx, part: PartRef, now: Time) -> Result<bool, StoreError> {
     Ok(tx.execute(NEXT_PART_NOW, args![part.turn, part.number, now])? > 0)
 }
 
-fn conversation(tx: &mut dyn Tx, part: PartRef) -> Result<ConversationId, StoreError> {
-    tx.one(CONVERSATION, args![part.turn, part.number], |row| row.uuid(0).map(ConversationId))?
+fn conversation_of_part(tx: &mut dyn Tx, part: PartRef) -> Result<ConversationId, StoreError> {
+    tx.fetch_optional(CONVERSATION, args![part.turn, part.number], |row| row.uuid(0).map(ConversationId))?
         .ok_or_else(|| StoreError::Refused(format!("part {part} is gone")))
 }
 
 /// No answer can be had for a turn in nobody's hands: `text` tells the contact, and the turn is dead once that is sent.
-pub(in crate::store) fn apologise(
+pub(in crate::store) fn give_up_with_apology(
     tx: &mut dyn Tx,
     turn: TurnId,
     conversation: &ConversationId,
@@ -131,13 +131,13 @@ pub(in crate::store) fn apologise(
     text: &str,
     now: Time,
 ) -> Result<(), StoreError> {
-    tx.execute(APOLOGISING, args![turn, why])?;
+    tx.execute(START_SENDING_APOLOGY, args![turn, why])?;
     tx.execute(APOLOGY, args![turn, conversation, text, now])?;
     Ok(())
 }
 
 /// The part will not be sent, or not again: neither will those after it, and the turn ends.
-pub(in crate::store) fn unsent(
+pub(in crate::store) fn end_unsent(
     tx: &mut dyn Tx,
     part: PartRef,
     ending: Ending,
@@ -146,16 +146,16 @@ pub(in crate::store) fn unsent(
     options: StoreOptions,
 ) -> Result<(), StoreError> {
     let (part_state, turn_state) = ending.states();
-    let conversation = conversation(tx, part)?;
+    let conversation = conversation_of_part(tx, part)?;
     tx.execute(FAIL_PART, args![part.turn, part.number, part_state, why])?;
-    tx.execute(FAIL_REST, args![part.turn, part.number, "an earlier part was not sent"])?;
+    tx.execute(FAIL_LATER_PARTS, args![part.turn, part.number, "an earlier part was not sent"])?;
     tx.execute(END, args![part.turn, turn_state, why, now])?;
-    wake_next(tx, &conversation, now, options).map(drop)
+    schedule_next_turn(tx, &conversation, now, options).map(drop)
 }
 
 /// The deadline passed before a turn in nobody's hands was answered: the template that the owner chose is sent in place of
 /// the answer, once until the contact writes again; without one the turn expires.
-pub(in crate::store) fn too_late(
+pub(in crate::store) fn expire_or_send_template(
     tx: &mut dyn Tx,
     turn: TurnId,
     conversation: &ConversationId,
@@ -164,10 +164,10 @@ pub(in crate::store) fn too_late(
     options: StoreOptions,
 ) -> Result<(), StoreError> {
     if let Some(template) = template
-        && tx.execute(REOPENED, args![conversation, now])? == 1
+        && tx.execute(SET_REOPENED_AT, args![conversation, now])? == 1
     {
         tx.execute(
-            APOLOGISING,
+            START_SENDING_APOLOGY,
             args![turn, "its time ran out; the template that opens the conversation again was sent"],
         )?;
         tx.execute(TEMPLATE, args![turn, conversation, template.as_str(), now, now + SEND_WITHIN])?;
@@ -191,8 +191,8 @@ pub(in crate::store) fn expire(
         "its time ran out: 23 hours have passed since the contact's last message"
     };
     tx.execute(END, args![turn, "expired", template.then_some(why), now])?;
-    tx.execute(FAIL_REST, args![turn, 0, why])?;
-    wake_next(tx, conversation, now, options).map(drop)
+    tx.execute(FAIL_LATER_PARTS, args![turn, 0, why])?;
+    schedule_next_turn(tx, conversation, now, options).map(drop)
 }
 
 /// The turn is not answered, on purpose.
@@ -205,11 +205,11 @@ pub(in crate::store) fn skip(
     options: StoreOptions,
 ) -> Result<(), StoreError> {
     tx.execute(END, args![turn, "skipped", why, now])?;
-    wake_next(tx, conversation, now, options).map(drop)
+    schedule_next_turn(tx, conversation, now, options).map(drop)
 }
 
 /// The turn is given up without a word to the contact. What may have been sent is held, since news of it may still come.
-pub(in crate::store) fn dead(
+pub(in crate::store) fn give_up_silently(
     tx: &mut dyn Tx,
     turn: TurnId,
     conversation: &ConversationId,
@@ -219,12 +219,12 @@ pub(in crate::store) fn dead(
 ) -> Result<(), StoreError> {
     tx.execute(END, args![turn, "dead", why, now])?;
     tx.execute(HOLD_UNKNOWN, args![turn, why])?;
-    tx.execute(FAIL_REST, args![turn, 0, why])?;
-    wake_next(tx, conversation, now, options).map(drop)
+    tx.execute(FAIL_LATER_PARTS, args![turn, 0, why])?;
+    schedule_next_turn(tx, conversation, now, options).map(drop)
 }
 
 /// The turn that waited for this one may be claimed, after what is left of its merge window.
-pub(in crate::store) fn wake_next(
+pub(in crate::store) fn schedule_next_turn(
     tx: &mut dyn Tx,
     conversation: &ConversationId,
     now: Time,

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::deferred::set_aside;
+use super::deferred::defer_messages;
 use super::handover;
 use super::limits::SEND_WITHIN;
-use super::request::Request;
+use super::request::BuiltInRequest;
 use super::reservations;
 use super::reservations::Reservation;
 use super::settle;
@@ -21,7 +21,7 @@ use crate::store::database::StoreError;
 use crate::store::database::StoreOptions;
 use crate::store::database::Tx;
 use crate::store::database::args;
-use crate::store::database::ids::token;
+use crate::store::database::ids::new_claim_token;
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
@@ -43,7 +43,7 @@ const DUE_REQUESTS: &str = "
     ORDER BY t.due_at LIMIT ?2";
 
 /// When it is looked again whether calls under way have left room in a budget.
-const ROOM_SOON: Duration = Duration::from_secs(2);
+const BUDGET_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// Not beside an active turn of the same conversation, which the index over live turns would not let through either: its
 /// refusal would be that of the whole claim.
@@ -62,7 +62,7 @@ const RELEASE: &str = "
     UPDATE turns SET state = 'retry', due_at = ?3, attempts = attempts - 1, token = NULL
     WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
-const HELD: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
+const IS_CLAIM_CURRENT: &str = "SELECT 1 FROM turns WHERE id = ?1 AND token = ?2 AND state = 'running'";
 
 const OVERDUE: &str = "
     SELECT t.id, t.conversation_id, t.expires_at, c.account, c.our_address
@@ -81,7 +81,7 @@ pub struct TurnClaim {
     /// How often it has been claimed, this time included.
     pub attempt: i64,
     /// Whether nobody had claimed it before: an attempt that was given back counts no more, a claim always does.
-    pub first: bool,
+    pub is_first_claim: bool,
     /// Proof that the claim is this one.
     pub token: i64,
     /// The channel's name.
@@ -95,41 +95,41 @@ pub struct TurnClaim {
     /// After this nothing is sent.
     pub deadline: Time,
     /// After this no free text is sent; only a template has longer.
-    pub window_ends: Time,
+    pub free_text_until: Time,
     /// Since when the contact has been waiting for an answer that we could have given: the latest of when they last wrote,
     /// when that came to us, and the earliest time at which it was to be answered.
-    pub waits_since: Time,
+    pub waiting_since: Time,
     /// The conversation's revision at the claim.
     pub revision: i64,
     /// Who wrote.
     pub contact: i64,
     /// Whether that conversation is the first with them.
-    pub newcomer: bool,
+    pub is_first_conversation: bool,
     /// What is asked for that no model answers.
-    pub request: Option<Request>,
+    pub request: Option<BuiltInRequest>,
     /// Whether a person answers the conversation by now.
-    pub human: bool,
+    pub human_mode: bool,
     /// What is reserved for calls to the model, where a budget is set. Each way of giving the claim back settles it, be the
     /// claim stale or not.
     pub reservation: Option<Reservation>,
     /// The budget that is spent: the model may not be asked.
-    pub over_budget: Option<&'static str>,
+    pub exhausted_budget: Option<&'static str>,
 }
 
 impl Store {
     /// Ends turns that nobody could claim in time as `expired`; how many.
-    pub async fn expire_turns(&self, now: Time) -> Result<usize, StoreError> {
-        let (options, templates) = (self.options, self.templates.clone());
+    pub async fn expire_overdue_turns(&self, now: Time) -> Result<usize, StoreError> {
+        let (options, templates) = (self.options, self.reopen_templates.clone());
         self.write(move |tx| {
-            let overdue = tx.all(OVERDUE, args![now, now - SEND_WITHIN], |row| {
-                let ending = Overdue {
+            let overdue = tx.fetch_all(OVERDUE, args![now, now - SEND_WITHIN], |row| {
+                let ending = OverdueTurn {
                     is_template: row.int_or_null(2)?.is_some(),
-                    instead: templates.of(row.text(3)?, row.text(4)?),
+                    template_instead: templates.get(row.text(3)?, row.text(4)?),
                 };
                 Ok((TurnId(row.int(0)?), ConversationId(row.uuid(1)?), ending))
             })?;
             for (turn, conversation, ending) in &overdue {
-                ending.end(tx, *turn, conversation, now, options)?;
+                ending.end_turn(tx, *turn, conversation, now, options)?;
             }
             Ok(overdue.len())
         })
@@ -147,7 +147,7 @@ impl Store {
     }
 
     /// Gives the turn up: `apology` tells the contact, and it ends `dead` once that is sent. `false`: the claim was stale.
-    pub async fn give_up(
+    pub async fn give_up_turn(
         &self,
         claim: &TurnClaim,
         why: String,
@@ -158,9 +158,9 @@ impl Store {
         let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
             reservations::settle(tx, options, turn, reservation.as_ref())?;
-            let held = tx.one(HELD, args![turn, token], |_| Ok(()))?.is_some();
+            let held = tx.fetch_optional(IS_CLAIM_CURRENT, args![turn, token], |_| Ok(()))?.is_some();
             if held {
-                settle::apologise(tx, turn, &conversation, &why, &apology, now)?;
+                settle::give_up_with_apology(tx, turn, &conversation, &why, &apology, now)?;
             }
             Ok(held)
         })
@@ -168,7 +168,7 @@ impl Store {
     }
 
     /// Leaves the turn unanswered, and its conversation to a person. `false`: the claim was stale.
-    pub async fn pause(
+    pub async fn leave_to_person(
         &self,
         claim: &TurnClaim,
         until: Option<Time>,
@@ -179,7 +179,7 @@ impl Store {
         let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
             reservations::settle(tx, options, turn, reservation.as_ref())?;
-            if tx.one(HELD, args![turn, token], |_| Ok(()))?.is_none() {
+            if tx.fetch_optional(IS_CLAIM_CURRENT, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(false);
             }
             if !handover::take_over(tx, &conversation, until, &why, now, options)? {
@@ -213,9 +213,9 @@ pub(in crate::store) fn claim_due(
 ) -> Result<Vec<TurnClaim>, StoreError> {
     let due = if requests_only { DUE_REQUESTS } else { DUE };
     let sql = format!("{due} {}", tx.skip_locked());
-    let due = tx.all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-        let claim = claim(row, now)?;
-        let silent = silent(row, &claim)?;
+    let due = tx.fetch_all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        let claim = claim_from_row(row, now)?;
+        let silent = skip_reason(row, &claim)?;
         Ok((claim, silent, row.int_or_null(16)?.is_some()))
     })?;
     let mut claims = Vec::with_capacity(due.len());
@@ -225,28 +225,30 @@ pub(in crate::store) fn claim_due(
             continue;
         }
         if claim.deadline <= now {
-            let ending = Overdue { is_template: template, instead: templates.of(&claim.account, &claim.from) };
-            ending.end(tx, claim.turn, &claim.conversation, now, options)?;
+            let ending =
+                OverdueTurn { is_template: template, template_instead: templates.get(&claim.account, &claim.from) };
+            ending.end_turn(tx, claim.turn, &claim.conversation, now, options)?;
             continue;
         }
-        claim.token = token();
+        claim.token = new_claim_token();
         if tx.execute(CLAIM, args![claim.turn, now, claim.token])? == 0 {
             // A defect of ours; the end of the other turn wakes this one.
             tracing::error!(turn = claim.turn.0, "a turn was due beside another of its conversation; it waits");
             tx.execute(PARK, args![claim.turn])?;
             continue;
         }
-        if claim.request == Some(Request::Operator) && set_aside(tx, claim.turn, &claim.conversation, now)? {
+        if claim.request == Some(BuiltInRequest::Operator) && defer_messages(tx, claim.turn, &claim.conversation, now)?
+        {
             claim.revision += 1;
         }
-        if claim.request.is_none_or(Request::takes_a_question) {
+        if claim.request.is_none_or(BuiltInRequest::also_answers_question) {
             match reservations::reserve(tx, options, (claim.turn, claim.contact, claim.token), now)? {
                 Ok(reservation) => claim.reservation = reservation,
-                Err(full) if full.for_now => {
-                    tx.execute(RELEASE, args![claim.turn, claim.token, now + ROOM_SOON])?;
+                Err(full) if full.is_temporary => {
+                    tx.execute(RELEASE, args![claim.turn, claim.token, now + BUDGET_RETRY_DELAY])?;
                     continue;
                 }
-                Err(full) => claim.over_budget = Some(full.name),
+                Err(full) => claim.exhausted_budget = Some(full.name),
             }
         }
         claims.push(claim);
@@ -255,15 +257,15 @@ pub(in crate::store) fn claim_due(
 }
 
 /// What is done where the time of a turn has run out.
-struct Overdue {
+struct OverdueTurn {
     /// Whether a template is in it.
     is_template: bool,
     /// The template that may be sent in place of an answer, but not in place of a template.
-    instead: Option<ContentSid>,
+    template_instead: Option<ContentSid>,
 }
 
-impl Overdue {
-    fn end(
+impl OverdueTurn {
+    fn end_turn(
         &self,
         tx: &mut dyn Tx,
         turn: TurnId,
@@ -274,52 +276,52 @@ impl Overdue {
         if self.is_template {
             settle::expire(tx, turn, conversation, true, now, options)
         } else {
-            settle::too_late(tx, turn, conversation, self.instead, now, options)
+            settle::expire_or_send_template(tx, turn, conversation, self.template_instead, now, options)
         }
     }
 }
 
 /// When the next turn falls due, if any waits for a time.
 pub(in crate::store) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
-    Ok(tx.one(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
+    Ok(tx.fetch_optional(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
 
-fn claim(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
+fn claim_from_row(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
     let window_ends = Time(row.int(6)?) + SEND_WITHIN;
     Ok(TurnClaim {
         turn: TurnId(row.int(0)?),
         conversation: ConversationId(row.uuid(1)?),
         attempt: row.int(2)? + 1,
-        first: row.int_or_null(14)?.is_none(),
+        is_first_claim: row.int_or_null(14)?.is_none(),
         token: 0,
         channel: row.text(3)?.to_owned(),
         account: row.text(17)?.to_owned(),
         from: row.text(4)?.to_owned(),
         to: row.text(5)?.to_owned(),
         deadline: row.int_or_null(16)?.map_or(window_ends, |until| window_ends.max(Time(until))),
-        window_ends,
-        waits_since: Time(row.int(18)?),
+        free_text_until: window_ends,
+        waiting_since: Time(row.int(18)?),
         revision: row.int(7)?,
-        request: row.text_or_null(8)?.and_then(Request::parse),
+        request: row.text_or_null(8)?.and_then(BuiltInRequest::parse),
         contact: row.int(13)?,
-        newcomer: row.int(15)? != 0,
-        human: row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0),
+        is_first_conversation: row.int(15)? != 0,
+        human_mode: row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0),
         reservation: None,
-        over_budget: None,
+        exhausted_budget: None,
     })
 }
 
 /// Why a turn is not answered after all. What the contact asked of us by a command is confirmed in any case, and an operator
 /// is heard unless the contact opted out.
-fn silent(row: &dyn Row, claim: &TurnClaim) -> Result<Option<&'static str>, StoreError> {
+fn skip_reason(row: &dyn Row, claim: &TurnClaim) -> Result<Option<&'static str>, StoreError> {
     let opted_out = row.int_or_null(11)?.is_some();
     if row.int_or_null(12)?.is_some() {
         return Ok(Some("the contact is blocked"));
     }
-    if opted_out && claim.request != Some(Request::Command(Command::OptOut)) {
+    if opted_out && claim.request != Some(BuiltInRequest::Command(Command::OptOut)) {
         return Ok(Some("the contact opted out"));
     }
-    if claim.human && claim.request.is_none() {
+    if claim.human_mode && claim.request.is_none() {
         return Ok(Some("a person answers this conversation"));
     }
     Ok(None)

@@ -20,16 +20,16 @@ use self::writer::Writer;
 use super::database::{Database, Job, Store, StoreError, StoreOptions, Tx};
 
 /// The oldest SQLite without the bug that corrupts a database in WAL mode (sqlite.org, release 3.51.3).
-const OLDEST: i32 = 3_051_003;
+const MIN_SQLITE_VERSION: i32 = 3_051_003;
 
 /// Connections that read at once: as many reads as there are connections, so that no thread waits for one.
-const READERS: u32 = 4;
+const READ_CONNECTIONS: u32 = 4;
 
 /// Statements kept prepared on each connection.
-const PREPARED: usize = 128;
+const STATEMENT_CACHE_SIZE: usize = 128;
 
 /// The schema's steps, in order; each is as it was once released.
-fn steps() -> Vec<M<'static>> {
+fn migration_steps() -> Vec<M<'static>> {
     [include_str!("../../../migrations/sqlite/0001_start.sql")]
         .map(|sql| {
             M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {
@@ -45,7 +45,7 @@ impl Store {
     pub fn open(path: &Path, options: StoreOptions) -> Result<Store, StoreError> {
         let (tell, fatal) = watch::channel(None);
         let database = Sqlite::open(path, Arc::new(move |why| drop(tell.send(Some(why)))))?;
-        Ok(Store::over(Arc::new(database), READERS as usize, fatal, options))
+        Ok(Store::over(Arc::new(database), READ_CONNECTIONS as usize, fatal, options))
     }
 }
 
@@ -59,30 +59,30 @@ impl Sqlite {
     /// Opens the file, brings its schema up to date, starts the writer. `fatal` is called once if the file turns out
     /// damaged or the disk fails to make a write durable.
     pub(crate) fn open(path: &Path, fatal: Arc<dyn Fn(String) + Send + Sync>) -> Result<Sqlite, StoreError> {
-        if rusqlite::version_number() < OLDEST {
+        if rusqlite::version_number() < MIN_SQLITE_VERSION {
             return Err(StoreError::Open(format!(
                 "this executable holds SQLite {}, which can corrupt a database in WAL mode; build with 3.51.3 or newer",
                 rusqlite::version()
             )));
         }
-        let mut connection = Connection::open(path).map_err(|error| opening(path, &error))?;
-        set_up(&connection).map_err(|error| opening(path, &error))?;
+        let mut connection = Connection::open(path).map_err(|error| open_error(path, &error))?;
+        set_up(&connection).map_err(|error| open_error(path, &error))?;
         migrate(&mut connection, path)?;
         let manager = SqliteConnectionManager::file(path)
             .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .with_init(|connection| {
-                prepared_once(connection)?;
+                configure_statement_cache(connection)?;
                 connection
                     .execute_batch("PRAGMA busy_timeout = 8000; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;")
             });
         let readers = r2d2::Pool::builder()
-            .max_size(READERS)
+            .max_size(READ_CONNECTIONS)
             .min_idle(Some(1))
             .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(8))
             .build(manager)
             .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
-        let checkpoints = Checkpoints::of(&connection, path.to_owned(), checkpoint::LOG);
+        let checkpoints = Checkpoints::new(&connection, path.to_owned(), checkpoint::CHECKPOINT_PAGES);
         Ok(Sqlite { writer: Writer::start(connection, checkpoints, fatal)?, readers })
     }
 }
@@ -97,37 +97,37 @@ pub(crate) fn peek(
         return Ok(());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| opening(path, &error))?;
-    let told = |error| opening(path, &error);
-    connection.execute_batch("PRAGMA busy_timeout = 8000; PRAGMA query_only = ON;").map_err(told)?;
-    if connection.table_exists(None, table).map_err(told)? {
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| open_error(path, &error))?;
+    let to_open_error = |error| open_error(path, &error);
+    connection.execute_batch("PRAGMA busy_timeout = 8000; PRAGMA query_only = ON;").map_err(to_open_error)?;
+    if connection.table_exists(None, table).map_err(to_open_error)? {
         read(&mut SqliteTx { connection: &connection })
     } else {
         Ok(())
     }
 }
 
-fn opening(path: &Path, error: &rusqlite::Error) -> StoreError {
+fn open_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     StoreError::Open(format!("the database {} cannot be opened: {error}", path.display()))
 }
 
 /// Keeps statements, and their plans: without QPSG many are planned anew at each call, for the values of their arguments.
-fn prepared_once(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.set_prepared_statement_cache_capacity(PREPARED);
+fn configure_statement_cache(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_SIZE);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// A transaction that only reads, by statements that are kept; it ends when this is dropped.
-struct Reading<'a>(&'a Connection);
+struct ReadTransaction<'a>(&'a Connection);
 
-impl Reading<'_> {
-    fn begin(connection: &Connection) -> Result<Reading<'_>, StoreError> {
+impl ReadTransaction<'_> {
+    fn begin(connection: &Connection) -> Result<ReadTransaction<'_>, StoreError> {
         let began = connection.prepare_cached("BEGIN").and_then(|mut statement| statement.execute([]));
-        began.map(|_| Reading(connection)).map_err(transaction::judge)
+        began.map(|_| ReadTransaction(connection)).map_err(transaction::classify_error)
     }
 }
 
-impl Drop for Reading<'_> {
+impl Drop for ReadTransaction<'_> {
     fn drop(&mut self) {
         // It cannot fail but for a connection that no transaction is open on.
         drop(self.0.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([])));
@@ -138,7 +138,7 @@ impl Drop for Reading<'_> {
 /// file only: a message touches some thirty pages, each of which is written whole, so small ones spare the disk.
 /// temp_store: what a savepoint would undo is kept in memory, not in files of /var/tmp, which may be full or missing.
 fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
-    prepared_once(connection)?;
+    configure_statement_cache(connection)?;
     connection.execute_batch(
         "PRAGMA busy_timeout = 8000;
          PRAGMA page_size = 1024;
@@ -153,9 +153,10 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// All missing migrations in one transaction; a schema from a newer program is refused.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let steps = steps();
-    let found: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| opening(path, &error))?;
+    let steps = migration_steps();
+    let found: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| open_error(path, &error))?;
     let known = steps.len();
     if found > i64::try_from(known).unwrap_or(i64::MAX) {
         return Err(StoreError::Open(format!(
@@ -177,14 +178,14 @@ impl Database for Sqlite {
     fn read(&self, mut job: Box<dyn Job>) {
         let outcome =
             self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string())).and_then(|connection| {
-                let reading = Reading::begin(&connection)?;
+                let reading = ReadTransaction::begin(&connection)?;
                 job.run(&mut SqliteTx { connection: reading.0 })
             });
         job.finish(outcome);
     }
 
-    fn trouble(&self) -> Option<String> {
-        self.writer.trouble()
+    fn write_error(&self) -> Option<String> {
+        self.writer.write_error()
     }
 }
 
@@ -232,6 +233,6 @@ mod tests {
 
     #[test]
     fn the_migrations_are_valid() {
-        Migrations::new(steps()).validate().unwrap();
+        Migrations::new(migration_steps()).validate().unwrap();
     }
 }

@@ -24,8 +24,8 @@ impl ToSql for Arg<'_> {
 
 impl Tx for SqliteTx<'_> {
     fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(judge)?;
-        let changed = statement.execute(rusqlite::params_from_iter(args)).map_err(judge)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(classify_error)?;
+        let changed = statement.execute(rusqlite::params_from_iter(args)).map_err(classify_error)?;
         Ok(changed as u64)
     }
 
@@ -34,15 +34,15 @@ impl Tx for SqliteTx<'_> {
         Ok(self.connection.last_insert_rowid())
     }
 
-    fn rows(
+    fn for_each_row(
         &mut self,
         sql: &str,
         args: &[Arg<'_>],
         each: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(judge)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(args)).map_err(judge)?;
-        while let Some(row) = rows.next().map_err(judge)? {
+        let mut statement = self.connection.prepare_cached(sql).map_err(classify_error)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(args)).map_err(classify_error)?;
+        while let Some(row) = rows.next().map_err(classify_error)? {
             each(row)?;
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Tx for SqliteTx<'_> {
 
 impl Row for rusqlite::Row<'_> {
     fn int_or_null(&self, column: usize) -> Result<Option<i64>, StoreError> {
-        match self.get_ref(column).map_err(judge)? {
+        match self.get_ref(column).map_err(classify_error)? {
             ValueRef::Null => Ok(None),
             ValueRef::Integer(value) => Ok(Some(value)),
             _ => Err(StoreError::unexpected(column, "an integer")),
@@ -63,16 +63,22 @@ impl Row for rusqlite::Row<'_> {
     }
 
     fn text_or_null(&self, column: usize) -> Result<Option<&str>, StoreError> {
-        self.get_ref(column).map_err(judge)?.as_str_or_null().map_err(|_| StoreError::unexpected(column, "text"))
+        self.get_ref(column)
+            .map_err(classify_error)?
+            .as_str_or_null()
+            .map_err(|_| StoreError::unexpected(column, "text"))
     }
 
     fn bytes_or_null(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
-        self.get_ref(column).map_err(judge)?.as_blob_or_null().map_err(|_| StoreError::unexpected(column, "bytes"))
+        self.get_ref(column)
+            .map_err(classify_error)?
+            .as_blob_or_null()
+            .map_err(|_| StoreError::unexpected(column, "bytes"))
     }
 }
 
 /// Sorts SQLite's errors by what can be done about them (sqlite.org, result and error codes).
-pub(super) fn judge(error: rusqlite::Error) -> StoreError {
+pub(super) fn classify_error(error: rusqlite::Error) -> StoreError {
     let rusqlite::Error::SqliteFailure(failure, _) = &error else {
         return StoreError::Refused(error.to_string());
     };
@@ -102,7 +108,7 @@ mod tests {
     use super::*;
 
     fn failure(code: i32) -> StoreError {
-        judge(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+        classify_error(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
     }
 
     #[test]

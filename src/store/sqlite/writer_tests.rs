@@ -6,19 +6,19 @@ use super::*;
 use crate::store::database::{Arg, Tx};
 use crate::store::sqlite::checkpoint;
 
-type Work = Box<dyn Fn(&mut dyn Tx) -> Result<(), StoreError> + Send>;
+type JobFn = Box<dyn Fn(&mut dyn Tx) -> Result<(), StoreError> + Send>;
 
 /// What a job's caller is told, and the rows that another connection sees at that moment.
-type Told = (Result<(), StoreError>, Vec<i64>);
+type JobReport = (Result<(), StoreError>, Vec<i64>);
 
-struct Hand {
-    work: Work,
+struct TestJob {
+    work: JobFn,
     path: PathBuf,
-    told: Sender<Told>,
+    report_to: Sender<JobReport>,
 }
 
-impl Job for Hand {
-    fn durable(&self) -> bool {
+impl Job for TestJob {
+    fn needs_flush(&self) -> bool {
         true
     }
 
@@ -28,49 +28,49 @@ impl Job for Hand {
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         // Nobody waits for a job that only holds the writer.
-        drop(self.told.send((outcome, stored(&self.path))));
+        drop(self.report_to.send((outcome, stored_ids(&self.path))));
     }
 }
 
 /// The bytes of the log's file, which is the longest that the log has been.
-fn log_of(path: &Path) -> u64 {
+fn wal_size(path: &Path) -> u64 {
     std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len())
 }
 
-fn stored(path: &Path) -> Vec<i64> {
+fn stored_ids(path: &Path) -> Vec<i64> {
     let connection = Connection::open(path).unwrap();
     let mut statement = connection.prepare("SELECT id FROM t ORDER BY id").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-struct Bench {
+struct TestWriter {
     writer: Writer,
     path: PathBuf,
     fatal: Receiver<String>,
     _folder: tempfile::TempDir,
 }
 
-impl Bench {
-    fn new() -> Bench {
-        Bench::copying(checkpoint::LOG, |path| path.to_owned())
+impl TestWriter {
+    fn new() -> TestWriter {
+        TestWriter::with_checkpoints(checkpoint::CHECKPOINT_PAGES, |path| path.to_owned())
     }
 
     /// Copies the log when it has so many pages, into the database at the path that is told.
-    fn copying(log: usize, copied: impl Fn(&Path) -> PathBuf) -> Bench {
+    fn with_checkpoints(log: usize, copied: impl Fn(&Path) -> PathBuf) -> TestWriter {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let connection = Connection::open(&path).unwrap();
         crate::store::sqlite::set_up(&connection).unwrap();
         connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB, UNIQUE (id, body))").unwrap();
         let (tell, fatal) = channel();
-        let checkpoints = Checkpoints::of(&connection, copied(&path), log);
+        let checkpoints = Checkpoints::new(&connection, copied(&path), log);
         let writer = Writer::start(connection, checkpoints, Arc::new(move |why| tell.send(why).unwrap())).unwrap();
-        Bench { writer, path, fatal, _folder: folder }
+        TestWriter { writer, path, fatal, _folder: folder }
     }
 
-    fn queue(&self, work: impl Fn(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Receiver<Told> {
+    fn queue(&self, work: impl Fn(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Receiver<JobReport> {
         let (told, wait) = channel();
-        self.writer.queue(Box::new(Hand { work: Box::new(work), path: self.path.clone(), told }));
+        self.writer.queue(Box::new(TestJob { work: Box::new(work), path: self.path.clone(), report_to: told }));
         wait
     }
 
@@ -80,7 +80,7 @@ impl Bench {
 
     /// Holds the writer in a job of its own until the answer is dropped, so that what is queued meanwhile makes one group,
     /// of which the first job is here already.
-    fn held(&self) -> (Sender<()>, Receiver<Told>) {
+    fn hold_writer(&self) -> (Sender<()>, Receiver<JobReport>) {
         let (release, wait) = channel::<()>();
         let (started, running) = channel();
         drop(self.queue(move |_| {
@@ -99,8 +99,8 @@ fn insert(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
 }
 
 /// The most pages that the file may have; never fewer than it has (sqlite.org, PRAGMA max_page_count).
-fn limit(tx: &mut dyn Tx, pages: &str) -> Result<(), StoreError> {
-    tx.rows(&format!("PRAGMA max_page_count = {pages}"), &[], &mut |_| Ok(()))
+fn set_max_pages(tx: &mut dyn Tx, pages: &str) -> Result<(), StoreError> {
+    tx.for_each_row(&format!("PRAGMA max_page_count = {pages}"), &[], &mut |_| Ok(()))
 }
 
 fn refused() -> StoreError {
@@ -109,8 +109,8 @@ fn refused() -> StoreError {
 
 #[test]
 fn a_job_that_fails_or_panics_does_not_undo_its_neighbours_and_all_are_told_after_one_commit() {
-    let bench = Bench::new();
-    let (release, first) = bench.held();
+    let bench = TestWriter::new();
+    let (release, first) = bench.hold_writer();
     let one = bench.queue(|tx| insert(tx, 1));
     let fails = bench.queue(|tx| insert(tx, 2).and(Err(refused())));
     let panics = bench.queue(|tx| {
@@ -132,31 +132,31 @@ fn a_job_that_fails_or_panics_does_not_undo_its_neighbours_and_all_are_told_afte
     let (broken, seen) = breaks.recv().unwrap();
     assert!(matches!(&broken, Err(StoreError::Refused(why)) if why.contains("UNIQUE")), "{broken:?}");
     assert_eq!(seen, all);
-    assert_eq!(bench.writer.trouble(), None);
+    assert_eq!(bench.writer.write_error(), None);
 }
 
 #[test]
 fn a_full_database_refuses_writes_says_so_and_goes_on_by_itself_when_there_is_room() {
-    let bench = Bench::new();
-    bench.run(|tx| limit(tx, "1")).unwrap();
+    let bench = TestWriter::new();
+    bench.run(|tx| set_max_pages(tx, "1")).unwrap();
     for attempt in 1..=3 {
         let full = bench.run(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop));
         assert!(matches!(&full, Err(StoreError::Unavailable(why)) if why.contains("full")), "{attempt}: {full:?}");
-        assert!(bench.writer.trouble().is_some_and(|why| why.contains("full")), "{attempt}");
+        assert!(bench.writer.write_error().is_some_and(|why| why.contains("full")), "{attempt}");
     }
-    assert_eq!(stored(&bench.path), [0; 0]);
-    bench.run(|tx| limit(tx, "100000")).unwrap();
+    assert_eq!(stored_ids(&bench.path), [0; 0]);
+    bench.run(|tx| set_max_pages(tx, "100000")).unwrap();
     bench.run(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop)).unwrap();
-    assert_eq!((bench.writer.trouble(), stored(&bench.path)), (None, vec![7]));
+    assert_eq!((bench.writer.write_error(), stored_ids(&bench.path)), (None, vec![7]));
     assert!(bench.fatal.try_recv().is_err(), "a full disk ends nothing");
 }
 
 /// SQLite undoes the whole transaction, and with it the jobs of the group that had run (sqlite.org, SQLITE_FULL).
 #[test]
 fn nobody_in_the_group_of_a_write_that_fills_the_database_is_told_that_it_is_stored() {
-    let bench = Bench::new();
-    bench.run(|tx| limit(tx, "1")).unwrap();
-    let (release, first) = bench.held();
+    let bench = TestWriter::new();
+    bench.run(|tx| set_max_pages(tx, "1")).unwrap();
+    let (release, first) = bench.hold_writer();
     let full = bench.queue(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop));
     let behind = bench.queue(|tx| insert(tx, 8));
     drop(release);
@@ -172,9 +172,9 @@ fn nobody_in_the_group_of_a_write_that_fills_the_database_is_told_that_it_is_sto
 /// the same.
 #[test]
 fn a_write_that_alone_finds_the_database_full_is_told_as_trouble() {
-    let bench = Bench::new();
-    bench.run(|tx| limit(tx, "1")).unwrap();
-    let (release, first) = bench.held();
+    let bench = TestWriter::new();
+    bench.run(|tx| set_max_pages(tx, "1")).unwrap();
+    let (release, first) = bench.hold_writer();
     let full = bench.queue(|tx| {
         let many = "WITH RECURSIVE n (i) AS (VALUES (100) UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
             INSERT INTO t SELECT i, zeroblob(100) FROM n";
@@ -185,16 +185,16 @@ fn a_write_that_alone_finds_the_database_full_is_told_as_trouble() {
     let (outcome, seen) = full.recv().unwrap();
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     assert_eq!(seen, [0]);
-    assert!(bench.writer.trouble().is_some_and(|why| why.contains("full")), "{:?}", bench.writer.trouble());
+    assert!(bench.writer.write_error().is_some_and(|why| why.contains("full")), "{:?}", bench.writer.write_error());
     bench.run(|tx| insert(tx, 1)).unwrap();
-    assert_eq!(bench.writer.trouble(), None);
+    assert_eq!(bench.writer.write_error(), None);
 }
 
 #[test]
 fn a_damaged_file_ends_the_writer_and_nobody_is_told_that_it_is_stored() {
-    let bench = Bench::new();
+    let bench = TestWriter::new();
     let damaged = || StoreError::Fatal("disk image is malformed".into());
-    let (release, first) = bench.held();
+    let (release, first) = bench.hold_writer();
     let finds = bench.queue(move |tx| insert(tx, 1).and(Err(damaged())));
     let behind = bench.queue(|tx| insert(tx, 2));
     drop(release);
@@ -204,18 +204,18 @@ fn a_damaged_file_ends_the_writer_and_nobody_is_told_that_it_is_stored() {
     // Queued before the end or after it: never run.
     assert!(behind.recv().map_or(true, |(outcome, _)| outcome == Err(StoreError::Closed)));
     assert!(bench.queue(|tx| insert(tx, 3)).recv().map_or(true, |(outcome, _)| outcome == Err(StoreError::Closed)));
-    assert_eq!(stored(&bench.path), [0; 0]);
+    assert_eq!(stored_ids(&bench.path), [0; 0]);
 }
 
 #[test]
 fn a_writer_that_is_dropped_has_written_everything_it_took() {
-    let bench = Bench::new();
-    let (release, _first) = bench.held();
+    let bench = TestWriter::new();
+    let (release, _first) = bench.hold_writer();
     let waits: Vec<_> = (1..=600).map(|id| bench.queue(move |tx| insert(tx, id))).collect();
     drop(release);
-    let Bench { writer, path, _folder, .. } = bench;
+    let TestWriter { writer, path, _folder, .. } = bench;
     drop(writer);
-    assert_eq!(stored(&path), (0..=600).collect::<Vec<i64>>());
+    assert_eq!(stored_ids(&path), (0..=600).collect::<Vec<i64>>());
     assert!(waits.iter().all(|told| told.try_recv().is_ok_and(|(outcome, _)| outcome.is_ok())));
 }
 
@@ -232,53 +232,53 @@ fn page(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
 
 #[test]
 fn the_log_is_copied_into_the_database_and_begins_anew() {
-    let bench = Bench::copying(100, |path| path.to_owned());
+    let bench = TestWriter::with_checkpoints(100, |path| path.to_owned());
     for id in 0..1_000 {
         bench.run(move |tx| page(tx, id)).unwrap();
     }
-    let log = log_of(&bench.path) / FRAME;
+    let log = wal_size(&bench.path) / FRAME;
     assert!((100..500).contains(&log), "{log} pages of some five thousand");
-    assert_eq!(stored(&bench.path), (0..1_000).collect::<Vec<i64>>());
-    assert_eq!((bench.writer.trouble(), bench.fatal.try_recv().is_err()), (None, true));
+    assert_eq!(stored_ids(&bench.path), (0..1_000).collect::<Vec<i64>>());
+    assert_eq!((bench.writer.write_error(), bench.fatal.try_recv().is_err()), (None, true));
 }
 
 #[test]
 fn a_reader_that_takes_its_time_holds_up_the_log_and_nobody_who_writes() {
-    let bench = Bench::copying(100, |path| path.to_owned());
+    let bench = TestWriter::with_checkpoints(100, |path| path.to_owned());
     bench.run(|tx| page(tx, 0)).unwrap();
     let reader = Connection::open(&bench.path).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
     for id in 1..300 {
         bench.run(move |tx| page(tx, id)).unwrap();
     }
-    let held = log_of(&bench.path) / FRAME;
+    let held = wal_size(&bench.path) / FRAME;
     assert!(held > 1_000, "{held} pages");
     assert_eq!(reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0)), Ok(1));
     reader.execute_batch("COMMIT").unwrap();
     for id in 300..1_300 {
         bench.run(move |tx| page(tx, id)).unwrap();
     }
-    let log = log_of(&bench.path) / FRAME;
+    let log = wal_size(&bench.path) / FRAME;
     assert!(log < held + 500, "{log} pages");
 }
 
 #[test]
 fn a_log_that_cannot_be_copied_is_told_and_everything_is_stored() {
-    let bench = Bench::copying(10, |path| path.parent().unwrap().to_owned());
+    let bench = TestWriter::with_checkpoints(10, |path| path.parent().unwrap().to_owned());
     let told = (0..MANY).find_map(|id| {
         bench.run(move |tx| page(tx, id)).unwrap();
-        bench.writer.trouble().map(|why| (id, why))
+        bench.writer.write_error().map(|why| (id, why))
     });
     let (last, why) = told.expect("it is told before many more are stored");
     assert!(why.contains("unable to open"), "{why}");
     bench.run(|tx| insert(tx, -1)).unwrap();
-    assert_eq!(stored(&bench.path), (-1..=last).collect::<Vec<i64>>());
+    assert_eq!(stored_ids(&bench.path), (-1..=last).collect::<Vec<i64>>());
     assert!(bench.fatal.try_recv().is_err());
 }
 
 #[test]
 fn a_log_that_cannot_be_copied_because_the_file_is_damaged_ends_the_writer() {
-    let bench = Bench::copying(10, |path| {
+    let bench = TestWriter::with_checkpoints(10, |path| {
         let damaged = path.with_extension("damaged");
         std::fs::write(&damaged, [7; 4096]).unwrap();
         damaged
@@ -290,5 +290,5 @@ fn a_log_that_cannot_be_copied_because_the_file_is_damaged_ends_the_writer() {
     };
     let count = (0..MANY).take_while(writes).count();
     assert!(bench.fatal.try_recv().unwrap().contains("not a database"));
-    assert_eq!(stored(&bench.path).len(), count);
+    assert_eq!(stored_ids(&bench.path).len(), count);
 }

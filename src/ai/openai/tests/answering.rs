@@ -46,7 +46,7 @@ async fn a_cap_that_reasoning_used_up_is_told_with_its_remedy() {
             "type": "invalid_request_error", "code": null}})),
     ] {
         let fault = outcome(answer).await.unwrap_err();
-        let Fault::Fail { why, whose: Whose::Operator } = fault else { panic!("{fault:?}") };
+        let Fault::Fail { why, owner: FaultOwner::Operator } = fault else { panic!("{fault:?}") };
         assert!(why.contains("raise MYNAH_AI_MAX_TOKENS"), "{why}");
     }
 }
@@ -63,7 +63,7 @@ async fn an_empty_or_broken_answer_is_asked_for_again() {
         json!(["neither"]),
     ] {
         let fault = outcome(ok(body.clone())).await.unwrap_err();
-        assert!(matches!(fault, Fault::Retry { after: None, .. }), "{body}: {fault:?}");
+        assert!(matches!(fault, Fault::Retry { retry_after: None, .. }), "{body}: {fault:?}");
     }
 }
 

@@ -160,7 +160,7 @@ async fn one_call_adapts_at_most_three_times_and_the_next_goes_on_from_there() {
     let provider = build(&config).unwrap();
     let asked = prompt("Be kind.", &[(Role::User, "Hello")]);
     let fault = provider.complete(&asked).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
     assert_eq!(server.received_requests().await.unwrap().len(), 4);
     assert_eq!(provider.complete(&asked).await.unwrap().text, "Hi");
     assert_eq!(server.received_requests().await.unwrap().len(), 6);
@@ -173,7 +173,7 @@ async fn a_value_that_is_refused_is_the_operators_to_mend() {
     let mut config = compatible(&server);
     config.temperature = Some(1.5);
     let fault = build(&config).unwrap().complete(&hello()).await.unwrap_err();
-    assert!(matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("MYNAH_AI_TEMPERATURE")));
+    assert!(matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("MYNAH_AI_TEMPERATURE")));
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 

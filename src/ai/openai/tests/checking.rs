@@ -59,7 +59,7 @@ async fn a_wrong_key_or_model_fails_the_check() {
         json!({"error": {"message": "Incorrect API key", "type": "x", "param": null, "code": "invalid_api_key"}});
     let server = listing(401, wrong).await;
     let fault = build(&compatible(&server)).unwrap().check().await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Operator, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
 
     let server = listing(200, models(&[])).await;
     let missing =
@@ -67,7 +67,7 @@ async fn a_wrong_key_or_model_fails_the_check() {
     expect(&server, question(), 1, missing).await;
     let fault = build(&compatible(&server)).unwrap().check().await.unwrap_err();
     assert!(
-        matches!(&fault, Fault::Fail { whose: Whose::Operator, why } if why.contains("MYNAH_AI_MODEL")),
+        matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("MYNAH_AI_MODEL")),
         "{fault:?}"
     );
 }

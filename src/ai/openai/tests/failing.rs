@@ -12,10 +12,12 @@ enum Kind {
 
 fn kind(fault: &Fault) -> Kind {
     match fault {
-        Fault::Retry { after, hope: Hope::Good, .. } => Kind::Retry(after.map(|after| after.as_secs())),
-        Fault::Retry { after, .. } => Kind::Busy(after.map(|after| after.as_secs())),
-        Fault::Fail { whose: Whose::Message, .. } => Kind::Message,
-        Fault::Fail { whose: Whose::Operator, .. } => Kind::Operator,
+        Fault::Retry { retry_after: after, outlook: RetryOutlook::Likely, .. } => {
+            Kind::Retry(after.map(|after| after.as_secs()))
+        }
+        Fault::Retry { retry_after: after, .. } => Kind::Busy(after.map(|after| after.as_secs())),
+        Fault::Fail { owner: FaultOwner::Message, .. } => Kind::Message,
+        Fault::Fail { owner: FaultOwner::Operator, .. } => Kind::Operator,
         other => panic!("{other:?}"),
     }
 }
@@ -172,7 +174,7 @@ async fn a_server_that_keeps_silent_is_tried_again_later() {
     let config = AiConfig { timeout: Duration::from_millis(50), ..compatible(&server) };
     let fault = build(&config).unwrap().complete(&hello()).await.unwrap_err();
     let why = "the model's server gave no answer within 0.05 s (MYNAH_AI_TIMEOUT)".to_owned();
-    assert_eq!(fault, Fault::Retry { after: None, why, hope: Hope::Slow });
+    assert_eq!(fault, Fault::Retry { retry_after: None, why, outlook: RetryOutlook::Timeout });
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use wiremock::{Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
 use crate::config::{AiNames, ProviderConfig};
-use crate::fault::Hope;
+use crate::fault::RetryOutlook;
 use crate::model::Usage;
 
 mod answering;

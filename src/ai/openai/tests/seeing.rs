@@ -123,7 +123,7 @@ async fn a_server_that_refuses_without_end_is_not_asked_without_end() {
     let server = always(refusal(400, "At most 5 image(s) may be provided in one request.")).await;
     let provider = build(&compatible(&server)).unwrap();
     let fault = provider.complete(&look(vec![showing("", &["one"])])).await.unwrap_err();
-    assert!(matches!(fault, Fault::Fail { whose: Whose::Message, .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
     assert_eq!(server.received_requests().await.unwrap().len(), 2, "with the image and without");
 }
 
