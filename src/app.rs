@@ -7,10 +7,10 @@ mod numbers;
 mod reception;
 mod running;
 
-pub use self::confidence::Confidence;
+pub use self::confidence::ConfidentialContent;
 pub use self::media::MediaLinks;
 pub use self::numbers::Number;
-pub use self::running::Running;
+pub use self::running::RunningTurns;
 
 use std::borrow::Cow;
 use std::fs;
@@ -21,14 +21,14 @@ use anyhow::{Context, Result, anyhow};
 use rust_embed::RustEmbed;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
-use self::numbers::Models;
+use self::numbers::ModelRegistry;
 use crate::ai::{self, Provider, Transcriber};
 use crate::breaker::Breaker;
 use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
-use crate::config::{AiConfig, Config, Directory};
+use crate::config::{AiConfig, Config, NumberDirectory};
 use crate::files::FileStore;
 use crate::limit::ConcurrencyLimit;
 use crate::model::{Charge, ContentSid};
@@ -47,11 +47,11 @@ pub struct App {
     /// What may be forgotten.
     pub cache: Arc<dyn Cache>,
     /// How often whom was refused. Apart, since anybody can fill it, and what is known of contacts must not give way.
-    pub refusals: Arc<dyn Cache>,
+    pub refusal_cache: Arc<dyn Cache>,
     /// Our numbers, that of the main configuration first; never none.
     pub numbers: Vec<Number>,
     /// Which of them a conversation is on.
-    pub directory: Directory,
+    pub number_directory: NumberDirectory,
     /// What contacts attach and operators send.
     pub files: FileStore,
     /// Where the provider fetches what operators send; `None` where there is no channel.
@@ -61,18 +61,18 @@ pub struct App {
     /// Who finds out what is in a file.
     pub reader: Reader,
     /// How many attachments are fetched and read at once: each is in memory meanwhile.
-    pub fetching: Semaphore,
+    pub fetch_slots: Semaphore,
     /// How many are written down at once, apart from those: a server that listens may be slow.
-    pub hearing: Semaphore,
+    pub transcription_slots: Semaphore,
     /// How long one attachment may take, by the runtime's clock and without its waits for a place.
-    pub attachment_time: Duration,
+    pub attachment_timeout: Duration,
     /// The turns that are being answered.
-    pub running: Running,
+    pub running_turns: RunningTurns,
     /// Wakes the worker when something was queued.
     pub wake: Notify,
     /// Shared by whoever claims work; held alone while missed messages are stored, so that no turn is claimed of which a part
     /// is still to come.
-    pub claiming: RwLock<()>,
+    pub claim_lock: RwLock<()>,
 }
 
 /// A model, as it is asked.
@@ -100,12 +100,12 @@ impl Assistant {
             breaker: Arc::default(),
             context_tokens: config.context_tokens,
             answer_tokens: config.answer_tokens(),
-            model: config.asked().map(str::to_owned),
+            model: config.effective_model().map(str::to_owned),
         }
     }
 
     /// The tokens that a prompt may take.
-    pub fn room(&self) -> usize {
+    pub fn max_prompt_tokens(&self) -> usize {
         self.context_tokens - self.answer_tokens
     }
 }
@@ -113,20 +113,20 @@ impl Assistant {
 /// The business of the demo, which the offline provider knows when it is given no folder.
 #[derive(RustEmbed)]
 #[folder = "assets/example"]
-struct Example;
+struct ExampleBusiness;
 
 /// Attachments that are fetched at once, and those that are written down: of 16 MB at the most.
-const FETCHING: usize = 8;
-const HEARING: usize = 8;
+const MAX_FETCHES: usize = 8;
+const MAX_TRANSCRIPTIONS: usize = 8;
 
 /// How long one attachment may take. A contact waits no longer than that for an answer to what they wrote beside it.
-const ATTACHMENT_TIME: Duration = Duration::from_secs(90);
+const ATTACHMENT_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long a transcript may take where no model tells.
-const LISTENING: Duration = Duration::from_secs(120);
+const DEFAULT_TRANSCRIPTION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The name under which the key for references in status callbacks is stored.
-const CALLBACK_KEY: &str = "status-callback-key";
+const CALLBACK_KEY_NAME: &str = "status-callback-key";
 
 impl App {
     /// Opens the data folder, the database and what the configuration names. Calls nobody.
@@ -135,32 +135,34 @@ impl App {
         fs::create_dir_all(folder)
             .with_context(|| format!("the data folder {} cannot be made (MYNAH_DATA_DIR)", folder.display()))?;
         let store = open_store(&config)?;
-        let files = files(&config);
-        let every = config.every_number();
+        let files = media_files(&config);
+        let number_configs = config.every_number();
         // One for all: a callback names the turn, whose number is known.
-        let key = if every.iter().any(|number| number.twilio.is_some()) {
+        let key = if number_configs.iter().any(|number| number.twilio.is_some()) {
             Some(callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?)
         } else {
             None
         };
         let media_links = key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key));
-        let mut models =
-            Models::of(every.iter().flat_map(|own| own.ai.iter().chain(&own.fallbacks)).cloned().collect());
-        let mut numbers = Vec::with_capacity(every.len());
-        for own in &every {
+        let mut models = ModelRegistry::new(
+            number_configs.iter().flat_map(|own| own.ai.iter().chain(&own.fallbacks)).cloned().collect(),
+        );
+        let mut numbers = Vec::with_capacity(number_configs.len());
+        for own in &number_configs {
             let channel = own.twilio.clone().zip(key);
             let channel = channel.map(|(twilio, key)| Arc::new(Twilio::new(twilio, key)) as Arc<dyn Channel>);
             let asked = own.ai.iter().chain(&own.fallbacks);
-            let assistants = asked.map(|ai| models.get(ai, |ai| Ok(Assistant::new(connect(ai)?, ai))));
+            let assistants =
+                asked.map(|ai| models.get_or_connect(ai, |ai| Ok(Assistant::new(connect_provider(ai)?, ai))));
             let assistants = assistants.collect::<Result<_>>()?;
-            let confidence = Confidence::of(&config, &every, own);
-            numbers.push(Number { config: own.clone(), channel, assistants, confidence });
+            let confidence = ConfidentialContent::collect(&config, &number_configs, own);
+            numbers.push(Number { config: own.clone(), channel, assistants, confidential: confidence });
         }
         let directory = config.directory();
         // As long as an answer of the model may take.
-        let timeout = config.ai.as_ref().map_or(LISTENING, |ai| ai.timeout);
-        let listens = config.media.transcription.as_ref();
-        let transcriber = listens.map(|config| ai::connect_transcriber(config, timeout)).transpose()?;
+        let timeout = config.ai.as_ref().map_or(DEFAULT_TRANSCRIPTION_TIMEOUT, |ai| ai.timeout);
+        let transcription = config.media.transcription.as_ref();
+        let transcriber = transcription.map(|config| ai::connect_transcriber(config, timeout)).transpose()?;
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         let refusals = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         Ok(App {
@@ -168,32 +170,32 @@ impl App {
             clock,
             store,
             cache,
-            refusals,
+            refusal_cache: refusals,
             numbers,
-            directory,
+            number_directory: directory,
             files,
             transcriber,
             reader: Reader::own().context("this program does not find its own file")?,
-            fetching: Semaphore::new(FETCHING),
-            hearing: Semaphore::new(HEARING),
-            attachment_time: ATTACHMENT_TIME,
+            fetch_slots: Semaphore::new(MAX_FETCHES),
+            transcription_slots: Semaphore::new(MAX_TRANSCRIPTIONS),
+            attachment_timeout: ATTACHMENT_TIMEOUT,
             media_links,
-            running: Running::default(),
+            running_turns: RunningTurns::default(),
             wake: Notify::new(),
-            claiming: RwLock::new(()),
+            claim_lock: RwLock::new(()),
         })
     }
 
     /// What a contact reads where no answer can be had, in the words of the number that they wrote to.
-    pub fn apologies(&self) -> ByNumber<String> {
-        let (directory, numbers) = (self.directory.clone(), &self.numbers);
+    pub fn apology_texts(&self) -> ByNumber<String> {
+        let (directory, numbers) = (self.number_directory.clone(), &self.numbers);
         let texts: Vec<String> = numbers.iter().map(|number| number.config.texts.sorry.clone()).collect();
         ByNumber::new(move |account, ours| texts[directory.find(account, ours).0].clone())
     }
 }
 
 /// The files of the data folder.
-pub fn files(config: &Config) -> FileStore {
+pub fn media_files(config: &Config) -> FileStore {
     FileStore::new(config.data.dir.join("media"))
 }
 
@@ -203,13 +205,13 @@ pub fn open_store(config: &Config) -> Result<Store> {
     // Nobody knows yet which of the models will answer, nor how long the prompt will be.
     let models = numbers.iter().flat_map(|number| number.ai.iter().chain(&number.fallbacks));
     let each = models.map(|ai| {
-        let (input, output) = ai.most();
-        let price = ai.asked().and_then(|model| config.people.price(model)).unwrap_or_default();
+        let (input, output) = ai.max_call_tokens();
+        let price = ai.effective_model().and_then(|model| config.contact_policy.price(model)).unwrap_or_default();
         (i64::from(input) + i64::from(output), price.cost_micros(input, output))
     });
     let (tokens, micros) = each.fold((0, 0), |most, call| (most.0.max(call.0), most.1.max(call.1)));
     let options = StoreOptions {
-        budgets: config.people.budgets,
+        budgets: config.contact_policy.budgets,
         call_reservation: Charge { calls: 1, tokens, micros },
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
     };
@@ -225,9 +227,9 @@ pub fn open_store(config: &Config) -> Result<Store> {
     Ok(Store::open(&config.data.database, options)?.with_reopen_templates(templates).with_posting_accounts(posting))
 }
 
-fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {
+fn connect_provider(config: &AiConfig) -> Result<Arc<dyn Provider>> {
     let files: Vec<(Cow<'static, str>, Cow<'static, [u8]>)> =
-        Example::iter().filter_map(|name| Example::get(&name).map(|file| (name, file.data))).collect();
+        ExampleBusiness::iter().filter_map(|name| ExampleBusiness::get(&name).map(|file| (name, file.data))).collect();
     let texts = files
         .iter()
         .map(|(name, data)| Ok((name.as_ref(), std::str::from_utf8(data)?)))
@@ -237,14 +239,14 @@ fn connect(config: &AiConfig) -> Result<Arc<dyn Provider>> {
 
 /// The key that proves a status callback's reference ours: made once for each installation, sealed in the database.
 async fn callback_key(store: &Store, secrets: &Secrets, clock: &dyn Clock) -> Result<[u8; 32]> {
-    if let Some(sealed) = store.sealed_secret(CALLBACK_KEY).await? {
+    if let Some(sealed) = store.sealed_secret(CALLBACK_KEY_NAME).await? {
         let key = secrets.unseal(&sealed).context(
             "the data folder's age identity does not fit its database; restore identity.age.txt from the same backup",
         )?;
-        return key.try_into().map_err(|_| anyhow!("the stored {CALLBACK_KEY} is not 32 bytes"));
+        return key.try_into().map_err(|_| anyhow!("the stored {CALLBACK_KEY_NAME} is not 32 bytes"));
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| anyhow!("no random numbers: {error}"))?;
-    store.put_sealed_secret(CALLBACK_KEY, secrets.seal(&key)?, clock.now()).await?;
+    store.put_sealed_secret(CALLBACK_KEY_NAME, secrets.seal(&key)?, clock.now()).await?;
     Ok(key)
 }

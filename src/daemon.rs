@@ -17,20 +17,20 @@ use crate::store::StoreError;
 use crate::{web, work};
 
 /// From the stop to the end, whatever still runs.
-const DRAIN: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The database is damaged or its disk fails. Nothing was touched; restarting does not help.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the database is damaged or its disk fails ({0}); a restart does not help: check the disk, then put a backup in its place"
 )]
-pub struct Damaged(pub String);
+pub struct DatabaseDamaged(pub String);
 
 /// Takes over what the last process left, then serves until `stop`, then drains for up to 30 s. `extra` are routes beside
 /// the appliance's own.
 pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
-    let recovered = match app.store.recover(app.clock.now(), app.apologies()).await {
-        Err(StoreError::Fatal(why)) => bail!(Damaged(why)),
+    let recovered = match app.store.recover(app.clock.now(), app.apology_texts()).await {
+        Err(StoreError::Fatal(why)) => bail!(DatabaseDamaged(why)),
         recovered => recovered?,
     };
     if recovered != Default::default() {
@@ -41,13 +41,13 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
             "took over the work of a process that ended early"
         );
     }
-    if !app.has_a_model() {
+    if !app.has_any_model() {
         warn!(
             "no model is configured: messages are accepted and wait (MYNAH_AI_PROVIDER, OPENAI_API_KEY, ANTHROPIC_API_KEY)"
         );
     }
     for number in app.numbers.iter().filter(|number| number.channel.is_some() && number.assistants.is_empty()) {
-        if let Some(number) = app.told(number).filter(|_| app.has_a_model()) {
+        if let Some(number) = app.name_if_several(number).filter(|_| app.has_any_model()) {
             warn!(number, "no model is configured for this number: messages to it are accepted and wait");
         }
     }
@@ -60,12 +60,17 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     info!(%address, "serving");
     let routes = web::routes(Arc::clone(&app), extra);
     // Both are told to stop by the caller, or when one of them has ended early.
-    let halt = stop.child_token();
-    let web = tokio::spawn(web::serve(listener, routes, web::Headers::of(&app.config.server), halt.clone()));
-    let worker = tokio::spawn(work::Worker::new(Arc::clone(&app)).run(halt.clone()));
+    let stop_all = stop.child_token();
+    let web = tokio::spawn(web::serve(
+        listener,
+        routes,
+        web::SecurityHeaders::from_config(&app.config.server),
+        stop_all.clone(),
+    ));
+    let worker = tokio::spawn(work::Worker::new(Arc::clone(&app)).run(stop_all.clone()));
     tokio::select! {
-        outcome = supervise([("web server", web), ("worker", worker)], halt) => outcome,
-        why = app.store.wait_for_fatal_error() => bail!(Damaged(why)),
+        outcome = supervise([("web server", web), ("worker", worker)], stop_all) => outcome,
+        why = app.store.wait_for_fatal_error() => bail!(DatabaseDamaged(why)),
     }
 }
 
@@ -76,12 +81,12 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
 async fn supervise<const N: usize>(tasks: [(&'static str, JoinHandle<()>); N], stop: CancellationToken) -> Result<()> {
     let mut tasks: FuturesUnordered<_> =
         tasks.into_iter().map(|(name, task)| async move { (name, task.await) }).collect();
-    let early = tokio::select! {
+    let ended_early = tokio::select! {
         biased;
         () = stop.cancelled() => None,
         ended = tasks.next() => ended,
     };
-    let mut failed = early.map(|(name, outcome)| match whole(name, outcome) {
+    let mut failed = ended_early.map(|(name, outcome)| match panic_to_error(name, outcome) {
         Ok(()) => anyhow!("the {name} ended though nobody had stopped it"),
         Err(error) => error,
     });
@@ -90,9 +95,9 @@ async fn supervise<const N: usize>(tasks: [(&'static str, JoinHandle<()>); N], s
         stop.cancel();
     }
     info!("stopping: no new requests, finishing what is in progress");
-    let drained = tokio::time::timeout(DRAIN, async {
+    let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
         while let Some((name, outcome)) = tasks.next().await {
-            if let Err(error) = whole(name, outcome) {
+            if let Err(error) = panic_to_error(name, outcome) {
                 failed.get_or_insert(error);
             }
         }
@@ -104,7 +109,7 @@ async fn supervise<const N: usize>(tasks: [(&'static str, JoinHandle<()>); N], s
     failed.map_or(Ok(()), Err)
 }
 
-fn whole(name: &str, outcome: Result<(), JoinError>) -> Result<()> {
+fn panic_to_error(name: &str, outcome: Result<(), JoinError>) -> Result<()> {
     outcome.with_context(|| format!("the {name} ended in a panic"))
 }
 
@@ -113,10 +118,10 @@ pub fn stop_on_signal() -> Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
-    let told = stop.clone();
+    let stop_token = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        told.cancel();
+        stop_token.cancel();
     });
     Ok(stop)
 }
@@ -126,15 +131,15 @@ mod tests {
     use super::*;
 
     /// A task that ends when it is told to.
-    fn good(stop: &CancellationToken) -> JoinHandle<()> {
+    fn stoppable_task(stop: &CancellationToken) -> JoinHandle<()> {
         tokio::spawn(stop.clone().cancelled_owned())
     }
 
-    async fn ended(early: JoinHandle<()>) -> String {
+    async fn error_after_early_end(early: JoinHandle<()>) -> String {
         let stop = CancellationToken::new();
-        let tasks = [("first", good(&stop)), ("second", early)];
+        let tasks = [("first", stoppable_task(&stop)), ("second", early)];
         // On a paused clock: where nothing ends, the time-out comes at once.
-        let ended = tokio::time::timeout(DRAIN * 2, supervise(tasks, stop.clone())).await;
+        let ended = tokio::time::timeout(DRAIN_TIMEOUT * 2, supervise(tasks, stop.clone())).await;
         let error = ended.expect("it ends").unwrap_err();
         assert!(stop.is_cancelled(), "the other one is told");
         format!("{error:#}")
@@ -142,16 +147,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_ends_early_ends_the_rest_with_an_error_that_names_it() {
-        let why = ended(tokio::spawn(async { panic!("a defect") })).await;
+        let why = error_after_early_end(tokio::spawn(async { panic!("a defect") })).await;
         assert!(why.starts_with("the second ended in a panic: ") && why.contains("a defect"), "{why}");
-        let why = ended(tokio::spawn(async {})).await;
+        let why = error_after_early_end(tokio::spawn(async {})).await;
         assert_eq!(why, "the second ended though nobody had stopped it");
     }
 
     #[tokio::test]
     async fn tasks_that_end_when_they_are_told_to_are_no_error() {
         let stop = CancellationToken::new();
-        let tasks = [("first", good(&stop)), ("second", good(&stop))];
+        let tasks = [("first", stoppable_task(&stop)), ("second", stoppable_task(&stop))];
         stop.cancel();
         supervise(tasks, stop).await.unwrap();
     }
@@ -164,7 +169,7 @@ mod tests {
             told.await;
             panic!("a defect");
         });
-        let tasks = [("first", good(&stop)), ("second", late)];
+        let tasks = [("first", stoppable_task(&stop)), ("second", late)];
         stop.cancel();
         assert!(supervise(tasks, stop).await.unwrap_err().to_string().starts_with("the second ended in a panic"));
     }

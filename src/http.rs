@@ -11,7 +11,7 @@ use reqwest::{Client, ClientBuilder, Proxy, Response};
 use url::{Host, Url};
 
 /// How long one connection may take to stand, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn tls() -> rustls::ClientConfig {
     static CONFIG: OnceLock<rustls::ClientConfig> = OnceLock::new();
@@ -29,26 +29,26 @@ fn tls() -> rustls::ClientConfig {
 
 /// Where a client may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum AllowedTargets {
     /// An address that the owner set: any, also without TLS and in a private network, where a model may run.
-    Owner,
+    Any,
     /// An address of the world: https alone, and neither a name nor a number that leads to this machine or a private
     /// network.
-    World,
+    PublicHttps,
 }
 
 /// A client whose calls end after `timeout`, all told, and after `idle` without a byte.
-pub fn client(timeout: Duration, idle: Duration, reach: Reach) -> Client {
+pub fn client(timeout: Duration, idle: Duration, targets: AllowedTargets) -> Client {
     let builder = Client::builder().no_proxy();
-    let builder = match reach {
-        Reach::Owner => builder,
-        Reach::World => confined(builder).https_only(true),
+    let builder = match targets {
+        AllowedTargets::Any => builder,
+        AllowedTargets::PublicHttps => restrict_to_public(builder).https_only(true),
     };
     builder
         .tls_backend_preconfigured(tls())
         .user_agent(concat!("mynah/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
-        .connect_timeout(CONNECT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(idle)
         .timeout(timeout)
         .pool_idle_timeout(Duration::from_secs(50))
@@ -57,19 +57,19 @@ pub fn client(timeout: Duration, idle: Duration, reach: Reach) -> Client {
 }
 
 /// A proxy that is none: what is sent there is refused by the resolver.
-const REFUSED: &str = "refused.invalid";
+const BLOCKED_PROXY_HOST: &str = "refused.invalid";
 
 /// Keeps a client from this machine and private networks, at each connection, so also where a redirect leads. Names are
 /// resolved to public addresses only. Addresses that are written as numbers never come to the resolver, but every
 /// connection asks whether it has a proxy: theirs leads nowhere.
-fn confined(builder: ClientBuilder) -> ClientBuilder {
-    let refused = Url::parse(&format!("http://{REFUSED}")).expect("a plain address");
-    let numbers = Proxy::custom(move |url| leads_home(url).then(|| refused.clone()));
-    builder.dns_resolver(Arc::new(Public)).proxy(numbers)
+fn restrict_to_public(builder: ClientBuilder) -> ClientBuilder {
+    let refused = Url::parse(&format!("http://{BLOCKED_PROXY_HOST}")).expect("a plain address");
+    let numbers = Proxy::custom(move |url| is_private_ip_host(url).then(|| refused.clone()));
+    builder.dns_resolver(Arc::new(PublicResolver)).proxy(numbers)
 }
 
 /// Whether the host is a number that is not of the world. `Url` knows numbers in all their forms: `2130706433`, `0x7f.1`.
-fn leads_home(url: &Url) -> bool {
+fn is_private_ip_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => !is_public(address.into()),
         Some(Host::Ipv6(address)) => !is_public(address.into()),
@@ -79,12 +79,12 @@ fn leads_home(url: &Url) -> bool {
 
 /// Resolves names to public addresses only. It is asked at each connection, so a name that changes its mind between a check
 /// and the call gains nothing.
-struct Public;
+struct PublicResolver;
 
-impl Resolve for Public {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            if name.as_str() == REFUSED {
+            if name.as_str() == BLOCKED_PROXY_HOST {
                 return Err("the address is of this machine or a private network, and was not set by the owner".into());
             }
             let all = tokio::net::lookup_host((name.as_str(), 0)).await?;
@@ -150,7 +150,7 @@ pub enum BodyError {
 }
 
 /// The body, if it holds no more than `limit` bytes.
-pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if bytes.len() + chunk.len() > limit {
@@ -162,7 +162,7 @@ pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyE
 }
 
 /// What went wrong with a call, in words without its URL (which may hold a secret).
-pub fn explain(error: reqwest::Error) -> String {
+pub fn describe_error(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -213,10 +213,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_world_is_called_by_https_alone_and_not_where_a_name_leads_home() {
-        let client = client(Duration::from_secs(5), Duration::from_secs(5), Reach::World);
+        let client = client(Duration::from_secs(5), Duration::from_secs(5), AllowedTargets::PublicHttps);
         let plain = client.get("http://example.org/").send().await.unwrap_err();
         assert!(plain.is_builder(), "{plain:?}");
-        let home = explain(client.get("https://localhost:9/").send().await.unwrap_err());
+        let home = describe_error(client.get("https://localhost:9/").send().await.unwrap_err());
         assert!(home.contains("localhost leads to no public address"), "{home}");
     }
 
@@ -225,19 +225,19 @@ mod tests {
         let server = wiremock::MockServer::start().await;
         let elsewhere = wiremock::ResponseTemplate::new(302).insert_header("location", "/elsewhere");
         wiremock::Mock::given(wiremock::matchers::any()).respond_with(elsewhere).mount(&server).await;
-        let client = client(Duration::from_secs(5), Duration::from_secs(5), Reach::Owner);
+        let client = client(Duration::from_secs(5), Duration::from_secs(5), AllowedTargets::Any);
         let answer = client.get(server.uri()).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), server.received_requests().await.unwrap().len()), (302, 1));
     }
 
-    const AT_HOME: &str = "the address is of this machine or a private network";
+    const PRIVATE_ADDRESS_ERROR: &str = "the address is of this machine or a private network";
 
     #[tokio::test]
     async fn the_world_is_not_called_by_a_number_that_leads_home() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let client = client(Duration::from_secs(5), Duration::from_secs(5), Reach::World);
+        let client = client(Duration::from_secs(5), Duration::from_secs(5), AllowedTargets::PublicHttps);
         for host in [
             "127.0.0.1",
             "2130706433",
@@ -256,13 +256,13 @@ mod tests {
             "[::ffff:10.0.0.1]",
             "[64:ff9b::127.0.0.1]",
         ] {
-            let error = explain(client.get(format!("https://{host}:{port}/")).send().await.unwrap_err());
-            assert!(error.contains(AT_HOME), "{host}: {error}");
+            let error = describe_error(client.get(format!("https://{host}:{port}/")).send().await.unwrap_err());
+            assert!(error.contains(PRIVATE_ADDRESS_ERROR), "{host}: {error}");
         }
         let nobody = listener.accept().unwrap_err();
         assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock, "no connection was begun");
         for public in ["https://8.8.8.8/", "https://[2606:4700::1111]/", "https://[::ffff:8.8.8.8]/"] {
-            assert!(!leads_home(&Url::parse(public).unwrap()), "{public}");
+            assert!(!is_private_ip_host(&Url::parse(public).unwrap()), "{public}");
         }
     }
 
@@ -272,11 +272,12 @@ mod tests {
         let home = wiremock::ResponseTemplate::new(302).insert_header("location", format!("{}/home", server.uri()));
         wiremock::Mock::given(wiremock::matchers::any()).respond_with(home).mount(&server).await;
         // Without https, and with a name that stands for the world.
-        let builder = confined(Client::builder().no_proxy()).tls_backend_preconfigured(tls());
+        let builder = restrict_to_public(Client::builder().no_proxy()).tls_backend_preconfigured(tls());
         let client = builder.resolve("world.test", *server.address()).redirect(Policy::limited(3)).build().unwrap();
-        let error =
-            explain(client.get(format!("http://world.test:{}/", server.address().port())).send().await.unwrap_err());
-        assert!(error.contains(AT_HOME), "{error}");
+        let error = describe_error(
+            client.get(format!("http://world.test:{}/", server.address().port())).send().await.unwrap_err(),
+        );
+        assert!(error.contains(PRIVATE_ADDRESS_ERROR), "{error}");
         assert_eq!(server.received_requests().await.unwrap().len(), 1, "the redirect alone");
     }
 }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mynah::cli::{self, Cli};
-use mynah::daemon::Damaged;
+use mynah::daemon::DatabaseDamaged;
 
 /// The database is damaged or its disk fails (`EX_IOERR` of sysexits): restarting does not help.
-const DAMAGED: u8 = 74;
+const EXIT_DATABASE_DAMAGED: u8 = 74;
 
 fn main() -> ExitCode {
     // Wrong usage ends here with status 2; --help and --version with 0.
@@ -16,5 +16,5 @@ fn main() -> ExitCode {
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
     }
-    ExitCode::from(if error.is::<Damaged>() { DAMAGED } else { 1 })
+    ExitCode::from(if error.is::<DatabaseDamaged>() { EXIT_DATABASE_DAMAGED } else { 1 })
 }

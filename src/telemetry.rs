@@ -22,7 +22,7 @@ use crate::config::{LogConfig, LogFormat};
 use crate::text;
 
 /// How many daily files are kept: today's and two weeks of others.
-const FILES: usize = 15;
+const MAX_LOG_FILES: usize = 15;
 
 /// Lines that wait for the disk; more are dropped. The crate's own 128,000 would set aside some megabytes at start.
 const WAITING_LINES: usize = 8_192;
@@ -30,8 +30,8 @@ const WAITING_LINES: usize = 8_192;
 /// Keeps the log running; what is still to be written is written when this is dropped.
 #[must_use = "the log ends when this is dropped"]
 #[derive(Debug)]
-pub struct Guard {
-    _file: Option<WorkerGuard>,
+pub struct LogGuard {
+    _file_writer: Option<WorkerGuard>,
 }
 
 /// Why the log could not be started.
@@ -55,29 +55,29 @@ pub enum TelemetryError {
     },
     /// It was started before in this process.
     #[error("the log is already running")]
-    Running(#[from] TryInitError),
+    AlreadyRunning(#[from] TryInitError),
 }
 
 /// Starts the log of the whole process; once.
-pub fn start(config: &LogConfig) -> Result<Guard, TelemetryError> {
+pub fn start(config: &LogConfig) -> Result<LogGuard, TelemetryError> {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let (subscriber, guard) = build(config, io::stderr, io::stderr().is_terminal() && !plain)?;
+    let (subscriber, guard) = build_subscriber(config, io::stderr, io::stderr().is_terminal() && !plain)?;
     subscriber.try_init()?;
     Ok(guard)
 }
 
-fn build<W>(
+fn build_subscriber<W>(
     config: &LogConfig,
     stderr: W,
     colour: bool,
-) -> Result<(impl Subscriber + Send + Sync, Guard), TelemetryError>
+) -> Result<(impl Subscriber + Send + Sync, LogGuard), TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter: Targets =
         config.filter.parse().map_err(|source| TelemetryError::Filter { filter: config.filter.clone(), source })?;
     let (file, guard) = match &config.dir {
-        Some(dir) => open(dir).map(|(file, guard)| (Some(file), Some(guard)))?,
+        Some(dir) => open_log_file(dir).map(|(file, guard)| (Some(file), Some(guard)))?,
         None => (None, None),
     };
     let lines: Vec<Box<dyn Layer<Registry> + Send + Sync>> = match (config.format, file) {
@@ -85,34 +85,34 @@ where
             let text = tracing_subscriber::fmt::layer()
                 .compact()
                 .with_ansi(colour)
-                .with_writer(Plain { inner: stderr, colour });
+                .with_writer(HiddenCharFilter { inner: stderr, colour });
             let mut lines: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![text.boxed()];
-            lines.extend(file.map(json));
+            lines.extend(file.map(json_layer));
             lines
         }
         // The same line for both, so it is made once.
-        (LogFormat::Json, Some(file)) => vec![json(stderr.and(file))],
-        (LogFormat::Json, None) => vec![json(stderr)],
+        (LogFormat::Json, Some(file)) => vec![json_layer(stderr.and(file))],
+        (LogFormat::Json, None) => vec![json_layer(stderr)],
     };
-    Ok((tracing_subscriber::registry().with(lines).with(filter), Guard { _file: guard }))
+    Ok((tracing_subscriber::registry().with(lines).with(filter), LogGuard { _file_writer: guard }))
 }
 
 /// Takes out of each line what nobody can see or what turns it around, whoever it came from: a model's server, a contact.
-struct Plain<W> {
+struct HiddenCharFilter<W> {
     inner: W,
     /// Whether colours, which begin with a character that nobody sees, are the line's own.
     colour: bool,
 }
 
-impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Plain<W> {
-    type Writer = Plain<W::Writer>;
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for HiddenCharFilter<W> {
+    type Writer = HiddenCharFilter<W::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Plain { inner: self.inner.make_writer(), colour: self.colour }
+        HiddenCharFilter { inner: self.inner.make_writer(), colour: self.colour }
     }
 }
 
-impl<W: io::Write> io::Write for Plain<W> {
+impl<W: io::Write> io::Write for HiddenCharFilter<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         const ESCAPE: char = '\u{1b}';
         let hides = |char: char| text::hides(char) && !(self.colour && char == ESCAPE);
@@ -128,26 +128,26 @@ impl<W: io::Write> io::Write for Plain<W> {
     }
 }
 
-fn json<S, W>(writer: W) -> Box<dyn Layer<S> + Send + Sync>
+fn json_layer<S, W>(writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
-    layer.with_span_list(false).with_writer(Plain { inner: writer, colour: false }).boxed()
+    layer.with_span_list(false).with_writer(HiddenCharFilter { inner: writer, colour: false }).boxed()
 }
 
-fn open(dir: &Path) -> Result<(NonBlocking, WorkerGuard), TelemetryError> {
-    let wrong = |source| TelemetryError::Dir { dir: dir.to_owned(), source };
+fn open_log_file(dir: &Path) -> Result<(NonBlocking, WorkerGuard), TelemetryError> {
+    let dir_error = |source| TelemetryError::Dir { dir: dir.to_owned(), source };
     // The appender would make the folder too, after complaining on stderr that it cannot be read.
-    fs::create_dir_all(dir).map_err(|error| wrong(error.into()))?;
+    fs::create_dir_all(dir).map_err(|error| dir_error(error.into()))?;
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("mynah")
         .filename_suffix("log")
-        .max_log_files(FILES)
+        .max_log_files(MAX_LOG_FILES)
         .build(dir)
-        .map_err(|error| wrong(error.into()))?;
+        .map_err(|error| dir_error(error.into()))?;
     Ok(NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).thread_name("log").finish(file))
 }
 
@@ -161,9 +161,9 @@ mod tests {
 
     /// What stands on stderr.
     #[derive(Clone, Default)]
-    struct Screen(Arc<Mutex<Vec<u8>>>);
+    struct CapturedStderr(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Screen {
+    impl io::Write for CapturedStderr {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -172,16 +172,16 @@ mod tests {
         }
     }
 
-    impl Screen {
+    impl CapturedStderr {
         fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 
-    fn logged(config: &LogConfig, colour: bool, log: impl FnOnce()) -> String {
-        let screen = Screen::default();
+    fn captured_log(config: &LogConfig, colour: bool, log: impl FnOnce()) -> String {
+        let screen = CapturedStderr::default();
         let writer = screen.clone();
-        let (subscriber, guard) = build(config, move || writer.clone(), colour).unwrap();
+        let (subscriber, guard) = build_subscriber(config, move || writer.clone(), colour).unwrap();
         with_default(subscriber, log);
         drop(guard);
         screen.text()
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_filter_decides_what_is_logged() {
-        let text = logged(&config("info,quiet=error", LogFormat::Text, None), false, || {
+        let text = captured_log(&config("info,quiet=error", LogFormat::Text, None), false, || {
             tracing::info!("seen");
             tracing::debug!("unseen detail");
             tracing::warn!(target: "quiet", "unseen warning");
@@ -228,7 +228,7 @@ mod tests {
         let deceives = "\u{1b}[31mpay \u{202e}001\u{2066} hi\u{e0068}\u{e0069}\u{feff} é\u{85}";
         let dir = tempfile::tempdir().unwrap();
         for (format, dir) in [(LogFormat::Text, None), (LogFormat::Json, None), (LogFormat::Text, Some(dir.path()))] {
-            let mut text = logged(&config("info", format, dir), false, || {
+            let mut text = captured_log(&config("info", format, dir), false, || {
                 tracing::info!(shown = %deceives, quoted = deceives, "they said {deceives}");
             });
             if let Some(dir) = dir {
@@ -238,20 +238,20 @@ mod tests {
             assert!(kept.is_empty() && text.contains("[31mpay 001 hi é"), "{format:?} {kept:?} {text}");
         }
         let coloured =
-            logged(&config("info", LogFormat::Text, None), true, || tracing::info!(shown = %deceives, "bright"));
+            captured_log(&config("info", LogFormat::Text, None), true, || tracing::info!(shown = %deceives, "bright"));
         assert!(coloured.contains('\u{1b}') && !coloured.contains('\u{202e}'), "{coloured}");
     }
 
     #[test]
     fn text_is_coloured_only_where_told() {
         let config = config("info", LogFormat::Text, None);
-        assert!(!logged(&config, false, || tracing::info!(turn = 7, "plain")).contains('\u{1b}'));
-        assert!(logged(&config, true, || tracing::info!(turn = 7, "bright")).contains('\u{1b}'));
+        assert!(!captured_log(&config, false, || tracing::info!(turn = 7, "plain")).contains('\u{1b}'));
+        assert!(captured_log(&config, true, || tracing::info!(turn = 7, "bright")).contains('\u{1b}'));
     }
 
     #[test]
     fn json_is_one_object_on_each_line_with_its_fields_and_its_span() {
-        let text = logged(&config("info", LogFormat::Json, None), false, || {
+        let text = captured_log(&config("info", LogFormat::Json, None), false, || {
             let _turn = tracing::info_span!("answer", turn = 7).entered();
             tracing::info!(parts = 2, "sent");
         });
@@ -265,7 +265,7 @@ mod tests {
         for format in [LogFormat::Text, LogFormat::Json] {
             let dir = tempfile::tempdir().unwrap();
             let logs = dir.path().join("logs");
-            let screen = logged(&config("info", format, Some(&logs)), true, || tracing::info!(parts = 2, "sent"));
+            let screen = captured_log(&config("info", format, Some(&logs)), true, || tracing::info!(parts = 2, "sent"));
             let (name, text) = file_in(&logs);
             let day = name.strip_prefix("mynah.").and_then(|rest| rest.strip_suffix(".log")).unwrap();
             assert!(day.parse::<jiff::civil::Date>().is_ok() && day.len() == 10, "{name}");
@@ -282,9 +282,9 @@ mod tests {
             fs::write(dir.path().join(format!("mynah.2026-01-{day:02}.log")), "{}\n").unwrap();
         }
         fs::write(dir.path().join("other.log"), "").unwrap();
-        logged(&config("info", LogFormat::Text, Some(dir.path())), false, || tracing::info!("today"));
+        captured_log(&config("info", LogFormat::Text, Some(dir.path())), false, || tracing::info!("today"));
         let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.iter().filter(|name| name.to_string_lossy().starts_with("mynah.")).count(), FILES);
+        assert_eq!(names.iter().filter(|name| name.to_string_lossy().starts_with("mynah.")).count(), MAX_LOG_FILES);
         assert!(names.iter().any(|name| name == "other.log"));
     }
 }

@@ -13,9 +13,9 @@ use serde::Serialize;
 use url::Url;
 
 use super::{Error, Meter};
-use crate::config::AiNames;
+use crate::config::AiSettingNames;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
-use crate::http::{self, BodyError, Reach};
+use crate::http::{self, AllowedTargets, BodyError};
 
 /// The largest body that is read, in bytes.
 const BODY: usize = 4 << 20;
@@ -30,7 +30,7 @@ pub(super) struct Caller {
     headers: HeaderMap,
     key: Option<SecretString>,
     limit: Duration,
-    names: AiNames,
+    names: AiSettingNames,
 }
 
 /// What came back, whatever its status.
@@ -49,7 +49,12 @@ pub(super) struct Reply {
 
 impl Caller {
     /// Calls that end after `limit`, of a model whose settings have these `names`. A key that is blank is none.
-    pub(super) fn new(limit: Duration, key: Option<&SecretString>, names: AiNames, reach: Reach) -> Caller {
+    pub(super) fn new(
+        limit: Duration,
+        key: Option<&SecretString>,
+        names: AiSettingNames,
+        reach: AllowedTargets,
+    ) -> Caller {
         let key = key.map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
         // The first byte of an answer that is not streamed comes when the model has finished (and, at Ollama, after the
         // model was loaded), so waiting for it may take the whole time.
@@ -63,7 +68,7 @@ impl Caller {
     }
 
     /// What the model's own settings are called.
-    pub(super) fn names(&self) -> AiNames {
+    pub(super) fn names(&self) -> AiSettingNames {
         self.names
     }
 
@@ -124,7 +129,7 @@ impl Caller {
         let (status, retry_after) = (response.status().as_u16(), retry_after(headers));
         let request_id = text("x-request-id").or_else(|| text("request-id")).map(|id| tidy(id, 100));
         let page = text("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-        let body = http::body(response, BODY).await.map_err(|error| match error {
+        let body = http::read_body(response, BODY).await.map_err(|error| match error {
             BodyError::TooLarge(_) => {
                 Fault::fail(FaultOwner::Message, format!("the model's server answered {status}: {error}"))
             }
@@ -145,10 +150,10 @@ impl Caller {
         } else if error.is_builder() {
             Fault::fail(
                 FaultOwner::Operator,
-                format!("the call to the model's server cannot be made: {}", http::explain(error)),
+                format!("the call to the model's server cannot be made: {}", http::describe_error(error)),
             )
         } else {
-            Fault::retry(format!("the call to the model's server failed: {}", http::explain(error)))
+            Fault::retry(format!("the call to the model's server failed: {}", http::describe_error(error)))
         }
     }
 
@@ -279,7 +284,7 @@ mod tests {
     }
 
     fn caller(key: &str) -> Caller {
-        Caller::new(Duration::from_secs(1), Some(&SecretString::from(key)), AiNames::OPENAI, Reach::Owner)
+        Caller::new(Duration::from_secs(1), Some(&SecretString::from(key)), AiSettingNames::OPENAI, AllowedTargets::Any)
     }
 
     #[test]

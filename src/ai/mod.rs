@@ -272,7 +272,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::config::AiNames;
+    use crate::config::AiSettingNames;
 
     fn lines(said: &[(Role, &str)]) -> Vec<Line> {
         said.iter().map(|(role, text)| Line::new(*role, *text)).collect()
@@ -369,7 +369,7 @@ mod tests {
             timeout,
             concurrency: 1,
             context_tokens: 4_096,
-            names: AiNames::OPENAI,
+            setting_names: AiSettingNames::OPENAI,
         }
     }
 

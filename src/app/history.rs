@@ -14,10 +14,10 @@ use crate::store::{StoreError, TurnClaim, WindowLine, keep_whole_exchanges};
 
 /// A window as it lies in the cache: its revision, then a line of JSON for each message, so that a message is added to it
 /// without reading the others.
-struct Kept(Vec<u8>);
+struct CachedWindow(Vec<u8>);
 
 #[derive(Serialize, Deserialize)]
-struct KeptLine {
+struct CachedLine {
     turn: i64,
     role: String,
     content: String,
@@ -26,121 +26,122 @@ struct KeptLine {
 
 /// A line of which only the turn is read.
 #[derive(Deserialize)]
-struct Place {
+struct LineTurn {
     turn: i64,
 }
 
 impl App {
     /// The sliding window up to and with the claimed turn, oldest first.
     pub async fn history(&self, claim: &TurnClaim) -> Result<Vec<WindowLine>, StoreError> {
-        let most = self.number_of(claim).config.max_context_messages;
-        let kept = self.cache.get(&key(claim.conversation)).await;
-        if let Some((revision, lines)) = kept.as_deref().and_then(Kept::open)
+        let max_messages = self.number_of(claim).config.max_context_messages;
+        let kept = self.cache.get(&cache_key(claim.conversation)).await;
+        if let Some((revision, lines)) = kept.as_deref().and_then(CachedWindow::split_revision)
             && revision == claim.revision
-            && let Some(lines) = Kept::read(lines)
+            && let Some(lines) = CachedWindow::decode_lines(lines)
         {
             let lines = lines.into_iter().filter(|line| line.turn <= claim.turn).collect();
-            return Ok(keep_whole_exchanges(lines, most, claim.turn));
+            return Ok(keep_whole_exchanges(lines, max_messages, claim.turn));
         }
-        let (revision, lines) = self.store.history(claim.conversation, claim.turn, most).await?;
+        let (revision, lines) = self.store.history(claim.conversation, claim.turn, max_messages).await?;
         // Not where more was said already that a later turn answers: it would be missing there. Nor of a conversation that
         // has just begun: most end with their first answer, and a crowd of those is no reason to fill the memory.
         if let Some(revision) = revision
             && lines.first().is_some_and(|line| line.turn < claim.turn)
         {
-            self.keep(claim.conversation, Kept::of(revision, &lines)).await;
+            self.cache_history(claim.conversation, CachedWindow::encode(revision, &lines)).await;
         }
         Ok(lines)
     }
 
     /// Adds a line that was just stored, which raised the revision to `revision`; `None` is one that the model is not shown.
     /// A window that is not at the one before it is dropped: somebody else wrote in between.
-    pub async fn add(&self, conversation: ConversationId, revision: i64, line: Option<&WindowLine>) {
-        let Some(bytes) = self.cache.get(&key(conversation)).await else { return };
-        match Kept::open(&bytes) {
+    pub async fn append_to_history(&self, conversation: ConversationId, revision: i64, line: Option<&WindowLine>) {
+        let Some(bytes) = self.cache.get(&cache_key(conversation)).await else { return };
+        match CachedWindow::split_revision(&bytes) {
             Some((kept, _)) if kept >= revision => {}
             // Enough lines that the window can be cut between exchanges.
             Some((kept, lines)) if kept + 1 == revision => {
-                match Kept::with(revision, lines, line, self.longest_window() * 2) {
-                    Some(kept) => self.keep(conversation, kept).await,
-                    None => self.clear(conversation).await,
+                match CachedWindow::append_line(revision, lines, line, self.longest_window() * 2) {
+                    Some(kept) => self.cache_history(conversation, kept).await,
+                    None => self.forget_history(conversation).await,
                 }
             }
-            _ => self.clear(conversation).await,
+            _ => self.forget_history(conversation).await,
         }
     }
 
     /// Drops the window of a conversation; the store still has it.
-    pub async fn clear(&self, conversation: ConversationId) {
-        self.cache.remove(&key(conversation)).await;
+    pub async fn forget_history(&self, conversation: ConversationId) {
+        self.cache.remove(&cache_key(conversation)).await;
     }
 
     fn longest_window(&self) -> usize {
         self.numbers.iter().map(|number| number.config.max_context_messages).max().unwrap_or_default()
     }
 
-    async fn keep(&self, conversation: ConversationId, kept: Kept) {
-        self.cache.put(&key(conversation), Arc::from(kept.0), self.config.conversation.ttl).await;
+    async fn cache_history(&self, conversation: ConversationId, kept: CachedWindow) {
+        self.cache.put(&cache_key(conversation), Arc::from(kept.0), self.config.conversation.ttl).await;
     }
 }
 
-impl Kept {
-    fn of(revision: i64, lines: &[WindowLine]) -> Kept {
+impl CachedWindow {
+    fn encode(revision: i64, lines: &[WindowLine]) -> CachedWindow {
         let mut bytes = revision.to_string().into_bytes();
-        lines.iter().for_each(|line| push(&mut bytes, line));
-        Kept(bytes)
+        lines.iter().for_each(|line| push_line(&mut bytes, line));
+        CachedWindow(bytes)
     }
 
     /// The revision, and the lines behind it.
-    fn open(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    fn split_revision(bytes: &[u8]) -> Option<(i64, &[u8])> {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let revision = std::str::from_utf8(&bytes[..end]).ok()?.parse().ok()?;
         Some((revision, &bytes[end..]))
     }
 
-    fn read(lines: &[u8]) -> Option<Vec<WindowLine>> {
+    fn decode_lines(lines: &[u8]) -> Option<Vec<WindowLine>> {
         let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice::<KeptLine>(line).ok()?.line()).collect()
+        lines.map(|line| serde_json::from_slice::<CachedLine>(line).ok()?.into_window_line()).collect()
     }
 
     /// The lines with one more, at most `most` of them. What was said while an earlier turn was being answered comes after
     /// that answer. `None` where the lines cannot be read.
-    fn with(revision: i64, lines: &[u8], line: Option<&WindowLine>, most: usize) -> Option<Kept> {
+    fn append_line(revision: i64, lines: &[u8], line: Option<&WindowLine>, max_lines: usize) -> Option<CachedWindow> {
         let Some(line) = line else {
             let mut bytes = revision.to_string().into_bytes();
             bytes.extend_from_slice(lines);
-            return Some(Kept(bytes));
+            return Some(CachedWindow(bytes));
         };
         let last = lines.iter().rposition(|byte| *byte == b'\n')?;
-        let place: Place = serde_json::from_slice(&lines[last + 1..]).ok()?;
+        let place: LineTurn = serde_json::from_slice(&lines[last + 1..]).ok()?;
         if place.turn > line.turn.0 {
-            let mut lines = Kept::read(lines)?;
+            let mut lines = CachedWindow::decode_lines(lines)?;
             lines.insert(lines.partition_point(|other| other.turn <= line.turn), line.clone());
-            return Some(Kept::of(revision, &lines));
+            return Some(CachedWindow::encode(revision, &lines));
         }
         let mut bytes = revision.to_string().into_bytes();
         let breaks = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-        let over = (breaks.clone().count() + 1).saturating_sub(most);
+        let over = (breaks.clone().count() + 1).saturating_sub(max_lines);
         let from = breaks.map(|(at, _)| at).nth(over).unwrap_or(lines.len());
         bytes.extend_from_slice(&lines[from..]);
-        push(&mut bytes, line);
-        Some(Kept(bytes))
+        push_line(&mut bytes, line);
+        Some(CachedWindow(bytes))
     }
 }
 
-fn push(bytes: &mut Vec<u8>, line: &WindowLine) {
+fn push_line(bytes: &mut Vec<u8>, line: &WindowLine) {
     bytes.push(b'\n');
     // JSON escapes line breaks, so each line is one.
-    serde_json::to_writer(&mut *bytes, &KeptLine::of(line)).expect("strings are written to memory without failure");
+    serde_json::to_writer(&mut *bytes, &CachedLine::from_window_line(line))
+        .expect("strings are written to memory without failure");
 }
 
-fn key(conversation: ConversationId) -> String {
+fn cache_key(conversation: ConversationId) -> String {
     format!("window {conversation}")
 }
 
-impl KeptLine {
-    fn of(line: &WindowLine) -> KeptLine {
-        KeptLine {
+impl CachedLine {
+    fn from_window_line(line: &WindowLine) -> CachedLine {
+        CachedLine {
             turn: line.turn.0,
             role: line.role.as_str().to_owned(),
             content: line.content.clone(),
@@ -148,7 +149,7 @@ impl KeptLine {
         }
     }
 
-    fn line(self) -> Option<WindowLine> {
+    fn into_window_line(self) -> Option<WindowLine> {
         Some(WindowLine {
             turn: TurnId(self.turn),
             role: Role::parse(&self.role)?,
@@ -166,27 +167,27 @@ mod tests {
         WindowLine { turn: TurnId(turn), role: Role::User, content: content.into(), provider_id: None }
     }
 
-    fn read(kept: &Kept) -> (i64, Vec<String>) {
-        let (revision, lines) = Kept::open(&kept.0).unwrap();
-        (revision, Kept::read(lines).unwrap().into_iter().map(|line| line.content).collect())
+    fn read(kept: &CachedWindow) -> (i64, Vec<String>) {
+        let (revision, lines) = CachedWindow::split_revision(&kept.0).unwrap();
+        (revision, CachedWindow::decode_lines(lines).unwrap().into_iter().map(|line| line.content).collect())
     }
 
     #[test]
     fn a_line_is_added_behind_its_turn_and_the_oldest_fall_out() {
-        let mut kept = Kept::of(1, &[line(1, "a\nb")]);
+        let mut kept = CachedWindow::encode(1, &[line(1, "a\nb")]);
         for (revision, turn, content) in [(2, 2, "c"), (3, 1, "answer to a"), (4, 2, "answer to c"), (5, 3, "d")] {
-            let (_, lines) = Kept::open(&kept.0).unwrap();
-            kept = Kept::with(revision, lines, Some(&line(turn, content)), 4).unwrap();
+            let (_, lines) = CachedWindow::split_revision(&kept.0).unwrap();
+            kept = CachedWindow::append_line(revision, lines, Some(&line(turn, content)), 4).unwrap();
         }
-        let (_, lines) = Kept::open(&kept.0).unwrap();
-        kept = Kept::with(6, lines, None, 4).unwrap();
+        let (_, lines) = CachedWindow::split_revision(&kept.0).unwrap();
+        kept = CachedWindow::append_line(6, lines, None, 4).unwrap();
         assert_eq!(read(&kept), (6, ["answer to a", "c", "answer to c", "d"].map(str::to_owned).to_vec()));
     }
 
     #[test]
     fn what_cannot_be_read_is_a_miss() {
-        assert!(Kept::open(b"").is_none() && Kept::open(b"x\n{}").is_none());
-        assert!(Kept::read(b"\n{}").is_none());
-        assert!(Kept::with(2, b"\n{", Some(&line(1, "a")), 9).is_none());
+        assert!(CachedWindow::split_revision(b"").is_none() && CachedWindow::split_revision(b"x\n{}").is_none());
+        assert!(CachedWindow::decode_lines(b"\n{}").is_none());
+        assert!(CachedWindow::append_line(2, b"\n{", Some(&line(1, "a")), 9).is_none());
     }
 }

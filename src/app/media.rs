@@ -15,15 +15,15 @@ type HmacSha256 = Hmac<Sha256>;
 
 /// How long an address is good. The provider fetches as it sends, which may be hours after it took the message (Twilio,
 /// "WhatsApp": queued for up to four), and WhatsApp may fetch again.
-const GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
+const LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Half of the code is enough: 128 bits, and a shorter address.
-const CODE_BYTES: usize = 16;
+const MAC_BYTES: usize = 16;
 
 /// Writes and reads those addresses.
 pub struct MediaLinks {
     /// The public URL without a trailing slash.
-    base: Option<String>,
+    base_url: Option<String>,
     key: HmacSha256,
 }
 
@@ -32,34 +32,34 @@ impl MediaLinks {
     pub(super) fn new(public_url: Option<&Url>, installation: &[u8; 32]) -> MediaLinks {
         let keyed = |key: &[u8]| HmacSha256::new_from_slice(key).expect("HMAC takes a key of any length");
         let derived = keyed(installation).chain_update(b"key of media links").finalize().into_bytes();
-        let base = public_url.map(|url| url[..Position::AfterPath].trim_end_matches('/').to_owned());
-        MediaLinks { base, key: keyed(&derived) }
+        let base_url = public_url.map(|url| url[..Position::AfterPath].trim_end_matches('/').to_owned());
+        MediaLinks { base_url, key: keyed(&derived) }
     }
 
     /// Where the provider fetches the file of that part from now on; `None` without a public URL.
     pub fn url(&self, part: PartRef, now: Time) -> Option<String> {
-        let base = self.base.as_ref()?;
-        let until = (now + GOOD_FOR).millis();
-        let code = hex::encode(self.code(&part.to_string(), &until.to_string()));
+        let base = self.base_url.as_ref()?;
+        let until = (now + LINK_LIFETIME).millis();
+        let code = hex::encode(self.mac(&part.to_string(), &until.to_string()));
         Some(format!("{base}/media/{part}?e={until}&m={code}"))
     }
 
     /// The part that an address names, if the code in its query is ours and its time has not come.
-    pub fn part(&self, name: &str, query: &str, now: Time) -> Option<PartRef> {
+    pub fn verified_part(&self, name: &str, query: &str, now: Time) -> Option<PartRef> {
         let field = |name| query.split('&').find_map(|pair| pair.strip_prefix(name));
         let (until, given) = (field("e=")?, field("m=")?);
-        let mut code = [0; CODE_BYTES];
+        let mut code = [0; MAC_BYTES];
         hex::decode_to_slice(given, &mut code).ok()?;
-        let ours = bool::from(self.code(name, until).ct_eq(&code));
+        let ours = bool::from(self.mac(name, until).ct_eq(&code));
         let good = ours && until.parse().is_ok_and(|until| now < Time(until));
         good.then(|| PartRef::parse(name)).flatten()
     }
 
-    fn code(&self, name: &str, until: &str) -> [u8; CODE_BYTES] {
+    fn mac(&self, name: &str, until: &str) -> [u8; MAC_BYTES] {
         // No name and no time holds a space.
         let whole = self.key.clone().chain_update(name).chain_update(b" ").chain_update(until).finalize().into_bytes();
-        let mut half = [0; CODE_BYTES];
-        half.copy_from_slice(&whole[..CODE_BYTES]);
+        let mut half = [0; MAC_BYTES];
+        half.copy_from_slice(&whole[..MAC_BYTES]);
         half
     }
 }
@@ -81,15 +81,16 @@ mod tests {
         let links = links("https://bot.example.org/wa/", 7);
         let url = links.url(PART, NOW).unwrap();
         let query = url.strip_prefix("https://bot.example.org/wa/media/12.3?").unwrap();
-        assert_eq!(links.part("12.3", query, NOW), Some(PART));
-        assert_eq!(links.part("12.3", query, NOW + GOOD_FOR - Duration::from_millis(1)), Some(PART));
-        assert_eq!(links.part("12.3", query, NOW + GOOD_FOR), None, "its time has come");
-        assert_eq!(links.part("12.2", query, NOW), None);
-        let later = query.replace(&(NOW + GOOD_FOR).millis().to_string(), &(NOW + GOOD_FOR * 2).millis().to_string());
-        assert!(later != query && links.part("12.3", &later, NOW).is_none());
+        assert_eq!(links.verified_part("12.3", query, NOW), Some(PART));
+        assert_eq!(links.verified_part("12.3", query, NOW + LINK_LIFETIME - Duration::from_millis(1)), Some(PART));
+        assert_eq!(links.verified_part("12.3", query, NOW + LINK_LIFETIME), None, "its time has come");
+        assert_eq!(links.verified_part("12.2", query, NOW), None);
+        let later =
+            query.replace(&(NOW + LINK_LIFETIME).millis().to_string(), &(NOW + LINK_LIFETIME * 2).millis().to_string());
+        assert!(later != query && links.verified_part("12.3", &later, NOW).is_none());
         let (time, code) = query.split_once("&m=").unwrap();
         for bad in ["", time, &format!("m={code}"), &format!("{time}&m="), &format!("{time}&m={}", "0".repeat(32))] {
-            assert_eq!(links.part("12.3", bad, NOW), None, "{bad}");
+            assert_eq!(links.verified_part("12.3", bad, NOW), None, "{bad}");
         }
     }
 
@@ -97,7 +98,7 @@ mod tests {
     fn another_key_or_no_address_makes_no_link() {
         let url = links("https://bot.example.org", 7).url(PART, NOW).unwrap();
         let query = url.split_once('?').unwrap().1;
-        assert_eq!(links("https://bot.example.org", 8).part("12.3", query, NOW), None);
+        assert_eq!(links("https://bot.example.org", 8).verified_part("12.3", query, NOW), None);
         assert_eq!(links("", 7).url(PART, NOW), None);
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use tracing::warn;
 
-use super::{App, Assistant, Confidence};
+use super::{App, Assistant, ConfidentialContent};
 use crate::ai::Transcriber;
 use crate::channel::Channel;
-use crate::config::{AiConfig, Fit, NumberConfig, Sender};
+use crate::config::{AiConfig, NumberConfig, NumberMatch, Sender};
 use crate::store::TurnClaim;
 
 /// One of our numbers.
@@ -21,7 +21,7 @@ pub struct Number {
     /// wait.
     pub assistants: Vec<Arc<Assistant>>,
     /// What its answers must not tell.
-    pub confidence: Confidence,
+    pub confidential: ConfidentialContent,
 }
 
 impl Number {
@@ -32,7 +32,7 @@ impl Number {
     }
 
     /// The name of its list of messages at the provider: no other number has it.
-    pub fn list(&self) -> String {
+    pub fn message_list_key(&self) -> String {
         let own = &self.config;
         let whole = own.twilio.iter().map(|twilio| match &twilio.sender {
             Sender::Number(sender) | Sender::MessagingService(sender) => format!("{} {sender}", twilio.account_sid),
@@ -43,20 +43,20 @@ impl Number {
 
 impl App {
     /// The number of the main configuration.
-    pub fn main(&self) -> &Number {
+    pub fn main_number(&self) -> &Number {
         &self.numbers[0]
     }
 
     /// The number of a conversation, by the account that it came through and by our address in it.
-    pub fn number(&self, account: &str, ours: &str) -> &Number {
-        &self.numbers[self.directory.find(account, ours).0]
+    pub fn number(&self, account: &str, our_address: &str) -> &Number {
+        &self.numbers[self.number_directory.find(account, our_address).0]
     }
 
     /// The number that somebody wrote to. Where no number has that address, another one answers, and the owner is told.
-    pub(super) fn number_written_to(&self, account: &str, ours: &str) -> &Number {
-        let (at, fit) = self.directory.find(account, ours);
+    pub(super) fn number_for_inbound(&self, account: &str, our_address: &str) -> &Number {
+        let (at, fit) = self.number_directory.find(account, our_address);
         let number = &self.numbers[at];
-        if self.directory.is_several() && matches!(fit, Fit::Account | Fit::Nothing) {
+        if self.number_directory.has_several() && matches!(fit, NumberMatch::Account | NumberMatch::NoMatch) {
             warn!(number = number.config.name, "a message came to an address that no number has; this one answers it");
         }
         number
@@ -68,14 +68,20 @@ impl App {
     }
 
     /// The channel of that name on the number of a conversation.
-    pub fn channel(&self, name: &str, account: &str, ours: &str) -> Option<&Arc<dyn Channel>> {
-        self.number(account, ours).channel.as_ref().filter(|channel| channel.name() == name)
+    pub fn channel(&self, name: &str, account: &str, our_address: &str) -> Option<&Arc<dyn Channel>> {
+        self.number(account, our_address).channel.as_ref().filter(|channel| channel.name() == name)
     }
 
     /// The channel of that name by which something was posted for a conversation. Its number may have been moved to another
     /// account since, whose list does not have it.
-    pub fn channel_of(&self, posted_by: &str, name: &str, account: &str, ours: &str) -> Option<&Arc<dyn Channel>> {
-        let number = Some(self.number(account, ours)).filter(|number| number.account() == posted_by);
+    pub fn channel_of_account(
+        &self,
+        posted_by: &str,
+        name: &str,
+        account: &str,
+        our_address: &str,
+    ) -> Option<&Arc<dyn Channel>> {
+        let number = Some(self.number(account, our_address)).filter(|number| number.account() == posted_by);
         let number = number.or_else(|| self.numbers.iter().find(|number| number.account() == posted_by))?;
         number.channel.as_ref().filter(|channel| channel.name() == name)
     }
@@ -89,56 +95,56 @@ impl App {
     /// nobody has named it for that, hears only what may go there anyway: a number whose model is elsewhere may have one of
     /// its own because nobody else is to know what its contacts say.
     pub fn transcriber_of(&self, number: &Number) -> Option<&Transcriber> {
-        let is_implied = self.config.media.transcription.as_ref().is_some_and(|listens| listens.is_implied);
-        let models = self.main().config.ai.as_ref().zip(number.config.ai.as_ref());
+        let is_implied = self.config.media.transcription.as_ref().is_some_and(|listens| listens.uses_main_model_server);
+        let models = self.main_number().config.ai.as_ref().zip(number.config.ai.as_ref());
         let asks_there = models.is_some_and(|(main, own)| main.is_same_server(own));
         self.transcriber.as_ref().filter(|_| !is_implied || asks_there)
     }
 
     /// Whether any model is configured.
-    pub fn has_a_model(&self) -> bool {
+    pub fn has_any_model(&self) -> bool {
         self.numbers.iter().any(|number| !number.assistants.is_empty())
     }
 
     /// The number's name, where there are several to tell apart.
-    pub fn told<'a>(&self, number: &'a Number) -> Option<&'a str> {
-        self.directory.is_several().then_some(number.config.name.as_str())
+    pub fn name_if_several<'a>(&self, number: &'a Number) -> Option<&'a str> {
+        self.number_directory.has_several().then_some(number.config.name.as_str())
     }
 }
 
 /// Models that are met so far. Numbers that ask the same one share what it can bear: how many may ask at once, and whether
 /// it is asked at all.
-pub(super) struct Models {
+pub(super) struct ModelRegistry {
     /// Each model of each number.
-    all: Vec<AiConfig>,
-    met: Vec<(AiConfig, Arc<Assistant>)>,
+    configured: Vec<AiConfig>,
+    connected: Vec<(AiConfig, Arc<Assistant>)>,
 }
 
-impl Models {
+impl ModelRegistry {
     /// None of these is met yet.
-    pub(super) fn of(all: Vec<AiConfig>) -> Models {
-        Models { all, met: Vec::new() }
+    pub(super) fn new(configured: Vec<AiConfig>) -> ModelRegistry {
+        ModelRegistry { configured, connected: Vec::new() }
     }
 
     /// The model of that configuration, made by `connect` where no number has it yet.
-    pub(super) fn get(
+    pub(super) fn get_or_connect(
         &mut self,
         config: &AiConfig,
         connect: impl FnOnce(&AiConfig) -> Result<Assistant>,
     ) -> Result<Arc<Assistant>> {
-        if let Some((_, assistant)) = self.met.iter().find(|(known, _)| known.is_asked_alike(config)) {
+        if let Some((_, assistant)) = self.connected.iter().find(|(known, _)| known.has_same_settings(config)) {
             return Ok(Arc::clone(assistant));
         }
         // The smallest: whoever set that knows of something that the model cannot bear.
-        let sharing = self.all.iter().filter(|other| other.is_same_model(config));
+        let sharing = self.configured.iter().filter(|other| other.is_same_model(config));
         let concurrency = sharing.map(|other| other.concurrency).min().unwrap_or(config.concurrency);
         let mut assistant = connect(&AiConfig { concurrency, ..config.clone() })?;
-        if let Some((_, other)) = self.met.iter().find(|(known, _)| known.is_same_model(config)) {
+        if let Some((_, other)) = self.connected.iter().find(|(known, _)| known.is_same_model(config)) {
             assistant.limit = Arc::clone(&other.limit);
             assistant.breaker = Arc::clone(&other.breaker);
         }
         let assistant = Arc::new(assistant);
-        self.met.push((config.clone(), Arc::clone(&assistant)));
+        self.connected.push((config.clone(), Arc::clone(&assistant)));
         Ok(assistant)
     }
 }
@@ -151,10 +157,10 @@ mod tests {
     use crate::fault::Fault;
     use async_trait::async_trait;
 
-    struct Nobody;
+    struct UnusedProvider;
 
     #[async_trait]
-    impl Provider for Nobody {
+    impl Provider for UnusedProvider {
         fn name(&self) -> &str {
             "nobody"
         }
@@ -167,41 +173,48 @@ mod tests {
     }
 
     fn model() -> AiConfig {
-        keyed("sk-1")
+        model_with_key("sk-1")
     }
 
-    fn keyed(key: &str) -> AiConfig {
+    fn model_with_key(key: &str) -> AiConfig {
         let env = [("OPENAI_API_KEY", key), ("MYNAH_AI_MODEL", "m")].map(|(key, value)| (key.into(), value.into()));
-        Config::load(Sources { env: env.into(), dir: "/nonexistent".into(), ..Sources::default() }).unwrap().ai.unwrap()
+        Config::load(Sources { env: env.into(), base_dir: "/nonexistent".into(), ..Sources::default() })
+            .unwrap()
+            .ai
+            .unwrap()
     }
 
-    fn nobody(config: &AiConfig) -> Result<Assistant> {
-        Ok(Assistant::new(Arc::new(Nobody), config))
+    fn connect_unused(config: &AiConfig) -> Result<Assistant> {
+        Ok(Assistant::new(Arc::new(UnusedProvider), config))
     }
 
     #[test]
     fn of_those_who_share_a_model_the_smallest_number_of_calls_at_once_counts() {
         let calls = |calls| AiConfig { concurrency: calls, ..model() };
         for all in [[8, 2, 5], [2, 8, 5]] {
-            let other = AiConfig { concurrency: 1, ..keyed("sk-2") };
-            let mut models = Models::of(all.map(calls).into_iter().chain([other.clone()]).collect());
+            let other = AiConfig { concurrency: 1, ..model_with_key("sk-2") };
+            let mut models = ModelRegistry::new(all.map(calls).into_iter().chain([other.clone()]).collect());
             for own in all {
-                assert_eq!(models.get(&calls(own), nobody).unwrap().limit.allowed(), 2, "{all:?} {own}");
+                assert_eq!(
+                    models.get_or_connect(&calls(own), connect_unused).unwrap().limit.allowed(),
+                    2,
+                    "{all:?} {own}"
+                );
             }
-            assert_eq!(models.get(&other, nobody).unwrap().limit.allowed(), 1);
+            assert_eq!(models.get_or_connect(&other, connect_unused).unwrap().limit.allowed(), 1);
         }
     }
 
     #[test]
     fn numbers_that_ask_the_same_model_share_what_it_can_bear() {
-        let mut models = Models::of(Vec::new());
-        let mut get = |config: &AiConfig| models.get(config, nobody).unwrap();
+        let mut models = ModelRegistry::new(Vec::new());
+        let mut get = |config: &AiConfig| models.get_or_connect(config, connect_unused).unwrap();
         let first = get(&model());
         assert!(Arc::ptr_eq(&first, &get(&model())), "asked alike");
         let warm = get(&AiConfig { temperature: Some(0.7), ..model() });
         assert!(!Arc::ptr_eq(&first, &warm), "asked otherwise");
         assert!(Arc::ptr_eq(&first.limit, &warm.limit) && Arc::ptr_eq(&first.breaker, &warm.breaker));
-        for other in [AiConfig { model: Some("n".into()), ..model() }, keyed("sk-2")] {
+        for other in [AiConfig { model: Some("n".into()), ..model() }, model_with_key("sk-2")] {
             let other = get(&other);
             assert!(!Arc::ptr_eq(&first.limit, &other.limit) && !Arc::ptr_eq(&first.breaker, &other.breaker));
         }

@@ -10,39 +10,39 @@ use crate::model::TurnId;
 /// Tokens by turn. It only spares calls whose answer nobody wants any more: that such an answer is dropped is the store's
 /// doing.
 #[derive(Debug, Default)]
-pub struct Running(Mutex<HashMap<TurnId, CancellationToken>>);
+pub struct RunningTurns(Mutex<HashMap<TurnId, CancellationToken>>);
 
 /// A turn that is being answered, until it is dropped.
 #[derive(Debug)]
-pub struct Answering<'a> {
-    running: &'a Running,
+pub struct RunningTurn<'a> {
+    running: &'a RunningTurns,
     turn: TurnId,
     /// Cancelled when the answer is not wanted any more.
-    pub unwanted: CancellationToken,
+    pub cancellation: CancellationToken,
 }
 
-impl Running {
+impl RunningTurns {
     /// Notes that a turn is being answered.
-    pub fn begin(&self, turn: TurnId) -> Answering<'_> {
+    pub fn begin(&self, turn: TurnId) -> RunningTurn<'_> {
         let unwanted = CancellationToken::new();
-        self.turns().insert(turn, unwanted.clone());
-        Answering { running: self, turn, unwanted }
+        self.lock().insert(turn, unwanted.clone());
+        RunningTurn { running: self, turn, cancellation: unwanted }
     }
 
     /// Gives up the asking about a turn, if it is under way here.
     pub fn interrupt(&self, turn: TurnId) {
-        if let Some(unwanted) = self.turns().get(&turn) {
+        if let Some(unwanted) = self.lock().get(&turn) {
             unwanted.cancel();
         }
     }
 
-    fn turns(&self) -> MutexGuard<'_, HashMap<TurnId, CancellationToken>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TurnId, CancellationToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Answering<'_> {
+impl Drop for RunningTurn<'_> {
     fn drop(&mut self) {
-        self.running.turns().remove(&self.turn);
+        self.running.lock().remove(&self.turn);
     }
 }

@@ -29,9 +29,9 @@ enum Action {
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     let Action::List { limit, json } = arguments.action;
-    let alerts = super::store_that_exists(&config)?.alerts(limit).await?;
+    let alerts = super::open_existing_store(&config)?.alerts(limit).await?;
     if json {
-        println!("{:#}", Value::from(alerts.iter().map(facts).collect::<Vec<_>>()));
+        println!("{:#}", Value::from(alerts.iter().map(alert_json).collect::<Vec<_>>()));
     } else if alerts.is_empty() {
         println!("no alerts: nothing has called for you yet");
     } else {
@@ -40,7 +40,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-fn facts(alert: &Alert) -> Value {
+fn alert_json(alert: &Alert) -> Value {
     json!({
         "cause": alert.cause,
         "subject": alert.subject,

@@ -6,7 +6,7 @@ use super::columns::one_line;
 use crate::files::FileStore;
 use crate::store::AttachmentRow;
 
-pub(super) fn facts(attachments: &[AttachmentRow], files: &FileStore) -> Vec<Value> {
+pub(super) fn to_json(attachments: &[AttachmentRow], files: &FileStore) -> Vec<Value> {
     let facts = |one: &AttachmentRow| {
         json!({
             "type": one.media_type,
@@ -25,12 +25,12 @@ pub(super) fn lines<'a>(attachments: &'a [AttachmentRow], files: &'a FileStore) 
         let kind = one_line(&one.media_type);
         let kind = if kind.is_empty() { "a file" } else { &kind };
         let file = one.file.as_ref().map(|(hash, size)| format!(", {size} bytes in {}", files.path(hash).display()));
-        let not = match &one.error {
+        let unread_note = match &one.error {
             Some(error) => format!("; not read: {}", one_line(error)),
             None if one.state == "waiting" => "; not fetched".to_owned(),
             None => String::new(),
         };
-        format!("{kind}{}{not}", file.unwrap_or_default())
+        format!("{kind}{}{unread_note}", file.unwrap_or_default())
     })
 }
 
@@ -66,7 +66,7 @@ mod tests {
                 "a file; not fetched".to_owned(),
             ]
         );
-        let facts = facts(&rows, &files);
+        let facts = to_json(&rows, &files);
         assert_eq!(facts[0], json!({ "type": "image/jpeg", "state": "read", "size": 9, "file": place, "error": null }));
         let gone = "the file is gone at Twilio";
         assert_eq!(

@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
-use super::stage::{CONTACT, Stage};
+use super::stage::{CONTACT_NUMBER, Sandbox};
 use crate::app::App;
 use crate::config::Config;
 use crate::daemon;
@@ -21,16 +21,16 @@ use crate::simulator::{Bubble, Simulator};
 pub(super) struct Arguments {}
 
 /// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(150);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// How often to look whether the answer is complete: what the database records last changes nothing on the phone.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
-    let stage = Stage::set(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
-    let talk = Talk { simulator: stage.simulator.clone(), app: Arc::clone(&stage.app), last: None };
-    stage.introduce();
+    let stage = Sandbox::set_up(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
+    let talk = TerminalChat { simulator: stage.simulator.clone(), app: Arc::clone(&stage.app), last_sid: None };
+    stage.print_introduction();
     println!("You write as a contact; the assistant answers. An empty line is skipped, Ctrl+D ends.");
     let mut running = tokio::spawn(stage.run(false, stop.clone()));
     let outcome = tokio::select! {
@@ -44,18 +44,18 @@ pub(super) async fn run(config: Config) -> Result<()> {
 }
 
 /// The person at the terminal, with the phone that they hold.
-struct Talk {
+struct TerminalChat {
     simulator: Simulator,
     app: Arc<App>,
     /// The last bubble that was looked at. Not how many there were: a phone keeps only so many.
-    last: Option<String>,
+    last_sid: Option<String>,
 }
 
-impl Talk {
+impl TerminalChat {
     async fn run(mut self, stop: &CancellationToken) -> Result<()> {
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         loop {
-            prompt()?;
+            print_prompt()?;
             let line = tokio::select! {
                 line = lines.next_line() => line?,
                 () = stop.cancelled() => None,
@@ -67,15 +67,15 @@ impl Talk {
             if line.trim().is_empty() {
                 continue;
             }
-            let delivered = self.simulator.deliver(CONTACT, "You", &line).await?;
+            let delivered = self.simulator.deliver(CONTACT_NUMBER, "You", &line).await?;
             if delivered.status != 200 {
                 println!("(the webhook was answered with {})", delivered.status);
                 continue;
             }
             tokio::select! {
-                answered = tokio::time::timeout(PATIENCE, self.answers()) => match answered {
+                answered = tokio::time::timeout(ANSWER_TIMEOUT, self.print_answers()) => match answered {
                     Ok(answered) => answered?,
-                    Err(_) => println!("(no answer in {} s; MYNAH_LOG=info shows why)", PATIENCE.as_secs()),
+                    Err(_) => println!("(no answer in {} s; MYNAH_LOG=info shows why)", ANSWER_TIMEOUT.as_secs()),
                 },
                 () = stop.cancelled() => return Ok(()),
             }
@@ -83,13 +83,13 @@ impl Talk {
     }
 
     /// Prints what arrives until all of the answer is there.
-    async fn answers(&mut self) -> Result<()> {
+    async fn print_answers(&mut self) -> Result<()> {
         let mut changes = self.simulator.subscribe();
         let mut printed = false;
         loop {
             // Asked before the look at the phone: once it is complete, all of it is on the phone.
-            let complete = complete(&self.app).await?;
-            for text in news(self.simulator.conversation(CONTACT), &mut self.last) {
+            let complete = is_queue_done(&self.app).await?;
+            for text in new_answers(self.simulator.conversation(CONTACT_NUMBER), &mut self.last_sid) {
                 println!("{text}");
                 printed = true;
             }
@@ -100,20 +100,21 @@ impl Talk {
                 return Ok(());
             }
             // One that missed changes looks at the phone all the same.
-            drop(tokio::time::timeout(LOOK, changes.recv()).await);
+            drop(tokio::time::timeout(POLL_INTERVAL, changes.recv()).await);
         }
     }
 }
 
 /// Whether nothing is left to be answered or sent.
-async fn complete(app: &App) -> Result<bool> {
+async fn is_queue_done(app: &App) -> Result<bool> {
     let jobs = app.store.jobs(None, None, 10).await?;
-    let over = [TurnState::Done, TurnState::Dead, TurnState::Expired, TurnState::Skipped].map(TurnState::as_str);
-    Ok(jobs.iter().all(|job| over.contains(&job.state.as_str())))
+    let final_states =
+        [TurnState::Done, TurnState::Dead, TurnState::Expired, TurnState::Skipped].map(TurnState::as_str);
+    Ok(jobs.iter().all(|job| final_states.contains(&job.state.as_str())))
 }
 
 /// What the assistant has said since the bubble `last`, which moves on.
-fn news(bubbles: Vec<Bubble>, last: &mut Option<String>) -> Vec<String> {
+fn new_answers(bubbles: Vec<Bubble>, last: &mut Option<String>) -> Vec<String> {
     let seen = last.as_ref().and_then(|sid| bubbles.iter().rposition(|bubble| bubble.sid == *sid));
     let new = bubbles.into_iter().skip(seen.map_or(0, |at| at + 1));
     let mut texts = Vec::new();
@@ -126,7 +127,7 @@ fn news(bubbles: Vec<Bubble>, last: &mut Option<String>) -> Vec<String> {
     texts
 }
 
-fn prompt() -> std::io::Result<()> {
+fn print_prompt() -> std::io::Result<()> {
     print!("> ");
     std::io::stdout().flush()
 }
@@ -153,7 +154,7 @@ mod tests {
     /// The assistant sends a message.
     async fn send(simulator: &Simulator, text: &str) {
         let fields =
-            [("To", format!("whatsapp:{CONTACT}")), ("From", format!("whatsapp:{OURS}")), ("Body", text.into())];
+            [("To", format!("whatsapp:{CONTACT_NUMBER}")), ("From", format!("whatsapp:{OURS}")), ("Body", text.into())];
         let request = Request::post("/2010-04-01/Accounts/AC1/Messages.json")
             .header("authorization", "Basic QUMxOnRva2Vu") // AC1:token
             .body(Body::from(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()))
@@ -165,10 +166,10 @@ mod tests {
     async fn every_part_of_every_answer_is_told_once_also_when_the_phone_forgets_the_oldest() {
         let simulator = simulator();
         let mut last = None;
-        let mut told = || news(simulator.conversation(CONTACT), &mut last);
+        let mut told = || new_answers(simulator.conversation(CONTACT_NUMBER), &mut last);
         // A phone keeps 500 bubbles: three times as many come.
         for number in 0..500 {
-            simulator.arrive(CONTACT, "a question");
+            simulator.arrive(CONTACT_NUMBER, "a question");
             let parts = [format!("{number} first"), format!("{number} second")];
             send(&simulator, &parts[0]).await;
             if number % 2 == 0 {

@@ -33,7 +33,7 @@ struct Finding {
 }
 
 impl Finding {
-    fn of(check: &'static str, outcome: Result<String, String>) -> Finding {
+    fn from_result(check: &'static str, outcome: Result<String, String>) -> Finding {
         match outcome {
             Ok(detail) => Finding { check, outcome: "ok", number: None, detail },
             Err(detail) => Finding { check, outcome: "failed", number: None, detail },
@@ -47,10 +47,10 @@ impl Finding {
 
 pub(super) fn run(config: Result<Config>, arguments: &Arguments) -> Result<()> {
     let findings = match config {
-        Err(error) => vec![Finding::of("configuration", Err(format!("{error:#}")))],
+        Err(error) => vec![Finding::from_result("configuration", Err(format!("{error:#}")))],
         Ok(config) => {
             let offline = arguments.offline;
-            super::block_on(async move { Ok(examine(config, offline).await) })?
+            super::block_on(async move { Ok(run_checks(config, offline).await) })?
         }
     };
     if arguments.json {
@@ -68,8 +68,8 @@ pub(super) fn run(config: Result<Config>, arguments: &Arguments) -> Result<()> {
     }
 }
 
-async fn examine(config: Config, offline: bool) -> Vec<Finding> {
-    let mut findings = vec![Finding::of("configuration", Ok("read, no errors".into()))];
+async fn run_checks(config: Config, offline: bool) -> Vec<Finding> {
+    let mut findings = vec![Finding::from_result("configuration", Ok("read, no errors".into()))];
     findings.extend(config.warnings.iter().map(|warning| Finding::skipped("warning", warning)));
     let public = match &config.server.public_url {
         Some(url) => Ok(format!(
@@ -78,61 +78,62 @@ async fn examine(config: Config, offline: bool) -> Vec<Finding> {
         )),
         None => Err("MYNAH_PUBLIC_URL is not set: no signature can be checked, so every webhook is refused".into()),
     };
-    findings.push(Finding::of("public URL", public));
+    findings.push(Finding::from_result("public URL", public));
     let database = config.data.database.clone();
     let app = match App::build(config, super::clock()).await {
         Ok(app) => app,
         Err(error) => {
-            findings.push(Finding::of("set-up", Err(format!("{error:#}"))));
+            findings.push(Finding::from_result("set-up", Err(format!("{error:#}"))));
             return findings;
         }
     };
     let backlog = app.store.backlog().await;
-    findings.push(Finding::of(
+    findings.push(Finding::from_result(
         "database",
         backlog
             .map_err(|error| error.to_string())
             .map(|backlog| format!("{} is up to date, {} turns wait", database.display(), backlog.waiting)),
     ));
-    let mut asked = Asked::default();
+    let mut checked_models = CheckedModels::default();
     for number in &app.numbers {
-        let name = app.told(number).map(str::to_owned);
-        let findings_of = of_number(&app, number, offline, &mut asked).await;
+        let name = app.name_if_several(number).map(str::to_owned);
+        let findings_of = check_number(&app, number, offline, &mut checked_models).await;
         findings.extend(findings_of.into_iter().map(|finding| Finding { number: name.clone(), ..finding }));
     }
     if let Some(transcriber) = &app.transcriber {
-        let unheard = |number: &&Number| number.channel.is_some() && app.transcriber_of(number).is_none();
-        for number in app.numbers.iter().filter(unheard) {
+        let lacks_transcription = |number: &&Number| number.channel.is_some() && app.transcriber_of(number).is_none();
+        for number in app.numbers.iter().filter(lacks_transcription) {
             let why = "voice notes are not read here: the model is this number's own (MYNAH_TRANSCRIPTION_BASE_URL)";
-            let name = app.told(number).map(str::to_owned);
+            let name = app.name_if_several(number).map(str::to_owned);
             findings.push(Finding { number: name, ..Finding::skipped("transcription", why) });
         }
         findings.push(if offline {
             Finding::skipped("transcription", "configured, not called (--offline)")
         } else {
-            Finding::of("transcription", told(transcriber.check().await))
+            Finding::from_result("transcription", fault_as_text(transcriber.check().await))
         });
     }
     findings
 }
 
 /// What models said that were asked already: numbers share them.
-type Asked = Vec<(Arc<Assistant>, Result<String, String>)>;
+type CheckedModels = Vec<(Arc<Assistant>, Result<String, String>)>;
 
-async fn of_number(app: &App, number: &Number, offline: bool, asked: &mut Asked) -> Vec<Finding> {
+async fn check_number(app: &App, number: &Number, offline: bool, checked_models: &mut CheckedModels) -> Vec<Finding> {
     let mut findings = vec![match &number.channel {
         None if app.channels().next().is_some() => Finding::skipped("Twilio", "no account and no sender are set"),
-        None => {
-            Finding::of("Twilio", Err("not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender".into()))
-        }
+        None => Finding::from_result(
+            "Twilio",
+            Err("not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender".into()),
+        ),
         Some(_) if offline => Finding::skipped("Twilio", "configured, not called (--offline)"),
-        Some(channel) => Finding::of("Twilio", told(channel.check().await)),
+        Some(channel) => Finding::from_result("Twilio", fault_as_text(channel.check().await)),
     }];
-    if number.channel.is_none() && number.assistants.is_empty() && app.has_a_model() {
+    if number.channel.is_none() && number.assistants.is_empty() && app.has_any_model() {
         findings.push(Finding::skipped("model", "none is set, and nobody can write here"));
     } else if number.assistants.is_empty() {
         let why = "not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY";
-        findings.push(Finding::of("model", Err(why.into())));
+        findings.push(Finding::from_result("model", Err(why.into())));
     }
     let checks = std::iter::once("model").chain(std::iter::repeat("fallback"));
     for (check, assistant) in checks.zip(&number.assistants) {
@@ -140,17 +141,18 @@ async fn of_number(app: &App, number: &Number, offline: bool, asked: &mut Asked)
             findings.push(Finding::skipped(check, "configured, not called (--offline)"));
             continue;
         }
-        let known = asked.iter().find(|(other, _)| Arc::ptr_eq(other, assistant)).map(|(_, outcome)| outcome.clone());
+        let known =
+            checked_models.iter().find(|(other, _)| Arc::ptr_eq(other, assistant)).map(|(_, outcome)| outcome.clone());
         let outcome = match known {
             Some(outcome) => outcome,
-            None => told(assistant.provider.check().await),
+            None => fault_as_text(assistant.provider.check().await),
         };
-        asked.push((Arc::clone(assistant), outcome.clone()));
-        findings.push(Finding::of(check, outcome));
+        checked_models.push((Arc::clone(assistant), outcome.clone()));
+        findings.push(Finding::from_result(check, outcome));
     }
     findings
 }
 
-fn told(outcome: Result<String, Fault>) -> Result<String, String> {
+fn fault_as_text(outcome: Result<String, Fault>) -> Result<String, String> {
     outcome.map_err(|fault| fault.why().to_owned())
 }

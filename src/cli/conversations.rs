@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::sending;
-use super::transcript::{Numbers, list, show, time};
+use super::transcript::{ConfiguredNumbers, json_time, print_conversation, print_list};
 use crate::app;
 use crate::clock::Time;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::model::{Address, ContentSid, ConversationId, ShortId};
 use crate::store::{OperatorMessageOutcome, Store};
 
 /// Messages of a transcript that are shown.
-const SHOWN: i64 = 200;
+const MAX_MESSAGES: i64 = 200;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -32,7 +32,7 @@ enum Action {
     /// List conversations, the latest first
     List {
         /// Only conversations that began before this one
-        #[arg(long, value_name = "ID", value_parser = id)]
+        #[arg(long, value_name = "ID", value_parser = parse_id)]
         before: Option<ShortId>,
         /// How many at the most
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
@@ -41,13 +41,13 @@ enum Action {
     /// Show a conversation and what was said last in it
     Show {
         /// The conversation: its id, or the beginning or end of it
-        #[arg(value_parser = id)]
+        #[arg(value_parser = parse_id)]
         id: ShortId,
     },
     /// Say who answers a conversation from now on
     Mode {
         /// The conversation: its id, or the beginning or end of it
-        #[arg(value_parser = id)]
+        #[arg(value_parser = parse_id)]
         id: ShortId,
         /// `human`: a person; `auto`: the assistant
         mode: Mode,
@@ -55,7 +55,7 @@ enum Action {
     /// Write to the contact as a person; the assistant is silent from then on
     Say {
         /// The conversation: its id, or the beginning or end of it
-        #[arg(value_parser = id)]
+        #[arg(value_parser = parse_id)]
         id: ShortId,
         /// What to say
         #[arg(required_unless_present = "file")]
@@ -67,31 +67,31 @@ enum Action {
     /// Send an approved template, also after WhatsApp's 24 hours; who answers stays as it is
     Template {
         /// The conversation: its id, or the beginning or end of it
-        #[arg(value_parser = id)]
+        #[arg(value_parser = parse_id)]
         id: ShortId,
         /// The template's name at Twilio, HX and 32 digits
-        #[arg(value_parser = sending::content_sid)]
+        #[arg(value_parser = sending::parse_content_sid)]
         content_sid: ContentSid,
         /// What stands in one of its gaps, such as 1=Ana; once for each
-        #[arg(long = "var", value_name = "NAME=VALUE", value_parser = sending::variable)]
+        #[arg(long = "var", value_name = "NAME=VALUE", value_parser = sending::parse_variable)]
         variables: Vec<(String, String)>,
     },
     /// End a conversation; the contact's next message begins a new one
     End {
         /// The conversation: its id, or the beginning or end of it
-        #[arg(value_parser = id)]
+        #[arg(value_parser = parse_id)]
         id: ShortId,
     },
     /// Neither answer nor write to somebody any more
     Block {
         /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
-        #[arg(value_parser = address)]
+        #[arg(value_parser = parse_address)]
         address: Address,
     },
     /// Take a block back
     Unblock {
         /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
-        #[arg(value_parser = address)]
+        #[arg(value_parser = parse_address)]
         address: Address,
     },
 }
@@ -102,94 +102,104 @@ enum Mode {
     Auto,
 }
 
-fn id(text: &str) -> Result<ShortId, String> {
+fn parse_id(text: &str) -> Result<ShortId, String> {
     let expected =
         "neither the id of a conversation nor four or more characters of its beginning or end; `list` shows them";
     ShortId::parse(text).ok_or_else(|| expected.into())
 }
 
-fn address(text: &str) -> Result<Address, String> {
+fn parse_address(text: &str) -> Result<Address, String> {
     Address::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
-    let store = super::store_that_exists(&config)?;
+    let store = super::open_existing_store(&config)?;
     let now = super::clock().now();
-    let until = config.people.human_return.map(|after| now + after);
+    let until = config.contact_policy.human_return.map(|after| now + after);
     let json = arguments.json;
-    let numbers = Numbers::new(&config);
+    let numbers = ConfiguredNumbers::new(&config);
     match arguments.action {
         Action::List { before, limit } => {
             let before = match before {
-                Some(before) => Some(find(&store, before).await?),
+                Some(before) => Some(find_conversation(&store, before).await?),
                 None => None,
             };
             let rows = store.conversations(before, limit).await?;
-            list(&rows.into_iter().map(|row| row.as_of(now)).collect::<Vec<_>>(), &numbers, json);
+            print_list(&rows.into_iter().map(|row| row.as_of(now)).collect::<Vec<_>>(), &numbers, json);
         }
         Action::Show { id } => {
-            let id = find(&store, id).await?;
-            let (row, said) = store.conversation(id, SHOWN).await?.ok_or_else(|| unknown(id))?;
+            let id = find_conversation(&store, id).await?;
+            let (row, said) = store.conversation(id, MAX_MESSAGES).await?.ok_or_else(|| no_such_conversation(id))?;
             let addresses = store.contact_addresses(id).await?;
-            show(&row.as_of(now), &addresses, &said, (&numbers, &app::files(&config)), json);
+            print_conversation(&row.as_of(now), &addresses, &said, (&numbers, &app::media_files(&config)), json);
         }
         Action::Mode { id, mode } => {
-            let id = find(&store, id).await?;
+            let id = find_conversation(&store, id).await?;
             let changed = match mode {
                 Mode::Human => {
-                    let (row, _) = store.conversation(id, 1).await?.ok_or_else(|| unknown(id))?;
-                    let tell = Some(numbers.of(&row).texts.human.clone());
+                    let (row, _) = store.conversation(id, 1).await?.ok_or_else(|| no_such_conversation(id))?;
+                    let tell = Some(numbers.number_of(&row).texts.human.clone());
                     store.take_over(id, until, "an operator took over".into(), tell, now).await?
                 }
                 Mode::Auto => store.return_to_assistant(id).await?,
             };
             if !changed {
-                bail!(not_open(&store, id).await?);
+                bail!(why_not_open(&store, id).await?);
             }
             match mode {
                 Mode::Human => {
-                    told(json, id, json!({ "mode": "human", "until": time(until) }), "a person answers it now");
+                    print_result(
+                        json,
+                        id,
+                        json!({ "mode": "human", "until": json_time(until) }),
+                        "a person answers it now",
+                    );
                 }
-                Mode::Auto => told(json, id, json!({ "mode": "auto" }), "the assistant answers it again"),
+                Mode::Auto => print_result(json, id, json!({ "mode": "auto" }), "the assistant answers it again"),
             }
         }
         Action::Say { id, text, file } => {
-            let id = find(&store, id).await?;
+            let id = find_conversation(&store, id).await?;
             let spoken = match (text, file) {
-                (text, Some(file)) => sending::say_with_file(&config, &store, id, text, &file, (until, now)).await?,
+                (text, Some(file)) => sending::queue_file(&config, &store, id, text, &file, (until, now)).await?,
                 (text, None) => {
                     let text = text.unwrap_or_default();
-                    sending::sayable(&text, 0)?;
+                    sending::check_sendable_text(&text, 0)?;
                     store.send_operator_message(id, text, until, now).await?
                 }
             };
-            spoke(&store, id, spoken, json).await?;
+            print_queue_result(&store, id, spoken, json).await?;
         }
         Action::Template { id, content_sid, variables } => {
-            let template = sending::template(content_sid, variables)?;
-            let id = find(&store, id).await?;
+            let template = sending::build_template(content_sid, variables)?;
+            let id = find_conversation(&store, id).await?;
             let (id, spoken) = store.send_template(id, template, now).await?;
-            spoke(&store, id, spoken, json).await?;
+            print_queue_result(&store, id, spoken, json).await?;
         }
         Action::End { id } => {
-            let id = find(&store, id).await?;
+            let id = find_conversation(&store, id).await?;
             if !store.end_conversation(id, now).await? {
-                bail!(not_open(&store, id).await?);
+                bail!(why_not_open(&store, id).await?);
             }
-            told(json, id, json!({ "ended_at": now.to_string() }), "ended");
+            print_result(json, id, json!({ "ended_at": now.to_string() }), "ended");
         }
-        Action::Block { address } => block(&store, address, true, now, json).await?,
-        Action::Unblock { address } => block(&store, address, false, now, json).await?,
+        Action::Block { address } => set_blocked(&store, address, true, now, json).await?,
+        Action::Unblock { address } => set_blocked(&store, address, false, now, json).await?,
     }
     Ok(())
 }
 
-async fn spoke(store: &Store, id: ConversationId, spoken: OperatorMessageOutcome, json: bool) -> Result<()> {
-    match spoken {
+async fn print_queue_result(
+    store: &Store,
+    id: ConversationId,
+    queue_result: OperatorMessageOutcome,
+    json: bool,
+) -> Result<()> {
+    match queue_result {
         OperatorMessageOutcome::Queued(turn) => {
-            told(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}"))
+            print_result(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}"))
         }
-        OperatorMessageOutcome::NoConversation => bail!(not_open(store, id).await?),
+        OperatorMessageOutcome::NoConversation => bail!(why_not_open(store, id).await?),
         OperatorMessageOutcome::OptedOutOrBlocked => {
             bail!("conversation {id}: the contact opted out or is blocked; nothing may be sent")
         }
@@ -201,7 +211,7 @@ async fn spoke(store: &Store, id: ConversationId, spoken: OperatorMessageOutcome
     Ok(())
 }
 
-async fn block(store: &Store, address: Address, blocked: bool, now: Time, json: bool) -> Result<()> {
+async fn set_blocked(store: &Store, address: Address, blocked: bool, now: Time, json: bool) -> Result<()> {
     let shown = address.as_str().to_owned();
     if let Address::Phone(phone) = &address
         && blocked
@@ -220,19 +230,19 @@ async fn block(store: &Store, address: Address, blocked: bool, now: Time, json: 
 }
 
 /// Conversations that fit a piece of an id are counted up to here.
-const COUNTED: usize = 100;
+const MAX_COUNTED: usize = 100;
 
 /// The one conversation that is meant.
-async fn find(store: &Store, short: ShortId) -> Result<ConversationId> {
+async fn find_conversation(store: &Store, short: ShortId) -> Result<ConversationId> {
     if let Some(id) = short.full_id() {
         return Ok(id);
     }
-    let found = store.conversations_by_short_id(short.clone(), COUNTED).await?;
+    let found = store.conversations_by_short_id(short.clone(), MAX_COUNTED).await?;
     match found.as_slice() {
         [] => bail!("no id of a conversation begins or ends with {short}; `mynah conversations list` shows them"),
         [id] => Ok(*id),
         [first, second, ..] => {
-            let more = if found.len() == COUNTED { " or more" } else { "" };
+            let more = if found.len() == MAX_COUNTED { " or more" } else { "" };
             bail!(
                 "{}{more} conversations have an id that begins or ends with {short}, such as {first} and {second}: write \
                  more of it, best of its end, where ids differ most",
@@ -242,22 +252,22 @@ async fn find(store: &Store, short: ShortId) -> Result<ConversationId> {
     }
 }
 
-fn unknown(id: ConversationId) -> anyhow::Error {
+fn no_such_conversation(id: ConversationId) -> anyhow::Error {
     anyhow!("there is no conversation {id}; `mynah conversations list` shows them")
 }
 
 /// Why nothing was done about a conversation.
-async fn not_open(store: &Store, id: ConversationId) -> Result<String> {
+async fn why_not_open(store: &Store, id: ConversationId) -> Result<String> {
     Ok(match store.conversation(id, 1).await? {
         Some((row, _)) => match row.ended_at {
             Some(at) => format!("conversation {id} ended at {at}"),
             None => format!("conversation {id} changed in this moment; try again"),
         },
-        None => unknown(id).to_string(),
+        None => no_such_conversation(id).to_string(),
     })
 }
 
-fn told(json: bool, id: ConversationId, mut facts: Value, words: &str) {
+fn print_result(json: bool, id: ConversationId, mut facts: Value, words: &str) {
     if json {
         facts["conversation"] = id.to_string().into();
         println!("{facts:#}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::Args;
 
-use super::stage::Stage;
+use super::stage::Sandbox;
 use crate::config::Config;
 use crate::daemon;
 
@@ -25,12 +25,12 @@ impl Arguments {
 pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let listen = config.server.listen;
-    let stage = Stage::set(config, listen, true).await?;
+    let stage = Sandbox::set_up(config, listen, true).await?;
     println!("The demo runs. Open the phone and write to it:");
     println!();
-    println!("    {}", stage.here);
+    println!("    {}", stage.base_url);
     println!();
-    stage.introduce();
+    stage.print_introduction();
     println!("Every message takes the whole path: signed webhook, database, answer, Twilio's API (simulated here).");
     println!("Ctrl+C ends it, and nothing is kept.");
     stage.run(true, stop).await

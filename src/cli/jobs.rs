@@ -21,7 +21,7 @@ enum Action {
     /// List turns, newest first: those that are not done or of which a message was not delivered, or those of one state
     List {
         /// Only turns of this state
-        #[arg(long, value_parser = PossibleValuesParser::new(TurnState::ALL.map(TurnState::as_str)).try_map(state))]
+        #[arg(long, value_parser = PossibleValuesParser::new(TurnState::ALL.map(TurnState::as_str)).try_map(parse_state))]
         state: Option<TurnState>,
         /// Only turns older than this number
         #[arg(long, value_name = "TURN")]
@@ -51,12 +51,12 @@ enum Action {
     },
 }
 
-fn state(text: String) -> Result<TurnState, &'static str> {
+fn parse_state(text: String) -> Result<TurnState, &'static str> {
     TurnState::parse(&text).ok_or("no such state")
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
-    let store = super::store_that_exists(&config)?;
+    let store = super::open_existing_store(&config)?;
     let now = super::clock().now();
     match arguments.action {
         Action::List { state, before, limit, json } => {
@@ -64,7 +64,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             if json {
                 let mut document = serde_json::to_value(&jobs)?;
                 for (job, facts) in jobs.iter().zip(document.as_array_mut().into_iter().flatten()) {
-                    facts["undelivered"] = undelivered::facts(&job.undelivered);
+                    facts["undelivered"] = undelivered::to_json(&job.undelivered);
                 }
                 println!("{document:#}");
                 return Ok(());
@@ -81,7 +81,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             }
         }
         Action::Retry { turn, json } => match store.requeue(TurnId(turn), now).await? {
-            RequeueOutcome::Requeued => told(turn, TurnState::Retry, json, "will be answered again"),
+            RequeueOutcome::Requeued => print_result(turn, TurnState::Retry, json, "will be answered again"),
             RequeueOutcome::TooLate => bail!(
                 "turn {turn} cannot be answered any more: the contact last wrote 23 hours ago or earlier, and WhatsApp \
                  takes no free text after 24 hours; only a new message of theirs can be answered"
@@ -95,14 +95,14 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             if !store.discard(TurnId(turn), now).await? {
                 bail!("turn {turn} does not wait: a worker has it in hand just now, or it has ended");
             }
-            told(turn, TurnState::Dead, json, "is discarded");
+            print_result(turn, TurnState::Dead, json, "is discarded");
         }
     }
     Ok(())
 }
 
 /// What became of a turn, for a person or a program.
-fn told(turn: i64, state: TurnState, json: bool, words: &str) {
+fn print_result(turn: i64, state: TurnState, json: bool, words: &str) {
     if json {
         println!("{:#}", json!({ "turn": turn, "state": state.as_str() }));
     } else {

@@ -37,23 +37,23 @@ use crate::config::{Config, LogConfig, Sources};
 use crate::store::{Store, stored_settings};
 use crate::telemetry;
 
-const STATUS: &str = "Exit status: 0 done; 1 failed, the cause on stderr; 2 wrong usage; 74 the database is damaged or its \
+const EXIT_STATUS_HELP: &str = "Exit status: 0 done; 1 failed, the cause on stderr; 2 wrong usage; 74 the database is damaged or its \
                       disk fails, where a restart does not help.";
 
 /// A business's own WhatsApp assistant: one executable, one data folder, no other service.
 ///
 /// Settings come from flags, the environment, files and mynah.toml; docs/configuration.md lists them all.
 #[derive(Debug, Parser)]
-#[command(name = "mynah", version, propagate_version = true, max_term_width = 100, after_help = STATUS)]
+#[command(name = "mynah", version, propagate_version = true, max_term_width = 100, after_help = EXIT_STATUS_HELP)]
 pub struct Cli {
     #[command(flatten)]
-    settings: Settings,
+    global_flags: GlobalFlags,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Args)]
-struct Settings {
+struct GlobalFlags {
     /// Configuration file [MYNAH_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<String>,
@@ -99,26 +99,26 @@ enum Command {
 
 /// Runs a command to its end. The error's first line says what went wrong, the chain below it why.
 pub fn run(cli: Cli) -> Result<()> {
-    keep_private();
-    let Cli { settings, command } = cli;
+    restrict_umask();
+    let Cli { global_flags: settings, command } = cli;
     let mut flags = settings.flags();
     match command {
         Command::Serve(arguments) => {
             arguments.add_to(&mut flags);
             let config = load(flags)?;
             let _log = start_log(&config.log)?;
-            warn_of(&config);
+            log_warnings(&config);
             block_on(serve::run(config))
         }
         Command::Demo(arguments) => {
             arguments.add_to(&mut flags);
-            let config = load_staged(flags, BTreeMap::new())?;
+            let config = load_sandbox_config(flags, BTreeMap::new())?;
             let _log = start_log(&config.log)?;
             block_on(demo::run(config))
         }
         Command::Chat(_) => {
             // Lines of the log would stand between those of the talk.
-            let config = load_staged(flags, BTreeMap::from([("MYNAH_LOG", "error".to_owned())]))?;
+            let config = load_sandbox_config(flags, BTreeMap::from([("MYNAH_LOG", "error".to_owned())]))?;
             let _log = start_log(&config.log)?;
             block_on(chat::run(config))
         }
@@ -136,13 +136,13 @@ pub fn run(cli: Cli) -> Result<()> {
 
 /// What commands write, such as the database, its journal and logs, holds what people have said: it is for this user
 /// alone, whatever the shell or the service manager allows others.
-fn keep_private() {
+fn restrict_umask() {
     let others = Mode::RWXG | Mode::RWXO;
     let before = umask(others);
     umask(before | others);
 }
 
-impl Settings {
+impl GlobalFlags {
     fn flags(self) -> BTreeMap<String, String> {
         let pairs = [
             ("MYNAH_CONFIG", self.config),
@@ -157,7 +157,7 @@ impl Settings {
 /// The configuration, with the settings that are stored in the database which the rest of it names.
 fn load(flags: BTreeMap<String, String>) -> Result<Config> {
     let sources = Sources::of_process(flags);
-    let stored = match Config::data(sources.clone()) {
+    let stored = match Config::load_data(sources.clone()) {
         Ok(data) => stored_settings(&data.database)?,
         // Told below, with all that is wrong beside.
         Err(_) => BTreeMap::new(),
@@ -166,28 +166,31 @@ fn load(flags: BTreeMap<String, String>) -> Result<Config> {
 }
 
 /// The configuration of a command that plays on a stage of its own: the model may be configured, the account is not.
-fn load_staged(flags: BTreeMap<String, String>, fallbacks: BTreeMap<&'static str, String>) -> Result<Config> {
-    Ok(Config::load(Sources { fallbacks, stage: true, ..Sources::of_process(flags) })?)
+fn load_sandbox_config(
+    flags: BTreeMap<String, String>,
+    command_defaults: BTreeMap<&'static str, String>,
+) -> Result<Config> {
+    Ok(Config::load(Sources { command_defaults, sandbox: true, ..Sources::of_process(flags) })?)
 }
 
 /// The store of a command that looks into a database and makes none: a wrong folder is told, not filled.
-fn store_that_exists(config: &Config) -> Result<Store> {
-    must_exist(&config.data.database)?;
+fn open_existing_store(config: &Config) -> Result<Store> {
+    ensure_database_exists(&config.data.database)?;
     open_store(config)
 }
 
-fn must_exist(database: &Path) -> Result<()> {
+fn ensure_database_exists(database: &Path) -> Result<()> {
     if !database.exists() {
         bail!("there is no database at {}; has `mynah serve` run with this MYNAH_DATA_DIR?", database.display());
     }
     Ok(())
 }
 
-fn start_log(config: &LogConfig) -> Result<telemetry::Guard> {
+fn start_log(config: &LogConfig) -> Result<telemetry::LogGuard> {
     Ok(telemetry::start(config)?)
 }
 
-fn warn_of(config: &Config) {
+fn log_warnings(config: &Config) {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -16,9 +16,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
-    let jobs = super::store_that_exists(&config)?.schedule().await?;
+    let jobs = super::open_existing_store(&config)?.schedule().await?;
     if arguments.json {
-        println!("{:#}", Value::from(jobs.iter().map(facts).collect::<Vec<_>>()));
+        println!("{:#}", Value::from(jobs.iter().map(job_json).collect::<Vec<_>>()));
     } else if jobs.is_empty() {
         println!("no regular job has run yet: `mynah serve` runs them, and so does `mynah cleanup`");
     } else {
@@ -27,7 +27,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-fn facts(job: &ScheduledJob) -> Value {
+fn job_json(job: &ScheduledJob) -> Value {
     json!({
         "job": job.job,
         "last_run_at": job.last_run_at.to_string(),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::app;
 use crate::channel::twilio::TEXT_LIMIT;
 use crate::clock::Time;
-use crate::config::{Config, is_at_home};
+use crate::config::{Config, is_local_address};
 use crate::media::sendable;
 use crate::model::{ContentSid, ConversationId, Media, Template, Variables};
 use crate::store::{MAX_PARTS_PER_TEXT, OperatorMessageOutcome, Store};
@@ -17,26 +17,26 @@ use crate::text;
 
 /// The largest file that WhatsApp takes through Twilio, and the largest picture, in bytes (Twilio, "Guidance on WhatsApp
 /// media messages"; it says 16 MB and 5 MB, which are taken at their smallest).
-const LARGEST: u64 = 16_000_000;
-const LARGEST_PICTURE: u64 = 5_000_000;
+const MAX_FILE_BYTES: u64 = 16_000_000;
+const MAX_PICTURE_BYTES: u64 = 5_000_000;
 
 /// Of a file's name, in characters.
-const NAME: usize = 120;
+const MAX_NAME_CHARS: usize = 120;
 
-const TAKEN: &str = "WhatsApp takes JPEG and PNG pictures, PDF, Word (doc, docx), Excel (xlsx) and PowerPoint (pptx), MP4 \
+const ACCEPTED_TYPES: &str = "WhatsApp takes JPEG and PNG pictures, PDF, Word (doc, docx), Excel (xlsx) and PowerPoint (pptx), MP4 \
                      films, MP3, AAC, AMR and Ogg Opus sound, and vCards";
 
 /// Whether the text can be sent whole, beside so many other messages.
-pub(super) fn sayable(text: &str, others: usize) -> Result<()> {
+pub(super) fn check_sendable_text(text: &str, other_messages: usize) -> Result<()> {
     // As it goes out.
     let text = text::clean(text);
     if text.trim().is_empty() {
         bail!("there is nothing to say: the text is blank");
     }
-    let most = MAX_PARTS_PER_TEXT - others;
-    if text::split(&text, TEXT_LIMIT, most + 1).len() > most {
+    let max_messages = MAX_PARTS_PER_TEXT - other_messages;
+    if text::split(&text, TEXT_LIMIT, max_messages + 1).len() > max_messages {
         bail!(
-            "the text of {} characters is too long: at most {most} messages of {TEXT_LIMIT} characters are sent at once; say it \
+            "the text of {} characters is too long: at most {max_messages} messages of {TEXT_LIMIT} characters are sent at once; say it \
              in pieces",
             text.chars().count()
         );
@@ -45,7 +45,7 @@ pub(super) fn sayable(text: &str, others: usize) -> Result<()> {
 }
 
 /// What is said with a file. The file is on the disk when this comes to the database.
-pub(super) async fn say_with_file(
+pub(super) async fn queue_file(
     config: &Config,
     store: &Store,
     id: ConversationId,
@@ -53,20 +53,20 @@ pub(super) async fn say_with_file(
     path: &Path,
     (until, now): (Option<Time>, Time),
 ) -> Result<OperatorMessageOutcome> {
-    reachable(config)?;
-    let (content, media_type) = read(path)?;
+    check_reachable_by_twilio(config)?;
+    let (content, media_type) = read_sendable_file(path)?;
     if let Some(text) = &text {
-        sayable(text, 1)?;
+        check_sendable_text(text, 1)?;
     }
-    let files = app::files(config);
+    let files = app::media_files(config);
     let size = content.len() as u64;
     let hash = tokio::task::spawn_blocking(move || files.put(&content, now)).await??;
-    let media = Media { hash, media_type: media_type.to_owned(), name: name(path), size };
+    let media = Media { hash, media_type: media_type.to_owned(), name: display_name(path), size };
     Ok(store.send_operator_file(id, text.unwrap_or_default(), media, until, now).await?)
 }
 
 /// The file, if WhatsApp takes it, and its type.
-fn read(path: &Path) -> Result<(Vec<u8>, &'static str)> {
+fn read_sendable_file(path: &Path) -> Result<(Vec<u8>, &'static str)> {
     let shown = path.display();
     let file = File::open(path).with_context(|| format!("the file {shown} cannot be read"))?;
     let known = file.metadata().with_context(|| format!("the file {shown} cannot be read"))?;
@@ -74,17 +74,19 @@ fn read(path: &Path) -> Result<(Vec<u8>, &'static str)> {
         bail!("{shown} is not a file");
     }
     let mut content = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut content).with_context(|| format!("the file {shown} cannot be read"))?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut content)
+        .with_context(|| format!("the file {shown} cannot be read"))?;
     if content.is_empty() {
         bail!("the file {shown} is empty");
     }
-    if content.len() as u64 > LARGEST {
+    if content.len() as u64 > MAX_FILE_BYTES {
         bail!("the file {shown} is too large: WhatsApp takes 16 MB, and it has {:.1} MB", megabytes(known.len()));
     }
     let Some(media_type) = sendable(&content) else {
-        bail!("the file {shown} is of a kind that WhatsApp does not take, by its content: {TAKEN}");
+        bail!("the file {shown} is of a kind that WhatsApp does not take, by its content: {ACCEPTED_TYPES}");
     };
-    if media_type.starts_with("image/") && content.len() as u64 > LARGEST_PICTURE {
+    if media_type.starts_with("image/") && content.len() as u64 > MAX_PICTURE_BYTES {
         bail!("the picture {shown} is too large: WhatsApp takes 5 MB, and it has {:.1} MB", megabytes(known.len()));
     }
     Ok((content, media_type))
@@ -96,14 +98,14 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 /// The file's own name, as the contact may see it.
-fn name(path: &Path) -> String {
+fn display_name(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name: String = text::clean(&name).chars().filter(|c| !c.is_control()).take(NAME).collect();
+    let name: String = text::clean(&name).chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
     if name.trim().is_empty() { "file".into() } else { name }
 }
 
 /// Whether Twilio can fetch a file from here.
-fn reachable(config: &Config) -> Result<()> {
+fn check_reachable_by_twilio(config: &Config) -> Result<()> {
     let Some(url) = &config.server.public_url else {
         bail!(
             "Twilio fetches a file from here, and MYNAH_PUBLIC_URL is not set: set it to the address that the world calls, such \
@@ -111,8 +113,9 @@ fn reachable(config: &Config) -> Result<()> {
         );
     };
     // One on this machine reaches whatever is on this machine.
-    let stand_in = config.twilio.as_ref().and_then(|twilio| twilio.api_base_url.as_ref()).is_some_and(is_at_home);
-    if !stand_in && (url.scheme() != "https" || is_at_home(url)) {
+    let is_simulated =
+        config.twilio.as_ref().and_then(|twilio| twilio.api_base_url.as_ref()).is_some_and(is_local_address);
+    if !is_simulated && (url.scheme() != "https" || is_local_address(url)) {
         bail!(
             "Twilio fetches a file from here, and cannot reach {url}: set MYNAH_PUBLIC_URL to an https address that the world \
              can call"
@@ -122,19 +125,19 @@ fn reachable(config: &Config) -> Result<()> {
 }
 
 /// Reads `1=Ana`.
-pub(super) fn variable(text: &str) -> Result<(String, String), &'static str> {
+pub(super) fn parse_variable(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE, such as 1=Ana")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 /// Reads `HX…`.
-pub(super) fn content_sid(text: &str) -> Result<ContentSid, &'static str> {
+pub(super) fn parse_content_sid(text: &str) -> Result<ContentSid, &'static str> {
     ContentSid::parse(text)
         .ok_or("not a ContentSid: HX and 32 hexadecimal digits, as the Content Template Builder shows it")
 }
 
 /// The template with what stands in its gaps.
-pub(super) fn template(sid: ContentSid, variables: Vec<(String, String)>) -> Result<Template> {
+pub(super) fn build_template(sid: ContentSid, variables: Vec<(String, String)>) -> Result<Template> {
     Ok(Template { sid, variables: Variables::new(variables)? })
 }
 
@@ -148,12 +151,14 @@ mod tests {
     #[test]
     fn a_text_that_would_be_cut_is_refused_and_one_of_five_messages_is_not() {
         let five = format!("{}\n", "x".repeat(TEXT_LIMIT)).repeat(MAX_PARTS_PER_TEXT);
-        assert!(sayable(&five, 0).is_ok() && sayable(&format!("{five}\u{202e}\u{200b}"), 0).is_ok());
-        let refused = sayable(&format!("{five}y"), 0).unwrap_err().to_string();
+        assert!(
+            check_sendable_text(&five, 0).is_ok() && check_sendable_text(&format!("{five}\u{202e}\u{200b}"), 0).is_ok()
+        );
+        let refused = check_sendable_text(&format!("{five}y"), 0).unwrap_err().to_string();
         assert!(refused.contains("at most 5 messages of 1500 characters"), "{refused}");
-        assert!(sayable(&five, 1).unwrap_err().to_string().contains("at most 4 messages"));
+        assert!(check_sendable_text(&five, 1).unwrap_err().to_string().contains("at most 4 messages"));
         for blank in ["", " \n", "\u{202e}\u{200b}"] {
-            assert!(sayable(blank, 0).unwrap_err().to_string().contains("blank"), "{blank:?}");
+            assert!(check_sendable_text(blank, 0).unwrap_err().to_string().contains("blank"), "{blank:?}");
         }
     }
 
@@ -174,24 +179,29 @@ mod tests {
         ] {
             let path = folder.path().join(name);
             fs::write(&path, content).unwrap();
-            let refused = read(&path).unwrap_err().to_string();
+            let refused = read_sendable_file(&path).unwrap_err().to_string();
             assert!(refused.contains(why) && refused.contains(name), "{refused}");
         }
         let path = folder.path().join("fits");
         fs::write(&path, document(16_000_000)).unwrap();
-        assert_eq!(read(&path).unwrap().1, "application/pdf");
+        assert_eq!(read_sendable_file(&path).unwrap().1, "application/pdf");
         fs::write(&path, picture(5_000_000)).unwrap();
-        assert_eq!(read(&path).unwrap().1, "image/jpeg");
-        assert!(read(&folder.path().join("none.pdf")).unwrap_err().to_string().contains("none.pdf cannot be read"));
-        assert!(read(folder.path()).unwrap_err().to_string().contains("is not a file"));
+        assert_eq!(read_sendable_file(&path).unwrap().1, "image/jpeg");
+        assert!(
+            read_sendable_file(&folder.path().join("none.pdf"))
+                .unwrap_err()
+                .to_string()
+                .contains("none.pdf cannot be read")
+        );
+        assert!(read_sendable_file(folder.path()).unwrap_err().to_string().contains("is not a file"));
     }
 
     #[test]
     fn a_file_is_called_by_its_own_name_without_what_hides_in_it() {
-        assert_eq!(name(Path::new("/tmp/a folder/menu.pdf")), "menu.pdf");
-        assert_eq!(name(Path::new("a\u{202e}\nb.pdf")), "ab.pdf");
-        assert_eq!(name(Path::new(&"x".repeat(300))).len(), NAME);
-        assert_eq!(name(Path::new("/")), "file");
+        assert_eq!(display_name(Path::new("/tmp/a folder/menu.pdf")), "menu.pdf");
+        assert_eq!(display_name(Path::new("a\u{202e}\nb.pdf")), "ab.pdf");
+        assert_eq!(display_name(Path::new(&"x".repeat(300))).len(), MAX_NAME_CHARS);
+        assert_eq!(display_name(Path::new("/")), "file");
     }
 
     fn config(settings: &[(&str, &str)]) -> Config {
@@ -207,26 +217,29 @@ mod tests {
 
     #[test]
     fn a_file_wants_an_address_that_twilio_can_reach() {
-        let refused = |settings: &[_]| reachable(&config(settings)).unwrap_err().to_string();
+        let refused = |settings: &[_]| check_reachable_by_twilio(&config(settings)).unwrap_err().to_string();
         assert!(refused(&[]).contains("MYNAH_PUBLIC_URL is not set"));
         for url in ["http://bot.example.org", "https://localhost:8443", "https://192.168.1.4", "http://127.0.0.1:8080"]
         {
             let why = refused(&[("MYNAH_PUBLIC_URL", url)]);
             assert!(why.contains("cannot reach") && why.contains("MYNAH_PUBLIC_URL"), "{why}");
         }
-        assert!(reachable(&config(&[("MYNAH_PUBLIC_URL", "https://bot.example.org")])).is_ok());
+        assert!(check_reachable_by_twilio(&config(&[("MYNAH_PUBLIC_URL", "https://bot.example.org")])).is_ok());
         let home = ("MYNAH_PUBLIC_URL", "http://127.0.0.1:8080");
-        assert!(reachable(&config(&[home, ("TWILIO_API_BASE_URL", "http://127.0.0.1:4010")])).is_ok());
-        assert!(reachable(&config(&[home, ("TWILIO_API_BASE_URL", "https://api.dublin.ie1.twilio.com")])).is_err());
+        assert!(check_reachable_by_twilio(&config(&[home, ("TWILIO_API_BASE_URL", "http://127.0.0.1:4010")])).is_ok());
+        assert!(
+            check_reachable_by_twilio(&config(&[home, ("TWILIO_API_BASE_URL", "https://api.dublin.ie1.twilio.com")]))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_template_and_its_variables_are_read_from_the_command_line() {
-        assert_eq!(variable("1=a=b"), Ok(("1".into(), "a=b".into())));
-        assert!(variable("Ana").is_err() && content_sid("HX12").is_err());
-        let sid = content_sid("HX00000000000000000000000000000001").unwrap();
-        let template = template(sid, vec![("1".into(), "Ana".into())]).unwrap();
+        assert_eq!(parse_variable("1=a=b"), Ok(("1".into(), "a=b".into())));
+        assert!(parse_variable("Ana").is_err() && parse_content_sid("HX12").is_err());
+        let sid = parse_content_sid("HX00000000000000000000000000000001").unwrap();
+        let template = build_template(sid, vec![("1".into(), "Ana".into())]).unwrap();
         assert_eq!(template.variables.json().as_deref(), Some(r#"{"1":"Ana"}"#));
-        assert!(super::template(sid, vec![("1".into(), String::new())]).is_err());
+        assert!(build_template(sid, vec![("1".into(), String::new())]).is_err());
     }
 }

@@ -8,12 +8,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::columns::columns;
-use crate::config::{Config, Fate, Problems, Sources, StoredSetting};
+use crate::config::{Config, Problems, Sources, StoredSetting, StoredSettingState};
 use crate::store::{Store, StoreOptions, stored_settings};
 use crate::text;
 
 /// The most of a value that a list shows, in characters.
-const SHOWN: usize = 60;
+const MAX_SHOWN_CHARS: usize = 60;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -50,39 +50,40 @@ enum Action {
 
 /// Takes the sources, not the configuration: where a stored setting is what is wrong with it, this is what mends it.
 pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()> {
-    let database = Config::data(sources.clone())?.database;
-    super::must_exist(&database)?;
+    let database = Config::load_data(sources.clone())?.database;
+    super::ensure_database_exists(&database)?;
     sources.stored = stored_settings(&database)?;
     let json = arguments.json;
     let open = || Store::open(&database, StoreOptions::new(Duration::ZERO, Duration::ZERO));
     match arguments.action {
-        Action::List => list(Config::stored_settings(&sources), json),
+        Action::List => print_list(Config::stored_settings(&sources), json),
         Action::Get { key } => {
-            let stored = one(&sources, &key)?;
+            let stored = find_stored(&sources, &key)?;
             match &stored.value {
-                _ if json => println!("{:#}", facts(&stored)),
+                _ if json => println!("{:#}", setting_json(&stored)),
                 Some(value) => println!("{value}"),
                 None => {
                     bail!("{key} is a secret and is not shown; it does not count here, `mynah settings unset {key}`")
                 }
             }
-            if let (false, Some(why)) = (json, why_not(&stored.fate)) {
+            if let (false, Some(why)) = (json, why_ineffective(&stored.state)) {
                 eprintln!("note: it does not count: {why}");
             }
         }
         Action::Set { key, value } => {
-            let setting = Config::try_setting(&sources, &key, &value).map_err(|problems| refused(&key, &problems))?;
+            let setting = Config::validate_setting(&sources, &key, &value)
+                .map_err(|problems| not_stored_error(&key, &problems))?;
             open()?.put_setting(setting.key, value.clone(), super::clock().now()).await?;
             sources.stored.insert(key.clone(), value);
-            let stored = one(&sources, &key)?;
-            match why_not(&stored.fate) {
-                _ if json => println!("{:#}", facts(&stored)),
+            let stored = find_stored(&sources, &key)?;
+            match why_ineffective(&stored.state) {
+                _ if json => println!("{:#}", setting_json(&stored)),
                 None => println!("{key} is stored; it counts from the next start of `mynah serve`"),
                 Some(why) => println!("{key} is stored, but does not count: {why}"),
             }
         }
         Action::Unset { key } => {
-            one(&sources, &key)?;
+            find_stored(&sources, &key)?;
             open()?.delete_setting(key.clone()).await?;
             sources.stored.remove(&key);
             if json {
@@ -99,50 +100,50 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
 }
 
 /// Why a value is not stored: a line that says so, then what is wrong with it.
-fn refused(key: &str, problems: &Problems) -> anyhow::Error {
+fn not_stored_error(key: &str, problems: &Problems) -> anyhow::Error {
     let wrong: Vec<_> = problems.iter().map(ToString::to_string).collect();
     anyhow!("{} was not stored:\n{}", key.escape_debug(), wrong.join("\n"))
 }
 
 /// The stored setting of that name.
-fn one(sources: &Sources, key: &str) -> Result<StoredSetting> {
+fn find_stored(sources: &Sources, key: &str) -> Result<StoredSetting> {
     let Some(stored) = Config::stored_settings(sources).into_iter().find(|stored| stored.key == key) else {
-        Config::known_setting(key)?;
+        Config::find_setting(key)?;
         bail!("{key} is not stored; `mynah settings list` shows what is");
     };
     Ok(stored)
 }
 
 /// Why a stored setting does not count, if it does not.
-fn why_not(fate: &Fate) -> Option<String> {
+fn why_ineffective(fate: &StoredSettingState) -> Option<String> {
     match fate {
-        Fate::Counts => None,
-        Fate::Hidden(by) => Some(format!("hidden by {by}")),
-        Fate::LeftOut(why) => Some(format!("left out, {why}")),
+        StoredSettingState::Counts => None,
+        StoredSettingState::Hidden(by) => Some(format!("hidden by {by}")),
+        StoredSettingState::LeftOut(why) => Some(format!("left out, {why}")),
     }
 }
 
-fn facts(stored: &StoredSetting) -> Value {
-    let state = match &stored.fate {
-        Fate::Counts => "counts",
-        Fate::Hidden(_) => "hidden",
-        Fate::LeftOut(_) => "left_out",
+fn setting_json(stored: &StoredSetting) -> Value {
+    let state = match &stored.state {
+        StoredSettingState::Counts => "counts",
+        StoredSettingState::Hidden(_) => "hidden",
+        StoredSettingState::LeftOut(_) => "left_out",
     };
-    json!({ "key": stored.key, "value": stored.value, "state": state, "why": why_not(&stored.fate) })
+    json!({ "key": stored.key, "value": stored.value, "state": state, "why": why_ineffective(&stored.state) })
 }
 
-fn list(all: Vec<StoredSetting>, json: bool) {
+fn print_list(all: Vec<StoredSetting>, json: bool) {
     if json {
-        println!("{:#}", Value::from(all.iter().map(facts).collect::<Vec<_>>()));
+        println!("{:#}", Value::from(all.iter().map(setting_json).collect::<Vec<_>>()));
         return;
     }
     if all.is_empty() {
         println!("no settings are stored; docs/configuration.md lists those that there are");
     }
     let row = |stored: StoredSetting| {
-        let why = why_not(&stored.fate).unwrap_or_else(|| "counts".to_owned());
+        let why = why_ineffective(&stored.state).unwrap_or_else(|| "counts".to_owned());
         let value = stored.value.unwrap_or_else(|| "(not shown)".to_owned());
-        [stored.key, why, text::cap(&value, SHOWN).into_owned()]
+        [stored.key, why, text::cap(&value, MAX_SHOWN_CHARS).into_owned()]
     };
     print!("{}", columns(all.into_iter().map(row).collect()));
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::ai;
 use crate::app::App;
-use crate::config::{AiConfig, AiNames, Config, ProviderConfig, Sender, TwilioConfig};
+use crate::config::{AiConfig, AiSettingNames, Config, ProviderConfig, Sender, TwilioConfig};
 use crate::daemon;
 use crate::simulator::{PhonePage, Simulator, SimulatorConfig};
 
@@ -22,29 +22,29 @@ const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const OUR_NUMBER: &str = "+14155238886";
 
 /// The contact's number on the stage: one that is reserved for fiction.
-pub(super) const CONTACT: &str = "+12025550123";
+pub(super) const CONTACT_NUMBER: &str = "+12025550123";
 
 /// Everything that a stage needs, ready to run.
-pub(super) struct Stage {
+pub(super) struct Sandbox {
     pub(super) simulator: Simulator,
     /// Where it can be reached from this machine.
-    pub(super) here: Url,
+    pub(super) base_url: Url,
     pub(super) app: Arc<App>,
     listener: TcpListener,
-    folder: Folder,
+    folder: TempFolder,
 }
 
-impl Stage {
+impl Sandbox {
     /// Sets it up. `listen` is tried first; where it is taken, any free port of the same address serves.
-    pub(super) async fn set(mut config: Config, listen: SocketAddr, page: bool) -> Result<Stage> {
-        let folder = Folder::new()?;
+    pub(super) async fn set_up(mut config: Config, listen: SocketAddr, page: bool) -> Result<Sandbox> {
+        let folder = TempFolder::new()?;
         let listener = match TcpListener::bind(listen).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await.with_context(|| {
                 format!("{listen} cannot be listened on, nor any other port there; set MYNAH_LISTEN to another address")
             })?,
         };
-        let here = Url::parse(&format!("http://{}", reachable(listener.local_addr()?)))?;
+        let here = Url::parse(&format!("http://{}", loopback_if_unspecified(listener.local_addr()?)))?;
         let token = SecretString::from(uuid::Uuid::now_v7().simple().to_string());
         config.data.dir = folder.0.clone();
         config.data.database = folder.0.join("mynah.db");
@@ -66,13 +66,13 @@ impl Stage {
             timeout: Duration::from_secs(30),
             concurrency: 4,
             context_tokens: 4_096,
-            names: AiNames::OPENAI,
+            setting_names: AiSettingNames::OPENAI,
         });
         ai::name_model(model).await?;
         let offline = matches!(model.provider, ProviderConfig::Offline { .. });
         let clock = super::clock();
         let app = Arc::new(App::build(config, Arc::clone(&clock)).await?);
-        let responder = match (app.main().assistants.first(), offline) {
+        let responder = match (app.main_number().assistants.first(), offline) {
             (_, true) => "Offline responder: no account, no key".to_owned(),
             (Some(assistant), false) => assistant.provider.name().to_owned(),
             (None, false) => String::new(),
@@ -89,18 +89,18 @@ impl Stage {
             } else {
                 vec!["What can you help me with?".into()]
             },
-            contact: CONTACT.into(),
+            contact: CONTACT_NUMBER.into(),
             ..settings.page
         };
         if page {
             settings.step = Duration::from_millis(600);
         }
-        Ok(Stage { simulator: Simulator::new(settings), here, app, listener, folder })
+        Ok(Sandbox { simulator: Simulator::new(settings), base_url: here, app, listener, folder })
     }
 
     /// Says who answers, and what seems not meant.
-    pub(super) fn introduce(&self) {
-        if let Some(assistant) = self.app.main().assistants.first() {
+    pub(super) fn print_introduction(&self) {
+        if let Some(assistant) = self.app.main_number().assistants.first() {
             println!("Answers come from: {}", assistant.provider.name());
         }
         for warning in &self.app.config.warnings {
@@ -127,7 +127,7 @@ impl Stage {
 }
 
 /// An address that leads to a socket that listens on `address`: one that listens everywhere is reached on the loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
+fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -137,17 +137,17 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// A folder that goes with the process.
-struct Folder(PathBuf);
+struct TempFolder(PathBuf);
 
-impl Folder {
-    fn new() -> Result<Folder> {
+impl TempFolder {
+    fn new() -> Result<TempFolder> {
         let path = std::env::temp_dir().join(format!("mynah-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-        Ok(Folder(path))
+        Ok(TempFolder(path))
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempFolder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::warn!(%error, folder = %self.0.display(), "a temporary folder is left behind");

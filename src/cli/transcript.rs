@@ -5,45 +5,45 @@ use serde_json::{Value, json};
 use super::columns::{columns, one_line};
 use super::{attached, undelivered};
 use crate::clock::Time;
-use crate::config::{Config, Directory, NumberConfig};
+use crate::config::{Config, NumberConfig, NumberDirectory};
 use crate::files::FileStore;
 use crate::model::Address;
 use crate::store::{AddressRow, ConversationRow, TranscriptLine};
 use crate::text;
 
-pub(super) fn time(time: Option<Time>) -> Option<String> {
+pub(super) fn json_time(time: Option<Time>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
 /// Our numbers, as they are configured now.
-pub(super) struct Numbers {
-    every: Vec<NumberConfig>,
-    directory: Directory,
+pub(super) struct ConfiguredNumbers {
+    configs: Vec<NumberConfig>,
+    directory: NumberDirectory,
 }
 
-impl Numbers {
-    pub(super) fn new(config: &Config) -> Numbers {
-        Numbers { every: config.every_number(), directory: config.directory() }
+impl ConfiguredNumbers {
+    pub(super) fn new(config: &Config) -> ConfiguredNumbers {
+        ConfiguredNumbers { configs: config.every_number(), directory: config.directory() }
     }
 
     /// That of a conversation.
-    pub(super) fn of(&self, row: &ConversationRow) -> &NumberConfig {
-        &self.every[self.directory.find(&row.account, &row.our_address).0]
+    pub(super) fn number_of(&self, row: &ConversationRow) -> &NumberConfig {
+        &self.configs[self.directory.find(&row.account, &row.our_address).0]
     }
 }
 
-fn facts(row: &ConversationRow, numbers: &Numbers) -> Value {
+fn conversation_json(row: &ConversationRow, numbers: &ConfiguredNumbers) -> Value {
     json!({
         "id": row.id.to_string(),
         "name": row.name,
         "contact": row.reply_to,
         "our_address": row.our_address,
-        "number": numbers.of(row).name,
+        "number": numbers.number_of(row).name,
         "mode": if row.human_mode { "human" } else { "auto" },
-        "mode_until": time(row.human_until),
+        "mode_until": json_time(row.human_until),
         "started_at": row.started_at.to_string(),
         "last_inbound_at": row.last_inbound_at.to_string(),
-        "ended_at": time(row.ended_at),
+        "ended_at": json_time(row.ended_at),
         "blocked": row.blocked,
         "opted_out": row.opted_out,
     })
@@ -68,9 +68,9 @@ fn remarks(row: &ConversationRow) -> String {
 }
 
 /// The list of conversations.
-pub(super) fn list(rows: &[ConversationRow], numbers: &Numbers, json: bool) {
+pub(super) fn print_list(rows: &[ConversationRow], numbers: &ConfiguredNumbers, json: bool) {
     if json {
-        println!("{:#}", Value::from(rows.iter().map(|row| facts(row, numbers)).collect::<Vec<_>>()));
+        println!("{:#}", Value::from(rows.iter().map(|row| conversation_json(row, numbers)).collect::<Vec<_>>()));
         return;
     }
     if rows.is_empty() {
@@ -78,52 +78,59 @@ pub(super) fn list(rows: &[ConversationRow], numbers: &Numbers, json: bool) {
     }
     let row = |row: &ConversationRow| {
         // An empty column is not shown.
-        let number = if numbers.directory.is_several() { numbers.of(row).name.clone() } else { String::new() };
-        [row.id.to_string(), row.last_inbound_at.to_string(), number, row.reply_to.clone(), remarks(row), name(row)]
+        let number = if numbers.directory.has_several() { numbers.number_of(row).name.clone() } else { String::new() };
+        [
+            row.id.to_string(),
+            row.last_inbound_at.to_string(),
+            number,
+            row.reply_to.clone(),
+            remarks(row),
+            display_name(row),
+        ]
     };
     print!("{}", columns(rows.iter().map(row).collect()));
 }
 
 /// The name that the contact shows.
-fn name(row: &ConversationRow) -> String {
+fn display_name(row: &ConversationRow) -> String {
     let name = one_line(row.name.as_deref().unwrap_or_default());
     if name.is_empty() { "–".into() } else { name }
 }
 
 /// Whether a country gives out such a number; a user ID is none.
-fn valid(address: &Address) -> bool {
+fn is_valid(address: &Address) -> bool {
     if let Address::Phone(phone) = address { phone.is_valid() } else { true }
 }
 
 /// An address of the contact, in a line.
-fn reached(row: &AddressRow) -> String {
+fn address_line(row: &AddressRow) -> String {
     let seen = row.seen_at.map_or("never seen".to_owned(), |at| format!("seen {at}"));
-    let doubt = if valid(&row.address) { "" } else { ", no country gives out such a number" };
+    let doubt = if is_valid(&row.address) { "" } else { ", no country gives out such a number" };
     format!("{} ({seen}{doubt})", row.address.as_str())
 }
 
 /// One conversation, with what was said last in it.
-pub(super) fn show(
+pub(super) fn print_conversation(
     row: &ConversationRow,
     addresses: &[AddressRow],
-    list: &[TranscriptLine],
-    (numbers, files): (&Numbers, &FileStore),
+    messages: &[TranscriptLine],
+    (numbers, files): (&ConfiguredNumbers, &FileStore),
     json: bool,
 ) {
     if json {
-        let mut document = facts(row, numbers);
+        let mut document = conversation_json(row, numbers);
         document["addresses"] = addresses
             .iter()
             .map(|row| {
                 json!({
                     "kind": row.address.kind(),
                     "value": row.address.as_str(),
-                    "seen_at": time(row.seen_at),
-                    "validates": valid(&row.address),
+                    "seen_at": json_time(row.seen_at),
+                    "validates": is_valid(&row.address),
                 })
             })
             .collect();
-        document["messages"] = list
+        document["messages"] = messages
             .iter()
             .map(|said| {
                 json!({
@@ -133,24 +140,24 @@ pub(super) fn show(
                     "turn": said.turn.0,
                     "turn_state": said.turn_state,
                     "turn_error": said.turn_error,
-                    "attachments": attached::facts(&said.attachments, files),
-                    "turn_undelivered": undelivered::facts(&said.undelivered),
+                    "attachments": attached::to_json(&said.attachments, files),
+                    "turn_undelivered": undelivered::to_json(&said.undelivered),
                 })
             })
             .collect();
         println!("{document:#}");
         return;
     }
-    println!("{}  {}", row.reply_to, name(row));
+    println!("{}  {}", row.reply_to, display_name(row));
     println!("{}", row.id);
     for row in addresses {
-        println!("{}", reached(row));
+        println!("{}", address_line(row));
     }
-    if numbers.directory.is_several() {
-        println!("on {} ({})", numbers.of(row).name, row.our_address);
+    if numbers.directory.has_several() {
+        println!("on {} ({})", numbers.number_of(row).name, row.our_address);
     }
     println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
-    for (at, said) in list.iter().enumerate() {
+    for (at, said) in messages.iter().enumerate() {
         let state = if said.turn_state == "done" { String::new() } else { format!("  [{}]", said.turn_state) };
         println!("{}  {}{state}", said.at, said.role.as_str());
         for line in text::clean(&said.content).lines() {
@@ -163,7 +170,7 @@ pub(super) fn show(
             println!("    ({})", one_line(error));
         }
         // What is known of a turn's messages stands below the last thing said in it.
-        if list.get(at + 1).is_none_or(|next| next.turn != said.turn) {
+        if messages.get(at + 1).is_none_or(|next| next.turn != said.turn) {
             for line in undelivered::lines(&said.undelivered) {
                 println!("    ({line})");
             }
@@ -177,8 +184,9 @@ mod tests {
 
     #[test]
     fn a_number_that_no_country_gives_out_says_so() {
-        let line =
-            |address: &str| reached(&AddressRow { address: Address::parse(address).unwrap(), seen_at: Some(Time(0)) });
+        let line = |address: &str| {
+            address_line(&AddressRow { address: Address::parse(address).unwrap(), seen_at: Some(Time(0)) })
+        };
         assert_eq!(line("+12025550101"), "+12025550101 (seen 1970-01-01T00:00:00.000Z)");
         assert_eq!(
             line("+15550000001"),

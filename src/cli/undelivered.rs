@@ -10,7 +10,7 @@ use crate::store::Undelivered;
 pub(super) fn lines(undelivered: &[Undelivered]) -> impl Iterator<Item = String> {
     undelivered.iter().map(|part| {
         let why = match (part.code, &part.provider_error) {
-            (Some(code), _) => format!("{} ({code})", sentence(code)),
+            (Some(code), _) => format!("{} ({code})", explain_code(code)),
             (None, Some(said)) => one_line(said),
             (None, None) => "the provider gives no reason".to_owned(),
         };
@@ -19,12 +19,12 @@ pub(super) fn lines(undelivered: &[Undelivered]) -> impl Iterator<Item = String>
 }
 
 /// The same as JSON.
-pub(super) fn facts(undelivered: &[Undelivered]) -> Value {
+pub(super) fn to_json(undelivered: &[Undelivered]) -> Value {
     let facts = |part: &Undelivered| {
         json!({
             "message": part.message,
             "code": part.code,
-            "why": part.code.map(sentence),
+            "why": part.code.map(explain_code),
             "provider_said": part.provider_error,
         })
     };
@@ -32,7 +32,7 @@ pub(super) fn facts(undelivered: &[Undelivered]) -> Value {
 }
 
 /// All channels are Twilio's.
-fn sentence(code: i64) -> String {
+fn explain_code(code: i64) -> String {
     twilio::explain(code).sentence
 }
 
@@ -61,12 +61,12 @@ mod tests {
                 "message 4 was not delivered: see https://www.twilio.com/docs/api/errors/1 (1)",
             ]
         );
-        let first = &facts(&parts)[0];
+        let first = &to_json(&parts)[0];
         assert_eq!(
             (&first["message"], &first["code"], &first["provider_said"]),
             (&json!(1), &json!(63016), &json!("Failed"))
         );
         assert!(first["why"].as_str().unwrap().ends_with("`mynah conversations template`"), "{first}");
-        assert_eq!(facts(&parts)[2], json!({ "message": 3, "code": null, "why": null, "provider_said": null }));
+        assert_eq!(to_json(&parts)[2], json!({ "message": 3, "code": null, "why": null, "provider_said": null }));
     }
 }

@@ -10,27 +10,27 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use self::schema::names::AiNames;
+pub use self::schema::names::AiSettingNames;
 pub use self::schema::problem::{Problem, Problems};
 pub use self::schema::reference::reference;
-pub use self::schema::settings::{Fallback, Group, Setting};
-pub use self::sections::ai::{ANTHROPIC_CAP, AiConfig, OPENAI_CAP};
-pub use self::sections::local_model::is_at_home;
+pub use self::schema::settings::{DefaultValue, Group, Setting};
+pub use self::sections::ai::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC, DEFAULT_MAX_TOKENS_COMPATIBLE};
+pub use self::sections::local_model::is_local_address;
 pub use self::sections::log::{LogConfig, LogFormat};
 pub use self::sections::media::{MediaConfig, TranscriptionConfig};
 pub use self::sections::network::Network;
-pub use self::sections::number::{Directory, Fit, NumberConfig};
-pub use self::sections::people::PeopleConfig;
+pub use self::sections::number::{NumberConfig, NumberDirectory, NumberMatch};
+pub use self::sections::people::ContactPolicyConfig;
 pub use self::sections::provider::{ProviderConfig, is_openai};
 pub use self::sections::server::{DataConfig, ServerConfig};
 pub use self::sections::texts::Texts;
 pub use self::sections::twilio::{Sender, TwilioConfig};
-pub use self::sections::work::{Burst, ConversationConfig, UnknownSends, WorkConfig};
+pub use self::sections::work::{BurstPolicy, ConversationConfig, UnknownSends, WorkConfig};
 pub use self::sources::environment::Sources;
-pub use self::stored::{Fate, StoredSetting};
+pub use self::stored::{StoredSetting, StoredSettingState};
 
 use self::sections::{ai, fallback, log, media, number, numbers, people, server, texts, twilio, work};
-use self::sources::reader::Reader;
+use self::sources::reader::SettingsReader;
 
 /// All that can be set. Its `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -52,11 +52,11 @@ pub struct Config {
     /// When a conversation ends.
     pub conversation: ConversationConfig,
     /// Who may talk, and how much.
-    pub people: PeopleConfig,
+    pub contact_policy: ContactPolicyConfig,
     /// What contacts read that no model wrote.
     pub texts: Texts,
     /// The numbers beside the first, each with all that is its own. See [`Config::every_number`].
-    pub numbers: Vec<NumberConfig>,
+    pub further_numbers: Vec<NumberConfig>,
     /// What is logged.
     pub log: LogConfig,
     /// What is no error and yet seems not meant, a sentence each; never a secret.
@@ -66,22 +66,22 @@ pub struct Config {
 impl Config {
     /// Reads every setting. The error holds all that is wrong, not the first alone.
     pub fn load(sources: Sources) -> Result<Config, Problems> {
-        Config::read(&mut Reader::new(sources))
+        Config::read(&mut SettingsReader::new(sources))
     }
 
     /// Where data is kept, which is found before the settings that are stored there.
-    pub fn data(sources: Sources) -> Result<DataConfig, Problems> {
-        let mut reader = Reader::new(sources);
+    pub fn load_data(sources: Sources) -> Result<DataConfig, Problems> {
+        let mut reader = SettingsReader::new(sources);
         let data = server::read_data(&mut reader);
-        Problems::none(reader.problems)?;
+        Problems::ensure_none(reader.problems)?;
         Ok(data)
     }
 
-    fn read(reader: &mut Reader) -> Result<Config, Problems> {
+    fn read(reader: &mut SettingsReader) -> Result<Config, Problems> {
         let server = server::read(reader);
         let data = server::read_data(reader);
-        let staged = reader.layers.stage();
-        let twilio = if staged { None } else { twilio::read(reader, server.public_url.as_ref()) };
+        let is_sandbox = reader.layers.is_sandbox();
+        let twilio = if is_sandbox { None } else { twilio::read(reader, server.public_url.as_ref()) };
         let ai = ai::read(reader);
         let fallbacks = fallback::read(reader, ai.as_ref());
         let media = media::read(reader, ai.as_ref());
@@ -90,10 +90,10 @@ impl Config {
         let people = people::read(reader);
         let texts = texts::read(reader);
         let log = log::read(reader);
-        for warning in people.unpriced(ai.iter().chain(&fallbacks)) {
+        for warning in people.unpriced_warnings(ai.iter().chain(&fallbacks)) {
             reader.warn(warning);
         }
-        for warning in ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&work.system_prompt)) {
+        for warning in ai.iter().chain(&fallbacks).filter_map(|ai| ai.context_too_small_warning(&work.system_prompt)) {
             reader.warn(warning);
         }
         let mut config = Config {
@@ -105,17 +105,17 @@ impl Config {
             media,
             work,
             conversation,
-            people,
+            contact_policy: people,
             texts,
-            numbers: Vec::new(),
+            further_numbers: Vec::new(),
             log,
             warnings: Vec::new(),
         };
         // The stage has a number of its own.
-        if !staged {
-            config.numbers = numbers::read(reader, &config.main());
+        if !is_sandbox {
+            config.further_numbers = numbers::read(reader, &config.shared());
         }
-        Problems::none(std::mem::take(&mut reader.problems))?;
+        Problems::ensure_none(std::mem::take(&mut reader.problems))?;
         config.warnings = std::mem::take(&mut reader.warnings);
         Ok(config)
     }
@@ -125,32 +125,32 @@ impl Config {
     /// Every number: that of the main configuration, then those of files.
     pub fn every_number(&self) -> Vec<NumberConfig> {
         let main = NumberConfig {
-            name: number::MAIN.to_owned(),
+            name: number::MAIN_NUMBER.to_owned(),
             twilio: self.twilio.clone(),
             ai: self.ai.clone(),
             fallbacks: self.fallbacks.clone(),
             system_prompt: self.work.system_prompt.clone(),
             max_context_messages: self.work.max_context_messages,
-            model_may_hand_over: self.people.model_may_hand_over,
-            links: self.people.links.clone(),
-            reopen_template: self.people.reopen_template,
+            model_may_hand_over: self.contact_policy.model_may_hand_over,
+            links: self.contact_policy.links.clone(),
+            reopen_template: self.contact_policy.reopen_template,
             texts: self.texts.clone(),
         };
-        std::iter::once(main).chain(self.numbers.iter().cloned()).collect()
+        std::iter::once(main).chain(self.further_numbers.iter().cloned()).collect()
     }
 
     /// What the numbers beside the first share with it.
-    fn main(&self) -> numbers::Main<'_> {
-        numbers::Main {
+    fn shared(&self) -> numbers::SharedConfig<'_> {
+        numbers::SharedConfig {
             public_url: self.server.public_url.as_ref(),
             twilio: self.twilio.as_ref(),
-            people: &self.people,
+            people: &self.contact_policy,
         }
     }
 
     /// Finds the number on which somebody wrote, as an index into [`Config::every_number`].
-    pub fn directory(&self) -> Directory {
-        let further = self.numbers.iter().map(|number| number.twilio.as_ref());
-        Directory::of(std::iter::once(self.twilio.as_ref()).chain(further))
+    pub fn directory(&self) -> NumberDirectory {
+        let further = self.further_numbers.iter().map(|number| number.twilio.as_ref());
+        NumberDirectory::of(std::iter::once(self.twilio.as_ref()).chain(further))
     }
 }

@@ -1,15 +1,15 @@
 //! Stored settings: which values may be stored, and what comes of those that are.
 
 use crate::config::Config;
-use crate::config::schema::nearest_name::nearest;
+use crate::config::schema::nearest_name::nearest_name;
 use crate::config::schema::problem::Problem;
 use crate::config::schema::problem::Problems;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
 use crate::config::sources::environment::Sources;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 use crate::config::sources::value::Origin;
-use crate::config::sources::value::trial_place;
+use crate::config::sources::value::candidate_place;
 
 /// A stored setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +19,12 @@ pub struct StoredSetting {
     /// Its value; `None` where it is a secret's, which does not belong there.
     pub value: Option<String>,
     /// What comes of it.
-    pub fate: Fate,
+    pub state: StoredSettingState,
 }
 
 /// What comes of a stored setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum StoredSettingState {
     /// It holds.
     Counts,
     /// A higher layer has a value, too: this one, such as `environment variable MYNAH_TYPING`.
@@ -36,12 +36,13 @@ pub enum Fate {
 impl Config {
     /// Judges a value that is to be stored as if it were there already, whatever higher layers say. The errors are those that
     /// it brings; what was wrong before is another matter.
-    pub fn try_setting(sources: &Sources, key: &str, value: &str) -> Result<&'static Setting, Problems> {
-        let refused = |found: &str, expected: String| Problems::one(Problem::new(trial_place(key), found, expected));
-        let setting = Config::known_setting(key).map_err(Problems::one)?;
-        if let Some(why) = setting.not_stored() {
+    pub fn validate_setting(sources: &Sources, key: &str, value: &str) -> Result<&'static Setting, Problems> {
+        let refused =
+            |found: &str, expected: String| Problems::from_one(Problem::new(candidate_place(key), found, expected));
+        let setting = Config::find_setting(key).map_err(Problems::from_one)?;
+        if let Some(why) = setting.why_not_storable() {
             let key = setting.key;
-            let elsewhere = match (setting.secret, setting.file.is_empty() || key == "MYNAH_DATA_DIR") {
+            let elsewhere = match (setting.secret, setting.file_key.is_empty() || key == "MYNAH_DATA_DIR") {
                 (true, _) => {
                     format!("it in the environment, in a file that {key}_FILE names, or as a systemd credential")
                 }
@@ -55,7 +56,7 @@ impl Config {
         }
         let before = Config::load(sources.clone()).err();
         let trial = Some((setting.key, value.to_owned()));
-        match Config::load(Sources { trial, ..sources.clone() }) {
+        match Config::load(Sources { candidate: trial, ..sources.clone() }) {
             Ok(_) => Ok(setting),
             Err(after) => after.without(before.as_ref()).map_or(Ok(setting), Err),
         }
@@ -63,42 +64,45 @@ impl Config {
 
     /// The stored settings, each with what comes of it.
     pub fn stored_settings(sources: &Sources) -> Vec<StoredSetting> {
-        let reader = Reader::new(sources.clone());
+        let reader = SettingsReader::new(sources.clone());
         let fate = |key: &str, value: &str| {
-            let Some(setting) = settings::find(key) else { return Fate::LeftOut("no setting of that name".to_owned()) };
+            let Some(setting) = settings::find(key) else {
+                return StoredSettingState::LeftOut("no setting of that name".to_owned());
+            };
             if setting.can_be_stored() {
                 match reader.layers.find(setting) {
-                    Err(problem) => return Fate::Hidden(problem.to_string()),
+                    Err(problem) => return StoredSettingState::Hidden(problem.to_string()),
                     Ok(Some(found)) if !matches!(found.origin, Origin::Stored) => {
-                        return Fate::Hidden(reader.layers.place(setting, &found.origin));
+                        return StoredSettingState::Hidden(reader.layers.describe_origin(setting, &found.origin));
                     }
                     Ok(_) => {}
                 }
             }
-            let own = trial_place(key);
-            let problems = Config::try_setting(sources, key, value).err();
+            let own = candidate_place(key);
+            let problems = Config::validate_setting(sources, key, value).err();
             let problem = problems.iter().flat_map(Problems::iter).find(|problem| problem.place() == own);
-            problem.map_or(Fate::Counts, |problem| Fate::LeftOut(problem.words()))
+            problem.map_or(StoredSettingState::Counts, |problem| StoredSettingState::LeftOut(problem.description()))
         };
         let stored = sources.stored.iter().map(|(key, value)| {
             let secret = settings::find(key).is_some_and(|setting| setting.secret);
-            StoredSetting { key: key.clone(), value: (!secret).then(|| value.clone()), fate: fate(key, value) }
+            StoredSetting { key: key.clone(), value: (!secret).then(|| value.clone()), state: fate(key, value) }
         });
         stored.collect()
     }
 
     /// The setting of that name; the error names the one that may be meant.
-    pub fn known_setting(key: &str) -> Result<&'static Setting, Problem> {
-        settings::find(key).ok_or_else(|| Problem::new(trial_place(key), "no setting of that name", suggestion(key)))
+    pub fn find_setting(key: &str) -> Result<&'static Setting, Problem> {
+        settings::find(key)
+            .ok_or_else(|| Problem::new(candidate_place(key), "no setting of that name", suggest_variable(key)))
     }
 }
 
 /// The variable that is meant by another name.
-fn suggestion(wrong: &str) -> String {
+fn suggest_variable(wrong: &str) -> String {
     let plain = wrong.to_ascii_uppercase().replace('-', "_");
     let ours = format!("MYNAH_{plain}");
     let keys = || settings::all().map(|setting| setting.key);
-    let meant = keys().find(|key| *key == plain || *key == ours).or_else(|| nearest(&plain, keys()));
+    let meant = keys().find(|key| *key == plain || *key == ours).or_else(|| nearest_name(&plain, keys()));
     meant.map_or_else(|| "one of the variables in docs/configuration.md".to_owned(), str::to_owned)
 }
 
@@ -110,24 +114,24 @@ mod tests {
     use crate::config::tests::sources;
     use crate::config::tests::write;
 
-    fn refused(env: &[(&str, &str)], key: &str, value: &str) -> Vec<String> {
-        let problems = Config::try_setting(&sources(env), key, value).err();
+    fn validation_errors(env: &[(&str, &str)], key: &str, value: &str) -> Vec<String> {
+        let problems = Config::validate_setting(&sources(env), key, value).err();
         problems.iter().flat_map(Problems::iter).map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_value_is_judged_as_the_configuration_judges_it_also_where_it_would_be_hidden() {
-        assert_eq!(refused(&[], "MYNAH_TYPING", "false"), [""; 0]);
+        assert_eq!(validation_errors(&[], "MYNAH_TYPING", "false"), [""; 0]);
         for env in [&[][..], &[("MYNAH_TYPING", "true")]] {
             let told = "setting MYNAH_TYPING: found \"maybe\", expected true or false";
-            assert_eq!(refused(env, "MYNAH_TYPING", "maybe"), [told]);
+            assert_eq!(validation_errors(env, "MYNAH_TYPING", "maybe"), [told]);
         }
         // What it would take with it.
-        let code = refused(&[], "MYNAH_WHO", "code");
+        let code = validation_errors(&[], "MYNAH_WHO", "code");
         assert!(code.len() == 1 && code[0].starts_with("MYNAH_PAIRING_CODE: found no value"), "{code:?}");
-        assert_eq!(refused(&[("MYNAH_PAIRING_CODE", "sesame42")], "MYNAH_WHO", "code"), [""; 0]);
+        assert_eq!(validation_errors(&[("MYNAH_PAIRING_CODE", "sesame42")], "MYNAH_WHO", "code"), [""; 0]);
         // What was wrong before is not its fault.
-        assert_eq!(refused(&[("MYNAH_WORKERS", "many")], "MYNAH_TYPING", "false"), [""; 0]);
+        assert_eq!(validation_errors(&[("MYNAH_WORKERS", "many")], "MYNAH_TYPING", "false"), [""; 0]);
     }
 
     #[test]
@@ -159,7 +163,7 @@ mod tests {
                 "setting MYNAH_TYPING: found an empty value, which counts as none, expected true or false",
             ),
         ] {
-            assert_eq!(refused(&[], key, value), [told]);
+            assert_eq!(validation_errors(&[], key, value), [told]);
         }
     }
 
@@ -177,13 +181,18 @@ mod tests {
             sources.stored.insert(key.into(), value.into());
         }
         let told = Config::stored_settings(&sources);
-        let fate = |key: &str| told.iter().find(|one| one.key == key).unwrap().fate.clone();
-        assert_eq!(fate("MYNAH_WORKERS"), Fate::Hidden("environment variable MYNAH_WORKERS".into()));
-        assert_eq!(fate("MYNAH_TYPING"), Fate::Counts);
-        assert_eq!(fate("MYNAH_BURST"), Fate::LeftOut("found \"maybe\", expected next or restart".into()));
-        assert_eq!(fate("MYNAH_GONE"), Fate::LeftOut("no setting of that name".into()));
-        assert!(matches!(fate("OPENAI_API_KEY"), Fate::LeftOut(why) if why.contains("a secret")));
-        assert!(matches!(fate("MYNAH_DATA_DIR"), Fate::LeftOut(why) if why.contains("where stored settings lie")));
+        let fate = |key: &str| told.iter().find(|one| one.key == key).unwrap().state.clone();
+        assert_eq!(fate("MYNAH_WORKERS"), StoredSettingState::Hidden("environment variable MYNAH_WORKERS".into()));
+        assert_eq!(fate("MYNAH_TYPING"), StoredSettingState::Counts);
+        assert_eq!(
+            fate("MYNAH_BURST"),
+            StoredSettingState::LeftOut("found \"maybe\", expected next or restart".into())
+        );
+        assert_eq!(fate("MYNAH_GONE"), StoredSettingState::LeftOut("no setting of that name".into()));
+        assert!(matches!(fate("OPENAI_API_KEY"), StoredSettingState::LeftOut(why) if why.contains("a secret")));
+        assert!(
+            matches!(fate("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("where stored settings lie"))
+        );
         assert!(!format!("{told:?}").contains("canary"));
         let config = Config::load(sources).unwrap();
         assert_eq!(
@@ -198,7 +207,7 @@ mod tests {
         let second = [("MYNAH_AI_2_MODEL", "gpt-5-mini"), ("MYNAH_AI_2_API_KEY", "sk-2"), ("MYNAH_DATA_DIR", "/srv")];
         let mut sources = sources(&second);
         assert!(Config::load(sources.clone()).is_err());
-        assert_eq!(Config::data(sources.clone()).unwrap().database, std::path::Path::new("/srv/mynah.db"));
+        assert_eq!(Config::load_data(sources.clone()).unwrap().database, std::path::Path::new("/srv/mynah.db"));
         sources.stored.insert("MYNAH_AI_2_PROVIDER".into(), "openai".into());
         assert!(Config::load(sources).is_ok());
     }
@@ -218,7 +227,7 @@ mod tests {
         let stored: BTreeMap<_, _> = stored.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let dir = tempfile::tempdir().unwrap();
         let from = |stored: &BTreeMap<String, String>| {
-            Config::load(Sources { stored: stored.clone(), dir: dir.path().into(), ..Sources::default() }).unwrap()
+            Config::load(Sources { stored: stored.clone(), base_dir: dir.path().into(), ..Sources::default() }).unwrap()
         };
         let config = from(&stored);
         assert_eq!((config.work.workers, config.work.typing, config.ai.is_none()), (7, true, true));

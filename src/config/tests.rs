@@ -13,7 +13,7 @@ use super::*;
 /// Sources of an environment alone, in a folder where nothing is.
 pub(in crate::config) fn sources(env: &[(&str, &str)]) -> Sources {
     let env = env.iter().map(|(key, value)| ((*key).to_owned(), value.into())).collect();
-    Sources { env, dir: "/nonexistent".into(), ..Sources::default() }
+    Sources { env, base_dir: "/nonexistent".into(), ..Sources::default() }
 }
 
 pub(in crate::config) fn load(env: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -62,7 +62,7 @@ fn the_first_layer_that_has_a_value_wins() {
     let credentials = dir.path().join("credentials");
     let mut sources = sources(&[("MYNAH_WORKERS", "2"), ("MYNAH_WORKERS_FILE", &named)]);
     sources.env.insert("CREDENTIALS_DIRECTORY".into(), credentials.into());
-    sources.dir = dir.path().into();
+    sources.base_dir = dir.path().into();
     sources.flags.insert("MYNAH_WORKERS".into(), "1".into());
     let workers = |sources: &Sources| Config::load(sources.clone()).unwrap().work.workers;
 
@@ -82,8 +82,8 @@ fn the_first_layer_that_has_a_value_wins() {
 #[test]
 fn a_commands_own_value_comes_after_every_layer() {
     let dir = tempfile::tempdir().unwrap();
-    let mut sources = Sources { dir: dir.path().into(), ..Sources::default() };
-    sources.fallbacks.insert("MYNAH_LOG", "error".into());
+    let mut sources = Sources { base_dir: dir.path().into(), ..Sources::default() };
+    sources.command_defaults.insert("MYNAH_LOG", "error".into());
     let filter = |sources: &Sources| Config::load(sources.clone()).unwrap().log.filter;
 
     assert_eq!(filter(&sources), "error");
@@ -101,7 +101,7 @@ fn a_stage_reads_neither_an_account_nor_a_database() {
         ("DATABASE_URL", "mysql://root@db.example/of_something_else"),
     ];
     assert_eq!(errors(&env).len(), 3);
-    let config = Config::load(Sources { stage: true, ..sources(&env) }).unwrap();
+    let config = Config::load(Sources { sandbox: true, ..sources(&env) }).unwrap();
     assert!(config.twilio.is_none() && config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
@@ -114,7 +114,7 @@ fn an_error_names_the_layer_it_stands_in() {
     let expected = "expected a whole number from 1 to 10000";
     let mut sources = sources(&[("MYNAH_WORKERS", "-1"), ("MYNAH_WORKERS_FILE", &named)]);
     sources.env.insert("CREDENTIALS_DIRECTORY".into(), dir.path().into());
-    sources.dir = dir.path().into();
+    sources.base_dir = dir.path().into();
     sources.flags.insert("MYNAH_WORKERS".into(), "".into());
     let error = |sources: &Sources| Config::load(sources.clone()).unwrap_err().iter().next().unwrap().to_string();
 
@@ -161,7 +161,7 @@ fn the_file_is_the_named_one_or_beside_us_or_in_the_data_folder() {
     let dir = tempfile::tempdir().unwrap();
     let data = write(&dir, "data/mynah.toml", "workers = 3").replace("/mynah.toml", "");
     let mut sources = sources(&[("MYNAH_DATA_DIR", &data)]);
-    sources.dir = dir.path().into();
+    sources.base_dir = dir.path().into();
     let workers = |sources: &Sources| Config::load(sources.clone()).unwrap().work.workers;
 
     assert_eq!(workers(&sources), 3);
@@ -291,11 +291,11 @@ fn no_error_and_no_warning_holds_a_secret() {
         let in_place_of_path =
             sources(&[(&format!("{key}_FILE"), if setting.secret { value } else { "/nonexistent" })]);
         let toml = |text: String| sources(&[("MYNAH_CONFIG", &write(&dir, &format!("{}.toml", text.len()), &text))]);
-        let quoted = toml(format!("{} = {value:?}", setting.file));
-        let bare = toml(format!("{} = {value}", setting.file));
-        let list = toml(format!("{} = [{value:?}]", setting.file));
-        let table = toml(format!("{} = {{ a = {value:?} }}", setting.file));
-        let open = toml(format!("{} = \"{value}", setting.file));
+        let quoted = toml(format!("{} = {value:?}", setting.file_key));
+        let bare = toml(format!("{} = {value}", setting.file_key));
+        let list = toml(format!("{} = [{value:?}]", setting.file_key));
+        let table = toml(format!("{} = {{ a = {value:?} }}", setting.file_key));
+        let open = toml(format!("{} = \"{value}", setting.file_key));
         for sources in [env, flag, named, in_place_of_path, quoted, bare, list, table, open] {
             let told = told(sources);
             assert!(!told.contains("canary"), "{key} {value:?}: {told}");
@@ -387,14 +387,14 @@ fn a_flag_for_no_setting_is_an_error() {
 
 #[test]
 fn every_row_of_the_table_is_read_and_named_by_the_rule() {
-    let mut reader = Reader::new(sources(&[]));
+    let mut reader = SettingsReader::new(sources(&[]));
     Config::read(&mut reader).unwrap();
     let table: BTreeSet<_> = settings::all().map(|setting| setting.key).collect();
-    assert_eq!(reader.asked, table);
+    assert_eq!(reader.read_keys, table);
     assert_eq!(table.len(), settings::all().count(), "no key stands twice");
     for setting in settings::all().filter(|setting| setting.key != "MYNAH_CONFIG") {
         let name = setting.key.to_ascii_lowercase();
-        assert_eq!(setting.file, name.strip_prefix("mynah_").unwrap_or(&name));
+        assert_eq!(setting.file_key, name.strip_prefix("mynah_").unwrap_or(&name));
         assert!(!setting.expects.is_empty() && setting.meaning.ends_with('.'), "{}", setting.key);
     }
     assert_eq!(settings::find("MYNAH_DATA_DIR").unwrap().flag(), "data-dir");

@@ -178,10 +178,10 @@ impl Simulator {
                 Err(error) if error.is_connect() => attempt().await,
                 other => other,
             };
-            let response = response.map_err(http::explain)?;
+            let response = response.map_err(http::describe_error)?;
             let status = response.status().as_u16();
-            http::body(response, ANSWER_BYTES).await.map_err(|error| match error {
-                http::BodyError::Broken(error) => http::explain(error),
+            http::read_body(response, ANSWER_BYTES).await.map_err(|error| match error {
+                http::BodyError::Broken(error) => http::describe_error(error),
                 too_large => too_large.to_string(),
             })?;
             Ok(status)

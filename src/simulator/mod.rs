@@ -149,7 +149,7 @@ impl Simulator {
         // Closed at once, so that `settled` ends whenever the last task has.
         tasks.close();
         // Each call carries a time-out of its own; these only bound what that one misses.
-        let client = http::client(Duration::from_secs(16), Duration::from_secs(16), http::Reach::Owner);
+        let client = http::client(Duration::from_secs(16), Duration::from_secs(16), http::AllowedTargets::Any);
         let inner = Inner {
             config,
             client,

@@ -77,7 +77,7 @@ async fn served(simulator: &Simulator) -> String {
 }
 
 async fn send(url: &str, form: &[(&str, &str)]) -> reqwest::Result<reqwest::Response> {
-    let client = http::client(Duration::from_secs(10), Duration::from_secs(10), http::Reach::Owner);
+    let client = http::client(Duration::from_secs(10), Duration::from_secs(10), http::AllowedTargets::Any);
     client.post(url).basic_auth(ACCOUNT, Some("12345")).form(form).send().await
 }
 

@@ -15,7 +15,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The client's address. `X-Forwarded-For` is believed only as far as trusted proxies wrote it: each appends the address
 /// that it was called from, so the last one that is not a trusted proxy's is the client's, and what stands before it is
 /// what the client claims. Never used for signatures.
-pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
     if !is_trusted(client) {
@@ -23,7 +23,7 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) ->
     }
     let values: Vec<_> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
     for item in values.iter().flat_map(|value| value.split(',')).rev() {
-        let Some(address) = read(item.trim()) else { break };
+        let Some(address) = parse_address(item.trim()) else { break };
         client = address;
         if !is_trusted(address) {
             break;
@@ -34,7 +34,7 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) ->
 
 /// What requests of a client are counted by. One who has IPv6 has the 2^64 addresses of a network, and could send each
 /// request from another.
-pub(super) fn counted(client: IpAddr) -> String {
+pub(super) fn rate_limit_key(client: IpAddr) -> String {
     match client.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("{}/64", Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
@@ -42,7 +42,7 @@ pub(super) fn counted(client: IpAddr) -> String {
 }
 
 /// An address, which some proxies write with its port.
-fn read(text: &str) -> Option<IpAddr> {
+fn parse_address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(text);
     let address = bare.parse().ok().or_else(|| bare.rsplit_once(':')?.0.parse().ok())?;
     Some(IpAddr::to_canonical(&address))
@@ -58,7 +58,7 @@ mod tests {
         for value in forwarded {
             headers.append(FORWARDED_FOR, value.parse().unwrap());
         }
-        address(peer.parse().unwrap(), &headers, &trusted).to_string()
+        client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
             ("2001:db8:0:7:ffff:ffff:ffff:ffff", "2001:db8:0:7::/64"),
             ("2001:db8:0:8::1", "2001:db8:0:8::/64"),
         ] {
-            assert_eq!(counted(client.parse().unwrap()), by, "{client}");
+            assert_eq!(rate_limit_key(client.parse().unwrap()), by, "{client}");
         }
     }
 }

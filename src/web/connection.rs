@@ -18,57 +18,57 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Headers;
+use super::SecurityHeaders;
 
 /// From the first byte of a request, or from the start of the connection, to the end of the header.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-const TOO_SLOW: &str = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n";
+const REQUEST_TIMEOUT_HEAD: &str = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n";
 
 /// An answer of hyper's own is shorter: status, `content-length: 0`, `connection: close` and a date.
-const OWN_ANSWER: usize = 256;
+const MAX_HYPER_ANSWER_BYTES: usize = 256;
 
 /// A stream with a timer that runs while a header is incomplete.
 pub(super) struct Connection {
     stream: TcpStream,
     timer: Option<Pin<Box<Sleep>>>,
-    phase: Phase,
-    headers: Headers,
+    phase: RequestPhase,
+    headers: SecurityHeaders,
     /// What is still to be written of an answer that was completed here.
-    rest: Bytes,
+    unwritten: Bytes,
 }
 
 /// Whether the connection is inside a request; the service tells it.
 #[derive(Clone, Default)]
-pub(super) struct Phase(Arc<AtomicBool>);
+pub(super) struct RequestPhase(Arc<AtomicBool>);
 
-impl Phase {
+impl RequestPhase {
     /// The header is complete.
-    pub(super) fn begun(&self) {
+    pub(super) fn begin_request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
     /// The response is ready; what comes next is a new request.
-    pub(super) fn ended(&self) {
+    pub(super) fn end_request(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    fn inside(&self) -> bool {
+    fn is_in_request(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, phase: Phase, headers: Headers) -> Connection {
+    pub(super) fn new(stream: TcpStream, phase: RequestPhase, headers: SecurityHeaders) -> Connection {
         let timer = Some(Box::pin(sleep_until(Instant::now() + HEADER_TIMEOUT)));
-        Connection { stream, timer, phase, headers, rest: Bytes::new() }
+        Connection { stream, timer, phase, headers, unwritten: Bytes::new() }
     }
 
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.rest))? {
+    fn poll_write_unwritten(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unwritten.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unwritten))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.rest.advance(written),
+                written => self.unwritten.advance(written),
             }
         }
         Poll::Ready(Ok(()))
@@ -77,23 +77,23 @@ impl Connection {
 
 /// hyper's own answer to what it cannot read as a request, with the security headers; `None` for any other bytes. Routes
 /// set the headers themselves, so an error's head that is whole and has none is hyper's.
-fn completed(bytes: &[u8], headers: &Headers) -> Option<Bytes> {
-    if bytes.len() > OWN_ANSWER || !bytes.starts_with(b"HTTP/1.1 4") {
+fn with_security_headers(bytes: &[u8], headers: &SecurityHeaders) -> Option<Bytes> {
+    if bytes.len() > MAX_HYPER_ANSWER_BYTES || !bytes.starts_with(b"HTTP/1.1 4") {
         return None;
     }
     let (head, body) = str::from_utf8(bytes).ok()?.split_once("\r\n\r\n")?;
     let own = body.is_empty() && !head.contains("x-frame-options");
-    own.then(|| format!("{head}\r\n{}\r\n", headers.lines()).into())
+    own.then(|| format!("{head}\r\n{}\r\n", headers.as_head_lines()).into())
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.phase.inside() {
+        if self.phase.is_in_request() {
             self.timer = None;
         }
         let before = buf.filled().len();
         if let Poll::Ready(outcome) = Pin::new(&mut self.stream).poll_read(cx, buf) {
-            if buf.filled().len() > before && self.timer.is_none() && !self.phase.inside() {
+            if buf.filled().len() > before && self.timer.is_none() && !self.phase.is_in_request() {
                 self.timer = Some(Box::pin(sleep_until(Instant::now() + HEADER_TIMEOUT)));
             }
             return Poll::Ready(outcome);
@@ -103,18 +103,18 @@ impl AsyncRead for Connection {
             return Poll::Pending;
         }
         // The client has sent half a header; if it cannot even take the answer, closing is all that is left.
-        drop(self.stream.try_write(format!("{TOO_SLOW}{}\r\n", self.headers.lines()).as_bytes()));
+        drop(self.stream.try_write(format!("{REQUEST_TIMEOUT_HEAD}{}\r\n", self.headers.as_head_lines()).as_bytes()));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_rest(cx))?;
-        if let Some(answer) = completed(bytes, &self.headers) {
-            self.rest = answer;
+        ready!(self.poll_write_unwritten(cx))?;
+        if let Some(answer) = with_security_headers(bytes, &self.headers) {
+            self.unwritten = answer;
             // Taken over; the flush that follows writes what the client does not take at once.
-            return match self.poll_rest(cx) {
+            return match self.poll_write_unwritten(cx) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
             };
@@ -123,12 +123,12 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_rest(cx))?;
+        ready!(self.poll_write_unwritten(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_rest(cx))?;
+        ready!(self.poll_write_unwritten(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
@@ -141,7 +141,7 @@ impl AsyncWrite for Connection {
         if let [whole] = slices {
             return self.poll_write(cx, whole);
         }
-        ready!(self.poll_rest(cx))?;
+        ready!(self.poll_write_unwritten(cx))?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

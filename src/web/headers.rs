@@ -13,10 +13,10 @@ use axum::response::Response;
 
 use crate::config::ServerConfig;
 
-const NOBODY: &str = "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+const DENY_ALL_PERMISSIONS: &str = "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
 // `no-referrer` would make browsers send `Origin: null` with forms, so `same-origin`.
-const ALWAYS: [(HeaderName, HeaderValue); 8] = [
+const BASE_HEADERS: [(HeaderName, HeaderValue); 8] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
@@ -24,7 +24,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 8] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(NOBODY)),
+    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(DENY_ALL_PERMISSIONS)),
 ];
 
 /// A year, as the preload lists ask. Subdomains are the owner's to decide on.
@@ -32,29 +32,33 @@ const HSTS: (HeaderName, HeaderValue) = (STRICT_TRANSPORT_SECURITY, HeaderValue:
 
 /// The headers that every response of this server bears.
 #[derive(Clone, Debug)]
-pub struct Headers {
+pub struct SecurityHeaders {
     all: Arc<[(HeaderName, HeaderValue)]>,
-    lines: Arc<str>,
+    head_lines: Arc<str>,
 }
 
-impl Headers {
+impl SecurityHeaders {
     /// Browsers are told to come by https alone where the world does: TLS ends at the proxy in front.
-    pub fn of(config: &ServerConfig) -> Headers {
+    pub fn from_config(config: &ServerConfig) -> SecurityHeaders {
         let https = config.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
-        let all: Arc<[_]> = ALWAYS.into_iter().chain(https.then_some(HSTS)).collect();
+        let all: Arc<[_]> = BASE_HEADERS.into_iter().chain(https.then_some(HSTS)).collect();
         let line =
             |(name, value): &(HeaderName, HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
-        let lines = all.iter().map(line).collect::<String>().into();
-        Headers { all, lines }
+        let head_lines = all.iter().map(line).collect::<String>().into();
+        SecurityHeaders { all, head_lines }
     }
 
     /// The same as the lines of a head, for answers that no route makes.
-    pub(super) fn lines(&self) -> &str {
-        &self.lines
+    pub(super) fn as_head_lines(&self) -> &str {
+        &self.head_lines
     }
 }
 
-pub(super) async fn secure(State(headers): State<Headers>, request: Request, next: Next) -> Response {
+pub(super) async fn add_security_headers(
+    State(headers): State<SecurityHeaders>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in &*headers.all {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());

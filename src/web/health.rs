@@ -23,11 +23,11 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
         None => app.store.backlog().await.map_err(|error| error.to_string()),
         Some(why) => Err(why.clone()),
     };
-    let told = |number: &Number| {
+    let configured_parts = |number: &Number| {
         let ai = number.assistants.first().map(|assistant| assistant.provider.name().to_owned());
         (number.channel.is_some(), ai)
     };
-    let ai = told(app.main()).1;
+    let ai = configured_parts(app.main_number()).1;
     let twilio = app.channels().next().is_some();
     let now = app.clock.now();
     let (status, database, queue) = match backlog {
@@ -41,13 +41,13 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     // A main configuration without a sender may hold what others share.
     let mut senders = app.numbers.iter().filter(|number| number.channel.is_some());
     let configured = twilio && senders.all(|number| !number.assistants.is_empty());
-    let word = match (status, configured) {
+    let status_text = match (status, configured) {
         (StatusCode::OK, true) => "ready",
         (StatusCode::OK, false) => "not configured: messages are accepted and wait",
         _ => "degraded",
     };
     let mut body = json!({
-        "status": word,
+        "status": status_text,
         "database": database,
         "cache": app.cache.name(),
         "queue": queue,
@@ -55,9 +55,9 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
         "twilio": if twilio { "configured" } else { "not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender" },
         "ai": ai.as_deref().unwrap_or("not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY"),
     });
-    if app.directory.is_several() {
+    if app.number_directory.has_several() {
         let numbers = app.numbers.iter().map(|number| {
-            let (twilio, ai) = told(number);
+            let (twilio, ai) = configured_parts(number);
             json!({ "name": number.config.name, "twilio": twilio, "ai": ai })
         });
         body["numbers"] = numbers.collect();

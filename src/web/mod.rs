@@ -22,7 +22,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
-pub use self::headers::Headers;
+pub use self::headers::SecurityHeaders;
 pub use self::server::serve;
 
 /// The largest body of any request, in bytes.
@@ -30,31 +30,31 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// The routes of the appliance. `extra` are pages that only some commands serve, such as the demo's phone.
 pub fn routes(app: Arc<App>, extra: Router) -> Router {
-    let headers = Headers::of(&app.config.server);
+    let headers = SecurityHeaders::from_config(&app.config.server);
     Router::new()
         .route("/webhooks/twilio", get(webhook::hello).post(webhook::twilio))
         .route("/webhooks/twilio/status", post(webhook::twilio))
-        .route("/media/{reference}", get(media::file))
+        .route("/media/{reference}", get(media::serve_file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .with_state(app)
         .merge(extra)
         .fallback(not_found)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(headers, headers::secure))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panic_response))
+        .layer(middleware::from_fn_with_state(headers, headers::add_security_headers))
 }
 
 async fn not_found(request: Request) -> Response {
     (StatusCode::NOT_FOUND, format!("there is nothing at {}\n", request.uri().path())).into_response()
 }
 
-async fn wrong_method(request: Request) -> Response {
+async fn method_not_allowed(request: Request) -> Response {
     let text = format!("{} does not answer {}\n", request.uri().path(), request.method());
     (StatusCode::METHOD_NOT_ALLOWED, text).into_response()
 }
 
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+fn panic_response(panic: Box<dyn std::any::Any + Send>) -> Response {
     let what = panic
         .downcast_ref::<String>()
         .map(String::as_str)

@@ -15,37 +15,37 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, info, warn};
 
-use super::Headers;
+use super::SecurityHeaders;
 use super::client::Peer;
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, RequestPhase};
 
 /// How long a connection may be idle between two requests. Longer than a proxy keeps its own (nginx: 60 s), so that
 /// the proxy is the one that closes.
 const IDLE: Duration = Duration::from_secs(120);
 
 /// Connections at once; a flood waits in the kernel's queue instead of taking all file descriptors.
-const CONNECTIONS: usize = 2048;
+const MAX_CONNECTIONS: usize = 2048;
 
 /// How long requests in progress may go on after a stop.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then lets requests in progress end.
-pub async fn serve(listener: TcpListener, routes: Router, headers: Headers, stop: CancellationToken) {
-    serve_with(Arc::new(Semaphore::new(CONNECTIONS)), listener, routes, headers, stop).await;
+pub async fn serve(listener: TcpListener, routes: Router, headers: SecurityHeaders, stop: CancellationToken) {
+    serve_with(Arc::new(Semaphore::new(MAX_CONNECTIONS)), listener, routes, headers, stop).await;
 }
 
 async fn serve_with(
-    places: Arc<Semaphore>,
+    connection_slots: Arc<Semaphore>,
     listener: TcpListener,
     routes: Router,
-    headers: Headers,
+    headers: SecurityHeaders,
     stop: CancellationToken,
 ) {
     let graceful = GracefulShutdown::new();
     loop {
         // Told to stop, it waits for no place either: on a full house none may come free for long.
         let accepted = tokio::select! {
-            accepted = next(&places, &listener) => accepted,
+            accepted = accept_next(&connection_slots, &listener) => accepted,
             () = stop.cancelled() => break,
         };
         let (place, stream, peer) = match accepted {
@@ -59,15 +59,15 @@ async fn serve_with(
         };
         // Answers are small and whole; waiting for more to send would only delay them.
         drop(stream.set_nodelay(true));
-        let phase = Phase::default();
-        let (router, inside) = (routes.clone(), phase.clone());
+        let phase = RequestPhase::default();
+        let (router, request_phase) = (routes.clone(), phase.clone());
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            inside.begun();
+            request_phase.begin_request();
             request.extensions_mut().insert(peer);
-            let (answer, inside) = (router.clone().call(request), inside.clone());
+            let (answer, inside) = (router.clone().call(request), request_phase.clone());
             async move {
                 let answer = answer.await;
-                inside.ended();
+                inside.end_request();
                 answer
             }
         });
@@ -94,8 +94,11 @@ async fn serve_with(
 }
 
 /// The next connection, once there is a place for it.
-async fn next(places: &Arc<Semaphore>, listener: &TcpListener) -> io::Result<(OwnedSemaphorePermit, TcpStream, Peer)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+async fn accept_next(
+    connection_slots: &Arc<Semaphore>,
+    listener: &TcpListener,
+) -> io::Result<(OwnedSemaphorePermit, TcpStream, Peer)> {
+    let place = Arc::clone(connection_slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     Ok((place, stream, Peer(peer.ip())))
 }
@@ -110,7 +113,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (full, stop) = (Arc::new(Semaphore::new(0)), CancellationToken::new());
         let listen = "127.0.0.1:0".parse().unwrap();
-        let headers = Headers::of(&ServerConfig { listen, public_url: None, trusted_proxies: Vec::new() });
+        let headers =
+            SecurityHeaders::from_config(&ServerConfig { listen, public_url: None, trusted_proxies: Vec::new() });
         let server = tokio::spawn(serve_with(full, listener, Router::new(), headers, stop.clone()));
         // It has come to wait: this task goes on only once that one can go no further.
         tokio::task::yield_now().await;

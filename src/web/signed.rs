@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::model::{Event, WebhookError, WebhookRequest};
 
 /// A webhook that an account of ours signed.
-pub(super) struct Signed<'a> {
+pub(super) struct SignedWebhook<'a> {
     /// A number of the account.
     pub(super) number: &'a Number,
     /// Its channel.
@@ -19,31 +19,35 @@ pub(super) struct Signed<'a> {
 }
 
 /// Finds out who signed it. `None` where nobody could have, because no number has an account.
-pub(super) fn read<'a>(app: &'a App, delivery: &WebhookRequest, now: Time) -> Option<Result<Signed<'a>, WebhookError>> {
+pub(super) fn verify<'a>(
+    app: &'a App,
+    delivery: &WebhookRequest,
+    now: Time,
+) -> Option<Result<SignedWebhook<'a>, WebhookError>> {
     let mut forged = None;
-    let mut odd: Option<Signed<'a>> = None;
+    let mut malformed: Option<SignedWebhook<'a>> = None;
     for number in &app.numbers {
         let Some(channel) = &number.channel else { continue };
         if let Err(refusal) = channel.verify(delivery) {
             forged.get_or_insert(refusal);
             continue;
         }
-        let signed = Signed { number, channel, events: channel.events(delivery, now) };
+        let signed = SignedWebhook { number, channel, events: channel.events(delivery, now) };
         match &signed.events {
-            Ok(events) => return Some(about_its_own(app, number, events).map(|()| signed)),
+            Ok(events) => return Some(check_own_numbers_only(app, number, events).map(|()| signed)),
             // Two accounts may have been given the same token.
-            Err(_) => drop(odd.get_or_insert(signed)),
+            Err(_) => drop(malformed.get_or_insert(signed)),
         }
     }
-    match (odd, forged) {
+    match (malformed, forged) {
         (Some(signed), _) => Some(Ok(signed)),
         (None, forged) => forged.map(Err),
     }
 }
 
-fn about_its_own(app: &App, number: &Number, events: &[Event]) -> Result<(), WebhookError> {
+fn check_own_numbers_only(app: &App, number: &Number, events: &[Event]) -> Result<(), WebhookError> {
     let foreign = events.iter().any(|event| match event {
-        Event::Message(inbound) => app.directory.is_of_another(number.account(), &inbound.to),
+        Event::Message(inbound) => app.number_directory.belongs_to_other_account(number.account(), &inbound.to),
         // The store knows which account a message of ours was sent by.
         Event::Status(_) => false,
     });

@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use super::BODY_LIMIT;
 use super::client::{self, Peer};
-use super::signed::{self, Signed};
+use super::signed::{self, SignedWebhook};
 use crate::app::App;
 use crate::channel::{Channel, Explained};
 use crate::clock::Time;
@@ -29,17 +29,17 @@ use crate::store::{ReceiveOutcome, StatusOutcome, StoreError, WebhookRecord};
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Seconds after which a webhook that could not be stored is worth another try.
-const TRY_AGAIN: &str = "10";
+const RETRY_AFTER_SECONDS: &str = "10";
 
 /// Webhooks of one client that are refused one by one; what is above is turned away without a word in the log.
-const REFUSALS: Rate =
+const REFUSAL_RATE: Rate =
     Rate { max_calls: NonZeroU32::new(60).expect("sixty is not zero"), period: Duration::from_secs(60) };
 
 /// How often it is told of one client that there are more.
-const TOLD: Rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(60) };
+const REFUSAL_LOG_RATE: Rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(60) };
 
 /// Headers whose value is a secret, or proves one.
-const REDACTED: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-twilio-signature"];
+const REDACTED_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-twilio-signature"];
 
 /// For a person or a monitor to see that the address is right.
 pub(super) async fn hello() -> &'static str {
@@ -51,7 +51,7 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
     let began = Instant::now();
     let now = app.clock.now();
     let (head, body) = request.into_parts();
-    let body = match whole(&head.headers, body).await {
+    let body = match read_body(&head.headers, body).await {
         Ok(body) => body,
         Err(refused) => return refused,
     };
@@ -62,24 +62,24 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let delivery = WebhookRequest { path_and_query, headers, body };
-    let Some(signed) = signed::read(&app, &delivery, now) else {
+    let Some(signed) = signed::verify(&app, &delivery, now) else {
         warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
         return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
     };
     match signed {
-        Ok(signed) => take(&app, signed, &delivery, began, now).await,
-        Err(refusal) => refuse(&app, &head, &refusal).await,
+        Ok(signed) => store_events(&app, signed, &delivery, began, now).await,
+        Err(refusal) => refuse_unsigned(&app, &head, &refusal).await,
     }
 }
 
 /// Turns away what Twilio did not sign. Only that counts against a client: Twilio calls from addresses that anybody with
 /// an account there shares, so a good signature is never held up by what else came from the same one.
-async fn refuse(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
+async fn refuse_unsigned(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
     let peer = head.extensions.get::<Peer>().map(|Peer(peer)| *peer);
-    let client = peer.map(|peer| client::address(peer, &head.headers, &app.config.server.trusted_proxies));
-    let counted = client.map(client::counted);
-    let key = counted.as_deref().unwrap_or("unknown");
-    match app.refusals.take_from_rate(&format!("refused {key}"), REFUSALS).await {
+    let client = peer.map(|peer| client::client_address(peer, &head.headers, &app.config.server.trusted_proxies));
+    let rate_limit_key = client.map(client::rate_limit_key);
+    let key = rate_limit_key.as_deref().unwrap_or("unknown");
+    match app.refusal_cache.take_from_rate(&format!("refused {key}"), REFUSAL_RATE).await {
         Ok(()) => {
             warn!(client = client.map(tracing::field::display), why = %refusal, "a webhook was refused");
             (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response()
@@ -87,9 +87,9 @@ async fn refuse(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
         Err(wait) => {
             // Told in the log once in a while, or a flood of forgeries would be one of log lines. Of each client: that of
             // one must not hide the next.
-            if app.refusals.take_from_rate(&format!("told {key}"), TOLD).await.is_ok() {
+            if app.refusal_cache.take_from_rate(&format!("told {key}"), REFUSAL_LOG_RATE).await.is_ok() {
                 warn!(
-                    client = counted.as_ref().map(tracing::field::display),
+                    client = rate_limit_key.as_ref().map(tracing::field::display),
                     "too many forged webhooks from one address"
                 );
             }
@@ -100,8 +100,14 @@ async fn refuse(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
     }
 }
 
-async fn take(app: &App, signed: Signed<'_>, delivery: &WebhookRequest, began: Instant, now: Time) -> Response {
-    let Signed { number, channel, events } = signed;
+async fn store_events(
+    app: &App,
+    signed: SignedWebhook<'_>,
+    delivery: &WebhookRequest,
+    began: Instant,
+    now: Time,
+) -> Response {
+    let SignedWebhook { number, channel, events } = signed;
     let channel = channel.as_ref();
     let events = match events {
         Ok(events) => events,
@@ -110,7 +116,7 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &WebhookRequest, began: I
                 WebhookError::Malformed(reason) | WebhookError::Forged(reason) => reason,
             };
             warn!(why = reason, "a signed webhook was not understood");
-            let record = record(channel.name(), delivery, StatusCode::BAD_REQUEST, Some(&reason), began, now);
+            let record = webhook_record(channel.name(), delivery, StatusCode::BAD_REQUEST, Some(&reason), began, now);
             if let Err(error) = app.store.log_webhook(record).await {
                 warn!(%error, "a webhook could not be logged");
             }
@@ -119,7 +125,7 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &WebhookRequest, began: I
     };
     let account = number.account();
     for event in events {
-        let record = record(channel.name(), delivery, StatusCode::OK, None, began, now);
+        let record = webhook_record(channel.name(), delivery, StatusCode::OK, None, began, now);
         let stored = match event {
             Event::Message(inbound) => {
                 let received = app.receive(account, *inbound, Some(record)).await;
@@ -132,8 +138,8 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &WebhookRequest, began: I
             }
             Event::Status(update) => {
                 // Of several accounts, each speaks of what it sent itself.
-                let sender = app.directory.is_several().then(|| account.to_owned());
-                let stored = app.store.apply_status_from(sender, update.clone(), Some(record), now).await;
+                let reporting_account = app.number_directory.has_several().then(|| account.to_owned());
+                let stored = app.store.apply_status_from(reporting_account, update.clone(), Some(record), now).await;
                 match &stored {
                     Ok(StatusOutcome::NotOurs) => {
                         info!(id = %update.provider_id, "a status was refused: it is about no message of ours");
@@ -146,10 +152,12 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &WebhookRequest, began: I
                     Ok(StatusOutcome::NothingNew) => {}
                     Ok(StatusOutcome::NextIsScheduled) => {
                         app.wake.notify_one();
-                        tell_failure(app, account, channel, &update, now).await;
+                        report_failed_delivery(app, account, channel, &update, now).await;
                     }
                     // Told also where it could not be stored: the provider may not say it again.
-                    Ok(StatusOutcome::Recorded) | Err(_) => tell_failure(app, account, channel, &update, now).await,
+                    Ok(StatusOutcome::Recorded) | Err(_) => {
+                        report_failed_delivery(app, account, channel, &update, now).await
+                    }
                 }
                 stored.map(drop)
             }
@@ -165,7 +173,7 @@ async fn take(app: &App, signed: Signed<'_>, delivery: &WebhookRequest, began: I
 
 /// A message that was taken and then not delivered, with what can be done about it. What only the operator can mend is an
 /// alert too, one for each code and number.
-async fn tell_failure(app: &App, account: &str, channel: &dyn Channel, update: &StatusUpdate, now: Time) {
+async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel, update: &StatusUpdate, now: Time) {
     if update.status != Some(DeliveryStatus::Failed) {
         return;
     }
@@ -177,7 +185,7 @@ async fn tell_failure(app: &App, account: &str, channel: &dyn Channel, update: &
     };
     let Explained { sentence, whose } = channel.explain(code);
     if whose == FaultOwner::Operator {
-        let number = app.told(app.number(account, &update.from));
+        let number = app.name_if_several(app.number(account, &update.from));
         error!(part, %id, number, code, why = sentence, "a message was not delivered; the operator must act");
         let message = format!("a message was not delivered: {sentence}");
         let subject = number.map_or(code.to_string(), |name| format!("{code} on {name}"));
@@ -191,17 +199,18 @@ async fn tell_failure(app: &App, account: &str, channel: &dyn Channel, update: &
 
 fn unavailable(error: &StoreError) -> Response {
     warn!(%error, "a webhook could not be stored");
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, TRY_AGAIN)], "it could not be stored; try again\n").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_AFTER_SECONDS)], "it could not be stored; try again\n")
+        .into_response()
 }
 
 /// The body, if it is small enough and arrives in time.
-async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
     let too_large = || {
         let text = format!("the body is larger than {BODY_LIMIT} bytes\n");
         (StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
     };
-    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if told.is_some_and(|length| length > BODY_LIMIT as u64) {
+    let declared_length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared_length.is_some_and(|length| length > BODY_LIMIT as u64) {
         return Err(too_large());
     }
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
@@ -213,7 +222,7 @@ async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
 }
 
 /// The webhook as it is logged: without signatures, credentials and our own proofs.
-fn record(
+fn webhook_record(
     channel: &'static str,
     delivery: &WebhookRequest,
     status: StatusCode,
@@ -222,14 +231,14 @@ fn record(
     now: Time,
 ) -> WebhookRecord {
     let headers = delivery.headers.iter().map(|(name, value)| {
-        let secret = REDACTED.contains(&name.as_str());
+        let secret = REDACTED_HEADERS.contains(&name.as_str());
         (name, if secret { "[redacted]" } else { value.as_str() })
     });
     WebhookRecord {
         channel,
         received_at: now,
-        path: without_proof(&delivery.path_and_query),
-        headers: object(headers),
+        path: redact_mac(&delivery.path_and_query),
+        headers: json_object(headers),
         body: String::from_utf8_lossy(&delivery.body).into_owned(),
         status: status.as_u16(),
         began,
@@ -238,7 +247,7 @@ fn record(
 }
 
 /// A JSON object with these members.
-fn object<'a>(members: impl Iterator<Item = (&'a String, &'a str)>) -> String {
+fn json_object<'a>(members: impl Iterator<Item = (&'a String, &'a str)>) -> String {
     let mut text = Vec::with_capacity(1024);
     let written = serde_json::Serializer::new(&mut text).collect_map(members);
     written.expect("strings are written to memory without failure");
@@ -246,7 +255,7 @@ fn object<'a>(members: impl Iterator<Item = (&'a String, &'a str)>) -> String {
 }
 
 /// The query of a status callback bears a MAC (`m`) of ours.
-fn without_proof(path_and_query: &str) -> String {
+fn redact_mac(path_and_query: &str) -> String {
     let Some((path, query)) = path_and_query.split_once('?') else { return path_and_query.to_owned() };
     let kept: Vec<_> =
         query.split('&').map(|pair| if pair.starts_with("m=") { "m=[redacted]" } else { pair }).collect();
@@ -274,10 +283,10 @@ mod tests {
     }
 
     /// How a forged webhook from there is answered.
-    async fn forged(app: &App, from: IpAddr) -> StatusCode {
+    async fn refused_status(app: &App, from: IpAddr) -> StatusCode {
         let (mut head, ()) = axum::http::Request::post("/webhooks/twilio").body(()).unwrap().into_parts();
         head.extensions.insert(Peer(from));
-        refuse(app, &head, &WebhookError::Forged("no signature".into())).await.status()
+        refuse_unsigned(app, &head, &WebhookError::Forged("no signature".into())).await.status()
     }
 
     #[tokio::test]
@@ -287,13 +296,13 @@ mod tests {
             let of = |network: &str, number: u32| format!("{network}{number}").parse::<IpAddr>().unwrap();
             let one = |number| of(network, if network.ends_with(':') { number } else { 7 });
             for number in 0..60 {
-                assert_eq!(forged(&app, one(number)).await, StatusCode::FORBIDDEN, "{network} {number}");
+                assert_eq!(refused_status(&app, one(number)).await, StatusCode::FORBIDDEN, "{network} {number}");
             }
-            assert_eq!(forged(&app, one(60)).await, StatusCode::TOO_MANY_REQUESTS, "{network}");
-            assert_eq!(forged(&app, of(other, 1)).await, StatusCode::FORBIDDEN, "{other}");
+            assert_eq!(refused_status(&app, one(60)).await, StatusCode::TOO_MANY_REQUESTS, "{network}");
+            assert_eq!(refused_status(&app, of(other, 1)).await, StatusCode::FORBIDDEN, "{other}");
         }
         let plain = "198.51.100.7".parse().unwrap();
-        assert_eq!(forged(&app, plain).await, StatusCode::TOO_MANY_REQUESTS, "the same over IPv4");
+        assert_eq!(refused_status(&app, plain).await, StatusCode::TOO_MANY_REQUESTS, "the same over IPv4");
     }
 
     #[tokio::test]
@@ -302,7 +311,7 @@ mod tests {
         let rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(60) };
         assert_eq!(app.cache.take_from_rate("messages +12025550101", rate).await, Ok(()));
         for number in 0..=u32::try_from(MemoryCache::MAX_CALLERS).unwrap() {
-            assert_eq!(forged(&app, Ipv4Addr::from_bits(number).into()).await, StatusCode::FORBIDDEN);
+            assert_eq!(refused_status(&app, Ipv4Addr::from_bits(number).into()).await, StatusCode::FORBIDDEN);
         }
         assert!(app.cache.take_from_rate("messages +12025550101", rate).await.is_err());
     }
@@ -314,7 +323,7 @@ mod tests {
             headers: vec![("x-twilio-signature".into(), "c2lnbmVk".into()), ("host".into(), "a.example".into())],
             body: Bytes::from_static(b"MessageSid=SM1"),
         };
-        let record = record("twilio", &delivery, StatusCode::OK, None, Instant::now(), Time(0));
+        let record = webhook_record("twilio", &delivery, StatusCode::OK, None, Instant::now(), Time(0));
         let all = format!("{record:?}");
         assert!(!all.contains("c0ffee") && !all.contains("c2lnbmVk"), "{all}");
         assert!(all.contains("p=1.1") && all.contains("a.example"), "{all}");

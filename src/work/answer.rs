@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::ask::{self, Answer, NoAnswer};
-use super::attachments::{self, Seen};
-use super::{backoff, deliver, give_back, guard, insist, mirror, typing, words};
+use super::attachments::{self, WindowWithAttachments};
+use super::{backoff, deliver, give_back, guard, mirror, retry_while_unavailable, typing, words};
 use crate::ai::{Finish, Line, Prompt};
 use crate::app::App;
 use crate::channel::Channel;
@@ -24,71 +24,82 @@ use crate::text;
 /// The longest wait that a model may ask for at its first refusal, half of it at the second, a third at the third. One that
 /// asks for more is taken as giving no answer, and obeyed in that it is not asked again: a contact would rather hear now
 /// that there is none than be answered in hours. All waits of one turn are below three quarters of an hour by this.
-const PATIENCE: Duration = Duration::from_secs(900);
+const MODEL_WAIT_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// A question beside a word waits so long for a place at the model, and then again.
-const NO_PLACE: Duration = Duration::from_secs(1);
+const NO_SLOT_DELAY: Duration = Duration::from_secs(1);
 
 /// The most of one message that the model reads, in characters: four times what a contact can write at once.
-const LONGEST_LINE: usize = 16_384;
+const MAX_LINE_CHARS: usize = 16_384;
 
 /// What the model reads where the contact sent nothing that can be read; the channel says the same of a message without text.
-const EMPTY: &str = "[empty message]";
+const EMPTY_MESSAGE_MARK: &str = "[empty message]";
 
 /// Claim in hand: finds out what is to be said, and says it. Where a model has to be asked and there is no place for it, it is
 /// given back.
 pub(super) async fn answer(
     app: &App,
     claim: &TurnClaim,
-    may_ask: bool,
+    has_model_slot: bool,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     crate::failpoint::hit("after-claim");
     let Some(channel) = app.channel(&claim.channel, &claim.account, &claim.from) else {
         // It was there at the claim's start or the turn would not have been claimed; give it back and wait.
-        return insist(|| app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT)).await.map(drop);
+        return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT))
+            .await
+            .map(drop);
     };
-    let window = insist(|| app.history(claim)).await?;
+    let window = retry_while_unavailable(|| app.history(claim)).await?;
     // A turn is one, however often it is claimed while it waits for a model or is asked about anew.
     if claim.is_first_claim
-        && let Some(why) = mirror::suspect(app, claim, &window).await?
+        && let Some(why) = mirror::detect_loop(app, claim, &window).await?
     {
-        return mirror::pause(app, claim, why).await;
+        return mirror::pause_conversation(app, claim, why).await;
     }
     match claim.request {
         Some(BuiltInRequest::Operator) => {
-            let drafts = insist(|| app.store.turn_drafts(claim)).await?;
-            let parts = drafts.into_iter().flat_map(|draft| in_parts(draft, channel.text_limit())).collect();
-            send(app, claim, Reply::Operator, parts).await
+            let drafts = retry_while_unavailable(|| app.store.turn_drafts(claim)).await?;
+            let parts = drafts.into_iter().flat_map(|draft| split_draft(draft, channel.text_limit())).collect();
+            send_reply(app, claim, Reply::Operator, parts).await
         }
-        Some(request) if !words::wants_an_answer_too(app, request, claim, &window) => {
-            let (reply, text) = words::reply(app, claim, request);
-            say(app, claim, reply, text::split(&text, channel.text_limit(), MAX_PARTS_PER_TEXT)).await
+        Some(request) if !words::also_needs_model(app, request, claim, &window) => {
+            let (reply, text) = words::fixed_reply(app, claim, request);
+            send_texts(app, claim, reply, text::split(&text, channel.text_limit(), MAX_PARTS_PER_TEXT)).await
         }
         request => {
             if app.number_of(claim).assistants.is_empty() {
-                return insist(|| app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT))
+                return retry_while_unavailable(|| {
+                    app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT)
+                })
+                .await
+                .map(drop);
+            }
+            if let Some(budget) = claim.exhausted_budget {
+                return apologize_over_budget(app, channel.as_ref(), claim, budget).await;
+            }
+            if !has_model_slot {
+                return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now() + NO_SLOT_DELAY))
                     .await
                     .map(drop);
             }
-            if let Some(budget) = claim.exhausted_budget {
-                return over_budget(app, channel.as_ref(), claim, budget).await;
-            }
-            if !may_ask {
-                return insist(|| app.store.release_turn(claim, app.clock.now() + NO_PLACE)).await.map(drop);
-            }
-            let before = request.map(|request| words::reply(app, claim, request).1).into_iter().collect();
+            let before = request.map(|request| words::fixed_reply(app, claim, request).1).into_iter().collect();
             answer_by_model(app, claim, channel, before, window, stop).await
         }
     }
 }
 
 /// The contact is told, the owner too, and no model is asked.
-async fn over_budget(app: &App, channel: &dyn Channel, claim: &TurnClaim, budget: &str) -> Result<(), StoreError> {
+async fn apologize_over_budget(
+    app: &App,
+    channel: &dyn Channel,
+    claim: &TurnClaim,
+    budget: &str,
+) -> Result<(), StoreError> {
     let why = format!("the budget {budget} is spent");
     error!(turn = claim.turn.0, why, "the model is not asked");
     let now = app.clock.now();
-    insist(|| app.store.record_alert("budget", budget.to_owned(), why.clone(), now)).await?;
+    retry_while_unavailable(|| app.store.record_alert("budget", budget.to_owned(), why.clone(), now)).await?;
     apologise(app, channel, claim, &app.number_of(claim).config.texts.budget, why).await
 }
 
@@ -97,31 +108,33 @@ async fn answer_by_model(
     app: &App,
     claim: &TurnClaim,
     channel: &Arc<dyn Channel>,
-    mut before: Vec<String>,
+    mut leading_texts: Vec<String>,
     window: Vec<WindowLine>,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
-    let typing = typing.map(|inbound| typing::show(Arc::clone(channel), inbound));
+    let typing = typing.map(|inbound| typing::keep_typing(Arc::clone(channel), inbound));
     let own = &app.number_of(claim).config;
-    let seen = tokio::select! {
+    let attachments_read = tokio::select! {
         biased;
-        seen = attachments::read(app, claim, channel, window) => seen?,
+        seen = attachments::read_all(app, claim, channel, window) => seen?,
         () = stop.cancelled() => {
-            return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
+            return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };
-    let Some(Seen { window, unreadable, nothing_else }) = seen else {
-        fenced(claim, false);
+    let Some(WindowWithAttachments { window, has_unreadable: unreadable, is_only_unreadable: nothing_else }) =
+        attachments_read
+    else {
+        log_if_stale(claim, false);
         return Ok(());
     };
     if unreadable {
-        before.push(own.texts.media.clone());
+        leading_texts.push(own.texts.media.clone());
     }
     if nothing_else {
-        let reply = Reply::OwnText { text: before.join("\n\n"), hand_over: None };
-        return say(app, claim, reply, before).await;
+        let reply = Reply::OwnText { text: leading_texts.join("\n\n"), hand_over: None };
+        return send_texts(app, claim, reply, leading_texts).await;
     }
     if window.len() >= own.max_context_messages && window.iter().all(|line| line.turn == claim.turn) {
         let shown = window.len();
@@ -130,23 +143,23 @@ async fn answer_by_model(
             shown, "what the contact said last fills the window: the model is shown none before"
         );
     }
-    let pictures = attachments::pictures(app, claim, &window).await?;
+    let pictures = attachments::load_pictures(app, claim, &window).await?;
     let prompt = Prompt {
         system: own.system_prompt.clone(),
-        lines: shown(window, pictures),
+        lines: prompt_lines(window, pictures),
         may_hand_over: own.model_may_hand_over,
     };
-    let answering = app.running.begin(claim.turn);
+    let answering = app.running_turns.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
-        outcome = ask::ask(app, claim, &prompt) => outcome?,
+        outcome = ask::ask_models(app, claim, &prompt) => outcome?,
         () = stop.cancelled() => {
-            return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
+            return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
         // More was said meanwhile, and the turn is back in the queue. Should it not be, it is now.
-        () = answering.unwanted.cancelled() => {
+        () = answering.cancellation.cancelled() => {
             info!(turn = claim.turn.0, "the contact wrote more; asking again");
-            return insist(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
+            return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };
     drop((typing, answering));
@@ -156,46 +169,55 @@ async fn answer_by_model(
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
             let declined = completion.finish == Finish::Refusal && wordless;
             let text = if declined { own.texts.declined.clone() } else { completion.text };
-            let guard::Fit { sent, said } = guard::fit_to_send(app, claim, &text).await;
+            let guard::FilteredAnswer { sent_text: sent, history_text: said } =
+                guard::filter_answer(app, claim, &text).await;
             let mut parts = text::split(&sent, channel.text_limit(), MAX_PARTS_PER_TEXT);
             if parts.is_empty() && hand_over.is_none() {
                 let why = "the model's answer holds no text".to_owned();
-                return again(app, channel.as_ref(), claim, Fault::retry(why)).await;
+                return retry_later(app, channel.as_ref(), claim, Fault::retry(why)).await;
             }
-            parts.splice(..0, before);
+            parts.splice(..0, leading_texts);
             let (model, usage) = (completion.model, completion.usage);
             let reply = Reply::Answer { text: said, model, usage, cost, hand_over };
-            say(app, claim, reply, parts).await
+            send_texts(app, claim, reply, parts).await
         }
-        Err(NoAnswer::Rest(until)) => rest(app, channel.as_ref(), claim, until).await,
-        Err(NoAnswer::Fault(fault)) => no_answer(app, channel.as_ref(), claim, fault).await,
+        Err(NoAnswer::NoneAvailableUntil(until)) => wait_for_model(app, channel.as_ref(), claim, until).await,
+        Err(NoAnswer::Fault(fault)) => retry_or_apologize(app, channel.as_ref(), claim, fault).await,
     }
 }
 
 /// Nobody may be asked just now: the turn waits without spending an attempt, as long as a contact would. What came to us late,
 /// or was held back, waits no shorter for that.
-async fn rest(app: &App, channel: &dyn Channel, claim: &TurnClaim, until: Time) -> Result<(), StoreError> {
+async fn wait_for_model(app: &App, channel: &dyn Channel, claim: &TurnClaim, until: Time) -> Result<(), StoreError> {
     let now = app.clock.now();
-    if now.since(claim.waiting_since) > PATIENCE {
+    if now.since(claim.waiting_since) > MODEL_WAIT_TIMEOUT {
         let why = "no model could be asked for too long: each has failed again and again".to_owned();
         return apologise(app, channel, claim, &app.number_of(claim).config.texts.busy, why).await;
     }
-    fenced(claim, insist(|| app.store.release_turn(claim, until)).await?);
+    log_if_stale(claim, retry_while_unavailable(|| app.store.release_turn(claim, until)).await?);
     app.wake.notify_one();
     Ok(())
 }
 
-async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
+async fn retry_or_apologize(
+    app: &App,
+    channel: &dyn Channel,
+    claim: &TurnClaim,
+    fault: Fault,
+) -> Result<(), StoreError> {
     match fault {
         // A model call has no effect that a second one would double.
-        fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => again(app, channel, claim, fault).await,
+        fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => retry_later(app, channel, claim, fault).await,
         fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
             if matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }) {
-                let number = app.told(app.number_of(claim));
+                let number = app.name_if_several(app.number_of(claim));
                 error!(turn = claim.turn.0, number, why = fault.why(), "no answer can be had; the operator must act");
                 let now = app.clock.now();
                 let subject = number.map_or("answers".to_owned(), |name| format!("answers on {name}"));
-                insist(|| app.store.record_alert("model", subject.clone(), fault.why().to_owned(), now)).await?;
+                retry_while_unavailable(|| {
+                    app.store.record_alert("model", subject.clone(), fault.why().to_owned(), now)
+                })
+                .await?;
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
@@ -207,10 +229,10 @@ async fn no_answer(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: F
 /// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
 /// question only confuses. What a person of ours wrote first, such as a template, is told in the user's place: what the
 /// contact says answers it.
-fn shown(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Line> {
+fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Line> {
     let first = window.iter().position(|line| line.role == Role::User).unwrap_or(window.len());
     let before: Vec<_> = window[..first].iter().filter(|line| line.role == Role::Operator).collect();
-    let before = before.iter().map(|line| text::cap(&text::clean(&line.content), LONGEST_LINE).into_owned());
+    let before = before.iter().map(|line| text::cap(&text::clean(&line.content), MAX_LINE_CHARS).into_owned());
     let before =
         before.map(|said| format!("[written to the contact before this: {said}]")).collect::<Vec<_>>().join("\n");
     let before = (!before.is_empty()).then(|| Line::new(Role::User, before));
@@ -218,21 +240,21 @@ fn shown(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Line> {
         let text = text::clean(&line.content);
         // A message of which nothing is left is a message all the same: the model answers it like any other.
         let empty = line.role == Role::User && text.trim().is_empty();
-        let text = if empty { EMPTY.into() } else { text::cap(&text, LONGEST_LINE).into_owned() };
+        let text = if empty { EMPTY_MESSAGE_MARK.into() } else { text::cap(&text, MAX_LINE_CHARS).into_owned() };
         Line { images, ..Line::new(line.role, text) }
     });
     before.into_iter().chain(lines).collect()
 }
 
 /// Another try later, or the end of tries.
-async fn again(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
+async fn retry_later(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
     let sorry = words::apology(app, claim, &fault);
     let (after, why) = match fault {
         Fault::Retry { retry_after: after, why, .. } => (after, why),
         other => (None, other.why().to_owned()),
     };
     if let Some(after) = after
-        && after * u32::try_from(claim.attempt).unwrap_or(u32::MAX) > PATIENCE
+        && after * u32::try_from(claim.attempt).unwrap_or(u32::MAX) > MODEL_WAIT_TIMEOUT
     {
         warn!(turn = claim.turn.0, attempts = claim.attempt, ?after, why, "no answer that the contact could wait for");
         let why = format!("no answer within reasonable time: the model asks to wait for {} s; {why}", after.as_secs());
@@ -240,13 +262,13 @@ async fn again(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault
     }
     let due =
         app.clock.now() + backoff::wait(claim.attempt, backoff::TURN_FIRST_WAIT, backoff::TURN_LONGEST_WAIT, after);
-    if claim.attempt >= backoff::TURN_ATTEMPTS || due >= claim.deadline {
+    if claim.attempt >= backoff::MAX_TURN_ATTEMPTS || due >= claim.deadline {
         warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all tries");
         let why = format!("no answer after {} tries; the last: {why}", claim.attempt);
         return apologise(app, channel, claim, sorry, why).await;
     }
     warn!(turn = claim.turn.0, attempt = claim.attempt, why, "no answer yet; another try follows");
-    fenced(claim, insist(|| app.store.retry_turn(claim, due, why.clone())).await?);
+    log_if_stale(claim, retry_while_unavailable(|| app.store.retry_turn(claim, due, why.clone())).await?);
     app.wake.notify_one();
     Ok(())
 }
@@ -264,12 +286,12 @@ async fn apologise(
         parts.push("…".into());
     }
     // A word beside the question has its answer all the same.
-    parts.splice(..0, claim.request.map(|request| words::reply(app, claim, request).1));
-    say(app, claim, Reply::Apology { why }, parts).await
+    parts.splice(..0, claim.request.map(|request| words::fixed_reply(app, claim, request).1));
+    send_texts(app, claim, Reply::Apology { why }, parts).await
 }
 
 /// What a person of ours wrote, in messages that can be sent.
-fn in_parts(draft: Draft, limit: usize) -> Vec<Draft> {
+fn split_draft(draft: Draft, limit: usize) -> Vec<Draft> {
     if draft.template.is_some() {
         return vec![draft];
     }
@@ -281,12 +303,12 @@ fn in_parts(draft: Draft, limit: usize) -> Vec<Draft> {
 }
 
 /// Says that in words alone.
-async fn say(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> Result<(), StoreError> {
-    send(app, claim, reply, parts.into_iter().map(Draft::from).collect()).await
+async fn send_texts(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> Result<(), StoreError> {
+    send_reply(app, claim, reply, parts.into_iter().map(Draft::from).collect()).await
 }
 
 /// Stores the reply and sends its first part, if there is time for that.
-async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> Result<(), StoreError> {
+async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> Result<(), StoreError> {
     crate::failpoint::hit("before-reply");
     let now = app.clock.now();
     if now >= claim.deadline {
@@ -299,26 +321,28 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
             Reply::Apology { why } => why,
         };
         warn!(turn = claim.turn.0, why, "too late for an answer");
-        fenced(claim, insist(|| app.store.retry_turn(claim, now, why.clone())).await?);
+        log_if_stale(claim, retry_while_unavailable(|| app.store.retry_turn(claim, now, why.clone())).await?);
         app.wake.notify_one();
         return Ok(());
     }
     // The turn of a word goes on where a person takes over. What the model was asked beside it is left to them by then.
-    let instead = match (&reply, claim.request) {
+    let reply_if_human = match (&reply, claim.request) {
         (Reply::Answer { .. } | Reply::Apology { .. }, Some(request)) => {
-            let (reply, text) = words::reply(app, claim, request);
+            let (reply, text) = words::fixed_reply(app, claim, request);
             Some((reply, vec![Draft::from(text)]))
         }
         _ => None,
     };
-    let replied =
-        insist(|| app.store.reply_unless_human(claim, reply.clone(), parts.clone(), instead.clone(), now)).await?;
+    let replied = retry_while_unavailable(|| {
+        app.store.reply_unless_human(claim, reply.clone(), parts.clone(), reply_if_human.clone(), now)
+    })
+    .await?;
     let Some(replied) = replied else {
         info!(turn = claim.turn.0, "nothing is to be sent: another worker took over, or the conversation ended");
         app.wake.notify_one();
         return Ok(());
     };
-    let reply = instead.filter(|_| replied.is_alternative).map_or(reply, |(reply, _)| reply);
+    let reply = reply_if_human.filter(|_| replied.is_alternative).map_or(reply, |(reply, _)| reply);
     if let Reply::OwnText { hand_over: Some(HandOver { why, .. }), .. }
     | Reply::Answer { hand_over: Some(HandOver { why, .. }), .. } = &reply
     {
@@ -326,7 +350,7 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
     }
     if let Reply::Answer { text, .. } | Reply::OwnText { text, .. } = reply {
         let line = WindowLine { turn: claim.turn, role: Role::Assistant, content: text, provider_id: None };
-        app.add(claim.conversation, replied.revision, Some(&line)).await;
+        app.append_to_history(claim.conversation, replied.revision, Some(&line)).await;
     }
     let first = PartClaim {
         token: replied.token,
@@ -344,11 +368,11 @@ async fn send(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft>) -> 
             reference: replied.part,
         },
     };
-    give_back::part(app, &first, deliver::deliver(app, &first)).await
+    give_back::run_part(app, &first, deliver::deliver(app, &first)).await
 }
 
-fn fenced(claim: &TurnClaim, held: bool) {
-    if !held {
+fn log_if_stale(claim: &TurnClaim, claim_held: bool) {
+    if !claim_held {
         info!(turn = claim.turn.0, "another worker took over");
     }
 }

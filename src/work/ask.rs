@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use tracing::{error, warn};
 
-use super::insist;
+use super::retry_while_unavailable;
 use crate::ai::{Completion, Meter, Prompt, Taken};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
@@ -27,35 +27,39 @@ pub(super) enum NoAnswer {
     /// The last that was asked said so.
     Fault(Fault),
     /// Nobody may be asked before that time: all have failed too often lately.
-    Rest(Time),
+    NoneAvailableUntil(Time),
 }
 
 /// Asks one after the other until one answers. What is wrong with the message itself is not put to the next, which would say
 /// the same; one that is too long is, if the next reads more.
-pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result<Result<Answer, NoAnswer>, StoreError> {
+pub(super) async fn ask_models(
+    app: &App,
+    claim: &TurnClaim,
+    prompt: &Prompt,
+) -> Result<Result<Answer, NoAnswer>, StoreError> {
     let mut last = None;
-    let mut rest: Option<Time> = None;
-    let mut too_long_for = 0;
+    let mut earliest_retry: Option<Time> = None;
+    let mut too_small_context = 0;
     for assistant in &app.number_of(claim).assistants {
-        if assistant.context_tokens <= too_long_for {
+        if assistant.context_tokens <= too_small_context {
             continue;
         }
-        let place = match enter(app, assistant).await {
+        let place = match acquire_permit(app, assistant).await {
             Ok(place) => place,
             Err(until) => {
-                rest = Some(rest.map_or(until, |rest| rest.min(until)));
+                earliest_retry = Some(earliest_retry.map_or(until, |rest| rest.min(until)));
                 continue;
             }
         };
-        let probe = Probe(assistant);
+        let breaker_guard = BreakerGuard(assistant);
         // The claim reserved a call for the first of them. Without another there is what is known of the last.
         if let Some(reservation) = &claim.reservation
-            && !insist(|| app.store.reserve_another_call(claim.turn, reservation)).await?
+            && !retry_while_unavailable(|| app.store.reserve_another_call(claim.turn, reservation)).await?
         {
             break;
         }
         let mut prompt = prompt.clone();
-        let left_out = prompt.fit(assistant.room());
+        let left_out = prompt.fit(assistant.max_prompt_tokens());
         if left_out > 0 {
             let model = assistant.provider.name();
             warn!(
@@ -63,14 +67,14 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
                 model, left_out, "the model is not shown all that the contact said last: it reads no more"
             );
         }
-        let mut bill = Bill::of(app, claim, assistant);
-        let outcome = complete(assistant, place, &prompt, &bill.meter).await;
-        std::mem::forget(probe);
+        let mut usage_recorder = UsageRecorder::new(app, claim, assistant);
+        let outcome = complete(assistant, place, &prompt, &usage_recorder.meter).await;
+        std::mem::forget(breaker_guard);
         if let Ok(completion) = &outcome {
-            bill.price = app.config.people.price(&completion.model).unwrap_or(bill.price);
+            usage_recorder.price = app.config.contact_policy.price(&completion.model).unwrap_or(usage_recorder.price);
         }
-        let price = bill.price;
-        drop(bill);
+        let price = usage_recorder.price;
+        drop(usage_recorder);
         let fault = match outcome {
             Ok(completion) => {
                 assistant.breaker.record_success();
@@ -82,28 +86,28 @@ pub(super) async fn ask(app: &App, claim: &TurnClaim, prompt: &Prompt) -> Result
         match &fault {
             Fault::TooLong { .. } => {
                 assistant.breaker.end_probe_undecided();
-                too_long_for = assistant.context_tokens;
+                too_small_context = assistant.context_tokens;
             }
             Fault::Fail { owner: FaultOwner::Message | FaultOwner::Contact, .. } => {
                 assistant.breaker.end_probe_undecided();
                 return Ok(Err(NoAnswer::Fault(fault)));
             }
             Fault::Retry { .. } | Fault::Unknown { .. } | Fault::Fail { owner: FaultOwner::Operator, .. } => {
-                failed(app, assistant, &fault).await?;
+                record_failure(app, assistant, &fault).await?;
             }
         }
         last = Some(fault);
     }
-    Ok(Err(match (last, rest) {
+    Ok(Err(match (last, earliest_retry) {
         (Some(fault), _) => NoAnswer::Fault(fault),
-        (None, rest) => NoAnswer::Rest(rest.unwrap_or_else(|| app.clock.now())),
+        (None, rest) => NoAnswer::NoneAvailableUntil(rest.unwrap_or_else(|| app.clock.now())),
     }))
 }
 
 /// A call that is given up in the middle must not leave the others waiting for its verdict.
-struct Probe<'a>(&'a Assistant);
+struct BreakerGuard<'a>(&'a Assistant);
 
-impl Drop for Probe<'_> {
+impl Drop for BreakerGuard<'_> {
     fn drop(&mut self) {
         self.0.breaker.end_probe_undecided();
     }
@@ -111,20 +115,20 @@ impl Drop for Probe<'_> {
 
 /// The calls to one model, which are put down to the claim whatever becomes of them, also where they are given up in the
 /// middle.
-struct Bill<'a> {
+struct UsageRecorder<'a> {
     claim: &'a TurnClaim,
     meter: Meter,
     price: Price,
 }
 
-impl<'a> Bill<'a> {
-    fn of(app: &App, claim: &'a TurnClaim, assistant: &Assistant) -> Bill<'a> {
-        let price = assistant.model.as_deref().and_then(|model| app.config.people.price(model));
-        Bill { claim, meter: Meter::default(), price: price.unwrap_or_default() }
+impl<'a> UsageRecorder<'a> {
+    fn new(app: &App, claim: &'a TurnClaim, assistant: &Assistant) -> UsageRecorder<'a> {
+        let price = assistant.model.as_deref().and_then(|model| app.config.contact_policy.price(model));
+        UsageRecorder { claim, meter: Meter::default(), price: price.unwrap_or_default() }
     }
 }
 
-impl Drop for Bill<'_> {
+impl Drop for UsageRecorder<'_> {
     fn drop(&mut self) {
         let Some(reservation) = &self.claim.reservation else { return };
         let Taken { calls, unknown, usage } = self.meter.taken();
@@ -134,13 +138,13 @@ impl Drop for Bill<'_> {
     }
 }
 
-async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), StoreError> {
+async fn record_failure(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), StoreError> {
     let (name, why, now) = (assistant.provider.name(), fault.why(), app.clock.now());
     let after = if let Fault::Retry { retry_after: after, .. } = fault { *after } else { None };
     if assistant.breaker.record_failure(after, now) {
         error!(model = name, why, "the model fails again and again; it is left alone for a while");
         let message = format!("{name} fails again and again; the last: {why}");
-        insist(|| app.store.record_alert("model", name.to_owned(), message.clone(), now)).await?;
+        retry_while_unavailable(|| app.store.record_alert("model", name.to_owned(), message.clone(), now)).await?;
     } else {
         warn!(model = name, why, "the model gave no answer");
     }
@@ -149,7 +153,7 @@ async fn failed(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), S
 
 /// Waits for a place at a model that may be asked. The wait may be as long as several calls, and the model be found to fail
 /// meanwhile, so those who have waited ask anew whether they may: they would run into one time-out after the other.
-async fn enter<'a>(app: &App, assistant: &'a Assistant) -> Result<CallPermit<'a>, Time> {
+async fn acquire_permit<'a>(app: &App, assistant: &'a Assistant) -> Result<CallPermit<'a>, Time> {
     if let Some(until) = assistant.breaker.rests(app.clock.now()) {
         return Err(until);
     }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::insist;
+use super::retry_while_unavailable;
 use crate::app::{App, Number};
 use crate::channel::Channel;
 use crate::fault::{Fault, FaultOwner};
@@ -21,79 +21,83 @@ use crate::store::{AttachmentOutcome, Reservation, StoreError, StoredAttachment,
 use crate::text;
 
 /// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").
-const LARGEST: usize = 16 * 1024 * 1024;
+const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Files of one turn that are read.
-const MOST: usize = 10;
+const MAX_FILES: usize = 10;
 
 /// As much of a transcript, in characters: a quarter of an hour of speech.
-const TRANSCRIPT: usize = 12_000;
+const MAX_TRANSCRIPT_CHARS: usize = 12_000;
 
 /// Tries at one file or transcript, with these waits between them.
-const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+const RETRY_WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
 /// What stands behind the name of what could not be read.
-const UNREADABLE: &str = ", which cannot be read]";
+const UNREADABLE_SUFFIX: &str = ", which cannot be read]";
 
 /// What a turn's attachments came to.
-pub(super) struct Seen {
+pub(super) struct WindowWithAttachments {
     /// The window with their words.
     pub(super) window: Vec<WindowLine>,
     /// Whether something could not be read.
-    pub(super) unreadable: bool,
+    pub(super) has_unreadable: bool,
     /// Whether the contact said nothing but that.
-    pub(super) nothing_else: bool,
+    pub(super) is_only_unreadable: bool,
 }
 
 /// Reads what waits to be read. `None`: the claim was stale.
-pub(super) async fn read(
+pub(super) async fn read_all(
     app: &App,
     claim: &TurnClaim,
     channel: &Arc<dyn Channel>,
     mut window: Vec<WindowLine>,
-) -> Result<Option<Seen>, StoreError> {
+) -> Result<Option<WindowWithAttachments>, StoreError> {
     // Marks of attachments, and what took their place, end so; most messages are asked about for nothing else.
     let may_hold = |line: &WindowLine| line.role == Role::User && line.turn == claim.turn && line.content.contains('[');
     if !window.iter().any(may_hold) {
-        return Ok(Some(Seen { window, unreadable: false, nothing_else: false }));
+        return Ok(Some(WindowWithAttachments { window, has_unreadable: false, is_only_unreadable: false }));
     }
-    let mut attached = insist(|| app.store.turn_attachments(claim)).await?;
+    let mut attached = retry_while_unavailable(|| app.store.turn_attachments(claim)).await?;
     let waiting: Vec<_> = attached.iter().filter(|one| one.waiting).collect();
     if !waiting.is_empty() {
         let (turn, number, reservation) = (claim.turn, app.number_of(claim), claim.reservation.as_ref());
-        let of = Of { turn, number, reservation, hears: true };
-        let all = waiting.iter().enumerate().map(|(place, one)| outcome(app, &of, channel, place, one));
+        let context = ReadContext { turn, number, reservation, may_transcribe: true };
+        let all = waiting.iter().enumerate().map(|(place, one)| read_attachment(app, &context, channel, place, one));
         let outcomes = join_all(all).await;
-        let Some(revision) = insist(|| app.store.record_attachments(claim, outcomes.clone(), app.clock.now())).await?
+        let Some(revision) =
+            retry_while_unavailable(|| app.store.record_attachments(claim, outcomes.clone(), app.clock.now())).await?
         else {
             return Ok(None);
         };
         let claim = TurnClaim { revision, ..claim.clone() };
-        window = insist(|| app.history(&claim)).await?;
-        attached = insist(|| app.store.turn_attachments(&claim)).await?;
+        window = retry_while_unavailable(|| app.history(&claim)).await?;
+        attached = retry_while_unavailable(|| app.store.turn_attachments(&claim)).await?;
     }
     let unreadable = attached.iter().any(|one| one.unreadable);
-    let said = window.iter().filter(|line| line.role == Role::User && line.turn == claim.turn);
-    let nothing_else = unreadable && said.flat_map(|line| line.content.lines()).all(|line| line.ends_with(UNREADABLE));
-    Ok(Some(Seen { window, unreadable, nothing_else }))
+    let contact_lines = window.iter().filter(|line| line.role == Role::User && line.turn == claim.turn);
+    let nothing_else =
+        unreadable && contact_lines.flat_map(|line| line.content.lines()).all(|line| line.ends_with(UNREADABLE_SUFFIX));
+    Ok(Some(WindowWithAttachments { window, has_unreadable: unreadable, is_only_unreadable: nothing_else }))
 }
 
 /// The pictures that the model is shown beside each line of the window.
-pub(super) async fn pictures(
+pub(super) async fn load_pictures(
     app: &App,
     claim: &TurnClaim,
     window: &[WindowLine],
 ) -> Result<Vec<Vec<Image>>, StoreError> {
     let mut shown: Vec<Vec<Image>> = vec![Vec::new(); window.len()];
-    let first = window.iter().find(|line| line.role == Role::User && line.content.contains(IMAGE));
+    let first = window.iter().find(|line| line.role == Role::User && line.content.contains(IMAGE_MARK));
     let (Some(first), true) = (first, app.config.media.vision) else { return Ok(shown) };
-    let pictures = insist(|| app.store.pictures(claim.conversation, (first.turn, claim.turn), MOST_PICTURES)).await?;
+    let pictures =
+        retry_while_unavailable(|| app.store.pictures(claim.conversation, (first.turn, claim.turn), MAX_PICTURES))
+            .await?;
     for picture in pictures {
         let Some(place) = window.iter().position(|line| line.provider_id.as_ref() == Some(&picture.provider_id)) else {
             continue;
         };
         let files = app.files.clone();
-        let seen = beside(move || {
+        let seen = run_blocking(move || {
             let bytes = files.read(&picture.image).map_err(|error| error.to_string())?;
             Image::made_fit(bytes.into()).map_err(|error| error.to_string())
         });
@@ -106,30 +110,30 @@ pub(super) async fn pictures(
 }
 
 /// What stands for a picture that the model is shown.
-const IMAGE: &str = "[image]";
+const IMAGE_MARK: &str = "[image]";
 
 /// Pictures that the model is shown at once, the latest.
-const MOST_PICTURES: i64 = 5;
+const MAX_PICTURES: i64 = 5;
 
 /// For whom an attachment is read.
-pub(super) struct Of<'a> {
+pub(super) struct ReadContext<'a> {
     pub(super) turn: TurnId,
     pub(super) number: &'a Number,
     /// What calls are put down to.
     pub(super) reservation: Option<&'a Reservation>,
     /// Whether what is said may be written down, which costs.
-    pub(super) hears: bool,
+    pub(super) may_transcribe: bool,
 }
 
 /// What becomes of the attachment at that place of its turn.
-pub(super) async fn outcome(
+pub(super) async fn read_attachment(
     app: &App,
-    of: &Of<'_>,
+    context: &ReadContext<'_>,
     channel: &Arc<dyn Channel>,
-    place: usize,
-    one: &StoredAttachment,
+    index: usize,
+    stored: &StoredAttachment,
 ) -> AttachmentOutcome {
-    let StoredAttachment { message, number, attachment, .. } = one;
+    let StoredAttachment { message, number, attachment, .. } = stored;
     let mut outcome = AttachmentOutcome {
         message: *message,
         number: *number,
@@ -138,17 +142,17 @@ pub(super) async fn outcome(
         model_image: None,
         error: None,
     };
-    let read = if place >= MOST {
-        Err(format!("more than {MOST} files came at once"))
+    let read = if index >= MAX_FILES {
+        Err(format!("more than {MAX_FILES} files came at once"))
     } else if attachment.placeholder == "[video]" {
         Err("videos are not read".to_owned())
     } else {
-        understood(app, of, channel, one, &mut outcome).await
+        fetch_and_describe(app, context, channel, stored, &mut outcome).await
     };
     if let Err(why) = read {
-        warn!(turn = of.turn.0, why, "an attachment cannot be read");
+        warn!(turn = context.turn.0, why, "an attachment cannot be read");
         let name = outcome.text.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
-        outcome.text = format!("[{name}{UNREADABLE}");
+        outcome.text = format!("[{name}{UNREADABLE_SUFFIX}");
         outcome.model_image = None;
         outcome.error = Some(why);
     }
@@ -156,43 +160,43 @@ pub(super) async fn outcome(
 }
 
 /// Fetches a file and puts it into words. The error says why that cannot be done, for the operator.
-async fn understood(
+async fn fetch_and_describe(
     app: &App,
-    of: &Of<'_>,
+    context: &ReadContext<'_>,
     channel: &Arc<dyn Channel>,
-    one: &StoredAttachment,
+    stored: &StoredAttachment,
     outcome: &mut AttachmentOutcome,
 ) -> Result<(), String> {
-    let mut time = Time { left: app.attachment_time };
+    let mut time_limit = TimeLimit { remaining: app.attachment_timeout };
     let mark = outcome.text.clone();
     let (kind, content, file) = {
-        let _place = app.fetching.acquire().await;
-        let bytes = match time.of(persist(|| channel.fetch(&one.attachment, LARGEST))).await? {
+        let _place = app.fetch_slots.acquire().await;
+        let bytes = match time_limit.run(with_retries(|| channel.fetch(&stored.attachment, MAX_FILE_BYTES))).await? {
             Ok(bytes) => bytes,
-            Err(fault) => return Err(unfetched(app, of, &fault).await),
+            Err(fault) => return Err(report_fetch_fault(app, context, &fault).await),
         };
         if bytes.is_empty() {
             return Err("the file is empty".to_owned());
         }
         // It has its own time.
         let Found { kind, content } = app.reader.read(&bytes, app.config.media.vision).await;
-        let file = keep(app, kind.media_type(), bytes).await?;
+        let file = store_file(app, kind.media_type(), bytes).await?;
         outcome.file = Some(file.clone());
         (kind, content, file)
     };
     if kind.is_image() {
-        outcome.text = IMAGE.to_owned();
-    } else if kind.is_audio() && mark == FILE {
+        outcome.text = IMAGE_MARK.to_owned();
+    } else if kind.is_audio() && mark == FILE_MARK {
         outcome.text = "[voice message]".to_owned();
     }
     match content? {
-        Content::Picture(image) => outcome.model_image = Some(keep(app, image.media_type, image.bytes).await?),
+        Content::Picture(image) => outcome.model_image = Some(store_file(app, image.media_type, image.bytes).await?),
         Content::Text(read) => {
             let rest = if read.truncated { "\n[the rest is left out]" } else { "" };
             outcome.text = match kind {
                 // It says itself what it is.
                 Kind::Card => read.text,
-                _ if mark == FILE => format!("[document]\n{}{rest}", read.text.trim()),
+                _ if mark == FILE_MARK => format!("[document]\n{}{rest}", read.text.trim()),
                 _ => format!("{mark}\n{}{rest}", read.text.trim()),
             };
         }
@@ -200,8 +204,8 @@ async fn understood(
             return Err("the model is shown no pictures (MYNAH_AI_VISION)".to_owned());
         }
         Content::Other if kind.is_audio() => {
-            let said = heard(app, of, &mut time, kind, file.hash).await?;
-            outcome.text = format!("{}\n{}", outcome.text, text::cap(&said, TRANSCRIPT));
+            let said = transcribe_voice(app, context, &mut time_limit, kind, file.hash).await?;
+            outcome.text = format!("{}\n{}", outcome.text, text::cap(&said, MAX_TRANSCRIPT_CHARS));
         }
         Content::Other => return Err(format!("files of this type are not read ({})", kind.media_type())),
     }
@@ -209,28 +213,34 @@ async fn understood(
 }
 
 /// What is said in a sound.
-async fn heard(app: &App, of: &Of<'_>, time: &mut Time, kind: Kind, hash: FileHash) -> Result<String, String> {
-    let Some(transcriber) = app.transcriber_of(of.number) else {
+async fn transcribe_voice(
+    app: &App,
+    context: &ReadContext<'_>,
+    time_limit: &mut TimeLimit,
+    kind: Kind,
+    hash: FileHash,
+) -> Result<String, String> {
+    let Some(transcriber) = app.transcriber_of(context.number) else {
         return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
     };
-    if !of.hears {
+    if !context.may_transcribe {
         return Err("it was not written down: its message was not answered either".to_owned());
     }
-    let _place = app.hearing.acquire().await;
+    let _place = app.transcription_slots.acquire().await;
     let files = app.files.clone();
     // Those who wait for a place do not hold their sound in memory.
-    let sound: Bytes = beside(move || files.read(&hash).map_err(|error| error.to_string())).await?.into();
+    let sound: Bytes = run_blocking(move || files.read(&hash).map_err(|error| error.to_string())).await?.into();
     let name = format!("voice.{}", kind.extension());
     let transcribe = || {
         // It is a call like any other, of which nobody tells tokens or a price.
-        if let Some(reservation) = of.reservation {
+        if let Some(reservation) = context.reservation {
             reservation.record_calls(Charge { calls: 1, ..Charge::default() }, 0);
         }
         transcriber.transcribe(&name, kind.media_type(), sound.clone())
     };
-    let said = match time.of(persist(transcribe)).await? {
+    let said = match time_limit.run(with_retries(transcribe)).await? {
         Ok(said) => said,
-        Err(fault) => return Err(unheard(app, &fault).await),
+        Err(fault) => return Err(report_transcription_fault(app, &fault).await),
     };
     if text::clean(&said).trim().is_empty() {
         return Err("nothing is said in it".to_owned());
@@ -239,66 +249,66 @@ async fn heard(app: &App, of: &Of<'_>, time: &mut Time, kind: Kind, hash: FileHa
 }
 
 /// What is left of an attachment's time.
-struct Time {
-    left: Duration,
+struct TimeLimit {
+    remaining: Duration,
 }
 
-impl Time {
+impl TimeLimit {
     /// Works for as long as there is time.
-    async fn of<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
+    async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
         let began = Instant::now();
-        let done = tokio::time::timeout(self.left, work).await;
-        self.left = self.left.saturating_sub(began.elapsed());
+        let done = tokio::time::timeout(self.remaining, work).await;
+        self.remaining = self.remaining.saturating_sub(began.elapsed());
         done.map_err(|_| "it took too long to fetch it, or to write it down".to_owned())
     }
 }
 
 /// Why nothing was written down. What only the owner can mend, such as a wrong key, is told them.
-async fn unheard(app: &App, fault: &Fault) -> String {
-    if is_the_owners(fault) {
+async fn report_transcription_fault(app: &App, fault: &Fault) -> String {
+    if needs_operator(fault) {
         error!(why = fault.why(), "voice notes cannot be written down; the operator must act");
-        alert(app, "model", "voice notes".to_owned(), fault).await;
+        record_alert(app, "model", "voice notes".to_owned(), fault).await;
     }
     fault.why().to_owned()
 }
 
 /// Why a file was not fetched. What only the owner can mend, such as credentials that Twilio does not take, is told them.
-async fn unfetched(app: &App, of: &Of<'_>, fault: &Fault) -> String {
-    if is_the_owners(fault) {
-        let number = app.told(of.number);
+async fn report_fetch_fault(app: &App, context: &ReadContext<'_>, fault: &Fault) -> String {
+    if needs_operator(fault) {
+        let number = app.name_if_several(context.number);
         error!(number, why = fault.why(), "what contacts attach cannot be fetched; the operator must act");
         let subject = number.map_or("attachments".to_owned(), |name| format!("attachments on {name}"));
-        alert(app, "media", subject, fault).await;
+        record_alert(app, "media", subject, fault).await;
     }
     fault.why().to_owned()
 }
 
-fn is_the_owners(fault: &Fault) -> bool {
+fn needs_operator(fault: &Fault) -> bool {
     matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. })
 }
 
-async fn alert(app: &App, cause: &'static str, subject: String, fault: &Fault) {
+async fn record_alert(app: &App, cause: &'static str, subject: String, fault: &Fault) {
     if let Err(error) = app.store.record_alert(cause, subject, fault.why().to_owned(), app.clock.now()).await {
         error!(%error, "an alert could not be recorded");
     }
 }
 
 /// Stands for a file of which nothing is known.
-const FILE: &str = "[file]";
+const FILE_MARK: &str = "[file]";
 
 /// Stores a file, before a row names it.
-async fn keep(app: &App, media_type: &str, bytes: Bytes) -> Result<Media, String> {
+async fn store_file(app: &App, media_type: &str, bytes: Bytes) -> Result<Media, String> {
     let (files, now, size) = (app.files.clone(), app.clock.now(), bytes.len() as u64);
     let put = move || files.put(&bytes, now).map_err(|error: FileStoreError| error.to_string());
-    let hash: FileHash = beside(put).await?;
+    let hash: FileHash = run_blocking(put).await?;
     // What WhatsApp hands on has no name.
     let name = media_type.split('/').next().unwrap_or_default().to_owned();
     Ok(Media { hash, media_type: media_type.to_owned(), name, size })
 }
 
 /// Tries again where that may help, for as long as a contact does not notice.
-async fn persist<T, F: Future<Output = Result<T, Fault>>>(mut ask: impl FnMut() -> F) -> Result<T, Fault> {
-    for wait in WAITS {
+async fn with_retries<T, F: Future<Output = Result<T, Fault>>>(mut ask: impl FnMut() -> F) -> Result<T, Fault> {
+    for wait in RETRY_WAITS {
         match ask().await {
             Err(Fault::Retry { .. } | Fault::Unknown { .. }) => tokio::time::sleep(wait).await,
             done => return done,
@@ -308,7 +318,9 @@ async fn persist<T, F: Future<Output = Result<T, Fault>>>(mut ask: impl FnMut() 
 }
 
 /// Runs what takes the disk for a while where it holds up nobody.
-async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err("what keeps the files panicked".to_owned()))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
-pub(super) const TURN_ATTEMPTS: i64 = 8;
+pub(super) const MAX_TURN_ATTEMPTS: i64 = 8;
 
 pub(super) const TURN_FIRST_WAIT: Duration = Duration::from_secs(2);
 
@@ -11,14 +11,14 @@ pub(super) const TURN_LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// A random wait between an eighth and the whole of `base · 2^(attempt - 1)`, that itself at most `cap`; it comes on top of
 /// `least`. `attempt` counts from 1.
-pub(super) fn wait(attempt: i64, base: Duration, cap: Duration, least: Option<Duration>) -> Duration {
+pub(super) fn wait(attempt: i64, base: Duration, cap: Duration, minimum: Option<Duration>) -> Duration {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(20);
     let ceiling = base.saturating_mul(1 << doublings).min(cap);
     // Without random numbers the ceiling itself is still a right answer.
     let share = getrandom::u32().unwrap_or(u32::MAX);
     let share = f64::from(share) / f64::from(u32::MAX);
     let wait = ceiling.mul_f64(0.125 + 0.875 * share);
-    least.map_or(wait, |least| least + wait)
+    minimum.map_or(wait, |least| least + wait)
 }
 
 #[cfg(test)]

@@ -15,59 +15,59 @@ use crate::fault::Fault;
 use crate::store::{MissedWebhook, ReceiveOutcome, StoreError};
 
 /// Between two runs, in seconds of the app's clock.
-pub(super) const EVERY: Duration = Duration::from_secs(60);
+pub(super) const CATCH_UP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// So much is read again each time: the provider may list a message late, and its clock is not ours.
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
 
 /// The webhook of a younger one may be on its way, and tells more than the list does: the name, buttons, places.
-const YOUNG: Duration = Duration::from_secs(30);
+const MIN_AGE: Duration = Duration::from_secs(30);
 
 /// What a run found.
 #[derive(Debug, Default)]
-struct Found {
-    answered: usize,
+struct CatchUpCounts {
+    to_answer: usize,
     too_old: usize,
     skipped: usize,
-    refused: usize,
+    not_storable: usize,
 }
 
 /// Stores what was missed, of each channel; what came of it, or why not all is known to be there.
 pub(super) async fn run(app: &App) -> Result<String, String> {
-    let Some(within) = app.config.work.catch_up else {
+    let Some(within) = app.config.work.catch_up_max_age else {
         return Ok("turned off (MYNAH_CATCH_UP_WITHIN)".to_owned());
     };
     // Together: a provider that does not answer for one number holds up no other.
-    let looks = app.numbers.iter().filter_map(|number| Some((number, number.channel.as_deref()?)));
-    let looks = join_all(looks.map(|(number, channel)| async move {
-        let mut found = Found::default();
-        let outcome = of(app, number, channel, within, &mut found).await;
-        let named = |why: String| app.told(number).map_or(why.clone(), |name| format!("{name}: {why}"));
+    let list_fetches = app.numbers.iter().filter_map(|number| Some((number, number.channel.as_deref()?)));
+    let looks = join_all(list_fetches.map(|(number, channel)| async move {
+        let mut found = CatchUpCounts::default();
+        let outcome = catch_up_number(app, number, channel, within, &mut found).await;
+        let named = |why: String| app.name_if_several(number).map_or(why.clone(), |name| format!("{name}: {why}"));
         (found, outcome.map_err(named))
     }));
-    let (mut found, mut problems) = (Found::default(), Vec::new());
+    let (mut found, mut problems) = (CatchUpCounts::default(), Vec::new());
     for (more, outcome) in looks.await {
         found.add(&more);
         problems.extend(outcome.err());
     }
-    match (problems.is_empty(), found.in_words()) {
+    match (problems.is_empty(), found.summary()) {
         (true, told) => Ok(told.unwrap_or_else(|| "nothing was missed".to_owned())),
         (false, told) => Err(problems.into_iter().chain(told).collect::<Vec<_>>().join("; ")),
     }
 }
 
-async fn of(
+async fn catch_up_number(
     app: &App,
     number: &Number,
     channel: &dyn Channel,
-    within: Duration,
-    found: &mut Found,
+    max_age: Duration,
+    counts: &mut CatchUpCounts,
 ) -> Result<(), String> {
-    let (name, list, now) = (channel.name(), number.list(), app.clock.now());
-    let read = app.store.catch_up_progress(list.as_str()).await.map_err(told)?;
+    let (name, list, now) = (channel.name(), number.message_list_key(), app.clock.now());
+    let read = app.store.catch_up_progress(list.as_str()).await.map_err(store_error_text)?;
     if read.is_none() {
         // Whether the list can be read yet or not: what comes from now on is ours.
-        app.store.record_caught_up(list.as_str(), now).await.map_err(told)?;
+        app.store.record_caught_up(list.as_str(), now).await.map_err(store_error_text)?;
     }
     // At the first start of all there is nothing to catch up with: what is older was never ours to answer.
     let since = read.map_or(now, |read| {
@@ -76,67 +76,67 @@ async fn of(
     });
     // What is past its retention was deleted, and is not fetched again.
     let since = app.config.conversation.retention.map_or(since, |kept| since.max(now - kept));
-    let ours = app.store.our_addresses(name, number.account().to_owned()).await.map_err(told)?;
-    let Listed { mut messages, cut_short } = channel.list_inbound(since, &ours).await.map_err(unlisted)?;
-    messages.retain(|message| message.received_at <= now - YOUNG);
+    let ours = app.store.our_addresses(name, number.account().to_owned()).await.map_err(store_error_text)?;
+    let Listed { mut messages, cut_short } = channel.list_inbound(since, &ours).await.map_err(list_error_text)?;
+    messages.retain(|message| message.received_at <= now - MIN_AGE);
     let ids = messages.iter().map(|message| message.provider_id.clone()).collect();
-    let known = app.store.stored_messages(name, ids).await.map_err(told)?;
+    let known = app.store.stored_messages(name, ids).await.map_err(store_error_text)?;
     messages.retain(|message| !known.contains(&message.provider_id));
     if !messages.is_empty() {
         // Nothing is claimed until all are there, so that each contact's are answered together.
-        let _alone = app.claiming.write().await;
+        let _claim_guard = app.claim_lock.write().await;
         for message in messages {
-            let missed = MissedWebhook { found_at: now, is_too_old: is_too_old(message.received_at, within, now) };
+            let missed = MissedWebhook { found_at: now, is_too_old: is_too_old(message.received_at, max_age, now) };
             let id = message.provider_id.clone();
             match app.receive_missed(number.account(), message, missed).await.map(|received| received.outcome) {
                 Ok(ReceiveOutcome::Queued(turn)) => {
                     info!(%turn, "a missed message was accepted");
-                    found.answered += 1;
+                    counts.to_answer += 1;
                 }
-                Ok(ReceiveOutcome::Skipped(_)) if missed.is_too_old => found.too_old += 1,
-                Ok(ReceiveOutcome::Skipped(_)) => found.skipped += 1,
+                Ok(ReceiveOutcome::Skipped(_)) if missed.is_too_old => counts.too_old += 1,
+                Ok(ReceiveOutcome::Skipped(_)) => counts.skipped += 1,
                 Ok(ReceiveOutcome::Duplicate) => {}
                 // A defect of ours, of which the others know nothing.
                 Err(StoreError::Refused(why)) => {
                     error!(%id, why, "a missed message cannot be stored");
-                    found.refused += 1;
+                    counts.not_storable += 1;
                 }
-                Err(error) => return Err(told(error)),
+                Err(error) => return Err(store_error_text(error)),
             }
         }
     }
     if let Some(why) = cut_short {
         return Err(why);
     }
-    app.store.record_caught_up(list, now).await.map_err(told)
+    app.store.record_caught_up(list, now).await.map_err(store_error_text)
 }
 
-fn is_too_old(said: Time, within: Duration, now: Time) -> bool {
-    said + within <= now
+fn is_too_old(received_at: Time, max_age: Duration, now: Time) -> bool {
+    received_at + max_age <= now
 }
 
-fn told(error: StoreError) -> String {
+fn store_error_text(error: StoreError) -> String {
     error.to_string()
 }
 
-fn unlisted(fault: Fault) -> String {
+fn list_error_text(fault: Fault) -> String {
     format!("the list of messages cannot be read: {}", fault.why())
 }
 
-impl Found {
-    fn add(&mut self, more: &Found) {
-        self.answered += more.answered;
+impl CatchUpCounts {
+    fn add(&mut self, more: &CatchUpCounts) {
+        self.to_answer += more.to_answer;
         self.too_old += more.too_old;
         self.skipped += more.skipped;
-        self.refused += more.refused;
+        self.not_storable += more.not_storable;
     }
 
-    fn in_words(&self) -> Option<String> {
+    fn summary(&self) -> Option<String> {
         let counts = [
-            (self.answered, "to be answered"),
+            (self.to_answer, "to be answered"),
             (self.too_old, "too old to be answered"),
             (self.skipped, "not to be answered"),
-            (self.refused, "that cannot be stored"),
+            (self.not_storable, "that cannot be stored"),
         ];
         let some: Vec<_> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
@@ -145,8 +145,8 @@ impl Found {
 }
 
 /// Tells the log how a run went: a failure once for as long as it stays the same, and its end.
-pub(super) fn tell(outcome: &Result<String, String>, before: Option<&Result<String, String>>) {
-    match (outcome, before) {
+pub(super) fn log_outcome(outcome: &Result<String, String>, previous: Option<&Result<String, String>>) {
+    match (outcome, previous) {
         (Err(why), Some(Err(last))) if why == last => {}
         (Err(why), _) => warn!(why, "missed messages may not all be known; the next try follows in a minute"),
         (Ok(result), Some(Err(_))) => info!(result, "missed messages can be looked for again"),

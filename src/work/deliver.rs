@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tracing::{error, info, warn};
 
-use super::{backoff, insist};
+use super::{backoff, retry_while_unavailable};
 use crate::app::App;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::model::Outgoing;
@@ -24,7 +24,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
     if app.clock.now() >= claim.deadline {
         // The next claim ends its turn, or goes on with it where the contact has written in the meantime.
         let why = "its time ran out before it could be posted".to_owned();
-        insist(|| app.store.retry_part(part, claim.token, app.clock.now(), why.clone())).await?;
+        retry_while_unavailable(|| app.store.retry_part(part, claim.token, app.clock.now(), why.clone())).await?;
         app.wake.notify_one();
         return Ok(());
     }
@@ -32,7 +32,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         Some(channel) => {
             crate::failpoint::hit("before-connect");
             crate::failpoint::hit_soon("request-written");
-            let outgoing = enclose(app, claim);
+            let outgoing = with_media_url(app, claim);
             // A panic is a defect of ours; what was sent before it nobody knows.
             match outgoing {
                 Ok(outgoing) => {
@@ -45,10 +45,10 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         None => Err(Fault::retry(format!("the channel {} is not configured", claim.channel))),
     };
     let now = app.clock.now();
-    let held = match outcome.map_err(|fault| used_up(fault, claim.attempt)) {
+    let claim_held = match outcome.map_err(|fault| fail_if_attempts_used(fault, claim.attempt)) {
         Ok(id) => {
             crate::failpoint::hit("before-sent");
-            let sent = insist(|| app.store.mark_part_sent(part, claim.token, id.clone(), now)).await?;
+            let sent = retry_while_unavailable(|| app.store.mark_part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
             if sent == PartSentOutcome::ProviderIdInUse {
                 error!(%part, %id, "the provider named a message that is another part's; looking for it");
@@ -65,23 +65,30 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             } else {
                 warn!(%part, attempt = claim.attempt, why, "not sent; another try follows");
             }
-            let held = insist(|| app.store.retry_part(part, claim.token, due, why.clone())).await?;
+            let held = retry_while_unavailable(|| app.store.retry_part(part, claim.token, due, why.clone())).await?;
             app.wake.notify_one();
             held
         }
         Err(Fault::Unknown { why }) => {
             warn!(%part, why, "nobody knows whether it was sent; looking for it");
-            let held = insist(|| app.store.mark_part_unknown(part, claim.token, now + FIRST_LOOKUP_DELAY, why.clone()))
-                .await?;
+            let held = retry_while_unavailable(|| {
+                app.store.mark_part_unknown(part, claim.token, now + FIRST_LOOKUP_DELAY, why.clone())
+            })
+            .await?;
             app.wake.notify_one();
             held
         }
         Err(Fault::TooLong { why }) => {
             let halved = match text::halve(&claim.outgoing.text) {
                 Some(halves) => {
-                    insist(|| app.store.split_part(part, claim.token, halves.clone(), why.clone(), now)).await?
+                    retry_while_unavailable(|| {
+                        app.store.split_part(part, claim.token, halves.clone(), why.clone(), now)
+                    })
+                    .await?
                 }
-                None if insist(|| app.store.fail_part(part, claim.token, why.clone(), now)).await? => {
+                None if retry_while_unavailable(|| app.store.fail_part(part, claim.token, why.clone(), now))
+                    .await? =>
+                {
                     PartSplitOutcome::Failed
                 }
                 None => PartSplitOutcome::StaleClaim,
@@ -96,24 +103,24 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         }
         Err(Fault::Fail { why, owner: whose }) => {
             if whose == FaultOwner::Operator {
-                let number = app.told(app.number(&claim.account, &claim.outgoing.from));
+                let number = app.name_if_several(app.number(&claim.account, &claim.outgoing.from));
                 error!(%part, number, why, "not sent; the operator must act");
             } else {
                 warn!(%part, why, "not sent");
             }
-            let held = insist(|| app.store.fail_part(part, claim.token, why.clone(), now)).await?;
+            let held = retry_while_unavailable(|| app.store.fail_part(part, claim.token, why.clone(), now)).await?;
             app.wake.notify_one();
             held
         }
     };
-    if !held {
+    if !claim_held {
         info!(%part, "settled by somebody else in the meantime");
     }
     Ok(())
 }
 
 /// What is posted, with the address at which the provider fetches the file that goes with it.
-fn enclose<'a>(app: &App, claim: &'a PartClaim) -> Result<Cow<'a, Outgoing>, Fault> {
+fn with_media_url<'a>(app: &App, claim: &'a PartClaim) -> Result<Cow<'a, Outgoing>, Fault> {
     if claim.file.is_none() {
         return Ok(Cow::Borrowed(&claim.outgoing));
     }
@@ -125,7 +132,7 @@ fn enclose<'a>(app: &App, claim: &'a PartClaim) -> Result<Cow<'a, Outgoing>, Fau
 }
 
 /// A failure that seldom passes is permanent once its attempts are used up.
-fn used_up(fault: Fault, attempt: i64) -> Fault {
+fn fail_if_attempts_used(fault: Fault, attempt: i64) -> Fault {
     match fault {
         Fault::Retry { why, outlook: RetryOutlook::Unlikely { attempts }, .. } if attempt >= attempts => {
             Fault::fail(FaultOwner::Message, format!("{why}; given up after {attempt} attempts"))

@@ -23,45 +23,47 @@ mod worker;
 use crate::app::App;
 use crate::store::{Claims, LookupClaim, PartClaim, StoreError, TurnClaim};
 
-pub use self::worker::{Worker, drain};
+pub use self::worker::{Worker, run_until_idle};
 
 /// One piece of claimed work.
-enum Work {
+enum WorkItem {
     Answer(TurnClaim),
     Deliver(PartClaim),
-    Look(LookupClaim),
+    Reconcile(LookupClaim),
 }
 
 /// The pieces of a claim, oldest promises first: what is already said goes out before new answers are written.
-fn pieces(claims: Claims) -> impl Iterator<Item = Work> {
-    let parts = claims.parts.into_iter().map(Work::Deliver);
-    let unknown = claims.lookups.into_iter().map(Work::Look);
-    parts.chain(unknown).chain(claims.turns.into_iter().map(Work::Answer))
+fn work_items(claims: Claims) -> impl Iterator<Item = WorkItem> {
+    let parts = claims.parts.into_iter().map(WorkItem::Deliver);
+    let unknown = claims.lookups.into_iter().map(WorkItem::Reconcile);
+    parts.chain(unknown).chain(claims.turns.into_iter().map(WorkItem::Answer))
 }
 
 /// Does one piece, or gives it back. `may_ask`: whether there is a place for it at a model. An error is the store's, which takes nothing any more: what was claimed is recovered at
 /// the next start.
 async fn perform(
     app: &App,
-    work: Work,
-    may_ask: bool,
+    work: WorkItem,
+    has_model_slot: bool,
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<(), StoreError> {
     match work {
-        Work::Answer(claim) => give_back::turn(app, &claim, answer::answer(app, &claim, may_ask, stop)).await,
-        Work::Deliver(claim) => give_back::part(app, &claim, deliver::deliver(app, &claim)).await,
-        Work::Look(claim) => give_back::look(app, &claim, reconcile::look(app, &claim)).await,
+        WorkItem::Answer(claim) => {
+            give_back::run_turn(app, &claim, answer::answer(app, &claim, has_model_slot, stop)).await
+        }
+        WorkItem::Deliver(claim) => give_back::run_part(app, &claim, deliver::deliver(app, &claim)).await,
+        WorkItem::Reconcile(claim) => give_back::run_reconcile(app, &claim, reconcile::look_up_part(app, &claim)).await,
     }
 }
 
 /// Repeats a write that records what has happened until the database takes it: it is the only record there is. A write
 /// that came through late is harmless to repeat, since it is fenced.
-async fn insist<T, F>(mut write: impl FnMut() -> F) -> Result<T, StoreError>
+async fn retry_while_unavailable<T, F>(mut operation: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
     loop {
-        match write().await {
+        match operation().await {
             Err(error @ (StoreError::Unavailable(_) | StoreError::Timeout(_))) => {
                 tracing::warn!(%error, "an outcome cannot be recorded yet");
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;

@@ -18,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Claim in hand: asks the provider and settles what it says.
-pub(super) async fn look(app: &App, claim: &LookupClaim) -> Result<(), StoreError> {
+pub(super) async fn look_up_part(app: &App, claim: &LookupClaim) -> Result<(), StoreError> {
     let part = claim.part;
     let lookup = Lookup {
         from: claim.from.clone(),
@@ -28,7 +28,7 @@ pub(super) async fn look(app: &App, claim: &LookupClaim) -> Result<(), StoreErro
         not_before: claim.first_tried_at,
     };
     let LookupClaim { posted_by, channel, account, from, .. } = claim;
-    let found = match app.channel_of(posted_by, channel, account, from) {
+    let found = match app.channel_of_account(posted_by, channel, account, from) {
         Some(channel) => channel.find_sent(&lookup).await,
         None => Err(Fault::fail(
             FaultOwner::Operator,
@@ -48,24 +48,24 @@ pub(super) async fn look(app: &App, claim: &LookupClaim) -> Result<(), StoreErro
                 LookupOutcome::AlreadySettled => info!(%part, "settled in the meantime"),
             }
         }
-        Err(fault) => blind(app, claim, &fault).await?,
+        Err(fault) => reschedule_failed_lookup(app, claim, &fault).await?,
     }
     app.wake.notify_one();
     Ok(())
 }
 
 /// The look could not be made: another follows, less and less often.
-async fn blind(app: &App, claim: &LookupClaim, fault: &Fault) -> Result<(), StoreError> {
+async fn reschedule_failed_lookup(app: &App, claim: &LookupClaim, fault: &Fault) -> Result<(), StoreError> {
     let (part, why, now) = (claim.part, fault.why(), app.clock.now());
     let after = if let Fault::Retry { retry_after: after, .. } = fault { *after } else { None };
-    let due = again(claim, after, now);
+    let due = next_lookup_at(claim, after, now);
     match app.store.record_failed_lookup(part, due, why.to_owned(), now).await? {
         LookupOutcome::Held => {
             error!(%part, why, "it could not be found out in time whether it was sent; held, and not sent again");
         }
         // Told once as what it is; the looks that follow would only repeat it.
-        _ if is_operators(fault) && (claim.failed_lookups == 0 || claim.last_error.as_deref() != Some(why)) => {
-            let number = app.told(app.number(&claim.account, &claim.from));
+        _ if needs_operator(fault) && (claim.failed_lookups == 0 || claim.last_error.as_deref() != Some(why)) => {
+            let number = app.name_if_several(app.number(&claim.account, &claim.from));
             error!(%part, number, why, "the provider could not be asked; the operator must act");
         }
         _ => warn!(%part, why, "the provider could not be asked"),
@@ -74,11 +74,11 @@ async fn blind(app: &App, claim: &LookupClaim, fault: &Fault) -> Result<(), Stor
 }
 
 /// When to look again after a look that could not be made.
-pub(super) fn again(claim: &LookupClaim, after: Option<Duration>, now: Time) -> Time {
+pub(super) fn next_lookup_at(claim: &LookupClaim, after: Option<Duration>, now: Time) -> Time {
     now + backoff::wait(claim.failed_lookups + 1, FIRST_WAIT, LONGEST_WAIT, after)
 }
 
-fn is_operators(fault: &Fault) -> bool {
+fn needs_operator(fault: &Fault) -> bool {
     matches!(
         fault,
         Fault::Fail { owner: FaultOwner::Operator, .. } | Fault::Retry { outlook: RetryOutlook::NeedsOperator, .. }

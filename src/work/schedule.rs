@@ -14,7 +14,7 @@ use crate::clock::Time;
 use crate::store::{ScheduledJob, StoreError};
 
 /// What was spent is known for at least so long; budgets need it for a month.
-const SPENDING: Duration = Duration::from_secs(62 * 86_400);
+const USAGE_RETENTION: Duration = Duration::from_secs(62 * 86_400);
 
 /// A regular job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ enum Job {
     DeleteEnded,
     DeleteAlerts,
     DeleteWebhookLog,
-    ForgetSpending,
+    ForgetOldUsage,
     RemoveFiles,
 }
 
@@ -35,26 +35,26 @@ const JOBS: [(Job, &str, Duration); 7] = [
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
     (Job::DeleteAlerts, "delete_old_alerts", Duration::from_secs(3600)),
     (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),
-    (Job::ForgetSpending, "forget_old_spending", Duration::from_secs(86_400)),
+    (Job::ForgetOldUsage, "forget_old_spending", Duration::from_secs(86_400)),
     (Job::RemoveFiles, "remove_unused_files", Duration::from_secs(3600)),
 ];
 
 /// The name of the job that looks for missed messages. It asks the provider, so it has a time of its own: it never keeps the
 /// others waiting, and is none of those that `mynah cleanup` runs.
-const CATCH_UP: &str = "catch_up";
+const CATCH_UP_JOB: &str = "catch_up";
 
 /// Looks for missed messages, whenever that was last done. What came of it is recorded.
 pub async fn catch_up(app: &App) -> Result<ScheduledJob, StoreError> {
     let (now, began) = (app.clock.now(), Instant::now());
-    let last = app.store.schedule().await?.into_iter().find(|run| run.job == CATCH_UP);
+    let last = app.store.schedule().await?.into_iter().find(|run| run.job == CATCH_UP_JOB);
     let last = last.map(|run| if run.failed { Err(run.result) } else { Ok(run.result) });
     let outcome = catch_up::run(app).await;
-    catch_up::tell(&outcome, last.as_ref());
+    catch_up::log_outcome(&outcome, last.as_ref());
     let (result, failed) = match outcome {
         Ok(result) => (result, false),
         Err(why) => (why, true),
     };
-    record(app, CATCH_UP, catch_up::EVERY, (now, began), result, failed).await
+    record(app, CATCH_UP_JOB, catch_up::CATCH_UP_INTERVAL, (now, began), result, failed).await
 }
 
 /// Runs the jobs that are due, or all of them. What each did is recorded, and told to the caller.
@@ -125,12 +125,12 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
             let deleted = store.delete_webhook_log(now - kept).await?;
             Ok(format!("{deleted} lines of the webhook log deleted"))
         }
-        Job::ForgetSpending => {
-            let forgotten = store.delete_old_charges(now - SPENDING).await?;
+        Job::ForgetOldUsage => {
+            let forgotten = store.delete_old_charges(now - USAGE_RETENTION).await?;
             Ok(format!("{forgotten} old figures of spending forgotten"))
         }
         Job::RemoveFiles => {
-            let removed = sweep::sweep(app).await?;
+            let removed = sweep::remove_unused_files(app).await?;
             Ok(format!("{removed} files removed"))
         }
     }

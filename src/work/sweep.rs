@@ -12,7 +12,7 @@ const GRACE: Duration = Duration::from_secs(3600);
 
 /// Removes the files that no conversation holds, a shelf at a time; how many. A crash in the middle leaves the rest for the
 /// next time.
-pub(super) async fn sweep(app: &App) -> Result<usize> {
+pub(super) async fn remove_unused_files(app: &App) -> Result<usize> {
     let before = app.clock.now() - GRACE;
     let mut removed = 0;
     for shelf in 0..=u8::MAX {

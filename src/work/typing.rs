@@ -10,12 +10,12 @@ use crate::fault::Fault;
 use crate::model::ProviderId;
 
 /// WhatsApp takes the dots away after 25 s.
-const EVERY: Duration = Duration::from_secs(20);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Shows the dots for as long as what it returns is kept. Nobody waits for the calls: one that fails or is slow must not
 /// delay the answer. Nor is one cut short, which would cost its connection.
 #[must_use]
-pub(super) fn show(channel: Arc<dyn Channel>, inbound: ProviderId) -> DropGuard {
+pub(super) fn keep_typing(channel: Arc<dyn Channel>, inbound: ProviderId) -> DropGuard {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move {
@@ -26,7 +26,7 @@ pub(super) fn show(channel: Arc<dyn Channel>, inbound: ProviderId) -> DropGuard 
                     return;
                 }
             }
-            if stopped.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            if stopped.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_none() {
                 return;
             }
         }

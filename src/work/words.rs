@@ -6,7 +6,7 @@ use crate::model::{Command, Role};
 use crate::store::{BuiltInRequest, HandOver, Reply, TurnClaim, WindowLine};
 
 /// What is said to a request, as it is stored and as it is sent.
-pub(super) fn reply(app: &App, claim: &TurnClaim, request: BuiltInRequest) -> (Reply, String) {
+pub(super) fn fixed_reply(app: &App, claim: &TurnClaim, request: BuiltInRequest) -> (Reply, String) {
     let texts = &app.number_of(claim).config.texts;
     let text = match request {
         BuiltInRequest::Command(Command::OptOut) => &texts.stopped,
@@ -23,16 +23,15 @@ pub(super) fn reply(app: &App, claim: &TurnClaim, request: BuiltInRequest) -> (R
 
 /// That a person takes over, until the assistant returns.
 pub(super) fn hand_over(app: &App, why: String, tell: Option<String>) -> HandOver {
-    HandOver { until: app.config.people.human_return.map(|after| app.clock.now() + after), why, contact_notice: tell }
+    HandOver {
+        until: app.config.contact_policy.human_return.map(|after| app.clock.now() + after),
+        why,
+        contact_notice: tell,
+    }
 }
 
 /// Whether the turn holds, beside a word, something that the model has to answer. Words are not in the window.
-pub(super) fn wants_an_answer_too(
-    app: &App,
-    request: BuiltInRequest,
-    claim: &TurnClaim,
-    window: &[WindowLine],
-) -> bool {
+pub(super) fn also_needs_model(app: &App, request: BuiltInRequest, claim: &TurnClaim, window: &[WindowLine]) -> bool {
     request.also_answers_question()
         && !claim.human_mode
         && !app.number_of(claim).assistants.is_empty()

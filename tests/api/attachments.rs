@@ -286,8 +286,8 @@ async fn what_comes_while_a_person_answers_is_read_for_them_and_for_the_assistan
     attach(&house, ANA, "this one", "image/jpeg", "ME2").await;
     attach(&house, ANA, "", "image/png", "ME-gone").await;
     drained(&house).await;
-    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 3);
-    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 0);
+    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 3);
+    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 0);
     let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
     let told: Vec<_> =
         said.iter().filter(|said| said.turn_state == "skipped").map(|said| said.content.as_str()).collect();
@@ -310,7 +310,7 @@ async fn of_what_is_not_answered_for_want_of_budget_nothing_is_written_down() {
     attach(&house, ANA, "", "audio/ogg", "ME1").await;
     attach(&house, ANA, "", "text/plain", "ME2").await;
     drained(&house).await;
-    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 2);
+    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 2);
     let (_, said) = house.app.store.conversation(house.conversation(), 9).await.unwrap().unwrap();
     let told: Vec<_> = said.iter().take(2).map(|said| said.content.as_str()).collect();
     assert_eq!(told, ["[voice message, which cannot be read]", "[document: text/plain]\nRye bread: 4.50"]);
@@ -329,7 +329,7 @@ async fn nothing_is_fetched_of_strangers_and_of_who_is_blocked_or_wants_nothing(
     house.meddle("UPDATE contacts SET blocked_at = 1, opted_out_at = NULL");
     attach(&house, BEN, "", "image/jpeg", "ME1").await;
     drained(&house).await;
-    assert_eq!(mynah::work::left::read(&house.app).await.unwrap(), 0);
+    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 0);
     let never = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE 'not fetched%'";
     assert_eq!(house.count(never), 3);
 }
@@ -397,7 +397,7 @@ async fn voice_notes_that_hang_hold_up_no_other_attachment() {
     }
     house.advance(16);
     let app = Arc::clone(&house.app);
-    let hung = tokio::spawn(async move { mynah::work::drain(&app).await });
+    let hung = tokio::spawn(async move { mynah::work::run_until_idle(&app).await });
     let all = async {
         loop {
             let requests = house.model.received_requests().await.unwrap();

@@ -120,12 +120,12 @@ impl House {
 
     /// The model that is asked first.
     pub fn assistant(&self) -> &Assistant {
-        &self.app.main().assistants[0]
+        &self.app.main_number().assistants[0]
     }
 
     /// The same house that has another time for one attachment.
     pub fn patient_for(mut self, attachment_time: Duration) -> House {
-        self.app = Arc::new(App { attachment_time, ..Arc::into_inner(self.app).unwrap() });
+        self.app = Arc::new(App { attachment_timeout: attachment_time, ..Arc::into_inner(self.app).unwrap() });
         self
     }
 
@@ -229,7 +229,7 @@ impl House {
 
     /// Does all that is due.
     pub async fn drain(&self) -> usize {
-        work::drain(&self.app).await.unwrap()
+        work::run_until_idle(&self.app).await.unwrap()
     }
 
     pub fn advance(&self, seconds: u64) {

@@ -147,7 +147,7 @@ async fn nothing_is_claimed_while_missed_messages_are_stored() {
     list.add("SMmissed", ANA, "hello?", house.clock.now());
     house.advance(60);
     // Somebody is claiming.
-    let claiming = house.app.claiming.read().await;
+    let claiming = house.app.claim_lock.read().await;
     let app = house.app.clone();
     let mut look = tokio::spawn(async move { schedule::catch_up(&app).await });
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut look).await.is_err(), "it waits for the claim");
@@ -155,7 +155,7 @@ async fn nothing_is_claimed_while_missed_messages_are_stored() {
     drop(claiming);
     look.await.unwrap().unwrap();
     // And the other way round.
-    let storing = house.app.claiming.write().await;
+    let storing = house.app.claim_lock.write().await;
     assert!(tokio::time::timeout(Duration::from_millis(300), house.drain()).await.is_err(), "it waits for the rest");
     drop(storing);
     house.drain().await;

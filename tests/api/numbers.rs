@@ -443,7 +443,7 @@ async fn a_turn_that_ends_the_process_again_and_again_is_given_up_in_the_numbers
     assert_eq!(message, StatusCode::OK);
     for _ in 0..3 {
         assert_eq!(store.claim(mynah::clock::Clock::now(clock), 9, 9).await.unwrap().turns.len(), 1);
-        store.recover(mynah::clock::Clock::now(clock), two.house.app.apologies()).await.unwrap();
+        store.recover(mynah::clock::Clock::now(clock), two.house.app.apology_texts()).await.unwrap();
         two.house.advance(10);
     }
     two.house.drain().await;

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use mynah::channel::twilio;
-use mynah::http::{Reach, client};
+use mynah::http::{AllowedTargets, client};
 use mynah::web;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,14 +15,14 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(60);
 async fn behind(house: &House) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/webhooks/twilio", listener.local_addr().unwrap());
-    let headers = web::Headers::of(&house.app.config.server);
+    let headers = web::SecurityHeaders::from_config(&house.app.config.server);
     tokio::spawn(web::serve(listener, house.routes(), headers, CancellationToken::new()));
     address
 }
 
 /// The status of so many forgeries, of which a proxy says that this client sent them; the last one.
 async fn forged(address: &str, of: &str, times: usize) -> u16 {
-    let client = client(LONG, LONG, Reach::Owner);
+    let client = client(LONG, LONG, AllowedTargets::Any);
     let mut status = 0;
     for _ in 0..times {
         let answer = client.post(address).header("x-forwarded-for", of).body("Body=x").send().await.unwrap();
@@ -54,7 +54,7 @@ async fn no_proxy_is_believed_about_the_address_that_was_signed() {
     let house = House::with(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
     let address = behind(&house).await;
     let params = house.message(ANA, "hello");
-    let client = client(LONG, LONG, Reach::Owner);
+    let client = client(LONG, LONG, AllowedTargets::Any);
     for (signed, status) in [("https://evil.example", StatusCode::FORBIDDEN), (PUBLIC, StatusCode::OK)] {
         let signature = twilio::sign(&format!("{signed}/webhooks/twilio"), &params, TOKEN);
         let answer = client

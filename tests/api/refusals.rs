@@ -145,10 +145,10 @@ async fn each_address_that_floods_is_told_of_in_the_log_once_a_minute() {
     let body = encode(&house.message(ANA, "hello"));
     let (listener, stop) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), CancellationToken::new());
     let address = listener.local_addr().unwrap();
-    let headers = mynah::web::Headers::of(&house.app.config.server);
+    let headers = mynah::web::SecurityHeaders::from_config(&house.app.config.server);
     let server = tokio::spawn(mynah::web::serve(listener, house.routes(), headers, stop.clone()));
     let minute = Duration::from_secs(60);
-    let client = mynah::http::client(minute, minute, mynah::http::Reach::Owner);
+    let client = mynah::http::client(minute, minute, mynah::http::AllowedTargets::Any);
     let flood = async |from: &str| {
         for _ in 0..70 {
             let forged = client

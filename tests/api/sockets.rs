@@ -30,7 +30,7 @@ async fn serving(routes: Router) -> Server {
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let public_url = Some("https://bot.example.org".parse().unwrap());
     let config = ServerConfig { listen: address, public_url, trusted_proxies: Vec::new() };
-    let headers = mynah::web::Headers::of(&config);
+    let headers = mynah::web::SecurityHeaders::from_config(&config);
     (address, stop.clone(), tokio::spawn(mynah::web::serve(listener, routes, headers, stop)))
 }
 

@@ -36,7 +36,7 @@ async fn a_worker_that_panics_ends_the_process_with_an_error() {
     let app = Arc::into_inner(app).unwrap();
     let app = Arc::new(App { clock: Arc::clone(&defective) as Arc<dyn Clock>, ..app });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = mynah::http::client(GRACE, GRACE, mynah::http::Reach::Owner);
+    let client = mynah::http::client(GRACE, GRACE, mynah::http::AllowedTargets::Any);
     let health = format!("http://{}/healthz", listener.local_addr().unwrap());
     let running = tokio::spawn(daemon::run(Arc::clone(&app), listener, Router::new(), CancellationToken::new()));
     assert_eq!(client.get(&health).send().await.unwrap().status(), 200);

@@ -179,7 +179,7 @@ async fn a_question_beside_a_word_takes_no_place_of_what_needs_no_model() {
     house.app.wake.notify_one();
     asked.acquire().await.unwrap().forget();
     // The worker is not to answer the word before the question beside it is there.
-    let claims = house.app.claiming.write().await;
+    let claims = house.app.claim_lock.write().await;
     for (from, word) in [("whatsapp:+12025550002", "/help"), ("whatsapp:+12025550003", "START")] {
         house.say(from, word).await;
         house.say(from, "When do you open?").await;

@@ -205,7 +205,7 @@ impl Server {
 
     /// Posts a form as a browser does that has the page open; the status and where it is sent to.
     pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        let client = mynah::http::client(LONG, LONG, mynah::http::Reach::Owner);
+        let client = mynah::http::client(LONG, LONG, mynah::http::AllowedTargets::Any);
         let response = client.post(self.url(path)).form(fields).send().await.expect("an answer");
         let to = response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
         (response.status().as_u16(), to.to_owned())
@@ -309,9 +309,9 @@ fn collect(from: impl Read + Send + 'static, text: Text) -> JoinHandle<()> {
 
 /// Status and body; `None` without an answer. Each on a connection of its own.
 async fn get(url: String) -> Option<(u16, String)> {
-    let client = mynah::http::client(LONG, LONG, mynah::http::Reach::Owner);
+    let client = mynah::http::client(LONG, LONG, mynah::http::AllowedTargets::Any);
     let response = client.get(url).send().await.ok()?;
     let status = response.status().as_u16();
-    let body = mynah::http::body(response, 1 << 20).await.ok()?;
+    let body = mynah::http::read_body(response, 1 << 20).await.ok()?;
     Some((status, String::from_utf8_lossy(&body).into_owned()))
 }

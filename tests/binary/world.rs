@@ -234,7 +234,7 @@ async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Re
     let response = next.run(Request::from_parts(head, Body::from(body))).await;
     if response.status() == 201 {
         if !url.is_empty() {
-            let client = mynah::http::client(LONG, LONG, mynah::http::Reach::Owner);
+            let client = mynah::http::client(LONG, LONG, mynah::http::AllowedTargets::Any);
             let fetched = client.get(url).send().await.expect("the file's address answers");
             assert_eq!(fetched.status(), 200);
             let media_type = fetched.headers()["content-type"].to_str().expect("a type").to_owned();

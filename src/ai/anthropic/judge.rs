@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::wire::{Problem, Request};
 use crate::ai::sight::{Complaint, complaint};
-use crate::config::AiNames;
+use crate::config::AiSettingNames;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 
 /// What to do about an error.
@@ -49,11 +49,11 @@ const DECLINED: [&str; 2] = ["content filter", "content_filter"];
 pub(super) fn judge(
     problem: &Problem,
     request: &Request<'_>,
-    settings: AiNames,
+    settings: AiSettingNames,
     retry_after: Option<Duration>,
     words: String,
 ) -> Verdict {
-    let AiNames { model, base_url, api_key } = settings;
+    let AiSettingNames { model, base_url, api_key } = settings;
     let message = problem.message.to_lowercase();
     let operator =
         |words: String, what: &str| Verdict::Fault(Fault::fail(FaultOwner::Operator, format!("{words}; {what}")));

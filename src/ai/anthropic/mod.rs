@@ -15,9 +15,9 @@ use super::listing::{self, Listed, Models};
 use super::sight::{MOST_IMAGES, Sight};
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
-use crate::config::{ANTHROPIC_CAP, AiConfig};
+use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC};
 use crate::fault::{Fault, FaultOwner};
-use crate::http::Reach;
+use crate::http::AllowedTargets;
 use crate::model::Role;
 
 mod judge;
@@ -66,14 +66,14 @@ impl Default for Learned {
 impl Anthropic {
     pub(super) fn new(config: &AiConfig, base: &Url, key: &SecretString) -> Result<Anthropic, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
-        let Some(model) = config.asked() else {
-            return Err(Error::NoModel { variable: config.names.model, host });
+        let Some(model) = config.effective_model() else {
+            return Err(Error::NoModel { variable: config.setting_names.model, host });
         };
-        let reach = if host == OFFICIAL { Reach::World } else { Reach::Owner };
-        let mut caller = Caller::new(config.timeout, Some(key), config.names, reach);
+        let reach = if host == OFFICIAL { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
+        let mut caller = Caller::new(config.timeout, Some(key), config.setting_names, reach);
         // Other servers that speak Messages (llama.cpp) may need none.
         if host == OFFICIAL && !caller.has_key() {
-            return Err(Error::NoKey { variable: config.names.api_key, host });
+            return Err(Error::NoKey { variable: config.setting_names.api_key, host });
         }
         caller.key_header("x-api-key", "")?;
         caller.header("anthropic-version", VERSION);
@@ -87,7 +87,7 @@ impl Anthropic {
             host,
             name: format!("anthropic {model}"),
             model: model.to_owned(),
-            max_tokens: config.max_tokens.unwrap_or(ANTHROPIC_CAP),
+            max_tokens: config.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS_ANTHROPIC),
             temperature: temperature(config, "anthropic", 1.0)?,
             learned: Mutex::default(),
         })

@@ -5,7 +5,7 @@ use wiremock::matchers::{body_json, header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::config::{AiNames, ProviderConfig};
+use crate::config::{AiSettingNames, ProviderConfig};
 use crate::fault::RetryOutlook;
 use crate::model::Usage;
 
@@ -20,7 +20,7 @@ fn config(base: &str, key: &str) -> AiConfig {
         timeout: Duration::from_secs(20),
         concurrency: 1,
         context_tokens: 4_096,
-        names: AiNames::ANTHROPIC,
+        setting_names: AiSettingNames::ANTHROPIC,
     }
 }
 
@@ -370,7 +370,8 @@ async fn a_person_is_called_by_a_tool() {
 
 #[tokio::test]
 async fn what_is_wrong_with_another_model_is_told_by_its_own_settings() {
-    let names = AiNames { model: "MYNAH_AI_3_MODEL", base_url: "MYNAH_AI_3_BASE_URL", api_key: "MYNAH_AI_3_API_KEY" };
+    let names =
+        AiSettingNames { model: "MYNAH_AI_3_MODEL", base_url: "MYNAH_AI_3_BASE_URL", api_key: "MYNAH_AI_3_API_KEY" };
     let (model, address, key) = (names.model, names.base_url, names.api_key);
     for (answer, told) in [
         (error(302, "", ""), &[address][..]),
@@ -382,13 +383,14 @@ async fn what_is_wrong_with_another_model_is_told_by_its_own_settings() {
     ] {
         let server = MockServer::start().await;
         Mock::given(method("POST")).respond_with(answer).mount(&server).await;
-        let third = AiConfig { names, ..config(&server.uri(), "sk-ant-test") };
+        let third = AiConfig { setting_names: names, ..config(&server.uri(), "sk-ant-test") };
         let fault = build(&third).unwrap().complete(&hello()).await.unwrap_err();
         assert!(told.iter().all(|name| fault.why().contains(name)), "{fault}");
         assert!(!fault.why().contains("MYNAH_AI_MODEL") && !fault.why().contains("ANTHROPIC_"), "{fault}");
     }
-    let refused =
-        |key| build(&AiConfig { names, ..config("https://api.anthropic.com", key) }).err().unwrap().to_string();
+    let refused = |key| {
+        build(&AiConfig { setting_names: names, ..config("https://api.anthropic.com", key) }).err().unwrap().to_string()
+    };
     assert_eq!(refused(" "), "api.anthropic.com needs a key: set MYNAH_AI_3_API_KEY");
     assert!(refused("a\nb").starts_with("MYNAH_AI_3_API_KEY holds characters"));
 }

@@ -8,7 +8,7 @@ use crate::ai::Error;
 use crate::ai::call::{Caller, join};
 use crate::ai::listing::Models;
 use crate::config::{AiConfig, is_openai};
-use crate::http::Reach;
+use crate::http::AllowedTargets;
 
 /// The first model that the server lists; `None` at OpenAI's own, which has a default.
 pub(in crate::ai) async fn first_model(
@@ -20,7 +20,7 @@ pub(in crate::ai) async fn first_model(
     if is_openai(&host) {
         return Ok(None);
     }
-    let mut caller = Caller::new(config.timeout, key, config.names, Reach::Owner);
+    let mut caller = Caller::new(config.timeout, key, config.setting_names, AllowedTargets::Any);
     caller.key_header("authorization", "Bearer ")?;
     let url = join(base, &["/chat/completions"], "/models");
     let why = match caller.within(caller.get(&url)).await {
@@ -31,12 +31,12 @@ pub(in crate::ai) async fn first_model(
                 Some(Some(model)) => return Ok(Some(model.to_owned())),
                 Some(None) => "its list of models is empty".to_owned(),
                 None => {
-                    let check = config.names.base_url;
+                    let check = config.setting_names.base_url;
                     caller.words(&reply, &format!("what it lists is no list of models: check {check}"))
                 }
             }
         }
         Ok(reply) => caller.words(&reply, &wire::problem(&reply).message),
     };
-    Err(Error::NoList { variable: config.names.model, host, why })
+    Err(Error::NoList { variable: config.setting_names.model, host, why })
 }

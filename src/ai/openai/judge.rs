@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::learned::Lesson;
 use super::wire::{Problem, Request};
 use crate::ai::sight::{Complaint, complaint};
-use crate::config::AiNames;
+use crate::config::AiSettingNames;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 
 /// What to do about an error.
@@ -82,11 +82,11 @@ pub(super) fn judge(
     problem: &Problem,
     request: &Request<'_>,
     merged: bool,
-    settings: AiNames,
+    settings: AiSettingNames,
     retry_after: Option<Duration>,
     words: String,
 ) -> Verdict {
-    let AiNames { model, base_url, api_key } = settings;
+    let AiSettingNames { model, base_url, api_key } = settings;
     let message = problem.message.to_lowercase();
     let names = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
     let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD.iter().any(|code| names(code));

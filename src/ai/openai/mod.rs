@@ -17,9 +17,9 @@ use super::sight::Sight;
 use super::thinking::strip_thinking;
 use super::window::Window;
 use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
-use crate::config::{AiConfig, OPENAI_CAP, is_openai};
+use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_COMPATIBLE, is_openai};
 use crate::fault::{Fault, FaultOwner};
-use crate::http::Reach;
+use crate::http::AllowedTargets;
 use crate::model::Role;
 
 mod first;
@@ -58,13 +58,13 @@ impl OpenAi {
     pub(super) fn new(config: &AiConfig, base: &Url, key: Option<&SecretString>) -> Result<OpenAi, Error> {
         let host = base.host_str().unwrap_or_default().to_owned();
         let official = is_openai(&host);
-        let Some(model) = config.asked() else {
-            return Err(Error::NoModel { variable: config.names.model, host });
+        let Some(model) = config.effective_model() else {
+            return Err(Error::NoModel { variable: config.setting_names.model, host });
         };
-        let reach = if official { Reach::World } else { Reach::Owner };
-        let mut caller = Caller::new(config.timeout, key, config.names, reach);
+        let reach = if official { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
+        let mut caller = Caller::new(config.timeout, key, config.setting_names, reach);
         if official && !caller.has_key() {
-            return Err(Error::NoKey { variable: config.names.api_key, host });
+            return Err(Error::NoKey { variable: config.setting_names.api_key, host });
         }
         caller.key_header("authorization", "Bearer ")?;
         Ok(OpenAi {
@@ -94,7 +94,7 @@ impl OpenAi {
         (learned, blind): (Learned, bool),
         cap: Option<u32>,
     ) -> Request<'a> {
-        let cap = cap.or(self.max_tokens).or((!self.official).then_some(OPENAI_CAP));
+        let cap = cap.or(self.max_tokens).or((!self.official).then_some(DEFAULT_MAX_TOKENS_COMPATIBLE));
         let (max_tokens, max_completion_tokens) = learned.cap(cap, self.official);
         let sight = if blind { Sight::NONE } else { learned.sight() };
         Request {

@@ -11,9 +11,9 @@ use super::wire::{self, Request};
 use crate::ai::Error;
 use crate::ai::call::{Caller, Reply, join};
 use crate::ai::listing::{self, Models};
-use crate::config::{AiNames, TranscriptionConfig, is_openai};
+use crate::config::{AiSettingNames, TranscriptionConfig, is_openai};
 use crate::fault::{Fault, FaultOwner};
-use crate::http::Reach;
+use crate::http::AllowedTargets;
 
 /// A model that listens, at one server.
 pub struct Transcriber {
@@ -34,8 +34,8 @@ impl Transcriber {
     pub(in crate::ai) fn new(config: &TranscriptionConfig, timeout: std::time::Duration) -> Result<Transcriber, Error> {
         let base = &config.base_url;
         let host = base.host_str().unwrap_or_default().to_owned();
-        let reach = if is_openai(&host) { Reach::World } else { Reach::Owner };
-        let mut caller = Caller::new(timeout, config.api_key.as_ref(), AiNames::TRANSCRIPTION, reach);
+        let reach = if is_openai(&host) { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
+        let mut caller = Caller::new(timeout, config.api_key.as_ref(), AiSettingNames::TRANSCRIPTION, reach);
         caller.key_header("authorization", "Bearer ")?;
         let known = ["/audio/transcriptions"];
         Ok(Transcriber {
@@ -117,7 +117,7 @@ mod tests {
             base_url: Url::parse(&format!("{}/v1", server.uri())).unwrap(),
             api_key: Some(SecretString::from("sk-ears")),
             model: "whisper-1".into(),
-            is_implied: false,
+            uses_main_model_server: false,
             language: language.map(str::to_owned),
         };
         Transcriber::new(&config, Duration::from_secs(5)).unwrap()

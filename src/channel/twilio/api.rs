@@ -14,7 +14,7 @@ use url::Url;
 use super::errors::{self, Class};
 use crate::config::TwilioConfig;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
-use crate::http::{self, BodyError, Reach};
+use crate::http::{self, AllowedTargets, BodyError};
 
 const API: &str = "https://api.twilio.com";
 
@@ -76,14 +76,14 @@ struct ErrorBody {
 
 impl Api {
     pub(super) fn new(config: &TwilioConfig) -> Api {
-        let reach = if config.api_base_url.is_some() { Reach::Owner } else { Reach::World };
+        let reach = if config.api_base_url.is_some() { AllowedTargets::Any } else { AllowedTargets::PublicHttps };
         Api::with_client(config, http::client(WHOLE, WHOLE, reach))
     }
 
     pub(super) fn with_client(config: &TwilioConfig, client: Client) -> Api {
         // A stand-in keeps its media where it likes, Twilio in the world.
         let own = config.api_base_url.as_ref().and_then(Url::host_str).is_some_and(|host| !is_twilio(host));
-        let elsewhere = http::client(MEDIA, WHOLE, if own { Reach::Owner } else { Reach::World });
+        let elsewhere = http::client(MEDIA, WHOLE, if own { AllowedTargets::Any } else { AllowedTargets::PublicHttps });
         let own = config.api_base_url.as_ref().map(|url| url.as_str().trim_end_matches('/'));
         let base = own.unwrap_or(API).to_owned();
         Api {
@@ -191,7 +191,7 @@ async fn attempt(
     let response = sent.map_err(|error| Failure::Other(unanswered(error, effect)))?;
     let status = response.status().as_u16();
     let after = retry_after(response.headers());
-    let body = http::body(response, limit).await;
+    let body = http::read_body(response, limit).await;
     if (200..300).contains(&status) {
         let lost = |error| unsure(effect, format!("Twilio's answer was lost ({})", cause(error)));
         return body.map_err(|error| Failure::Other(lost(error)));
@@ -227,12 +227,13 @@ fn basic(user: &str, password: &SecretString) -> HeaderValue {
 /// for HTTP/2. What is left, time-outs included, may have reached Twilio.
 fn unanswered(error: reqwest::Error, effect: Effect) -> Fault {
     if error.is_builder() {
-        let why = format!("the call to Twilio cannot be made: check TWILIO_API_BASE_URL ({})", http::explain(error));
+        let why =
+            format!("the call to Twilio cannot be made: check TWILIO_API_BASE_URL ({})", http::describe_error(error));
         Fault::fail(FaultOwner::Operator, why)
     } else if error.is_connect() {
-        Fault::retry(format!("Twilio cannot be reached ({})", http::explain(error)))
+        Fault::retry(format!("Twilio cannot be reached ({})", http::describe_error(error)))
     } else {
-        unsure(effect, format!("Twilio did not answer ({})", http::explain(error)))
+        unsure(effect, format!("Twilio did not answer ({})", http::describe_error(error)))
     }
 }
 
@@ -309,7 +310,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn cause(error: BodyError) -> String {
     match error {
         // Its own words would name the URL, and with it the contact.
-        BodyError::Broken(error) => http::explain(error),
+        BodyError::Broken(error) => http::describe_error(error),
         BodyError::TooLarge(_) => error.to_string(),
     }
 }

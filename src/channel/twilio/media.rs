@@ -50,11 +50,11 @@ pub(super) async fn fetch(api: &Api, attachment: &Attachment, most: usize) -> Re
     if response.status().is_redirection() {
         response = follow(api, &response).await?;
     }
-    match http::body(response, most).await {
+    match http::read_body(response, most).await {
         Ok(bytes) => Ok(bytes.into()),
         Err(http::BodyError::TooLarge(_)) => Err(too_large(most)),
         Err(http::BodyError::Broken(error)) => {
-            Err(Fault::retry(format!("the file did not come whole ({})", http::explain(error))))
+            Err(Fault::retry(format!("the file did not come whole ({})", http::describe_error(error))))
         }
     }
 }
@@ -82,7 +82,7 @@ fn api_host(host: &str) -> bool {
 /// The address of a message's file of that number.
 async fn named(api: &Api, list: &Url, number: usize) -> Result<Url, Fault> {
     let unreadable = || Fault::retry("Twilio's list of a message's files cannot be read");
-    let body = http::body(api.open(list.clone()).await?, LIST_BYTES).await.map_err(|_| unreadable())?;
+    let body = http::read_body(api.open(list.clone()).await?, LIST_BYTES).await.map_err(|_| unreadable())?;
     let list: List = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     let Some(entry) = list.media_list.get(number) else {
         return Err(Fault::fail(FaultOwner::Message, "Twilio lists no such file: it was deleted there"));
@@ -100,7 +100,7 @@ async fn follow(api: &Api, response: &Response) -> Result<Response, Fault> {
     let sent = api.elsewhere.get(location).timeout(api.file_time).send().await;
     let response = sent.map_err(|error| {
         let refused = error.is_builder();
-        let why = format!("the place where Twilio keeps the file cannot be reached ({})", http::explain(error));
+        let why = format!("the place where Twilio keeps the file cannot be reached ({})", http::describe_error(error));
         if refused { Fault::fail(FaultOwner::Message, why) } else { Fault::retry(why) }
     })?;
     match response.status().as_u16() {

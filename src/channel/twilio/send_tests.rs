@@ -12,7 +12,7 @@ use super::*;
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
-use crate::http::Reach;
+use crate::http::AllowedTargets;
 use crate::model::{ContentSid, PartRef, Template, Variables};
 
 const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
@@ -349,7 +349,7 @@ async fn a_post_cut_on_a_pooled_connection_is_unknown_and_not_repeated() {
 async fn a_post_without_an_answer_in_time_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = config(&format!("http://{}", listener.local_addr().unwrap()));
-    let client = crate::http::client(Duration::from_millis(300), Duration::from_secs(9), Reach::Owner);
+    let client = crate::http::client(Duration::from_millis(300), Duration::from_secs(9), AllowedTargets::Any);
     let channel = Twilio::with_api(&config, &[7; 32], Api::with_client(&config, client));
     let fault = channel.send(&ascii()).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");

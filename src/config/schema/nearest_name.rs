@@ -1,13 +1,17 @@
 //! The right name nearest to a wrong one.
 
 /// The name that takes the fewest slips of the finger from `wrong`, if it takes no more than half of its letters.
-pub(in crate::config) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (wrong.chars().count() / 2).max(2);
-    names.map(|name| (slips(wrong, name), name)).filter(|(slips, _)| *slips <= most).min().map(|(_, name)| name)
+pub(in crate::config) fn nearest_name<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let max_distance = (wrong.chars().count() / 2).max(2);
+    names
+        .map(|name| (edit_distance(wrong, name), name))
+        .filter(|(slips, _)| *slips <= max_distance)
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// Letters added, left out, changed, or swapped with their neighbour.
-fn slips(left: &str, right: &str) -> usize {
+fn edit_distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=right.len()).collect();
@@ -40,15 +44,15 @@ mod tests {
             ("", "log", 3),
             ("log", "", 3),
         ] {
-            assert_eq!(slips(left, right), count, "{left} {right}");
+            assert_eq!(edit_distance(left, right), count, "{left} {right}");
         }
     }
 
     #[test]
     fn a_name_far_from_all_has_no_nearest() {
         let names = ["listen", "workers", "openai_api_key"];
-        assert_eq!(nearest("openai_key", names.into_iter()), Some("openai_api_key"));
-        assert_eq!(nearest("workres", names.into_iter()), Some("workers"));
-        assert_eq!(nearest("frobnicate", names.into_iter()), None);
+        assert_eq!(nearest_name("openai_key", names.into_iter()), Some("openai_api_key"));
+        assert_eq!(nearest_name("workres", names.into_iter()), Some("workers"));
+        assert_eq!(nearest_name("frobnicate", names.into_iter()), None);
     }
 }

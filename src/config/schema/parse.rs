@@ -17,7 +17,7 @@ use crate::model::Phone;
 /// The outcome of reading one value.
 pub(in crate::config) type Parsed<T> = Result<T, Rejected>;
 
-fn accept<T>(value: Option<T>) -> Parsed<T> {
+fn ok_or_rejected<T>(value: Option<T>) -> Parsed<T> {
     value.ok_or_else(Rejected::default)
 }
 
@@ -32,75 +32,75 @@ pub(in crate::config) fn duration(text: &str, bounds: RangeInclusive<Duration>) 
         "h" => 3_600_000,
         "d" => 86_400_000,
         "" if number == "0" => 1,
-        _ => return accept(None),
+        _ => return ok_or_rejected(None),
     };
     let length = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis)).map(Duration::from_millis);
-    accept(length.filter(|length| bounds.contains(length)))
+    ok_or_rejected(length.filter(|length| bounds.contains(length)))
 }
 
 /// A whole number in decimal digits.
-pub(in crate::config) fn whole<T: FromStr + PartialOrd>(text: &str, bounds: RangeInclusive<T>) -> Parsed<T> {
+pub(in crate::config) fn integer<T: FromStr + PartialOrd>(text: &str, bounds: RangeInclusive<T>) -> Parsed<T> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    accept(text.parse().ok().filter(|number| digits && bounds.contains(number)))
+    ok_or_rejected(text.parse().ok().filter(|number| digits && bounds.contains(number)))
 }
 
 /// A number, which may have a point.
-pub(in crate::config) fn number(text: &str, bounds: RangeInclusive<f64>) -> Parsed<f64> {
+pub(in crate::config) fn decimal(text: &str, bounds: RangeInclusive<f64>) -> Parsed<f64> {
     // No range contains NaN, so it needs no case of its own.
-    accept(text.parse().ok().filter(|number| bounds.contains(number)))
+    ok_or_rejected(text.parse().ok().filter(|number| bounds.contains(number)))
 }
 
 /// One of a few words.
-pub(in crate::config) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Parsed<T> {
-    accept(words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
+pub(in crate::config) fn choice<T: Copy>(text: &str, words: &[(&str, T)]) -> Parsed<T> {
+    ok_or_rejected(words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
 }
 
 /// A text that is not blank, of at most `longest` UTF-16 code units.
 pub(in crate::config) fn text(text: &str, longest: usize) -> Parsed<String> {
     let fits = !text.trim().is_empty() && (text.len() <= longest || text.encode_utf16().count() <= longest);
-    accept(fits.then(|| text.to_owned()))
+    ok_or_rejected(fits.then(|| text.to_owned()))
 }
 
 /// A name or key as it may stand in an HTTP header: visible ASCII, no blanks.
-pub(in crate::config) fn word(text: &str) -> Parsed<String> {
-    accept((!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned()))
+pub(in crate::config) fn visible_ascii(text: &str) -> Parsed<String> {
+    ok_or_rejected((!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned()))
 }
 
 /// A language by its two letters (ISO 639-1).
 pub(in crate::config) fn language(text: &str) -> Parsed<String> {
     let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_lowercase());
-    accept(plain.then(|| text.to_owned()))
+    ok_or_rejected(plain.then(|| text.to_owned()))
 }
 
 /// A secret word.
 pub(in crate::config) fn secret(text: &str) -> Parsed<SecretString> {
-    word(text).map(SecretString::from)
+    visible_ascii(text).map(SecretString::from)
 }
 
 /// A Twilio SID: two capitals and 32 hexadecimal digits.
 pub(in crate::config) fn sid(text: &str, kind: &str) -> Parsed<String> {
     let digits = text.strip_prefix(kind);
     let right = digits.is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    accept(right.then(|| text.to_owned()))
+    ok_or_rejected(right.then(|| text.to_owned()))
 }
 
 /// A WhatsApp number with or without its prefix, given with it.
-pub(in crate::config) fn whatsapp(text: &str) -> Parsed<String> {
+pub(in crate::config) fn whatsapp_number(text: &str) -> Parsed<String> {
     let phone = Phone::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).ok();
-    accept(phone.map(|phone| format!("whatsapp:{}", phone.as_str())))
+    ok_or_rejected(phone.map(|phone| format!("whatsapp:{}", phone.as_str())))
 }
 
 /// An address and port.
 pub(in crate::config) fn socket(text: &str) -> Parsed<SocketAddr> {
-    accept(text.parse().ok())
+    ok_or_rejected(text.parse().ok())
 }
 
 /// The address of an API, without the slashes at its end.
 pub(in crate::config) fn base_url(text: &str) -> Parsed<Url> {
-    let mut url = accept(Url::parse(text).ok())?;
+    let mut url = ok_or_rejected(Url::parse(text).ok())?;
     let credentials = !url.username().is_empty() || url.password().is_some();
     if credentials || url.query().is_some() || url.fragment().is_some() || !matches!(url.scheme(), "http" | "https") {
-        return accept(None);
+        return ok_or_rejected(None);
     }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
@@ -124,25 +124,25 @@ pub(in crate::config) fn database(text: &str) -> Parsed<PathBuf> {
         let found = Some("a PostgreSQL address, but this build has no PostgreSQL support");
         return Err(Rejected { found, expected: None });
     }
-    let path = accept(text.strip_prefix("sqlite:").filter(|path| !path.contains(['?', '#'])))?;
+    let path = ok_or_rejected(text.strip_prefix("sqlite:").filter(|path| !path.contains(['?', '#'])))?;
     let path = match path.strip_prefix("//") {
         // What stands before the third slash of a URL is a host, and a file has none.
-        Some(rest) if !rest.starts_with('/') => return accept(None),
-        Some(rest) => accept(percent_decode_str(rest).decode_utf8().ok())?.into_owned(),
+        Some(rest) if !rest.starts_with('/') => return ok_or_rejected(None),
+        Some(rest) => ok_or_rejected(percent_decode_str(rest).decode_utf8().ok())?.into_owned(),
         None => path.to_owned(),
     };
     let file = !path.is_empty() && !path.starts_with(':') && !path.ends_with('/') && !path.contains('\0');
-    accept(file.then(|| PathBuf::from(path)))
+    ok_or_rejected(file.then(|| PathBuf::from(path)))
 }
 
 /// A path of any kind.
 pub(in crate::config) fn path(text: &str) -> Parsed<PathBuf> {
-    accept((!text.trim().is_empty() && !text.contains('\0')).then(|| PathBuf::from(text)))
+    ok_or_rejected((!text.trim().is_empty() && !text.contains('\0')).then(|| PathBuf::from(text)))
 }
 
 /// A filter for logs.
 pub(in crate::config) fn filter(text: &str) -> Parsed<String> {
-    accept(text.parse::<Targets>().is_ok().then(|| text.to_owned()))
+    ok_or_rejected(text.parse::<Targets>().is_ok().then(|| text.to_owned()))
 }
 
 #[cfg(test)]
@@ -185,17 +185,17 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_digits_alone() {
-        assert_eq!(whole("10000", 1..=10_000_usize).unwrap(), 10_000);
+        assert_eq!(integer("10000", 1..=10_000_usize).unwrap(), 10_000);
         for bad in ["", "+5", "-5", "5.0", "1_000", "0x5", "99999999999999999999", " 5"] {
-            assert!(whole(bad, 1..=10_000_usize).is_err(), "{bad}");
+            assert!(integer(bad, 1..=10_000_usize).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn numbers_are_finite() {
-        assert_eq!(number("0.7", 0.0..=2.0).unwrap(), 0.7);
+        assert_eq!(decimal("0.7", 0.0..=2.0).unwrap(), 0.7);
         for bad in ["", "nan", "inf", "-0.1", "2.0001", "warm"] {
-            assert!(number(bad, 0.0..=2.0).is_err(), "{bad}");
+            assert!(decimal(bad, 0.0..=2.0).is_err(), "{bad}");
         }
     }
 
@@ -211,10 +211,10 @@ mod tests {
     #[test]
     fn a_number_gets_its_prefix_once() {
         for text in ["+14155238886", "whatsapp:+14155238886", "+1 (415) 523-8886"] {
-            assert_eq!(whatsapp(text).unwrap(), "whatsapp:+14155238886");
+            assert_eq!(whatsapp_number(text).unwrap(), "whatsapp:+14155238886");
         }
         for bad in ["14155238886", "whatsapp:whatsapp:+14155238886", "sms:+14155238886", "(415) 523-8886"] {
-            assert!(whatsapp(bad).is_err(), "{bad}");
+            assert!(whatsapp_number(bad).is_err(), "{bad}");
         }
     }
 

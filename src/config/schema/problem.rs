@@ -32,8 +32,8 @@ impl Problem {
         Problem { place: place.into(), found: found.into(), expected: expected.into() }
     }
 
-    pub(in crate::config) fn rejected(place: String, setting: &Setting, value: &str, why: &Rejected) -> Problem {
-        let found = why.found.map_or_else(|| shown(setting, value), str::to_owned);
+    pub(in crate::config) fn from_rejected(place: String, setting: &Setting, value: &str, why: &Rejected) -> Problem {
+        let found = why.found.map_or_else(|| printable_value(setting, value), str::to_owned);
         Problem::new(place, found, why.expected.unwrap_or(setting.expects))
     }
 
@@ -43,17 +43,17 @@ impl Problem {
     }
 
     /// What is wrong, without the place.
-    pub(in crate::config) fn words(&self) -> String {
+    pub(in crate::config) fn description(&self) -> String {
         format!("found {}, expected {}", self.found, self.expected)
     }
 }
 
 /// The longest value that an error repeats, in characters.
-const SHOWN: usize = 60;
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// A value for an error. People put keys where addresses belong and passwords into addresses, so whatever could hold
 /// one is kept back too.
-fn shown(setting: &Setting, value: &str) -> String {
+fn printable_value(setting: &Setting, value: &str) -> String {
     if setting.secret {
         return "a value that is not shown".to_owned();
     }
@@ -68,7 +68,7 @@ fn shown(setting: &Setting, value: &str) -> String {
         let count = value.chars().count();
         return format!("a value of {count} characters that is not shown, as it may hold a secret");
     }
-    match value.char_indices().nth(SHOWN) {
+    match value.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => format!("{:?}…", &value[..end]),
         None => format!("{value:?}"),
     }
@@ -76,12 +76,12 @@ fn shown(setting: &Setting, value: &str) -> String {
 
 impl Problems {
     /// `Err` where there is any.
-    pub(in crate::config) fn none(problems: Vec<Problem>) -> Result<(), Problems> {
+    pub(in crate::config) fn ensure_none(problems: Vec<Problem>) -> Result<(), Problems> {
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 
     /// One error.
-    pub(in crate::config) fn one(problem: Problem) -> Problems {
+    pub(in crate::config) fn from_one(problem: Problem) -> Problems {
         Problems(vec![problem])
     }
 
@@ -100,7 +100,7 @@ impl Problems {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.words())
+        write!(f, "{}: {}", self.place, self.description())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::settings;
-use super::settings::Fallback;
+use super::settings::DefaultValue;
 use super::settings::Group;
 use super::settings::Setting;
 
@@ -48,7 +48,7 @@ cannot read or a key that it does not know; it names all of them at once, and ne
 ";
 
 /// The longest default that fits a table, in bytes.
-const SHORT: usize = 60;
+const MAX_CELL_BYTES: usize = 60;
 
 /// The reference of all settings, in Markdown.
 pub fn reference() -> String {
@@ -56,36 +56,37 @@ pub fn reference() -> String {
     for group in Group::ALL {
         let settings = || settings::all().filter(move |setting| setting.group == group);
         let title = group.title();
-        write!(text, "\n## {title}\n\n| variable | in the file | default | expected | meaning |\n").expect(STRING);
+        write!(text, "\n## {title}\n\n| variable | in the file | default | expected | meaning |\n")
+            .expect(WRITE_NEVER_FAILS);
         text.push_str("| --- | --- | --- | --- | --- |\n");
         for setting in settings() {
             row(&mut text, setting);
         }
         for setting in settings() {
-            if let Fallback::Value(value) = setting.default
-                && value.len() > SHORT
+            if let DefaultValue::Value(value) = setting.default
+                && value.len() > MAX_CELL_BYTES
             {
-                write!(text, "\nDefault of `{}`:\n\n```text\n{value}\n```\n", setting.key).expect(STRING);
+                write!(text, "\nDefault of `{}`:\n\n```text\n{value}\n```\n", setting.key).expect(WRITE_NEVER_FAILS);
             }
         }
     }
     text
 }
 
-const STRING: &str = "writing to a string does not fail";
+const WRITE_NEVER_FAILS: &str = "writing to a string does not fail";
 
 fn row(text: &mut String, setting: &Setting) {
     let key = setting.key;
     let lock = if setting.secret { " 🔒" } else { "" };
-    let file = if setting.file.is_empty() { "—".to_owned() } else { format!("`{}`", setting.file) };
+    let file = if setting.file_key.is_empty() { "—".to_owned() } else { format!("`{}`", setting.file_key) };
     let default = match setting.default {
-        Fallback::Nothing => "none".to_owned(),
-        Fallback::Value(value) if value.len() > SHORT => "see below".to_owned(),
-        Fallback::Value(value) => format!("`{value}`"),
-        Fallback::Computed(words) => words.to_owned(),
+        DefaultValue::Unset => "none".to_owned(),
+        DefaultValue::Value(value) if value.len() > MAX_CELL_BYTES => "see below".to_owned(),
+        DefaultValue::Value(value) => format!("`{value}`"),
+        DefaultValue::Computed(words) => words.to_owned(),
     };
     let cells = [format!("`{key}`{lock}"), file, default, setting.expects.to_owned(), setting.meaning.to_owned()];
-    writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")).expect(STRING);
+    writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")).expect(WRITE_NEVER_FAILS);
 }
 
 #[cfg(test)]

@@ -17,15 +17,15 @@ pub struct Setting {
     /// The environment variable, such as `MYNAH_LISTEN`.
     pub key: &'static str,
     /// The key in `mynah.toml`: the variable in lower case without `mynah_`. Empty where it cannot stand there.
-    pub file: &'static str,
+    pub file_key: &'static str,
     /// Where the reference lists it.
     pub group: Group,
     /// Whether its value is never shown.
     pub secret: bool,
     /// Whether the file may give an array of strings, the same as the strings with commas between.
-    pub list: bool,
+    pub is_list: bool,
     /// What holds where no layer gives a value.
-    pub default: Fallback,
+    pub default: DefaultValue,
     /// What a value looks like; completes `expected …`.
     pub expects: &'static str,
     /// What it does, in whole sentences.
@@ -34,9 +34,9 @@ pub struct Setting {
 
 /// What holds where no layer gives a value.
 #[derive(Debug)]
-pub enum Fallback {
+pub enum DefaultValue {
     /// The feature is off, or the other side decides.
-    Nothing,
+    Unset,
     /// This value, read like any other.
     Value(&'static str),
     /// A value that depends on others, in words.
@@ -92,16 +92,16 @@ impl Setting {
 
     /// Whether it may be stored.
     pub fn can_be_stored(&self) -> bool {
-        self.not_stored().is_none()
+        self.why_not_storable().is_none()
     }
 
     /// What it is that may not be stored: a secret, which is sealed elsewhere; what tells where the store is; an address that
     /// is called, perhaps without TLS and inside of the owner's network, which is set by whoever has the machine, not by
     /// whoever came to a page.
-    pub fn not_stored(&self) -> Option<&'static str> {
+    pub fn why_not_storable(&self) -> Option<&'static str> {
         if self.secret {
             Some("a secret, which is not stored among the settings")
-        } else if self.file.is_empty() || self.key == "MYNAH_DATA_DIR" {
+        } else if self.file_key.is_empty() || self.key == "MYNAH_DATA_DIR" {
             Some("what tells where stored settings lie, and so cannot be one")
         } else if self.key == "MYNAH_NUMBERS" {
             Some("a list of files, which only whoever has the machine may set")

@@ -7,12 +7,12 @@ use url::Url;
 use super::local_model;
 use super::provider::ProviderConfig;
 use super::provider::is_openai;
-use crate::config::schema::names::AiNames;
+use crate::config::schema::names::AiSettingNames;
 use crate::config::schema::parse;
 use crate::config::schema::problem::Problem;
 use crate::config::sources::reader;
-use crate::config::sources::reader::Read;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::ReadSetting;
+use crate::config::sources::reader::SettingsReader;
 use crate::text;
 
 /// Which model answers, and how.
@@ -33,31 +33,31 @@ pub struct AiConfig {
     /// How many tokens the model reads and writes in one call.
     pub context_tokens: usize,
     /// What its own settings are called.
-    pub names: AiNames,
+    pub setting_names: AiSettingNames,
 }
 
 /// The model at OpenAI where the owner names none.
-const OPENAI_MODEL: &str = "gpt-5-mini";
+const DEFAULT_OPENAI_MODEL: &str = "gpt-5-mini";
 
 /// The model at Anthropic where the owner names none.
-const ANTHROPIC_MODEL: &str = "claude-sonnet-5";
+const DEFAULT_ANTHROPIC_MODEL: &str = "claude-sonnet-5";
 
 /// The cap at servers that speak OpenAI's protocol and are not OpenAI's, where the owner sets none: llama.cpp is unlimited
 /// without one.
-pub const OPENAI_CAP: u32 = 1_024;
+pub const DEFAULT_MAX_TOKENS_COMPATIBLE: u32 = 1_024;
 
 /// The cap at Anthropic where the owner sets none: newer models think by default, and thinking counts. OpenAI's own server
 /// is sent none, and so much is reserved for an answer there.
-pub const ANTHROPIC_CAP: u32 = 16_384;
+pub const DEFAULT_MAX_TOKENS_ANTHROPIC: u32 = 16_384;
 
 impl AiConfig {
     /// The tokens that one call reads and writes at the most, as far as the settings tell.
-    pub fn most(&self) -> (u32, u32) {
+    pub fn max_call_tokens(&self) -> (u32, u32) {
         let cap = match &self.provider {
             ProviderConfig::OpenAi { base_url, .. } if !is_openai(base_url.host_str().unwrap_or_default()) => {
-                OPENAI_CAP
+                DEFAULT_MAX_TOKENS_COMPATIBLE
             }
-            ProviderConfig::OpenAi { .. } | ProviderConfig::Anthropic { .. } => ANTHROPIC_CAP,
+            ProviderConfig::OpenAi { .. } | ProviderConfig::Anthropic { .. } => DEFAULT_MAX_TOKENS_ANTHROPIC,
             ProviderConfig::Offline { .. } => return (0, 0),
         };
         (u32::try_from(self.context_tokens).unwrap_or(u32::MAX), self.max_tokens.unwrap_or(cap))
@@ -65,51 +65,51 @@ impl AiConfig {
 
     /// Whether it is the same model at the same place by the same key, though it may be asked otherwise.
     pub fn is_same_model(&self, other: &AiConfig) -> bool {
-        self.asked() == other.asked() && self.provider.is_same(&other.provider)
+        self.effective_model() == other.effective_model() && self.provider.is_same_server(&other.provider)
     }
 
     /// Whether it is at the same place and asked by the same key, be it another model.
     pub fn is_same_server(&self, other: &AiConfig) -> bool {
-        self.provider.is_same(&other.provider)
+        self.provider.is_same_server(&other.provider)
     }
 
     /// Whether it is asked in the very same way, too.
-    pub fn is_asked_alike(&self, other: &AiConfig) -> bool {
+    pub fn has_same_settings(&self, other: &AiConfig) -> bool {
         // All that is printed is all that there is, but for the key.
         self.is_same_model(other) && format!("{self:?}") == format!("{other:?}")
     }
 
     /// The model that is asked: the owner's, else the provider's default. `None` where only the server knows, and for the
     /// offline provider, which asks none.
-    pub fn asked(&self) -> Option<&str> {
+    pub fn effective_model(&self) -> Option<&str> {
         let named = self.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
         named.or(match &self.provider {
             ProviderConfig::OpenAi { base_url, .. } => {
-                is_openai(base_url.host_str().unwrap_or_default()).then_some(OPENAI_MODEL)
+                is_openai(base_url.host_str().unwrap_or_default()).then_some(DEFAULT_OPENAI_MODEL)
             }
-            ProviderConfig::Anthropic { .. } => Some(ANTHROPIC_MODEL),
+            ProviderConfig::Anthropic { .. } => Some(DEFAULT_ANTHROPIC_MODEL),
             ProviderConfig::Offline { .. } => None,
         })
     }
 }
 
 /// Tokens kept free for an answer, where no cap is set.
-const ANSWER: usize = 1_024;
+const DEFAULT_ANSWER_TOKENS: usize = 1_024;
 
 impl AiConfig {
     /// How many tokens of the context are kept free for an answer.
     pub fn answer_tokens(&self) -> usize {
-        let answer = self.max_tokens.map_or(ANSWER, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let answer = self.max_tokens.map_or(DEFAULT_ANSWER_TOKENS, |most| usize::try_from(most).unwrap_or(usize::MAX));
         answer.min(self.context_tokens / 2)
     }
 
     /// A warning, where these instructions leave no room for what is said: Ollama and its like would then drop the
     /// instructions themselves, without an error.
-    pub(in crate::config) fn crowded(&self, instructions: &str) -> Option<String> {
+    pub(in crate::config) fn context_too_small_warning(&self, instructions: &str) -> Option<String> {
         let (wanted, room) = (text::tokens(instructions), self.context_tokens - self.answer_tokens());
         let reads = !matches!(self.provider, ProviderConfig::Offline { .. });
         // What a model is called and how much it reads are set by names that begin alike.
-        let setting = self.names.model.replace("_MODEL", "_CONTEXT_TOKENS");
+        let setting = self.setting_names.model.replace("_MODEL", "_CONTEXT_TOKENS");
         (reads && wanted >= room).then(|| {
             format!(
                 "MYNAH_SYSTEM_PROMPT takes about {wanted} tokens, and {setting} leaves {room} to all that the model reads: it \
@@ -120,7 +120,7 @@ impl AiConfig {
 }
 
 /// What says who is asked. A number whose file holds any of these has a model of its own...
-pub(in crate::config) const WHO: [&str; 6] = [
+pub(in crate::config) const PROVIDER_KEYS: [&str; 6] = [
     "MYNAH_AI_PROVIDER",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
@@ -130,7 +130,7 @@ pub(in crate::config) const WHO: [&str; 6] = [
 ];
 
 /// ...of which these are meant too, also where the file does not hold them: what fits one model need not fit another.
-pub(in crate::config) const HOW: [&str; 6] = [
+pub(in crate::config) const MODEL_KEYS: [&str; 6] = [
     "MYNAH_AI_MODEL",
     "MYNAH_AI_MAX_TOKENS",
     "MYNAH_AI_TEMPERATURE",
@@ -140,51 +140,51 @@ pub(in crate::config) const HOW: [&str; 6] = [
 ];
 
 /// The protocols by name.
-pub(in crate::config) const KINDS: [(&str, Kind); 3] =
-    [("openai", Kind::OpenAi), ("anthropic", Kind::Anthropic), ("offline", Kind::Offline)];
+pub(in crate::config) const PROTOCOLS: [(&str, Protocol); 3] =
+    [("openai", Protocol::OpenAi), ("anthropic", Protocol::Anthropic), ("offline", Protocol::Offline)];
 
 #[derive(Clone, Copy)]
-pub(in crate::config) enum Kind {
+pub(in crate::config) enum Protocol {
     OpenAi,
     Anthropic,
     Offline,
 }
 
 /// Reads the model. `None` where no provider is named and none has a key or an address.
-pub(in crate::config) fn read(reader: &mut Reader) -> Option<AiConfig> {
-    let kind = reader.read("MYNAH_AI_PROVIDER", |text| parse::one_of(text, &KINDS));
-    let model = reader.read("MYNAH_AI_MODEL", parse::word);
-    let max_tokens = reader.read("MYNAH_AI_MAX_TOKENS", |text| parse::whole(text, 1..=u32::MAX)).good();
-    let temperature = reader.read("MYNAH_AI_TEMPERATURE", |text| parse::number(text, 0.0..=2.0)).good();
+pub(in crate::config) fn read(reader: &mut SettingsReader) -> Option<AiConfig> {
+    let kind = reader.read("MYNAH_AI_PROVIDER", |text| parse::choice(text, &PROTOCOLS));
+    let model = reader.read("MYNAH_AI_MODEL", parse::visible_ascii);
+    let max_tokens = reader.read("MYNAH_AI_MAX_TOKENS", |text| parse::integer(text, 1..=u32::MAX)).valid();
+    let temperature = reader.read("MYNAH_AI_TEMPERATURE", |text| parse::decimal(text, 0.0..=2.0)).valid();
     let second = Duration::from_secs(1);
-    let timeout = reader.or_default("MYNAH_AI_TIMEOUT", |text| parse::duration(text, second..=second * 3_600));
-    let concurrency = reader.read("MYNAH_AI_CONCURRENCY", |text| parse::whole(text, 1..=10_000)).good();
-    let context = reader.read("MYNAH_AI_CONTEXT_TOKENS", |text| parse::whole(text, 1_024..=10_000_000)).good();
+    let timeout = reader.read_or_default("MYNAH_AI_TIMEOUT", |text| parse::duration(text, second..=second * 3_600));
+    let concurrency = reader.read("MYNAH_AI_CONCURRENCY", |text| parse::integer(text, 1..=10_000)).valid();
+    let context = reader.read("MYNAH_AI_CONTEXT_TOKENS", |text| parse::integer(text, 1_024..=10_000_000)).valid();
     let openai_key = reader.read("OPENAI_API_KEY", parse::secret);
     let openai_url = reader.read("OPENAI_BASE_URL", parse::base_url);
     let anthropic_key = reader.read("ANTHROPIC_API_KEY", parse::secret);
     let anthropic_url = reader.read("ANTHROPIC_BASE_URL", parse::base_url);
-    let folder = reader.path("MYNAH_OFFLINE_DIR");
+    let folder = reader.read_path("MYNAH_OFFLINE_DIR");
 
     let openai = !openai_key.is_absent() || !openai_url.is_absent();
     let kind = match (kind, openai, !anthropic_key.is_absent()) {
-        (Read::Good(kind), ..) => kind,
-        (Read::Bad, ..) => return None,
-        (Read::Absent, true, false) => Kind::OpenAi,
-        (Read::Absent, false, true) => Kind::Anthropic,
-        (Read::Absent, true, true) if reader.layers.stage() => {
+        (ReadSetting::Valid(kind), ..) => kind,
+        (ReadSetting::Invalid, ..) => return None,
+        (ReadSetting::Absent, true, false) => Protocol::OpenAi,
+        (ReadSetting::Absent, false, true) => Protocol::Anthropic,
+        (ReadSetting::Absent, true, true) if reader.layers.is_sandbox() => {
             let note =
                 "there are settings for both OpenAI and Anthropic, and OpenAI's are taken; MYNAH_AI_PROVIDER chooses";
             reader.warn(note.to_owned());
-            Kind::OpenAi
+            Protocol::OpenAi
         }
-        (Read::Absent, true, true) => {
+        (ReadSetting::Absent, true, true) => {
             let found = "no value, though there are settings for both OpenAI and Anthropic";
-            let place = reader.absent("MYNAH_AI_PROVIDER", reader.name("MYNAH_AI_PROVIDER"));
-            reader.tell(Problem::new(place, found, "openai or anthropic, to choose one"));
+            let place = reader.place_where_missing("MYNAH_AI_PROVIDER", reader.name_where_missing("MYNAH_AI_PROVIDER"));
+            reader.report(Problem::new(place, found, "openai or anthropic, to choose one"));
             return None;
         }
-        (Read::Absent, false, false) => {
+        (ReadSetting::Absent, false, false) => {
             if !model.is_absent() || folder.is_some() {
                 let warning = "no AI provider is set, so nobody answers; set MYNAH_AI_PROVIDER, or the provider's key";
                 reader.warn(warning.to_owned());
@@ -193,26 +193,27 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Option<AiConfig> {
         }
     };
     let provider = match kind {
-        Kind::OpenAi => {
+        Protocol::OpenAi => {
             if openai_key.is_absent() && openai_url.is_absent() {
-                reader.missing(
+                reader.report_missing(
                     "OPENAI_API_KEY",
                     "the provider is openai and OPENAI_BASE_URL names no server of your own",
                 );
             }
-            let base_url = openai_url.good().unwrap_or_else(|| reader::default("OPENAI_BASE_URL", parse::base_url));
+            let base_url =
+                openai_url.valid().unwrap_or_else(|| reader::table_default("OPENAI_BASE_URL", parse::base_url));
             if !has_version(&base_url) {
                 let warning = "OPENAI_BASE_URL has no /v1, which OpenAI's SDKs and most servers expect there";
                 reader.warn(warning.to_owned());
             }
-            ProviderConfig::OpenAi { base_url, api_key: openai_key.good() }
+            ProviderConfig::OpenAi { base_url, api_key: openai_key.valid() }
         }
-        Kind::Anthropic => {
+        Protocol::Anthropic => {
             if anthropic_key.is_absent() {
-                reader.missing("ANTHROPIC_API_KEY", "the provider is anthropic");
+                reader.report_missing("ANTHROPIC_API_KEY", "the provider is anthropic");
             }
             let base_url =
-                anthropic_url.good().unwrap_or_else(|| reader::default("ANTHROPIC_BASE_URL", parse::base_url));
+                anthropic_url.valid().unwrap_or_else(|| reader::table_default("ANTHROPIC_BASE_URL", parse::base_url));
             if has_version(&base_url) {
                 let warning =
                     "ANTHROPIC_BASE_URL has a /v1, which belongs to the path that follows, as in Anthropic's SDKs";
@@ -221,22 +222,22 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Option<AiConfig> {
             if temperature.is_some_and(|temperature| temperature > 1.0) {
                 reader.warn("MYNAH_AI_TEMPERATURE is above 1, which Anthropic refuses".to_owned());
             }
-            ProviderConfig::Anthropic { base_url, api_key: anthropic_key.good()? }
+            ProviderConfig::Anthropic { base_url, api_key: anthropic_key.valid()? }
         }
-        Kind::Offline => ProviderConfig::Offline { folder },
+        Protocol::Offline => ProviderConfig::Offline { folder },
     };
-    let names = if let Kind::Anthropic = kind { AiNames::ANTHROPIC } else { AiNames::OPENAI };
-    let concurrency = concurrency.unwrap_or_else(|| local_model::concurrency(&provider));
-    let context_tokens = context.unwrap_or_else(|| local_model::context(&provider));
+    let names = if let Protocol::Anthropic = kind { AiSettingNames::ANTHROPIC } else { AiSettingNames::OPENAI };
+    let concurrency = concurrency.unwrap_or_else(|| local_model::default_concurrency(&provider));
+    let context_tokens = context.unwrap_or_else(|| local_model::default_context_tokens(&provider));
     Some(AiConfig {
         provider,
-        model: model.good(),
+        model: model.valid(),
         max_tokens,
         temperature,
         timeout,
         concurrency,
         context_tokens,
-        names,
+        setting_names: names,
     })
 }
 
@@ -262,7 +263,7 @@ mod tests {
     const OLLAMA: (&str, &str) = ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/");
     const ANTHROPIC: (&str, &str) = ("ANTHROPIC_API_KEY", "sk-ant-1");
 
-    fn described(env: &[(&str, &str)]) -> String {
+    fn describe_provider(env: &[(&str, &str)]) -> String {
         let exposed = |key: &SecretString| key.expose_secret().to_owned();
         match load(env).unwrap().ai.map(|ai| ai.provider) {
             None => "none".to_owned(),
@@ -291,7 +292,7 @@ mod tests {
             (&[OPENAI, provider("offline")], "offline "),
             (&[provider("offline"), ("MYNAH_OFFLINE_DIR", "/srv/texts")], "offline /srv/texts"),
         ] {
-            assert_eq!(described(env), description);
+            assert_eq!(describe_provider(env), description);
         }
     }
 
@@ -311,7 +312,7 @@ mod tests {
     #[test]
     fn a_stage_takes_openai_of_two_and_says_so() {
         for openai in [OPENAI, OLLAMA] {
-            let staged = |env: &[(&str, &str)]| Config::load(Sources { stage: true, ..sources(env) }).unwrap();
+            let staged = |env: &[(&str, &str)]| Config::load(Sources { sandbox: true, ..sources(env) }).unwrap();
             let config = staged(&[openai, ANTHROPIC]);
             assert!(matches!(config.ai.unwrap().provider, ProviderConfig::OpenAi { .. }));
             let warnings = config.warnings;

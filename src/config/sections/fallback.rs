@@ -4,96 +4,111 @@ use secrecy::SecretString;
 
 use super::ai;
 use super::ai::AiConfig;
-use super::ai::Kind;
+use super::ai::Protocol;
 use super::local_model;
 use super::provider::ProviderConfig;
-use crate::config::schema::names::AiNames;
+use crate::config::schema::names::AiSettingNames;
 use crate::config::schema::parse;
 use crate::config::sources::reader;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 
 /// The settings of one of them.
-struct Keys {
+struct FallbackKeys {
     provider: &'static str,
     context_tokens: &'static str,
-    names: AiNames,
+    setting_names: AiSettingNames,
 }
 
-const KEYS: [Keys; 2] = [
-    Keys {
+const FALLBACK_KEYS: [FallbackKeys; 2] = [
+    FallbackKeys {
         provider: "MYNAH_AI_2_PROVIDER",
         context_tokens: "MYNAH_AI_2_CONTEXT_TOKENS",
-        names: AiNames { model: "MYNAH_AI_2_MODEL", base_url: "MYNAH_AI_2_BASE_URL", api_key: "MYNAH_AI_2_API_KEY" },
+        setting_names: AiSettingNames {
+            model: "MYNAH_AI_2_MODEL",
+            base_url: "MYNAH_AI_2_BASE_URL",
+            api_key: "MYNAH_AI_2_API_KEY",
+        },
     },
-    Keys {
+    FallbackKeys {
         provider: "MYNAH_AI_3_PROVIDER",
         context_tokens: "MYNAH_AI_3_CONTEXT_TOKENS",
-        names: AiNames { model: "MYNAH_AI_3_MODEL", base_url: "MYNAH_AI_3_BASE_URL", api_key: "MYNAH_AI_3_API_KEY" },
+        setting_names: AiSettingNames {
+            model: "MYNAH_AI_3_MODEL",
+            base_url: "MYNAH_AI_3_BASE_URL",
+            api_key: "MYNAH_AI_3_API_KEY",
+        },
     },
 ];
 
 /// What belongs to them.
-pub(in crate::config) fn keys() -> impl Iterator<Item = &'static str> {
-    let of =
-        |keys: &Keys| [keys.provider, keys.context_tokens, keys.names.model, keys.names.base_url, keys.names.api_key];
-    KEYS.iter().flat_map(of)
+pub(in crate::config) fn all_keys() -> impl Iterator<Item = &'static str> {
+    let of = |keys: &FallbackKeys| {
+        [
+            keys.provider,
+            keys.context_tokens,
+            keys.setting_names.model,
+            keys.setting_names.base_url,
+            keys.setting_names.api_key,
+        ]
+    };
+    FALLBACK_KEYS.iter().flat_map(of)
 }
 
 /// Reads them, in order. What is not theirs alone (cap, temperature, time-out) is as for the first.
-pub(in crate::config) fn read(reader: &mut Reader, first: Option<&AiConfig>) -> Vec<AiConfig> {
+pub(in crate::config) fn read(reader: &mut SettingsReader, first: Option<&AiConfig>) -> Vec<AiConfig> {
     let mut fallbacks = Vec::new();
-    for keys in KEYS {
-        let names = keys.names;
-        let kind = reader.read(keys.provider, |text| parse::one_of(text, &ai::KINDS));
-        let model = reader.read(names.model, parse::word);
+    for keys in FALLBACK_KEYS {
+        let names = keys.setting_names;
+        let kind = reader.read(keys.provider, |text| parse::choice(text, &ai::PROTOCOLS));
+        let model = reader.read(names.model, parse::visible_ascii);
         let base_url = reader.read(names.base_url, parse::base_url);
         let api_key = reader.read(names.api_key, parse::secret);
-        let context = reader.read(keys.context_tokens, |text| parse::whole(text, 1_024..=10_000_000)).good();
-        let others = !model.is_absent() || !base_url.is_absent() || !api_key.is_absent();
+        let context = reader.read(keys.context_tokens, |text| parse::integer(text, 1_024..=10_000_000)).valid();
+        let other_settings_set = !model.is_absent() || !base_url.is_absent() || !api_key.is_absent();
         if kind.is_absent() {
-            if others {
-                reader.missing(keys.provider, "other settings of this fallback are set");
+            if other_settings_set {
+                reader.report_missing(keys.provider, "other settings of this fallback are set");
             }
             continue;
         }
-        let (Some(kind), Some(first)) = (kind.good(), first) else {
+        let (Some(kind), Some(first)) = (kind.valid(), first) else {
             if first.is_none() {
                 reader.warn(format!("{} is set without a first model, so it is not used", keys.provider));
             }
             continue;
         };
         let provider = match kind {
-            Kind::OpenAi => {
+            Protocol::OpenAi => {
                 if base_url.is_absent() && api_key.is_absent() {
-                    reader.missing(names.api_key, "the fallback is openai and names no server of your own");
+                    reader.report_missing(names.api_key, "the fallback is openai and names no server of your own");
                 }
-                let own = base_url.good();
-                let base_url = own.unwrap_or_else(|| reader::default("OPENAI_BASE_URL", parse::base_url));
-                ProviderConfig::OpenAi { base_url, api_key: api_key.good() }
+                let own = base_url.valid();
+                let base_url = own.unwrap_or_else(|| reader::table_default("OPENAI_BASE_URL", parse::base_url));
+                ProviderConfig::OpenAi { base_url, api_key: api_key.valid() }
             }
-            Kind::Anthropic => {
+            Protocol::Anthropic => {
                 if api_key.is_absent() {
-                    reader.missing(names.api_key, "the fallback is anthropic");
+                    reader.report_missing(names.api_key, "the fallback is anthropic");
                 }
-                let own = base_url.good();
-                let base_url = own.unwrap_or_else(|| reader::default("ANTHROPIC_BASE_URL", parse::base_url));
-                let api_key = api_key.good().unwrap_or_else(|| SecretString::from(""));
+                let own = base_url.valid();
+                let base_url = own.unwrap_or_else(|| reader::table_default("ANTHROPIC_BASE_URL", parse::base_url));
+                let api_key = api_key.valid().unwrap_or_else(|| SecretString::from(""));
                 ProviderConfig::Anthropic { base_url, api_key }
             }
-            Kind::Offline => {
+            Protocol::Offline => {
                 let folder =
                     if let ProviderConfig::Offline { folder } = &first.provider { folder.clone() } else { None };
-                ProviderConfig::Offline { folder: folder.or_else(|| reader.path("MYNAH_OFFLINE_DIR")) }
+                ProviderConfig::Offline { folder: folder.or_else(|| reader.read_path("MYNAH_OFFLINE_DIR")) }
             }
         };
         fallbacks.push(AiConfig {
-            model: model.good(),
+            model: model.valid(),
             max_tokens: first.max_tokens,
             temperature: first.temperature,
             timeout: first.timeout,
-            concurrency: local_model::concurrency(&provider),
-            context_tokens: context.unwrap_or_else(|| local_model::context(&provider)),
-            names,
+            concurrency: local_model::default_concurrency(&provider),
+            context_tokens: context.unwrap_or_else(|| local_model::default_context_tokens(&provider)),
+            setting_names: names,
             provider,
         });
     }
@@ -106,12 +121,12 @@ mod tests {
     use crate::config::tests::errors;
     use crate::config::tests::load;
 
-    const FIRST: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
+    const FIRST_MODEL: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
 
     #[test]
     fn fallbacks_stand_in_their_order() {
         let env = [
-            FIRST,
+            FIRST_MODEL,
             ("MYNAH_AI_TIMEOUT", "20s"),
             ("MYNAH_AI_2_PROVIDER", "anthropic"),
             ("MYNAH_AI_2_API_KEY", "sk-ant"),
@@ -122,7 +137,7 @@ mod tests {
         let fallbacks = load(&env).unwrap().fallbacks;
         assert_eq!(fallbacks.len(), 2);
         assert!(matches!(fallbacks[0].provider, ProviderConfig::Anthropic { .. }));
-        let keys: Vec<_> = fallbacks.iter().map(|ai| ai.names.api_key).collect();
+        let keys: Vec<_> = fallbacks.iter().map(|ai| ai.setting_names.api_key).collect();
         assert_eq!(keys, ["MYNAH_AI_2_API_KEY", "MYNAH_AI_3_API_KEY"]);
         assert_eq!((fallbacks[0].context_tokens, fallbacks[0].timeout.as_secs()), (32_768, 20));
         let last = &fallbacks[1];
@@ -137,7 +152,7 @@ mod tests {
             (("MYNAH_AI_3_PROVIDER", "anthropic"), "MYNAH_AI_3_API_KEY"),
             (("MYNAH_AI_2_PROVIDER", "openai"), "MYNAH_AI_2_API_KEY"),
         ] {
-            let errors = errors(&[FIRST, env]);
+            let errors = errors(&[FIRST_MODEL, env]);
             assert!(errors.len() == 1 && errors[0].starts_with(key), "{errors:?}");
         }
         assert_eq!(load(&[("MYNAH_AI_2_PROVIDER", "offline")]).unwrap().warnings.len(), 1);

@@ -7,33 +7,35 @@ use url::{Host, Url};
 use super::provider::ProviderConfig;
 
 /// Calls at once to a provider of the world, and to a machine of one's own.
-const CONCURRENCY: usize = 64;
-const CONCURRENCY_AT_HOME: usize = 2;
+const HOSTED_CONCURRENCY: usize = 64;
+const LOCAL_CONCURRENCY: usize = 2;
 
 /// What hosted models read at the least nowadays, and what Ollama reads unless it is told otherwise (ollama docs, "context
 /// length").
-const CONTEXT: usize = 32_768;
-const CONTEXT_AT_HOME: usize = 4_096;
+const HOSTED_CONTEXT_TOKENS: usize = 32_768;
+const LOCAL_CONTEXT_TOKENS: usize = 4_096;
 
 /// Calls at once, where nothing is set.
-pub(in crate::config) fn concurrency(provider: &ProviderConfig) -> usize {
-    if lives_at_home(provider) { CONCURRENCY_AT_HOME } else { CONCURRENCY }
+pub(in crate::config) fn default_concurrency(provider: &ProviderConfig) -> usize {
+    if is_local_provider(provider) { LOCAL_CONCURRENCY } else { HOSTED_CONCURRENCY }
 }
 
 /// The tokens of one call, where nothing is set.
-pub(in crate::config) fn context(provider: &ProviderConfig) -> usize {
-    if lives_at_home(provider) { CONTEXT_AT_HOME } else { CONTEXT }
+pub(in crate::config) fn default_context_tokens(provider: &ProviderConfig) -> usize {
+    if is_local_provider(provider) { LOCAL_CONTEXT_TOKENS } else { HOSTED_CONTEXT_TOKENS }
 }
 
-fn lives_at_home(provider: &ProviderConfig) -> bool {
+fn is_local_provider(provider: &ProviderConfig) -> bool {
     match provider {
-        ProviderConfig::OpenAi { base_url, .. } | ProviderConfig::Anthropic { base_url, .. } => is_at_home(base_url),
+        ProviderConfig::OpenAi { base_url, .. } | ProviderConfig::Anthropic { base_url, .. } => {
+            is_local_address(base_url)
+        }
         ProviderConfig::Offline { .. } => false,
     }
 }
 
 /// Whether the address is this machine's or of a private network, where one box serves the model.
-pub fn is_at_home(url: &Url) -> bool {
+pub fn is_local_address(url: &Url) -> bool {
     let address = match url.host() {
         None => return false,
         // A name without a dot is of this machine or of a container beside it.

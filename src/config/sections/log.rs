@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::schema::parse;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 
 /// What is logged, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,12 @@ pub enum LogFormat {
     Json,
 }
 
-pub(in crate::config) fn read(reader: &mut Reader) -> LogConfig {
+pub(in crate::config) fn read(reader: &mut SettingsReader) -> LogConfig {
     LogConfig {
-        filter: reader.or_default("MYNAH_LOG", parse::filter),
-        format: reader.or_default("MYNAH_LOG_FORMAT", |text| {
-            parse::one_of(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+        filter: reader.read_or_default("MYNAH_LOG", parse::filter),
+        format: reader.read_or_default("MYNAH_LOG_FORMAT", |text| {
+            parse::choice(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
         }),
-        dir: reader.path("MYNAH_LOG_DIR"),
+        dir: reader.read_path("MYNAH_LOG_DIR"),
     }
 }

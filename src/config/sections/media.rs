@@ -8,7 +8,7 @@ use super::provider::ProviderConfig;
 use super::provider::is_openai;
 use crate::config::schema::parse;
 use crate::config::sources::reader;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 
 /// How attachments are read.
 #[derive(Clone, Debug)]
@@ -29,51 +29,55 @@ pub struct TranscriptionConfig {
     /// The model.
     pub model: String,
     /// Whether it is the main model's server, which nobody named for this.
-    pub is_implied: bool,
+    pub uses_main_model_server: bool,
     /// The language that is spoken (ISO 639-1, such as `de`); `None` lets the model find out.
     pub language: Option<String>,
 }
 
 /// The model that means none.
-const OFF: &str = "off";
+const NO_TRANSCRIPTION: &str = "off";
 
-pub(in crate::config) fn read(reader: &mut Reader, ai: Option<&AiConfig>) -> MediaConfig {
-    let vision = reader.or_default("MYNAH_AI_VISION", |text| parse::one_of(text, &[("true", true), ("false", false)]));
+pub(in crate::config) fn read(reader: &mut SettingsReader, ai: Option<&AiConfig>) -> MediaConfig {
+    let vision =
+        reader.read_or_default("MYNAH_AI_VISION", |text| parse::choice(text, &[("true", true), ("false", false)]));
     let base_url = reader.read("MYNAH_TRANSCRIPTION_BASE_URL", parse::base_url);
     let api_key = reader.read("MYNAH_TRANSCRIPTION_API_KEY", parse::secret);
-    let model = reader.or_default("MYNAH_TRANSCRIPTION_MODEL", parse::word);
+    let model = reader.read_or_default("MYNAH_TRANSCRIPTION_MODEL", parse::visible_ascii);
     let language = reader.read("MYNAH_TRANSCRIPTION_LANGUAGE", parse::language);
-    if model == OFF {
+    if model == NO_TRANSCRIPTION {
         return MediaConfig { vision, transcription: None };
     }
     let (named, key_given) = (!base_url.is_absent(), !api_key.is_absent());
     let is_implied = !named && !key_given;
-    let official = || reader::default("OPENAI_BASE_URL", parse::base_url);
-    let shared = match ai.map(|ai| &ai.provider) {
+    let openai_base_url = || reader::table_default("OPENAI_BASE_URL", parse::base_url);
+    let main_model_server = match ai.map(|ai| &ai.provider) {
         Some(ProviderConfig::OpenAi { base_url, api_key: Some(key) }) if host_is_openai(base_url) => {
             Some((base_url.clone(), key.clone()))
         }
         _ => None,
     };
-    let server = match (base_url.good(), api_key.good()) {
+    let server = match (base_url.valid(), api_key.valid()) {
         // Where it goes to OpenAI's own anyway, the key of the model is right.
         (Some(base), None) if host_is_openai(&base) => {
-            let key = shared.map(|(_, key)| key);
+            let key = main_model_server.map(|(_, key)| key);
             if key.is_none() && !key_given {
-                reader.missing("MYNAH_TRANSCRIPTION_API_KEY", "MYNAH_TRANSCRIPTION_BASE_URL is OpenAI's own server");
+                reader.report_missing(
+                    "MYNAH_TRANSCRIPTION_API_KEY",
+                    "MYNAH_TRANSCRIPTION_BASE_URL is OpenAI's own server",
+                );
             }
             Some((base, key))
         }
         (Some(base), key) => Some((base, key)),
-        (None, Some(key)) => Some((official(), Some(key))),
-        (None, None) => shared.filter(|_| is_implied).map(|(base, key)| (base, Some(key))),
+        (None, Some(key)) => Some((openai_base_url(), Some(key))),
+        (None, None) => main_model_server.filter(|_| is_implied).map(|(base, key)| (base, Some(key))),
     };
     let transcription = server.map(|(base_url, api_key)| TranscriptionConfig {
         base_url,
         api_key,
         model,
-        is_implied,
-        language: language.good(),
+        uses_main_model_server: is_implied,
+        language: language.valid(),
     });
     MediaConfig { vision, transcription }
 }
@@ -92,7 +96,7 @@ mod tests {
     const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-model");
 
     /// Host, key and model of whoever writes down what is said.
-    fn who(env: &[(&str, &str)]) -> Option<(String, Option<String>, String)> {
+    fn transcription_server(env: &[(&str, &str)]) -> Option<(String, Option<String>, String)> {
         let transcription = load(env).unwrap().media.transcription?;
         let key = transcription.api_key.map(|key| key.expose_secret().to_owned());
         Some((transcription.base_url.host_str().unwrap().to_owned(), key, transcription.model))
@@ -121,7 +125,7 @@ mod tests {
             (&[KEY, ("MYNAH_TRANSCRIPTION_MODEL", "whisper-1")], is("api.openai.com", Some("sk-model"), "whisper-1")),
             (&[KEY, ("MYNAH_TRANSCRIPTION_MODEL", "off")], None),
         ] {
-            assert_eq!(who(env), expected, "{env:?}");
+            assert_eq!(transcription_server(env), expected, "{env:?}");
         }
         let missing = errors(&[openai]);
         assert!(missing[0].starts_with("MYNAH_TRANSCRIPTION_API_KEY: found no value"), "{missing:?}");

@@ -55,7 +55,7 @@ impl fmt::Display for Network {
 }
 
 /// Reads networks with commas between; `loopback` is both of them, `none` alone is an empty list.
-pub(in crate::config) fn list(text: &str) -> Result<Vec<Network>, Rejected> {
+pub(in crate::config) fn parse_networks(text: &str) -> Result<Vec<Network>, Rejected> {
     if text.trim() == "none" {
         return Ok(Vec::new());
     }
@@ -107,14 +107,14 @@ mod tests {
 
     #[test]
     fn a_list_may_be_loopback_or_nobody() {
-        let loopback = list("loopback").unwrap();
+        let loopback = parse_networks("loopback").unwrap();
         assert!(loopback.iter().any(|network| network.contains(ip("127.9.9.9"))));
         assert!(loopback.iter().any(|network| network.contains(ip("::1"))));
         assert!(!loopback.iter().any(|network| network.contains(ip("10.0.0.1"))));
-        assert_eq!(list("none").unwrap(), []);
-        assert_eq!(list("10.0.0.0/8, 192.0.2.7,loopback").unwrap().len(), 4);
+        assert_eq!(parse_networks("none").unwrap(), []);
+        assert_eq!(parse_networks("10.0.0.0/8, 192.0.2.7,loopback").unwrap().len(), 4);
         for bad in ["", "10.0.0.0/8,", "none,10.0.0.1", "10.0.0.0/8 10.0.0.1"] {
-            assert!(list(bad).is_err(), "{bad}");
+            assert!(parse_networks(bad).is_err(), "{bad}");
         }
     }
 }

@@ -33,14 +33,14 @@ pub struct NumberConfig {
 }
 
 /// What the first number is called.
-pub(in crate::config) const MAIN: &str = "main";
+pub(in crate::config) const MAIN_NUMBER: &str = "main";
 
 /// Tells which of our numbers somebody wrote to. A few entries, so looking through them costs nothing.
 #[derive(Clone, Debug)]
-pub struct Directory(Vec<Entry>);
+pub struct NumberDirectory(Vec<DirectoryEntry>);
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct DirectoryEntry {
     /// Empty where the number has no account.
     account: String,
     /// Without the channel's prefix; `None` where a Messaging Service picks the sender.
@@ -49,61 +49,61 @@ struct Entry {
 
 /// Why it is that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum NumberMatch {
     /// It has that address.
     Address,
     /// No number has that address; this one sends through a Messaging Service of the account, of which it is one.
-    Service,
+    MessagingService,
     /// No number has that address; this is the account's first.
     Account,
     /// Not even the account is known; this is the first of all.
-    Nothing,
+    NoMatch,
 }
 
-impl Entry {
-    fn of(twilio: Option<&TwilioConfig>) -> Entry {
+impl DirectoryEntry {
+    fn from_twilio(twilio: Option<&TwilioConfig>) -> DirectoryEntry {
         let address = twilio.and_then(|twilio| match &twilio.sender {
-            Sender::Number(number) => Some(bare(number).to_owned()),
+            Sender::Number(number) => Some(without_channel_prefix(number).to_owned()),
             Sender::MessagingService(_) => None,
         });
-        Entry { account: twilio.map(|twilio| twilio.account_sid.clone()).unwrap_or_default(), address }
+        DirectoryEntry { account: twilio.map(|twilio| twilio.account_sid.clone()).unwrap_or_default(), address }
     }
 }
 
-impl Directory {
+impl NumberDirectory {
     /// Of numbers with these accounts and senders.
-    pub(in crate::config) fn of<'a>(numbers: impl Iterator<Item = Option<&'a TwilioConfig>>) -> Directory {
-        Directory(numbers.map(Entry::of).collect())
+    pub(in crate::config) fn of<'a>(numbers: impl Iterator<Item = Option<&'a TwilioConfig>>) -> NumberDirectory {
+        NumberDirectory(numbers.map(DirectoryEntry::from_twilio).collect())
     }
 
     /// The number of a conversation, by the account that it came through and by our address in it. Whoever has the address
     /// has the conversation, whichever account it came through before: a number may be moved to another account.
-    pub fn find(&self, account: &str, ours: &str) -> (usize, Fit) {
-        let ours = bare(ours);
+    pub fn find(&self, account: &str, our_address: &str) -> (usize, NumberMatch) {
+        let ours = without_channel_prefix(our_address);
         if let Some(at) = self.0.iter().position(|entry| entry.address.as_deref() == Some(ours)) {
-            return (at, Fit::Address);
+            return (at, NumberMatch::Address);
         }
-        let of_account = |entry: &Entry| !entry.account.is_empty() && entry.account == account;
+        let of_account = |entry: &DirectoryEntry| !entry.account.is_empty() && entry.account == account;
         if let Some(at) = self.0.iter().position(|entry| of_account(entry) && entry.address.is_none()) {
-            return (at, Fit::Service);
+            return (at, NumberMatch::MessagingService);
         }
-        self.0.iter().position(of_account).map_or((0, Fit::Nothing), |at| (at, Fit::Account))
+        self.0.iter().position(of_account).map_or((0, NumberMatch::NoMatch), |at| (at, NumberMatch::Account))
     }
 
     /// Whether our address is that of a number of another account: nobody there may speak of it.
-    pub fn is_of_another(&self, account: &str, ours: &str) -> bool {
-        let (at, fit) = self.find(account, ours);
-        fit == Fit::Address && self.0[at].account != account
+    pub fn belongs_to_other_account(&self, account: &str, our_address: &str) -> bool {
+        let (at, fit) = self.find(account, our_address);
+        fit == NumberMatch::Address && self.0[at].account != account
     }
 
     /// Whether there is more than one number.
-    pub fn is_several(&self) -> bool {
+    pub fn has_several(&self) -> bool {
         self.0.len() > 1
     }
 }
 
 /// An address without the channel's prefix.
-fn bare(address: &str) -> &str {
+fn without_channel_prefix(address: &str) -> &str {
     let address = address.trim();
     match address.split_once(':') {
         Some((channel, rest)) if channel.eq_ignore_ascii_case("whatsapp") => rest,
@@ -115,49 +115,49 @@ fn bare(address: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn directory(entries: &[(&str, Option<&str>)]) -> Directory {
-        let entry = |(account, address): &(&str, Option<&str>)| Entry {
+    fn number_directory(entries: &[(&str, Option<&str>)]) -> NumberDirectory {
+        let entry = |(account, address): &(&str, Option<&str>)| DirectoryEntry {
             account: (*account).to_owned(),
             address: address.map(str::to_owned),
         };
-        Directory(entries.iter().map(entry).collect())
+        NumberDirectory(entries.iter().map(entry).collect())
     }
 
     #[test]
     fn the_address_decides_then_the_accounts_service_then_its_first_number() {
-        let numbers = directory(&[
+        let numbers = number_directory(&[
             ("AC1", Some("+14155550001")),
             ("AC2", Some("+14155550002")),
             ("AC2", None),
             ("AC3", Some("+14155550003")),
         ]);
         for (account, ours, found) in [
-            ("AC1", "whatsapp:+14155550001", (0, Fit::Address)),
-            ("AC2", "whatsapp:+14155550002", (1, Fit::Address)),
-            ("AC2", "WhatsApp:+14155550002 ", (1, Fit::Address)),
-            ("AC2", "+14155550002", (1, Fit::Address)),
-            ("AC2", "whatsapp:+14155559999", (2, Fit::Service)),
-            ("AC3", "whatsapp:+14155559999", (3, Fit::Account)),
+            ("AC1", "whatsapp:+14155550001", (0, NumberMatch::Address)),
+            ("AC2", "whatsapp:+14155550002", (1, NumberMatch::Address)),
+            ("AC2", "WhatsApp:+14155550002 ", (1, NumberMatch::Address)),
+            ("AC2", "+14155550002", (1, NumberMatch::Address)),
+            ("AC2", "whatsapp:+14155559999", (2, NumberMatch::MessagingService)),
+            ("AC3", "whatsapp:+14155559999", (3, NumberMatch::Account)),
             // Moved from one account to another.
-            ("AC9", "whatsapp:+14155550003", (3, Fit::Address)),
-            ("AC9", "whatsapp:+14155559999", (0, Fit::Nothing)),
-            ("", "whatsapp:+14155559999", (0, Fit::Nothing)),
-            ("AC2", "whatsapp:+1415555000", (2, Fit::Service)),
+            ("AC9", "whatsapp:+14155550003", (3, NumberMatch::Address)),
+            ("AC9", "whatsapp:+14155559999", (0, NumberMatch::NoMatch)),
+            ("", "whatsapp:+14155559999", (0, NumberMatch::NoMatch)),
+            ("AC2", "whatsapp:+1415555000", (2, NumberMatch::MessagingService)),
         ] {
             assert_eq!(numbers.find(account, ours), found, "{account} {ours}");
         }
-        assert!(numbers.is_several());
-        assert!(numbers.is_of_another("AC2", "whatsapp:+14155550001"));
-        assert!(!numbers.is_of_another("AC1", "whatsapp:+14155550001"));
-        assert!(!numbers.is_of_another("AC2", "whatsapp:+14155559999"));
+        assert!(numbers.has_several());
+        assert!(numbers.belongs_to_other_account("AC2", "whatsapp:+14155550001"));
+        assert!(!numbers.belongs_to_other_account("AC1", "whatsapp:+14155550001"));
+        assert!(!numbers.belongs_to_other_account("AC2", "whatsapp:+14155559999"));
     }
 
     #[test]
     fn the_only_number_takes_whatever_comes() {
         for entry in [("AC1", Some("+14155550001")), ("AC1", None), ("", None)] {
-            let numbers = directory(&[entry]);
+            let numbers = number_directory(&[entry]);
             assert_eq!(numbers.find("AC1", "whatsapp:+14155559999").0, 0);
-            assert!(!numbers.is_several());
+            assert!(!numbers.has_several());
         }
     }
 }

@@ -10,10 +10,10 @@ use url::Url;
 
 use super::ai;
 use super::fallback;
-use super::number::MAIN;
+use super::number::MAIN_NUMBER;
 use super::number::NumberConfig;
 use super::people;
-use super::people::PeopleConfig;
+use super::people::ContactPolicyConfig;
 use super::texts;
 use super::twilio;
 use super::twilio::Sender;
@@ -24,18 +24,18 @@ use crate::config::schema::problem::Problem;
 use crate::config::schema::problem::Rejected;
 use crate::config::schema::settings;
 use crate::config::sources::number_file::NumberFile;
-use crate::config::sources::reader::Reader;
-use crate::config::sources::value::unreadable;
+use crate::config::sources::reader::SettingsReader;
+use crate::config::sources::value::unreadable_file;
 
 /// What the numbers beside the first share with it, and what they must not.
-pub(in crate::config) struct Main<'a> {
+pub(in crate::config) struct SharedConfig<'a> {
     pub(in crate::config) public_url: Option<&'a Url>,
     pub(in crate::config) twilio: Option<&'a TwilioConfig>,
-    pub(in crate::config) people: &'a PeopleConfig,
+    pub(in crate::config) people: &'a ContactPolicyConfig,
 }
 
 /// Paths with commas between, or `none`.
-fn paths(text: &str) -> Parsed<Vec<PathBuf>> {
+fn parse_paths(text: &str) -> Parsed<Vec<PathBuf>> {
     if text.trim() == "none" {
         return Ok(Vec::new());
     }
@@ -44,105 +44,113 @@ fn paths(text: &str) -> Parsed<Vec<PathBuf>> {
 }
 
 /// A number's name may be that of a credential, and stands in logs.
-fn name(path: &Path) -> Option<&str> {
+fn number_name(path: &Path) -> Option<&str> {
     let name = path.file_stem()?.to_str()?;
     let plain = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
     name.chars().all(plain).then_some(name)
 }
 
 /// Reads the numbers beside the first, whose own settings `main` holds.
-pub(in crate::config) fn read(reader: &mut Reader, main: &Main<'_>) -> Vec<NumberConfig> {
+pub(in crate::config) fn read(reader: &mut SettingsReader, main: &SharedConfig<'_>) -> Vec<NumberConfig> {
     let mut numbers: Vec<NumberConfig> = Vec::new();
-    let mut names = vec![MAIN.to_owned()];
-    for path in reader.or_default(NUMBERS, paths) {
+    let mut names = vec![MAIN_NUMBER.to_owned()];
+    for path in reader.read_or_default(NUMBERS_KEY, parse_paths) {
         let place = list_place(reader);
-        let whole = reader.layers.sources.here(&path);
-        let Some(name) = name(&path).map(str::to_owned) else {
+        let full_path = reader.layers.sources.resolve_path(&path);
+        let Some(name) = number_name(&path).map(str::to_owned) else {
             let expected = "a file name of letters, digits, - and _, which is the number's name";
-            reader.tell(Problem::new(place, path.display().to_string(), expected));
+            reader.report(Problem::new(place, path.display().to_string(), expected));
             continue;
         };
         if names.contains(&name) {
             let found = format!("{}, though a number is called {name} already", path.display());
-            reader.tell(Problem::new(place, found, "a file of another name"));
+            reader.report(Problem::new(place, found, "a file of another name"));
             continue;
         }
         names.push(name.clone());
-        let text = match reader.layers.sources.text(&path) {
+        let text = match reader.layers.sources.read_text(&path) {
             Ok(text) => text,
             Err(error) => {
-                reader.tell(unreadable(place, &whole, &error, "the path of a TOML file that can be read"));
+                reader.report(unreadable_file(place, &full_path, &error, "the path of a TOML file that can be read"));
                 continue;
             }
         };
         let mut broken = Vec::new();
-        let own = NumberFile::parse(whole, name, &text, &mut broken);
-        broken.into_iter().for_each(|problem| reader.tell(problem));
-        reader.layers.own = Some(own);
-        let number = number(reader, main, &numbers);
-        let own = reader.layers.own.take();
-        own.iter().flat_map(NumberFile::strangers).for_each(|problem| reader.tell(problem));
+        let own = NumberFile::parse(full_path, name, &text, &mut broken);
+        broken.into_iter().for_each(|problem| reader.report(problem));
+        reader.layers.number_file = Some(own);
+        let number = read_number(reader, main, &numbers);
+        let own = reader.layers.number_file.take();
+        own.iter().flat_map(NumberFile::shared_setting_problems).for_each(|problem| reader.report(problem));
         numbers.extend(number);
     }
     numbers
 }
 
-const NUMBERS: &str = "MYNAH_NUMBERS";
+const NUMBERS_KEY: &str = "MYNAH_NUMBERS";
 
 /// Where the list of numbers stands.
-fn list_place(reader: &Reader) -> String {
-    let setting = settings::find(NUMBERS);
+fn list_place(reader: &SettingsReader) -> String {
+    let setting = settings::find(NUMBERS_KEY);
     let found = setting.and_then(|setting| Some((setting, reader.layers.find(setting).ok()??)));
-    found.map_or_else(|| NUMBERS.to_owned(), |(setting, found)| reader.layers.place(setting, &found.origin))
+    found.map_or_else(
+        || NUMBERS_KEY.to_owned(),
+        |(setting, found)| reader.layers.describe_origin(setting, &found.origin),
+    )
 }
 
 /// Reads one number through its file.
-fn number(reader: &mut Reader, main: &Main<'_>, others: &[NumberConfig]) -> Option<NumberConfig> {
+fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[NumberConfig]) -> Option<NumberConfig> {
     // Nobody sends for somebody else.
-    close(reader, [twilio::FROM, twilio::SERVICE]);
+    do_not_inherit(reader, [twilio::SENDER_KEY, twilio::MESSAGING_SERVICE_KEY]);
     // An account is taken whole: a key of one with the SID of another opens neither.
-    if holds(reader, twilio::ACCOUNT) || !has(reader, twilio::ACCOUNT) {
-        close(reader, twilio::ACCOUNT);
+    if file_holds_any(reader, twilio::ACCOUNT_KEYS) || !has_any(reader, twilio::ACCOUNT_KEYS) {
+        do_not_inherit(reader, twilio::ACCOUNT_KEYS);
     }
     // So is a model, with those that stand behind it, who may be of another house.
-    let own_model = holds(reader, ai::WHO);
+    let own_model = file_holds_any(reader, ai::PROVIDER_KEYS);
     if own_model {
-        close(reader, ai::WHO);
-        close(reader, ai::HOW);
+        do_not_inherit(reader, ai::PROVIDER_KEYS);
+        do_not_inherit(reader, ai::MODEL_KEYS);
     }
-    if own_model || holds(reader, fallback::keys()) {
-        close(reader, fallback::keys());
+    if own_model || file_holds_any(reader, fallback::all_keys()) {
+        do_not_inherit(reader, fallback::all_keys());
     }
     let before = reader.problems.len();
     let twilio = twilio::read(reader, main.public_url);
     let ai = ai::read(reader);
     if own_model && ai.is_none() && reader.problems.len() == before {
-        reader.missing("MYNAH_AI_PROVIDER", "a setting of a model is set, and whoever names a model names all of it");
+        reader.report_missing(
+            "MYNAH_AI_PROVIDER",
+            "a setting of a model is set, and whoever names a model names all of it",
+        );
     }
     let fallbacks = fallback::read(reader, ai.as_ref());
     if twilio.as_ref().map(|own| &own.account_sid) != main.twilio.map(|main| &main.account_sid) {
-        close(reader, [people::REOPEN]);
+        do_not_inherit(reader, [people::REOPEN_TEMPLATE_KEY]);
     }
-    let people = people::read_own(reader);
+    let people = people::read_for_number(reader);
     let (system_prompt, texts) = (work::read_prompt(reader), texts::read(reader));
-    let max_context_messages = work::read_window(reader);
+    let max_context_messages = work::read_max_context_messages(reader);
     // Nothing of Twilio at all is fine in the main configuration alone.
-    if !holds(reader, [twilio::FROM, twilio::SERVICE]) && !has(reader, twilio::ACCOUNT) {
-        reader.missing(twilio::FROM, "each number has a sender of its own");
+    if !file_holds_any(reader, [twilio::SENDER_KEY, twilio::MESSAGING_SERVICE_KEY])
+        && !has_any(reader, twilio::ACCOUNT_KEYS)
+    {
+        reader.report_missing(twilio::SENDER_KEY, "each number has a sender of its own");
     }
-    let taken = twilio.as_ref().and_then(|own| taken(own, main, others));
-    if let (Some((key, found)), Some(own)) = (taken, &reader.layers.own) {
+    let conflict = twilio.as_ref().and_then(|own| sender_conflict(own, main, others));
+    if let (Some((key, found)), Some(own)) = (conflict, &reader.layers.number_file) {
         let problem = Problem::new(own.place(key), found, "one sender for each number");
-        reader.tell(problem);
+        reader.report(problem);
     }
-    for warning in main.people.unpriced(ai.iter().chain(&fallbacks)) {
+    for warning in main.people.unpriced_warnings(ai.iter().chain(&fallbacks)) {
         reader.warn(warning);
     }
-    for warning in ai.iter().chain(&fallbacks).filter_map(|ai| ai.crowded(&system_prompt)) {
+    for warning in ai.iter().chain(&fallbacks).filter_map(|ai| ai.context_too_small_warning(&system_prompt)) {
         reader.warn(warning);
     }
     Some(NumberConfig {
-        name: reader.layers.own.as_ref()?.name.clone(),
+        name: reader.layers.number_file.as_ref()?.name.clone(),
         twilio: Some(twilio?),
         ai,
         fallbacks,
@@ -157,34 +165,38 @@ fn number(reader: &mut Reader, main: &Main<'_>, others: &[NumberConfig]) -> Opti
 
 /// The setting that names a sender which another number has, with what is wrong about it. Two that send through services of
 /// one account cannot be told apart: a message names its account and our address, and not the service.
-fn taken(own: &TwilioConfig, main: &Main<'_>, others: &[NumberConfig]) -> Option<(&'static str, String)> {
+fn sender_conflict(
+    own: &TwilioConfig,
+    main: &SharedConfig<'_>,
+    others: &[NumberConfig],
+) -> Option<(&'static str, String)> {
     let others = others.iter().filter_map(|other| Some((other.name.as_str(), other.twilio.as_ref()?)));
-    let first = main.twilio.map(|twilio| (MAIN, twilio));
+    let first = main.twilio.map(|twilio| (MAIN_NUMBER, twilio));
     first.into_iter().chain(others).find_map(|(name, other)| match (&own.sender, &other.sender) {
         (Sender::Number(own), Sender::Number(other)) if own == other => {
-            Some((twilio::FROM, format!("the sender that the number {name} has")))
+            Some((twilio::SENDER_KEY, format!("the sender that the number {name} has")))
         }
         (Sender::MessagingService(_), Sender::MessagingService(_)) if own.account_sid == other.account_sid => {
             let found = format!("a Messaging Service of the account in which the number {name} has one, too");
-            Some((twilio::SERVICE, found))
+            Some((twilio::MESSAGING_SERVICE_KEY, found))
         }
         _ => None,
     })
 }
 
-fn close<'a>(reader: &mut Reader, variables: impl IntoIterator<Item = &'a str>) {
-    if let Some(own) = &mut reader.layers.own {
+fn do_not_inherit<'a>(reader: &mut SettingsReader, variables: impl IntoIterator<Item = &'a str>) {
+    if let Some(own) = &mut reader.layers.number_file {
         let keys = variables.into_iter().filter_map(settings::find).map(|setting| setting.key);
-        own.closed.extend(keys);
+        own.not_inherited.extend(keys);
     }
 }
 
-fn holds<'a>(reader: &Reader, variables: impl IntoIterator<Item = &'a str>) -> bool {
-    reader.layers.own.as_ref().is_some_and(|own| own.holds(variables, &reader.layers.sources))
+fn file_holds_any<'a>(reader: &SettingsReader, variables: impl IntoIterator<Item = &'a str>) -> bool {
+    reader.layers.number_file.as_ref().is_some_and(|own| own.holds_any(variables, &reader.layers.sources))
 }
 
 /// Whether the number has any of these, be they its own or the main configuration's, right or wrong.
-fn has<'a>(reader: &Reader, variables: impl IntoIterator<Item = &'a str>) -> bool {
+fn has_any<'a>(reader: &SettingsReader, variables: impl IntoIterator<Item = &'a str>) -> bool {
     let mut settings = variables.into_iter().filter_map(settings::find);
     settings.any(|setting| !matches!(reader.layers.find(setting), Ok(None)))
 }

@@ -11,7 +11,7 @@ use crate::config::tests::sources;
 use crate::config::tests::write;
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
-const OTHER: &str = "AC00000000000000000000000000000002";
+const OTHER_ACCOUNT: &str = "AC00000000000000000000000000000002";
 
 /// The main configuration: an account with all that belongs to one, two models, words.
 const MAIN: [(&str, &str); 16] = [
@@ -36,55 +36,55 @@ const MAIN: [(&str, &str); 16] = [
 const FROM: &str = "twilio_whatsapp_from = '+14155550002'\n";
 
 /// A folder with `sales.toml`, and the main configuration beside it.
-fn beside(text: &str) -> (TempDir, Sources) {
+fn folder_with_sales(text: &str) -> (TempDir, Sources) {
     let dir = tempfile::tempdir().unwrap();
     write(&dir, "sales.toml", text);
-    let sources = Sources { dir: dir.path().into(), ..sources(&MAIN) };
+    let sources = Sources { base_dir: dir.path().into(), ..sources(&MAIN) };
     (dir, sources)
 }
 
-fn sales(text: &str) -> NumberConfig {
-    let (_dir, sources) = beside(text);
-    let mut numbers = Config::load(sources).unwrap_or_else(|problems| panic!("{problems}")).numbers;
+fn load_sales(text: &str) -> NumberConfig {
+    let (_dir, sources) = folder_with_sales(text);
+    let mut numbers = Config::load(sources).unwrap_or_else(|problems| panic!("{problems}")).further_numbers;
     assert_eq!(numbers.len(), 1);
     numbers.remove(0)
 }
 
 /// Each error, without the folder.
-fn told(dir: &TempDir, sources: Sources) -> Vec<String> {
+fn load_errors(dir: &TempDir, sources: Sources) -> Vec<String> {
     let folder = format!("{}/", dir.path().display());
     let problems = Config::load(sources).map(drop).unwrap_err();
     problems.iter().map(|problem| problem.to_string().replace(&folder, "")).collect()
 }
 
 fn errors(text: &str) -> Vec<String> {
-    let (dir, sources) = beside(text);
-    told(&dir, sources)
+    let (dir, sources) = folder_with_sales(text);
+    load_errors(&dir, sources)
 }
 
 /// The model, its key and its temperature.
-fn asked(ai: &AiConfig) -> (String, String, Option<f64>) {
+fn model_summary(ai: &AiConfig) -> (String, String, Option<f64>) {
     let key = |key: Option<&SecretString>| key.map(|key| key.expose_secret().to_owned()).unwrap_or_default();
     let key = match &ai.provider {
         ProviderConfig::OpenAi { api_key, .. } => key(api_key.as_ref()),
         ProviderConfig::Anthropic { api_key, .. } => key(Some(api_key)),
         ProviderConfig::Offline { folder } => format!("{}", folder.clone().unwrap_or_default().display()),
     };
-    (ai.asked().unwrap_or_default().to_owned(), key, ai.temperature)
+    (ai.effective_model().unwrap_or_default().to_owned(), key, ai.temperature)
 }
 
-fn models(number: &NumberConfig) -> Vec<(String, String, Option<f64>)> {
-    number.ai.iter().chain(&number.fallbacks).map(asked).collect()
+fn model_summaries(number: &NumberConfig) -> Vec<(String, String, Option<f64>)> {
+    number.ai.iter().chain(&number.fallbacks).map(model_summary).collect()
 }
 
-fn model(name: &str, key: &str, temperature: Option<f64>) -> (String, String, Option<f64>) {
+fn expected_model(name: &str, key: &str, temperature: Option<f64>) -> (String, String, Option<f64>) {
     (name.to_owned(), key.to_owned(), temperature)
 }
 
 #[test]
 fn a_number_takes_from_the_main_configuration_what_its_file_does_not_hold() {
     let (_dir, sources) =
-        beside(&format!("{FROM}system_prompt = 'You answer for sales.'\ntext_sorry = 'Sorry from sales.'"));
+        folder_with_sales(&format!("{FROM}system_prompt = 'You answer for sales.'\ntext_sorry = 'Sorry from sales.'"));
     let config = Config::load(sources).unwrap();
     let [main, sales] = &config.every_number()[..] else { panic!("two numbers") };
     assert_eq!((main.name.as_str(), sales.name.as_str()), ("main", "sales"));
@@ -94,7 +94,7 @@ fn a_number_takes_from_the_main_configuration_what_its_file_does_not_hold() {
     assert_eq!((twilio.account_sid.as_str(), tokens), (ACCOUNT, vec!["token-main", "token-second"]));
     assert_eq!(twilio.api_base_url.as_ref().unwrap().as_str(), "http://127.0.0.1:4010/");
     assert_eq!(twilio.public_url.as_ref().unwrap().as_str(), "https://bot.example.org/");
-    assert_eq!(models(sales), models(main));
+    assert_eq!(model_summaries(sales), model_summaries(main));
     assert_eq!(
         (sales.system_prompt.as_str(), main.system_prompt.as_str()),
         ("You answer for sales.", "You answer for the shop.")
@@ -109,7 +109,7 @@ fn a_number_takes_from_the_main_configuration_what_its_file_does_not_hold() {
 fn what_is_a_numbers_own_counts_for_it_alone() {
     let text = "max_context_messages = 3\nmodel_hand_over = false\nlinks = ['sales.example']\n\
                 reopen_template = 'HX00000000000000000000000000000002'\n";
-    let (_dir, sources) = beside(&format!("{FROM}{text}"));
+    let (_dir, sources) = folder_with_sales(&format!("{FROM}{text}"));
     let config = Config::load(sources).unwrap();
     let [main, sales] = &config.every_number()[..] else { panic!("two numbers") };
     assert_eq!((sales.max_context_messages, main.max_context_messages), (3, 9));
@@ -119,31 +119,35 @@ fn what_is_a_numbers_own_counts_for_it_alone() {
 
 #[test]
 fn a_number_that_says_who_is_asked_has_a_model_of_its_own_whole() {
-    let (main, spare) = (model("gpt-main", "sk-main", Some(0.5)), model("claude-sonnet-5", "sk-ant-main", Some(0.5)));
+    let (main, spare) =
+        (expected_model("gpt-main", "sk-main", Some(0.5)), expected_model("claude-sonnet-5", "sk-ant-main", Some(0.5)));
     for (text, expected) in [
         ("", vec![main.clone(), spare.clone()]),
         // The same house asked otherwise.
-        ("ai_model = 'gpt-sales'", vec![model("gpt-sales", "sk-main", Some(0.5)), spare.clone()]),
+        ("ai_model = 'gpt-sales'", vec![expected_model("gpt-sales", "sk-main", Some(0.5)), spare.clone()]),
         (
             "ai_temperature = 1",
-            vec![model("gpt-main", "sk-main", Some(1.0)), model("claude-sonnet-5", "sk-ant-main", Some(1.0))],
+            vec![
+                expected_model("gpt-main", "sk-main", Some(1.0)),
+                expected_model("claude-sonnet-5", "sk-ant-main", Some(1.0)),
+            ],
         ),
         // Another house: neither the name nor the temperature of the main model, nor what stands behind it.
-        ("anthropic_api_key = 'sk-ant-sales'", vec![model("claude-sonnet-5", "sk-ant-sales", None)]),
-        ("openai_api_key = 'sk-sales'", vec![model("gpt-5-mini", "sk-sales", None)]),
-        ("openai_base_url = 'http://10.0.0.7/v1'\nai_model = 'llama'", vec![model("llama", "", None)]),
-        ("ai_provider = 'offline'\noffline_dir = '/srv/sales'", vec![model("", "/srv/sales", None)]),
+        ("anthropic_api_key = 'sk-ant-sales'", vec![expected_model("claude-sonnet-5", "sk-ant-sales", None)]),
+        ("openai_api_key = 'sk-sales'", vec![expected_model("gpt-5-mini", "sk-sales", None)]),
+        ("openai_base_url = 'http://10.0.0.7/v1'\nai_model = 'llama'", vec![expected_model("llama", "", None)]),
+        ("ai_provider = 'offline'\noffline_dir = '/srv/sales'", vec![expected_model("", "/srv/sales", None)]),
         // Others behind the same.
         (
             "ai_2_provider = 'openai'\nai_2_api_key = 'sk-spare'\nai_2_model = 'gpt-spare'",
-            vec![main.clone(), model("gpt-spare", "sk-spare", Some(0.5))],
+            vec![main.clone(), expected_model("gpt-spare", "sk-spare", Some(0.5))],
         ),
         (
             "ai_3_provider = 'openai'\nai_3_api_key = 'sk-spare'\nai_3_model = 'gpt-spare'",
-            vec![main.clone(), model("gpt-spare", "sk-spare", Some(0.5))],
+            vec![main.clone(), expected_model("gpt-spare", "sk-spare", Some(0.5))],
         ),
     ] {
-        assert_eq!(models(&sales(&format!("{FROM}{text}"))), expected, "{text}");
+        assert_eq!(model_summaries(&load_sales(&format!("{FROM}{text}"))), expected, "{text}");
     }
 }
 
@@ -170,21 +174,21 @@ fn half_a_model_is_an_error_that_names_the_file() {
 
 #[test]
 fn an_account_is_taken_whole() {
-    let own = format!("{FROM}twilio_account_sid = '{OTHER}'\ntwilio_auth_token = 'token-sales'");
-    let number = sales(&own);
+    let own = format!("{FROM}twilio_account_sid = '{OTHER_ACCOUNT}'\ntwilio_auth_token = 'token-sales'");
+    let number = load_sales(&own);
     let twilio = number.twilio.unwrap();
     let tokens: Vec<_> = twilio.auth_tokens.iter().map(ExposeSecret::expose_secret).collect();
-    assert_eq!((twilio.account_sid.as_str(), tokens), (OTHER, vec!["token-sales"]));
+    assert_eq!((twilio.account_sid.as_str(), tokens), (OTHER_ACCOUNT, vec!["token-sales"]));
     assert_eq!((twilio.api_base_url, number.reopen_template), (None, None), "neither the region nor the template");
     for (text, keys) in [
-        (format!("twilio_account_sid = '{OTHER}'"), &["twilio_auth_token"][..]),
+        (format!("twilio_account_sid = '{OTHER_ACCOUNT}'"), &["twilio_auth_token"][..]),
         ("twilio_auth_token = 'x'".to_owned(), &["twilio_account_sid"]),
         (
             "twilio_api_base_url = 'https://api.dublin.ie1.twilio.com'".to_owned(),
             &["twilio_account_sid", "twilio_auth_token"],
         ),
         (
-            format!("twilio_account_sid = '{OTHER}'\ntwilio_auth_token = 'x'\ntwilio_api_key_secret = 'y'"),
+            format!("twilio_account_sid = '{OTHER_ACCOUNT}'\ntwilio_auth_token = 'x'\ntwilio_api_key_secret = 'y'"),
             &["twilio_api_key_sid"],
         ),
     ] {
@@ -197,14 +201,14 @@ fn an_account_is_taken_whole() {
         );
     }
     // Without an account there is none to take, also where the file is empty.
-    let (dir, mut sources) = beside("");
+    let (dir, mut sources) = folder_with_sales("");
     sources.env.retain(|key, _| !key.starts_with("TWILIO_"));
-    let errors_of_none = told(&dir, sources);
+    let errors_of_none = load_errors(&dir, sources);
     let place = "file sales.toml: twilio_whatsapp_from: found no value";
     assert!(errors_of_none.len() == 1 && errors_of_none[0].starts_with(place), "{errors_of_none:?}");
-    let (dir, mut sources) = beside(FROM);
+    let (dir, mut sources) = folder_with_sales(FROM);
     sources.env.retain(|key, _| !key.starts_with("TWILIO_"));
-    let errors = told(&dir, sources);
+    let errors = load_errors(&dir, sources);
     assert!(
         errors.len() == 2 && errors.iter().all(|error| error.starts_with("file sales.toml: twilio_a")),
         "{errors:?}"
@@ -227,29 +231,29 @@ fn each_number_has_a_sender_of_its_own() {
     ] {
         assert_eq!(errors(text), [error]);
     }
-    let (dir, mut sources) = beside(service);
+    let (dir, mut sources) = folder_with_sales(service);
     write(&dir, "support.toml", &format!("\n{service}"));
     sources.env.insert("MYNAH_NUMBERS".into(), "sales.toml,support.toml".into());
     assert_eq!(
-        told(&dir, sources.clone()),
+        load_errors(&dir, sources.clone()),
         [
             "file support.toml key twilio_messaging_service_sid (line 2): found a Messaging Service of the account in which \
           the number sales has one, too, expected one sender for each number"
         ]
     );
-    write(&dir, "support.toml", &format!("{service}\ntwilio_account_sid = '{OTHER}'\ntwilio_auth_token = 'x'"));
-    assert_eq!(Config::load(sources).unwrap().numbers.len(), 2, "each account may have one");
+    write(&dir, "support.toml", &format!("{service}\ntwilio_account_sid = '{OTHER_ACCOUNT}'\ntwilio_auth_token = 'x'"));
+    assert_eq!(Config::load(sources).unwrap().further_numbers.len(), 2, "each account may have one");
 }
 
 #[test]
 fn every_error_of_every_file_is_told_at_once_with_its_place() {
     let (dir, mut sources) =
-        beside("listen = '0.0.0.0:80'\ntext_sory = 'x'\ndata_dir_file = './x'\nmax_context_messages = 0\n");
+        folder_with_sales("listen = '0.0.0.0:80'\ntext_sory = 'x'\ndata_dir_file = './x'\nmax_context_messages = 0\n");
     write(&dir, "support.toml", "twilio_whatsapp_from = '4155'\nai_provider = 'llama'\nai_model = = 3");
     sources.env.insert("MYNAH_NUMBERS".into(), "sales.toml, support.toml, gone.toml".into());
     sources.env.insert("MYNAH_WORKERS".into(), "many".into());
     sources.env.insert("MYNAH_TEXT_BUSY".into(), " ".into());
-    let errors = told(&dir, sources);
+    let errors = load_errors(&dir, sources);
     let shared =
         "found a setting that all numbers share, expected what is a number's own: its account, sender and models";
     for expected in [
@@ -272,11 +276,11 @@ fn every_error_of_every_file_is_told_at_once_with_its_place() {
 
 #[test]
 fn a_file_is_named_by_what_its_number_is_called() {
-    let (dir, mut sources) = beside(FROM);
+    let (dir, mut sources) = folder_with_sales(FROM);
     write(&dir, "elsewhere/sales.toml", FROM);
     let mut list = |list: &str| {
         sources.env.insert("MYNAH_NUMBERS".into(), list.into());
-        told(&dir, sources.clone())
+        load_errors(&dir, sources.clone())
     };
     let place = "environment variable MYNAH_NUMBERS: found ";
     assert_eq!(
@@ -297,22 +301,26 @@ fn a_file_is_named_by_what_its_number_is_called() {
 #[test]
 fn secrets_may_stand_in_files_of_their_own_and_in_credentials() {
     let (dir, mut sources) =
-        beside(&format!("{FROM}openai_api_key_file = './key'\nsystem_prompt_file = 'prompt.md'\n"));
+        folder_with_sales(&format!("{FROM}openai_api_key_file = './key'\nsystem_prompt_file = 'prompt.md'\n"));
     write(&dir, "key", "sk-of-file\n");
     write(&dir, "prompt.md", "You answer for sales.\n");
     write(&dir, "credentials/sales.openai_api_key", "sk-of-credential\n");
     write(&dir, "credentials/openai_api_key", "sk-main-credential");
-    let number = |sources: &Sources| Config::load(sources.clone()).unwrap().numbers.remove(0);
+    let number = |sources: &Sources| Config::load(sources.clone()).unwrap().further_numbers.remove(0);
     assert_eq!(number(&sources).system_prompt, "You answer for sales.");
-    assert_eq!(models(&number(&sources)), [model("gpt-5-mini", "sk-of-file", None)]);
+    assert_eq!(model_summaries(&number(&sources)), [expected_model("gpt-5-mini", "sk-of-file", None)]);
     sources.env.insert("CREDENTIALS_DIRECTORY".into(), dir.path().join("credentials").into());
-    assert_eq!(models(&number(&sources))[0].1, "sk-of-file", "the file goes before");
+    assert_eq!(model_summaries(&number(&sources))[0].1, "sk-of-file", "the file goes before");
     write(&dir, "sales.toml", &format!("{FROM}openai_api_key = 'sk-plain'"));
-    assert_eq!(models(&number(&sources))[0].1, "sk-of-credential");
+    assert_eq!(model_summaries(&number(&sources))[0].1, "sk-of-credential");
     write(&dir, "sales.toml", FROM);
-    assert_eq!(models(&number(&sources))[0].1, "sk-of-credential", "the credential alone makes a model of its own");
+    assert_eq!(
+        model_summaries(&number(&sources))[0].1,
+        "sk-of-credential",
+        "the credential alone makes a model of its own"
+    );
     std::fs::remove_file(dir.path().join("credentials/sales.openai_api_key")).unwrap();
-    assert_eq!(models(&number(&sources))[0].1, "sk-main", "another number's is none of its own");
+    assert_eq!(model_summaries(&number(&sources))[0].1, "sk-main", "another number's is none of its own");
 }
 
 #[test]
@@ -330,32 +338,32 @@ fn a_secret_that_is_given_wrongly_is_told_and_not_shown() {
         ),
         ("openai_api_key = canary", "line 2: found broken TOML"),
     ] {
-        let (dir, sources) = beside(&format!("{FROM}{text}"));
+        let (dir, sources) = folder_with_sales(&format!("{FROM}{text}"));
         write(&dir, "empty", "");
         write(&dir, "key", "canary canary");
-        let errors = told(&dir, sources);
+        let errors = load_errors(&dir, sources);
         assert!(errors[0].starts_with(&format!("file sales.toml {error}")), "{text}: {errors:?}");
         assert!(errors.iter().all(|error| !error.contains("canary")), "{errors:?}");
     }
-    let (dir, sources) = beside(&format!("{FROM}openai_api_key_file = './key'"));
+    let (dir, sources) = folder_with_sales(&format!("{FROM}openai_api_key_file = './key'"));
     write(&dir, "key", "canary canary");
-    let errors = told(&dir, sources);
+    let errors = load_errors(&dir, sources);
     let place = "file named by file sales.toml key openai_api_key_file (line 2): found a value that is not shown";
     assert!(errors[0].starts_with(place) && errors.iter().all(|error| !error.contains("canary c")), "{errors:?}");
-    let (_dir, sources) = beside(&format!(
-        "{FROM}openai_api_key = 'canary'\ntwilio_account_sid = '{OTHER}'\ntwilio_auth_token = 'canary'"
+    let (_dir, sources) = folder_with_sales(&format!(
+        "{FROM}openai_api_key = 'canary'\ntwilio_account_sid = '{OTHER_ACCOUNT}'\ntwilio_auth_token = 'canary'"
     ));
     assert!(!format!("{:?}", Config::load(sources).unwrap()).contains("canary"));
 }
 
 #[test]
 fn what_is_wrong_with_the_main_configuration_is_told_once() {
-    let (dir, mut sources) = beside(FROM);
+    let (dir, mut sources) = folder_with_sales(FROM);
     for (key, value) in [("MYNAH_TEXT_BUSY", " "), ("OPENAI_API_KEY", ""), ("TWILIO_AUTH_TOKEN", "")] {
         sources.env.insert(key.into(), value.into());
     }
     sources.env.insert("MYNAH_AI_PROVIDER".into(), "openai".into());
-    let errors = told(&dir, sources);
+    let errors = load_errors(&dir, sources);
     let places: Vec<_> = errors.iter().map(|error| error.split(": ").next().unwrap()).collect();
     assert_eq!(places, ["TWILIO_AUTH_TOKEN", "OPENAI_API_KEY", "environment variable MYNAH_TEXT_BUSY"]);
 }
@@ -363,7 +371,7 @@ fn what_is_wrong_with_the_main_configuration_is_told_once() {
 #[test]
 fn what_seems_not_meant_is_told_with_the_file_unless_it_is_the_main_configurations() {
     let (dir, mut sources) =
-        beside(&format!("{FROM}anthropic_api_key = 'a'\nai_temperature = 1.5\nai_model = 'claude'"));
+        folder_with_sales(&format!("{FROM}anthropic_api_key = 'a'\nai_temperature = 1.5\nai_model = 'claude'"));
     for (key, value) in
         [("MYNAH_BUDGET_DAY", "5 usd"), ("MYNAH_PRICES", "gpt=1/2, claude-sonnet=3/15"), ("MYNAH_PUBLIC_URL", "")]
     {
@@ -384,23 +392,23 @@ fn what_seems_not_meant_is_told_with_the_file_unless_it_is_the_main_configuratio
 
 #[test]
 fn a_stage_has_no_numbers_and_the_list_is_not_stored() {
-    let (_dir, sources) = beside("listen = 'x'");
-    let staged = Config::load(Sources { stage: true, ..sources.clone() }).unwrap();
-    assert!(staged.numbers.is_empty());
-    let refused = Config::try_setting(&sources, "MYNAH_NUMBERS", "other.toml").unwrap_err().to_string();
+    let (_dir, sources) = folder_with_sales("listen = 'x'");
+    let staged = Config::load(Sources { sandbox: true, ..sources.clone() }).unwrap();
+    assert!(staged.further_numbers.is_empty());
+    let refused = Config::validate_setting(&sources, "MYNAH_NUMBERS", "other.toml").unwrap_err().to_string();
     assert!(refused.contains("found a list of files, which only whoever has the machine may set"), "{refused}");
 }
 
 #[test]
 fn what_a_number_may_have_of_its_own_stands_in_the_docs() {
     let mut keys = std::collections::BTreeSet::new();
-    let (dir, sources) = beside(FROM);
-    let mut reader = crate::config::Reader::new(sources);
+    let (dir, sources) = folder_with_sales(FROM);
+    let mut reader = crate::config::SettingsReader::new(sources);
     let main = Config::read(&mut reader).unwrap();
     let path = dir.path().join("sales.toml");
-    reader.layers.own = Some(super::NumberFile::parse(path, "sales".into(), FROM, &mut Vec::new()));
-    super::number(&mut reader, &main.main(), &[]).unwrap();
-    keys.extend(reader.layers.own.unwrap().asked);
+    reader.layers.number_file = Some(super::NumberFile::parse(path, "sales".into(), FROM, &mut Vec::new()));
+    super::read_number(&mut reader, &main.shared(), &[]).unwrap();
+    keys.extend(reader.layers.number_file.unwrap().own_keys);
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/numbers.md")).unwrap();
     let missing: Vec<_> =
         keys.iter().filter(|key| !key.starts_with("text_") && !docs.contains(&format!("`{key}`"))).collect();

@@ -12,23 +12,23 @@ use super::provider::ProviderConfig;
 use crate::config::schema::parse;
 use crate::config::schema::parse::Parsed;
 use crate::config::schema::problem::Rejected;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 use crate::model::{Address, Budget, Budgets, ContentSid, Keywords, Price, Rate};
 use crate::text::LinkPolicy;
 
 /// Who may talk, and how much.
 #[derive(Clone, Debug)]
-pub struct PeopleConfig {
+pub struct ContactPolicyConfig {
     /// Whether only those may talk whom `allowed` names or who sent the code.
-    pub closed: bool,
+    pub is_restricted: bool,
     /// Who may talk where not everyone may.
-    pub allowed: Arc<[Address]>,
+    pub allowed_addresses: Arc<[Address]>,
     /// The message that lets somebody in.
     pub pairing_code: Option<SecretString>,
     /// Whether those who may not talk are told so.
-    pub refuse: bool,
+    pub tells_refused: bool,
     /// How many messages of one contact are answered in what time.
-    pub rate: Option<Rate>,
+    pub rate_limit: Option<Rate>,
     /// Words that the model never sees.
     pub keywords: Keywords,
     /// How long after an operator's last message the assistant takes over again; `None` is never.
@@ -45,7 +45,7 @@ pub struct PeopleConfig {
     pub reopen_template: Option<ContentSid>,
 }
 
-impl PeopleConfig {
+impl ContactPolicyConfig {
     /// What that model costs: the price of the longest name that its own begins with, if there is one.
     pub fn price(&self, model: &str) -> Option<Price> {
         let fits = self.prices.iter().filter(|(name, _)| model.starts_with(name.as_str()));
@@ -54,7 +54,7 @@ impl PeopleConfig {
 
     /// A warning for each of these models that counts as free while a budget limits money. Where only the server knows the
     /// model, for having no prices at all.
-    pub(in crate::config) fn unpriced<'a>(&self, models: impl Iterator<Item = &'a AiConfig>) -> Vec<String> {
+    pub(in crate::config) fn unpriced_warnings<'a>(&self, models: impl Iterator<Item = &'a AiConfig>) -> Vec<String> {
         let Budgets { contact_day, day, month } = self.budgets;
         let limits =
             [("MYNAH_BUDGET_CONTACT_DAY", contact_day), ("MYNAH_BUDGET_DAY", day), ("MYNAH_BUDGET_MONTH", month)];
@@ -64,16 +64,16 @@ impl PeopleConfig {
             return Vec::new();
         }
         let paid = models.filter(|ai| !matches!(ai.provider, ProviderConfig::Offline { .. }));
-        let free = paid.filter(|ai| match ai.asked() {
+        let free = paid.filter(|ai| match ai.effective_model() {
             Some(model) => self.price(model).is_none(),
             None => self.prices.is_empty(),
         });
         free.map(|ai| {
-            let model = ai.asked().unwrap_or("the model that the server names");
+            let model = ai.effective_model().unwrap_or("the model that the server names");
             format!(
                 "{} limits USD, and MYNAH_PRICES has no price for {model} ({}): it counts as free",
                 limits.join(", "),
-                ai.names.model
+                ai.setting_names.model
             )
         })
         .collect()
@@ -81,77 +81,77 @@ impl PeopleConfig {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
+enum Access {
     Everyone,
     Listed,
-    Code,
+    ListedOrCode,
 }
 
 /// The template is the account's: a number of another account does not have it.
-pub(in crate::config) const REOPEN: &str = "MYNAH_REOPEN_TEMPLATE";
+pub(in crate::config) const REOPEN_TEMPLATE_KEY: &str = "MYNAH_REOPEN_TEMPLATE";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub(in crate::config) fn read(reader: &mut Reader) -> PeopleConfig {
-    let kinds = [("everyone", Who::Everyone), ("listed", Who::Listed), ("code", Who::Code)];
-    let who = reader.or_default("MYNAH_WHO", |text| parse::one_of(text, &kinds));
+pub(in crate::config) fn read(reader: &mut SettingsReader) -> ContactPolicyConfig {
+    let kinds = [("everyone", Access::Everyone), ("listed", Access::Listed), ("code", Access::ListedOrCode)];
+    let who = reader.read_or_default("MYNAH_WHO", |text| parse::choice(text, &kinds));
     let allowed: Vec<Address> =
-        reader.or_default("MYNAH_ALLOWED", |text| list(text, |item| Address::parse_lenient(item).ok()));
-    let code = reader.read("MYNAH_PAIRING_CODE", code);
-    if who == Who::Code && code.is_absent() {
-        reader.missing("MYNAH_PAIRING_CODE", "MYNAH_WHO is code");
+        reader.read_or_default("MYNAH_ALLOWED", |text| parse_list(text, |item| Address::parse_lenient(item).ok()));
+    let code = reader.read("MYNAH_PAIRING_CODE", parse_pairing_code);
+    if who == Access::ListedOrCode && code.is_absent() {
+        reader.report_missing("MYNAH_PAIRING_CODE", "MYNAH_WHO is code");
     }
-    if who == Who::Listed && allowed.is_empty() {
+    if who == Access::Listed && allowed.is_empty() {
         reader.warnings.push("MYNAH_WHO is listed and MYNAH_ALLOWED names nobody: everyone is refused".to_owned());
     }
-    let words = |text: &str| list(text, |item| Some(item.to_owned()));
-    let opt_out: Vec<String> = reader.or_default("MYNAH_OPT_OUT_WORDS", words);
-    let opt_in: Vec<String> = reader.or_default("MYNAH_OPT_IN_WORDS", words);
-    let human_return = reader.or_default("MYNAH_HUMAN_RETURN", |text| {
+    let parse_words = |text: &str| parse_list(text, |item| Some(item.to_owned()));
+    let opt_out: Vec<String> = reader.read_or_default("MYNAH_OPT_OUT_WORDS", parse_words);
+    let opt_in: Vec<String> = reader.read_or_default("MYNAH_OPT_IN_WORDS", parse_words);
+    let human_return = reader.read_or_default("MYNAH_HUMAN_RETURN", |text| {
         let never = parse::duration(text, Duration::ZERO..=Duration::ZERO);
         never.or_else(|_| parse::duration(text, Duration::from_secs(60)..=DAY * 30))
     });
-    let own = read_own(reader);
-    PeopleConfig {
-        closed: who != Who::Everyone,
-        allowed: allowed.into(),
-        pairing_code: code.good().filter(|_| who == Who::Code),
-        refuse: reader
-            .or_default("MYNAH_STRANGERS", |text| parse::one_of(text, &[("refuse", true), ("ignore", false)])),
-        rate: reader.or_default("MYNAH_RATE_LIMIT", rate),
+    let own = read_for_number(reader);
+    ContactPolicyConfig {
+        is_restricted: who != Access::Everyone,
+        allowed_addresses: allowed.into(),
+        pairing_code: code.valid().filter(|_| who == Access::ListedOrCode),
+        tells_refused: reader
+            .read_or_default("MYNAH_STRANGERS", |text| parse::choice(text, &[("refuse", true), ("ignore", false)])),
+        rate_limit: reader.read_or_default("MYNAH_RATE_LIMIT", parse_rate),
         keywords: Keywords::new(&opt_out, &opt_in),
         human_return: (!human_return.is_zero()).then_some(human_return),
         model_may_hand_over: own.model_may_hand_over,
         links: own.links,
         budgets: Budgets {
-            contact_day: reader.or_default("MYNAH_BUDGET_CONTACT_DAY", budget),
-            day: reader.or_default("MYNAH_BUDGET_DAY", budget),
-            month: reader.or_default("MYNAH_BUDGET_MONTH", budget),
+            contact_day: reader.read_or_default("MYNAH_BUDGET_CONTACT_DAY", parse_budget),
+            day: reader.read_or_default("MYNAH_BUDGET_DAY", parse_budget),
+            month: reader.read_or_default("MYNAH_BUDGET_MONTH", parse_budget),
         },
-        prices: reader.or_default("MYNAH_PRICES", |text| list(text, price)),
+        prices: reader.read_or_default("MYNAH_PRICES", |text| parse_list(text, parse_price)),
         reopen_template: own.reopen_template,
     }
 }
 
 /// What a number may have of its own.
-pub(in crate::config) struct OwnPeople {
+pub(in crate::config) struct NumberContactPolicy {
     pub(in crate::config) model_may_hand_over: bool,
     pub(in crate::config) links: LinkPolicy,
     pub(in crate::config) reopen_template: Option<ContentSid>,
 }
 
 /// Reads that.
-pub(in crate::config) fn read_own(reader: &mut Reader) -> OwnPeople {
-    OwnPeople {
+pub(in crate::config) fn read_for_number(reader: &mut SettingsReader) -> NumberContactPolicy {
+    NumberContactPolicy {
         model_may_hand_over: reader
-            .or_default("MYNAH_MODEL_HAND_OVER", |text| parse::one_of(text, &[("true", true), ("false", false)])),
-        links: reader.or_default("MYNAH_LINKS", links),
-        reopen_template: reader.read(REOPEN, template).good(),
+            .read_or_default("MYNAH_MODEL_HAND_OVER", |text| parse::choice(text, &[("true", true), ("false", false)])),
+        links: reader.read_or_default("MYNAH_LINKS", parse_links),
+        reopen_template: reader.read(REOPEN_TEMPLATE_KEY, parse_template).valid(),
     }
 }
 
 /// Items with commas between, blanks around them left out; `none` alone is an empty list.
-fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>> {
+fn parse_list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>> {
     if text.trim() == "none" {
         return Ok(Vec::new());
     }
@@ -163,30 +163,30 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>> {
 
 /// It is guessed at through the front door, so it may not be short; and it is taken out of every answer, so it may be no
 /// word that people use.
-fn code(text: &str) -> Parsed<SecretString> {
+fn parse_pairing_code(text: &str) -> Parsed<SecretString> {
     let code = parse::secret(text)?;
     let chars = || code.expose_secret().chars();
     if chars().count() < 6 || !chars().any(|char| char.is_ascii_digit()) { Err(Rejected::default()) } else { Ok(code) }
 }
 
 /// `HX…`.
-fn template(text: &str) -> Parsed<ContentSid> {
+fn parse_template(text: &str) -> Parsed<ContentSid> {
     ContentSid::parse(text).ok_or_else(Rejected::default)
 }
 
 /// `20/1m`, or `0`.
-fn rate(text: &str) -> Parsed<Option<Rate>> {
+fn parse_rate(text: &str) -> Parsed<Option<Rate>> {
     if text == "0" {
         return Ok(None);
     }
     let (most, period) = text.split_once('/').ok_or_else(Rejected::default)?;
-    let most = parse::whole(most, 1..=1_000_000_u32)?;
+    let most = parse::integer(most, 1..=1_000_000_u32)?;
     let period = parse::duration(period, Duration::from_secs(1)..=DAY)?;
     Ok(NonZeroU32::new(most).map(|most| Rate { max_calls: most, period }))
 }
 
 /// `allow`, `none`, or hosts, which are kept as addresses spell them: `bücher.example` is `xn--bcher-kva.example`.
-fn links(text: &str) -> Parsed<LinkPolicy> {
+fn parse_links(text: &str) -> Parsed<LinkPolicy> {
     if text == "allow" {
         return Ok(LinkPolicy::Allow);
     }
@@ -195,13 +195,13 @@ fn links(text: &str) -> Parsed<LinkPolicy> {
         let host = Host::parse(item).ok().filter(|_| plain)?;
         Some(host.to_string().trim_end_matches('.').to_owned())
     };
-    list(text, host).map(LinkPolicy::Only)
+    parse_list(text, host).map(LinkPolicy::Only)
 }
 
 /// `50 calls, 100000 tokens, 0.50 usd`.
-fn budget(text: &str) -> Parsed<Budget> {
+fn parse_budget(text: &str) -> Parsed<Budget> {
     let mut budget = Budget::default();
-    let amounts = list(text, |item| {
+    let amounts = parse_list(text, |item| {
         let unit = item.find(|char: char| char.is_ascii_alphabetic())?;
         Some((item[..unit].trim().to_owned(), item[unit..].to_ascii_lowercase()))
     })?;
@@ -212,7 +212,8 @@ fn budget(text: &str) -> Parsed<Budget> {
             "usd" => &mut budget.micros,
             _ => return Err(Rejected::default()),
         };
-        let amount = if unit == "usd" { dollars(&amount) } else { parse::whole(&amount, 0..=i64::MAX / 2).ok() };
+        let amount =
+            if unit == "usd" { parse_dollars(&amount) } else { parse::integer(&amount, 0..=i64::MAX / 2).ok() };
         if place.replace(amount.ok_or_else(Rejected::default)?).is_some() {
             return Err(Rejected::default());
         }
@@ -221,15 +222,15 @@ fn budget(text: &str) -> Parsed<Budget> {
 }
 
 /// `gpt-5-mini=0.25/2`.
-fn price(item: &str) -> Option<(String, Price)> {
+fn parse_price(item: &str) -> Option<(String, Price)> {
     let (model, prices) = item.split_once('=')?;
     let (input, output) = prices.split_once('/')?;
-    let model = parse::word(model.trim()).ok()?;
-    Some((model, Price { input: dollars(input.trim())?, output: dollars(output.trim())? }))
+    let model = parse::visible_ascii(model.trim()).ok()?;
+    Some((model, Price { input: parse_dollars(input.trim())?, output: parse_dollars(output.trim())? }))
 }
 
 /// Dollars into millionths, without the error of a floating point.
-fn dollars(text: &str) -> Option<i64> {
+fn parse_dollars(text: &str) -> Option<i64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(part) || part.len() > 6 || whole.len() > 9 {
@@ -244,16 +245,21 @@ mod tests {
     use crate::config::tests::errors;
     use crate::config::tests::load;
 
-    fn people(env: &[(&str, &str)]) -> PeopleConfig {
-        load(env).unwrap().people
+    fn load_contact_policy(env: &[(&str, &str)]) -> ContactPolicyConfig {
+        load(env).unwrap().contact_policy
     }
 
     #[test]
     fn everyone_may_talk_at_twenty_messages_a_minute_without_a_budget() {
-        let people = people(&[]);
-        assert!(!people.closed && people.allowed.is_empty() && people.refuse && people.pairing_code.is_none());
+        let people = load_contact_policy(&[]);
+        assert!(
+            !people.is_restricted
+                && people.allowed_addresses.is_empty()
+                && people.tells_refused
+                && people.pairing_code.is_none()
+        );
         assert_eq!(
-            people.rate,
+            people.rate_limit,
             Some(Rate { max_calls: NonZeroU32::new(20).unwrap(), period: Duration::from_secs(60) })
         );
         assert_eq!(people.human_return, Some(Duration::from_secs(4 * 3600)));
@@ -262,10 +268,10 @@ mod tests {
 
     #[test]
     fn who_may_talk_is_a_list_or_a_code() {
-        let listed = people(&[("MYNAH_WHO", "listed"), ("MYNAH_ALLOWED", "+15551234567, US.1349")]);
-        assert!(listed.closed && listed.allowed.len() == 2);
-        let code = people(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "sesame1")]);
-        assert!(code.closed && code.pairing_code.is_some());
+        let listed = load_contact_policy(&[("MYNAH_WHO", "listed"), ("MYNAH_ALLOWED", "+15551234567, US.1349")]);
+        assert!(listed.is_restricted && listed.allowed_addresses.len() == 2);
+        let code = load_contact_policy(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "sesame1")]);
+        assert!(code.is_restricted && code.pairing_code.is_some());
         let missing = errors(&[("MYNAH_WHO", "code")]);
         assert!(missing.len() == 1 && missing[0].starts_with("MYNAH_PAIRING_CODE: found no value"), "{missing:?}");
         for bad in ["abc", "abc12", "welcome"] {
@@ -278,7 +284,7 @@ mod tests {
 
     #[test]
     fn amounts_have_units() {
-        let budgets = people(&[
+        let budgets = load_contact_policy(&[
             ("MYNAH_BUDGET_CONTACT_DAY", "50 calls, 100000 tokens, 0.50 usd"),
             ("MYNAH_BUDGET_DAY", "5usd"),
             ("MYNAH_BUDGET_MONTH", "none"),
@@ -294,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_price_goes_by_the_longest_name_that_fits() {
-        let people = people(&[("MYNAH_PRICES", "gpt-5=1.25/10, gpt-5-mini=0.25/2")]);
+        let people = load_contact_policy(&[("MYNAH_PRICES", "gpt-5=1.25/10, gpt-5-mini=0.25/2")]);
         assert_eq!(people.price("gpt-5-mini-2026"), Some(Price { input: 250_000, output: 2_000_000 }));
         assert_eq!(people.price("gpt-5.5"), Some(Price { input: 1_250_000, output: 10_000_000 }));
         assert_eq!(people.price("llama3.2"), None);
@@ -330,13 +336,13 @@ mod tests {
 
     #[test]
     fn rates_links_and_times_are_read_or_refused() {
-        assert_eq!(people(&[("MYNAH_RATE_LIMIT", "0")]).rate, None);
-        assert_eq!(people(&[("MYNAH_HUMAN_RETURN", "0")]).human_return, None);
-        assert_eq!(people(&[("MYNAH_LINKS", "none")]).links, LinkPolicy::Only(Vec::new()));
+        assert_eq!(load_contact_policy(&[("MYNAH_RATE_LIMIT", "0")]).rate_limit, None);
+        assert_eq!(load_contact_policy(&[("MYNAH_HUMAN_RETURN", "0")]).human_return, None);
+        assert_eq!(load_contact_policy(&[("MYNAH_LINKS", "none")]).links, LinkPolicy::Only(Vec::new()));
         let only = LinkPolicy::Only(vec!["bakery.example".into(), "maps.example".into()]);
-        assert_eq!(people(&[("MYNAH_LINKS", "Bakery.example, maps.example")]).links, only);
+        assert_eq!(load_contact_policy(&[("MYNAH_LINKS", "Bakery.example, maps.example")]).links, only);
         let own = LinkPolicy::Only(vec!["xn--bcher-kva.example".into(), "xn--e1afmkfd.example".into()]);
-        assert_eq!(people(&[("MYNAH_LINKS", "BÜCHER.example, пример.example.")]).links, own);
+        assert_eq!(load_contact_policy(&[("MYNAH_LINKS", "BÜCHER.example, пример.example.")]).links, own);
         for (key, bad) in [
             ("MYNAH_RATE_LIMIT", "20"),
             ("MYNAH_RATE_LIMIT", "0/1m"),

@@ -36,7 +36,7 @@ pub enum ProviderConfig {
 
 impl ProviderConfig {
     /// Whether it is the same server, asked with the same key.
-    pub(in crate::config) fn is_same(&self, other: &ProviderConfig) -> bool {
+    pub(in crate::config) fn is_same_server(&self, other: &ProviderConfig) -> bool {
         let key = |key: &SecretString| key.expose_secret().to_owned();
         match (self, other) {
             (

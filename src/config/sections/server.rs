@@ -8,8 +8,8 @@ use url::Url;
 use super::network;
 use super::network::Network;
 use crate::config::schema::parse;
-use crate::config::sources::reader::Read;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::ReadSetting;
+use crate::config::sources::reader::SettingsReader;
 
 /// The web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,23 +31,23 @@ pub struct DataConfig {
     pub database: PathBuf,
 }
 
-pub(in crate::config) fn read(reader: &mut Reader) -> ServerConfig {
+pub(in crate::config) fn read(reader: &mut SettingsReader) -> ServerConfig {
     ServerConfig {
-        listen: reader.or_default("MYNAH_LISTEN", parse::socket),
-        public_url: reader.read("MYNAH_PUBLIC_URL", parse::public_url).good(),
-        trusted_proxies: reader.or_default("MYNAH_TRUSTED_PROXIES", network::list),
+        listen: reader.read_or_default("MYNAH_LISTEN", parse::socket),
+        public_url: reader.read("MYNAH_PUBLIC_URL", parse::public_url).valid(),
+        trusted_proxies: reader.read_or_default("MYNAH_TRUSTED_PROXIES", network::parse_networks),
     }
 }
 
-pub(in crate::config) fn read_data(reader: &mut Reader) -> DataConfig {
-    let dir = reader.path("MYNAH_DATA_DIR").unwrap_or_else(|| reader.layers.sources.default_data_dir());
+pub(in crate::config) fn read_data(reader: &mut SettingsReader) -> DataConfig {
+    let dir = reader.read_path("MYNAH_DATA_DIR").unwrap_or_else(|| reader.layers.sources.default_data_dir());
     // A stage keeps its data in a folder of its own; the variable is a common one, and may name something else's database.
-    if reader.layers.stage() {
+    if reader.layers.is_sandbox() {
         return DataConfig { database: dir.join("mynah.db"), dir };
     }
     let database = match reader.read("DATABASE_URL", parse::database) {
-        Read::Good(path) => reader.layers.sources.here(&path),
-        Read::Absent | Read::Bad => dir.join("mynah.db"),
+        ReadSetting::Valid(path) => reader.layers.sources.resolve_path(&path),
+        ReadSetting::Absent | ReadSetting::Invalid => dir.join("mynah.db"),
     };
     DataConfig { dir, database }
 }

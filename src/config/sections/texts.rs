@@ -1,7 +1,7 @@
 //! What contacts read that no model wrote: the owner's words.
 
 use crate::config::schema::parse;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 
 /// The texts; each fits one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +42,10 @@ pub struct Texts {
 
 /// The longest text that fits one message of every channel, in UTF-16 code units (Twilio, error 21617: 1,600, and fewer
 /// where characters count double).
-const ONE_MESSAGE: usize = 1_500;
+const MAX_TEXT_UNITS: usize = 1_500;
 
-pub(in crate::config) fn read(reader: &mut Reader) -> Texts {
-    let mut text = |key| reader.or_default(key, |text| parse::text(text, ONE_MESSAGE));
+pub(in crate::config) fn read(reader: &mut SettingsReader) -> Texts {
+    let mut text = |key| reader.read_or_default(key, |text| parse::text(text, MAX_TEXT_UNITS));
     Texts {
         sorry: text("MYNAH_TEXT_SORRY"),
         busy: text("MYNAH_TEXT_BUSY"),

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::config::schema::parse;
 use crate::config::schema::problem::Problem;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 
 /// How to reach Twilio and to know its webhooks.
 #[derive(Clone, Debug)]
@@ -36,11 +36,11 @@ pub enum Sender {
 }
 
 /// The setting that names the sender, and the other that does.
-pub(in crate::config) const FROM: &str = "TWILIO_WHATSAPP_FROM";
-pub(in crate::config) const SERVICE: &str = "TWILIO_MESSAGING_SERVICE_SID";
+pub(in crate::config) const SENDER_KEY: &str = "TWILIO_WHATSAPP_FROM";
+pub(in crate::config) const MESSAGING_SERVICE_KEY: &str = "TWILIO_MESSAGING_SERVICE_SID";
 
 /// What belongs to an account.
-pub(in crate::config) const ACCOUNT: [&str; 6] = [
+pub(in crate::config) const ACCOUNT_KEYS: [&str; 6] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_AUTH_TOKEN_SECONDARY",
@@ -50,13 +50,13 @@ pub(in crate::config) const ACCOUNT: [&str; 6] = [
 ];
 
 /// Reads the account. `None` where no setting of it is there; a part of one is an error that names the rest.
-pub(in crate::config) fn read(reader: &mut Reader, public_url: Option<&Url>) -> Option<TwilioConfig> {
+pub(in crate::config) fn read(reader: &mut SettingsReader, public_url: Option<&Url>) -> Option<TwilioConfig> {
     let account_sid = reader.read("TWILIO_ACCOUNT_SID", |text| parse::sid(text, "AC"));
     let token = reader.read("TWILIO_AUTH_TOKEN", parse::secret);
     let secondary = reader.read("TWILIO_AUTH_TOKEN_SECONDARY", parse::secret);
     let key_sid = reader.read("TWILIO_API_KEY_SID", |text| parse::sid(text, "SK"));
     let key_secret = reader.read("TWILIO_API_KEY_SECRET", parse::secret);
-    let from = reader.read("TWILIO_WHATSAPP_FROM", parse::whatsapp);
+    let from = reader.read("TWILIO_WHATSAPP_FROM", parse::whatsapp_number);
     let service = reader.read("TWILIO_MESSAGING_SERVICE_SID", |text| parse::sid(text, "MG"));
     let base = reader.read("TWILIO_API_BASE_URL", parse::base_url);
 
@@ -71,44 +71,44 @@ pub(in crate::config) fn read(reader: &mut Reader, public_url: Option<&Url>) -> 
         ("TWILIO_API_BASE_URL", base.is_absent()),
     ];
     let (present, _) = absent.into_iter().find(|(_, absent)| !absent)?;
-    let why = format!("{} is set", reader.name(present));
+    let why = format!("{} is set", reader.name_where_missing(present));
     // An API key cannot stand in for the token: only the token signs webhooks (Twilio, REST API best practices).
     for (key, missing) in absent.into_iter().take(2) {
         if missing {
-            reader.missing(key, &why);
+            reader.report_missing(key, &why);
         }
     }
     match (key_sid.is_absent(), key_secret.is_absent()) {
         (true, false) => {
-            let why = format!("{} is set", reader.name("TWILIO_API_KEY_SECRET"));
-            reader.missing("TWILIO_API_KEY_SID", &why);
+            let why = format!("{} is set", reader.name_where_missing("TWILIO_API_KEY_SECRET"));
+            reader.report_missing("TWILIO_API_KEY_SID", &why);
         }
         (false, true) => {
-            let why = format!("{} is set", reader.name("TWILIO_API_KEY_SID"));
-            reader.missing("TWILIO_API_KEY_SECRET", &why);
+            let why = format!("{} is set", reader.name_where_missing("TWILIO_API_KEY_SID"));
+            reader.report_missing("TWILIO_API_KEY_SECRET", &why);
         }
         _ => {}
     }
-    let senders = [FROM, SERVICE].map(|key| reader.name(key)).join(" and ");
-    let senders = reader.absent(FROM, &senders);
+    let senders = [SENDER_KEY, MESSAGING_SERVICE_KEY].map(|key| reader.name_where_missing(key)).join(" and ");
+    let senders = reader.place_where_missing(SENDER_KEY, &senders);
     match (from.is_absent(), service.is_absent()) {
-        (true, true) => reader.tell(Problem::new(senders, "neither", format!("one of the two, because {why}"))),
-        (false, false) => reader.tell(Problem::new(senders, "both", "one of the two: set one of them only")),
+        (true, true) => reader.report(Problem::new(senders, "neither", format!("one of the two, because {why}"))),
+        (false, false) => reader.report(Problem::new(senders, "both", "one of the two: set one of them only")),
         _ => {}
     }
     if public_url.is_none() {
         reader.warn("MYNAH_PUBLIC_URL is not set: every webhook from Twilio will be refused".to_owned());
     }
-    let sender = match (from.good(), service.good()) {
+    let sender = match (from.valid(), service.valid()) {
         (Some(number), _) => Sender::Number(number),
         (None, service) => Sender::MessagingService(service?),
     };
     Some(TwilioConfig {
-        account_sid: account_sid.good()?,
-        auth_tokens: std::iter::once(token.good()?).chain(secondary.good()).collect(),
-        api_key: key_sid.good().zip(key_secret.good()),
+        account_sid: account_sid.valid()?,
+        auth_tokens: std::iter::once(token.valid()?).chain(secondary.valid()).collect(),
+        api_key: key_sid.valid().zip(key_secret.valid()),
         sender,
-        api_base_url: base.good(),
+        api_base_url: base.valid(),
         public_url: public_url.cloned(),
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::schema::parse;
-use crate::config::sources::reader::Reader;
+use crate::config::sources::reader::SettingsReader;
 
 /// How answers are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +17,10 @@ pub struct WorkConfig {
     /// What happens to a sent message whose fate stays unknown.
     pub unknown_sends: UnknownSends,
     /// What becomes of a message that arrives while the model works.
-    pub burst: Burst,
+    pub burst: BurstPolicy,
     /// How old a message whose webhook never came may be, up to 23 hours, to be answered when it is found at the provider;
     /// `None` where nobody looks for such.
-    pub catch_up: Option<Duration>,
+    pub catch_up_max_age: Option<Duration>,
     /// Whether contacts see that an answer is being written.
     pub typing: bool,
     /// What the model is told before the conversation; not blank.
@@ -38,7 +38,7 @@ pub enum UnknownSends {
 
 /// What becomes of a message that arrives while the model works on those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Burst {
+pub enum BurstPolicy {
     /// It is answered in the next turn.
     Next,
     /// The work is given up, and the model is asked again with all of them.
@@ -59,46 +59,47 @@ pub struct ConversationConfig {
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Nothing is answered later than so.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(23 * 3600);
+const MAX_CATCH_UP_AGE: Duration = Duration::from_secs(23 * 3600);
 
-pub(in crate::config) fn read(reader: &mut Reader) -> WorkConfig {
+pub(in crate::config) fn read(reader: &mut SettingsReader) -> WorkConfig {
     let fates = [("resend", UnknownSends::Resend), ("hold", UnknownSends::Hold)];
     WorkConfig {
-        workers: reader.or_default("MYNAH_WORKERS", |text| parse::whole(text, 1..=10_000)),
-        merge_window: reader.or_default("MYNAH_MERGE_WINDOW", |text| parse::duration(text, Duration::ZERO..=MINUTE)),
-        max_context_messages: read_window(reader),
-        unknown_sends: reader.or_default("MYNAH_UNKNOWN_SENDS", |text| parse::one_of(text, &fates)),
-        burst: reader.or_default("MYNAH_BURST", |text| {
-            parse::one_of(text, &[("next", Burst::Next), ("restart", Burst::Restart)])
+        workers: reader.read_or_default("MYNAH_WORKERS", |text| parse::integer(text, 1..=10_000)),
+        merge_window: reader
+            .read_or_default("MYNAH_MERGE_WINDOW", |text| parse::duration(text, Duration::ZERO..=MINUTE)),
+        max_context_messages: read_max_context_messages(reader),
+        unknown_sends: reader.read_or_default("MYNAH_UNKNOWN_SENDS", |text| parse::choice(text, &fates)),
+        burst: reader.read_or_default("MYNAH_BURST", |text| {
+            parse::choice(text, &[("next", BurstPolicy::Next), ("restart", BurstPolicy::Restart)])
         }),
-        catch_up: reader.or_default("MYNAH_CATCH_UP_WITHIN", |text| {
-            parse::one_of(text, &[("off", None)])
-                .or_else(|_| parse::duration(text, Duration::ZERO..=ANSWERED_WITHIN).map(Some))
+        catch_up_max_age: reader.read_or_default("MYNAH_CATCH_UP_WITHIN", |text| {
+            parse::choice(text, &[("off", None)])
+                .or_else(|_| parse::duration(text, Duration::ZERO..=MAX_CATCH_UP_AGE).map(Some))
         }),
-        typing: reader.or_default("MYNAH_TYPING", |text| parse::one_of(text, &[("true", true), ("false", false)])),
+        typing: reader.read_or_default("MYNAH_TYPING", |text| parse::choice(text, &[("true", true), ("false", false)])),
         system_prompt: read_prompt(reader),
     }
 }
 
-pub(in crate::config) fn read_window(reader: &mut Reader) -> usize {
-    reader.or_default("MYNAH_MAX_CONTEXT_MESSAGES", |text| parse::whole(text, 1..=200))
+pub(in crate::config) fn read_max_context_messages(reader: &mut SettingsReader) -> usize {
+    reader.read_or_default("MYNAH_MAX_CONTEXT_MESSAGES", |text| parse::integer(text, 1..=200))
 }
 
-pub(in crate::config) fn read_prompt(reader: &mut Reader) -> String {
-    reader.or_default("MYNAH_SYSTEM_PROMPT", |text| parse::text(text, usize::MAX))
+pub(in crate::config) fn read_prompt(reader: &mut SettingsReader) -> String {
+    reader.read_or_default("MYNAH_SYSTEM_PROMPT", |text| parse::text(text, usize::MAX))
 }
 
-pub(in crate::config) fn read_conversation(reader: &mut Reader) -> ConversationConfig {
+pub(in crate::config) fn read_conversation(reader: &mut SettingsReader) -> ConversationConfig {
     ConversationConfig {
-        ttl: reader.or_default("MYNAH_CONVERSATION_TTL", |text| parse::duration(text, MINUTE..=Duration::MAX)),
-        retention: kept(reader, "MYNAH_RETENTION", MINUTE * 60 * 24),
-        webhook_log_retention: kept(reader, "MYNAH_WEBHOOK_LOG_RETENTION", MINUTE * 60),
+        ttl: reader.read_or_default("MYNAH_CONVERSATION_TTL", |text| parse::duration(text, MINUTE..=Duration::MAX)),
+        retention: read_retention(reader, "MYNAH_RETENTION", MINUTE * 60 * 24),
+        webhook_log_retention: read_retention(reader, "MYNAH_WEBHOOK_LOG_RETENTION", MINUTE * 60),
     }
 }
 
 /// How long something is kept: at least `least`, or `0` for ever.
-fn kept(reader: &mut Reader, key: &'static str, least: Duration) -> Option<Duration> {
-    let kept = reader.or_default(key, |text| {
+fn read_retention(reader: &mut SettingsReader, key: &'static str, least: Duration) -> Option<Duration> {
+    let kept = reader.read_or_default(key, |text| {
         parse::duration(text, Duration::ZERO..=Duration::ZERO).or_else(|_| parse::duration(text, least..=Duration::MAX))
     });
     (!kept.is_zero()).then_some(kept)

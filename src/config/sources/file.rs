@@ -5,48 +5,48 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::schema::nearest_name::nearest;
+use crate::config::schema::nearest_name::nearest_name;
 use crate::config::schema::problem::Problem;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
 
 /// The values of a configuration file.
 #[derive(Default)]
-pub(in crate::config) struct File {
+pub(in crate::config) struct ConfigFile {
     values: BTreeMap<String, (usize, Entry)>,
 }
 
 /// One value, as text.
 pub(in crate::config) enum Entry {
     /// A string, number or boolean.
-    One(String),
+    Scalar(String),
     /// An array of strings, with commas between.
     List(String),
     /// Something that no setting takes, in words.
-    Other(&'static str),
+    Unsupported(&'static str),
 }
 
-impl File {
+impl ConfigFile {
     /// Reads a file's text and adds what is wrong with its form or its keys to `problems`. What can be read of a broken
     /// file is kept, so that its other values are judged too.
-    pub(in crate::config) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> File {
-        File::parse_with(path, text, problems, |key| settings::all().any(|setting| setting.file == key))
+    pub(in crate::config) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> ConfigFile {
+        ConfigFile::parse_with_keys(path, text, problems, |key| settings::all().any(|setting| setting.file_key == key))
     }
 
     /// The same for a file in which other keys may stand.
-    pub(in crate::config) fn parse_with(
+    pub(in crate::config) fn parse_with_keys(
         path: &Path,
         text: &str,
         problems: &mut Vec<Problem>,
         is_known: impl Fn(&str) -> bool,
-    ) -> File {
+    ) -> ConfigFile {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut wrong: Vec<(usize, Problem)> = Vec::new();
+        let mut problems_by_line: Vec<(usize, Problem)> = Vec::new();
         for error in errors {
             // The message, not the error's Display: that one prints the line, which may hold a secret.
-            let line = error.span().map_or(1, |span| line(text, span.start));
+            let line = error.span().map_or(1, |span| line_number(text, span.start));
             let place = format!("file {} line {line}", path.display());
-            wrong.push((
+            problems_by_line.push((
                 line,
                 Problem::new(
                     place,
@@ -56,33 +56,33 @@ impl File {
             ));
         }
         // One slip makes several errors, and the first tells it.
-        wrong.dedup_by_key(|(line, _)| *line);
+        problems_by_line.dedup_by_key(|(line, _)| *line);
         let mut values = BTreeMap::new();
         for (key, value) in table.into_inner() {
-            let line = line(text, key.span().start);
+            let line = line_number(text, key.span().start);
             let key = key.into_inner().into_owned();
             if key.is_empty() || !is_known(&key) {
                 let place = place(path, &key, line);
-                wrong.push((line, Problem::new(place, "an unknown key", suggestion(&key))));
+                problems_by_line.push((line, Problem::new(place, "an unknown key", suggest_key(&key))));
             } else {
-                values.insert(key, (line, entry(value.into_inner())));
+                values.insert(key, (line, to_entry(value.into_inner())));
             }
         }
-        wrong.sort_by_key(|(line, _)| *line);
-        problems.extend(wrong.into_iter().map(|(_, problem)| problem));
-        File { values }
+        problems_by_line.sort_by_key(|(line, _)| *line);
+        problems.extend(problems_by_line.into_iter().map(|(_, problem)| problem));
+        ConfigFile { values }
     }
 
     /// A setting's value with its line; `None` where there is none or an empty text. The error is what stands there instead.
     pub(in crate::config) fn value(&self, setting: &Setting) -> Result<Option<(usize, String)>, (usize, &'static str)> {
-        match self.get(setting.file) {
-            Some((line, Entry::One(value))) if !value.is_empty() => Ok(Some((*line, value.clone()))),
+        match self.get(setting.file_key) {
+            Some((line, Entry::Scalar(value))) if !value.is_empty() => Ok(Some((*line, value.clone()))),
             // An empty list is a decision, unlike an empty text.
-            Some((line, Entry::List(items))) if setting.list && items.is_empty() => Ok(Some((*line, "none".into()))),
-            Some((line, Entry::List(items))) if setting.list => Ok(Some((*line, items.clone()))),
+            Some((line, Entry::List(items))) if setting.is_list && items.is_empty() => Ok(Some((*line, "none".into()))),
+            Some((line, Entry::List(items))) if setting.is_list => Ok(Some((*line, items.clone()))),
             Some((line, Entry::List(_))) => Err((*line, "an array")),
-            Some((line, Entry::Other(what))) => Err((*line, *what)),
-            Some((_, Entry::One(_))) | None => Ok(None),
+            Some((line, Entry::Unsupported(what))) => Err((*line, *what)),
+            Some((_, Entry::Scalar(_))) | None => Ok(None),
         }
     }
 
@@ -102,36 +102,36 @@ pub(in crate::config) fn place(path: &Path, key: &str, line: usize) -> String {
     format!("file {} key {} (line {line})", path.display(), key.escape_debug())
 }
 
-fn line(text: &str, at: usize) -> usize {
+fn line_number(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
-fn suggestion(wrong: &str) -> String {
+fn suggest_key(wrong: &str) -> String {
     let plain = wrong.to_ascii_lowercase().replace('-', "_");
     let plain = plain.strip_prefix("mynah_").unwrap_or(&plain);
-    let names = settings::all().map(|setting| setting.file).filter(|name| !name.is_empty());
-    nearest(plain, names).map_or_else(|| "one of the keys in docs/configuration.md".to_owned(), str::to_owned)
+    let names = settings::all().map(|setting| setting.file_key).filter(|name| !name.is_empty());
+    nearest_name(plain, names).map_or_else(|| "one of the keys in docs/configuration.md".to_owned(), str::to_owned)
 }
 
-fn entry(value: DeValue<'_>) -> Entry {
+fn to_entry(value: DeValue<'_>) -> Entry {
     match value {
-        DeValue::String(text) => Entry::One(text.into_owned()),
-        DeValue::Boolean(yes) => Entry::One(yes.to_string()),
-        DeValue::Float(number) => Entry::One(number.as_str().to_owned()),
+        DeValue::String(text) => Entry::Scalar(text.into_owned()),
+        DeValue::Boolean(yes) => Entry::Scalar(yes.to_string()),
+        DeValue::Float(number) => Entry::Scalar(number.as_str().to_owned()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Entry::Other("a whole number that is too large"), |number| Entry::One(number.to_string())),
+            .map_or(Entry::Unsupported("a whole number that is too large"), |number| Entry::Scalar(number.to_string())),
         DeValue::Array(items) => {
             let mut texts = Vec::with_capacity(items.len());
             for item in items {
                 match item.into_inner() {
                     DeValue::String(text) => texts.push(text),
-                    _ => return Entry::Other("an array that holds more than strings"),
+                    _ => return Entry::Unsupported("an array that holds more than strings"),
                 }
             }
             Entry::List(texts.join(","))
         }
-        DeValue::Table(_) => Entry::Other("a table"),
-        DeValue::Datetime(_) => Entry::Other("a date or time"),
+        DeValue::Table(_) => Entry::Unsupported("a table"),
+        DeValue::Datetime(_) => Entry::Unsupported("a date or time"),
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
 
     fn errors(text: &str) -> Vec<String> {
         let mut problems = Vec::new();
-        File::parse(Path::new("mynah.toml"), text, &mut problems);
+        ConfigFile::parse(Path::new("mynah.toml"), text, &mut problems);
         problems.iter().map(ToString::to_string).collect()
     }
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_sound_lines_of_a_broken_file_still_count() {
-        let file = File::parse(Path::new("m"), "workers = = 3\nlisten = \"y\"\n", &mut Vec::new());
-        assert!(matches!(file.get("listen"), Some((2, Entry::One(text))) if text == "y"));
+        let file = ConfigFile::parse(Path::new("m"), "workers = = 3\nlisten = \"y\"\n", &mut Vec::new());
+        assert!(matches!(file.get("listen"), Some((2, Entry::Scalar(text))) if text == "y"));
     }
 }

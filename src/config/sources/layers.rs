@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Sources;
 use super::file;
-use super::file::File;
+use super::file::ConfigFile;
 use super::number_file::NumberFile;
-use super::value::Found;
+use super::value::FoundValue;
 use super::value::Origin;
-use super::value::is_plain_path;
-use super::value::read;
-use super::value::trial_place;
-use super::value::unreadable;
+use super::value::candidate_place;
+use super::value::is_explicit_path;
+use super::value::read_file;
+use super::value::unreadable_file;
 use crate::config::schema::problem::Problem;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
@@ -22,16 +22,16 @@ use crate::config::schema::settings::Setting;
 /// The layers, and the configuration file if there is one.
 pub(in crate::config) struct Layers {
     pub(in crate::config) sources: Sources,
-    file: File,
+    file: ConfigFile,
     file_path: PathBuf,
     /// The file of the number that is read just now, which goes before every layer.
-    pub(in crate::config) own: Option<NumberFile>,
+    pub(in crate::config) number_file: Option<NumberFile>,
 }
 
 impl Layers {
     /// Finds and reads the configuration file. A file that is named must be there.
     pub(in crate::config) fn open(sources: Sources, problems: &mut Vec<Problem>) -> Layers {
-        let mut layers = Layers { sources, file: File::default(), file_path: PathBuf::new(), own: None };
+        let mut layers = Layers { sources, file: ConfigFile::default(), file_path: PathBuf::new(), number_file: None };
         for key in layers.sources.flags.keys().filter(|key| settings::find(key).is_none()) {
             problems.push(Problem::new(
                 format!("flag for {key}"),
@@ -44,29 +44,31 @@ impl Layers {
             problems.push(problem);
             None
         });
-        if let Some(Found { value, origin }) = named {
-            let path = layers.sources.here(Path::new(&value));
-            match read(&path) {
+        if let Some(FoundValue { value, origin }) = named {
+            let path = layers.sources.resolve_path(Path::new(&value));
+            match read_file(&path) {
                 Ok(text) => layers.take_file(path, &text, problems),
                 Err(error) => {
-                    let place = layers.place(config, &origin);
-                    problems.push(unreadable(place, &path, &error, config.expects));
+                    let place = layers.describe_origin(config, &origin);
+                    problems.push(unreadable_file(place, &path, &error, config.expects));
                 }
             }
             return layers;
         }
         // The data folder as the layers above the file name it; what is wrong there, the reader tells later.
         let data = settings::find("MYNAH_DATA_DIR").and_then(|setting| layers.find(setting).ok().flatten());
-        let data = data
-            .map_or_else(|| layers.sources.default_data_dir(), |found| layers.sources.here(Path::new(&found.value)));
-        for path in [layers.sources.here(Path::new("mynah.toml")), data.join("mynah.toml")] {
-            match read(&path) {
+        let data = data.map_or_else(
+            || layers.sources.default_data_dir(),
+            |found| layers.sources.resolve_path(Path::new(&found.value)),
+        );
+        for path in [layers.sources.resolve_path(Path::new("mynah.toml")), data.join("mynah.toml")] {
+            match read_file(&path) {
                 Ok(text) => layers.take_file(path, &text, problems),
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                     continue;
                 }
                 Err(error) => {
-                    problems.push(unreadable(format!("file {}", path.display()), &path, &error, config.expects));
+                    problems.push(unreadable_file(format!("file {}", path.display()), &path, &error, config.expects));
                 }
             }
             break;
@@ -75,74 +77,77 @@ impl Layers {
     }
 
     fn take_file(&mut self, path: PathBuf, text: &str, problems: &mut Vec<Problem>) {
-        self.file = File::parse(&path, text, problems);
+        self.file = ConfigFile::parse(&path, text, problems);
         self.file_path = path;
     }
 
     /// The setting's value from the first layer that has one. The error says why that one cannot be read.
-    pub(in crate::config) fn find(&self, setting: &Setting) -> Result<Option<Found>, Problem> {
-        if let Some(own) = &self.own {
+    pub(in crate::config) fn find(&self, setting: &Setting) -> Result<Option<FoundValue>, Problem> {
+        if let Some(own) = &self.number_file {
             let found = own.find(setting, &self.sources)?;
-            if found.is_some() || own.is_closed(setting.key) {
+            if found.is_some() || own.is_not_inherited(setting.key) {
                 return Ok(found);
             }
         }
-        let found = |value, origin| Ok(Some(Found { value, origin }));
-        if let Some((_, value)) = self.sources.trial.as_ref().filter(|(key, _)| *key == setting.key) {
-            return found(value.clone(), Origin::Trial);
+        let found = |value, origin| Ok(Some(FoundValue { value, origin }));
+        if let Some((_, value)) = self.sources.candidate.as_ref().filter(|(key, _)| *key == setting.key) {
+            return found(value.clone(), Origin::Candidate);
         }
         if let Some(value) = self.sources.flags.get(setting.key) {
             return found(value.clone(), Origin::Flag);
         }
-        if let Some(value) = self.sources.variable(setting.key) {
+        if let Some(value) = self.sources.env_var(setting.key) {
             return match value.to_str() {
                 Some(value) => found(value.to_owned(), Origin::Env),
-                None => {
-                    Err(Problem::new(self.place(setting, &Origin::Env), "a value that is not UTF-8", setting.expects))
-                }
+                None => Err(Problem::new(
+                    self.describe_origin(setting, &Origin::Env),
+                    "a value that is not UTF-8",
+                    setting.expects,
+                )),
             };
         }
         // A setting that cannot stand in the file is the one that names the file.
-        if setting.file.is_empty() {
+        if setting.file_key.is_empty() {
             return Ok(None);
         }
         let named = format!("{}_FILE", setting.key);
-        if let Some(written) = self.sources.variable(&named).map(Path::new) {
-            let path = self.sources.here(written);
+        if let Some(written) = self.sources.env_var(&named).map(Path::new) {
+            let path = self.sources.resolve_path(written);
             let place = || format!("environment variable {named}");
-            return match read(&path) {
+            return match read_file(&path) {
                 Ok(text) if text.is_empty() => Err(Problem::new(place(), "an empty file", setting.expects)),
                 Ok(text) => found(text, Origin::EnvFile),
                 // Somebody may have put the secret itself where its path belongs.
-                Err(error) if setting.secret && !is_plain_path(written) => {
+                Err(error) if setting.secret && !is_explicit_path(written) => {
                     let found = format!("a relative path, not shown, of a file that cannot be read ({})", error.kind());
                     Err(Problem::new(place(), found, "the path of a file, from / or ./ on"))
                 }
-                Err(error) => Err(unreadable(place(), &path, &error, "the path of a file that can be read")),
+                Err(error) => Err(unreadable_file(place(), &path, &error, "the path of a file that can be read")),
             };
         }
         if let Some(path) = self.sources.credential(&setting.key.to_ascii_lowercase()) {
-            match read(&path) {
+            match read_file(&path) {
                 Ok(text) if text.is_empty() => {}
                 Ok(text) => return found(text, Origin::Credential),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    let place = self.place(setting, &Origin::Credential);
-                    return Err(unreadable(place, &path, &error, "a credential that can be read"));
+                    let place = self.describe_origin(setting, &Origin::Credential);
+                    return Err(unreadable_file(place, &path, &error, "a credential that can be read"));
                 }
             }
         }
         let in_file = self.file.value(setting);
-        let in_file = in_file
-            .map_err(|(line, what)| Problem::new(self.place(setting, &Origin::File(line)), what, setting.expects))?;
+        let in_file = in_file.map_err(|(line, what)| {
+            Problem::new(self.describe_origin(setting, &Origin::File(line)), what, setting.expects)
+        })?;
         match in_file {
             Some((line, value)) => found(value, Origin::File(line)),
             None => {
                 let stored = self.sources.stored.get(setting.key);
                 let stored = stored.filter(|value| setting.can_be_stored() && !value.is_empty());
-                match (stored, self.sources.fallbacks.get(setting.key)) {
+                match (stored, self.sources.command_defaults.get(setting.key)) {
                     (Some(value), _) => found(value.clone(), Origin::Stored),
-                    (None, Some(value)) => found(value.clone(), Origin::Fallback),
+                    (None, Some(value)) => found(value.clone(), Origin::CommandDefault),
                     (None, None) => Ok(None),
                 }
             }
@@ -150,22 +155,22 @@ impl Layers {
     }
 
     /// Whether the command plays on a stage.
-    pub(in crate::config) fn stage(&self) -> bool {
-        self.sources.stage
+    pub(in crate::config) fn is_sandbox(&self) -> bool {
+        self.sources.sandbox
     }
 
     /// Where a value stands, for errors.
-    pub(in crate::config) fn place(&self, setting: &Setting, origin: &Origin) -> String {
+    pub(in crate::config) fn describe_origin(&self, setting: &Setting, origin: &Origin) -> String {
         match origin {
-            Origin::Trial => trial_place(setting.key),
+            Origin::Candidate => candidate_place(setting.key),
             Origin::Flag => format!("flag --{}", setting.flag()),
             Origin::Env => format!("environment variable {}", setting.key),
             Origin::EnvFile => format!("file named by environment variable {}_FILE", setting.key),
             Origin::Credential => format!("systemd credential {}", setting.key.to_ascii_lowercase()),
-            Origin::File(line) => file::place(&self.file_path, setting.file, *line),
-            Origin::Number(place) => place.clone(),
+            Origin::File(line) => file::place(&self.file_path, setting.file_key, *line),
+            Origin::NumberFile(place) => place.clone(),
             Origin::Stored => format!("stored setting {}", setting.key),
-            Origin::Fallback => format!("the command's own {}", setting.key),
+            Origin::CommandDefault => format!("the command's own {}", setting.key),
         }
     }
 }

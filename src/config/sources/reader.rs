@@ -4,61 +4,61 @@ use std::path::PathBuf;
 
 use super::environment::Sources;
 use super::layers::Layers;
-use super::value::Found;
+use super::value::FoundValue;
 use super::value::Origin;
 use crate::config::schema::parse;
 use crate::config::schema::problem::Problem;
 use crate::config::schema::problem::Rejected;
 use crate::config::schema::settings;
-use crate::config::schema::settings::Fallback;
+use crate::config::schema::settings::DefaultValue;
 use crate::config::schema::settings::Setting;
 
 /// Reads the layers and collects what is wrong.
-pub(in crate::config) struct Reader {
+pub(in crate::config) struct SettingsReader {
     pub(in crate::config) layers: Layers,
     pub(in crate::config) problems: Vec<Problem>,
     pub(in crate::config) warnings: Vec<String>,
     /// The settings asked for, so that a test can see that none of the table is forgotten.
     #[cfg(test)]
-    pub(in crate::config) asked: std::collections::BTreeSet<&'static str>,
+    pub(in crate::config) read_keys: std::collections::BTreeSet<&'static str>,
 }
 
 /// What came of one setting.
-pub(in crate::config) enum Read<T> {
+pub(in crate::config) enum ReadSetting<T> {
     /// No layer has it.
     Absent,
     /// It is there and wrong, and the error is noted.
-    Bad,
+    Invalid,
     /// A value.
-    Good(T),
+    Valid(T),
 }
 
-impl<T> Read<T> {
+impl<T> ReadSetting<T> {
     /// The value, if there is a right one.
-    pub(in crate::config) fn good(self) -> Option<T> {
+    pub(in crate::config) fn valid(self) -> Option<T> {
         match self {
-            Read::Good(value) => Some(value),
-            Read::Absent | Read::Bad => None,
+            ReadSetting::Valid(value) => Some(value),
+            ReadSetting::Absent | ReadSetting::Invalid => None,
         }
     }
 
     /// Whether no layer has it.
     pub(in crate::config) fn is_absent(&self) -> bool {
-        matches!(self, Read::Absent)
+        matches!(self, ReadSetting::Absent)
     }
 }
 
-impl Reader {
-    pub(in crate::config) fn new(sources: Sources) -> Reader {
+impl SettingsReader {
+    pub(in crate::config) fn new(sources: Sources) -> SettingsReader {
         let mut problems = Vec::new();
         let layers = Layers::open(sources, &mut problems);
-        let warnings = layers.sources.strangers();
-        Reader {
+        let warnings = layers.sources.unknown_variable_warnings();
+        SettingsReader {
             layers,
             problems,
             warnings,
             #[cfg(test)]
-            asked: std::iter::once("MYNAH_CONFIG").collect(),
+            read_keys: std::iter::once("MYNAH_CONFIG").collect(),
         }
     }
 
@@ -67,80 +67,80 @@ impl Reader {
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, Rejected>,
-    ) -> Read<T> {
+    ) -> ReadSetting<T> {
         #[cfg(test)]
-        self.asked.insert(key);
+        self.read_keys.insert(key);
         let setting = setting(key);
-        if let Some(own) = &mut self.layers.own {
-            own.ask(setting.file);
+        if let Some(own) = &mut self.layers.number_file {
+            own.mark_own(setting.file_key);
         }
         match self.layers.find(setting) {
-            Ok(None) => Read::Absent,
-            Ok(Some(Found { value, origin })) => match parse(&value) {
-                Ok(value) => Read::Good(value),
+            Ok(None) => ReadSetting::Absent,
+            Ok(Some(FoundValue { value, origin })) => match parse(&value) {
+                Ok(value) => ReadSetting::Valid(value),
                 // It was right when it was stored: a newer program must start all the same.
                 Err(_) if matches!(origin, Origin::Stored) => {
-                    let place = self.layers.place(setting, &origin);
+                    let place = self.layers.describe_origin(setting, &origin);
                     self.warn_once(format!("{place} is {value:?}, expected {}; it is left out", setting.expects));
-                    Read::Absent
+                    ReadSetting::Absent
                 }
                 Err(why) => {
-                    let place = self.layers.place(setting, &origin);
-                    self.tell(Problem::rejected(place, setting, &value, &why));
-                    Read::Bad
+                    let place = self.layers.describe_origin(setting, &origin);
+                    self.report(Problem::from_rejected(place, setting, &value, &why));
+                    ReadSetting::Invalid
                 }
             },
             Err(problem) => {
-                self.tell(problem);
-                Read::Bad
+                self.report(problem);
+                ReadSetting::Invalid
             }
         }
     }
 
     /// Reads a setting whose default is a value of the table. A wrong one gives the default too, since its error is
     /// noted and nothing comes of the rest.
-    pub(in crate::config) fn or_default<T>(
+    pub(in crate::config) fn read_or_default<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, Rejected>,
     ) -> T {
         let read = self.read(key, &parse);
-        read.good().unwrap_or_else(|| default(key, parse))
+        read.valid().unwrap_or_else(|| table_default(key, parse))
     }
 
     /// Reads a path; a relative one starts from the sources' folder.
-    pub(in crate::config) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
-        let path = self.read(key, parse::path).good()?;
-        Some(self.layers.sources.here(&path))
+    pub(in crate::config) fn read_path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let path = self.read(key, parse::path).valid()?;
+        Some(self.layers.sources.resolve_path(&path))
     }
 
     /// Notes that a setting is needed, and why.
-    pub(in crate::config) fn missing(&mut self, key: &'static str, why: &str) {
+    pub(in crate::config) fn report_missing(&mut self, key: &'static str, why: &str) {
         let expected = format!("{}, because {why}", setting(key).expects);
-        let place = self.absent(key, self.name(key));
-        self.tell(Problem::new(place, "no value", expected));
+        let place = self.place_where_missing(key, self.name_where_missing(key));
+        self.report(Problem::new(place, "no value", expected));
     }
 
     /// What a setting is called where it is missing: in a number's file by its key there.
-    pub(in crate::config) fn name(&self, key: &'static str) -> &'static str {
-        if self.is_numbers(key) { setting(key).file } else { key }
+    pub(in crate::config) fn name_where_missing(&self, key: &'static str) -> &'static str {
+        if self.is_not_inherited(key) { setting(key).file_key } else { key }
     }
 
     /// Where a setting is missing, with others, that are called so.
-    pub(in crate::config) fn absent(&self, key: &str, names: &str) -> String {
-        match &self.layers.own {
-            Some(own) if own.is_closed(key) => format!("file {}: {names}", own.path().display()),
+    pub(in crate::config) fn place_where_missing(&self, key: &str, names: &str) -> String {
+        match &self.layers.number_file {
+            Some(own) if own.is_not_inherited(key) => format!("file {}: {names}", own.path().display()),
             _ => names.to_owned(),
         }
     }
 
     /// Whether a number is read that does not take that setting from the main configuration.
-    fn is_numbers(&self, key: &str) -> bool {
-        self.layers.own.as_ref().is_some_and(|own| own.is_closed(key))
+    fn is_not_inherited(&self, key: &str) -> bool {
+        self.layers.number_file.as_ref().is_some_and(|own| own.is_not_inherited(key))
     }
 
     /// Notes what is wrong, once: numbers share what their files do not hold.
-    pub(in crate::config) fn tell(&mut self, problem: Problem) {
+    pub(in crate::config) fn report(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -148,7 +148,7 @@ impl Reader {
 
     /// Notes what seems not meant; of a number, with its file, unless it was said of the main configuration.
     pub(in crate::config) fn warn(&mut self, warning: String) {
-        match &self.layers.own {
+        match &self.layers.number_file {
             Some(_) if self.warnings.contains(&warning) => {}
             Some(own) => self.warnings.push(format!("file {}: {warning}", own.path().display())),
             None => self.warnings.push(warning),
@@ -163,8 +163,8 @@ impl Reader {
 }
 
 /// The default of the table, read as any value.
-pub(in crate::config) fn default<T>(key: &'static str, parse: impl Fn(&str) -> Result<T, Rejected>) -> T {
-    let Fallback::Value(value) = setting(key).default else { unreachable!("{key} has a default in the table") };
+pub(in crate::config) fn table_default<T>(key: &'static str, parse: impl Fn(&str) -> Result<T, Rejected>) -> T {
+    let DefaultValue::Value(value) = setting(key).default else { unreachable!("{key} has a default in the table") };
     parse(value).unwrap_or_else(|_| unreachable!("the default of {key} is right"))
 }
 

@@ -188,7 +188,8 @@ async fn nothing_is_asked_without_a_question() {
 
 #[tokio::test]
 async fn what_is_wrong_with_another_model_is_told_by_its_own_settings() {
-    let names = AiNames { model: "MYNAH_AI_2_MODEL", base_url: "MYNAH_AI_2_BASE_URL", api_key: "MYNAH_AI_2_API_KEY" };
+    let names =
+        AiSettingNames { model: "MYNAH_AI_2_MODEL", base_url: "MYNAH_AI_2_BASE_URL", api_key: "MYNAH_AI_2_API_KEY" };
     let (model, address, key) = (names.model, names.base_url, names.api_key);
     let status = ResponseTemplate::new;
     for (answer, told) in [
@@ -200,12 +201,14 @@ async fn what_is_wrong_with_another_model_is_told_by_its_own_settings() {
         (status(405), &[address]),
         (status(200).set_body_raw("<html>", "text/html"), &[address]),
     ] {
-        let second = AiConfig { names, ..compatible(&always(answer).await) };
+        let second = AiConfig { setting_names: names, ..compatible(&always(answer).await) };
         let fault = build(&second).unwrap().complete(&hello()).await.unwrap_err();
         assert!(told.iter().all(|name| fault.why().contains(name)), "{fault}");
         assert!(!fault.why().contains("MYNAH_AI_MODEL") && !fault.why().contains("OPENAI_"), "{fault}");
     }
-    let refused = |base, key, model| build(&AiConfig { names, ..config(base, key, model) }).err().unwrap().to_string();
+    let refused = |base, key, model| {
+        build(&AiConfig { setting_names: names, ..config(base, key, model) }).err().unwrap().to_string()
+    };
     assert_eq!(refused("https://api.openai.com/v1", None, None), "api.openai.com needs a key: set MYNAH_AI_2_API_KEY");
     let nameless = refused("http://127.0.0.1:9/v1", None, None);
     assert!(nameless.ends_with("set MYNAH_AI_2_MODEL to one that it offers"), "{nameless}");

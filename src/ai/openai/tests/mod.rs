@@ -7,7 +7,7 @@ use wiremock::matchers::{body_json, header, method, path};
 use wiremock::{Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
-use crate::config::{AiNames, ProviderConfig};
+use crate::config::{AiSettingNames, ProviderConfig};
 use crate::fault::RetryOutlook;
 use crate::model::Usage;
 
@@ -26,7 +26,7 @@ fn config(base: &str, key: Option<&str>, model: Option<&str>) -> AiConfig {
         timeout: Duration::from_secs(20),
         concurrency: 1,
         context_tokens: 4_096,
-        names: AiNames::OPENAI,
+        setting_names: AiSettingNames::OPENAI,
     }
 }
 
