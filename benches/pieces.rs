@@ -49,7 +49,7 @@ fn delivery(number: usize) -> WebhookRequest {
 
 fn understand(channel: &Twilio, delivery: &WebhookRequest) -> Inbound {
     channel.verify(delivery).expect("the webhook is signed");
-    match channel.events(delivery, SystemClock.now()).expect("the webhook is understood").pop() {
+    match channel.parse_events(delivery, SystemClock.now()).expect("the webhook is understood").pop() {
         Some(Event::Message(inbound)) => *inbound,
         other => panic!("a message was expected, not {other:?}"),
     }
@@ -185,7 +185,7 @@ fn texts(criterion: &mut Criterion) {
         let answer = answer(bytes);
         group.throughput(Throughput::Bytes(answer.len() as u64));
         group.bench_with_input(BenchmarkId::from_parameter(bytes), &answer, |bencher, answer| {
-            bencher.iter(|| text::split(&text::whatsapp(black_box(answer)), 1_500, 5));
+            bencher.iter(|| text::split(&text::to_whatsapp(black_box(answer)), 1_500, 5));
         });
     }
     group.finish();

@@ -162,7 +162,7 @@ impl App {
         // As long as an answer of the model may take.
         let timeout = config.ai.as_ref().map_or(DEFAULT_TRANSCRIPTION_TIMEOUT, |ai| ai.timeout);
         let transcription = config.media.transcription.as_ref();
-        let transcriber = transcription.map(|config| ai::connect_transcriber(config, timeout)).transpose()?;
+        let transcriber = transcription.map(|config| ai::build_transcriber(config, timeout)).transpose()?;
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         let refusals = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         Ok(App {
@@ -175,7 +175,7 @@ impl App {
             number_directory: directory,
             files,
             transcriber,
-            reader: Reader::own().context("this program does not find its own file")?,
+            reader: Reader::from_current_executable().context("this program does not find its own file")?,
             fetch_slots: Semaphore::new(MAX_FETCHES),
             transcription_slots: Semaphore::new(MAX_TRANSCRIPTIONS),
             attachment_timeout: ATTACHMENT_TIMEOUT,
@@ -234,7 +234,7 @@ fn connect_provider(config: &AiConfig) -> Result<Arc<dyn Provider>> {
         .iter()
         .map(|(name, data)| Ok((name.as_ref(), std::str::from_utf8(data)?)))
         .collect::<Result<Vec<_>, std::str::Utf8Error>>()?;
-    Ok(ai::connect(config, &texts)?)
+    Ok(ai::build_provider(config, &texts)?)
 }
 
 /// The key that proves a status callback's reference ours: made once for each installation, sealed in the database.

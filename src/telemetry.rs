@@ -115,7 +115,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for HiddenCharFilter<W> {
 impl<W: io::Write> io::Write for HiddenCharFilter<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         const ESCAPE: char = '\u{1b}';
-        let hides = |char: char| text::hides(char) && !(self.colour && char == ESCAPE);
+        let hides = |char: char| text::is_hidden(char) && !(self.colour && char == ESCAPE);
         match str::from_utf8(line) {
             Ok(text) if text.contains(hides) => self.inner.write_all(text.replace(hides, "").as_bytes())?,
             _ => self.inner.write_all(line)?,
@@ -234,7 +234,7 @@ mod tests {
             if let Some(dir) = dir {
                 text.push_str(&file_in(dir).1);
             }
-            let kept: Vec<_> = text.chars().filter(|char| *char != '\n' && text::hides(*char)).collect();
+            let kept: Vec<_> = text.chars().filter(|char| *char != '\n' && text::is_hidden(*char)).collect();
             assert!(kept.is_empty() && text.contains("[31mpay 001 hi é"), "{format:?} {kept:?} {text}");
         }
         let coloured =

@@ -18,23 +18,23 @@ use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::http::{self, AllowedTargets, BodyError};
 
 /// The largest body that is read, in bytes.
-const BODY: usize = 4 << 20;
+const MAX_BODY_BYTES: usize = 4 << 20;
 /// The longest quotation of a server's own words, in characters.
-const QUOTE: usize = 300;
+const MAX_QUOTE_CHARS: usize = 300;
 /// The longest wait that a server is believed.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Calls one server with one key.
-pub(super) struct Caller {
+pub(super) struct ApiClient {
     client: Client,
     headers: HeaderMap,
     key: Option<SecretString>,
-    limit: Duration,
-    names: AiSettingNames,
+    timeout: Duration,
+    setting_names: AiSettingNames,
 }
 
 /// What came back, whatever its status.
-pub(super) struct Reply {
+pub(super) struct ApiResponse {
     /// The HTTP status.
     pub(super) status: u16,
     /// How long the server asks to wait.
@@ -42,34 +42,34 @@ pub(super) struct Reply {
     /// The server's name for this exchange.
     pub(super) request_id: Option<String>,
     /// Whether it is a web page.
-    pub(super) page: bool,
+    pub(super) is_html: bool,
     /// The body as received.
     pub(super) body: Vec<u8>,
 }
 
-impl Caller {
+impl ApiClient {
     /// Calls that end after `limit`, of a model whose settings have these `names`. A key that is blank is none.
     pub(super) fn new(
-        limit: Duration,
+        timeout: Duration,
         key: Option<&SecretString>,
-        names: AiSettingNames,
+        setting_names: AiSettingNames,
         reach: AllowedTargets,
-    ) -> Caller {
+    ) -> ApiClient {
         let key = key.map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
         // The first byte of an answer that is not streamed comes when the model has finished (and, at Ollama, after the
         // model was loaded), so waiting for it may take the whole time.
-        Caller {
-            client: http::client(limit, limit, reach),
+        ApiClient {
+            client: http::client(timeout, timeout, reach),
             headers: HeaderMap::new(),
             key: key.map(SecretString::from),
-            limit,
-            names,
+            timeout,
+            setting_names,
         }
     }
 
     /// What the model's own settings are called.
-    pub(super) fn names(&self) -> AiSettingNames {
-        self.names
+    pub(super) fn setting_names(&self) -> AiSettingNames {
+        self.setting_names
     }
 
     /// Whether there is a key.
@@ -78,10 +78,10 @@ impl Caller {
     }
 
     /// Sends the key, if there is one, in this header after `scheme`.
-    pub(super) fn key_header(&mut self, name: &'static str, scheme: &str) -> Result<(), Error> {
+    pub(super) fn set_key_header(&mut self, name: &'static str, scheme: &str) -> Result<(), Error> {
         if let Some(key) = &self.key {
             let text = format!("{scheme}{}", key.expose_secret());
-            let mut value = HeaderValue::from_str(&text).map_err(|_| Error::BadKey(self.names.api_key))?;
+            let mut value = HeaderValue::from_str(&text).map_err(|_| Error::BadKey(self.setting_names.api_key))?;
             value.set_sensitive(true);
             self.headers.insert(HeaderName::from_static(name), value);
         }
@@ -89,64 +89,69 @@ impl Caller {
     }
 
     /// Sends this header with each call.
-    pub(super) fn header(&mut self, name: &'static str, value: &'static str) {
+    pub(super) fn set_header(&mut self, name: &'static str, value: &'static str) {
         self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
 
     /// Posts JSON. What the call takes is for the caller to find in the reply.
-    pub(super) async fn post<T: Serialize + Sync>(&self, url: &Url, body: &T, meter: &Meter) -> Result<Reply, Fault> {
-        meter.sent();
+    pub(super) async fn post<T: Serialize + Sync>(
+        &self,
+        url: &Url,
+        body: &T,
+        meter: &Meter,
+    ) -> Result<ApiResponse, Fault> {
+        meter.record_sent();
         let sent = self.client.post(url.clone()).json(body).headers(self.headers.clone()).send().await;
         if sent.as_ref().is_err_and(|error| error.is_connect() || error.is_builder()) {
             // Nobody has read it.
-            meter.refused();
+            meter.record_refused();
         }
         self.receive(sent).await
     }
 
     /// Posts a form with a file.
-    pub(super) async fn send_form(&self, url: &Url, form: Form) -> Result<Reply, Fault> {
+    pub(super) async fn post_form(&self, url: &Url, form: Form) -> Result<ApiResponse, Fault> {
         self.receive(self.client.post(url.clone()).multipart(form).headers(self.headers.clone()).send().await).await
     }
 
     /// Gets a page.
-    pub(super) async fn get(&self, url: &Url) -> Result<Reply, Fault> {
+    pub(super) async fn get(&self, url: &Url) -> Result<ApiResponse, Fault> {
         self.receive(self.client.get(url.clone()).headers(self.headers.clone()).send().await).await
     }
 
     /// Ends `work`, which may be several exchanges, at the limit of one call.
-    pub(super) async fn within<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        match tokio::time::timeout(self.limit, work).await {
+    pub(super) async fn with_timeout<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        match tokio::time::timeout(self.timeout, work).await {
             Ok(result) => result,
-            Err(_) => Err(self.too_late()),
+            Err(_) => Err(self.timeout_fault()),
         }
     }
 
-    async fn receive(&self, sent: Result<Response, reqwest::Error>) -> Result<Reply, Fault> {
-        let response = sent.map_err(|error| self.broken(error))?;
+    async fn receive(&self, sent: Result<Response, reqwest::Error>) -> Result<ApiResponse, Fault> {
+        let response = sent.map_err(|error| self.transport_fault(error))?;
         let headers = response.headers();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (status, retry_after) = (response.status().as_u16(), retry_after(headers));
-        let request_id = text("x-request-id").or_else(|| text("request-id")).map(|id| tidy(id, 100));
+        let request_id = text("x-request-id").or_else(|| text("request-id")).map(|id| to_single_line(id, 100));
         let page = text("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-        let body = http::read_body(response, BODY).await.map_err(|error| match error {
+        let body = http::read_body(response, MAX_BODY_BYTES).await.map_err(|error| match error {
             BodyError::TooLarge(_) => {
                 Fault::fail(FaultOwner::Message, format!("the model's server answered {status}: {error}"))
             }
-            BodyError::Broken(error) => self.broken(error),
+            BodyError::Broken(error) => self.transport_fault(error),
         })?;
-        Ok(Reply { status, retry_after, request_id, page, body })
+        Ok(ApiResponse { status, retry_after, request_id, is_html: page, body })
     }
 
-    fn too_late(&self) -> Fault {
-        let limit = self.limit.as_secs_f64();
+    fn timeout_fault(&self) -> Fault {
+        let limit = self.timeout.as_secs_f64();
         let why = format!("the model's server gave no answer within {limit} s (MYNAH_AI_TIMEOUT)");
         Fault::Retry { retry_after: None, why, outlook: RetryOutlook::Timeout }
     }
 
-    fn broken(&self, error: reqwest::Error) -> Fault {
+    fn transport_fault(&self, error: reqwest::Error) -> Fault {
         if error.is_timeout() && !error.is_connect() {
-            self.too_late()
+            self.timeout_fault()
         } else if error.is_builder() {
             Fault::fail(
                 FaultOwner::Operator,
@@ -158,7 +163,7 @@ impl Caller {
     }
 
     /// For operators: the status, the server's words without our key, its id of the exchange.
-    pub(super) fn words(&self, reply: &Reply, said: &str) -> String {
+    pub(super) fn describe_error(&self, reply: &ApiResponse, said: &str) -> String {
         let mut words = format!("the model's server answered {}", reply.status);
         // Some servers repeat the key that they refuse.
         let said = match &self.key {
@@ -167,7 +172,7 @@ impl Caller {
         };
         if !said.trim().is_empty() {
             words.push_str(": ");
-            words.push_str(&tidy(said, QUOTE));
+            words.push_str(&to_single_line(said, MAX_QUOTE_CHARS));
         }
         if let Some(id) = &reply.request_id {
             words.push_str("; request id ");
@@ -177,22 +182,22 @@ impl Caller {
     }
 }
 
-impl Reply {
+impl ApiResponse {
     /// Whether the request was refused before any work, which costs nothing.
-    pub(super) fn refused(&self) -> bool {
+    pub(super) fn is_client_error(&self) -> bool {
         (400..500).contains(&self.status)
     }
 
     /// A body that is plain words, for servers and proxies that answer without JSON.
-    pub(super) fn plain(&self) -> &str {
+    pub(super) fn plain_text(&self) -> &str {
         let text = str::from_utf8(&self.body).unwrap_or_default().trim();
-        if self.page || text.starts_with(['<', '{', '[']) { "" } else { text }
+        if self.is_html || text.starts_with(['<', '{', '[']) { "" } else { text }
     }
 }
 
 /// `base` with `path` behind it and one slash between. `known` are endings that the owner may have written already; the
 /// first that fits is taken off.
-pub(super) fn join(base: &Url, known: &[&str], path: &str) -> Url {
+pub(super) fn join_url(base: &Url, known: &[&str], path: &str) -> Url {
     let root = base.path().trim_end_matches('/');
     let root = known.iter().find_map(|known| root.strip_suffix(known)).unwrap_or(root).trim_end_matches('/');
     let mut url = base.clone();
@@ -201,7 +206,7 @@ pub(super) fn join(base: &Url, known: &[&str], path: &str) -> Url {
 }
 
 /// One line of at most `limit` characters.
-fn tidy(text: &str, limit: usize) -> String {
+fn to_single_line(text: &str, limit: usize) -> String {
     let mut line: String =
         text.trim().chars().take(limit).map(|char| if char.is_control() { ' ' } else { char }).collect();
     if text.trim().chars().nth(limit).is_some() {
@@ -226,7 +231,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
             u64::try_from(until.timestamp().as_second() - now.timestamp().as_second()).unwrap_or(0),
         ))
     };
-    wait.map(|wait| wait.min(LONGEST_WAIT))
+    wait.map(|wait| wait.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -270,33 +275,43 @@ mod tests {
             ("https://a.example/x?api-version=1", "https://a.example/x/chat/completions?api-version=1"),
         ] {
             let base = Url::parse(base).unwrap();
-            assert_eq!(join(&base, &["/chat/completions"], "/chat/completions").as_str(), joined);
+            assert_eq!(join_url(&base, &["/chat/completions"], "/chat/completions").as_str(), joined);
         }
         for base in
             ["https://api.anthropic.com", "https://api.anthropic.com/v1/", "https://api.anthropic.com/v1/messages"]
         {
             let base = Url::parse(base).unwrap();
             assert_eq!(
-                join(&base, &["/v1/messages", "/v1"], "/v1/messages").as_str(),
+                join_url(&base, &["/v1/messages", "/v1"], "/v1/messages").as_str(),
                 "https://api.anthropic.com/v1/messages"
             );
         }
     }
 
-    fn caller(key: &str) -> Caller {
-        Caller::new(Duration::from_secs(1), Some(&SecretString::from(key)), AiSettingNames::OPENAI, AllowedTargets::Any)
+    fn caller(key: &str) -> ApiClient {
+        ApiClient::new(
+            Duration::from_secs(1),
+            Some(&SecretString::from(key)),
+            AiSettingNames::OPENAI,
+            AllowedTargets::Any,
+        )
     }
 
     #[test]
     fn a_key_is_sent_hidden_and_never_quoted() {
         let mut caller = caller(" sk-very-secret\n");
-        caller.key_header("authorization", "Bearer ").unwrap();
+        caller.set_key_header("authorization", "Bearer ").unwrap();
         assert_eq!(caller.headers["authorization"], "Bearer sk-very-secret");
         assert!(caller.headers["authorization"].is_sensitive());
-        let reply =
-            Reply { status: 401, retry_after: None, request_id: Some("req_7".into()), page: false, body: Vec::new() };
+        let reply = ApiResponse {
+            status: 401,
+            retry_after: None,
+            request_id: Some("req_7".into()),
+            is_html: false,
+            body: Vec::new(),
+        };
         assert_eq!(
-            caller.words(&reply, "wrong key:\nsk-very-secret"),
+            caller.describe_error(&reply, "wrong key:\nsk-very-secret"),
             "the model's server answered 401: wrong key: [key]; request id req_7"
         );
     }
@@ -304,7 +319,7 @@ mod tests {
     #[test]
     fn a_key_with_a_line_break_is_an_error_that_names_its_setting() {
         let mut caller = caller("sk-one\nsk-two");
-        let error = caller.key_header("authorization", "Bearer ").unwrap_err().to_string();
+        let error = caller.set_key_header("authorization", "Bearer ").unwrap_err().to_string();
         assert!(error.starts_with("OPENAI_API_KEY holds characters") && !error.contains("sk-"), "{error}");
     }
 }

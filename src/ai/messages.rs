@@ -27,12 +27,12 @@ pub(super) enum Piece<'a> {
 
 impl<'a> Message<'a> {
     /// Words alone.
-    pub(super) fn plain(role: &'static str, text: &'a str) -> Message<'a> {
+    pub(super) fn text(role: &'static str, text: &'a str) -> Message<'a> {
         Message { role, pieces: vec![Piece::Text(Cow::Borrowed(text))] }
     }
 
     /// How many images it shows.
-    pub(super) fn images(&self) -> usize {
+    pub(super) fn image_count(&self) -> usize {
         self.pieces.iter().filter(|piece| matches!(piece, Piece::Image(_))).count()
     }
 
@@ -48,7 +48,7 @@ impl<'a> Message<'a> {
     }
 
     /// Puts a text of its own before what was said.
-    pub(super) fn precede(&mut self, text: &'a str) {
+    pub(super) fn prepend_text(&mut self, text: &'a str) {
         let pieces = std::mem::replace(&mut self.pieces, vec![Piece::Text(Cow::Borrowed(text))]);
         pieces.into_iter().for_each(|piece| self.push(piece));
     }
@@ -56,7 +56,7 @@ impl<'a> Message<'a> {
 
 /// A message as both protocols write it: a plain string where there are no images, since many servers take nothing else.
 #[derive(Serialize)]
-struct Written<'a> {
+struct WireMessage<'a> {
     role: &'static str,
     content: Content<'a>,
 }
@@ -69,21 +69,21 @@ enum Content<'a> {
 }
 
 /// Writes messages, each image as the protocol's `image` makes it.
-pub(super) fn write<S: Serializer>(
+pub(super) fn serialize_messages<S: Serializer>(
     messages: &[Message<'_>],
     image: fn(&Image) -> Value,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(messages.iter().map(|message| Written {
+    serializer.collect_seq(messages.iter().map(|message| WireMessage {
         role: message.role,
         content: match &message.pieces[..] {
             [Piece::Text(text)] => Content::Plain(text),
-            pieces => Content::Parts(pieces.iter().map(|piece| part(piece, image)).collect()),
+            pieces => Content::Parts(pieces.iter().map(|piece| content_part(piece, image)).collect()),
         },
     }))
 }
 
-fn part(piece: &Piece<'_>, image: fn(&Image) -> Value) -> Value {
+fn content_part(piece: &Piece<'_>, image: fn(&Image) -> Value) -> Value {
     match piece {
         Piece::Text(text) => json!({ "type": "text", "text": text }),
         Piece::Image(shown) => image(shown),

@@ -27,7 +27,7 @@ mod thinking;
 mod tool;
 mod window;
 
-pub use self::meter::{Meter, Taken};
+pub use self::meter::{Meter, MeteredUsage};
 pub use self::openai::Transcriber;
 pub use crate::media::Image;
 
@@ -42,9 +42,9 @@ pub trait Provider: Send + Sync {
 
     /// The same, with each call noted as it is made. As it stands, for one that makes a single call.
     async fn complete_metered(&self, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
-        meter.sent();
+        meter.record_sent();
         let completion = self.complete(prompt).await?;
-        meter.used(completion.usage);
+        meter.record_usage(completion.usage);
         Ok(completion)
     }
 
@@ -58,7 +58,7 @@ pub struct Prompt {
     /// The owner's instructions.
     pub system: String,
     /// The window of the history, oldest first; the first and the last are by the user.
-    pub lines: Vec<Line>,
+    pub messages: Vec<PromptMessage>,
     /// Whether the model may call a person, by a tool where it knows tools.
     pub may_hand_over: bool,
 }
@@ -70,34 +70,34 @@ impl Prompt {
     /// of what the contact said since the last answer.
     ///
     /// The five newest images stay, as far as they fit; the others become words. Of the last line one stays in any case.
-    pub fn fit(&mut self, tokens: usize) -> usize {
-        let offer = if self.may_hand_over { tool::tokens() } else { 0 };
-        let mut left = tokens.saturating_sub(text::tokens(&self.system) + offer);
-        let (mut images, mut kept) = (sight::MOST_IMAGES, 0);
-        for line in self.lines.iter_mut().rev() {
+    pub fn trim_to_tokens(&mut self, tokens: usize) -> usize {
+        let tool_tokens = if self.may_hand_over { tool::definition_tokens() } else { 0 };
+        let mut remaining_tokens = tokens.saturating_sub(text::estimate_tokens(&self.system) + tool_tokens);
+        let (mut images, mut kept) = (sight::MAX_IMAGES, 0);
+        for line in self.messages.iter_mut().rev() {
             let least = usize::from(kept == 0);
-            while line.images.len() > images || (line.images.len() > least && line.tokens() > left) {
-                line.forget_image();
+            while line.images.len() > images || (line.images.len() > least && line.tokens() > remaining_tokens) {
+                line.replace_oldest_image();
             }
             let wants = line.tokens();
-            if wants > left && kept > 0 {
+            if wants > remaining_tokens && kept > 0 {
                 break;
             }
             images -= line.images.len();
-            left = left.saturating_sub(wants);
+            remaining_tokens = remaining_tokens.saturating_sub(wants);
             kept += 1;
         }
-        let unanswered = self.lines.iter().rev().take_while(|line| line.role == Role::User).count();
-        self.lines.drain(..self.lines.len() - kept);
-        let leading = self.lines.iter().take_while(|line| line.role != Role::User).count();
-        self.lines.drain(..leading);
+        let unanswered = self.messages.iter().rev().take_while(|line| line.role == Role::User).count();
+        self.messages.drain(..self.messages.len() - kept);
+        let leading = self.messages.iter().take_while(|line| line.role != Role::User).count();
+        self.messages.drain(..leading);
         unanswered.saturating_sub(kept)
     }
 }
 
 /// One message of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct PromptMessage {
     /// Who said it.
     pub role: Role,
     /// What was said. May be empty where there are images.
@@ -106,21 +106,21 @@ pub struct Line {
     pub images: Vec<Image>,
 }
 
-impl Line {
+impl PromptMessage {
     /// Words alone.
-    pub fn new(role: Role, text: impl Into<String>) -> Line {
-        Line { role, text: text.into(), images: Vec::new() }
+    pub fn new(role: Role, text: impl Into<String>) -> PromptMessage {
+        PromptMessage { role, text: text.into(), images: Vec::new() }
     }
 
     /// About how many tokens it takes.
     fn tokens(&self) -> usize {
-        text::tokens(&self.text) + self.images.iter().map(Image::tokens).sum::<usize>()
+        text::estimate_tokens(&self.text) + self.images.iter().map(Image::tokens).sum::<usize>()
     }
 
     /// Puts words for its oldest image.
-    fn forget_image(&mut self) {
+    fn replace_oldest_image(&mut self) {
         self.images.remove(0);
-        sight::tell(&mut self.text, sight::EARLIER);
+        sight::append_placeholder(&mut self.text, sight::EARLIER_IMAGE_PLACEHOLDER);
     }
 }
 
@@ -164,7 +164,7 @@ pub enum Error {
     },
     /// No model is named, and the server does not tell which it has.
     #[error("the server at {host} names no model ({why}): set {variable} to one that it offers")]
-    NoList {
+    ModelListUnavailable {
         /// The setting that is missing.
         variable: &'static str,
         /// The server.
@@ -185,7 +185,7 @@ pub enum Error {
     BadKey(&'static str),
     /// A temperature that the protocol does not know.
     #[error("MYNAH_AI_TEMPERATURE is {given}: {provider} takes 0 to {most}")]
-    Temperature {
+    TemperatureOutOfRange {
         /// What is set.
         given: f64,
         /// The provider's stored name.
@@ -195,10 +195,10 @@ pub enum Error {
     },
     /// A cap that lets the model say nothing.
     #[error("MYNAH_AI_MAX_TOKENS is 0: leave it out, or set at least 1")]
-    NoTokens,
+    ZeroMaxTokens,
     /// A file or folder of notes cannot be read.
     #[error("the notes in {path} cannot be read: {source}")]
-    Notes {
+    UnreadableNotes {
         /// Which.
         path: PathBuf,
         /// Why.
@@ -209,7 +209,7 @@ pub enum Error {
     NoNotes(PathBuf),
     /// A note that is no text.
     #[error("the note {0} is not UTF-8 text: save it as UTF-8")]
-    NotText(PathBuf),
+    NoteNotUtf8(PathBuf),
     /// A note above the limit.
     #[error("the note {0} is larger than 1 MiB: split it")]
     NoteTooLarge(PathBuf),
@@ -223,9 +223,9 @@ pub enum Error {
 
 /// The provider that `config` describes. `example` holds the built-in example business, as names and texts of Markdown
 /// files, for the offline provider without a folder of its own. Calls nobody; reads the offline provider's folder.
-pub fn connect(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc<dyn Provider>, Error> {
+pub fn build_provider(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc<dyn Provider>, Error> {
     if config.max_tokens == Some(0) {
-        return Err(Error::NoTokens);
+        return Err(Error::ZeroMaxTokens);
     }
     Ok(match &config.provider {
         ProviderConfig::OpenAi { base_url, api_key } => {
@@ -234,19 +234,19 @@ pub fn connect(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc<dyn Pr
         ProviderConfig::Anthropic { base_url, api_key } => {
             Arc::new(anthropic::Anthropic::new(config, base_url, api_key)?)
         }
-        ProviderConfig::Offline { folder: Some(folder) } => Arc::new(offline::Offline::of_folder(folder)?),
-        ProviderConfig::Offline { folder: None } => Arc::new(offline::Offline::of_example(example)?),
+        ProviderConfig::Offline { folder: Some(folder) } => Arc::new(offline::Offline::from_folder(folder)?),
+        ProviderConfig::Offline { folder: None } => Arc::new(offline::Offline::from_example(example)?),
     })
 }
 
 /// The one who writes down what is said that `config` describes. Calls nobody.
-pub fn connect_transcriber(config: &TranscriptionConfig, timeout: Duration) -> Result<Transcriber, Error> {
+pub fn build_transcriber(config: &TranscriptionConfig, timeout: Duration) -> Result<Transcriber, Error> {
     Transcriber::new(config, timeout)
 }
 
 /// Names the model where nobody did and the server has none by default: the first that the server lists. Calls the server
 /// in that case only.
-pub async fn name_model(config: &mut AiConfig) -> Result<(), Error> {
+pub async fn resolve_default_model(config: &mut AiConfig) -> Result<(), Error> {
     if config.model.is_none()
         && let ProviderConfig::OpenAi { base_url, api_key } = &config.provider
     {
@@ -256,9 +256,9 @@ pub async fn name_model(config: &mut AiConfig) -> Result<(), Error> {
 }
 
 /// The owner's temperature, if the provider knows such a one.
-fn temperature(config: &AiConfig, provider: &'static str, most: f64) -> Result<Option<f64>, Error> {
+fn checked_temperature(config: &AiConfig, provider: &'static str, most: f64) -> Result<Option<f64>, Error> {
     match config.temperature {
-        Some(given) if !(0.0..=most).contains(&given) => Err(Error::Temperature { given, provider, most }),
+        Some(given) if !(0.0..=most).contains(&given) => Err(Error::TemperatureOutOfRange { given, provider, most }),
         given => Ok(given),
     }
 }
@@ -274,8 +274,8 @@ mod tests {
     use super::*;
     use crate::config::AiSettingNames;
 
-    fn lines(said: &[(Role, &str)]) -> Vec<Line> {
-        said.iter().map(|(role, text)| Line::new(*role, *text)).collect()
+    fn lines(said: &[(Role, &str)]) -> Vec<PromptMessage> {
+        said.iter().map(|(role, text)| PromptMessage::new(*role, *text)).collect()
     }
 
     #[test]
@@ -283,13 +283,13 @@ mod tests {
         let (user, assistant) = (Role::User, Role::Assistant);
         let long = "word ".repeat(400);
         let said = [(user, "first"), (assistant, long.as_str()), (user, "second"), (assistant, "yes"), (user, "third")];
-        let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said), may_hand_over: false };
-        assert_eq!((prompt.fit(10_000), prompt.lines.len()), (0, 5));
-        assert_eq!(prompt.fit(100), 0);
-        assert_eq!(prompt.lines, lines(&said[2..]), "and it begins with the contact");
-        assert_eq!(prompt.fit(0), 0);
+        let mut prompt = Prompt { system: "Be brief.".into(), messages: lines(&said), may_hand_over: false };
+        assert_eq!((prompt.trim_to_tokens(10_000), prompt.messages.len()), (0, 5));
+        assert_eq!(prompt.trim_to_tokens(100), 0);
+        assert_eq!(prompt.messages, lines(&said[2..]), "and it begins with the contact");
+        assert_eq!(prompt.trim_to_tokens(0), 0);
         assert_eq!(
-            (prompt.system.as_str(), prompt.lines),
+            (prompt.system.as_str(), prompt.messages),
             ("Be brief.", lines(&said[4..])),
             "what was said last stays"
         );
@@ -299,64 +299,75 @@ mod tests {
     fn a_burst_that_does_not_fit_loses_its_oldest_lines_and_not_the_instructions() {
         let long = "word ".repeat(400);
         let said = [(Role::Assistant, "yes?"), (Role::User, &long), (Role::User, &long), (Role::User, "and now?")];
-        let mut prompt = Prompt { system: "Be brief.".into(), lines: lines(&said), may_hand_over: false };
-        assert_eq!((prompt.fit(800), &prompt.lines), (1, &lines(&said[2..])));
-        assert_eq!((prompt.fit(0), prompt.lines), (1, lines(&said[3..])), "the last stays in any case");
+        let mut prompt = Prompt { system: "Be brief.".into(), messages: lines(&said), may_hand_over: false };
+        assert_eq!((prompt.trim_to_tokens(800), &prompt.messages), (1, &lines(&said[2..])));
+        assert_eq!((prompt.trim_to_tokens(0), prompt.messages), (1, lines(&said[3..])), "the last stays in any case");
     }
 
     #[test]
     fn instructions_take_of_the_room_and_each_character_of_another_script_is_a_token() {
         let said = [(Role::User, "one"), (Role::Assistant, "two"), (Role::User, "three")];
-        let mut prompt = Prompt { system: "word ".repeat(400), lines: lines(&said), may_hand_over: false };
-        prompt.fit(680);
-        assert_eq!(prompt.lines, lines(&said[2..]), "beside 671 tokens of instructions");
+        let mut prompt = Prompt { system: "word ".repeat(400), messages: lines(&said), may_hand_over: false };
+        prompt.trim_to_tokens(680);
+        assert_eq!(prompt.messages, lines(&said[2..]), "beside 671 tokens of instructions");
         let georgian = "ა".repeat(90);
         let said = [(Role::User, georgian.as_str()), (Role::Assistant, "two"), (Role::User, "three")];
-        let mut prompt = Prompt { system: String::new(), lines: lines(&said), may_hand_over: false };
-        prompt.fit(100);
-        assert_eq!(prompt.lines, lines(&said[2..]));
-        assert_eq!(text::tokens(&georgian), 94);
+        let mut prompt = Prompt { system: String::new(), messages: lines(&said), may_hand_over: false };
+        prompt.trim_to_tokens(100);
+        assert_eq!(prompt.messages, lines(&said[2..]));
+        assert_eq!(text::estimate_tokens(&georgian), 94);
         let said = [(Role::User, "one"), (Role::Assistant, "two"), (Role::User, "three")];
         for (may_hand_over, kept) in [(false, 3), (true, 1)] {
-            let mut prompt = Prompt { system: String::new(), lines: lines(&said), may_hand_over };
-            prompt.fit(100);
-            assert_eq!(prompt.lines.len(), kept, "the tool takes of the room, too");
+            let mut prompt = Prompt { system: String::new(), messages: lines(&said), may_hand_over };
+            prompt.trim_to_tokens(100);
+            assert_eq!(prompt.messages.len(), kept, "the tool takes of the room, too");
         }
     }
 
-    fn showing(text: &str, images: usize) -> Line {
+    fn message_with_images(text: &str, images: usize) -> PromptMessage {
         let image = Image { media_type: "image/jpeg", bytes: Bytes::new(), width: 1_000, height: 750 };
-        Line { images: vec![image; images], ..Line::new(Role::User, text) }
+        PromptMessage { images: vec![image; images], ..PromptMessage::new(Role::User, text) }
     }
 
-    fn shown(lines: Vec<Line>, tokens: usize) -> (usize, Vec<(String, usize)>) {
-        let mut prompt = Prompt { system: String::new(), lines, may_hand_over: false };
-        let left_out = prompt.fit(tokens);
-        (left_out, prompt.lines.into_iter().map(|line| (line.text, line.images.len())).collect())
+    fn trim_and_count_images(lines: Vec<PromptMessage>, tokens: usize) -> (usize, Vec<(String, usize)>) {
+        let mut prompt = Prompt { system: String::new(), messages: lines, may_hand_over: false };
+        let left_out = prompt.trim_to_tokens(tokens);
+        (left_out, prompt.messages.into_iter().map(|line| (line.text, line.images.len())).collect())
     }
 
     #[test]
-    fn of_many_images_the_five_newest_are_shown_and_the_others_told() {
-        let lines = vec![showing("1", 1), showing("", 2), Line::new(Role::Assistant, "Yes?"), showing("3", 4)];
+    fn of_many_images_the_five_newest_are_shown_and_the_others_become_placeholders() {
+        let lines = vec![
+            message_with_images("1", 1),
+            message_with_images("", 2),
+            PromptMessage::new(Role::Assistant, "Yes?"),
+            message_with_images("3", 4),
+        ];
         let kept = [("1\n[an earlier image, not shown again]", 0), ("[an earlier image, not shown again]", 1)]
             .into_iter()
             .chain([("Yes?", 0), ("3", 4)])
             .map(|(text, images)| (text.to_owned(), images));
-        assert_eq!(shown(lines, 100_000), (0, kept.collect()));
+        assert_eq!(trim_and_count_images(lines, 100_000), (0, kept.collect()));
     }
 
     #[test]
     fn an_image_that_does_not_fit_becomes_words_before_any_line_is_left_out() {
-        let lines = || vec![showing("first", 1), Line::new(Role::Assistant, "Yes?"), showing("", 3)];
+        let lines = || {
+            vec![
+                message_with_images("first", 1),
+                PromptMessage::new(Role::Assistant, "Yes?"),
+                message_with_images("", 3),
+            ]
+        };
         let told = "first\n[an earlier image, not shown again]".to_owned();
         let last = format!("{0}\n{0}", "[an earlier image, not shown again]");
         assert_eq!(
-            shown(lines(), 3_100),
+            trim_and_count_images(lines(), 3_100),
             (0, vec![(told.clone(), 0), ("Yes?".into(), 0), (String::new(), 3)]),
             "3,000 tokens for the last three"
         );
-        assert_eq!(shown(lines(), 1_200), (0, vec![(told, 0), ("Yes?".into(), 0), (last.clone(), 1)]));
-        assert_eq!(shown(lines(), 0), (0, vec![(last, 1)]), "the last is shown in any case");
+        assert_eq!(trim_and_count_images(lines(), 1_200), (0, vec![(told, 0), ("Yes?".into(), 0), (last.clone(), 1)]));
+        assert_eq!(trim_and_count_images(lines(), 0), (0, vec![(last, 1)]), "the last is shown in any case");
     }
 
     fn config(provider: ProviderConfig) -> AiConfig {
@@ -387,7 +398,7 @@ mod tests {
             (ProviderConfig::Anthropic { base_url: anthropic, api_key: key }, "anthropic claude-sonnet-5"),
             (ProviderConfig::Offline { folder: None }, "offline"),
         ] {
-            let provider = connect(&config(provider), &[("hours.md", "Nine to five.")]).unwrap();
+            let provider = build_provider(&config(provider), &[("hours.md", "Nine to five.")]).unwrap();
             assert_eq!(provider.name(), name);
         }
     }
@@ -395,7 +406,7 @@ mod tests {
     #[test]
     fn a_configuration_that_cannot_work_is_refused() {
         let mut config = config(ProviderConfig::Offline { folder: Some("/nowhere/notes".into()) });
-        let refused = |config: &AiConfig| connect(config, &[]).err().unwrap().to_string();
+        let refused = |config: &AiConfig| build_provider(config, &[]).err().unwrap().to_string();
         assert!(refused(&config).starts_with("the notes in /nowhere/notes cannot be read: "));
         config.max_tokens = Some(0);
         assert_eq!(refused(&config), "MYNAH_AI_MAX_TOKENS is 0: leave it out, or set at least 1");

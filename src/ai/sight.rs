@@ -2,19 +2,19 @@
 
 /// How many images one request shows, the newest: each costs as much as a page of text, and Anthropic takes no more than
 /// 32 MB in all (Anthropic, "Errors": `request_too_large`).
-pub(super) const MOST_IMAGES: usize = 5;
+pub(super) const MAX_IMAGES: usize = 5;
 
 /// Stands for an image before those that are shown.
-pub(super) const EARLIER: &str = "[an earlier image, not shown again]";
+pub(super) const EARLIER_IMAGE_PLACEHOLDER: &str = "[an earlier image, not shown again]";
 /// Stands for an image where the model has no eyes.
-const UNSEEN: &str = "[image, which this model cannot see]";
+const NO_VISION_PLACEHOLDER: &str = "[image, which this model cannot see]";
 /// Stands for an image that the server cannot read.
-const UNREAD: &str = "[image, which could not be read]";
+const UNREADABLE_IMAGE_PLACEHOLDER: &str = "[image, which could not be read]";
 /// Stands for an image by the business: no protocol takes one in an answer.
-pub(super) const OURS: &str = "[image, sent to the customer]";
+pub(super) const SENT_IMAGE_PLACEHOLDER: &str = "[image, sent to the customer]";
 
 /// Puts words for an image under what was said with it.
-pub(super) fn tell(text: &mut String, words: &str) {
+pub(super) fn append_placeholder(text: &mut String, words: &str) {
     if !text.trim().is_empty() {
         text.push('\n');
     }
@@ -23,43 +23,47 @@ pub(super) fn tell(text: &mut String, words: &str) {
 
 /// The images that a request shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sight {
+pub(super) struct ImagePolicy {
     /// How many, the newest.
-    pub(super) most: usize,
+    pub(super) max_images: usize,
     /// What stands for each of the others.
-    pub(super) instead: &'static str,
+    pub(super) placeholder: &'static str,
 }
 
-impl Sight {
+impl ImagePolicy {
     /// Of a model that takes so many images.
-    pub(super) fn of(most: usize) -> Sight {
-        Sight { most, instead: if most == 0 { UNSEEN } else { EARLIER } }
+    pub(super) fn show_up_to(max_images: usize) -> ImagePolicy {
+        ImagePolicy {
+            max_images,
+            placeholder: if max_images == 0 { NO_VISION_PLACEHOLDER } else { EARLIER_IMAGE_PLACEHOLDER },
+        }
     }
 
     /// Of a request whose images were refused.
-    pub(super) const NONE: Sight = Sight { most: 0, instead: UNREAD };
+    pub(super) const AFTER_REFUSAL: ImagePolicy =
+        ImagePolicy { max_images: 0, placeholder: UNREADABLE_IMAGE_PLACEHOLDER };
 }
 
 /// What a server has against a request with images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Complaint {
+pub(super) enum ImageError {
     /// The model takes so many images, and no more.
-    Most(usize),
+    Limit(usize),
     /// It cannot read these.
     Unreadable,
 }
 
 /// How much of a message is looked at, in characters: llama.cpp repeats the request behind its words.
-const LOOKED_AT: usize = 200;
+const SCANNED_CHARS: usize = 200;
 
 /// Words about images.
-const ABOUT: [&str; 6] = ["image", "vision", "multimodal", "multi-modal", "mmproj", "content part"];
+const IMAGE_WORDS: [&str; 6] = ["image", "vision", "multimodal", "multi-modal", "mmproj", "content part"];
 
 /// How servers say that a model sees nothing. OpenAI: "image_url is only supported by certain models". Azure, Mistral,
 /// Ollama ("this model does not support image input"), LM Studio. llama.cpp: "image input is not supported", "Unsupported
 /// content part type". vLLM: "is not a multimodal model". DeepSeek: "unknown variant `image_url`". OpenRouter: "No endpoints
 /// found that support image input".
-const BLIND: [&str; 13] = [
+const NO_VISION_WORDINGS: [&str; 13] = [
     "not support",
     "n't support",
     "unsupported",
@@ -76,11 +80,11 @@ const BLIND: [&str; 13] = [
 ];
 
 /// How servers say that they take text alone: Groq, FastAPI, and Python that adds a list to a string.
-const TEXT_ALONE: [&str; 4] = ["must be a string", "valid string", "str type expected", "not \"list\""];
+const TEXT_ONLY_WORDINGS: [&str; 4] = ["must be a string", "valid string", "str type expected", "not \"list\""];
 
 /// How servers say that an image is no good. OpenAI: "You uploaded an unsupported image". Anthropic: "Could not process
 /// image", "image exceeds 5 MB maximum", "image dimensions exceed max allowed size".
-const UNREADABLE: [&str; 9] = [
+const UNREADABLE_WORDINGS: [&str; 9] = [
     "unsupported image",
     "invalid image",
     "invalid_image",
@@ -93,28 +97,30 @@ const UNREADABLE: [&str; 9] = [
 ];
 
 /// What an error's message and code, in lower case, have against images.
-pub(super) fn complaint(message: &str, code: &str) -> Option<Complaint> {
-    let end = message.char_indices().nth(LOOKED_AT).map_or(message.len(), |(end, _)| end);
+pub(super) fn classify_image_error(message: &str, code: &str) -> Option<ImageError> {
+    let end = message.char_indices().nth(SCANNED_CHARS).map_or(message.len(), |(end, _)| end);
     let message = &message[..end];
     let any = |words: &[&str]| words.iter().any(|word| message.contains(word) || code.contains(word));
-    if any(&TEXT_ALONE) {
-        return Some(Complaint::Most(0));
+    if any(&TEXT_ONLY_WORDINGS) {
+        return Some(ImageError::Limit(0));
     }
-    if !any(&ABOUT) {
+    if !any(&IMAGE_WORDS) {
         return None;
     }
     // vLLM: "At most 1 image(s) may be provided in one prompt." Groq: "This model supports up to 5 images".
-    if let Some(most) = ["at most ", "up to "].iter().find_map(|words| number(message.split_once(words)?.1)) {
-        return Some(Complaint::Most(most));
+    if let Some(most) =
+        ["at most ", "up to "].iter().find_map(|words| leading_image_count(message.split_once(words)?.1))
+    {
+        return Some(ImageError::Limit(most));
     }
-    if !any(&UNREADABLE) && any(&BLIND) {
-        return Some(Complaint::Most(0));
+    if !any(&UNREADABLE_WORDINGS) && any(&NO_VISION_WORDINGS) {
+        return Some(ImageError::Limit(0));
     }
-    Some(Complaint::Unreadable)
+    Some(ImageError::Unreadable)
 }
 
 /// The number of images that the text begins with.
-fn number(text: &str) -> Option<usize> {
+fn leading_image_count(text: &str) -> Option<usize> {
     let (digits, rest) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
     rest.trim_start().starts_with("image").then(|| digits.parse().ok())?
 }
@@ -144,7 +150,7 @@ mod tests {
             ("At most 1 image(s) may be provided in one request.", Some(1)),
             ("Too many images provided. This model supports up to 3 images", Some(3)),
         ] {
-            assert_eq!(complaint(&message.to_lowercase(), ""), verdict.map(Complaint::Most), "{message}");
+            assert_eq!(classify_image_error(&message.to_lowercase(), ""), verdict.map(ImageError::Limit), "{message}");
         }
     }
 
@@ -158,7 +164,7 @@ mod tests {
             ("At least one of the image dimensions exceed max allowed size: 8000 pixels", ""),
             ("something odd about an image", ""),
         ] {
-            assert_eq!(complaint(&message.to_lowercase(), code), Some(Complaint::Unreadable), "{message}");
+            assert_eq!(classify_image_error(&message.to_lowercase(), code), Some(ImageError::Unreadable), "{message}");
         }
     }
 
@@ -166,7 +172,7 @@ mod tests {
     fn what_is_not_about_images_is_no_complaint_even_where_the_contact_speaks_of_them() {
         let echo = format!("the prompt is wrong: {}this shop does not support images", " ".repeat(200));
         for message in ["max_tokens is not supported", "", &echo] {
-            assert_eq!(complaint(message, ""), None, "{message}");
+            assert_eq!(classify_image_error(message, ""), None, "{message}");
         }
     }
 }

@@ -2,28 +2,28 @@
 
 use std::borrow::Cow;
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+const OPEN_TAG: &str = "<think>";
+const CLOSE_TAG: &str = "</think>";
 
 /// The text without `<think>…</think>`, trimmed. A block that leads and never closes is the whole text. A closing mark
 /// alone ends a block whose opening stood in the prompt (as with DeepSeek R1's chat template).
 pub(super) fn strip_thinking(text: &str) -> Cow<'_, str> {
     let mut rest = text.trim();
     loop {
-        match (rest.find(OPEN), rest.find(CLOSE)) {
+        match (rest.find(OPEN_TAG), rest.find(CLOSE_TAG)) {
             (Some(0), None) => return Cow::Borrowed(""),
             (open, Some(close)) if open.is_none_or(|open| open == 0 || open > close) => {
-                rest = rest[close + CLOSE.len()..].trim_start();
+                rest = rest[close + CLOSE_TAG.len()..].trim_start();
             }
             (Some(_), Some(_)) => break,
             _ => return Cow::Borrowed(rest),
         }
     }
     let mut kept = String::with_capacity(rest.len());
-    while let Some(open) = rest.find(OPEN) {
-        let Some(length) = rest[open..].find(CLOSE) else { break };
+    while let Some(open) = rest.find(OPEN_TAG) {
+        let Some(length) = rest[open..].find(CLOSE_TAG) else { break };
         kept.push_str(&rest[..open]);
-        rest = &rest[open + length + CLOSE.len()..];
+        rest = &rest[open + length + CLOSE_TAG.len()..];
     }
     kept.push_str(rest);
     Cow::Owned(kept.trim().to_owned())

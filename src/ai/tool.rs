@@ -10,10 +10,10 @@ pub(super) const DESCRIPTION: &str = "Hand the conversation over to a person of 
     asks for a person, complains seriously, or needs something that you cannot do. The customer is told by the system.";
 
 /// Taken for the reason where the model gives none.
-const NO_REASON: &str = "the model asked for one";
+const DEFAULT_REASON: &str = "the model asked for one";
 
 /// The longest reason, in characters; it is for the operator to read.
-const LONGEST: usize = 500;
+const MAX_REASON_CHARS: usize = 500;
 
 /// JSON Schema of its arguments.
 pub(super) fn parameters() -> Value {
@@ -26,17 +26,17 @@ pub(super) fn parameters() -> Value {
 }
 
 /// About how many tokens its offer takes in a request.
-pub(super) fn tokens() -> usize {
-    [NAME, DESCRIPTION, &parameters().to_string()].into_iter().map(crate::text::tokens).sum()
+pub(super) fn definition_tokens() -> usize {
+    [NAME, DESCRIPTION, &parameters().to_string()].into_iter().map(crate::text::estimate_tokens).sum()
 }
 
 /// The reason in a call's arguments, however badly they are formed.
-pub(super) fn reason(arguments: &Value) -> String {
+pub(super) fn parse_reason(arguments: &Value) -> String {
     // OpenAI's protocol carries them as a string of JSON.
     let parsed = arguments.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let reason = parsed.as_ref().unwrap_or(arguments).get("reason").and_then(Value::as_str).map(str::trim);
-    let reason = reason.filter(|reason| !reason.is_empty()).unwrap_or(NO_REASON);
-    crate::text::cap(&crate::text::clean(reason), LONGEST).into_owned()
+    let reason = reason.filter(|reason| !reason.is_empty()).unwrap_or(DEFAULT_REASON);
+    crate::text::truncate(&crate::text::sanitize(reason), MAX_REASON_CHARS).into_owned()
 }
 
 #[cfg(test)]
@@ -45,11 +45,11 @@ mod tests {
 
     #[test]
     fn a_reason_is_read_however_it_is_given() {
-        assert_eq!(reason(&json!({ "reason": " A refund. " })), "A refund.");
-        assert_eq!(reason(&json!("{\"reason\": \"A refund.\"}")), "A refund.");
+        assert_eq!(parse_reason(&json!({ "reason": " A refund. " })), "A refund.");
+        assert_eq!(parse_reason(&json!("{\"reason\": \"A refund.\"}")), "A refund.");
         for none in [json!(null), json!("not json"), json!({}), json!({ "reason": 5 }), json!("{\"reason\": \"\"}")] {
-            assert_eq!(reason(&none), NO_REASON, "{none}");
+            assert_eq!(parse_reason(&none), DEFAULT_REASON, "{none}");
         }
-        assert_eq!(reason(&json!({ "reason": "x".repeat(9_000) })).chars().count(), LONGEST);
+        assert_eq!(parse_reason(&json!({ "reason": "x".repeat(9_000) })).chars().count(), MAX_REASON_CHARS);
     }
 }

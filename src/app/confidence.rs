@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use crate::config::{Config, NumberConfig, ProviderConfig};
-use crate::text::{Credentials, Original};
+use crate::text::{ConfidentialText, Credentials};
 
 /// The shortest of our own credentials that is looked for.
 const MIN_CREDENTIAL_LENGTH: usize = 6;
@@ -13,13 +13,13 @@ pub struct ConfidentialContent {
     /// Our own credentials, those of every number, and those in the number's instructions.
     pub secrets: Credentials,
     /// The number's instructions.
-    pub instructions: Original,
+    pub instructions: ConfidentialText,
 }
 
 impl ConfidentialContent {
     /// Of `own`, which is one of `every` number.
     pub(super) fn collect(config: &Config, numbers: &[NumberConfig], own: &NumberConfig) -> ConfidentialContent {
-        let mut secrets = Credentials::of(&own.system_prompt);
+        let mut secrets = Credentials::find_in(&own.system_prompt);
         let twilio = numbers.iter().flat_map(|number| &number.twilio);
         let tokens = twilio.clone().flat_map(|twilio| &twilio.auth_tokens);
         let keys = twilio.flat_map(|twilio| &twilio.api_key).map(|(_, secret)| secret);
@@ -37,6 +37,6 @@ impl ConfidentialContent {
             .chain(&config.contact_policy.pairing_code)
             .map(ExposeSecret::expose_secret);
         ours.filter(|secret| secret.len() >= MIN_CREDENTIAL_LENGTH).for_each(|secret| secrets.add(secret));
-        ConfidentialContent { secrets, instructions: Original::of(&own.system_prompt) }
+        ConfidentialContent { secrets, instructions: ConfidentialText::new(&own.system_prompt) }
     }
 }

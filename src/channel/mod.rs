@@ -27,29 +27,29 @@ pub trait Channel: Send + Sync {
     fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError>;
 
     /// What a verified webhook tells. `now` is when it arrived.
-    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError>;
+    fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError>;
 
     /// What an error code of the provider's means, such as that of a message that was taken and not delivered.
-    fn explain(&self, code: i64) -> Explained {
-        Explained { sentence: format!("the provider's error {code}"), whose: FaultOwner::Message }
+    fn explain_error(&self, code: i64) -> ErrorExplanation {
+        ErrorExplanation { sentence: format!("the provider's error {code}"), whose: FaultOwner::Message }
     }
 
     /// Sends one message. The fault says whether anything can have been created.
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault>;
 
     /// Shows the contact that an answer is being written, and marks `inbound` read.
-    async fn typing(&self, inbound: &ProviderId) -> Result<(), Fault>;
+    async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault>;
 
     /// Messages at the provider that could be the one looked for, oldest first.
-    async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault>;
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault>;
 
     /// Messages from contacts that the provider lists since then. Where what stands in the list does not tell that it was
     /// written to us, it counts if it was written to one of `ours`: addresses to which webhooks have come.
-    async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<Listed, Fault>;
+    async fn list_inbound(&self, since: Time, our_addresses: &HashSet<String>) -> Result<InboundList, Fault>;
 
     /// Fetches what a contact sent, of at most `most` bytes. An address that is not the provider's own is refused and not
     /// called.
-    async fn fetch(&self, attachment: &Attachment, most: usize) -> Result<Bytes, Fault>;
+    async fn fetch_attachment(&self, attachment: &Attachment, max_bytes: usize) -> Result<Bytes, Fault>;
 
     /// Tries the credentials without changing anything; a sentence on what works.
     async fn check(&self) -> Result<String, Fault>;
@@ -57,7 +57,7 @@ pub trait Channel: Send + Sync {
 
 /// What an error code means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained {
+pub struct ErrorExplanation {
     /// What happened and how to mend it, for operators; without a full stop.
     pub sentence: String,
     /// Who can mend it.
@@ -66,16 +66,16 @@ pub struct Explained {
 
 /// Messages from contacts, as the provider lists them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Listed {
+pub struct InboundList {
     /// Oldest first. `received_at` is the provider's time, perhaps to the second only.
     pub messages: Vec<Inbound>,
     /// Why older ones may be missing that another look may find; `None` where this is all there is.
-    pub cut_short: Option<String>,
+    pub incomplete_reason: Option<String>,
 }
 
 /// A sent message to be found again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lookup {
+pub struct SentLookup {
     /// Our address, as in [`Outgoing::from`].
     pub from: String,
     /// The contact's address, as in [`Outgoing::to`].

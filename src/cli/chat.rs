@@ -67,7 +67,7 @@ impl TerminalChat {
             if line.trim().is_empty() {
                 continue;
             }
-            let delivered = self.simulator.deliver(CONTACT_NUMBER, "You", &line).await?;
+            let delivered = self.simulator.send_inbound(CONTACT_NUMBER, "You", &line).await?;
             if delivered.status != 200 {
                 println!("(the webhook was answered with {})", delivered.status);
                 continue;
@@ -169,7 +169,7 @@ mod tests {
         let mut told = || new_answers(simulator.conversation(CONTACT_NUMBER), &mut last);
         // A phone keeps 500 bubbles: three times as many come.
         for number in 0..500 {
-            simulator.arrive(CONTACT_NUMBER, "a question");
+            simulator.add_inbound(CONTACT_NUMBER, "a question");
             let parts = [format!("{number} first"), format!("{number} second")];
             send(&simulator, &parts[0]).await;
             if number % 2 == 0 {

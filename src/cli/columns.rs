@@ -21,7 +21,7 @@ pub(super) fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
 
 /// A text as it may stand in a line of the terminal.
 pub(super) fn one_line(text: &str) -> String {
-    text::clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    text::sanitize(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

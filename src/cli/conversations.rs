@@ -197,7 +197,7 @@ async fn print_queue_result(
 ) -> Result<()> {
     match queue_result {
         OperatorMessageOutcome::Queued(turn) => {
-            print_result(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}"))
+            print_result(json, id, json!({ "turn": turn.0 }), &format!("queued as turn {turn}"));
         }
         OperatorMessageOutcome::NoConversation => bail!(why_not_open(store, id).await?),
         OperatorMessageOutcome::OptedOutOrBlocked => {

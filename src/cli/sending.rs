@@ -10,7 +10,7 @@ use crate::app;
 use crate::channel::twilio::TEXT_LIMIT;
 use crate::clock::Time;
 use crate::config::{Config, is_local_address};
-use crate::media::sendable;
+use crate::media::sendable_media_type;
 use crate::model::{ContentSid, ConversationId, Media, Template, Variables};
 use crate::store::{MAX_PARTS_PER_TEXT, OperatorMessageOutcome, Store};
 use crate::text;
@@ -29,7 +29,7 @@ const ACCEPTED_TYPES: &str = "WhatsApp takes JPEG and PNG pictures, PDF, Word (d
 /// Whether the text can be sent whole, beside so many other messages.
 pub(super) fn check_sendable_text(text: &str, other_messages: usize) -> Result<()> {
     // As it goes out.
-    let text = text::clean(text);
+    let text = text::sanitize(text);
     if text.trim().is_empty() {
         bail!("there is nothing to say: the text is blank");
     }
@@ -83,7 +83,7 @@ fn read_sendable_file(path: &Path) -> Result<(Vec<u8>, &'static str)> {
     if content.len() as u64 > MAX_FILE_BYTES {
         bail!("the file {shown} is too large: WhatsApp takes 16 MB, and it has {:.1} MB", megabytes(known.len()));
     }
-    let Some(media_type) = sendable(&content) else {
+    let Some(media_type) = sendable_media_type(&content) else {
         bail!("the file {shown} is of a kind that WhatsApp does not take, by its content: {ACCEPTED_TYPES}");
     };
     if media_type.starts_with("image/") && content.len() as u64 > MAX_PICTURE_BYTES {
@@ -100,7 +100,7 @@ fn megabytes(bytes: u64) -> f64 {
 /// The file's own name, as the contact may see it.
 fn display_name(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name: String = text::clean(&name).chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+    let name: String = text::sanitize(&name).chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
     if name.trim().is_empty() { "file".into() } else { name }
 }
 

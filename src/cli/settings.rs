@@ -143,7 +143,7 @@ fn print_list(all: Vec<StoredSetting>, json: bool) {
     let row = |stored: StoredSetting| {
         let why = why_ineffective(&stored.state).unwrap_or_else(|| "counts".to_owned());
         let value = stored.value.unwrap_or_else(|| "(not shown)".to_owned());
-        [stored.key, why, text::cap(&value, MAX_SHOWN_CHARS).into_owned()]
+        [stored.key, why, text::truncate(&value, MAX_SHOWN_CHARS).into_owned()]
     };
     print!("{}", columns(all.into_iter().map(row).collect()));
 }

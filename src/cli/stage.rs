@@ -68,7 +68,7 @@ impl Sandbox {
             context_tokens: 4_096,
             setting_names: AiSettingNames::OPENAI,
         });
-        ai::name_model(model).await?;
+        ai::resolve_default_model(model).await?;
         let offline = matches!(model.provider, ProviderConfig::Offline { .. });
         let clock = super::clock();
         let app = Arc::new(App::build(config, Arc::clone(&clock)).await?);
@@ -93,7 +93,7 @@ impl Sandbox {
             ..settings.page
         };
         if page {
-            settings.step = Duration::from_millis(600);
+            settings.status_delay = Duration::from_millis(600);
         }
         Ok(Sandbox { simulator: Simulator::new(settings), base_url: here, app, listener, folder })
     }

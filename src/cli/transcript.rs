@@ -160,7 +160,7 @@ pub(super) fn print_conversation(
     for (at, said) in messages.iter().enumerate() {
         let state = if said.turn_state == "done" { String::new() } else { format!("  [{}]", said.turn_state) };
         println!("{}  {}{state}", said.at, said.role.as_str());
-        for line in text::clean(&said.content).lines() {
+        for line in text::sanitize(&said.content).lines() {
             println!("    {line}");
         }
         for line in attached::lines(&said.attachments, files) {

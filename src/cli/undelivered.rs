@@ -33,7 +33,7 @@ pub(super) fn to_json(undelivered: &[Undelivered]) -> Value {
 
 /// All channels are Twilio's.
 fn explain_code(code: i64) -> String {
-    twilio::explain(code).sentence
+    twilio::explain_code(code).sentence
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! Text that is gathered up to a limit.
 
 /// Text that is gathered until there is enough, without trailing blanks and without more than one empty line on end.
-pub(super) struct Gathered {
+pub(super) struct TextCollector {
     pub(super) text: String,
-    left: usize,
-    looked: usize,
+    chars_left: usize,
+    chars_seen: usize,
     pub(super) full: bool,
 }
 
 /// As many characters are looked at, be they added or not: a sheet may name a long string of blank lines for each cell.
-pub(super) const MOST_LOOKED: usize = 32 << 20;
+pub(super) const MAX_CHARS_SEEN: usize = 32 << 20;
 
-impl Gathered {
-    pub(super) fn new(most_chars: usize) -> Gathered {
-        Gathered { text: String::new(), left: most_chars, looked: 0, full: false }
+impl TextCollector {
+    pub(super) fn new(most_chars: usize) -> TextCollector {
+        TextCollector { text: String::new(), chars_left: most_chars, chars_seen: 0, full: false }
     }
 
     /// Whether there is enough; what follows is not looked at.
@@ -22,7 +22,7 @@ impl Gathered {
     }
 
     /// Says that there is more.
-    pub(super) fn fill(&mut self) {
+    pub(super) fn mark_truncated(&mut self) {
         self.full = true;
     }
 
@@ -34,8 +34,8 @@ impl Gathered {
     /// Adds text as far as there is room.
     pub(super) fn push(&mut self, text: &str) {
         for char in text.chars() {
-            self.looked += 1;
-            if self.looked > MOST_LOOKED {
+            self.chars_seen += 1;
+            if self.chars_seen > MAX_CHARS_SEEN {
                 self.full = true;
                 return;
             }
@@ -45,10 +45,10 @@ impl Gathered {
                     let kept = self.text.trim_end_matches([' ', '\t']).len();
                     self.text.truncate(kept);
                     if !self.text.is_empty() && !self.text.ends_with("\n\n") {
-                        self.add('\n');
+                        self.push_char('\n');
                     }
                 }
-                char => self.add(char),
+                char => self.push_char(char),
             }
             if self.full {
                 return;
@@ -56,11 +56,11 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, char: char) {
-        if self.left == 0 {
+    fn push_char(&mut self, char: char) {
+        if self.chars_left == 0 {
             self.full = true;
         } else {
-            self.left -= 1;
+            self.chars_left -= 1;
             self.text.push(char);
         }
     }

@@ -11,8 +11,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 use super::bare;
-use super::kind::{Kind, sniff};
-use super::unreadable::{Unreadable, guarded};
+use super::kind::{FileKind, sniff};
+use super::unreadable::{Unreadable, catch_panic};
 
 /// An image that a model may be shown. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,28 +32,28 @@ pub struct Image {
 const PIXELS_PER_TOKEN: u64 = 750;
 
 /// What the smallest image takes at models that cut every image into the same number of pieces, such as Gemma.
-const LEAST_TOKENS: u64 = 256;
+const MIN_TOKENS: u64 = 256;
 
 /// What the largest takes. Servers scale down what is larger: OpenAI to 1,536 patches, which count up to 1.62 times
 /// (OpenAI, "Images and vision").
-const MOST_TOKENS: u64 = 2_500;
+const MAX_TOKENS: u64 = 2_500;
 
 /// The longer side of what is sent, in pixels: Anthropic scales down what is larger (Anthropic, "Vision": "no more than 1568
 /// pixels"), and OpenAI looks at less (OpenAI, "Images and vision": 768 pixels on the shorter side).
-const LONGEST_SIDE: u32 = 1_568;
+const MAX_SIDE: u32 = 1_568;
 
 /// The most pixels that are unpacked: those of any phone's photo but the largest ones, and 240 MB where a JPEG is a
 /// progressive one, which needs six bytes for each.
-const MOST_PIXELS: u64 = 40_000_000;
+const MAX_PIXELS: u64 = 40_000_000;
 
 /// The most memory that a decoder may take beside its header, in bytes: four for each pixel, and a spare.
-const MOST_MEMORY: u64 = MOST_PIXELS * 5;
+const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 5;
 
 /// The longest file that is left as it is, in bytes.
-const LEFT_ALONE: usize = 1 << 20;
+const MAX_UNCHANGED_BYTES: usize = 1 << 20;
 
 /// The quality of JPEG: letters stay readable, and a photo of the longest side takes about 300 KB.
-const QUALITY: u8 = 80;
+const JPEG_QUALITY: u8 = 80;
 
 impl Image {
     /// The image in a file: JPEG or PNG, which all servers read (llama.cpp does not read WebP, and OpenAI no GIF that
@@ -68,53 +68,53 @@ impl Image {
         }
         let kind = sniff(bytes);
         let format = match kind {
-            Kind::Jpeg => ImageFormat::Jpeg,
-            Kind::Png => ImageFormat::Png,
-            Kind::Webp => ImageFormat::WebP,
-            Kind::Gif => ImageFormat::Gif,
-            Kind::Heic => return Err(Unreadable::Unknown(kind.name())),
+            FileKind::Jpeg => ImageFormat::Jpeg,
+            FileKind::Png => ImageFormat::Png,
+            FileKind::Webp => ImageFormat::WebP,
+            FileKind::Gif => ImageFormat::Gif,
+            FileKind::Heic => return Err(Unreadable::Unsupported(kind.plain_name())),
             _ => return Err(Unreadable::Damaged("image")),
         };
-        guarded("image", || Image::read(bytes, kind, format))
+        catch_panic("image", || Image::decode_for_model(bytes, kind, format))
     }
 
-    fn read(bytes: &Bytes, kind: Kind, format: ImageFormat) -> Result<Image, Unreadable> {
+    fn decode_for_model(bytes: &Bytes, kind: FileKind, format: ImageFormat) -> Result<Image, Unreadable> {
         let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
         let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(MOST_MEMORY);
+        limits.max_alloc = Some(MAX_DECODER_BYTES);
         reader.limits(limits.clone());
-        let mut decoder = reader.into_decoder().map_err(unreadable)?;
+        let mut decoder = reader.into_decoder().map_err(to_unreadable)?;
         let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
             return Err(TOO_LARGE);
         }
-        limits.reserve(decoder.total_bytes()).map_err(unreadable)?;
-        decoder.set_limits(limits).map_err(unreadable)?;
+        limits.reserve(decoder.total_bytes()).map_err(to_unreadable)?;
+        decoder.set_limits(limits).map_err(to_unreadable)?;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         // All of it, so that what is broken is found here and not by the model's server.
-        let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+        let mut image = DynamicImage::from_decoder(decoder).map_err(to_unreadable)?;
 
         let media_type = kind.media_type();
-        let small = width.max(height) <= LONGEST_SIDE && bytes.len() <= LEFT_ALONE;
+        let small = width.max(height) <= MAX_SIDE && bytes.len() <= MAX_UNCHANGED_BYTES;
         // Only JPEG and PNG are looked at so.
-        if small && bare::look(kind, bytes).is_some_and(|bare| bare.alone) {
+        if small && bare::read_header(kind, bytes).is_some_and(|bare| bare.has_no_metadata) {
             return Ok(Image { media_type, bytes: bytes.clone(), width, height });
         }
-        if width.max(height) > LONGEST_SIDE {
-            image = image.resize(LONGEST_SIDE, LONGEST_SIDE, FilterType::Triangle);
+        if width.max(height) > MAX_SIDE {
+            image = image.resize(MAX_SIDE, MAX_SIDE, FilterType::Triangle);
         }
         image.apply_orientation(orientation);
-        let flat = on_white(&image);
+        let opaque = flatten_on_white(&image);
         let mut jpeg = Vec::new();
-        flat.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(unreadable)?;
-        let (width, height) = flat.dimensions();
-        Ok(Image { media_type: Kind::Jpeg.media_type(), bytes: jpeg.into(), width, height })
+        opaque.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)).map_err(to_unreadable)?;
+        let (width, height) = opaque.dimensions();
+        Ok(Image { media_type: FileKind::Jpeg.media_type(), bytes: jpeg.into(), width, height })
     }
 
     /// One that [`Image::for_model`] made, from where it was kept: its size alone is looked at.
-    pub fn made_fit(bytes: Bytes) -> Result<Image, Unreadable> {
+    pub fn from_stored(bytes: Bytes) -> Result<Image, Unreadable> {
         let kind = sniff(&bytes);
-        let bare = bare::look(kind, &bytes).ok_or(Unreadable::Damaged("image"))?;
+        let bare = bare::read_header(kind, &bytes).ok_or(Unreadable::Damaged("image"))?;
         Ok(Image { media_type: kind.media_type(), bytes, width: bare.width, height: bare.height })
     }
 
@@ -122,13 +122,13 @@ impl Image {
     #[must_use]
     pub fn tokens(&self) -> usize {
         let tokens = (u64::from(self.width) * u64::from(self.height)).div_ceil(PIXELS_PER_TOKEN);
-        usize::try_from(tokens.clamp(LEAST_TOKENS, MOST_TOKENS)).unwrap_or(usize::MAX)
+        usize::try_from(tokens.clamp(MIN_TOKENS, MAX_TOKENS)).unwrap_or(usize::MAX)
     }
 }
 
 const TOO_LARGE: Unreadable = Unreadable::TooLarge("it has more than 40 million pixels");
 
-fn unreadable(error: ImageError) -> Unreadable {
+fn to_unreadable(error: ImageError) -> Unreadable {
     match error {
         ImageError::Limits(error) if !matches!(error.kind(), LimitErrorKind::Unsupported { .. }) => TOO_LARGE,
         _ => Unreadable::Damaged("image"),
@@ -136,7 +136,7 @@ fn unreadable(error: ImageError) -> Unreadable {
 }
 
 /// JPEG cannot be seen through: what could shows white, as on paper.
-fn on_white(image: &DynamicImage) -> RgbImage {
+fn flatten_on_white(image: &DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.to_rgb8();
     }
@@ -179,7 +179,7 @@ mod tests {
         RgbImage::from_fn(width, height, colour).into()
     }
 
-    fn file(image: &DynamicImage, format: ImageFormat) -> Bytes {
+    fn encoded(image: &DynamicImage, format: ImageFormat) -> Bytes {
         let mut bytes = Cursor::new(Vec::new());
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner().into()
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_small_photo_or_drawing_is_left_as_it_is() {
         for format in [ImageFormat::Jpeg, ImageFormat::Png] {
-            let bytes = file(&picture(64, 48), format);
+            let bytes = encoded(&picture(64, 48), format);
             let image = Image::for_model(&bytes).unwrap();
             assert_eq!((image.bytes, image.width, image.height), (bytes, 64, 48));
         }
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn what_not_every_server_reads_becomes_a_jpeg() {
         for format in [ImageFormat::WebP, ImageFormat::Gif] {
-            let image = Image::for_model(&file(&picture(64, 48), format)).unwrap();
+            let image = Image::for_model(&encoded(&picture(64, 48), format)).unwrap();
             assert_eq!(image.media_type, "image/jpeg");
             assert!(is_near(decoded(&image).get_pixel(5, 5), [200, 30, 30]), "{format:?}");
         }
@@ -217,11 +217,11 @@ mod tests {
     #[test]
     fn a_large_image_is_scaled_down_to_what_models_look_at() {
         for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
-            let image = Image::for_model(&file(&picture(3_136, 1_000), format)).unwrap();
+            let image = Image::for_model(&encoded(&picture(3_136, 1_000), format)).unwrap();
             assert_eq!((image.media_type, image.width, image.height), ("image/jpeg", 1_568, 500), "{format:?}");
             assert!(is_near(decoded(&image).get_pixel(700, 100), [200, 30, 30]));
         }
-        let image = Image::for_model(&file(&picture(3, 3_000), ImageFormat::Png)).unwrap();
+        let image = Image::for_model(&encoded(&picture(3, 3_000), ImageFormat::Png)).unwrap();
         assert_eq!((image.width, image.height), (2, 1_568), "however narrow");
     }
 
@@ -229,15 +229,15 @@ mod tests {
     fn a_large_file_of_few_pixels_is_packed_anew() {
         let noise = |x: u32, y: u32| x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)).to_le_bytes();
         let image = RgbImage::from_fn(900, 900, |x, y| Rgb([noise(x, y)[1], noise(y, x)[2], noise(x ^ y, x)[3]]));
-        let bytes = file(&image.into(), ImageFormat::Png);
-        assert!(bytes.len() > LEFT_ALONE);
+        let bytes = encoded(&image.into(), ImageFormat::Png);
+        assert!(bytes.len() > MAX_UNCHANGED_BYTES);
         let image = Image::for_model(&bytes).unwrap();
-        assert!(image.media_type == "image/jpeg" && image.bytes.len() < LEFT_ALONE, "{image:?}");
+        assert!(image.media_type == "image/jpeg" && image.bytes.len() < MAX_UNCHANGED_BYTES, "{image:?}");
     }
 
     /// A JPEG whose camera lay on its side, and noted so.
-    fn lying() -> Bytes {
-        let jpeg = file(&picture(64, 48), ImageFormat::Jpeg);
+    fn sideways_jpeg() -> Bytes {
+        let jpeg = encoded(&picture(64, 48), ImageFormat::Jpeg);
         // TIFF, little-endian: one entry, orientation 6, which is a quarter to the right.
         let exif = b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
         let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_photo_is_turned_upright_and_what_the_camera_noted_is_left_out() {
-        let image = Image::for_model(&lying()).unwrap();
+        let image = Image::for_model(&sideways_jpeg()).unwrap();
         assert_eq!((image.width, image.height), (48, 64));
         let upright = decoded(&image);
         assert!(is_near(upright.get_pixel(43, 32), [200, 30, 30]) && is_near(upright.get_pixel(4, 32), [30, 30, 200]));
@@ -256,16 +256,16 @@ mod tests {
     #[test]
     fn what_an_editor_noted_is_left_out_of_a_small_image_too() {
         let place = b"<exif:GPSLatitude>41,24.2N</exif:GPSLatitude>".as_slice();
-        let jpeg = file(&picture(64, 48), ImageFormat::Jpeg);
+        let jpeg = encoded(&picture(64, 48), ImageFormat::Jpeg);
         let segment = |marker: u8, name: &[u8]| {
             let length = u16::try_from(name.len() + place.len() + 2).unwrap().to_be_bytes();
             [&jpeg[..2], &[0xff, marker], &length, name, place, &jpeg[2..]].concat()
         };
-        let png = file(&picture(64, 48), ImageFormat::Png);
+        let png = encoded(&picture(64, 48), ImageFormat::Png);
         let text = [b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), place].concat();
         let length = u32::try_from(text.len()).unwrap().to_be_bytes();
         let chunk = [b"iTXt".as_slice(), &text].concat();
-        let chunk = [&png[..33], &length, &chunk, &check(&chunk), &png[33..]].concat();
+        let chunk = [&png[..33], &length, &chunk, &png_crc(&chunk), &png[33..]].concat();
         for noted in [segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0"), segment(0xed, b"Photoshop 3.0\0"), chunk] {
             let image = Image::for_model(&noted.into()).unwrap();
             assert!(!image.bytes.windows(place.len()).any(|window| window == place), "{image:?}");
@@ -277,19 +277,19 @@ mod tests {
     fn an_image_that_was_made_fit_is_known_again_and_no_other() {
         for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
             for side in [64, 2_000] {
-                let image = Image::for_model(&file(&picture(side, side / 2), format)).unwrap();
-                assert_eq!(Image::made_fit(image.bytes.clone()).unwrap(), image);
+                let image = Image::for_model(&encoded(&picture(side, side / 2), format)).unwrap();
+                assert_eq!(Image::from_stored(image.bytes.clone()).unwrap(), image);
             }
         }
         for other in [b"GIF89a".as_slice(), b"", b"\xff\xd8\xff"] {
-            assert_eq!(Image::made_fit(Bytes::copy_from_slice(other)).unwrap_err(), Unreadable::Damaged("image"));
+            assert_eq!(Image::from_stored(Bytes::copy_from_slice(other)).unwrap_err(), Unreadable::Damaged("image"));
         }
     }
 
     #[test]
     fn what_can_be_seen_through_shows_white() {
         let image = RgbaImage::from_fn(20, 20, |x, _| Rgba([0, 0, 0, if x < 10 { 0 } else { 255 }]));
-        let image = Image::for_model(&file(&image.into(), ImageFormat::WebP)).unwrap();
+        let image = Image::for_model(&encoded(&image.into(), ImageFormat::WebP)).unwrap();
         let flat = decoded(&image);
         assert!(is_near(flat.get_pixel(2, 10), [255; 3]) && is_near(flat.get_pixel(17, 10), [0; 3]));
     }
@@ -310,22 +310,22 @@ mod tests {
         gif.extend_from_slice(b",\0\0\0\0\xff\xff\xff\xff\0\x02\x02\x44\x01\0;");
         assert_eq!(Image::for_model(&gif.into()).unwrap_err(), TOO_LARGE);
         // Few pixels, but of eight bytes each.
-        let deep = claiming(5_050, 5_000, &file(&DynamicImage::new_rgba16(8, 8), ImageFormat::Png));
+        let deep = png_claiming_size(5_050, 5_000, &encoded(&DynamicImage::new_rgba16(8, 8), ImageFormat::Png));
         assert_eq!(Image::for_model(&deep).unwrap_err(), TOO_LARGE);
     }
 
     /// A PNG whose header tells another size.
-    fn claiming(width: u32, height: u32, png: &[u8]) -> Bytes {
+    fn png_claiming_size(width: u32, height: u32, png: &[u8]) -> Bytes {
         let mut png = png.to_vec();
         png[16..20].copy_from_slice(&width.to_be_bytes());
         png[20..24].copy_from_slice(&height.to_be_bytes());
-        let check = check(&png[12..29]);
+        let check = png_crc(&png[12..29]);
         png[29..33].copy_from_slice(&check);
         png.into()
     }
 
     /// The check of a chunk (PNG, annex D).
-    fn check(chunk: &[u8]) -> [u8; 4] {
+    fn png_crc(chunk: &[u8]) -> [u8; 4] {
         let check = chunk.iter().fold(u32::MAX, |check, byte| {
             (0..8).fold(check ^ u32::from(*byte), |check, _| (check >> 1) ^ (0xedb8_8320 * (check & 1)))
         });
@@ -333,9 +333,9 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_none_or_broken_is_told_so() {
-        let whole = file(&picture(64, 48), ImageFormat::Png);
-        let webp = file(&picture(64, 48), ImageFormat::WebP);
+    fn an_image_that_is_none_or_broken_is_reported_so() {
+        let whole = encoded(&picture(64, 48), ImageFormat::Png);
+        let webp = encoded(&picture(64, 48), ImageFormat::WebP);
         for broken in [
             Bytes::from_static(b"GIF89a"),
             Bytes::from_static(b"<html>not found</html>"),

@@ -18,6 +18,6 @@ mod unreadable;
 mod xml;
 
 pub use self::image::Image;
-pub use self::kind::{Kind, sniff};
-pub use self::sendable::sendable;
+pub use self::kind::{FileKind, sniff};
+pub use self::sendable::sendable_media_type;
 pub use self::unreadable::Unreadable;

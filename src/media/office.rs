@@ -2,63 +2,64 @@
 
 use std::collections::HashMap;
 
-use super::gathered::Gathered;
-use super::kind::Kind;
+use super::gathered::TextCollector;
+use super::kind::FileKind;
 use super::unreadable::Unreadable;
-use super::xml::{Parts, Piece, Xml, attribute};
+use super::xml::{Archive, XmlEvent, XmlReader, attribute};
 
 /// The most sheets that are looked at.
-const MOST_PARTS: usize = 200;
+const MAX_SHEETS: usize = 200;
 
 /// The most empty cells that a row is told to have between two others.
-const WIDEST_GAP: usize = 20;
+const MAX_GAP: usize = 20;
 
 /// Gathers its text, until there is enough or a limit is met.
-pub(super) fn read(kind: Kind, bytes: &[u8], gathered: &mut Gathered) -> Result<(), Unreadable> {
-    let mut parts = Parts::of(bytes)?;
+pub(super) fn gather_text(kind: FileKind, bytes: &[u8], gathered: &mut TextCollector) -> Result<(), Unreadable> {
+    let mut parts = Archive::open(bytes)?;
     match kind {
-        Kind::Docx => parts.xml("word/document.xml", |xml| prose(xml, gathered)),
-        Kind::OpenDocument => parts.xml("content.xml", |xml| prose(xml, gathered)),
-        Kind::Pptx => {
-            for (number, name) in parts.numbered("ppt/slides/slide").iter().enumerate() {
+        FileKind::Docx => parts.read_xml("word/document.xml", |xml| read_paragraphs(xml, gathered)),
+        FileKind::OpenDocument => parts.read_xml("content.xml", |xml| read_paragraphs(xml, gathered)),
+        FileKind::Pptx => {
+            for (number, name) in parts.numbered_entries("ppt/slides/slide").iter().enumerate() {
                 gathered.push(&format!("\nSlide {}\n", number + 1));
-                parts.xml(name, |xml| prose(xml, gathered))?;
+                parts.read_xml(name, |xml| read_paragraphs(xml, gathered))?;
                 if gathered.is_full() {
                     break;
                 }
             }
             Ok(())
         }
-        _ => workbook(&mut parts, gathered),
+        _ => read_workbook(&mut parts, gathered),
     }
 }
 
 /// Word (`w:p`, `w:t`, `w:tab`, `w:br`, `w:tc`, `w:tr`), PowerPoint (`a:p`, `a:t`, `a:br`) and OpenDocument (`text:p`,
 /// `text:h`, `text:tab`, `text:s`, `table:table-cell`). Word and PowerPoint keep their words in `t`, OpenDocument anywhere in
 /// a paragraph. What stands for older programs (`mc:Fallback`) and notes beside the text is passed over.
-fn prose(xml: &mut Xml<'_>, gathered: &mut Gathered) -> Result<(), Unreadable> {
-    let (mut open, mut in_text, mut paragraphs, mut cells, mut hidden) = (false, 0_u32, 0_u32, 0_u32, 0_u32);
+fn read_paragraphs(xml: &mut XmlReader<'_>, gathered: &mut TextCollector) -> Result<(), Unreadable> {
+    let (mut is_open_document, mut in_text, mut paragraphs, mut cells, mut hidden_depth) =
+        (false, 0_u32, 0_u32, 0_u32, 0_u32);
     while !gathered.is_full() {
         let Some(piece) = xml.next()? else { return Ok(()) };
         match piece {
-            Piece::Begin(name, attributes) => match name.as_str() {
-                "document-content" => open = true,
-                "Fallback" | "annotation" | "tracked-changes" => hidden += 1,
-                _ if hidden > 0 => {}
+            XmlEvent::Start(name, attributes) => match name.as_str() {
+                "document-content" => is_open_document = true,
+                "Fallback" | "annotation" | "tracked-changes" => hidden_depth += 1,
+                _ if hidden_depth > 0 => {}
                 "t" => in_text += 1,
                 "p" | "h" => paragraphs += 1,
                 "tc" | "table-cell" => cells += 1,
                 "tab" if paragraphs > 0 => gathered.push("\t"),
                 "br" | "cr" | "line-break" => gathered.push("\n"),
-                "s" if open => {
+                "s" if is_open_document => {
                     let count = attribute(&attributes, "c").and_then(|count| count.parse().ok()).unwrap_or(1_usize);
-                    gathered.push(&" ".repeat(count.min(WIDEST_GAP)));
+                    gathered.push(&" ".repeat(count.min(MAX_GAP)));
                 }
                 _ => {}
             },
-            Piece::End(name) => match name.as_str() {
-                "Fallback" | "annotation" | "tracked-changes" => hidden = hidden.saturating_sub(1),
-                _ if hidden > 0 => {}
+            XmlEvent::End(name) => match name.as_str() {
+                "Fallback" | "annotation" | "tracked-changes" => hidden_depth = hidden_depth.saturating_sub(1),
+                _ if hidden_depth > 0 => {}
                 "t" => in_text = in_text.saturating_sub(1),
                 "p" | "h" => {
                     paragraphs = paragraphs.saturating_sub(1);
@@ -71,22 +72,24 @@ fn prose(xml: &mut Xml<'_>, gathered: &mut Gathered) -> Result<(), Unreadable> {
                 "tr" | "table-row" => gathered.push("\n"),
                 _ => {}
             },
-            Piece::Text(text) if hidden == 0 && (in_text > 0 || (open && paragraphs > 0)) => gathered.push(&text),
-            Piece::Text(_) => {}
+            XmlEvent::Text(text) if hidden_depth == 0 && (in_text > 0 || (is_open_document && paragraphs > 0)) => {
+                gathered.push(&text);
+            }
+            XmlEvent::Text(_) => {}
         }
     }
     Ok(())
 }
 
 /// Excel: the sheets in the order of the book, each row a line. Numbers stand as they are kept, dates as days since 1900.
-fn workbook(parts: &mut Parts<'_>, gathered: &mut Gathered) -> Result<(), Unreadable> {
+fn read_workbook(parts: &mut Archive<'_>, gathered: &mut TextCollector) -> Result<(), Unreadable> {
     let mut sheets: Vec<(String, String)> = Vec::new();
-    parts.xml("xl/workbook.xml", |xml| {
+    parts.read_xml("xl/workbook.xml", |xml| {
         while let Some(piece) = xml.next()? {
-            if let Piece::Begin(name, attributes) = piece
+            if let XmlEvent::Start(name, attributes) = piece
                 && name == "sheet"
                 && let (Some(name), Some(id)) = (attribute(&attributes, "name"), attribute(&attributes, "id"))
-                && sheets.len() < MOST_PARTS
+                && sheets.len() < MAX_SHEETS
             {
                 sheets.push((name.to_owned(), id.to_owned()));
             }
@@ -94,9 +97,9 @@ fn workbook(parts: &mut Parts<'_>, gathered: &mut Gathered) -> Result<(), Unread
         Ok(())
     })?;
     let mut targets: HashMap<String, String> = HashMap::new();
-    parts.xml("xl/_rels/workbook.xml.rels", |xml| {
+    parts.read_xml("xl/_rels/workbook.xml.rels", |xml| {
         while let Some(piece) = xml.next()? {
-            if let Piece::Begin(name, attributes) = piece
+            if let XmlEvent::Start(name, attributes) = piece
                 && name == "Relationship"
                 && let (Some(id), Some(target)) = (attribute(&attributes, "Id"), attribute(&attributes, "Target"))
             {
@@ -106,14 +109,14 @@ fn workbook(parts: &mut Parts<'_>, gathered: &mut Gathered) -> Result<(), Unread
         Ok(())
     })?;
     let mut shared: Vec<String> = Vec::new();
-    if parts.has("xl/sharedStrings.xml") {
-        parts.xml("xl/sharedStrings.xml", |xml| strings(xml, &mut shared))?;
+    if parts.contains("xl/sharedStrings.xml") {
+        parts.read_xml("xl/sharedStrings.xml", |xml| read_shared_strings(xml, &mut shared))?;
     }
     for (name, id) in sheets {
         let Some(target) = targets.get(&id) else { continue };
         let target = target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), str::to_owned);
         gathered.push(&format!("\n{name}\n"));
-        parts.xml(&target, |xml| sheet(xml, &shared, gathered))?;
+        parts.read_xml(&target, |xml| read_sheet(xml, &shared, gathered))?;
         if gathered.is_full() {
             break;
         }
@@ -122,51 +125,51 @@ fn workbook(parts: &mut Parts<'_>, gathered: &mut Gathered) -> Result<(), Unread
 }
 
 /// The strings that cells share. Readings of Japanese names (`rPh`) are left out.
-fn strings(xml: &mut Xml<'_>, shared: &mut Vec<String>) -> Result<(), Unreadable> {
-    let (mut in_text, mut reading) = (false, false);
+fn read_shared_strings(xml: &mut XmlReader<'_>, shared: &mut Vec<String>) -> Result<(), Unreadable> {
+    let (mut in_text, mut in_phonetic) = (false, false);
     while let Some(piece) = xml.next()? {
         match piece {
-            Piece::Begin(name, _) => match name.as_str() {
+            XmlEvent::Start(name, _) => match name.as_str() {
                 "si" => shared.push(String::new()),
                 "t" => in_text = true,
-                "rPh" => reading = true,
+                "rPh" => in_phonetic = true,
                 _ => {}
             },
-            Piece::End(name) => match name.as_str() {
+            XmlEvent::End(name) => match name.as_str() {
                 "t" => in_text = false,
-                "rPh" => reading = false,
+                "rPh" => in_phonetic = false,
                 _ => {}
             },
-            Piece::Text(text) if in_text && !reading => {
+            XmlEvent::Text(text) if in_text && !in_phonetic => {
                 if let Some(last) = shared.last_mut() {
                     last.push_str(&text);
                 }
             }
-            Piece::Text(_) => {}
+            XmlEvent::Text(_) => {}
         }
     }
     Ok(())
 }
 
-fn sheet(xml: &mut Xml<'_>, shared: &[String], gathered: &mut Gathered) -> Result<(), Unreadable> {
+fn read_sheet(xml: &mut XmlReader<'_>, shared: &[String], gathered: &mut TextCollector) -> Result<(), Unreadable> {
     let (mut in_value, mut is_shared, mut value, mut column) = (false, false, String::new(), 0);
     while !gathered.is_full() {
         let Some(piece) = xml.next()? else { return Ok(()) };
         match piece {
-            Piece::Begin(name, attributes) => match name.as_str() {
+            XmlEvent::Start(name, attributes) => match name.as_str() {
                 "row" => column = 0,
                 "c" => {
                     is_shared = attribute(&attributes, "t") == Some("s");
-                    let place = attribute(&attributes, "r").and_then(number_of_column).unwrap_or(column);
+                    let place = attribute(&attributes, "r").and_then(column_index).unwrap_or(column);
                     let first = usize::from(column == 0);
-                    gathered.push(&"\t".repeat((place.saturating_sub(column) + 1 - first).min(WIDEST_GAP)));
+                    gathered.push(&"\t".repeat((place.saturating_sub(column) + 1 - first).min(MAX_GAP)));
                     column = place + 1;
                     value.clear();
                 }
                 "v" | "t" => in_value = true,
                 _ => {}
             },
-            Piece::End(name) => match name.as_str() {
+            XmlEvent::End(name) => match name.as_str() {
                 "v" | "t" => in_value = false,
                 "c" if is_shared => {
                     let index = value.trim().parse::<usize>().ok();
@@ -176,15 +179,15 @@ fn sheet(xml: &mut Xml<'_>, shared: &[String], gathered: &mut Gathered) -> Resul
                 "row" => gathered.push("\n"),
                 _ => {}
             },
-            Piece::Text(text) if in_value => value.push_str(&text),
-            Piece::Text(_) => {}
+            XmlEvent::Text(text) if in_value => value.push_str(&text),
+            XmlEvent::Text(_) => {}
         }
     }
     Ok(())
 }
 
 /// `C7` is the third column, 2.
-fn number_of_column(place: &str) -> Option<usize> {
+fn column_index(place: &str) -> Option<usize> {
     let letters = place.bytes().take_while(u8::is_ascii_uppercase).take(3);
     letters.map(|letter| usize::from(letter - b'A') + 1).reduce(|number, letter| number * 26 + letter).map(|n| n - 1)
 }
@@ -196,12 +199,12 @@ mod tests {
     use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
 
-    use super::super::document::{Text, text};
+    use super::super::document::{DocumentText, extract_text};
     use super::super::sniff;
     use super::super::xml::{DAMAGED, TOO_LARGE};
     use super::*;
 
-    fn packed(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content) in entries {
             zip.start_file(*name, SimpleFileOptions::default()).unwrap();
@@ -210,25 +213,25 @@ mod tests {
         zip.finish().unwrap().into_inner()
     }
 
-    fn words(bytes: &[u8], kind: Kind) -> Result<String, Unreadable> {
+    fn extract_words(bytes: &[u8], kind: FileKind) -> Result<String, Unreadable> {
         assert_eq!(sniff(bytes), kind);
-        text(kind, bytes, 10_000).map(|read| read.text)
+        extract_text(kind, bytes, 10_000).map(|read| read.text)
     }
 
-    const TYPES: &[u8] = br#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+    const CONTENT_TYPES_XML: &[u8] = br#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
 
-    fn word(body: &str) -> Vec<u8> {
+    fn docx_with_body(body: &str) -> Vec<u8> {
         let namespace = "http://schemas.openxmlformats.org/wordprocessingml/2006/main";
         let xml = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<w:document xmlns:w=\"{namespace}\"><w:body>{body}</w:body></w:document>"
         );
-        packed(&[("[Content_Types].xml", TYPES), ("word/document.xml", xml.as_bytes())])
+        zip_of(&[("[Content_Types].xml", CONTENT_TYPES_XML), ("word/document.xml", xml.as_bytes())])
     }
 
     #[test]
     fn a_word_document_is_read_with_its_tables_and_without_what_was_deleted() {
-        let docx = word(
+        let docx = docx_with_body(
             "<w:p><w:pPr><w:pStyle w:val=\"Title\"/></w:pPr><w:r><w:t>Bread &amp; more</w:t></w:r></w:p>\
              <w:p><w:r><w:t xml:space=\"preserve\">Rye </w:t></w:r><w:r><w:t>&#8364;4</w:t><w:br/><w:t>or</w:t><w:tab/><w:t>5</w:t></w:r>\
              <w:del><w:r><w:delText>never</w:delText></w:r></w:del></w:p>\
@@ -236,9 +239,9 @@ mod tests {
              <mc:AlternateContent><mc:Choice><w:p><w:r><w:t>new</w:t></w:r></w:p></mc:Choice>\
              <mc:Fallback><w:p><w:r><w:t>old</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent>",
         );
-        assert_eq!(words(&docx, Kind::Docx).unwrap(), "Bread & more\nRye €4\nor\t5\na \tb\nnew");
-        let start = text(Kind::Docx, &docx, 5).unwrap();
-        assert_eq!(start, Text { text: "Bread".into(), truncated: true });
+        assert_eq!(extract_words(&docx, FileKind::Docx).unwrap(), "Bread & more\nRye €4\nor\t5\na \tb\nnew");
+        let start = extract_text(FileKind::Docx, &docx, 5).unwrap();
+        assert_eq!(start, DocumentText { text: "Bread".into(), truncated: true });
     }
 
     #[test]
@@ -249,8 +252,8 @@ mod tests {
             "<sst><si><t>Rye</t></si><si><r><t>Spelt </t></r><r><t>&lt;dark&gt;</t></r><rPh><t>x</t></rPh></si></sst>";
         let hours = br#"<worksheet><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>Mon</t></is></c></row></sheetData></worksheet>"#;
         let prices = br#"<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1"><v>4.2</v></c></row><row r="2"><c r="A2" t="s"><v>1</v></c><c r="D2"><f>B1*2</f><v>8.4</v></c></row><row r="3"><c r="B3" t="s"><v>99</v></c><c r="C3" t="str"><v>end</v></c></row></sheetData></worksheet>"#;
-        let xlsx = packed(&[
-            ("[Content_Types].xml", TYPES),
+        let xlsx = zip_of(&[
+            ("[Content_Types].xml", CONTENT_TYPES_XML),
             ("xl/workbook.xml", book),
             ("xl/_rels/workbook.xml.rels", targets),
             ("xl/sharedStrings.xml", shared.as_bytes()),
@@ -258,20 +261,20 @@ mod tests {
             ("xl/worksheets/sheet2.xml", prices),
         ]);
         let told = "Prices\nRye\t4.2\nSpelt <dark>\t\t\t8.4\n\t\tend\n\nHours\nMon";
-        assert_eq!(words(&xlsx, Kind::Xlsx).unwrap(), told);
+        assert_eq!(extract_words(&xlsx, FileKind::Xlsx).unwrap(), told);
     }
 
     #[test]
     fn slides_are_read_in_their_order() {
         let slide = |text: &str| format!("<p:sld><a:p><a:r><a:t>{text}</a:t></a:r></a:p></p:sld>").into_bytes();
-        let pptx = packed(&[
+        let pptx = zip_of(&[
             ("ppt/presentation.xml", b"<p:presentation/>"),
             ("ppt/slides/slide10.xml", &slide("last")),
             ("ppt/slides/slide2.xml", &slide("second")),
             ("ppt/slides/slide1.xml", &slide("first")),
         ]);
         let told = "Slide 1\nfirst\n\nSlide 2\nsecond\n\nSlide 3\nlast";
-        assert_eq!(words(&pptx, Kind::Pptx).unwrap(), told);
+        assert_eq!(extract_words(&pptx, FileKind::Pptx).unwrap(), told);
     }
 
     #[test]
@@ -287,45 +290,45 @@ mod tests {
         zip.start_file("content.xml", SimpleFileOptions::default()).unwrap();
         zip.write_all(xml.as_bytes()).unwrap();
         let odt = zip.finish().unwrap().into_inner();
-        assert_eq!(words(&odt, Kind::OpenDocument).unwrap(), "Title\nOne  two three");
+        assert_eq!(extract_words(&odt, FileKind::OpenDocument).unwrap(), "Title\nOne  two three");
     }
 
     #[test]
     fn a_zip_bomb_is_stopped_at_the_limit() {
-        let bomb = word(&" ".repeat(21 << 20));
+        let bomb = docx_with_body(&" ".repeat(21 << 20));
         assert!(bomb.len() < 100_000, "{}", bomb.len());
-        let error = text(Kind::Docx, &bomb, 10_000).unwrap_err();
+        let error = extract_text(FileKind::Docx, &bomb, 10_000).unwrap_err();
         assert_eq!(error.to_string(), "it is too large: it unpacks to more than is read");
         // Many slides, each below the limit.
         let blank = " ".repeat(14 << 20);
         let names: Vec<String> = (1..=4).map(|number| format!("ppt/slides/slide{number}.xml")).collect();
         let mut slides: Vec<(&str, &[u8])> = vec![("ppt/presentation.xml", b"<p/>")];
         slides.extend(names.iter().map(|name| (name.as_str(), blank.as_bytes())));
-        assert_eq!(text(Kind::Pptx, &packed(&slides), 10_000).unwrap_err(), TOO_LARGE);
+        assert_eq!(extract_text(FileKind::Pptx, &zip_of(&slides), 10_000).unwrap_err(), TOO_LARGE);
     }
 
     #[test]
     fn enough_text_is_enough_however_much_follows() {
-        let long = word(&"<w:p><w:r><w:t>word word word</w:t></w:r></w:p>".repeat(300_000));
-        let read = text(Kind::Docx, &long, 1_004).unwrap();
+        let long = docx_with_body(&"<w:p><w:r><w:t>word word word</w:t></w:r></w:p>".repeat(300_000));
+        let read = extract_text(FileKind::Docx, &long, 1_004).unwrap();
         assert_eq!((read.text.chars().count(), read.truncated), (1_004, true));
     }
 
     #[test]
     fn entities_do_not_multiply() {
         let laughs = "<!DOCTYPE l [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;\">]><w:document><w:p><w:t>&b;x</w:t></w:p></w:document>";
-        assert_eq!(words(&packed(&[("word/document.xml", laughs.as_bytes())]), Kind::Docx).unwrap(), "x");
+        assert_eq!(extract_words(&zip_of(&[("word/document.xml", laughs.as_bytes())]), FileKind::Docx).unwrap(), "x");
     }
 
     #[test]
-    fn a_damaged_document_is_told_so() {
-        let whole = word("<w:p><w:r><w:t>Hello</w:t></w:r></w:p>");
-        for broken in [whole[..whole.len() / 2].to_vec(), packed(&[("word/document.xml.bak", b"x")])] {
-            assert_eq!(text(Kind::Docx, &broken, 100).unwrap_err(), DAMAGED);
+    fn a_damaged_document_is_reported_so() {
+        let whole = docx_with_body("<w:p><w:r><w:t>Hello</w:t></w:r></w:p>");
+        for broken in [whole[..whole.len() / 2].to_vec(), zip_of(&[("word/document.xml.bak", b"x")])] {
+            assert_eq!(extract_text(FileKind::Docx, &broken, 100).unwrap_err(), DAMAGED);
         }
-        let broken = packed(&[("word/document.xml", b"<w:p><w:t>Hello</w:t")]);
-        assert_eq!(text(Kind::Docx, &broken, 100).unwrap_err(), DAMAGED);
-        assert_eq!(text(Kind::Docx, &word("<w:p/>"), 100).unwrap_err(), Unreadable::NoText);
-        assert_eq!(text(Kind::Zip, &whole, 100).unwrap_err().to_string(), "archives cannot be read here");
+        let broken = zip_of(&[("word/document.xml", b"<w:p><w:t>Hello</w:t")]);
+        assert_eq!(extract_text(FileKind::Docx, &broken, 100).unwrap_err(), DAMAGED);
+        assert_eq!(extract_text(FileKind::Docx, &docx_with_body("<w:p/>"), 100).unwrap_err(), Unreadable::NoText);
+        assert_eq!(extract_text(FileKind::Zip, &whole, 100).unwrap_err().to_string(), "archives cannot be read here");
     }
 }

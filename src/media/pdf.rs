@@ -2,45 +2,45 @@
 
 use lopdf::{DecompressError, Document, Error, LoadOptions};
 
-use super::gathered::Gathered;
+use super::gathered::TextCollector;
 use super::unreadable::Unreadable;
 
 /// The most pages that are looked at.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// The most that one page unpacks to, in bytes. lopdf makes an object of each operator, so memory is some fifty times that;
 /// a page full of letters has a twentieth of it.
-const MOST_PAGE: usize = 4 << 20;
+const MAX_PAGE_BYTES: usize = 4 << 20;
 
 /// The most that all pages unpack to together, in bytes.
-const MOST_PAGES_TOGETHER: usize = 32 << 20;
+const MAX_PAGES_BYTES: usize = 32 << 20;
 
 /// The most that one stream of objects unpacks to, in bytes, and all of them.
-const MOST_OBJECTS: usize = 4 << 20;
-const MOST_OBJECTS_TOGETHER: usize = 32 << 20;
+const MAX_OBJECT_STREAM_BYTES: usize = 4 << 20;
+const MAX_OBJECT_STREAMS_BYTES: usize = 32 << 20;
 
 const TOO_LARGE: Unreadable = Unreadable::TooLarge("it unpacks to more than is read");
 
 /// Gathers its text, until there is enough or a limit is met.
-pub(super) fn read(bytes: &[u8], gathered: &mut Gathered) -> Result<(), Unreadable> {
-    let each = MOST_OBJECTS.min(MOST_OBJECTS_TOGETHER / containers(bytes).max(1));
-    let options = LoadOptions { max_decompressed_size: Some(each), ..LoadOptions::default() };
-    let document = Document::load_mem_with_options(bytes, options).map_err(unreadable)?;
+pub(super) fn gather_text(bytes: &[u8], gathered: &mut TextCollector) -> Result<(), Unreadable> {
+    let max_stream_bytes = MAX_OBJECT_STREAM_BYTES.min(MAX_OBJECT_STREAMS_BYTES / count_object_streams(bytes).max(1));
+    let options = LoadOptions { max_decompressed_size: Some(max_stream_bytes), ..LoadOptions::default() };
+    let document = Document::load_mem_with_options(bytes, options).map_err(to_unreadable)?;
     // One that opens without a password is not encrypted any more.
     if document.is_encrypted() && document.encryption_state.is_none() {
-        return Err(Unreadable::Locked);
+        return Err(Unreadable::PasswordProtected);
     }
     let pages = document.get_pages();
-    let mut left = MOST_PAGES_TOGETHER;
+    let mut bytes_left = MAX_PAGES_BYTES;
     let mut too_large = false;
-    for (number, id) in pages.iter().take(MOST_PAGES) {
-        let most = left.min(MOST_PAGE);
+    for (number, id) in pages.iter().take(MAX_PAGES) {
+        let most = bytes_left.min(MAX_PAGE_BYTES);
         // A page that is a large drawing is passed over.
         let Ok(content) = document.get_page_content_with_limit(*id, most) else {
             too_large = true;
             continue;
         };
-        left = left.saturating_sub(content.len());
+        bytes_left = bytes_left.saturating_sub(content.len());
         drop(content);
         match document.extract_text_with_limit(&[*number], most) {
             Ok(text) => gathered.push(&text),
@@ -53,27 +53,29 @@ pub(super) fn read(bytes: &[u8], gathered: &mut Gathered) -> Result<(), Unreadab
             return Ok(());
         }
     }
-    if pages.len() > MOST_PAGES {
-        gathered.fill();
+    if pages.len() > MAX_PAGES {
+        gathered.mark_truncated();
     }
     if too_large && gathered.is_blank() { Err(TOO_LARGE) } else { Ok(()) }
 }
 
-fn unreadable(error: Error) -> Unreadable {
+fn to_unreadable(error: Error) -> Unreadable {
     match error {
-        Error::Decryption(_) | Error::UnsupportedSecurityHandler(_) | Error::InvalidPassword => Unreadable::Locked,
+        Error::Decryption(_) | Error::UnsupportedSecurityHandler(_) | Error::InvalidPassword => {
+            Unreadable::PasswordProtected
+        }
         Error::Decompress(DecompressError::MemoryLimitExceeded { .. }) => TOO_LARGE,
         _ => Unreadable::Damaged("PDF"),
     }
 }
 
 /// How many streams are unpacked while the file is opened, as their type is written, be it disguised: `/Obj#53tm`.
-fn containers(bytes: &[u8]) -> usize {
+fn count_object_streams(bytes: &[u8]) -> usize {
     let names = bytes.split(|byte| *byte == b'/').skip(1);
-    names.filter(|rest| is_named(rest, b"ObjStm") || is_named(rest, b"XRef")).count()
+    names.filter(|rest| name_is(rest, b"ObjStm") || name_is(rest, b"XRef")).count()
 }
 
-fn is_named(mut rest: &[u8], name: &[u8]) -> bool {
+fn name_is(mut rest: &[u8], name: &[u8]) -> bool {
     name.iter().all(|letter| {
         let (read, tail) = match rest {
             [b'#', high, low, tail @ ..] => {
@@ -93,12 +95,12 @@ mod tests {
     use lopdf::content::{Content, Operation};
     use lopdf::{EncryptionState, EncryptionVersion, Object, Permissions, Stream, StringFormat, dictionary};
 
-    use super::super::document::{Text, text};
-    use super::super::{Kind, sniff};
+    use super::super::document::{DocumentText, extract_text};
+    use super::super::{FileKind, sniff};
     use super::*;
 
     /// A PDF with these contents of pages.
-    fn paged(contents: &[Vec<u8>]) -> Document {
+    fn document_with_pages(contents: &[Vec<u8>]) -> Document {
         let mut document = Document::with_version("1.5");
         let pages = document.new_object_id();
         let font =
@@ -126,7 +128,7 @@ mod tests {
         document
     }
 
-    fn said(text: &str) -> Vec<u8> {
+    fn page_saying(text: &str) -> Vec<u8> {
         let operations = vec![
             Operation::new("BT", vec![]),
             Operation::new("Tf", vec!["F1".into(), 12.into()]),
@@ -137,40 +139,40 @@ mod tests {
         Content { operations }.encode().unwrap()
     }
 
-    fn saved(mut document: Document) -> Vec<u8> {
+    fn save(mut document: Document) -> Vec<u8> {
         let mut bytes = Vec::new();
         document.save_to(&mut bytes).unwrap();
-        assert_eq!(sniff(&bytes), Kind::Pdf);
+        assert_eq!(sniff(&bytes), FileKind::Pdf);
         bytes
     }
 
-    fn pdf(contents: &[Vec<u8>]) -> Vec<u8> {
-        saved(paged(contents))
+    fn pdf_with_pages(contents: &[Vec<u8>]) -> Vec<u8> {
+        save(document_with_pages(contents))
     }
 
-    fn read(bytes: &[u8], most: usize) -> Result<Text, Unreadable> {
-        text(Kind::Pdf, bytes, most)
+    fn extract_pdf(bytes: &[u8], most: usize) -> Result<DocumentText, Unreadable> {
+        extract_text(FileKind::Pdf, bytes, most)
     }
 
     #[test]
     fn the_pages_of_a_pdf_are_read_in_their_order_up_to_the_limit() {
-        let bytes = pdf(&[said("Rye bread 4.20"), said("Spelt 5.10")]);
-        let whole = read(&bytes, 1_000).unwrap();
+        let bytes = pdf_with_pages(&[page_saying("Rye bread 4.20"), page_saying("Spelt 5.10")]);
+        let whole = extract_pdf(&bytes, 1_000).unwrap();
         assert_eq!((whole.text.as_str(), whole.truncated), ("Rye bread 4.20\n\nSpelt 5.10", false));
-        assert_eq!(read(&bytes, 9), Ok(Text { text: "Rye bread".into(), truncated: true }));
-        let many: Vec<_> = (0..=MOST_PAGES).map(|page| said(&format!("page {page}"))).collect();
-        let read = read(&pdf(&many), 10_000).unwrap();
+        assert_eq!(extract_pdf(&bytes, 9), Ok(DocumentText { text: "Rye bread".into(), truncated: true }));
+        let many: Vec<_> = (0..=MAX_PAGES).map(|page| page_saying(&format!("page {page}"))).collect();
+        let read = extract_pdf(&pdf_with_pages(&many), 10_000).unwrap();
         assert!(read.truncated && read.text.ends_with("page 99"), "{}", read.text);
     }
 
     #[test]
-    fn a_pdf_of_pictures_is_told_so() {
-        let scan = pdf(&[b"q 595 0 0 842 0 0 cm /Im1 Do Q".to_vec()]);
-        assert_eq!(read(&scan, 100).unwrap_err().to_string(), "there is no text in it, only pictures perhaps");
+    fn a_pdf_of_pictures_is_reported_so() {
+        let scan = pdf_with_pages(&[b"q 595 0 0 842 0 0 cm /Im1 Do Q".to_vec()]);
+        assert_eq!(extract_pdf(&scan, 100).unwrap_err().to_string(), "there is no text in it, only pictures perhaps");
     }
 
-    fn locked(password: &str) -> Vec<u8> {
-        let mut document = paged(&[said("Account 12345")]);
+    fn encrypted_pdf(password: &str) -> Vec<u8> {
+        let mut document = document_with_pages(&[page_saying("Account 12345")]);
         let id = || Object::String(vec![7; 16], StringFormat::Hexadecimal);
         document.trailer.set("ID", vec![id(), id()]);
         let version = EncryptionVersion::V2 {
@@ -182,43 +184,46 @@ mod tests {
         };
         let state = EncryptionState::try_from(version).unwrap();
         document.encrypt(&state).unwrap();
-        saved(document)
+        save(document)
     }
 
     #[test]
-    fn a_locked_pdf_is_told_so_and_one_that_opens_without_a_password_is_read() {
-        assert_eq!(read(&locked("secret"), 100).unwrap_err().to_string(), "it is locked with a password");
-        assert_eq!(read(&locked(""), 100).unwrap().text, "Account 12345");
+    fn a_locked_pdf_is_reported_so_and_one_that_opens_without_a_password_is_read() {
+        assert_eq!(extract_pdf(&encrypted_pdf("secret"), 100).unwrap_err().to_string(), "it is locked with a password");
+        assert_eq!(extract_pdf(&encrypted_pdf(""), 100).unwrap().text, "Account 12345");
     }
 
     #[test]
     fn a_page_that_unpacks_without_end_is_passed_over() {
         let bomb = || b"q ".repeat(10 << 20);
-        let bytes = pdf(&[bomb()]);
+        let bytes = pdf_with_pages(&[bomb()]);
         assert!(bytes.len() < 100_000, "{}", bytes.len());
-        assert_eq!(read(&bytes, 1_000).unwrap_err(), TOO_LARGE);
-        assert_eq!(read(&pdf(&[bomb(), said("Second")]), 1_000).unwrap().text, "Second");
+        assert_eq!(extract_pdf(&bytes, 1_000).unwrap_err(), TOO_LARGE);
+        assert_eq!(extract_pdf(&pdf_with_pages(&[bomb(), page_saying("Second")]), 1_000).unwrap().text, "Second");
     }
 
     #[test]
     fn many_large_pages_are_stopped_together() {
-        let large = [said("x"), b" ".repeat(3 << 20)].concat();
+        let large = [page_saying("x"), b" ".repeat(3 << 20)].concat();
         let pages: Vec<_> = std::iter::repeat_n(large, 30).collect();
-        let read = read(&pdf(&pages), 1_000).unwrap();
-        assert_eq!(read.text.matches('x').count(), MOST_PAGES_TOGETHER / (3 << 20), "of 30");
+        let read = extract_pdf(&pdf_with_pages(&pages), 1_000).unwrap();
+        assert_eq!(read.text.matches('x').count(), MAX_PAGES_BYTES / (3 << 20), "of 30");
     }
 
     #[test]
     fn streams_of_objects_share_a_limit_under_whatever_name() {
-        assert_eq!(containers(b"<</Type/ObjStm>> <</Type /Obj#53tm>> <</Type/#58Ref/Prev 1>> /Objects /X"), 3);
-        assert_eq!(containers(b"/"), 0);
+        assert_eq!(
+            count_object_streams(b"<</Type/ObjStm>> <</Type /Obj#53tm>> <</Type/#58Ref/Prev 1>> /Objects /X"),
+            3
+        );
+        assert_eq!(count_object_streams(b"/"), 0);
     }
 
     #[test]
-    fn what_is_no_pdf_is_told_so() {
-        let whole = pdf(&[said("Hello")]);
+    fn what_is_no_pdf_is_reported_so() {
+        let whole = pdf_with_pages(&[page_saying("Hello")]);
         for broken in [&b"%PDF-1.7\n"[..], b"%PDF-1.4 and then nothing of it", &whole[..200]] {
-            assert_eq!(read(broken, 100).unwrap_err().to_string(), "it is damaged, or no PDF at all");
+            assert_eq!(extract_pdf(broken, 100).unwrap_err().to_string(), "it is damaged, or no PDF at all");
         }
     }
 }

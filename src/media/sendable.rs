@@ -1,37 +1,37 @@
 //! What WhatsApp takes of us.
 
-use super::Kind;
-use super::kind::{holds, sniff};
+use super::FileKind;
+use super::kind::{contains_bytes, sniff};
 
 /// The type under which WhatsApp takes a file through Twilio; `None` is one that it does not take (Twilio, "Guidance on
 /// WhatsApp media messages"). By the content, since Twilio refuses a file whose type does not fit it.
 #[must_use]
-pub fn sendable(bytes: &[u8]) -> Option<&'static str> {
+pub fn sendable_media_type(bytes: &[u8]) -> Option<&'static str> {
     let kind = sniff(bytes);
     let taken = match kind {
-        Kind::Jpeg
-        | Kind::Png
-        | Kind::Docx
-        | Kind::Xlsx
-        | Kind::Pptx
-        | Kind::Mp3
-        | Kind::Aac
-        | Kind::Amr
-        | Kind::Card => true,
+        FileKind::Jpeg
+        | FileKind::Png
+        | FileKind::Docx
+        | FileKind::Xlsx
+        | FileKind::Pptx
+        | FileKind::Mp3
+        | FileKind::Aac
+        | FileKind::Amr
+        | FileKind::VCard => true,
         // Not behind other bytes, where readers find it too.
-        Kind::Pdf => bytes.starts_with(b"%PDF-"),
+        FileKind::Pdf => bytes.starts_with(b"%PDF-"),
         // Word's alone: the name of its stream, in UTF-16.
-        Kind::OldOffice => holds(bytes, b"W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0"),
+        FileKind::LegacyOffice => contains_bytes(bytes, b"W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0"),
         // Only with Opus inside.
-        Kind::Ogg => holds(&bytes[..bytes.len().min(128)], b"OpusHead"),
-        Kind::Mp4 => film(bytes),
+        FileKind::Ogg => contains_bytes(&bytes[..bytes.len().min(128)], b"OpusHead"),
+        FileKind::Mp4 => is_mp4_video(bytes),
         _ => false,
     };
     taken.then(|| kind.media_type())
 }
 
 /// Not QuickTime, which stands in the same container.
-fn film(bytes: &[u8]) -> bool {
+fn is_mp4_video(bytes: &[u8]) -> bool {
     let brands = [b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"MSNV", b"dash"];
     bytes.get(8..12).is_some_and(|brand| brands.iter().any(|known| known.as_slice() == brand))
 }
@@ -69,7 +69,7 @@ mod tests {
             (&film("mp42", "vide"), "video/mp4"),
             (b"BEGIN:VCARD\r\nVERSION:3.0", "text/vcard"),
         ] {
-            assert_eq!(sendable(file), Some(media_type));
+            assert_eq!(sendable_media_type(file), Some(media_type));
         }
     }
 
@@ -91,7 +91,7 @@ mod tests {
             b"\x7fELF",
             b"\xff",
         ] {
-            assert_eq!(sendable(file), None, "{file:?}");
+            assert_eq!(sendable_media_type(file), None, "{file:?}");
         }
     }
 }

@@ -16,17 +16,20 @@ pub enum Unreadable {
     TooLarge(&'static str),
     /// Encrypted.
     #[error("it is locked with a password")]
-    Locked,
+    PasswordProtected,
     /// A scan, or pictures alone.
     #[error("there is no text in it, only pictures perhaps")]
     NoText,
     /// A kind of file that nobody reads here.
     #[error("{0} cannot be read here")]
-    Unknown(&'static str),
+    Unsupported(&'static str),
 }
 
 /// Runs a reader of other people's files; where it panics, the file was made to break it, or found a defect of its own.
-pub(super) fn guarded<T>(what: &'static str, read: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
+pub(super) fn catch_panic<T>(
+    what: &'static str,
+    read: impl FnOnce() -> Result<T, Unreadable>,
+) -> Result<T, Unreadable> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Unreadable::Damaged(what)))
 }
 
@@ -36,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_panics_has_met_a_damaged_file() {
-        let outcome: Result<(), _> = guarded("PDF", || panic!("index out of bounds"));
+        let outcome: Result<(), _> = catch_panic("PDF", || panic!("index out of bounds"));
         assert_eq!(outcome, Err(Unreadable::Damaged("PDF")));
         assert_eq!(Unreadable::Damaged("PDF").to_string(), "it is damaged, or no PDF at all");
     }

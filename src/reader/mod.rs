@@ -20,8 +20,8 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 pub use self::child::read_stdin;
-use crate::media::document::Text;
-use crate::media::{Image, Kind};
+use crate::media::document::DocumentText;
+use crate::media::{FileKind, Image};
 
 /// The command of our executable that reads a file.
 pub const COMMAND: &str = "read-file";
@@ -30,26 +30,26 @@ pub const COMMAND: &str = "read-file";
 pub const NO_PICTURES: &str = "no-pictures";
 
 /// Files that are read at once: a picture takes many times its size while it is scaled.
-const AT_ONCE: usize = 2;
+const MAX_CONCURRENT: usize = 2;
 
 /// How long one file may take. The child's own limit of processor time is half of that, so that two may share a processor.
-const LONGEST: Duration = Duration::from_secs(40);
+const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// The most that a child answers, in bytes: a picture of the largest size that is shown takes a third of it.
-const MOST_ANSWER: u64 = 8 << 20;
+const MAX_OUTPUT_BYTES: u64 = 8 << 20;
 
 /// Starts the processes that read.
 pub struct Reader {
     program: PathBuf,
     arguments: Vec<String>,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 /// What a file is, and what became of it.
 #[derive(Debug)]
-pub struct Found {
+pub struct ReadOutcome {
     /// What it is by its content; unknown where even that could not be found out.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// What is in it. The error is a sentence for the operator.
     pub content: Result<Content, String>,
 }
@@ -60,7 +60,7 @@ pub enum Content {
     /// A picture, made fit for a model.
     Picture(Image),
     /// A document's words.
-    Text(Text),
+    Text(DocumentText),
     /// Nothing that is read here, such as sound.
     Other,
 }
@@ -68,8 +68,8 @@ pub enum Content {
 /// What the child says of the content, before a picture's bytes.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Told {
-    Picture { kind: Kind, width: u32, height: u32 },
+enum ChildReport {
+    Picture { kind: FileKind, width: u32, height: u32 },
     Text { text: String, truncated: bool },
     Other,
     Unreadable(String),
@@ -77,32 +77,32 @@ enum Told {
 
 impl Reader {
     /// Of this process' own executable; on Linux also where an upgrade has put another file in its place.
-    pub fn own() -> io::Result<Reader> {
+    pub fn from_current_executable() -> io::Result<Reader> {
         let running = Path::new("/proc/self/exe");
-        Ok(Reader::of(if running.exists() { running.to_owned() } else { std::env::current_exe()? }))
+        Ok(Reader::from_program(if running.exists() { running.to_owned() } else { std::env::current_exe()? }))
     }
 
     /// Of the executable at that path.
-    pub fn of(program: PathBuf) -> Reader {
-        Reader { program, arguments: vec![COMMAND.to_owned()], places: Semaphore::new(AT_ONCE) }
+    pub fn from_program(program: PathBuf) -> Reader {
+        Reader { program, arguments: vec![COMMAND.to_owned()], permits: Semaphore::new(MAX_CONCURRENT) }
     }
 
     /// Reads a file, once there is a place. `pictures`: whether those are made fit for a model. Whatever happens to the child,
     /// the file is one that cannot be read.
-    pub async fn read(&self, bytes: &Bytes, pictures: bool) -> Found {
-        let _place = self.places.acquire().await;
-        let mut told = self.ask(bytes, pictures).await;
-        if told.as_ref().is_ok_and(|told| told.ended_by_others()) {
+    pub async fn read(&self, bytes: &Bytes, pictures: bool) -> ReadOutcome {
+        let _place = self.permits.acquire().await;
+        let mut output = self.run_child(bytes, pictures).await;
+        if output.as_ref().is_ok_and(|told| told.was_interrupted()) {
             // Who stops the service may signal all of its processes; the file is not to blame.
-            told = self.ask(bytes, pictures).await;
+            output = self.run_child(bytes, pictures).await;
         }
-        match told {
-            Ok(told) => told.found(),
-            Err(why) => Found { kind: Kind::Unknown, content: Err(why) },
+        match output {
+            Ok(told) => told.into_outcome(),
+            Err(why) => ReadOutcome { kind: FileKind::Unknown, content: Err(why) },
         }
     }
 
-    async fn ask(&self, bytes: &Bytes, pictures: bool) -> Result<Answer, String> {
+    async fn run_child(&self, bytes: &Bytes, pictures: bool) -> Result<ChildOutput, String> {
         let mut command = Command::new(&self.program);
         command.arg0("mynah").args(&self.arguments);
         if !pictures {
@@ -121,56 +121,56 @@ impl Reader {
             drop(stdin.write_all(bytes).await);
             drop(stdin);
         };
-        let mut said = Vec::new();
-        let mut output = stdout.take(MOST_ANSWER + 1);
-        let whole = tokio::time::timeout(LONGEST, async {
-            let ((), read) = tokio::join!(write, output.read_to_end(&mut said));
+        let mut output_bytes = Vec::new();
+        let mut output = stdout.take(MAX_OUTPUT_BYTES + 1);
+        let whole = tokio::time::timeout(READ_TIMEOUT, async {
+            let ((), read) = tokio::join!(write, output.read_to_end(&mut output_bytes));
             read?;
             // Closes the pipe: one that would say more is not waited for.
             drop(output);
             child.wait().await
         });
         match whole.await {
-            Ok(Ok(status)) => Ok(Answer { said, end: Some(status) }),
+            Ok(Ok(status)) => Ok(ChildOutput { stdout: output_bytes, exit_status: Some(status) }),
             Ok(Err(error)) => Err(format!("the process that reads files was lost: {error}")),
-            Err(_) => Ok(Answer { said, end: None }),
+            Err(_) => Ok(ChildOutput { stdout: output_bytes, exit_status: None }),
         }
     }
 }
 
 /// What a child said, and how it ended; `None` where its time was over.
-struct Answer {
-    said: Vec<u8>,
-    end: Option<ExitStatus>,
+struct ChildOutput {
+    stdout: Vec<u8>,
+    exit_status: Option<ExitStatus>,
 }
 
-impl Answer {
-    fn ended_by_others(&self) -> bool {
+impl ChildOutput {
+    fn was_interrupted(&self) -> bool {
         let signals = [Signal::TERM, Signal::INT, Signal::HUP].map(Signal::as_raw);
-        self.end.and_then(|status| status.signal()).is_some_and(|signal| signals.contains(&signal))
+        self.exit_status.and_then(|status| status.signal()).is_some_and(|signal| signals.contains(&signal))
     }
 
-    fn found(self) -> Found {
-        let (kind, rest) = line::<Kind>(&self.said).unwrap_or((Kind::Unknown, &[]));
-        let content = match self.end {
+    fn into_outcome(self) -> ReadOutcome {
+        let (kind, rest) = split_json_line::<FileKind>(&self.stdout).unwrap_or((FileKind::Unknown, &[]));
+        let content = match self.exit_status {
             None => Err("it takes too long to read".to_owned()),
             Some(status) if !status.success() => {
                 Err(format!("it takes too much memory or time to read, or breaks what reads it ({status})"))
             }
-            Some(_) if self.said.len() as u64 > MOST_ANSWER => Err("what was read of it has no end".to_owned()),
-            Some(_) => content(rest).unwrap_or_else(|| Err("what was read of it makes no sense".to_owned())),
+            Some(_) if self.stdout.len() as u64 > MAX_OUTPUT_BYTES => Err("what was read of it has no end".to_owned()),
+            Some(_) => parse_content(rest).unwrap_or_else(|| Err("what was read of it makes no sense".to_owned())),
         };
-        Found { kind, content }
+        ReadOutcome { kind, content }
     }
 }
 
-fn content(said: &[u8]) -> Option<Result<Content, String>> {
-    let (told, rest) = line::<Told>(said)?;
+fn parse_content(said: &[u8]) -> Option<Result<Content, String>> {
+    let (told, rest) = split_json_line::<ChildReport>(said)?;
     Some(Ok(match told {
-        Told::Unreadable(why) => return Some(Err(why)),
-        Told::Other => Content::Other,
-        Told::Text { text, truncated } => Content::Text(Text { text, truncated }),
-        Told::Picture { kind, width, height } => {
+        ChildReport::Unreadable(why) => return Some(Err(why)),
+        ChildReport::Other => Content::Other,
+        ChildReport::Text { text, truncated } => Content::Text(DocumentText { text, truncated }),
+        ChildReport::Picture { kind, width, height } => {
             let bytes = Bytes::copy_from_slice(rest);
             Content::Picture(Image { media_type: kind.media_type(), bytes, width, height })
         }
@@ -178,7 +178,7 @@ fn content(said: &[u8]) -> Option<Result<Content, String>> {
 }
 
 /// A line of JSON, and what follows it.
-fn line<T: for<'a> Deserialize<'a>>(said: &[u8]) -> Option<(T, &[u8])> {
+fn split_json_line<T: for<'a> Deserialize<'a>>(said: &[u8]) -> Option<(T, &[u8])> {
     let end = said.iter().position(|byte| *byte == b'\n')?;
     Some((serde_json::from_slice(&said[..end]).ok()?, &said[end + 1..]))
 }

@@ -1,95 +1,99 @@
 use super::*;
 
 /// A stand-in for the executable.
-fn shell(script: &str) -> Reader {
-    Reader { arguments: vec!["-c".to_owned(), script.to_owned()], ..Reader::of("/bin/sh".into()) }
+fn reader_running_script(script: &str) -> Reader {
+    Reader { arguments: vec!["-c".to_owned(), script.to_owned()], ..Reader::from_program("/bin/sh".into()) }
 }
 
-async fn why(script: &str) -> String {
-    shell(script).read(&Bytes::from_static(b"file"), true).await.content.unwrap_err()
+async fn read_error_of(script: &str) -> String {
+    reader_running_script(script).read(&Bytes::from_static(b"file"), true).await.content.unwrap_err()
 }
 
 #[tokio::test]
-async fn what_a_child_says_is_what_is_found() {
-    let text = shell(r#"cat >/dev/null; echo '"pdf"'; echo '{"text":{"text":"Rye","truncated":true}}'"#);
+async fn what_a_child_reports_is_the_outcome() {
+    let text =
+        reader_running_script(r#"cat >/dev/null; echo '"pdf"'; echo '{"text":{"text":"Rye","truncated":true}}'"#);
     // Without an environment, `cat` is found where the system keeps it.
     let found = text.read(&Bytes::from_static(b"file"), true).await;
-    assert_eq!(found.kind, Kind::Pdf);
-    assert!(matches!(found.content, Ok(Content::Text(Text { text, truncated: true })) if text == "Rye"));
-    let picture = shell(r#"echo '"webp"'; echo '{"picture":{"kind":"jpeg","width":3,"height":2}}'; printf 'a\nb'"#);
+    assert_eq!(found.kind, FileKind::Pdf);
+    assert!(matches!(found.content, Ok(Content::Text(DocumentText { text, truncated: true })) if text == "Rye"));
+    let picture = reader_running_script(
+        r#"echo '"webp"'; echo '{"picture":{"kind":"jpeg","width":3,"height":2}}'; printf 'a\nb'"#,
+    );
     let found = picture.read(&Bytes::from_static(b"file"), true).await;
     let Ok(Content::Picture(image)) = found.content else { panic!("{found:?}") };
-    assert_eq!((found.kind, image.media_type, image.width, image.height), (Kind::Webp, "image/jpeg", 3, 2));
+    assert_eq!((found.kind, image.media_type, image.width, image.height), (FileKind::Webp, "image/jpeg", 3, 2));
     assert_eq!(image.bytes, Bytes::from_static(b"a\nb"));
-    let other = shell(r#"echo '"ogg"'; echo '"other"'"#).read(&Bytes::new(), true).await;
+    let other = reader_running_script(r#"echo '"ogg"'; echo '"other"'"#).read(&Bytes::new(), true).await;
     assert!(matches!(other.content, Ok(Content::Other)), "{other:?}");
-    assert_eq!(why(r#"echo '"pdf"'; echo '{"unreadable":"it is empty"}'"#).await, "it is empty");
+    assert_eq!(read_error_of(r#"echo '"pdf"'; echo '{"unreadable":"it is empty"}'"#).await, "it is empty");
 }
 
 #[tokio::test]
 async fn a_child_that_fails_has_met_a_file_that_cannot_be_read() {
     for script in ["exit 1", "kill -ABRT $$", "kill -KILL $$"] {
-        let found = shell(&format!(r#"echo '"pdf"'; {script}"#)).read(&Bytes::new(), true).await;
-        assert_eq!(found.kind, Kind::Pdf, "known before it died");
+        let found = reader_running_script(&format!(r#"echo '"pdf"'; {script}"#)).read(&Bytes::new(), true).await;
+        assert_eq!(found.kind, FileKind::Pdf, "known before it died");
         let why = found.content.unwrap_err();
         assert!(why.starts_with("it takes too much memory or time to read, or breaks"), "{why}");
     }
     for garbage in ["", "echo", "echo pdf", r#"echo '"pdf"'; echo '{"text":1}'"#, r#"echo '"pdf"'; printf '"other"'"#] {
-        assert_eq!(why(garbage).await, "what was read of it makes no sense", "{garbage}");
+        assert_eq!(read_error_of(garbage).await, "what was read of it makes no sense", "{garbage}");
     }
-    let missing = Reader::of("/nonexistent/mynah".into()).read(&Bytes::new(), true).await.content.unwrap_err();
+    let missing =
+        Reader::from_program("/nonexistent/mynah".into()).read(&Bytes::new(), true).await.content.unwrap_err();
     assert!(missing.starts_with("the process that reads files cannot start"), "{missing}");
 }
 
 /// On a paused clock, where nothing else is to be done, the deadline is now.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_does_not_end_is_ended() {
-    assert_eq!(why("read line; while :; do :; done").await, "it takes too long to read");
-    assert_eq!(why(r#"exec <&- >&-; while :; do :; done"#).await, "it takes too long to read");
+    assert_eq!(read_error_of("read line; while :; do :; done").await, "it takes too long to read");
+    assert_eq!(read_error_of(r#"exec <&- >&-; while :; do :; done"#).await, "it takes too long to read");
 }
 
 #[tokio::test]
-async fn a_child_that_says_too_much_is_not_listened_to() {
+async fn a_child_that_writes_too_much_is_not_read_to_its_end() {
     let head = r#""jpeg"~{"picture":{"kind":"jpeg","width":3,"height":2}}~"#.replace('~', "\n");
-    let tail = MOST_ANSWER as usize + 1 - (head.len() - 2);
+    let tail = MAX_OUTPUT_BYTES as usize + 1 - (head.len() - 2);
     let script = format!(
         "printf '{head}'; line=$(printf '%1024s' ''); i=0; while [ $i -lt {} ]; do printf '%s' \"$line\"; i=$((i+1)); done; \
          printf '%{}s' ''",
         tail / 1024,
         tail % 1024
     );
-    assert_eq!(why(&script).await, "what was read of it has no end");
-    let endless = why("echo '\"jpeg\"'; while echo xxxxxxxxxxxxxxxx; do :; done").await;
+    assert_eq!(read_error_of(&script).await, "what was read of it has no end");
+    let endless = read_error_of("echo '\"jpeg\"'; while echo xxxxxxxxxxxxxxxx; do :; done").await;
     assert!(endless.contains("breaks what reads it"), "{endless}");
 }
 
 #[tokio::test]
-async fn a_child_that_was_told_to_end_by_others_is_started_again() {
+async fn a_child_that_was_interrupted_is_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let been = folder.path().join("been");
     let script = format!(
         r#"if [ -e '{0}' ]; then echo '"ogg"'; echo '"other"'; else : > '{0}'; kill -TERM $$; fi"#,
         been.display()
     );
-    let found = shell(&script).read(&Bytes::new(), true).await;
+    let found = reader_running_script(&script).read(&Bytes::new(), true).await;
     assert!(matches!(found.content, Ok(Content::Other)), "{found:?}");
 }
 
 #[tokio::test]
-async fn a_child_is_told_nothing_but_the_file() {
+async fn a_child_is_given_nothing_but_the_file() {
     // What cargo sets for every test.
     let script = r#"[ -z "$CARGO_MANIFEST_DIR$HOME$CARGO" ] && [ "$(pwd)" = / ] && [ "$*" = "" ] || exit 1
                     echo '"ogg"'; echo '"other"'"#;
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
-    assert!(shell(script).read(&Bytes::new(), true).await.content.is_ok());
-    let flag = shell(r#"[ "$0" = --no-pictures ] || exit 1; echo '"png"'; echo '"other"'"#);
+    assert!(reader_running_script(script).read(&Bytes::new(), true).await.content.is_ok());
+    let flag = reader_running_script(r#"[ "$0" = --no-pictures ] || exit 1; echo '"png"'; echo '"other"'"#);
     assert!(flag.read(&Bytes::new(), false).await.content.is_ok());
     assert!(flag.read(&Bytes::new(), true).await.content.is_err());
 }
 
 #[tokio::test]
 async fn our_own_executable_is_found_while_it_runs() {
-    let own = Reader::own().unwrap();
+    let own = Reader::from_current_executable().unwrap();
     assert!(own.program.exists());
     assert_eq!(own.program == Path::new("/proc/self/exe"), Path::new("/proc/self/exe").exists());
 }

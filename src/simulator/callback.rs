@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::misbehaviour::count;
-use super::{Simulator, Status, locked};
+use super::misbehaviour::increment;
+use super::{Simulator, Status, lock};
 
 /// A message on its way.
-pub(super) struct Journey {
+pub(super) struct SimulatedDelivery {
     pub(super) sid: String,
     /// The contact, without the channel's prefix.
     pub(super) contact: String,
@@ -20,15 +20,15 @@ pub(super) struct Journey {
 
 impl Simulator {
     /// Lets the message travel in the background.
-    pub(super) fn set_off(&self, journey: Journey) {
+    pub(super) fn spawn_delivery(&self, journey: SimulatedDelivery) {
         let simulator = self.clone();
         self.inner.tasks.spawn(async move {
-            let closed = simulator.inner.closed.clone();
-            closed.run_until_cancelled(simulator.travel(journey)).await;
+            let closed = simulator.inner.shutdown.clone();
+            closed.run_until_cancelled(simulator.run_delivery(journey)).await;
         });
     }
 
-    async fn travel(&self, journey: Journey) {
+    async fn run_delivery(&self, journey: SimulatedDelivery) {
         let steps: &[Status] = match (journey.service.is_some(), journey.error.is_some()) {
             (false, false) => &[Status::Sent, Status::Delivered, Status::Read],
             (false, true) => &[Status::Sent, Status::Undelivered],
@@ -36,26 +36,26 @@ impl Simulator {
             (true, true) => &[Status::Queued, Status::Sent, Status::Undelivered],
         };
         for &status in steps {
-            if self.inner.config.step > Duration::ZERO {
-                tokio::time::sleep(self.inner.config.step).await;
+            if self.inner.config.status_delay > Duration::ZERO {
+                tokio::time::sleep(self.inner.config.status_delay).await;
             }
-            self.move_on(&journey, status);
+            self.advance_status(&journey, status);
             if let Some(callback) = &journey.callback
-                && !self.inner.mute.load(Ordering::Relaxed)
+                && !self.inner.callbacks_muted.load(Ordering::Relaxed)
             {
-                count(&self.inner.counts.callbacks);
-                let result = self.call(callback, &self.callback_params(&journey, status)).await;
+                increment(&self.inner.counts.callbacks);
+                let result = self.post_signed(callback, &self.callback_params(&journey, status)).await;
                 if !matches!(result, Ok(200..300)) {
-                    count(&self.inner.counts.callbacks_failed);
+                    increment(&self.inner.counts.callbacks_failed);
                     tracing::debug!(sid = journey.sid, status = status.as_str(), ?result, "status callback not taken");
                 }
             }
         }
     }
 
-    fn move_on(&self, journey: &Journey, status: Status) {
+    fn advance_status(&self, journey: &SimulatedDelivery, status: Status) {
         let now = self.now();
-        if let Some(message) = locked(&self.inner.ledger).get_mut(&journey.sid) {
+        if let Some(message) = lock(&self.inner.message_log).get_mut(&journey.sid) {
             message.status = status;
             message.updated = now;
             if status == Status::Sent {
@@ -67,12 +67,12 @@ impl Simulator {
         }
         let problem = journey.error.filter(|_| status == Status::Undelivered);
         let problem = problem.map(|code| format!("Not delivered: error {code}."));
-        let change = locked(&self.inner.phones).set(&journey.contact, &journey.sid, status, problem);
-        self.tell(change);
+        let change = lock(&self.inner.phones).set_status(&journey.contact, &journey.sid, status, problem);
+        self.publish(change);
     }
 
     /// The parameters of a status callback for a WhatsApp message (as captured from Twilio).
-    fn callback_params(&self, journey: &Journey, status: Status) -> Vec<(String, String)> {
+    fn callback_params(&self, journey: &SimulatedDelivery, status: Status) -> Vec<(String, String)> {
         let shown = journey.contact.len().saturating_sub(4);
         // Twilio puts XXXX in place of the last four digits here, and here alone.
         let masked = format!("{}XXXX", journey.contact.get(..shown).unwrap_or_default());

@@ -9,21 +9,21 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
 use super::ledger::Message;
-use super::misbehaviour::count;
+use super::misbehaviour::increment;
 use super::phones::Bubble;
 use super::sign::{sign, without_fragment};
-use super::{Simulator, Status, locked};
+use super::{Simulator, Status, lock};
 use crate::clock::Time;
 use crate::http;
 
 /// Twilio waits this long for an answer, all tries together.
-const ANSWER: Duration = Duration::from_secs(15);
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A longer answer is refused (error 11750).
-const ANSWER_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// A webhook that was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivered {
+pub struct WebhookAnswer {
     /// The message's SID.
     pub sid: String,
     /// The webhook's HTTP status; the message counts as taken where it is 2xx.
@@ -33,7 +33,7 @@ pub struct Delivered {
 /// A webhook that was not answered.
 #[derive(Debug, thiserror::Error)]
 #[error("the webhook was not answered: {why}")]
-pub struct Unanswered {
+pub struct WebhookUnanswered {
     /// The message's SID.
     pub sid: String,
     /// What happened, without the address.
@@ -44,20 +44,25 @@ impl Simulator {
     /// A contact writes `text`: the message enters the account's list and the phone's conversation, and the webhook is
     /// posted with all that Twilio sends. `from` is `+15551234567`, or a business-scoped user ID for a person who hides
     /// the number. Any answer is `Ok`; without a 2xx the bubble shows that the message was not taken.
-    pub async fn deliver(&self, from: &str, profile: &str, text: &str) -> Result<Delivered, Unanswered> {
-        let sid = self.arrive(from, text);
+    pub async fn send_inbound(
+        &self,
+        from: &str,
+        profile: &str,
+        text: &str,
+    ) -> Result<WebhookAnswer, WebhookUnanswered> {
+        let sid = self.add_inbound(from, text);
         self.call_webhook(from, profile, text, sid).await
     }
 
     /// A contact writes, and the webhook is never called: as when it was lost on the way. The SID.
-    pub fn arrive(&self, from: &str, text: &str) -> String {
-        self.arrive_at(from, text, self.now())
+    pub fn add_inbound(&self, from: &str, text: &str) -> String {
+        self.add_inbound_at(from, text, self.now())
     }
 
     /// The same at that time, no earlier than what arrived before: the list tells it so.
-    pub fn arrive_at(&self, from: &str, text: &str, now: Time) -> String {
+    pub fn add_inbound_at(&self, from: &str, text: &str, now: Time) -> String {
         let sid = self.new_sid("SM");
-        locked(&self.inner.ledger).add(Message {
+        lock(&self.inner.message_log).add(Message {
             sid: sid.clone(),
             inbound: true,
             from: format!("whatsapp:{from}"),
@@ -78,7 +83,7 @@ impl Simulator {
             at: now,
             status: Status::Sent,
             problem: None,
-            changed: 0,
+            last_change: 0,
         };
         self.add_bubble(from, bubble);
         sid
@@ -91,8 +96,8 @@ impl Simulator {
         profile: &str,
         text: &str,
         sid: String,
-    ) -> Result<Delivered, Unanswered> {
-        let result = self.post(self.inbound_params(&sid, from, profile, text), &sid).await;
+    ) -> Result<WebhookAnswer, WebhookUnanswered> {
+        let result = self.post_webhook(self.inbound_params(&sid, from, profile, text), &sid).await;
         let problem = match &result {
             Ok(delivered) if (200..300).contains(&delivered.status) => None,
             Ok(delivered) => Some(format!("Not delivered: the webhook answered {}.", delivered.status)),
@@ -101,11 +106,11 @@ impl Simulator {
         let status = if problem.is_none() { Status::Delivered } else { Status::Undelivered };
         // The dots may have been quicker than the webhook's answer: what is read stays read.
         let change = {
-            let mut phones = locked(&self.inner.phones);
+            let mut phones = lock(&self.inner.phones);
             let read = phones.status(from, &sid) == Some(Status::Read);
-            if read { None } else { phones.set(from, &sid, status, problem) }
+            if read { None } else { phones.set_status(from, &sid, status, problem) }
         };
-        self.tell(change);
+        self.publish(change);
         result
     }
 
@@ -133,7 +138,7 @@ impl Simulator {
             ("AccountSid", self.inner.config.account_sid.clone()),
             ("ChannelMetadata", metadata.to_string()),
             ("From", format!("whatsapp:{from}")),
-            ("ExternalUserId", format!("whatsapp:{}", user_id(from))),
+            ("ExternalUserId", format!("whatsapp:{}", user_id_for(from))),
             ("ApiVersion", "2010-04-01".to_owned()),
         ];
         if let Some(digits) = digits {
@@ -144,24 +149,28 @@ impl Simulator {
 
     /// Posts a webhook with just these parameters, signed: a repeat, a picture, a field that nobody knows. Neither the
     /// account's list nor a phone takes note; `sid` only comes back with the result.
-    pub async fn post(&self, params: Vec<(String, String)>, sid: &str) -> Result<Delivered, Unanswered> {
-        count(&self.inner.counts.webhooks);
-        let result = self.call(self.inner.config.webhook_url.as_str(), &params).await;
+    pub async fn post_webhook(
+        &self,
+        params: Vec<(String, String)>,
+        sid: &str,
+    ) -> Result<WebhookAnswer, WebhookUnanswered> {
+        increment(&self.inner.counts.webhooks);
+        let result = self.post_signed(self.inner.config.webhook_url.as_str(), &params).await;
         if !matches!(result, Ok(200..300)) {
-            count(&self.inner.counts.webhooks_failed);
+            increment(&self.inner.counts.webhooks_failed);
         }
         match result {
-            Ok(status) => Ok(Delivered { sid: sid.to_owned(), status }),
-            Err(why) => Err(Unanswered { sid: sid.to_owned(), why }),
+            Ok(status) => Ok(WebhookAnswer { sid: sid.to_owned(), status }),
+            Err(why) => Err(WebhookUnanswered { sid: sid.to_owned(), why }),
         }
     }
 
     /// One signed post; the status, or what went wrong. Only a connection that could not be made is tried again, once
     /// (Twilio's default, `rc=1` and `rp=ct`, "Webhooks connection overrides").
-    pub(super) async fn call(&self, url: &str, params: &[(String, String)]) -> Result<u16, String> {
+    pub(super) async fn post_signed(&self, url: &str, params: &[(String, String)]) -> Result<u16, String> {
         let signature = sign(self.auth_token(), url, params);
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
-        let token = uuid::Builder::from_random_bytes(super::random()).into_uuid().to_string();
+        let token = uuid::Builder::from_random_bytes(super::random_bytes()).into_uuid().to_string();
         let attempt = || {
             self.inner
                 .client
@@ -180,21 +189,21 @@ impl Simulator {
             };
             let response = response.map_err(http::describe_error)?;
             let status = response.status().as_u16();
-            http::read_body(response, ANSWER_BYTES).await.map_err(|error| match error {
+            http::read_body(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
                 http::BodyError::Broken(error) => http::describe_error(error),
                 too_large => too_large.to_string(),
             })?;
             Ok(status)
         };
-        match tokio::time::timeout(ANSWER, answer).await {
+        match tokio::time::timeout(WEBHOOK_TIMEOUT, answer).await {
             Ok(result) => result,
-            Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", WEBHOOK_TIMEOUT.as_secs())),
         }
     }
 }
 
 /// The business-scoped user ID that WhatsApp would send beside this number: always the same one.
-fn user_id(from: &str) -> String {
+fn user_id_for(from: &str) -> String {
     if !from.starts_with('+') {
         return from.to_owned();
     }

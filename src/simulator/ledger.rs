@@ -9,7 +9,7 @@ use super::Status;
 use crate::clock::Time;
 
 /// Messages kept; the oldest goes first.
-const MESSAGES: usize = 10_000;
+const MAX_MESSAGES: usize = 10_000;
 
 /// One message of the account.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    fn holds(&self, message: &Message) -> bool {
+    fn matches(&self, message: &Message) -> bool {
         let sent = message.sent.map(Time::millis);
         self.to.as_ref().is_none_or(|to| *to == message.to)
             && self.from.as_ref().is_none_or(|from| *from == message.from)
@@ -89,48 +89,48 @@ impl Filter {
 
 /// The account's messages, in the order of their making.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct MessageLog {
     messages: VecDeque<Message>,
     /// The place of each, counted from the first ever.
-    places: HashMap<String, u64>,
+    positions: HashMap<String, u64>,
     dropped: u64,
 }
 
-impl Ledger {
+impl MessageLog {
     /// Adds a message; the oldest gives way.
     pub(super) fn add(&mut self, message: Message) {
-        if self.messages.len() == MESSAGES
+        if self.messages.len() == MAX_MESSAGES
             && let Some(oldest) = self.messages.pop_front()
         {
-            self.places.remove(&oldest.sid);
+            self.positions.remove(&oldest.sid);
             self.dropped += 1;
         }
-        self.places.insert(message.sid.clone(), self.dropped + self.messages.len() as u64);
+        self.positions.insert(message.sid.clone(), self.dropped + self.messages.len() as u64);
         self.messages.push_back(message);
     }
 
-    fn place(&self, sid: &str) -> Option<usize> {
-        usize::try_from(self.places.get(sid)? - self.dropped).ok()
+    fn position(&self, sid: &str) -> Option<usize> {
+        usize::try_from(self.positions.get(sid)? - self.dropped).ok()
     }
 
     /// The message of that SID.
     pub(super) fn get(&self, sid: &str) -> Option<&Message> {
-        self.messages.get(self.place(sid)?)
+        self.messages.get(self.position(sid)?)
     }
 
     /// The same, to be changed.
     pub(super) fn get_mut(&mut self, sid: &str) -> Option<&mut Message> {
-        let place = self.place(sid)?;
+        let place = self.position(sid)?;
         self.messages.get_mut(place)
     }
 
     /// Up to `size` messages, newest first, older than the one of SID `after`; and whether more follow.
     pub(super) fn page(&self, filter: &Filter, after: Option<&str>, size: usize) -> (Vec<&Message>, bool) {
         let end = match after {
-            Some(sid) => self.place(sid).unwrap_or(0),
+            Some(sid) => self.position(sid).unwrap_or(0),
             None => self.messages.len(),
         };
-        let mut found = self.messages.range(..end).rev().filter(|message| filter.holds(message));
+        let mut found = self.messages.range(..end).rev().filter(|message| filter.matches(message));
         let page: Vec<_> = found.by_ref().take(size).collect();
         let more = found.next().is_some();
         (page, more)
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_oldest_message_gives_way_and_the_rest_are_still_found() {
-        let mut ledger = Ledger::default();
+        let mut ledger = MessageLog::default();
         for n in 0..10_002 {
             ledger.add(message(n));
         }

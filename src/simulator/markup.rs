@@ -7,18 +7,18 @@
 const FENCE: &str = "```";
 
 /// The HTML of a message's text.
-pub(super) fn html(text: &str) -> String {
+pub(super) fn to_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let mut rest = text;
     // Monospaced text over several lines is a block of its own; on one line it is part of the line.
     while let Some((before, mono, after)) = fenced_block(rest) {
-        lines(before, &mut out);
+        write_lines(before, &mut out);
         out.push_str("<pre><code>");
-        escape(mono, &mut out);
+        write_escaped(mono, &mut out);
         out.push_str("</code></pre>");
         rest = after.strip_prefix('\n').unwrap_or(after);
     }
-    lines(rest, &mut out);
+    write_lines(rest, &mut out);
     out
 }
 
@@ -38,53 +38,53 @@ fn fenced_block(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Block {
+enum LineBlock {
     Plain,
     Quote,
     Bullets,
     Numbers,
 }
 
-impl Block {
+impl LineBlock {
     const fn tags(self) -> (&'static str, &'static str) {
         match self {
-            Block::Plain => ("<p>", "</p>"),
-            Block::Quote => ("<blockquote>", "</blockquote>"),
-            Block::Bullets => ("<ul>", "</ul>"),
-            Block::Numbers => ("<ol>", "</ol>"),
+            LineBlock::Plain => ("<p>", "</p>"),
+            LineBlock::Quote => ("<blockquote>", "</blockquote>"),
+            LineBlock::Bullets => ("<ul>", "</ul>"),
+            LineBlock::Numbers => ("<ol>", "</ol>"),
         }
     }
 }
 
 /// What kind of line it is, the number that it bears, and its text.
-fn kind(line: &str) -> (Block, Option<u32>, &str) {
+fn classify_line(line: &str) -> (LineBlock, Option<u32>, &str) {
     if let Some(text) = line.strip_prefix("> ") {
-        return (Block::Quote, None, text);
+        return (LineBlock::Quote, None, text);
     }
     if let Some(text) = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")) {
-        return (Block::Bullets, None, text);
+        return (LineBlock::Bullets, None, text);
     }
     if let Some((number, text)) = line.split_once(". ")
         && number.len() <= 3
         && number.bytes().all(|byte| byte.is_ascii_digit())
         && let Ok(number) = number.parse()
     {
-        return (Block::Numbers, Some(number), text);
+        return (LineBlock::Numbers, Some(number), text);
     }
-    (Block::Plain, None, line)
+    (LineBlock::Plain, None, line)
 }
 
-fn lines(text: &str, out: &mut String) {
+fn write_lines(text: &str, out: &mut String) {
     if text.is_empty() {
         return;
     }
-    let mut open: Option<Block> = None;
+    let mut open: Option<LineBlock> = None;
     for line in text.lines() {
-        let (block, number, text) = kind(line);
+        let (block, number, text) = classify_line(line);
         // The blank line that sets a list or a quote apart is the distance between two blocks already.
         if text.trim().is_empty()
-            && block == Block::Plain
-            && let Some(before) = open.filter(|open| *open != Block::Plain)
+            && block == LineBlock::Plain
+            && let Some(before) = open.filter(|open| *open != LineBlock::Plain)
         {
             out.push_str(before.tags().1);
             open = None;
@@ -99,13 +99,13 @@ fn lines(text: &str, out: &mut String) {
             open = Some(block);
         }
         match (block, number) {
-            (Block::Bullets, _) => out.push_str("<li>"),
-            (Block::Numbers, Some(number)) => out.push_str(&format!("<li value=\"{number}\">")),
+            (LineBlock::Bullets, _) => out.push_str("<li>"),
+            (LineBlock::Numbers, Some(number)) => out.push_str(&format!("<li value=\"{number}\">")),
             _ if goes_on => out.push_str("<br>"),
             _ => {}
         }
-        inline(text, 0, out);
-        if matches!(block, Block::Bullets | Block::Numbers) {
+        write_inline(text, 0, out);
+        if matches!(block, LineBlock::Bullets | LineBlock::Numbers) {
             out.push_str("</li>");
         }
     }
@@ -118,17 +118,17 @@ fn lines(text: &str, out: &mut String) {
 const SPANS: [(u8, &str, u8); 3] = [(b'*', "b", 1), (b'_', "i", 2), (b'~', "s", 4)];
 
 /// One line. `open` holds the spans around it.
-fn inline(text: &str, open: u8, out: &mut String) {
+fn write_inline(text: &str, open: u8, out: &mut String) {
     let bytes = text.as_bytes();
     let (mut at, mut plain) = (0, 0);
     while at < bytes.len() {
         let made = match bytes[at] {
-            b'`' => code(text, at),
-            b'h' => link(text, at),
+            b'`' => render_code(text, at),
+            b'h' => render_link(text, at),
             _ => None,
         };
         if let Some((end, html)) = made {
-            escape(&text[plain..at], out);
+            write_escaped(&text[plain..at], out);
             out.push_str(&html);
             (at, plain) = (end, end);
             continue;
@@ -136,16 +136,16 @@ fn inline(text: &str, open: u8, out: &mut String) {
         if let Some((_, tag, bit)) = SPANS.into_iter().find(|(byte, _, bit)| *byte == bytes[at] && open & bit == 0)
             && let Some(end) = span_end(text, at)
         {
-            escape(&text[plain..at], out);
+            write_escaped(&text[plain..at], out);
             out.push_str(&format!("<{tag}>"));
-            inline(&text[at + 1..end], open | bit, out);
+            write_inline(&text[at + 1..end], open | bit, out);
             out.push_str(&format!("</{tag}>"));
             (at, plain) = (end + 1, end + 1);
             continue;
         }
         at += 1;
     }
-    escape(&text[plain..], out);
+    write_escaped(&text[plain..], out);
 }
 
 /// Where the span that opens at `at` closes: it opens before and closes after text that is not blank, at the edge of a
@@ -167,7 +167,7 @@ fn span_end(text: &str, at: usize) -> Option<usize> {
 }
 
 /// Code that opens at `at`, between one or three backticks: its end and its HTML.
-fn code(text: &str, at: usize) -> Option<(usize, String)> {
+fn render_code(text: &str, at: usize) -> Option<(usize, String)> {
     let mark = if text[at..].starts_with(FENCE) { FENCE } else { "`" };
     let inside = at + mark.len();
     let close = inside + text[inside..].find(mark)?;
@@ -175,13 +175,13 @@ fn code(text: &str, at: usize) -> Option<(usize, String)> {
         return None;
     }
     let mut html = "<code>".to_owned();
-    escape(&text[inside..close], &mut html);
+    write_escaped(&text[inside..close], &mut html);
     html.push_str("</code>");
     Some((close + mark.len(), html))
 }
 
 /// A link that begins at `at`: its end and its HTML.
-fn link(text: &str, at: usize) -> Option<(usize, String)> {
+fn render_link(text: &str, at: usize) -> Option<(usize, String)> {
     let rest = &text[at..];
     let scheme = ["https://", "http://"].into_iter().find(|scheme| rest.starts_with(scheme))?;
     if text[..at].chars().next_back().is_some_and(char::is_alphanumeric) {
@@ -193,15 +193,15 @@ fn link(text: &str, at: usize) -> Option<(usize, String)> {
         return None;
     }
     let mut html = "<a href=\"".to_owned();
-    escape(address, &mut html);
+    write_escaped(address, &mut html);
     html.push_str("\" rel=\"noopener noreferrer\" target=\"_blank\">");
-    escape(address, &mut html);
+    write_escaped(address, &mut html);
     html.push_str("</a>");
     Some((at + address.len(), html))
 }
 
 /// Text that means nothing to a browser, in a tag or between two.
-fn escape(text: &str, out: &mut String) {
+fn write_escaped(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
@@ -216,7 +216,7 @@ fn escape(text: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::html;
+    use super::to_html;
 
     #[test]
     fn whatsapp_markup_becomes_html() {
@@ -235,7 +235,7 @@ mod tests {
             ("run ```ls *a*``` now", "<p>run <code>ls *a*</code> now</p>"),
             ("a\n```\nlet x;\ny\n```\nb", "<p>a</p><pre><code>let x;\ny</code></pre><p>b</p>"),
         ] {
-            assert_eq!(html(text), expected, "{text}");
+            assert_eq!(to_html(text), expected, "{text}");
         }
     }
 
@@ -244,7 +244,7 @@ mod tests {
         for text in ["2 * 3 * 4", "snake_case_name", "* *", "**", "a*b*c", "~ 5", "``` ```", "*open", "10.30 o", "é*a*"]
         {
             assert!(
-                !html(text).contains("<b>") && !html(text).contains("<i>") && !html(text).contains("<code>"),
+                !to_html(text).contains("<b>") && !to_html(text).contains("<i>") && !to_html(text).contains("<code>"),
                 "{text}"
             );
         }
@@ -255,7 +255,7 @@ mod tests {
         let nasty = r#"<script>alert('x')</script> <img src=x onerror="y"> &lt;"#;
         let escaped =
             "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &lt;img src=x onerror=&quot;y&quot;&gt; &amp;lt;";
-        assert_eq!(html(nasty), format!("<p>{escaped}</p>"));
+        assert_eq!(to_html(nasty), format!("<p>{escaped}</p>"));
         for text in [
             "*<b>*",
             "`<b>`",
@@ -267,26 +267,26 @@ mod tests {
             "_*~<b>~*_",
             "https://x.org/<b>",
         ] {
-            assert!(html(text).contains("&lt;b&gt;"), "{text}: {}", html(text));
+            assert!(to_html(text).contains("&lt;b&gt;"), "{text}: {}", to_html(text));
         }
     }
 
     #[test]
     fn only_web_addresses_become_links_and_cannot_leave_their_quotes() {
         assert_eq!(
-            html("see https://example.org/a_b_?q=1&r=2."),
+            to_html("see https://example.org/a_b_?q=1&r=2."),
             "<p>see <a href=\"https://example.org/a_b_?q=1&amp;r=2\" rel=\"noopener noreferrer\" target=\"_blank\">\
              https://example.org/a_b_?q=1&amp;r=2</a>.</p>"
         );
-        assert!(!html("javascript:alert(1)").contains("href"));
-        assert!(html("https://x.org/\"onclick=a").contains("href=\"https://x.org/\" rel"));
-        assert!(!html("https://").contains("href"));
+        assert!(!to_html("javascript:alert(1)").contains("href"));
+        assert!(to_html("https://x.org/\"onclick=a").contains("href=\"https://x.org/\" rel"));
+        assert!(!to_html("https://").contains("href"));
     }
 
     #[test]
     fn text_of_any_script_and_depth_is_rendered() {
-        assert_eq!(html("*¿Qué?* 👋 _日本語_"), "<p><b>¿Qué?</b> 👋 <i>日本語</i></p>");
-        assert_eq!(html(""), "");
-        assert!(html(&"*_~".repeat(1_300)).starts_with("<p>"));
+        assert_eq!(to_html("*¿Qué?* 👋 _日本語_"), "<p><b>¿Qué?</b> 👋 <i>日本語</i></p>");
+        assert_eq!(to_html(""), "");
+        assert!(to_html(&"*_~".repeat(1_300)).starts_with("<p>"));
     }
 }

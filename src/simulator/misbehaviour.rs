@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::locked;
+use super::lock;
 
 /// How the stand-in fails one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misbehaviour {
+pub enum InjectedFault {
     /// 429 with code 20429; nothing is created.
     TooManyRequests {
         /// Whole seconds for `Retry-After`, where it is sent.
@@ -49,22 +49,22 @@ pub enum Misbehaviour {
     },
 }
 
-impl Misbehaviour {
+impl InjectedFault {
     /// Whether a message comes into being all the same.
-    pub(super) fn creates(&self) -> bool {
+    pub(super) fn creates_message(&self) -> bool {
         matches!(
             self,
-            Misbehaviour::ServerError { created: true }
-                | Misbehaviour::Drop { created: true }
-                | Misbehaviour::Hang { created: true }
-                | Misbehaviour::Undelivered { .. }
+            InjectedFault::ServerError { created: true }
+                | InjectedFault::Drop { created: true }
+                | InjectedFault::Hang { created: true }
+                | InjectedFault::Undelivered { .. }
         )
     }
 }
 
 /// A call of the API that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum ApiCall {
     /// `POST Messages.json`.
     Send,
     /// `GET Messages.json` and `GET Messages/{sid}.json`.
@@ -75,15 +75,15 @@ pub enum Call {
 
 /// The faults that were ordered, first come first served per call.
 #[derive(Default)]
-pub(super) struct Orders([Mutex<VecDeque<Misbehaviour>>; 3]);
+pub(super) struct FaultQueue([Mutex<VecDeque<InjectedFault>>; 3]);
 
-impl Orders {
-    pub(super) fn push(&self, call: Call, misbehaviour: Misbehaviour) {
-        locked(&self.0[call as usize]).push_back(misbehaviour);
+impl FaultQueue {
+    pub(super) fn push(&self, call: ApiCall, misbehaviour: InjectedFault) {
+        lock(&self.0[call as usize]).push_back(misbehaviour);
     }
 
-    pub(super) fn take(&self, call: Call) -> Option<Misbehaviour> {
-        locked(&self.0[call as usize]).pop_front()
+    pub(super) fn take(&self, call: ApiCall) -> Option<InjectedFault> {
+        lock(&self.0[call as usize]).pop_front()
     }
 }
 
@@ -126,6 +126,6 @@ counts! {
 }
 
 /// Counts one.
-pub(super) fn count(counter: &AtomicU64) {
+pub(super) fn increment(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -33,20 +33,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-pub use inbound::{Delivered, Unanswered};
-pub use misbehaviour::{Call, Counts, Misbehaviour};
-pub use phones::{Bubble, Change};
+pub use inbound::{WebhookAnswer, WebhookUnanswered};
+pub use misbehaviour::{ApiCall, Counts, InjectedFault};
+pub use phones::{Bubble, PhoneChange};
 pub use sign::sign;
 pub use status::Status;
 
 use crate::clock::{Clock, Time};
 use crate::http;
-use ledger::Ledger;
-use misbehaviour::{Counters, Orders};
+use ledger::MessageLog;
+use misbehaviour::{Counters, FaultQueue};
 use phones::Phones;
 
 /// Changes that a slow subscriber may lag behind before it misses some.
-const CHANGES: usize = 1_024;
+const CHANGE_BUFFER: usize = 1_024;
 
 /// What the stand-in stands in for.
 #[derive(Clone)]
@@ -64,7 +64,7 @@ pub struct SimulatorConfig {
     /// Tells the time of every message.
     pub clock: Arc<dyn Clock>,
     /// The pause before each status of a message that was sent; zero in tests.
-    pub step: Duration,
+    pub status_delay: Duration,
     /// The phone on the web page.
     pub page: PhonePage,
 }
@@ -85,7 +85,7 @@ impl SimulatorConfig {
             our_number: our_number.into(),
             webhook_url,
             clock,
-            step: Duration::ZERO,
+            status_delay: Duration::ZERO,
             page: PhonePage::default(),
         }
     }
@@ -128,18 +128,18 @@ pub struct Simulator {
 struct Inner {
     config: SimulatorConfig,
     client: reqwest::Client,
-    ledger: Mutex<Ledger>,
+    message_log: Mutex<MessageLog>,
     phones: Mutex<Phones>,
-    orders: Orders,
+    fault_queue: FaultQueue,
     counts: Counters,
-    changes: broadcast::Sender<Change>,
-    mute: AtomicBool,
+    changes: broadcast::Sender<PhoneChange>,
+    callbacks_muted: AtomicBool,
     tasks: TaskTracker,
-    closed: CancellationToken,
+    shutdown: CancellationToken,
     /// The installed WhatsApp sender, `XE…`.
     install_sid: String,
     /// Names this process's run to a page that outlives it.
-    run: String,
+    run_id: String,
 }
 
 impl Simulator {
@@ -153,16 +153,16 @@ impl Simulator {
         let inner = Inner {
             config,
             client,
-            ledger: Mutex::default(),
+            message_log: Mutex::default(),
             phones: Mutex::default(),
-            orders: Orders::default(),
+            fault_queue: FaultQueue::default(),
             counts: Counters::default(),
-            changes: broadcast::Sender::new(CHANGES),
-            mute: AtomicBool::new(false),
+            changes: broadcast::Sender::new(CHANGE_BUFFER),
+            callbacks_muted: AtomicBool::new(false),
             tasks,
-            closed: CancellationToken::new(),
-            install_sid: format!("XE{}", hex::encode(random())),
-            run: hex::encode(&random()[..4]),
+            shutdown: CancellationToken::new(),
+            install_sid: format!("XE{}", hex::encode(random_bytes())),
+            run_id: hex::encode(&random_bytes()[..4]),
         };
         Simulator { inner: Arc::new(inner) }
     }
@@ -179,27 +179,27 @@ impl Simulator {
 
     /// All that was said on a phone, oldest first; the last 500 messages. `phone` is `+15551234567`.
     pub fn conversation(&self, phone: &str) -> Vec<Bubble> {
-        locked(&self.inner.phones).conversation(phone)
+        lock(&self.inner.phones).conversation(phone)
     }
 
     /// Every change on every phone from now on. A receiver that lags 1,024 changes misses the oldest.
-    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
+    pub fn subscribe(&self) -> broadcast::Receiver<PhoneChange> {
         self.inner.changes.subscribe()
     }
 
     /// The next call to send a message fails like this, after those ordered before.
-    pub fn fail_next(&self, misbehaviour: Misbehaviour) {
-        self.fail_next_call(Call::Send, misbehaviour);
+    pub fn fail_next(&self, misbehaviour: InjectedFault) {
+        self.fail_next_call(ApiCall::Send, misbehaviour);
     }
 
     /// The next call of that kind fails like this, after those ordered before.
-    pub fn fail_next_call(&self, call: Call, misbehaviour: Misbehaviour) {
-        self.inner.orders.push(call, misbehaviour);
+    pub fn fail_next_call(&self, call: ApiCall, misbehaviour: InjectedFault) {
+        self.inner.fault_queue.push(call, misbehaviour);
     }
 
     /// Whether status callbacks are lost on the way.
     pub fn mute_callbacks(&self, mute: bool) {
-        self.inner.mute.store(mute, Ordering::Relaxed);
+        self.inner.callbacks_muted.store(mute, Ordering::Relaxed);
     }
 
     /// How often each thing happened.
@@ -208,13 +208,13 @@ impl Simulator {
     }
 
     /// Waits until every message has travelled its way and every callback was answered.
-    pub async fn settled(&self) {
+    pub async fn wait_until_idle(&self) {
         self.inner.tasks.wait().await;
     }
 
     /// Ends the open event streams, calls that hang and messages on their way, so that a server can stop.
     pub fn close(&self) {
-        self.inner.closed.cancel();
+        self.inner.shutdown.cancel();
     }
 
     fn now(&self) -> Time {
@@ -230,16 +230,16 @@ impl Simulator {
     }
 
     fn new_sid(&self, prefix: &str) -> String {
-        format!("{prefix}{}", hex::encode(random()))
+        format!("{prefix}{}", hex::encode(random_bytes()))
     }
 
     fn add_bubble(&self, phone: &str, bubble: Bubble) {
-        let (added, stopped) = locked(&self.inner.phones).add(phone, bubble);
-        self.tell([Some(added), stopped].into_iter().flatten());
+        let (added, stopped) = lock(&self.inner.phones).add_bubble(phone, bubble);
+        self.publish([Some(added), stopped].into_iter().flatten());
     }
 
     /// Tells the subscribers. Without any, nothing is kept.
-    fn tell(&self, changes: impl IntoIterator<Item = Change>) {
+    fn publish(&self, changes: impl IntoIterator<Item = PhoneChange>) {
         for change in changes {
             // An error means that nobody listens.
             let _ = self.inner.changes.send(change);
@@ -255,12 +255,12 @@ impl fmt::Debug for Simulator {
 }
 
 /// The lock; a holder that panicked left nothing half done.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sixteen bytes from the system.
-fn random() -> [u8; 16] {
+fn random_bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes

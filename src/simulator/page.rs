@@ -26,13 +26,13 @@ use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::view::{self, PhoneView};
-use super::{Simulator, locked};
+use super::{Simulator, lock};
 
 /// The longest message, in characters; WhatsApp's own limit for what a person writes.
-const TEXT: usize = 4_096;
+const MAX_TEXT_CHARS: usize = 4_096;
 
 /// Everything comes from this address; nothing is inline.
-const POLICY: &str =
+const CONTENT_SECURITY: &str =
     "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'self'";
 
 #[derive(RustEmbed)]
@@ -43,21 +43,21 @@ pub(super) fn router(simulator: Simulator) -> Router {
     let header =
         |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let headers = ServiceBuilder::new()
-        .layer(header(CONTENT_SECURITY_POLICY, POLICY))
+        .layer(header(CONTENT_SECURITY_POLICY, CONTENT_SECURITY))
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(REFERRER_POLICY, "same-origin"))
         .layer(header(CACHE_CONTROL, "no-store"));
     Router::new()
-        .route("/", get(phone))
-        .route("/send", post(send))
-        .route("/events", get(events))
-        .route("/assets/{file}", get(asset))
+        .route("/", get(show_phone))
+        .route("/send", post(send_message))
+        .route("/events", get(stream_events))
+        .route("/assets/{file}", get(serve_asset))
         .layer(headers)
         .with_state(simulator)
 }
 
-async fn phone(State(simulator): State<Simulator>) -> Response {
-    simulator.phone_page(StatusCode::OK, "", None)
+async fn show_phone(State(simulator): State<Simulator>) -> Response {
+    simulator.render_phone_page(StatusCode::OK, "", None)
 }
 
 #[derive(Deserialize)]
@@ -66,8 +66,8 @@ struct Draft {
     text: String,
 }
 
-async fn send(State(simulator): State<Simulator>, headers: HeaderMap, Form(draft): Form<Draft>) -> Response {
-    if !same_origin(&headers) {
+async fn send_message(State(simulator): State<Simulator>, headers: HeaderMap, Form(draft): Form<Draft>) -> Response {
+    if !is_same_origin(&headers) {
         return (
             StatusCode::FORBIDDEN,
             "This form was sent from another site. Open the phone itself and write there.\n",
@@ -81,13 +81,14 @@ async fn send(State(simulator): State<Simulator>, headers: HeaderMap, Form(draft
         return Redirect::to("/").into_response();
     }
     let length = text.chars().count();
-    if length > TEXT {
-        let why =
-            format!("This message has {length} characters; WhatsApp takes {TEXT} at most. Shorten it and send again.");
-        return simulator.phone_page(StatusCode::UNPROCESSABLE_ENTITY, text, Some(why));
+    if length > MAX_TEXT_CHARS {
+        let why = format!(
+            "This message has {length} characters; WhatsApp takes {MAX_TEXT_CHARS} at most. Shorten it and send again."
+        );
+        return simulator.render_phone_page(StatusCode::UNPROCESSABLE_ENTITY, text, Some(why));
     }
     let (from, profile) = (simulator.inner.config.page.contact.clone(), simulator.inner.config.page.profile.clone());
-    let sid = simulator.arrive(&from, text);
+    let sid = simulator.add_inbound(&from, text);
     // A task of its own: a browser that leaves early must not take the message with it.
     let (call, text) = (simulator.clone(), text.to_owned());
     let task = simulator.inner.tasks.spawn(async move { call.call_webhook(&from, &profile, &text, sid).await });
@@ -99,7 +100,7 @@ async fn send(State(simulator): State<Simulator>, headers: HeaderMap, Form(draft
 
 /// Whether a page of ours sent the form. Browsers say where a form comes from in `Sec-Fetch-Site`, older ones in
 /// `Origin`; who says neither is no browser.
-fn same_origin(headers: &HeaderMap) -> bool {
+fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";
@@ -111,11 +112,11 @@ fn same_origin(headers: &HeaderMap) -> bool {
 }
 
 impl Simulator {
-    fn phone_page(&self, status: StatusCode, draft: &str, problem: Option<String>) -> Response {
+    fn render_phone_page(&self, status: StatusCode, draft: &str, problem: Option<String>) -> Response {
         let page = &self.inner.config.page;
-        let news = locked(&self.inner.phones).since(&page.contact, 0);
+        let news = lock(&self.inner.phones).update_since(&page.contact, 0);
         let now = self.now();
-        let bubbles = news.bubbles.iter().map(view::bubble).collect::<Result<_, _>>();
+        let bubbles = news.bubbles.iter().map(view::render_bubble).collect::<Result<_, _>>();
         let html = bubbles.and_then(|bubbles| {
             PhoneView {
                 title: &page.title,
@@ -127,7 +128,7 @@ impl Simulator {
                 bubbles,
                 typing: news.typing_until.is_some_and(|until| until > now),
                 waiting: view::awaits_answer(&news.bubbles, now),
-                seen: format!("{}-{}", self.inner.run, news.latest),
+                seen: format!("{}-{}", self.inner.run_id, news.latest),
                 draft,
                 problem,
             }
@@ -143,19 +144,19 @@ impl Simulator {
     }
 
     /// The last change that a viewer has seen; `None` where it saw another run of this program.
-    fn seen(&self, id: &str) -> Option<u64> {
+    fn parse_seen(&self, id: &str) -> Option<u64> {
         let (run, change) = id.rsplit_once('-')?;
-        change.parse().ok().filter(|_| run == self.inner.run)
+        change.parse().ok().filter(|_| run == self.inner.run_id)
     }
 
     /// What a viewer has missed since `seen`, as events; then that far is seen.
-    fn news(&self, seen: &mut u64) -> Vec<Event> {
-        let news = locked(&self.inner.phones).since(&self.inner.config.page.contact, *seen);
+    fn unseen_events(&self, seen: &mut u64) -> Vec<Event> {
+        let news = lock(&self.inner.phones).update_since(&self.inner.config.page.contact, *seen);
         *seen = news.latest;
-        let id = format!("{}-{}", self.inner.run, news.latest);
+        let id = format!("{}-{}", self.inner.run_id, news.latest);
         let mut events = Vec::with_capacity(news.bubbles.len() + 1);
         for bubble in &news.bubbles {
-            if let Ok(html) = view::bubble(bubble) {
+            if let Ok(html) = view::render_bubble(bubble) {
                 let data = json!({ "sid": bubble.sid, "html": html });
                 events.push(Event::default().event("bubble").data(data.to_string()));
             }
@@ -167,18 +168,22 @@ impl Simulator {
 }
 
 #[derive(Deserialize)]
-struct After {
+struct EventsQuery {
     #[serde(default)]
     after: String,
 }
 
 /// Server-sent events: `bubble` (a new or changed one, `{sid, html}`), `typing` (milliseconds left, 0 for none) and
 /// `reload` (the page belongs to an earlier run).
-async fn events(State(simulator): State<Simulator>, Query(query): Query<After>, headers: HeaderMap) -> Response {
+async fn stream_events(
+    State(simulator): State<Simulator>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Response {
     // Subscribed before the first look, so that nothing falls between.
     let mut changes = simulator.subscribe();
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&query.after);
-    let seen = simulator.seen(last);
+    let seen = simulator.parse_seen(last);
     let (sender, receiver) = mpsc::channel::<Result<Event, Infallible>>(16);
     tokio::spawn(async move {
         let Some(mut seen) = seen else {
@@ -186,7 +191,7 @@ async fn events(State(simulator): State<Simulator>, Query(query): Query<After>, 
             return;
         };
         loop {
-            for event in simulator.news(&mut seen) {
+            for event in simulator.unseen_events(&mut seen) {
                 if sender.send(Ok(event)).await.is_err() {
                     return;
                 }
@@ -195,7 +200,7 @@ async fn events(State(simulator): State<Simulator>, Query(query): Query<After>, 
                 let change = tokio::select! {
                     change = changes.recv() => change,
                     () = sender.closed() => return,
-                    () = simulator.inner.closed.cancelled() => return,
+                    () = simulator.inner.shutdown.cancelled() => return,
                 };
                 match change {
                     Ok(change) if change.phone() != simulator.inner.config.page.contact => {}
@@ -209,7 +214,7 @@ async fn events(State(simulator): State<Simulator>, Query(query): Query<After>, 
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()).into_response()
 }
 
-async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Response {
+async fn serve_asset(Path(file): Path<String>, headers: HeaderMap) -> Response {
     // Files in folders belong to others.
     let Some(asset) = Some(file).filter(|file| !file.contains('/')).and_then(|file| Assets::get(&file)) else {
         return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();

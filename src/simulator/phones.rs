@@ -6,9 +6,9 @@ use super::Status;
 use crate::clock::Time;
 
 /// Bubbles kept per phone.
-const BUBBLES: usize = 500;
+const MAX_BUBBLES_PER_PHONE: usize = 500;
 /// Phones kept; the one that was quiet longest goes first.
-const PHONES: usize = 1_000;
+const MAX_PHONES: usize = 1_000;
 
 /// One message on a phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub struct Bubble {
     /// Why it was not delivered, in words for the person at the phone.
     pub problem: Option<String>,
     /// The change that touched it last.
-    pub(super) changed: u64,
+    pub(super) last_change: u64,
 }
 
 /// Something that changed on a phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum PhoneChange {
     /// A new bubble.
     Bubble {
         /// Whose phone, as `+15551234567`.
@@ -57,17 +57,19 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl PhoneChange {
     /// Whose phone it is, as `+15551234567`.
     pub fn phone(&self) -> &str {
         match self {
-            Change::Bubble { phone, .. } | Change::Status { phone, .. } | Change::Typing { phone, .. } => phone,
+            PhoneChange::Bubble { phone, .. }
+            | PhoneChange::Status { phone, .. }
+            | PhoneChange::Typing { phone, .. } => phone,
         }
     }
 }
 
 /// A phone as a viewer that has seen everything up to a certain change finds it.
-pub(super) struct News {
+pub(super) struct PhoneUpdate {
     /// Bubbles that are new or changed, oldest first.
     pub(super) bubbles: Vec<Bubble>,
     /// When the typing dots vanish.
@@ -80,56 +82,62 @@ pub(super) struct News {
 struct Phone {
     bubbles: VecDeque<Bubble>,
     typing_until: Option<Time>,
-    touched: u64,
+    last_change: u64,
 }
 
 /// All phones.
 #[derive(Default)]
 pub(super) struct Phones {
     phones: HashMap<String, Phone>,
-    changes: u64,
+    change_count: u64,
 }
 
 impl Phones {
-    fn touch(&mut self, number: &str) -> (&mut Phone, u64) {
-        self.changes += 1;
-        let change = self.changes;
+    fn record_change(&mut self, number: &str) -> (&mut Phone, u64) {
+        self.change_count += 1;
+        let change = self.change_count;
         if !self.phones.contains_key(number) {
-            if self.phones.len() >= PHONES
-                && let Some(quiet) =
-                    self.phones.iter().min_by_key(|(_, phone)| phone.touched).map(|(key, _)| key.clone())
+            if self.phones.len() >= MAX_PHONES
+                && let Some(quietest) =
+                    self.phones.iter().min_by_key(|(_, phone)| phone.last_change).map(|(key, _)| key.clone())
             {
-                self.phones.remove(&quiet);
+                self.phones.remove(&quietest);
             }
             self.phones.insert(number.to_owned(), Phone::default());
         }
         let phone = self.phones.get_mut(number).expect("it was inserted above");
-        phone.touched = change;
+        phone.last_change = change;
         (phone, change)
     }
 
     /// Adds a bubble. One from the business ends the typing dots, which is the second change.
-    pub(super) fn add(&mut self, number: &str, mut bubble: Bubble) -> (Change, Option<Change>) {
-        let (phone, change) = self.touch(number);
-        bubble.changed = change;
-        if phone.bubbles.len() == BUBBLES {
+    pub(super) fn add_bubble(&mut self, number: &str, mut bubble: Bubble) -> (PhoneChange, Option<PhoneChange>) {
+        let (phone, change) = self.record_change(number);
+        bubble.last_change = change;
+        if phone.bubbles.len() == MAX_BUBBLES_PER_PHONE {
             phone.bubbles.pop_front();
         }
         phone.bubbles.push_back(bubble.clone());
         let stopped = if bubble.from_contact { None } else { phone.typing_until.take() };
-        let stopped = stopped.map(|_| Change::Typing { phone: number.to_owned(), until: None });
-        (Change::Bubble { phone: number.to_owned(), bubble }, stopped)
+        let stopped = stopped.map(|_| PhoneChange::Typing { phone: number.to_owned(), until: None });
+        (PhoneChange::Bubble { phone: number.to_owned(), bubble }, stopped)
     }
 
     /// Moves a bubble's status.
-    pub(super) fn set(&mut self, number: &str, sid: &str, status: Status, problem: Option<String>) -> Option<Change> {
+    pub(super) fn set_status(
+        &mut self,
+        number: &str,
+        sid: &str,
+        status: Status,
+        problem: Option<String>,
+    ) -> Option<PhoneChange> {
         self.status(number, sid)?;
-        let (phone, change) = self.touch(number);
+        let (phone, change) = self.record_change(number);
         let bubble = phone.bubbles.iter_mut().rfind(|bubble| bubble.sid == sid)?;
         bubble.status = status;
         bubble.problem = problem;
-        bubble.changed = change;
-        Some(Change::Status { phone: number.to_owned(), sid: sid.to_owned(), status })
+        bubble.last_change = change;
+        Some(PhoneChange::Status { phone: number.to_owned(), sid: sid.to_owned(), status })
     }
 
     /// A bubble's status.
@@ -138,19 +146,19 @@ impl Phones {
     }
 
     /// Shows the dots and marks that message, and the taken ones before it, as read.
-    pub(super) fn typing(&mut self, number: &str, sid: &str, until: Time) -> Vec<Change> {
-        let (phone, change) = self.touch(number);
+    pub(super) fn show_typing(&mut self, number: &str, sid: &str, until: Time) -> Vec<PhoneChange> {
+        let (phone, change) = self.record_change(number);
         phone.typing_until = Some(until);
-        let mut changes = vec![Change::Typing { phone: number.to_owned(), until: Some(until) }];
+        let mut changes = vec![PhoneChange::Typing { phone: number.to_owned(), until: Some(until) }];
         let Some(last) = phone.bubbles.iter().rposition(|bubble| bubble.sid == sid) else { return changes };
         for (index, bubble) in phone.bubbles.iter_mut().enumerate().take(last + 1) {
             let unread = bubble.status == Status::Delivered || (index == last && bubble.status != Status::Read);
             if bubble.from_contact && unread {
                 bubble.status = Status::Read;
                 bubble.problem = None;
-                bubble.changed = change;
+                bubble.last_change = change;
                 let sid = bubble.sid.clone();
-                changes.push(Change::Status { phone: number.to_owned(), sid, status: Status::Read });
+                changes.push(PhoneChange::Status { phone: number.to_owned(), sid, status: Status::Read });
             }
         }
         changes
@@ -162,14 +170,14 @@ impl Phones {
     }
 
     /// What a viewer who has seen change `after` has not seen yet.
-    pub(super) fn since(&self, number: &str, after: u64) -> News {
+    pub(super) fn update_since(&self, number: &str, after: u64) -> PhoneUpdate {
         let phone = self.phones.get(number);
-        News {
+        PhoneUpdate {
             bubbles: phone
-                .map(|phone| phone.bubbles.iter().filter(|bubble| bubble.changed > after).cloned().collect())
+                .map(|phone| phone.bubbles.iter().filter(|bubble| bubble.last_change > after).cloned().collect())
                 .unwrap_or_default(),
             typing_until: phone.and_then(|phone| phone.typing_until),
-            latest: self.changes,
+            latest: self.change_count,
         }
     }
 }
@@ -180,14 +188,14 @@ mod tests {
 
     fn bubble(sid: &str, from_contact: bool, status: Status) -> Bubble {
         let (sid, text) = (sid.to_owned(), "hi".to_owned());
-        Bubble { sid, from_contact, text, at: Time(0), status, problem: None, changed: 0 }
+        Bubble { sid, from_contact, text, at: Time(0), status, problem: None, last_change: 0 }
     }
 
     #[test]
     fn a_phone_keeps_its_last_500_bubbles() {
         let mut phones = Phones::default();
         for n in 0..503 {
-            phones.add("+15550000001", bubble(&n.to_string(), true, Status::Sent));
+            phones.add_bubble("+15550000001", bubble(&n.to_string(), true, Status::Sent));
         }
         let kept = phones.conversation("+15550000001");
         assert_eq!((kept.len(), kept[0].sid.as_str(), kept[499].sid.as_str()), (500, "3", "502"));
@@ -197,10 +205,10 @@ mod tests {
     fn the_phone_that_was_quiet_longest_is_forgotten_first() {
         let mut phones = Phones::default();
         for n in 0..1_000 {
-            phones.add(&format!("+1555{n}"), bubble("a", true, Status::Sent));
+            phones.add_bubble(&format!("+1555{n}"), bubble("a", true, Status::Sent));
         }
-        phones.add("+15550", bubble("b", true, Status::Sent));
-        phones.add("+1999", bubble("a", true, Status::Sent));
+        phones.add_bubble("+15550", bubble("b", true, Status::Sent));
+        phones.add_bubble("+1999", bubble("a", true, Status::Sent));
         assert_eq!(phones.conversation("+15550").len(), 2);
         assert!(phones.conversation("+15551").is_empty());
         assert_eq!(phones.conversation("+1999").len(), 1);
@@ -210,22 +218,22 @@ mod tests {
     fn typing_marks_what_was_taken_as_read_and_leaves_what_was_not() {
         let mut phones = Phones::default();
         for (sid, status) in [("a", Status::Delivered), ("b", Status::Undelivered), ("c", Status::Sent)] {
-            phones.add("+1", bubble(sid, true, status));
+            phones.add_bubble("+1", bubble(sid, true, status));
         }
-        phones.typing("+1", "c", Time(25_000));
+        phones.show_typing("+1", "c", Time(25_000));
         let statuses: Vec<_> = phones.conversation("+1").into_iter().map(|bubble| bubble.status).collect();
         assert_eq!(statuses, [Status::Read, Status::Undelivered, Status::Read]);
     }
 
     #[test]
-    fn a_viewer_is_told_only_what_it_has_not_seen() {
+    fn a_viewer_gets_only_what_it_has_not_seen() {
         let mut phones = Phones::default();
-        phones.add("+1", bubble("a", true, Status::Sent));
-        phones.add("+1", bubble("b", true, Status::Sent));
-        let seen = phones.since("+1", 0);
+        phones.add_bubble("+1", bubble("a", true, Status::Sent));
+        phones.add_bubble("+1", bubble("b", true, Status::Sent));
+        let seen = phones.update_since("+1", 0);
         assert_eq!((seen.bubbles.len(), seen.latest), (2, 2));
-        phones.set("+1", "a", Status::Delivered, None);
-        let news = phones.since("+1", seen.latest);
+        phones.set_status("+1", "a", Status::Delivered, None);
+        let news = phones.update_since("+1", seen.latest);
         assert_eq!(news.bubbles.iter().map(|bubble| bubble.sid.as_str()).collect::<Vec<_>>(), ["a"]);
     }
 }

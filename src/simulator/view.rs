@@ -56,12 +56,12 @@ impl BubbleView<'_> {
 }
 
 /// A bubble's HTML.
-pub(super) fn bubble(bubble: &Bubble) -> Result<String, askama::Error> {
+pub(super) fn render_bubble(bubble: &Bubble) -> Result<String, askama::Error> {
     let time = Timestamp::from_millisecond(bubble.at.millis()).unwrap_or_default();
     BubbleView {
         sid: &bubble.sid,
         mine: bubble.from_contact,
-        html: markup::html(&bubble.text),
+        html: markup::to_html(&bubble.text),
         clock: time.to_zoned(TimeZone::system()).strftime("%H:%M").to_string(),
         instant: time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         status: bubble.status,

@@ -8,7 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// The most code points of one grapheme. A family of four with skin tones has 11, an Indic conjunct about 8; what is
 /// longer is a pile of combining marks.
-const GRAPHEME: usize = 16;
+const MAX_GRAPHEME_CHARS: usize = 16;
 
 /// Takes out control characters (but line breaks and tabs), the characters that turn the direction of writing around
 /// what follows (U+202A–202E, U+2066–2069; Unicode TR 36, "Bidirectional text spoofing"), what has no width (U+200B, U+00AD,
@@ -19,7 +19,7 @@ const GRAPHEME: usize = 16;
 ///
 /// A second pass changes nothing, and the result is never longer.
 #[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
+pub fn sanitize(text: &str) -> Cow<'_, str> {
     // Almost every text is clean, and is then only looked at.
     if text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
         return Cow::Borrowed(text);
@@ -30,35 +30,35 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         match char {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\r' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
-            _ if hides(char) => {}
-            _ if shapes(char) => {
-                if kept.chars().next_back().is_some_and(|base| takes(base, char, chars.peek().copied())) {
+            _ if is_hidden(char) => {}
+            _ if is_shaping(char) => {
+                if kept.chars().next_back().is_some_and(|base| accepts_shaping(base, char, chars.peek().copied())) {
                     kept.push(char);
                 }
             }
             _ => kept.push(char),
         }
     }
-    let piled = kept.graphemes(true).any(|grapheme| grapheme.chars().nth(GRAPHEME).is_some());
+    let piled = kept.graphemes(true).any(|grapheme| grapheme.chars().nth(MAX_GRAPHEME_CHARS).is_some());
     if piled {
-        kept = kept.graphemes(true).flat_map(|grapheme| grapheme.chars().take(GRAPHEME)).collect();
+        kept = kept.graphemes(true).flat_map(|grapheme| grapheme.chars().take(MAX_GRAPHEME_CHARS)).collect();
         // What was cut may have been what a character before it needed.
-        kept = clean(&kept).into_owned();
+        kept = sanitize(&kept).into_owned();
     }
     if kept == text { Cow::Borrowed(text) } else { Cow::Owned(kept) }
 }
 
 /// At most `most` code points of a text, cut between graphemes; `…` tells that it was cut.
 #[must_use]
-pub fn cap(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most || text.chars().nth(most).is_none() {
+pub fn truncate(text: &str, max_chars: usize) -> Cow<'_, str> {
+    if text.len() <= max_chars || text.chars().nth(max_chars).is_none() {
         return Cow::Borrowed(text);
     }
     let mut kept = String::new();
     let mut count = 1;
     for grapheme in text.graphemes(true) {
         count += grapheme.chars().count();
-        if count > most {
+        if count > max_chars {
             break;
         }
         kept.push_str(grapheme);
@@ -68,7 +68,7 @@ pub fn cap(text: &str, most: usize) -> Cow<'_, str> {
 }
 
 /// Whether a character is one that [`clean`] takes out wherever it stands.
-pub fn hides(char: char) -> bool {
+pub fn is_hidden(char: char) -> bool {
     match char {
         '\n' | '\t' => false,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
@@ -84,27 +84,27 @@ pub fn hides(char: char) -> bool {
 }
 
 /// Whether a character is invisible and shapes the one before it.
-fn shapes(char: char) -> bool {
+fn is_shaping(char: char) -> bool {
     matches!(char, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// Whether `base` is a character that `shape` has an effect on, by Unicode's lists of variation sequences; `next` is what
 /// follows.
-fn takes(base: char, shape: char, next: Option<char>) -> bool {
+fn accepts_shaping(base: char, shape: char, next: Option<char>) -> bool {
     match shape {
-        '\u{200c}' => joins(base),
-        '\u{200d}' => joins(base) || pictures(base) || base == '\u{fe0f}',
+        '\u{200c}' => is_joining_script(base),
+        '\u{200d}' => is_joining_script(base) || is_pictographic(base) || base == '\u{fe0f}',
         // A digit takes one as a part of a keycap.
         '\u{fe0e}' | '\u{fe0f}' if matches!(base, '0'..='9' | '#' | '*') => next == Some('\u{20e3}'),
-        '\u{fe0e}' | '\u{fe0f}' => pictures(base),
-        '\u{fe00}'..='\u{fe02}' | '\u{e0100}'..='\u{e01ef}' => ideograph(base),
+        '\u{fe0e}' | '\u{fe0f}' => is_pictographic(base),
+        '\u{fe00}'..='\u{fe02}' | '\u{e0100}'..='\u{e01ef}' => is_ideograph(base),
         _ => false,
     }
 }
 
 /// Whether a letter or mark is of a script whose writing needs joiners: Hebrew and Arabic to Tibetan and Burmese, Khmer and
 /// Mongolian, and their supplements.
-fn joins(char: char) -> bool {
+fn is_joining_script(char: char) -> bool {
     matches!(char,
         '\u{590}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{1a00}'..='\u{1cff}' | '\u{a800}'..='\u{abff}'
         | '\u{fb1d}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10a00}'..='\u{11fff}'
@@ -112,14 +112,14 @@ fn joins(char: char) -> bool {
 }
 
 /// Whether a character is shown as a picture, or may be.
-fn pictures(char: char) -> bool {
+fn is_pictographic(char: char) -> bool {
     matches!(char,
         '©' | '®' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}'
         | '\u{24c2}' | '\u{25a0}'..='\u{27bf}' | '\u{2900}'..='\u{297f}' | '\u{2b00}'..='\u{2bff}' | '\u{3030}' | '\u{303d}'
         | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
-fn ideograph(char: char) -> bool {
+fn is_ideograph(char: char) -> bool {
     matches!(char,
         '々' | '〇' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
         | '\u{20000}'..='\u{3ffff}')
@@ -144,7 +144,7 @@ mod tests {
             "क्\u{200d}ष ක්\u{200d}ර ❤\u{fe0f}\u{200d}🔥 ©\u{fe0f} #\u{fe0f}\u{20e3} ☎\u{fe0e}",
             "葛\u{e0100}城",
         ] {
-            assert!(matches!(clean(text), Cow::Borrowed(same) if same == text), "{text}");
+            assert!(matches!(sanitize(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }
 
@@ -165,39 +165,39 @@ mod tests {
             ("\u{fe0f}\u{feff}z\u{fffe}\u{1ffff}\u{fdd0}", "z"),
             ("\u{0}\u{1}\u{2}", ""),
         ] {
-            assert_eq!(clean(text), clear, "{text:?}");
+            assert_eq!(sanitize(text), clear, "{text:?}");
         }
     }
 
     #[test]
     fn a_pile_of_combining_marks_is_cut() {
         let pile = format!("a{}b", "\u{301}".repeat(4_095));
-        assert_eq!(clean(&pile), format!("a{}b", "\u{301}".repeat(15)));
+        assert_eq!(sanitize(&pile), format!("a{}b", "\u{301}".repeat(15)));
         // The cap of the key is cut off, and what it has left is as on any digit.
         let signs = "\u{600}".repeat(14);
-        assert_eq!(clean(&format!("{signs}1\u{fe0f}\u{20e3}")), format!("{signs}1"));
+        assert_eq!(sanitize(&format!("{signs}1\u{fe0f}\u{20e3}")), format!("{signs}1"));
     }
 
     #[test]
     fn a_long_text_is_cut_between_graphemes() {
-        assert_eq!(cap("abc", 3), "abc");
-        assert_eq!(cap("abcd", 3), "ab…");
-        assert_eq!(cap("ne\u{301}e!", 3), "n…");
-        assert_eq!(cap("👩🏽‍👧🏽", 5), "👩🏽‍👧🏽");
-        assert_eq!(cap("👩🏽‍👧🏽x", 5), "…");
+        assert_eq!(truncate("abc", 3), "abc");
+        assert_eq!(truncate("abcd", 3), "ab…");
+        assert_eq!(truncate("ne\u{301}e!", 3), "n…");
+        assert_eq!(truncate("👩🏽‍👧🏽", 5), "👩🏽‍👧🏽");
+        assert_eq!(truncate("👩🏽‍👧🏽x", 5), "…");
     }
 
     proptest! {
         #[test]
         fn a_second_pass_changes_nothing(text in "(\\PC|\\pC|[\u{300}-\u{36f}\u{fe00}-\u{fe0f}\u{200b}-\u{200f}\u{20e3}0-9☀-☎क-न\u{202a}-\u{202e}\r\n]){0,60}") {
-            let once = clean(&text).into_owned();
+            let once = sanitize(&text).into_owned();
             prop_assert!(once.len() <= text.len());
-            prop_assert_eq!(clean(&once).into_owned(), once);
+            prop_assert_eq!(sanitize(&once).into_owned(), once);
         }
 
         #[test]
         fn a_capped_text_is_never_longer(text in "\\PC{0,40}", most in 1_usize..30) {
-            prop_assert!(cap(&text, most).chars().count() <= most);
+            prop_assert!(truncate(&text, most).chars().count() <= most);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What a text holds in confidence, by the looks of it and by the owner's word.
 
-use self::Look::{Marked, Written};
+use self::MatchRule::{Anywhere, WholeWord};
 
 /// How providers begin their keys and tokens, so that leaked ones can be found.
-const PREFIXES: [&str; 34] = [
+const KEY_PREFIXES: [&str; 34] = [
     "sk-",
     "sk_live_",
     "sk_test_",
@@ -41,13 +41,13 @@ const PREFIXES: [&str; 34] = [
 ];
 
 /// The least that follows such a beginning.
-const BODY: usize = 12;
+const MIN_KEY_BODY: usize = 12;
 
 /// The least of a word that is taken for a token by its looks alone.
-const TOKEN: usize = 20;
+const MIN_TOKEN_LENGTH: usize = 20;
 
 /// Letters of one kind in a row that make a word of a language, or a number, rather than chance.
-const RUN: usize = 4;
+const MIN_RUN: usize = 4;
 
 /// After these and a colon or an equals sign stands a credential.
 const LABELS: [&str; 21] = [
@@ -75,7 +75,7 @@ const LABELS: [&str; 21] = [
 ];
 
 /// What stands after a label to say that there is no credential, or what it is like.
-const NO_CREDENTIAL: [&str; 20] = [
+const PLACEHOLDER_WORDS: [&str; 20] = [
     "none",
     "nothing",
     "null",
@@ -99,29 +99,29 @@ const NO_CREDENTIAL: [&str; 20] = [
 ];
 
 /// What may stand around a credential to mark it as one.
-const MARKS: [char; 5] = ['*', '_', '`', '"', '\''];
+const QUOTE_MARKS: [char; 5] = ['*', '_', '`', '"', '\''];
 
 /// A line that begins so names what the owner wants kept, with commas between.
-const CONFIDENTIAL: &str = "confidential:";
+const CONFIDENTIAL_LABEL: &str = "confidential:";
 
 /// How a secret is found again in another text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum MatchRule {
     /// Wherever its letters stand.
-    Written,
+    Anywhere,
     /// As a word or words of its own.
-    Marked,
+    WholeWord,
 }
 
 /// The secrets of the owner's instructions, in small letters of ASCII.
-pub struct Credentials(Vec<(String, Look)>);
+pub struct Credentials(Vec<(String, MatchRule)>);
 
 impl Credentials {
     /// Finds in a text: keys and tokens with a known beginning, key blocks, long words of chance letters and digits, what
     /// follows `password:` and its like, and what a line `Confidential: this, that` names. Hours, prices, links, codes of
     /// coupons, account and part numbers are none of these: they stand in instructions to be told.
     #[must_use]
-    pub fn of(text: &str) -> Credentials {
+    pub fn find_in(text: &str) -> Credentials {
         let mut found = Vec::new();
         let mut block = false;
         for line in text.lines() {
@@ -131,13 +131,13 @@ impl Credentials {
             } else if line.starts_with("-----END ") {
                 block = false;
             } else if block {
-                found.push((line.to_owned(), Written));
-            } else if let Some(items) = confidential(line) {
+                found.push((line.to_owned(), Anywhere));
+            } else if let Some(items) = confidential_items(line) {
                 let items = items.split(',').map(|item| item.trim().trim_end_matches('.'));
-                found.extend(items.map(|item| (item.to_owned(), Marked)));
+                found.extend(items.map(|item| (item.to_owned(), WholeWord)));
             } else {
-                found.extend(labelled(line).into_iter().map(|word| (word.to_owned(), Marked)));
-                found.extend(line.split_whitespace().flat_map(keys).map(|key| (key.to_owned(), Written)));
+                found.extend(labelled_secrets(line).into_iter().map(|word| (word.to_owned(), WholeWord)));
+                found.extend(line.split_whitespace().flat_map(find_keys).map(|key| (key.to_owned(), Anywhere)));
             }
         }
         // A line of one or two characters would take every such word out of every answer.
@@ -148,7 +148,7 @@ impl Credentials {
 
     /// Adds one that is a secret wherever its letters stand.
     pub fn add(&mut self, secret: &str) {
-        self.0.push((secret.to_ascii_lowercase(), Written));
+        self.0.push((secret.to_ascii_lowercase(), Anywhere));
     }
 
     /// The text with `instead` in the place of each, in whatever case; `None` where it holds none.
@@ -158,7 +158,7 @@ impl Credentials {
         let mut lower = text.to_ascii_lowercase();
         let mut kept: Option<String> = None;
         for (secret, look) in &self.0 {
-            if let Some(without) = replace(kept.as_deref().unwrap_or(text), &lower, secret, *look, instead) {
+            if let Some(without) = replace_secret(kept.as_deref().unwrap_or(text), &lower, secret, *look, instead) {
                 lower = without.to_ascii_lowercase();
                 kept = Some(without);
             }
@@ -168,14 +168,14 @@ impl Credentials {
 }
 
 /// What follows the mark, if the line bears it; a bullet or emphasis may stand before it.
-fn confidential(line: &str) -> Option<&str> {
+fn confidential_items(line: &str) -> Option<&str> {
     let line = line.trim_start_matches(|char: char| !char.is_alphanumeric());
-    let (head, rest) = line.split_at_checked(CONFIDENTIAL.len())?;
-    head.eq_ignore_ascii_case(CONFIDENTIAL).then(|| rest.trim_start_matches('*'))
+    let (head, rest) = line.split_at_checked(CONFIDENTIAL_LABEL.len())?;
+    head.eq_ignore_ascii_case(CONFIDENTIAL_LABEL).then(|| rest.trim_start_matches('*'))
 }
 
 /// The words directly after a label such as `password:`.
-fn labelled(line: &str) -> Vec<&str> {
+fn labelled_secrets(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     // The case of ASCII only, so that what is found in one stands at the same place in the other.
     let lower = line.to_ascii_lowercase();
@@ -183,17 +183,18 @@ fn labelled(line: &str) -> Vec<&str> {
         for (at, _) in lower.match_indices(label) {
             let rest = line[at + label.len()..].trim_start_matches(['*', '_', '`', '"', '\'', ' ', 's']);
             let Some(after) = rest.strip_prefix([':', '=']) else { continue };
-            let rest = after.trim_start_matches(|char| MARKS.contains(&char) || [' ', '='].contains(&char));
+            let rest = after.trim_start_matches(|char| QUOTE_MARKS.contains(&char) || [' ', '='].contains(&char));
             let word = rest.split(char::is_whitespace).next().unwrap_or_default();
-            let secret = word.trim_end_matches(|char| MARKS.contains(&char) || ['.', ',', ';', ')'].contains(&char));
+            let secret =
+                word.trim_end_matches(|char| QUOTE_MARKS.contains(&char) || ['.', ',', ';', ')'].contains(&char));
             let (before, behind) = (&after[..after.len() - rest.len()], &word[secret.len()..]);
-            let quoted = MARKS.iter().any(|mark| before.contains(*mark) && behind.contains(*mark));
+            let quoted = QUOTE_MARKS.iter().any(|mark| before.contains(*mark) && behind.contains(*mark));
             // "Password: please ask at the counter", "Our secret: time, flour and water.": prose goes on or ends a sentence,
             // a credential that is a plain word ends there.
             let goes_on = behind.is_empty() && rest.len() > word.len();
             let ends = !quoted && behind.contains(['.', ',', ';']);
             let prose = secret.chars().all(char::is_alphabetic) && (goes_on || ends);
-            let no_credential = NO_CREDENTIAL.contains(&secret.to_lowercase().as_str());
+            let no_credential = PLACEHOLDER_WORDS.contains(&secret.to_lowercase().as_str());
             if secret.chars().count() >= 4 && !prose && !no_credential {
                 words.push(secret);
             }
@@ -203,50 +204,50 @@ fn labelled(line: &str) -> Vec<&str> {
 }
 
 /// What looks like a key in a word, which may be an address.
-fn keys(word: &str) -> Vec<&str> {
-    let address = word.contains("://") || word.contains('@') || word.starts_with("www.") || with_path(word);
+fn find_keys(word: &str) -> Vec<&str> {
+    let address = word.contains("://") || word.contains('@') || word.starts_with("www.") || is_host_with_path(word);
     let pieces = word.split(|char: char| !(char.is_ascii_alphanumeric() || "_-+.".contains(char)));
-    let pieces = pieces.map(|piece| piece.trim_end_matches('.')).filter(|piece| known(piece));
+    let pieces = pieces.map(|piece| piece.trim_end_matches('.')).filter(|piece| is_provider_key(piece));
     let mut found: Vec<&str> = pieces.collect();
     let bare = word.trim_matches(|char: char| !char.is_alphanumeric());
-    if !address && found.is_empty() && by_chance(bare) {
+    if !address && found.is_empty() && looks_random(bare) {
         found.push(bare);
     }
     found
 }
 
 /// `bakery.example/menu`.
-fn with_path(word: &str) -> bool {
+fn is_host_with_path(word: &str) -> bool {
     word.split_once('/').is_some_and(|(host, _)| host.contains('.'))
 }
 
 /// Whether a piece has the form of a provider's credential.
-fn known(piece: &str) -> bool {
+fn is_provider_key(piece: &str) -> bool {
     let hexadecimal = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let digit = piece.bytes().any(|byte| byte.is_ascii_digit());
-    let begins = |prefix: &&str| piece.strip_prefix(*prefix).is_some_and(|body| body.len() >= BODY);
+    let begins = |prefix: &&str| piece.strip_prefix(*prefix).is_some_and(|body| body.len() >= MIN_KEY_BODY);
     let twilio = piece.strip_prefix("AC").or_else(|| piece.strip_prefix("SK")).is_some_and(hexadecimal);
     // A JSON web token: three parts of base64url, the first an object.
     let token = piece.starts_with("eyJ") && piece.matches('.').count() == 2 && piece.len() >= 30;
-    twilio || token || digit && PREFIXES.iter().any(begins)
+    twilio || token || digit && KEY_PREFIXES.iter().any(begins)
 }
 
 /// Whether a word is long, of small and capital letters and digits, and mostly of no words and numbers.
-fn by_chance(word: &str) -> bool {
+fn looks_random(word: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
     let has = |kind: fn(&u8) -> bool| word.bytes().any(|byte| kind(&byte));
-    word.len() >= TOKEN
+    word.len() >= MIN_TOKEN_LENGTH
         && word.bytes().all(allowed)
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_digit)
         // Dashes and slashes part the words of a slug and of opening hours.
-        && word.split(|char: char| !char.is_ascii_alphanumeric()).any(|piece| piece.len() >= BODY)
-        && in_runs(word.as_bytes()) * 2 < word.len()
+        && word.split(|char: char| !char.is_ascii_alphanumeric()).any(|piece| piece.len() >= MIN_KEY_BODY)
+        && count_in_runs(word.as_bytes()) * 2 < word.len()
 }
 
 /// How many characters stand in runs of one kind; the capital that begins a word belongs to it.
-fn in_runs(word: &[u8]) -> usize {
+fn count_in_runs(word: &[u8]) -> usize {
     let kind = |byte: u8| (byte.is_ascii_lowercase(), byte.is_ascii_uppercase(), byte.is_ascii_digit());
     let (mut all, mut from) = (0, 0);
     while from < word.len() {
@@ -257,21 +258,21 @@ fn in_runs(word: &[u8]) -> usize {
         while to < word.len() && kind(word[to]) == wanted {
             to += 1;
         }
-        all += if to - from >= RUN { to - from } else { 0 };
+        all += if to - from >= MIN_RUN { to - from } else { 0 };
         from = to;
     }
     all
 }
 
 /// The text with `instead` in place of each occurrence; `None` where there is none. `lower` is the text in small letters.
-fn replace(text: &str, lower: &str, secret: &str, look: Look, instead: &str) -> Option<String> {
+fn replace_secret(text: &str, lower: &str, secret: &str, look: MatchRule, instead: &str) -> Option<String> {
     let mut kept = String::new();
     let mut from = 0;
     for (at, _) in lower.match_indices(secret) {
         let end = at + secret.len();
         let inside = |beside: Option<char>| beside.is_some_and(char::is_alphanumeric);
         let part = inside(text[..at].chars().next_back()) || inside(text[end..].chars().next());
-        if look == Written || !part {
+        if look == Anywhere || !part {
             kept.push_str(&text[from..at]);
             kept.push_str(instead);
             from = end;
@@ -284,12 +285,12 @@ fn replace(text: &str, lower: &str, secret: &str, look: Look, instead: &str) -> 
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Vec<String> {
-        Credentials::of(text).0.into_iter().map(|(secret, _)| secret).collect()
+    fn found_secrets(text: &str) -> Vec<String> {
+        Credentials::find_in(text).0.into_iter().map(|(secret, _)| secret).collect()
     }
 
     #[test]
-    fn what_an_owner_wants_told_is_no_credential() {
+    fn what_an_owner_wants_customers_to_know_is_no_credential() {
         for honest in [
             "We are open Mon-Fri 9:00am-5:00pm, Sat 10am-2pm; Mo-Fr9:00-18:00Uhr.",
             "The menu is at bakery24.example/menu and https://bakery24.example/Menu-2026?utm=aB3dE5gH7jK9mN1pQ3sT.",
@@ -312,7 +313,7 @@ mod tests {
             "(Password: optional) Secret: patience; and salt. Passwort: keine",
             "It is no secret that we bake at night. A disk-2026-warranty1234 and a task-force-2026.",
         ] {
-            assert_eq!(found(honest), [""; 0], "{honest}");
+            assert_eq!(found_secrets(honest), [""; 0], "{honest}");
         }
     }
 
@@ -349,7 +350,7 @@ mod tests {
             ("- Confidential: BREAD4STAFF77, Miller & Sons.", &["BREAD4STAFF77", "Miller & Sons"]),
             ("**Confidential:** BREAD4STAFF77", &["BREAD4STAFF77"]),
         ] {
-            let mut found = found(text);
+            let mut found = found_secrets(text);
             found.sort();
             let mut secrets: Vec<String> = secrets.iter().map(|secret| secret.to_ascii_lowercase()).collect();
             secrets.sort_unstable();
@@ -360,7 +361,7 @@ mod tests {
     #[test]
     fn a_word_is_taken_out_as_a_word_and_a_key_wherever_it_stands() {
         let of = "Confidential: rose, Miller & Sons\nPassword: lily\nThe key is sk-0123456789abcdef";
-        let mut secrets = Credentials::of(of);
+        let mut secrets = Credentials::find_in(of);
         secrets.add("SeSame42");
         assert_eq!(secrets.redact("prose and roses, a wily lilypad", "-"), None);
         let told = "ROSE (miller & sons), lily, xSesame42x, xSK-0123456789ABCDEFx!";

@@ -16,31 +16,31 @@ pub enum LinkPolicy {
 }
 
 /// WhatsApp's, but that of code.
-const MARKERS: [char; 3] = ['_', '*', '~'];
+const EMPHASIS_MARKERS: [char; 3] = ['_', '*', '~'];
 
 /// Replaces each link that the policy does not allow by `instead`. Everything that WhatsApp would make a link counts:
 /// addresses with a scheme, and bare names such as `example.org/offer`. E-mail addresses stay.
 #[must_use]
-pub fn links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, str> {
+pub fn replace_links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, str> {
     let LinkPolicy::Only(hosts) = policy else { return Cow::Borrowed(text) };
     let mut finder = LinkFinder::new();
     finder.url_must_have_scheme(false);
-    let passes = |link: &Link| *link.kind() == LinkKind::Email || allowed(link.as_str(), hosts);
-    let (own, foreign): (Vec<_>, Vec<_>) = finder.links(text).partition(passes);
+    let passes = |link: &Link| *link.kind() == LinkKind::Email || is_allowed(link.as_str(), hosts);
+    let (allowed_links, foreign_links): (Vec<_>, Vec<_>) = finder.links(text).partition(passes);
     // WhatsApp makes a link of a name between its markers; the finder takes them for a part of the name and sees none.
-    let bare = without_markers(text);
-    let within = |link: &Link| own.iter().any(|own| own.start() <= link.start() && link.end() <= own.end());
+    let bare = blank_out_markers(text);
+    let within = |link: &Link| allowed_links.iter().any(|own| own.start() <= link.start() && link.end() <= own.end());
     let hidden = finder.links(&bare).filter(|link| !passes(link) && !within(link));
     // Nor does it know names that end in another script, or hold what no name of a host may.
-    let seen = |at: usize| own.iter().chain(&foreign).any(|link| link.start() <= at && at < link.end());
+    let seen = |at: usize| allowed_links.iter().chain(&foreign_links).any(|link| link.start() <= at && at < link.end());
     let unseen: Vec<_> =
-        with_scheme(&bare).filter(|link| !seen(link.start) && !allowed(&bare[link.clone()], hosts)).collect();
-    let mut foreign: Vec<_> = foreign
+        links_with_scheme(&bare).filter(|link| !seen(link.start) && !is_allowed(&bare[link.clone()], hosts)).collect();
+    let mut foreign: Vec<_> = foreign_links
         .into_iter()
         .chain(hidden)
         .map(|link| {
             // A marker at the end belongs to what stands around the link.
-            link.start()..link.start() + link.as_str().trim_end_matches(MARKERS).len()
+            link.start()..link.start() + link.as_str().trim_end_matches(EMPHASIS_MARKERS).len()
         })
         .chain(unseen)
         .collect();
@@ -62,7 +62,7 @@ pub fn links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, s
 }
 
 /// Where `http://` or `https://` begins a word, and where the word ends without its punctuation.
-fn with_scheme(text: &str) -> impl Iterator<Item = Range<usize>> {
+fn links_with_scheme(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices("://").filter_map(|(at, _)| {
         let scheme = ["https", "http"].into_iter().find(|scheme| {
             let start = at.checked_sub(scheme.len());
@@ -76,11 +76,11 @@ fn with_scheme(text: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// The text with a blank for each marker at the edge of a word, so that all else stays at its place.
-fn without_markers(text: &str) -> String {
+fn blank_out_markers(text: &str) -> String {
     let mut bare = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(MARKERS) {
-        let markers = rest[at..].chars().take_while(|char| MARKERS.contains(char)).count();
+    while let Some(at) = rest.find(EMPHASIS_MARKERS) {
+        let markers = rest[at..].chars().take_while(|char| EMPHASIS_MARKERS.contains(char)).count();
         let before = rest[..at].chars().next_back();
         let after = rest[at + markers..].chars().next();
         let inside = before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
@@ -91,7 +91,7 @@ fn without_markers(text: &str) -> String {
     bare + rest
 }
 
-fn allowed(link: &str, hosts: &[String]) -> bool {
+fn is_allowed(link: &str, hosts: &[String]) -> bool {
     let url = if link.contains("://") { Url::parse(link) } else { Url::parse(&format!("https://{link}")) };
     let Ok(url) = url else { return false };
     // What stands before an @ looks like the host and is not.
@@ -106,9 +106,9 @@ fn allowed(link: &str, hosts: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    fn only(text: &str) -> String {
+    fn filter_links(text: &str) -> String {
         let policy = LinkPolicy::Only(vec!["bakery.example".to_owned()]);
-        links(text, &policy, "[link removed]").into_owned()
+        replace_links(text, &policy, "[link removed]").into_owned()
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
             "Menu:https://bakery.example|Bread",
             "3.5 kg at 10.30, e.g. today.",
         ] {
-            assert_eq!(only(text), text);
+            assert_eq!(filter_links(text), text);
         }
     }
 
@@ -151,13 +151,13 @@ mod tests {
             ("https://evil.example/_x.example_ here", "[link removed]_ here"),
             ("<https://пример.рф>und https://пример_а.рф/", "<[link removed]>und [link removed]"),
         ] {
-            assert_eq!(only(text), clear, "{text}");
+            assert_eq!(filter_links(text), clear, "{text}");
         }
     }
 
     #[test]
     fn a_policy_that_allows_all_reads_nothing() {
-        assert!(matches!(links("https://evil.example", &LinkPolicy::Allow, ""), Cow::Borrowed(_)));
-        assert_eq!(links("a https://b.example c", &LinkPolicy::Only(Vec::new()), "-"), "a - c");
+        assert!(matches!(replace_links("https://evil.example", &LinkPolicy::Allow, ""), Cow::Borrowed(_)));
+        assert_eq!(replace_links("a https://b.example c", &LinkPolicy::Only(Vec::new()), "-"), "a - c");
     }
 }

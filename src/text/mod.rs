@@ -16,10 +16,10 @@ mod original;
 mod split;
 mod tokens;
 
-pub use clean::{cap, clean, hides};
+pub use clean::{is_hidden, sanitize, truncate};
 pub use credentials::Credentials;
-pub use links::{LinkPolicy, links};
-pub use markdown::whatsapp;
-pub use original::Original;
-pub use split::{halve, split};
-pub use tokens::tokens;
+pub use links::{LinkPolicy, replace_links};
+pub use markdown::to_whatsapp;
+pub use original::ConfidentialText;
+pub use split::{split, split_in_half};
+pub use tokens::estimate_tokens;

@@ -3,48 +3,48 @@
 use std::collections::HashSet;
 
 /// So many letters in a row, word for word, are repeated and not said anew.
-const PIECE: usize = 30;
+const PIECE_LETTERS: usize = 30;
 
 /// A text with fewer letters of the original is no repetition of it: a policy that stands there is there to be told.
-const LEAST: usize = 500;
+const MIN_REPEATED_LETTERS: usize = 500;
 
 /// A text that others may repeat, such as a model's instructions.
-pub struct Original {
+pub struct ConfidentialText {
     /// Its letters and digits, all of them small.
     letters: Vec<char>,
 }
 
-impl Original {
+impl ConfidentialText {
     /// That text.
     #[must_use]
-    pub fn of(text: &str) -> Original {
-        Original { letters: letters(text) }
+    pub fn new(text: &str) -> ConfidentialText {
+        ConfidentialText { letters: normalized_letters(text) }
     }
 
     /// Whether at least half of it stands in the text, and 500 letters of it, whatever became of blanks and case.
     #[must_use]
     pub fn is_repeated_in(&self, text: &str) -> bool {
         // No text has more letters than bytes. Most answers are shorter.
-        if text.len() < LEAST || self.letters.len() < LEAST {
+        if text.len() < MIN_REPEATED_LETTERS || self.letters.len() < MIN_REPEATED_LETTERS {
             return false;
         }
-        let text = letters(text);
-        if text.len() < LEAST {
+        let text = normalized_letters(text);
+        if text.len() < MIN_REPEATED_LETTERS {
             return false;
         }
-        let said: HashSet<&[char]> = text.windows(PIECE).collect();
-        let (mut repeated, mut reach) = (0, 0);
-        for (at, piece) in self.letters.windows(PIECE).enumerate() {
-            if said.contains(piece) {
-                repeated += at + PIECE - reach.max(at);
-                reach = at + PIECE;
+        let text_pieces: HashSet<&[char]> = text.windows(PIECE_LETTERS).collect();
+        let (mut repeated, mut counted_to) = (0, 0);
+        for (at, piece) in self.letters.windows(PIECE_LETTERS).enumerate() {
+            if text_pieces.contains(piece) {
+                repeated += at + PIECE_LETTERS - counted_to.max(at);
+                counted_to = at + PIECE_LETTERS;
             }
         }
-        repeated >= LEAST && repeated * 2 >= self.letters.len()
+        repeated >= MIN_REPEATED_LETTERS && repeated * 2 >= self.letters.len()
     }
 }
 
-fn letters(text: &str) -> Vec<char> {
+fn normalized_letters(text: &str) -> Vec<char> {
     text.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
@@ -63,8 +63,11 @@ mod tests {
     #[test]
     fn half_of_the_original_is_a_repetition_and_its_policy_is_none() {
         let (system, policy) = instructions();
-        let original = Original::of(&system);
-        assert!(letters(&policy).len() > LEAST && letters(&policy).len() * 2 < letters(&system).len());
+        let original = ConfidentialText::new(&system);
+        assert!(
+            normalized_letters(&policy).len() > MIN_REPEATED_LETTERS
+                && normalized_letters(&policy).len() * 2 < normalized_letters(&system).len()
+        );
         assert!(!original.is_repeated_in(&format!("Our policy:\n{policy}")));
         assert!(original.is_repeated_in(&format!("Sure! {}", system.to_uppercase().replace(' ', "\n"))));
         let half: String = system.chars().skip(system.chars().count() * 45 / 100).collect();
@@ -74,29 +77,36 @@ mod tests {
 
     /// Half of eight hundred letters are too few.
     #[test]
-    fn half_of_a_text_that_is_not_long_may_be_told() {
+    fn half_of_a_text_that_is_not_long_may_be_repeated() {
         let system: String = (10..39).map(|n| format!("Return {n}: within {n} days, and we pay. ")).collect();
-        assert!((LEAST..LEAST * 2).contains(&letters(&system).len()), "{}", letters(&system).len());
+        assert!(
+            (MIN_REPEATED_LETTERS..MIN_REPEATED_LETTERS * 2).contains(&normalized_letters(&system).len()),
+            "{}",
+            normalized_letters(&system).len()
+        );
         let half: String = system.chars().take(system.chars().count() * 55 / 100).collect();
-        assert!(letters(&half).len() * 2 > letters(&system).len() && letters(&half).len() < LEAST);
+        assert!(
+            normalized_letters(&half).len() * 2 > normalized_letters(&system).len()
+                && normalized_letters(&half).len() < MIN_REPEATED_LETTERS
+        );
         let answer = format!("{half}{}", "We open at seven. ".repeat(20));
-        assert!(!Original::of(&system).is_repeated_in(&answer));
+        assert!(!ConfidentialText::new(&system).is_repeated_in(&answer));
     }
 
     /// An original that repeats itself stands whole in a few of its letters, however many bytes are around them.
     #[test]
     fn a_text_of_few_letters_repeats_nothing() {
         let rule = "Always be brief, and kind, and honest to whoever writes to the shop. ";
-        let original = Original::of(&rule.repeat(20));
+        let original = ConfidentialText::new(&rule.repeat(20));
         let few = format!("{}{}", rule.repeat(5), "… ".repeat(200));
-        assert!(few.len() >= LEAST && letters(&few).len() < LEAST);
+        assert!(few.len() >= MIN_REPEATED_LETTERS && normalized_letters(&few).len() < MIN_REPEATED_LETTERS);
         assert!(!original.is_repeated_in(&few));
         assert!(original.is_repeated_in(&rule.repeat(12)));
     }
 
     #[test]
-    fn a_short_text_may_be_told() {
+    fn a_short_text_may_be_repeated() {
         let system = "You answer for the Blue Door Bakery. We open at seven and close at two, and never on Mondays.";
-        assert!(!Original::of(system).is_repeated_in(&format!("{system} ").repeat(9)));
+        assert!(!ConfidentialText::new(system).is_repeated_in(&format!("{system} ").repeat(9)));
     }
 }

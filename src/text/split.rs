@@ -8,14 +8,14 @@ mod tests;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use cut::{Cut, window};
+use cut::{CutRequest, fitting_prefix_len};
 use fence::Fence;
 
 /// Ends the last message where more would have been needed.
-const MORE: &str = " …";
+const TRUNCATION_MARK: &str = " …";
 
 /// UTF-16 units of the shortest limit: a fence closed and opened again, the sign for more, and a character.
-const LEAST: usize = 20;
+const MIN_LIMIT: usize = 20;
 
 /// Splits converted text into at most `most` messages of at most `limit` UTF-16 code units each, counted as Twilio and
 /// Meta count them. A `limit` under 20 counts as 20.
@@ -28,25 +28,25 @@ const LEAST: usize = 20;
 /// No message is blank, begins with a blank line or ends in white space; blank text, or `most` of 0, gives none. A
 /// message that is split again stays as it is.
 #[must_use]
-pub fn split(text: &str, limit: usize, most: usize) -> Vec<String> {
-    let limit = limit.max(LEAST);
+pub fn split(text: &str, limit: usize, max_messages: usize) -> Vec<String> {
+    let limit = limit.max(MIN_LIMIT);
     let mut parts = Vec::new();
-    let mut rest = tidy(text);
+    let mut rest = trim_blank_lines(text);
     let mut fence: Option<Fence> = None;
-    while !rest.is_empty() && parts.len() < most {
+    while !rest.is_empty() && parts.len() < max_messages {
         let opening = fence.map_or(0, Fence::opening_units);
-        if window(rest, limit - opening) == rest.len() {
-            parts.push(Fence::wrap(fence, rest, None));
+        if fitting_prefix_len(rest, limit - opening) == rest.len() {
+            parts.push(Fence::close_and_reopen(fence, rest, None));
             break;
         }
-        let last = parts.len() + 1 == most;
+        let last = parts.len() + 1 == max_messages;
         let longest = limit - opening;
-        let budget = longest - if last { MORE.chars().count() } else { 0 };
-        let taken = take(Cut { text: rest, budget, longest, firm: true }, fence);
+        let budget = longest - if last { TRUNCATION_MARK.chars().count() } else { 0 };
+        let taken = take_first(CutRequest { text: rest, budget, max_link_units: longest, is_hard_limit: true }, fence);
         if !taken.body.trim().is_empty() {
-            let mut part = Fence::wrap(fence, taken.body, taken.closing);
+            let mut part = Fence::close_and_reopen(fence, taken.body, taken.closing);
             if last && !taken.rest.is_empty() {
-                part.push_str(MORE);
+                part.push_str(TRUNCATION_MARK);
             }
             parts.push(part);
         }
@@ -60,26 +60,29 @@ pub fn split(text: &str, limit: usize, most: usize) -> Vec<String> {
 /// are shorter than the text, in UTF-16 code units, and not blank. `None` where there is nothing to cut: fewer than two
 /// graphemes between the ends.
 #[must_use]
-pub fn halve(text: &str) -> Option<(String, String)> {
+pub fn split_in_half(text: &str) -> Option<(String, String)> {
     let text = text.trim();
     text.graphemes(true).nth(1)?;
-    let units = units(text);
+    let units = utf16_len(text);
     // The window ends at five eighths and its first 60 % is passed over: the cut falls between 3/8 and 5/8.
     let budget = (units * 5 / 8).max(1);
-    let cut = Cut { text, budget, longest: units, firm: false };
-    let taken = take(cut, None);
-    let halves = (Fence::wrap(None, taken.body, taken.closing), Fence::wrap(taken.opening, taken.rest, None));
-    let shorter = |half: &str| !half.trim().is_empty() && self::units(half) < units;
+    let cut = CutRequest { text, budget, max_link_units: units, is_hard_limit: false };
+    let taken = take_first(cut, None);
+    let halves = (
+        Fence::close_and_reopen(None, taken.body, taken.closing),
+        Fence::close_and_reopen(taken.opening, taken.rest, None),
+    );
+    let shorter = |half: &str| !half.trim().is_empty() && utf16_len(half) < units;
     if shorter(&halves.0) && shorter(&halves.1) {
         return Some(halves);
     }
     // Little more than a fence: cut it plainly.
-    let at = cut.grapheme(window(text, budget));
+    let at = cut.last_grapheme_end(fitting_prefix_len(text, budget));
     Some((text[..at].trim_end().to_owned(), text[at..].trim_start().to_owned()))
 }
 
 /// The first message of a text that does not fit.
-struct Taken<'a> {
+struct FirstMessage<'a> {
     body: &'a str,
     rest: &'a str,
     /// The fence that the message must close, and the one that the next must open.
@@ -88,21 +91,21 @@ struct Taken<'a> {
 }
 
 /// Takes the first message off a text, where `fence` is open at the text's start.
-fn take(cut: Cut<'_>, fence: Option<Fence>) -> Taken<'_> {
+fn take_first(cut: CutRequest<'_>, fence: Option<Fence>) -> FirstMessage<'_> {
     let text = cut.text;
-    let mut at = cut.at();
-    let mut open = fence::after(&text[..at], fence);
+    let mut at = cut.find_cut();
+    let mut open = fence::state_after(&text[..at], fence);
     let mut room = 0;
     // The line that closes a fence needs room; with less room the cut may fall into another fence, with a longer line.
     while let Some(more) = open.fence.map(Fence::closing_units).filter(|more| *more > room) {
         room = more;
-        at = Cut { budget: cut.budget.saturating_sub(room).max(1), ..cut }.at();
-        open = fence::after(&text[..at], fence);
+        at = CutRequest { budget: cut.budget.saturating_sub(room).max(1), ..cut }.find_cut();
+        open = fence::state_after(&text[..at], fence);
     }
-    if let Some(line) = open.only_line.filter(|line| *line > 0) {
+    if let Some(line) = open.empty_fence_start.filter(|line| *line > 0) {
         // Only the fence's first line would stay behind: it goes along.
         at = line;
-        open = fence::after(&text[..at], fence);
+        open = fence::state_after(&text[..at], fence);
     }
     let body = text[..at].trim_end();
     let mut rest = &text[at..];
@@ -111,28 +114,28 @@ fn take(cut: Cut<'_>, fence: Option<Fence>) -> Taken<'_> {
         // the next line keeps its indentation.
         rest = rest.trim_start_matches(|sign: char| sign.is_whitespace() && !matches!(sign, '\n' | '\r'));
     }
-    rest = tidy(rest);
+    rest = trim_blank_lines(rest);
     let closing = open.fence;
     let mut opening = closing;
     if let Some(inside) = closing {
         let line = rest.split('\n').next().unwrap_or_default();
         if inside.is_closed_by(line) {
             // The line that is added closes it, so the source's own is left out.
-            rest = tidy(&rest[line.len()..]);
+            rest = trim_blank_lines(&rest[line.len()..]);
             opening = None;
         }
     }
-    Taken { body, rest, closing, opening }
+    FirstMessage { body, rest, closing, opening }
 }
 
 /// A text without blank lines at its start and white space at its end. The first line keeps its indentation.
-fn tidy(text: &str) -> &str {
+fn trim_blank_lines(text: &str) -> &str {
     let text = text.trim_end();
     let words = text.len() - text.trim_start().len();
     let line = text[..words].rfind('\n').map_or(0, |at| at + 1);
     &text[line..]
 }
 
-fn units(text: &str) -> usize {
+fn utf16_len(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }

@@ -1,13 +1,13 @@
 //! How much of a model's context a text takes.
 
 /// What is written around each message.
-const FRAME: usize = 4;
+const TOKENS_PER_MESSAGE: usize = 4;
 
 /// About how many tokens a text is, rather too many than too few, as tokenizers differ: three letters or blanks of ASCII are
 /// one, as in German or Spanish, where English has four; two digits or signs, as in addresses; a character of any other
 /// script is one of its own, and one beyond the first plane, such as an emoji, three. A few more for the message around it.
 #[must_use]
-pub fn tokens(text: &str) -> usize {
+pub fn estimate_tokens(text: &str) -> usize {
     // In sixths of a token.
     let sixths = |char: char| match char {
         'a'..='z' | 'A'..='Z' | ' ' | '\n' => 2,
@@ -16,7 +16,7 @@ pub fn tokens(text: &str) -> usize {
         '\u{80}'..='\u{ffff}' => 6,
         _ => 18,
     };
-    text.chars().map(sixths).sum::<usize>().div_ceil(6) + FRAME
+    text.chars().map(sixths).sum::<usize>().div_ceil(6) + TOKENS_PER_MESSAGE
 }
 
 #[cfg(test)]
@@ -36,9 +36,9 @@ mod tests {
             ("☀☔✂❤☎", 10),
             ("a", 1),
         ] {
-            let estimate = tokens(text) - FRAME;
+            let estimate = estimate_tokens(text) - TOKENS_PER_MESSAGE;
             assert!(estimate >= least && estimate <= least * 3, "{estimate} for {text}");
         }
-        assert_eq!(tokens(""), FRAME);
+        assert_eq!(estimate_tokens(""), TOKENS_PER_MESSAGE);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn verify<'a>(
             forged.get_or_insert(refusal);
             continue;
         }
-        let signed = SignedWebhook { number, channel, events: channel.events(delivery, now) };
+        let signed = SignedWebhook { number, channel, events: channel.parse_events(delivery, now) };
         match &signed.events {
             Ok(events) => return Some(check_own_numbers_only(app, number, events).map(|()| signed)),
             // Two accounts may have been given the same token.

@@ -19,7 +19,7 @@ use super::BODY_LIMIT;
 use super::client::{self, Peer};
 use super::signed::{self, SignedWebhook};
 use crate::app::App;
-use crate::channel::{Channel, Explained};
+use crate::channel::{Channel, ErrorExplanation};
 use crate::clock::Time;
 use crate::fault::FaultOwner;
 use crate::model::{DeliveryStatus, Event, Rate, StatusUpdate, WebhookError, WebhookRequest};
@@ -156,7 +156,7 @@ async fn store_events(
                     }
                     // Told also where it could not be stored: the provider may not say it again.
                     Ok(StatusOutcome::Recorded) | Err(_) => {
-                        report_failed_delivery(app, account, channel, &update, now).await
+                        report_failed_delivery(app, account, channel, &update, now).await;
                     }
                 }
                 stored.map(drop)
@@ -183,7 +183,7 @@ async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel,
     let Some(code) = update.error_code else {
         return warn!(part, %id, "a message was not delivered; the provider gives no reason");
     };
-    let Explained { sentence, whose } = channel.explain(code);
+    let ErrorExplanation { sentence, whose } = channel.explain_error(code);
     if whose == FaultOwner::Operator {
         let number = app.name_if_several(app.number(account, &update.from));
         error!(part, %id, number, code, why = sentence, "a message was not delivered; the operator must act");

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::ask::{self, Answer, NoAnswer};
 use super::attachments::{self, WindowWithAttachments};
 use super::{backoff, deliver, give_back, guard, mirror, retry_while_unavailable, typing, words};
-use crate::ai::{Finish, Line, Prompt};
+use crate::ai::{Finish, Prompt, PromptMessage};
 use crate::app::App;
 use crate::channel::Channel;
 use crate::clock::Time;
@@ -146,7 +146,7 @@ async fn answer_by_model(
     let pictures = attachments::load_pictures(app, claim, &window).await?;
     let prompt = Prompt {
         system: own.system_prompt.clone(),
-        lines: prompt_lines(window, pictures),
+        messages: prompt_lines(window, pictures),
         may_hand_over: own.model_may_hand_over,
     };
     let answering = app.running_turns.begin(claim.turn);
@@ -229,19 +229,19 @@ async fn retry_or_apologize(
 /// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
 /// question only confuses. What a person of ours wrote first, such as a template, is told in the user's place: what the
 /// contact says answers it.
-fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Line> {
+fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<PromptMessage> {
     let first = window.iter().position(|line| line.role == Role::User).unwrap_or(window.len());
     let before: Vec<_> = window[..first].iter().filter(|line| line.role == Role::Operator).collect();
-    let before = before.iter().map(|line| text::cap(&text::clean(&line.content), MAX_LINE_CHARS).into_owned());
+    let before = before.iter().map(|line| text::truncate(&text::sanitize(&line.content), MAX_LINE_CHARS).into_owned());
     let before =
         before.map(|said| format!("[written to the contact before this: {said}]")).collect::<Vec<_>>().join("\n");
-    let before = (!before.is_empty()).then(|| Line::new(Role::User, before));
+    let before = (!before.is_empty()).then(|| PromptMessage::new(Role::User, before));
     let lines = window.into_iter().zip(pictures).skip(first).map(|(line, images)| {
-        let text = text::clean(&line.content);
+        let text = text::sanitize(&line.content);
         // A message of which nothing is left is a message all the same: the model answers it like any other.
         let empty = line.role == Role::User && text.trim().is_empty();
-        let text = if empty { EMPTY_MESSAGE_MARK.into() } else { text::cap(&text, MAX_LINE_CHARS).into_owned() };
-        Line { images, ..Line::new(line.role, text) }
+        let text = if empty { EMPTY_MESSAGE_MARK.into() } else { text::truncate(&text, MAX_LINE_CHARS).into_owned() };
+        PromptMessage { images, ..PromptMessage::new(line.role, text) }
     });
     before.into_iter().chain(lines).collect()
 }
@@ -295,7 +295,7 @@ fn split_draft(draft: Draft, limit: usize) -> Vec<Draft> {
     if draft.template.is_some() {
         return vec![draft];
     }
-    let text = text::clean(&draft.text).into_owned();
+    let text = text::sanitize(&draft.text).into_owned();
     if draft.file.is_some() {
         return vec![Draft { text, ..draft }];
     }

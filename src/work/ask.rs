@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use tracing::{error, warn};
 
 use super::retry_while_unavailable;
-use crate::ai::{Completion, Meter, Prompt, Taken};
+use crate::ai::{Completion, Meter, MeteredUsage, Prompt};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
@@ -59,7 +59,7 @@ pub(super) async fn ask_models(
             break;
         }
         let mut prompt = prompt.clone();
-        let left_out = prompt.fit(assistant.max_prompt_tokens());
+        let left_out = prompt.trim_to_tokens(assistant.max_prompt_tokens());
         if left_out > 0 {
             let model = assistant.provider.name();
             warn!(
@@ -131,7 +131,7 @@ impl<'a> UsageRecorder<'a> {
 impl Drop for UsageRecorder<'_> {
     fn drop(&mut self) {
         let Some(reservation) = &self.claim.reservation else { return };
-        let Taken { calls, unknown, usage } = self.meter.taken();
+        let MeteredUsage { calls, calls_of_unknown_usage: unknown, usage } = self.meter.total();
         let tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
         let micros = self.price.cost_micros(usage.input_tokens, usage.output_tokens);
         reservation.record_calls(Charge { calls: i64::from(calls), tokens, micros }, i64::from(unknown));

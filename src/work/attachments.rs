@@ -14,9 +14,9 @@ use crate::app::{App, Number};
 use crate::channel::Channel;
 use crate::fault::{Fault, FaultOwner};
 use crate::files::FileStoreError;
-use crate::media::{Image, Kind};
+use crate::media::{FileKind, Image};
 use crate::model::{Charge, FileHash, Media, Role, TurnId};
-use crate::reader::{Content, Found};
+use crate::reader::{Content, ReadOutcome};
 use crate::store::{AttachmentOutcome, Reservation, StoreError, StoredAttachment, TurnClaim, WindowLine};
 use crate::text;
 
@@ -99,7 +99,7 @@ pub(super) async fn load_pictures(
         let files = app.files.clone();
         let seen = run_blocking(move || {
             let bytes = files.read(&picture.image).map_err(|error| error.to_string())?;
-            Image::made_fit(bytes.into()).map_err(|error| error.to_string())
+            Image::from_stored(bytes.into()).map_err(|error| error.to_string())
         });
         match seen.await {
             Ok(image) => shown[place].push(image),
@@ -171,7 +171,10 @@ async fn fetch_and_describe(
     let mark = outcome.text.clone();
     let (kind, content, file) = {
         let _place = app.fetch_slots.acquire().await;
-        let bytes = match time_limit.run(with_retries(|| channel.fetch(&stored.attachment, MAX_FILE_BYTES))).await? {
+        let bytes = match time_limit
+            .run(with_retries(|| channel.fetch_attachment(&stored.attachment, MAX_FILE_BYTES)))
+            .await?
+        {
             Ok(bytes) => bytes,
             Err(fault) => return Err(report_fetch_fault(app, context, &fault).await),
         };
@@ -179,7 +182,7 @@ async fn fetch_and_describe(
             return Err("the file is empty".to_owned());
         }
         // It has its own time.
-        let Found { kind, content } = app.reader.read(&bytes, app.config.media.vision).await;
+        let ReadOutcome { kind, content } = app.reader.read(&bytes, app.config.media.vision).await;
         let file = store_file(app, kind.media_type(), bytes).await?;
         outcome.file = Some(file.clone());
         (kind, content, file)
@@ -195,7 +198,7 @@ async fn fetch_and_describe(
             let rest = if read.truncated { "\n[the rest is left out]" } else { "" };
             outcome.text = match kind {
                 // It says itself what it is.
-                Kind::Card => read.text,
+                FileKind::VCard => read.text,
                 _ if mark == FILE_MARK => format!("[document]\n{}{rest}", read.text.trim()),
                 _ => format!("{mark}\n{}{rest}", read.text.trim()),
             };
@@ -205,7 +208,7 @@ async fn fetch_and_describe(
         }
         Content::Other if kind.is_audio() => {
             let said = transcribe_voice(app, context, &mut time_limit, kind, file.hash).await?;
-            outcome.text = format!("{}\n{}", outcome.text, text::cap(&said, MAX_TRANSCRIPT_CHARS));
+            outcome.text = format!("{}\n{}", outcome.text, text::truncate(&said, MAX_TRANSCRIPT_CHARS));
         }
         Content::Other => return Err(format!("files of this type are not read ({})", kind.media_type())),
     }
@@ -217,7 +220,7 @@ async fn transcribe_voice(
     app: &App,
     context: &ReadContext<'_>,
     time_limit: &mut TimeLimit,
-    kind: Kind,
+    kind: FileKind,
     hash: FileHash,
 ) -> Result<String, String> {
     let Some(transcriber) = app.transcriber_of(context.number) else {
@@ -242,7 +245,7 @@ async fn transcribe_voice(
         Ok(said) => said,
         Err(fault) => return Err(report_transcription_fault(app, &fault).await),
     };
-    if text::clean(&said).trim().is_empty() {
+    if text::sanitize(&said).trim().is_empty() {
         return Err("nothing is said in it".to_owned());
     }
     Ok(said)

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Number};
-use crate::channel::{Channel, Listed};
+use crate::channel::{Channel, InboundList};
 use crate::clock::Time;
 use crate::fault::Fault;
 use crate::store::{MissedWebhook, ReceiveOutcome, StoreError};
@@ -77,7 +77,8 @@ async fn catch_up_number(
     // What is past its retention was deleted, and is not fetched again.
     let since = app.config.conversation.retention.map_or(since, |kept| since.max(now - kept));
     let ours = app.store.our_addresses(name, number.account().to_owned()).await.map_err(store_error_text)?;
-    let Listed { mut messages, cut_short } = channel.list_inbound(since, &ours).await.map_err(list_error_text)?;
+    let InboundList { mut messages, incomplete_reason: cut_short } =
+        channel.list_inbound(since, &ours).await.map_err(list_error_text)?;
     messages.retain(|message| message.received_at <= now - MIN_AGE);
     let ids = messages.iter().map(|message| message.provider_id.clone()).collect();
     let known = app.store.stored_messages(name, ids).await.map_err(store_error_text)?;

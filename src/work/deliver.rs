@@ -79,7 +79,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             held
         }
         Err(Fault::TooLong { why }) => {
-            let halved = match text::halve(&claim.outgoing.text) {
+            let halved = match text::split_in_half(&claim.outgoing.text) {
                 Some(halves) => {
                     retry_while_unavailable(|| {
                         app.store.split_part(part, claim.token, halves.clone(), why.clone(), now)

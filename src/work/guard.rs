@@ -21,8 +21,8 @@ pub(super) struct FilteredAnswer {
 pub(super) async fn filter_answer(app: &App, claim: &TurnClaim, markdown: &str) -> FilteredAnswer {
     let number = app.number_of(claim);
     let (own, secrets) = (&number.config, &number.confidential.secrets);
-    let markdown = text::clean(markdown);
-    let whatsapp_text = text::whatsapp(&markdown);
+    let markdown = text::sanitize(markdown);
+    let whatsapp_text = text::to_whatsapp(&markdown);
     let instructions = &number.confidential.instructions;
     if instructions.is_repeated_in(&markdown) || instructions.is_repeated_in(&whatsapp_text) {
         alert_leak(app, claim, "the model repeated its instructions; the contact was not sent that").await;
@@ -31,16 +31,16 @@ pub(super) async fn filter_answer(app: &App, claim: &TurnClaim, markdown: &str) 
     }
     // Before the conversion, which drops markers that a password may hold, and after it, which joins what they parted.
     let redacted_markdown = secrets.redact(&markdown, REDACTION_MARK);
-    let written = redacted_markdown.as_deref().map_or(whatsapp_text, text::whatsapp);
+    let written = redacted_markdown.as_deref().map_or(whatsapp_text, text::to_whatsapp);
     // Again, since the conversion makes characters of entities such as `&#x202e;`.
-    let written = text::clean(&written).trim().to_owned();
+    let written = text::sanitize(&written).trim().to_owned();
     let redacted_text = secrets.redact(&written, REDACTION_MARK);
     let redacted = redacted_markdown.is_some() || redacted_text.is_some();
     if redacted {
         alert_leak(app, claim, "the model's answer held a key or a password; it was taken out").await;
     }
     let plain = redacted_text.unwrap_or(written);
-    let sent = text::links(&plain, &own.links, &own.texts.link);
+    let sent = text::replace_links(&plain, &own.links, &own.texts.link);
     // Markdown could spell what was taken out in ways of its own, so none of it is kept then.
     let said = if redacted || sent != plain { sent.clone().into_owned() } else { markdown.into_owned() };
     FilteredAnswer { sent_text: sent.into_owned(), history_text: said }

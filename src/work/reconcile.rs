@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 
 use super::backoff;
 use crate::app::App;
-use crate::channel::Lookup;
+use crate::channel::SentLookup;
 use crate::clock::Time;
 use crate::config::UnknownSends;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
@@ -20,7 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Claim in hand: asks the provider and settles what it says.
 pub(super) async fn look_up_part(app: &App, claim: &LookupClaim) -> Result<(), StoreError> {
     let part = claim.part;
-    let lookup = Lookup {
+    let lookup = SentLookup {
         from: claim.from.clone(),
         to: claim.to.clone(),
         text: claim.template.is_none().then(|| claim.text.clone()),
@@ -41,7 +41,7 @@ pub(super) async fn look_up_part(app: &App, claim: &LookupClaim) -> Result<(), S
             match app.store.settle_lookup(part, candidates, hold, app.clock.now()).await? {
                 LookupOutcome::Found => info!(%part, "it had been sent"),
                 LookupOutcome::NotFoundYet | LookupOutcome::LookupFailed => {
-                    info!(%part, "not there yet; looking again")
+                    info!(%part, "not there yet; looking again");
                 }
                 LookupOutcome::RetryPost => warn!(%part, "not there in five looks; sending it again"),
                 LookupOutcome::Held => warn!(%part, "not there in five looks; held for the operator"),

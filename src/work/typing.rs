@@ -20,7 +20,7 @@ pub(super) fn keep_typing(channel: Arc<dyn Channel>, inbound: ProviderId) -> Dro
     let stopped = stop.clone();
     tokio::spawn(async move {
         loop {
-            if let Err(fault) = channel.typing(&inbound).await {
+            if let Err(fault) = channel.send_typing(&inbound).await {
                 tracing::debug!(why = fault.why(), "the typing indicator was not shown");
                 if matches!(fault, Fault::Fail { .. }) {
                     return;

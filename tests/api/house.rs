@@ -365,7 +365,7 @@ async fn build(settings: &BTreeMap<String, String>, clock: &ManualClock) -> Arc<
     let config = Config::load(Sources { env, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"));
     let app = App::build(config, Arc::new(clock.clone())).await.unwrap();
     // The test's own executable reads no files.
-    Arc::new(App { reader: Reader::of(env!("CARGO_BIN_EXE_mynah").into()), ..app })
+    Arc::new(App { reader: Reader::from_program(env!("CARGO_BIN_EXE_mynah").into()), ..app })
 }
 
 pub fn completion(text: &str) -> Value {

@@ -1,7 +1,7 @@
 //! Who may talk, how much, and what is stopped.
 
 use mynah::model::Role;
-use mynah::text::clean;
+use mynah::text::sanitize;
 use wiremock::ResponseTemplate;
 
 use crate::house::{ANA, BEN, House, TOKEN, completion};
@@ -178,7 +178,7 @@ async fn a_message_of_nothing_but_control_characters_or_marks_is_answered_like_a
     let prompts = house.prompts().await;
     assert_eq!(prompts[0][1].1, "[empty message]");
     assert_eq!(prompts[1][3].1, "[empty message]");
-    assert!(prompts.iter().flatten().all(|(_, text)| text.len() < 5_000 && clean(text) == *text));
+    assert!(prompts.iter().flatten().all(|(_, text)| text.len() < 5_000 && sanitize(text) == *text));
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ impl Provider for Slow {
         self.asked.notify_one();
         self.go.notified().await;
         std::mem::forget(call);
-        let text = prompt.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join(" + ");
+        let text = prompt.messages.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join(" + ");
         Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "slow".into(), hand_over: None })
     }
 

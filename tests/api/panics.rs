@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Prompt, Provider};
-use mynah::channel::{Channel, Listed, Lookup};
+use mynah::channel::{Channel, InboundList, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
@@ -81,25 +81,25 @@ impl Channel for BrokenChannel {
     fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
         self.inner.verify(delivery)
     }
-    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
-        self.inner.events(delivery, now)
+    fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
+        self.inner.parse_events(delivery, now)
     }
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
         let sent = self.inner.send(outgoing).await;
         self.pass(Place::Send);
         sent
     }
-    async fn typing(&self, _: &ProviderId) -> Result<(), Fault> {
+    async fn send_typing(&self, _: &ProviderId) -> Result<(), Fault> {
         Ok(())
     }
-    async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
         self.pass(Place::FindSent);
         self.inner.find_sent(lookup).await
     }
-    async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<Listed, Fault> {
-        Ok(Listed::default())
+    async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<InboundList, Fault> {
+        Ok(InboundList::default())
     }
-    async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
+    async fn fetch_attachment(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
         panic!("files")
     }
     async fn check(&self) -> Result<String, Fault> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Finish, Prompt, Provider};
-use mynah::channel::{Channel, Listed, Lookup};
+use mynah::channel::{Channel, InboundList, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::{Fault, FaultOwner};
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, Usage, WebhookError, WebhookRequest};
@@ -45,13 +45,13 @@ impl Channel for Dotted {
     fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
         self.inner.verify(delivery)
     }
-    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
-        self.inner.events(delivery, now)
+    fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
+        self.inner.parse_events(delivery, now)
     }
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
         self.inner.send(outgoing).await
     }
-    async fn typing(&self, _: &ProviderId) -> Result<(), Fault> {
+    async fn send_typing(&self, _: &ProviderId) -> Result<(), Fault> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         match self.dots {
             Dots::Shown => Ok(()),
@@ -60,13 +60,13 @@ impl Channel for Dotted {
             Dots::Hanging => std::future::pending().await,
         }
     }
-    async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
         self.inner.find_sent(lookup).await
     }
-    async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<Listed, Fault> {
-        Ok(Listed::default())
+    async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<InboundList, Fault> {
+        Ok(InboundList::default())
     }
-    async fn fetch(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
+    async fn fetch_attachment(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
         Err(Fault::fail(FaultOwner::Message, "no files here"))
     }
     async fn check(&self) -> Result<String, Fault> {

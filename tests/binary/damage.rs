@@ -84,16 +84,17 @@ async fn a_database_that_turns_out_damaged_ends_the_process_with_74_and_nothing_
     let pages = Pages::of(&world, "webhook_log");
     server.restart(&world.settings).await;
     pages.spoil();
-    let sid = world.twilio.arrive(&phone(0), &marked((0, 1)));
+    let sid = world.twilio.add_inbound(&phone(0), &marked((0, 1)));
     let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked((0, 1)));
-    let acknowledged = world.twilio.post(params.clone(), &sid).await.is_ok_and(|delivered| delivered.status == 200);
+    let acknowledged =
+        world.twilio.post_webhook(params.clone(), &sid).await.is_ok_and(|delivered| delivered.status == 200);
     assert!(!acknowledged, "{}", server.log());
     assert_eq!(server.wait().await.code(), Some(DAMAGED), "{}", server.log());
     told(&server);
     // The rest of the file is as it was: once the disk is mended, it goes on.
     pages.heal();
     server.restart(&world.settings).await;
-    assert_eq!(world.twilio.post(params, &sid).await.unwrap().status, 200);
+    assert_eq!(world.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
     world.all_answered_once(&mut server, 1, 2).await;
 }
 

@@ -24,15 +24,15 @@ async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_o
     let mut filler = 20_000;
     let began = Instant::now();
     let mut number = 0;
-    let mut sid = world.twilio.arrive(&phone(0), &marked((0, number)));
+    let mut sid = world.twilio.add_inbound(&phone(0), &marked((0, number)));
     // What does not fit any more is tried again smaller, until nothing fits.
     loop {
         let text = format!("{} {}", marked((0, number)), "x".repeat(filler));
         let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &text);
-        match world.twilio.post(params, &sid).await.unwrap().status {
+        match world.twilio.post_webhook(params, &sid).await.unwrap().status {
             200 => {
                 number += 1;
-                sid = world.twilio.arrive(&phone(0), &marked((0, number)));
+                sid = world.twilio.add_inbound(&phone(0), &marked((0, number)));
             }
             503 if filler > 0 => filler /= 8,
             503 => break,
@@ -50,6 +50,6 @@ async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_o
     // Nobody writes in the meantime: it notices by itself.
     until("it is ready again", LONG, || async { (server.get("/readyz").await?.0 == 200).then_some(()) }).await;
     let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked((0, number)));
-    assert_eq!(world.twilio.post(params, &sid).await.unwrap().status, 200);
+    assert_eq!(world.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
     world.all_answered_once(&mut server, 1, number + 1).await;
 }

@@ -59,7 +59,7 @@ async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
     }
     let _server = Server::start(&settings).await;
     for (twilio, text) in [(&world.twilio, "Help from main."), (&sales, "Help from sales.")] {
-        assert_eq!(twilio.deliver(ANA, "Ana", "/help").await.expect("an answer").status, 200);
+        assert_eq!(twilio.send_inbound(ANA, "Ana", "/help").await.expect("an answer").status, 200);
         told(twilio, text).await;
         assert_eq!(twilio.conversation(ANA).len(), 2, "one answer, and the other number's is not here");
     }

@@ -37,11 +37,11 @@ async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_conta
     assert_eq!(database.execute(moved, []).unwrap(), 1);
     drop(database);
     let now = world.clock.now();
-    world.twilio.arrive_at(&phone(CONTACTS), "is anybody there?", now - Duration::from_secs(13 * 3600));
+    world.twilio.add_inbound_at(&phone(CONTACTS), "is anybody there?", now - Duration::from_secs(13 * 3600));
     for number in 0..CONTACTS * EACH {
         let mark = (number % CONTACTS, number / CONTACTS);
         let ago = Duration::from_secs(2 * 3600 - 14 * number as u64);
-        world.twilio.arrive_at(&phone(mark.0), &marked(mark), now - ago);
+        world.twilio.add_inbound_at(&phone(mark.0), &marked(mark), now - ago);
     }
 
     // One after the other, so that who waited longest is answered first.

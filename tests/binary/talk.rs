@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mynah::simulator::{Misbehaviour, Status};
+use mynah::simulator::{InjectedFault, Status};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ async fn a_message_is_answered_and_its_delivery_is_followed_to_the_end() {
     world.say((0, 0)).await;
     world.all_answered_once(&mut server, 1, 1).await;
     assert_eq!(world.answers(), [("whatsapp:+12025550000".to_owned(), "re: #0-0#".to_owned())]);
-    world.twilio.settled().await;
+    world.twilio.wait_until_idle().await;
     let counts = world.twilio.counts();
     assert_eq!((counts.callbacks, counts.callbacks_failed), (3, 0), "sent, delivered, read");
     let bubbles = world.twilio.conversation(&phone(0));
@@ -59,13 +59,13 @@ async fn a_burst_is_answered_in_order_by_one_reply_at_a_time() {
 async fn a_webhook_that_twilio_repeats_is_acknowledged_and_answered_once() {
     let world = World::new().await;
     let mut server = Server::start(&world.settings).await;
-    let sid = world.twilio.arrive(&phone(0), "#0-0#");
+    let sid = world.twilio.add_inbound(&phone(0), "#0-0#");
     let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", "#0-0#");
     for _ in 0..3 {
-        assert_eq!(world.twilio.post(params.clone(), &sid).await.unwrap().status, 200);
+        assert_eq!(world.twilio.post_webhook(params.clone(), &sid).await.unwrap().status, 200);
     }
     world.all_answered_once(&mut server, 1, 1).await;
-    assert_eq!(world.twilio.post(params.clone(), &sid).await.unwrap().status, 200);
+    assert_eq!(world.twilio.post_webhook(params.clone(), &sid).await.unwrap().status, 200);
     // A later message of the same contact passes after whatever the repeat would have caused.
     world.say((0, 1)).await;
     world.all_answered_once(&mut server, 1, 2).await;
@@ -79,14 +79,14 @@ async fn a_message_that_is_not_delivered_after_all_is_logged_with_its_remedy() {
     // Of a message that something else sent through the same account.
     let foreign = [("MessageSid", "SMforeign"), ("MessageStatus", "failed"), ("ErrorCode", "30003")];
     let foreign = foreign.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    assert_eq!(world.twilio.post(foreign, "SMforeign").await.unwrap().status, 403);
+    assert_eq!(world.twilio.post_webhook(foreign, "SMforeign").await.unwrap().status, 403);
     let codes = [
         (63003, " WARN ", "the contact's number is not on WhatsApp"),
         (63007, "ERROR ", "check TWILIO_WHATSAPP_FROM"),
         (99999, " WARN ", "https://www.twilio.com/docs/api/errors/99999"),
     ];
     for (number, (code, level, remedy)) in codes.into_iter().enumerate() {
-        world.twilio.fail_next(Misbehaviour::Undelivered { code });
+        world.twilio.fail_next(InjectedFault::Undelivered { code });
         world.say((0, number)).await;
         let turn = number + 1;
         let line = until("the log tells of it", LONG, || async {

@@ -126,7 +126,7 @@ impl World {
 
     /// A contact says one message, and repeats it until it is acknowledged.
     pub async fn say(&self, mark: Mark) {
-        let sid = self.twilio.arrive(&phone(mark.0), &marked(mark));
+        let sid = self.twilio.add_inbound(&phone(mark.0), &marked(mark));
         self.deliver(mark, &sid).await;
     }
 
@@ -141,7 +141,7 @@ impl World {
         let began = Instant::now();
         let params = self.twilio.inbound_params(sid, &phone(mark.0), "Ana", &marked(mark));
         loop {
-            match self.twilio.post(params.clone(), sid).await {
+            match self.twilio.post_webhook(params.clone(), sid).await {
                 Ok(delivered) if delivered.status == 200 => return,
                 other => assert!(began.elapsed() < LONG, "{mark:?} was never acknowledged; the last: {other:?}"),
             }

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::answer::{capped, usage};
-use super::call::{Caller, Reply, join};
-use super::listing::{self, Listed, Models};
-use super::sight::{MOST_IMAGES, Sight};
+use super::answer::{cap_answer, usage_or_estimate};
+use super::call::{ApiClient, ApiResponse, join_url};
+use super::listing::{self, ListingResult, ModelList};
+use super::sight::{ImagePolicy, MAX_IMAGES};
 use super::window::Window;
-use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
+use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
@@ -25,41 +25,41 @@ mod judge;
 mod tests;
 mod wire;
 
-use judge::{Lesson, Verdict, judge};
-use wire::{Answer, Problem, Request};
+use judge::{ErrorClass, Quirk, classify_error};
+use wire::{Answer, ApiError, Request};
 
 /// Anthropic's own server.
-const OFFICIAL: &str = "api.anthropic.com";
+const OFFICIAL_HOST: &str = "api.anthropic.com";
 
 /// The version of the API that this file speaks.
-const VERSION: &str = "2023-06-01";
+const API_VERSION: &str = "2023-06-01";
 /// How often one call may change its request to please the model.
-const LESSONS: u32 = 3;
+const MAX_QUIRKS_PER_CALL: u32 = 3;
 
 /// One model.
 pub(super) struct Anthropic {
-    caller: Caller,
-    messages: Url,
-    models: Url,
+    client: ApiClient,
+    messages_url: Url,
+    models_url: Url,
     host: String,
     name: String,
     model: String,
     max_tokens: u32,
     temperature: Option<f64>,
-    learned: Mutex<Learned>,
+    quirks: Mutex<ModelQuirks>,
 }
 
 #[derive(Clone, Copy)]
-struct Learned {
+struct ModelQuirks {
     no_temperature: bool,
     no_tools: bool,
-    most_tokens: Option<u32>,
-    most_images: usize,
+    max_tokens: Option<u32>,
+    max_images: usize,
 }
 
-impl Default for Learned {
-    fn default() -> Learned {
-        Learned { no_temperature: false, no_tools: false, most_tokens: None, most_images: MOST_IMAGES }
+impl Default for ModelQuirks {
+    fn default() -> ModelQuirks {
+        ModelQuirks { no_temperature: false, no_tools: false, max_tokens: None, max_images: MAX_IMAGES }
     }
 }
 
@@ -69,57 +69,61 @@ impl Anthropic {
         let Some(model) = config.effective_model() else {
             return Err(Error::NoModel { variable: config.setting_names.model, host });
         };
-        let reach = if host == OFFICIAL { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
-        let mut caller = Caller::new(config.timeout, Some(key), config.setting_names, reach);
+        let reach = if host == OFFICIAL_HOST { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
+        let mut caller = ApiClient::new(config.timeout, Some(key), config.setting_names, reach);
         // Other servers that speak Messages (llama.cpp) may need none.
-        if host == OFFICIAL && !caller.has_key() {
+        if host == OFFICIAL_HOST && !caller.has_key() {
             return Err(Error::NoKey { variable: config.setting_names.api_key, host });
         }
-        caller.key_header("x-api-key", "")?;
-        caller.header("anthropic-version", VERSION);
+        caller.set_key_header("x-api-key", "")?;
+        caller.set_header("anthropic-version", API_VERSION);
         let known = ["/v1/messages", "/v1"];
-        let mut models = join(base, &known, "/v1/models");
+        let mut models = join_url(base, &known, "/v1/models");
         models.query_pairs_mut().append_pair("limit", "1000");
         Ok(Anthropic {
-            caller,
-            messages: join(base, &known, "/v1/messages"),
-            models,
+            client: caller,
+            messages_url: join_url(base, &known, "/v1/messages"),
+            models_url: models,
             host,
             name: format!("anthropic {model}"),
             model: model.to_owned(),
             max_tokens: config.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS_ANTHROPIC),
-            temperature: temperature(config, "anthropic", 1.0)?,
-            learned: Mutex::default(),
+            temperature: checked_temperature(config, "anthropic", 1.0)?,
+            quirks: Mutex::default(),
         })
     }
 
     fn request<'a>(
         &'a self,
-        (system, offers): (&'a str, bool),
+        (system, offer_tools): (&'a str, bool),
         window: &Window<'a>,
-        blind: bool,
+        without_images: bool,
         cap: Option<u32>,
     ) -> Request<'a> {
-        let learned = *self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let quirks = *self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
         let cap = cap.unwrap_or(self.max_tokens);
         Request {
             model: &self.model,
-            max_tokens: learned.most_tokens.map_or(cap, |most| most.min(cap)),
+            max_tokens: quirks.max_tokens.map_or(cap, |most| most.min(cap)),
             system,
-            messages: window.merged(if blind { Sight::NONE } else { Sight::of(learned.most_images) }),
-            temperature: self.temperature.filter(|_| !learned.no_temperature),
-            tools: (offers && !learned.no_tools).then(wire::tools),
+            messages: window.messages_merged_by_role(if without_images {
+                ImagePolicy::AFTER_REFUSAL
+            } else {
+                ImagePolicy::show_up_to(quirks.max_images)
+            }),
+            temperature: self.temperature.filter(|_| !quirks.no_temperature),
+            tools: (offer_tools && !quirks.no_tools).then(wire::tools),
         }
     }
 
-    fn learn(&self, lesson: Lesson) {
+    fn record_quirk(&self, lesson: Quirk) {
         tracing::info!(model = self.name, ?lesson, "the model refused a parameter; asking without it");
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut quirks = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
         match lesson {
-            Lesson::NoTemperature => learned.no_temperature = true,
-            Lesson::NoTools => learned.no_tools = true,
-            Lesson::MostTokens(most) => learned.most_tokens = Some(most),
-            Lesson::MostImages(most) => learned.most_images = most,
+            Quirk::NoTemperature => quirks.no_temperature = true,
+            Quirk::NoTools => quirks.no_tools = true,
+            Quirk::MaxTokens(most) => quirks.max_tokens = Some(most),
+            Quirk::MaxImages(most) => quirks.max_images = most,
         }
     }
 
@@ -127,66 +131,71 @@ impl Anthropic {
     /// without images.
     async fn ask(
         &self,
-        asked: (&str, bool),
+        system_and_tools: (&str, bool),
         window: &mut Window<'_>,
         cap: Option<u32>,
         meter: &Meter,
-    ) -> Result<(Answer, Reply), Fault> {
-        let (mut lessons, mut halved, mut blind) = (0, false, false);
+    ) -> Result<(Answer, ApiResponse), Fault> {
+        let (mut quirks_learned, mut halved, mut without_images) = (0, false, false);
         loop {
-            let request = self.request(asked, window, blind, cap);
-            let mut reply = self.caller.post(&self.messages, &request, meter).await?;
-            if reply.refused() {
-                meter.refused();
+            let request = self.request(system_and_tools, window, without_images, cap);
+            let mut reply = self.client.post(&self.messages_url, &request, meter).await?;
+            if reply.is_client_error() {
+                meter.record_refused();
             }
-            let read = wire::read(&reply);
+            let read = wire::parse_response(&reply);
             if let Some(Ok(answer)) = &read
-                && let Some(figures) = answer.figures()
+                && let Some(figures) = answer.token_counts()
             {
-                meter.used(usage(Some(figures), 0, 0));
+                meter.record_usage(usage_or_estimate(Some(figures), 0, 0));
             }
             let problem = match read {
                 // The window was full before a word was said.
-                Some(Ok(answer)) if full(&answer) && !halved && window.halve() => {
+                Some(Ok(answer)) if is_context_full(&answer) && !halved && window.drop_older_half() => {
                     halved = true;
                     continue;
                 }
                 Some(Ok(answer)) => return Ok((answer, reply)),
                 Some(Err(problem)) => problem,
-                None => return Err(self.unreadable(&reply)),
+                None => return Err(self.malformed_response_fault(&reply)),
             };
-            let (retry_after, words) = (reply.retry_after, self.words(&mut reply, &problem));
-            match judge(&problem, &request, self.caller.names(), retry_after, words.clone()) {
-                Verdict::Learn(lesson) if lessons < LESSONS => {
-                    self.learn(lesson);
-                    lessons += 1;
+            let (retry_after, description) = (reply.retry_after, self.describe_error(&mut reply, &problem));
+            match classify_error(&problem, &request, self.client.setting_names(), retry_after, description.clone()) {
+                ErrorClass::RetryWithQuirk(lesson) if quirks_learned < MAX_QUIRKS_PER_CALL => {
+                    self.record_quirk(lesson);
+                    quirks_learned += 1;
                 }
-                Verdict::Learn(_) => return Err(Fault::fail(FaultOwner::Operator, words)),
-                Verdict::Unreadable => {
-                    tracing::warn!(model = self.name, why = words, "the model refused the images; asking without them");
-                    blind = true;
+                ErrorClass::RetryWithQuirk(_) => return Err(Fault::fail(FaultOwner::Operator, description)),
+                ErrorClass::UnreadableImages => {
+                    tracing::warn!(
+                        model = self.name,
+                        why = description,
+                        "the model refused the images; asking without them"
+                    );
+                    without_images = true;
                 }
-                Verdict::TooLong if !halved && window.halve() => halved = true,
-                Verdict::TooLong if request.images() > 0 => blind = true,
-                Verdict::TooLong => {
-                    let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
+                ErrorClass::TooLong if !halved && window.drop_older_half() => halved = true,
+                ErrorClass::TooLong if request.images() > 0 => without_images = true,
+                ErrorClass::TooLong => {
+                    let why =
+                        format!("the conversation is too long for the model, and cannot be cut further: {description}");
                     return Err(Fault::TooLong { why });
                 }
-                Verdict::Declined => {
-                    tracing::warn!(model = self.name, why = words, "the model's server declined to answer");
+                ErrorClass::ContentFiltered => {
+                    tracing::warn!(model = self.name, why = description, "the model's server declined to answer");
                     return Ok((Answer::declined(), reply));
                 }
-                Verdict::Fault(fault) => return Err(fault),
+                ErrorClass::Fault(fault) => return Err(fault),
             }
         }
     }
 
     /// The answer in our form, or why there is none.
-    fn read(&self, answer: Answer, reply: &Reply, sent: usize) -> Result<Completion, Fault> {
+    fn into_completion(&self, answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
         let reason = answer.stop_reason.as_deref().unwrap_or_default();
         let finish = match reason {
             "max_tokens" | "model_context_window_exceeded" => Finish::Length,
-            wire::DECLINED => Finish::Refusal,
+            wire::REFUSAL_STOP_REASON => Finish::Refusal,
             _ => Finish::Stop,
         };
         let (said, hand_over) = (answer.text(), answer.hand_over());
@@ -197,56 +206,56 @@ impl Anthropic {
                 let why =
                     "the limit of tokens was used up by thinking before the answer began: raise MYNAH_AI_MAX_TOKENS";
                 // The next message would fare alike.
-                return Err(Fault::fail(FaultOwner::Operator, self.caller.words(reply, why)));
+                return Err(Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, why)));
             }
             ("", Finish::Length) => {
                 let why = "the conversation is too long for the model, and cannot be cut further";
-                return Err(Fault::TooLong { why: self.caller.words(reply, why) });
+                return Err(Fault::TooLong { why: self.client.describe_error(reply, why) });
             }
             ("", Finish::Stop) => {
                 let why = format!("the answer is empty (stop_reason `{reason}`)");
-                return Err(Fault::retry(self.caller.words(reply, &why)));
+                return Err(Fault::retry(self.client.describe_error(reply, &why)));
             }
             (text, _) => text,
         };
-        let (text, finish) = capped(text, finish);
-        let usage = usage(answer.figures(), sent, said.chars().count());
+        let (text, finish) = cap_answer(text, finish);
+        let usage = usage_or_estimate(answer.token_counts(), sent, said.chars().count());
         let model = answer.model.filter(|model| !model.is_empty()).unwrap_or_else(|| self.model.clone());
         Ok(Completion { text, finish, usage, model, hand_over })
     }
 
-    fn unreadable(&self, reply: &Reply) -> Fault {
-        if reply.page {
-            let address = self.caller.names().base_url;
+    fn malformed_response_fault(&self, reply: &ApiResponse) -> Fault {
+        if reply.is_html {
+            let address = self.client.setting_names().base_url;
             let why = format!("a web page instead of an answer: check {address}, which is written without /v1");
-            Fault::fail(FaultOwner::Operator, self.caller.words(reply, &why))
+            Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, &why))
         } else {
-            Fault::retry(self.caller.words(reply, "the answer is no Messages JSON"))
+            Fault::retry(self.client.describe_error(reply, "the answer is no Messages JSON"))
         }
     }
 
-    fn words(&self, reply: &mut Reply, problem: &Problem) -> String {
+    fn describe_error(&self, reply: &mut ApiResponse, problem: &ApiError) -> String {
         if reply.request_id.is_none() {
             reply.request_id.clone_from(&problem.request_id);
         }
         let code = if problem.code.is_empty() { &problem.kind } else { &problem.code };
         match code.as_str() {
-            "" => self.caller.words(reply, &problem.message),
-            code => self.caller.words(reply, &format!("{} ({code})", problem.message)),
+            "" => self.client.describe_error(reply, &problem.message),
+            code => self.client.describe_error(reply, &format!("{} ({code})", problem.message)),
         }
     }
 
     /// Whether the model is among those listed, and how many are; `None` where the server lists none.
-    async fn listed(&self) -> Result<Option<Listed>, Fault> {
-        let mut reply = self.caller.get(&self.models).await?;
+    async fn look_up_listing(&self) -> Result<Option<ListingResult>, Fault> {
+        let mut reply = self.client.get(&self.models_url).await?;
         if reply.status == 200 {
-            let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
-            return Ok(models.map(|models| models.listed(|id| id == self.model)));
+            let models: Option<ModelList> = serde_json::from_slice(&reply.body).ok();
+            return Ok(models.map(|models| models.find(|id| id == self.model)));
         }
         if matches!(reply.status, 403..=405 | 501) {
             return Ok(None);
         }
-        let problem = wire::problem(&reply);
+        let problem = wire::parse_error(&reply);
         let request = Request {
             model: &self.model,
             max_tokens: self.max_tokens,
@@ -255,15 +264,15 @@ impl Anthropic {
             temperature: None,
             tools: None,
         };
-        let (retry_after, words) = (reply.retry_after, self.words(&mut reply, &problem));
-        match judge(&problem, &request, self.caller.names(), retry_after, words.clone()) {
-            Verdict::Fault(fault) => Err(fault),
+        let (retry_after, words) = (reply.retry_after, self.describe_error(&mut reply, &problem));
+        match classify_error(&problem, &request, self.client.setting_names(), retry_after, words.clone()) {
+            ErrorClass::Fault(fault) => Err(fault),
             _ => Err(Fault::fail(FaultOwner::Operator, words)),
         }
     }
 }
 
-fn full(answer: &Answer) -> bool {
+fn is_context_full(answer: &Answer) -> bool {
     answer.stop_reason.as_deref() == Some("model_context_window_exceeded") && answer.text().trim().is_empty()
 }
 
@@ -278,24 +287,24 @@ impl Provider for Anthropic {
     }
 
     async fn complete_metered(&self, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
-        let mut window = Window::of(&prompt.lines)?;
+        let mut window = Window::from_prompt(&prompt.messages)?;
         let system = prompt.system.trim();
         let asked = self.ask((system, prompt.may_hand_over), &mut window, None, meter);
-        let (answer, reply) = self.caller.within(asked).await?;
-        let completion = self.read(answer, &reply, system.chars().count() + window.characters())?;
+        let (answer, reply) = self.client.with_timeout(asked).await?;
+        let completion = self.into_completion(answer, &reply, system.chars().count() + window.characters())?;
         if completion.usage.estimated {
-            meter.used(completion.usage);
+            meter.record_usage(completion.usage);
         }
         Ok(completion)
     }
 
     async fn check(&self) -> Result<String, Fault> {
-        let listed = self.caller.within(self.listed()).await?;
+        let listed = self.client.with_timeout(self.look_up_listing()).await?;
         if !matches!(listed, Some((true, _))) {
-            let lines = [Line::new(Role::User, "Hello")];
-            let mut window = Window::of(&lines)?;
-            self.caller.within(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
+            let lines = [PromptMessage::new(Role::User, "Hello")];
+            let mut window = Window::from_prompt(&lines)?;
+            self.client.with_timeout(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }
-        Ok(listing::verdict(&self.model, &self.host, listed))
+        Ok(listing::check_report(&self.model, &self.host, listed))
     }
 }

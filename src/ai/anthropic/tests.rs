@@ -34,8 +34,8 @@ fn provider(server: &MockServer) -> Anthropic {
 }
 
 fn prompt(system: &str, said: &[(Role, &str)]) -> Prompt {
-    let lines = said.iter().map(|(role, text)| Line::new(*role, *text)).collect();
-    Prompt { system: system.into(), lines, may_hand_over: false }
+    let lines = said.iter().map(|(role, text)| PromptMessage::new(*role, *text)).collect();
+    Prompt { system: system.into(), messages: lines, may_hand_over: false }
 }
 
 fn hello() -> Prompt {
@@ -51,33 +51,33 @@ fn message(content: &Value, stop_reason: &str) -> Value {
     })
 }
 
-fn said(text: &str) -> ResponseTemplate {
-    ok(message(&json!([{"type": "text", "text": text, "citations": null}]), "end_turn"))
+fn text_response(text: &str) -> ResponseTemplate {
+    ok_response(message(&json!([{"type": "text", "text": text, "citations": null}]), "end_turn"))
 }
 
-fn ok(body: Value) -> ResponseTemplate {
+fn ok_response(body: Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(body)
 }
 
-fn error(status: u16, kind: &str, message: &str) -> ResponseTemplate {
+fn error_response(status: u16, kind: &str, message: &str) -> ResponseTemplate {
     let body = json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_body"});
     ResponseTemplate::new(status).set_body_json(body)
 }
 
-async fn expect(server: &MockServer, body: Value, times: u64, answer: ResponseTemplate) {
+async fn expect_request(server: &MockServer, body: Value, times: u64, answer: ResponseTemplate) {
     let mock = Mock::given(method("POST")).and(path("/v1/messages")).and(body_json(body));
     mock.respond_with(answer).expect(times).mount(server).await;
 }
 
-async fn always(answer: ResponseTemplate) -> MockServer {
+async fn server_always_answering(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     server
 }
 
 /// What comes of "Hello" when the server answers so.
-async fn outcome(answer: ResponseTemplate) -> Result<Completion, Fault> {
-    let server = always(answer).await;
+async fn complete_against(answer: ResponseTemplate) -> Result<Completion, Fault> {
+    let server = server_always_answering(answer).await;
     provider(&server).complete(&hello()).await
 }
 
@@ -100,7 +100,7 @@ async fn a_question_goes_out_as_messages_with_one_role_after_the_other() {
         .and(header("anthropic-version", "2023-06-01"))
         .and(header("content-type", "application/json"))
         .and(body_json(body))
-        .respond_with(said("Yes."))
+        .respond_with(text_response("Yes."))
         .expect(1)
         .mount(&server)
         .await;
@@ -134,7 +134,7 @@ async fn what_the_owner_configured_is_sent_and_no_empty_system_prompt() {
     let server = MockServer::start().await;
     let body = json!({"model": "claude-haiku-4-5", "max_tokens": 500, "temperature": 0.3,
         "messages": [{"role": "user", "content": "Hello"}]});
-    expect(&server, body, 1, said("Hi")).await;
+    expect_request(&server, body, 1, text_response("Hi")).await;
     let mut config = config(&format!("{}/v1/", server.uri()), "sk-ant-test");
     config.model = Some("claude-haiku-4-5".into());
     (config.max_tokens, config.temperature) = (Some(500), Some(0.3));
@@ -146,10 +146,10 @@ async fn a_refused_temperature_is_dropped_and_stays_dropped() {
     let server = MockServer::start().await;
     let messages = json!([{"role": "user", "content": "Hello"}]);
     let warm = json!({"model": "claude-sonnet-5", "max_tokens": 16384, "temperature": 0.3, "messages": messages});
-    let refusal = error(400, "invalid_request_error", "`temperature` is deprecated for this model.");
-    expect(&server, warm, 1, refusal).await;
+    let refusal = error_response(400, "invalid_request_error", "`temperature` is deprecated for this model.");
+    expect_request(&server, warm, 1, refusal).await;
     let plain = json!({"model": "claude-sonnet-5", "max_tokens": 16384, "messages": messages});
-    expect(&server, plain, 2, said("Hi")).await;
+    expect_request(&server, plain, 2, text_response("Hi")).await;
     let mut config = config(&server.uri(), "sk-ant-test");
     config.temperature = Some(0.3);
     let provider = build(&config).unwrap();
@@ -163,9 +163,9 @@ async fn a_cap_beyond_the_model_is_lowered_to_what_it_names() {
     let messages = json!([{"role": "user", "content": "Hello"}]);
     let high = json!({"model": "claude-sonnet-5", "max_tokens": 16384, "messages": messages});
     let refusal = "max_tokens: 16384 > 4096, which is the maximum allowed number of output tokens for claude-3-haiku";
-    expect(&server, high, 1, error(400, "invalid_request_error", refusal)).await;
+    expect_request(&server, high, 1, error_response(400, "invalid_request_error", refusal)).await;
     let low = json!({"model": "claude-sonnet-5", "max_tokens": 4096, "messages": messages});
-    expect(&server, low, 2, said("Hi")).await;
+    expect_request(&server, low, 2, text_response("Hi")).await;
     let provider = provider(&server);
     provider.complete(&hello()).await.unwrap();
     provider.complete(&hello()).await.unwrap();
@@ -188,45 +188,45 @@ async fn all_text_is_taken_and_thinking_is_not() {
         ("model_context_window_exceeded", Finish::Length),
         ("refusal", Finish::Refusal),
     ] {
-        let completion = outcome(ok(message(&content, reason))).await.unwrap();
+        let completion = complete_against(ok_response(message(&content, reason))).await.unwrap();
         assert_eq!((completion.text.as_str(), completion.finish), ("Yes, we are.", finish), "{reason}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_without_words_is_judged_by_how_it_ended() {
+async fn an_answer_without_text_is_classified_by_its_stop_reason() {
     let thought = json!([{"type": "thinking", "thinking": "hm", "signature": "x"}]);
-    let refusal = outcome(ok(message(&json!([]), "refusal"))).await.unwrap();
+    let refusal = complete_against(ok_response(message(&json!([]), "refusal"))).await.unwrap();
     assert_eq!((refusal.text.as_str(), refusal.finish), ("", Finish::Refusal));
-    let blocked = error(400, "invalid_request_error", "Output blocked by content filtering policy");
-    let refusal = outcome(blocked).await.unwrap();
+    let blocked = error_response(400, "invalid_request_error", "Output blocked by content filtering policy");
+    let refusal = complete_against(blocked).await.unwrap();
     assert_eq!((refusal.text.as_str(), refusal.finish), ("", Finish::Refusal));
     for reason in ["end_turn", "pause_turn"] {
-        let fault = outcome(ok(message(&json!([]), reason))).await.unwrap_err();
+        let fault = complete_against(ok_response(message(&json!([]), reason))).await.unwrap_err();
         assert!(matches!(fault, Fault::Retry { retry_after: None, .. }), "{reason}: {fault:?}");
     }
-    let fault = outcome(ok(message(&thought, "max_tokens"))).await.unwrap_err();
+    let fault = complete_against(ok_response(message(&thought, "max_tokens"))).await.unwrap_err();
     assert!(
         matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("raise MYNAH_AI_MAX_TOKENS"))
     );
-    let fault = outcome(ok(json!({"ok": true}))).await.unwrap_err();
+    let fault = complete_against(ok_response(json!({"ok": true}))).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
 }
 
 #[tokio::test]
 async fn missing_figures_are_estimated_from_characters() {
     let body = json!({"content": [{"type": "text", "text": "Twelve chars"}], "stop_reason": "end_turn"});
-    let completion = outcome(ok(body)).await.unwrap();
+    let completion = complete_against(ok_response(body)).await.unwrap();
     assert_eq!(completion.usage, Usage { input_tokens: 1, output_tokens: 3, estimated: true });
     assert_eq!(completion.model, "claude-sonnet-5");
 }
 
 #[tokio::test]
 async fn a_conversation_that_is_too_long_loses_its_older_half_once() {
-    let full = ok(message(&json!([]), "model_context_window_exceeded"));
+    let full = ok_response(message(&json!([]), "model_context_window_exceeded"));
     for refusal in [
-        error(400, "invalid_request_error", "prompt is too long: 215000 tokens > 200000 maximum"),
-        error(413, "request_too_large", "Request exceeds the maximum size"),
+        error_response(400, "invalid_request_error", "prompt is too long: 215000 tokens > 200000 maximum"),
+        error_response(413, "request_too_large", "Request exceeds the maximum size"),
         full,
     ] {
         let server = MockServer::start().await;
@@ -234,11 +234,11 @@ async fn a_conversation_that_is_too_long_loses_its_older_half_once() {
             {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3"},
             {"role": "assistant", "content": "4"}, {"role": "user", "content": "5"}
         ]});
-        expect(&server, long, 1, refusal.clone()).await;
+        expect_request(&server, long, 1, refusal.clone()).await;
         let short = json!({"model": "claude-sonnet-5", "max_tokens": 16384, "messages": [
             {"role": "user", "content": "3"}, {"role": "assistant", "content": "4"}, {"role": "user", "content": "5"}
         ]});
-        expect(&server, short, 1, refusal).await;
+        expect_request(&server, short, 1, refusal).await;
         let said =
             [(Role::User, "1"), (Role::Assistant, "2"), (Role::User, "3"), (Role::Assistant, "4"), (Role::User, "5")];
         let fault = provider(&server).complete(&prompt("", &said)).await.unwrap_err();
@@ -252,32 +252,35 @@ async fn each_error_has_its_class() {
     let limit = json!({"type": "error", "error": {"type": "rate_limit_error", "message": "x",
         "details": {"error_code": "enforced_spend_limit_reached"}}});
     for (answer, class) in [
-        (error(400, "invalid_request_error", "messages.0: bad"), contact),
-        (error(400, "invalid_request_error", "Your credit balance is too low to access the API."), operator),
-        (error(400, "invalid_request_error", "You have reached your specified API usage limits."), operator),
-        (error(400, "invalid_request_error", "max_tokens: must be greater than thinking.budget_tokens"), operator),
-        (error(401, "authentication_error", "invalid x-api-key"), operator),
-        (error(402, "billing_error", "x"), operator),
-        (error(403, "permission_error", "x"), operator),
-        (error(404, "not_found_error", "model: foo"), operator),
-        (error(409, "conflict_error", "x"), retry),
-        (error(429, "rate_limit_error", "x"), operator),
-        (error(429, "rate_limit_error", "x").insert_header("retry-after", "12"), "busy 12"),
+        (error_response(400, "invalid_request_error", "messages.0: bad"), contact),
+        (error_response(400, "invalid_request_error", "Your credit balance is too low to access the API."), operator),
+        (error_response(400, "invalid_request_error", "You have reached your specified API usage limits."), operator),
+        (
+            error_response(400, "invalid_request_error", "max_tokens: must be greater than thinking.budget_tokens"),
+            operator,
+        ),
+        (error_response(401, "authentication_error", "invalid x-api-key"), operator),
+        (error_response(402, "billing_error", "x"), operator),
+        (error_response(403, "permission_error", "x"), operator),
+        (error_response(404, "not_found_error", "model: foo"), operator),
+        (error_response(409, "conflict_error", "x"), retry),
+        (error_response(429, "rate_limit_error", "x"), operator),
+        (error_response(429, "rate_limit_error", "x").insert_header("retry-after", "12"), "busy 12"),
         (ResponseTemplate::new(429).insert_header("retry-after", "12").set_body_json(limit), operator),
-        (error(500, "api_error", "x"), retry),
-        (error(504, "timeout_error", "x"), retry),
-        (error(529, "overloaded_error", "Overloaded").insert_header("retry-after", "3"), "busy 3"),
-        (error(529, "overloaded_error", "Overloaded"), busy),
-        (error(500, "overloaded_error", "a gateway's"), busy),
-        (error(503, "", "").insert_header("retry-after", "4"), "busy 4"),
-        (error(500, "api_error", "x").insert_header("retry-after", "5"), "retry 5"),
-        (error(302, "", ""), operator),
-        (error(200, "overloaded_error", "Overloaded"), busy),
-        (error(200, "authentication_error", "x"), operator),
+        (error_response(500, "api_error", "x"), retry),
+        (error_response(504, "timeout_error", "x"), retry),
+        (error_response(529, "overloaded_error", "Overloaded").insert_header("retry-after", "3"), "busy 3"),
+        (error_response(529, "overloaded_error", "Overloaded"), busy),
+        (error_response(500, "overloaded_error", "a gateway's"), busy),
+        (error_response(503, "", "").insert_header("retry-after", "4"), "busy 4"),
+        (error_response(500, "api_error", "x").insert_header("retry-after", "5"), "retry 5"),
+        (error_response(302, "", ""), operator),
+        (error_response(200, "overloaded_error", "Overloaded"), busy),
+        (error_response(200, "authentication_error", "x"), operator),
         (ResponseTemplate::new(200).set_body_raw("<html>", "text/html"), operator),
         (ResponseTemplate::new(502).set_body_raw("<html>", "text/html"), retry),
     ] {
-        let fault = outcome(answer).await.unwrap_err();
+        let fault = complete_against(answer).await.unwrap_err();
         let judged = match &fault {
             Fault::Retry { retry_after, outlook, .. } => {
                 let word = if *outlook == RetryOutlook::Overload { busy } else { retry };
@@ -293,17 +296,17 @@ async fn each_error_has_its_class() {
 
 #[tokio::test]
 async fn the_words_for_operators_hold_kind_and_request_id_and_no_key() {
-    let answer = error(529, "overloaded_error", "Overloaded, sk-ant-test");
-    let fault = outcome(answer.clone()).await.unwrap_err();
+    let answer = error_response(529, "overloaded_error", "Overloaded, sk-ant-test");
+    let fault = complete_against(answer.clone()).await.unwrap_err();
     assert_eq!(
         fault.why(),
         "the model's server answered 529: Overloaded, [key] (overloaded_error); request id req_body"
     );
-    let fault = outcome(answer.insert_header("request-id", "req_head")).await.unwrap_err();
+    let fault = complete_against(answer.insert_header("request-id", "req_head")).await.unwrap_err();
     assert!(fault.why().ends_with("; request id req_head"), "{fault}");
 }
 
-async fn listing(status: u16, body: Value) -> MockServer {
+async fn server_listing_models(status: u16, body: Value) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
         .and(path("/v1/models"))
@@ -319,17 +322,17 @@ async fn listing(status: u16, body: Value) -> MockServer {
 #[tokio::test]
 async fn a_listed_model_is_checked_without_a_question_and_another_with_one() {
     let listed = json!({"data": [{"type": "model", "id": "claude-sonnet-5", "display_name": "x", "created_at": "x"}]});
-    let server = listing(200, listed).await;
-    let told = provider(&server).check().await.unwrap();
-    assert_eq!(told, "127.0.0.1 answers; claude-sonnet-5 is one of the 1 models it lists");
+    let server = server_listing_models(200, listed).await;
+    let report = provider(&server).check().await.unwrap();
+    assert_eq!(report, "127.0.0.1 answers; claude-sonnet-5 is one of the 1 models it lists");
 
     let body = json!({"model": "claude-sonnet-5", "max_tokens": 1, "messages": [{"role": "user", "content": "Hello"}]});
     for (status, list, told) in [
         (200, json!({"data": []}), "claude-sonnet-5 at 127.0.0.1 answers, though it is not among the 0 models listed"),
         (404, json!({}), "claude-sonnet-5 at 127.0.0.1 answers; the server lists no models"),
     ] {
-        let server = listing(status, list).await;
-        expect(&server, body.clone(), 1, ok(message(&json!([]), "max_tokens"))).await;
+        let server = server_listing_models(status, list).await;
+        expect_request(&server, body.clone(), 1, ok_response(message(&json!([]), "max_tokens"))).await;
         assert_eq!(provider(&server).check().await.unwrap(), told);
     }
 }
@@ -337,13 +340,14 @@ async fn a_listed_model_is_checked_without_a_question_and_another_with_one() {
 #[tokio::test]
 async fn a_wrong_key_fails_the_check() {
     let server =
-        listing(401, json!({"type": "error", "error": {"type": "authentication_error", "message": "x"}})).await;
+        server_listing_models(401, json!({"type": "error", "error": {"type": "authentication_error", "message": "x"}}))
+            .await;
     let fault = provider(&server).check().await.unwrap_err();
     assert!(matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("ANTHROPIC_API_KEY")));
 }
 
 #[test]
-fn a_server_that_cannot_be_asked_is_told_by_its_setting() {
+fn an_unusable_server_is_reported_by_its_setting() {
     let wrong = |config: &AiConfig| build(config).err().unwrap().to_string();
     assert_eq!(
         wrong(&config("https://api.anthropic.com", " ")),
@@ -359,7 +363,7 @@ async fn a_person_is_called_by_a_tool() {
     let content = json!([{"type": "text", "text": "I see."},
         {"type": "tool_use", "id": "toolu_1", "name": "hand_over", "input": {"reason": "wants a refund"}}]);
     let server = MockServer::start().await;
-    Mock::given(method("POST")).respond_with(ok(message(&content, "tool_use"))).mount(&server).await;
+    Mock::given(method("POST")).respond_with(ok_response(message(&content, "tool_use"))).mount(&server).await;
     let prompt = Prompt { may_hand_over: true, ..hello() };
     let completion = provider(&server).complete(&prompt).await.unwrap();
     assert_eq!((completion.text.as_str(), completion.hand_over.as_deref()), ("I see.", Some("wants a refund")));
@@ -369,16 +373,16 @@ async fn a_person_is_called_by_a_tool() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_another_model_is_told_by_its_own_settings() {
+async fn errors_of_another_model_name_its_own_settings() {
     let names =
         AiSettingNames { model: "MYNAH_AI_3_MODEL", base_url: "MYNAH_AI_3_BASE_URL", api_key: "MYNAH_AI_3_API_KEY" };
     let (model, address, key) = (names.model, names.base_url, names.api_key);
     for (answer, told) in [
-        (error(302, "", ""), &[address][..]),
-        (error(401, "authentication_error", "x"), &[key]),
-        (error(403, "permission_error", "x"), &[key]),
-        (error(404, "not_found_error", "model: foo"), &[model, address]),
-        (error(405, "", ""), &[address]),
+        (error_response(302, "", ""), &[address][..]),
+        (error_response(401, "authentication_error", "x"), &[key]),
+        (error_response(403, "permission_error", "x"), &[key]),
+        (error_response(404, "not_found_error", "model: foo"), &[model, address]),
+        (error_response(405, "", ""), &[address]),
         (ResponseTemplate::new(200).set_body_raw("<html>", "text/html"), &[address]),
     ] {
         let server = MockServer::start().await;
@@ -399,7 +403,7 @@ async fn what_is_wrong_with_another_model_is_told_by_its_own_settings() {
 async fn anthropic_itself_is_called_by_https_alone_and_another_server_as_the_owner_says() {
     for (base, official) in [("https://api.anthropic.com", true), ("https://models.example", false)] {
         let provider = build(&config(base, "sk-ant-test")).unwrap();
-        let fault = provider.caller.get(&Url::parse("http://127.0.0.1:9/").unwrap()).await.err().unwrap();
+        let fault = provider.client.get(&Url::parse("http://127.0.0.1:9/").unwrap()).await.err().unwrap();
         assert_eq!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), official, "{base}: {fault}");
     }
 }

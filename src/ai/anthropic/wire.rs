@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::ai::call::Reply;
+use crate::ai::call::ApiResponse;
 use crate::ai::messages::{self, Message};
 use crate::ai::{Image, tool};
 
@@ -27,16 +27,16 @@ pub(super) struct Request<'a> {
 impl Request<'_> {
     /// How many images it shows.
     pub(super) fn images(&self) -> usize {
-        self.messages.iter().map(Message::images).sum()
+        self.messages.iter().map(Message::image_count).sum()
     }
 }
 
 fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S::Ok, S::Error> {
-    messages::write(messages, image, serializer)
+    messages::serialize_messages(messages, image_block, serializer)
 }
 
 /// `RequestImageBlock` with a `Base64ImageSource`.
-fn image(image: &Image) -> Value {
+fn image_block(image: &Image) -> Value {
     let data = BASE64_STANDARD.encode(&image.bytes);
     json!({ "type": "image", "source": { "type": "base64", "media_type": image.media_type, "data": data } })
 }
@@ -48,7 +48,7 @@ pub(super) fn tools() -> Value {
 
 /// `Message`.
 /// How an answer ended that the model declined.
-pub(super) const DECLINED: &str = "refusal";
+pub(super) const REFUSAL_STOP_REASON: &str = "refusal";
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Answer {
@@ -59,7 +59,7 @@ pub(super) struct Answer {
     #[serde(default)]
     pub(super) model: Option<String>,
     #[serde(default)]
-    usage: Option<Figures>,
+    usage: Option<TokenUsage>,
     #[serde(default)]
     error: Option<ErrorObject>,
     #[serde(default)]
@@ -79,7 +79,7 @@ struct Block {
 }
 
 #[derive(Debug, Deserialize)]
-struct Figures {
+struct TokenUsage {
     input_tokens: u64,
     #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
@@ -89,7 +89,7 @@ struct Figures {
 }
 
 #[derive(Debug, Deserialize)]
-struct ErrorPage {
+struct ErrorResponse {
     error: ErrorObject,
     #[serde(default)]
     request_id: Option<String>,
@@ -113,7 +113,7 @@ struct Details {
 
 /// An error, with the status that its type stands for where it came within a 200.
 #[derive(Debug, Default)]
-pub(super) struct Problem {
+pub(super) struct ApiError {
     pub(super) status: u16,
     pub(super) kind: String,
     pub(super) message: String,
@@ -126,13 +126,13 @@ pub(super) struct Problem {
 impl Answer {
     /// What a model says that declines within the protocol.
     pub(super) fn declined() -> Answer {
-        Answer { stop_reason: Some(DECLINED.to_owned()), ..Answer::default() }
+        Answer { stop_reason: Some(REFUSAL_STOP_REASON.to_owned()), ..Answer::default() }
     }
 
     /// Why a person is called, if one is.
     pub(super) fn hand_over(&self) -> Option<String> {
         let ours = |block: &&Block| block.kind == "tool_use" && block.name.as_deref() == Some(tool::NAME);
-        self.content.iter().find(ours).map(|block| tool::reason(&block.input))
+        self.content.iter().find(ours).map(|block| tool::parse_reason(&block.input))
     }
 
     /// All that is said; thinking and tools are left out.
@@ -141,7 +141,7 @@ impl Answer {
     }
 
     /// Tokens read, cached ones included, and tokens written.
-    pub(super) fn figures(&self) -> Option<(u64, u64)> {
+    pub(super) fn token_counts(&self) -> Option<(u64, u64)> {
         let usage = self.usage.as_ref()?;
         let cached = [usage.cache_creation_input_tokens, usage.cache_read_input_tokens];
         Some((usage.input_tokens + cached.into_iter().flatten().sum::<u64>(), usage.output_tokens))
@@ -149,13 +149,13 @@ impl Answer {
 }
 
 /// The answer, or the error instead of it. `None` for a 2xx that is not to be understood.
-pub(super) fn read(reply: &Reply) -> Option<Result<Answer, Problem>> {
+pub(super) fn parse_response(reply: &ApiResponse) -> Option<Result<Answer, ApiError>> {
     if !(200..300).contains(&reply.status) {
-        return Some(Err(problem(reply)));
+        return Some(Err(parse_error(reply)));
     }
     let mut answer: Answer = serde_json::from_slice(&reply.body).ok()?;
     let Some(error) = answer.error.take() else { return Some(Ok(answer)) };
-    let mut problem = Problem::of(ErrorPage { error, request_id: answer.request_id });
+    let mut problem = ApiError::from_response(ErrorResponse { error, request_id: answer.request_id });
     problem.status = match problem.kind.as_str() {
         "invalid_request_error" => 400,
         "authentication_error" => 401,
@@ -172,19 +172,19 @@ pub(super) fn read(reply: &Reply) -> Option<Result<Answer, Problem>> {
 }
 
 /// The error that a status other than 2xx brings.
-pub(super) fn problem(reply: &Reply) -> Problem {
-    let mut problem = match serde_json::from_slice::<ErrorPage>(&reply.body) {
-        Ok(page) => Problem::of(page),
-        Err(_) => Problem { message: reply.plain().to_owned(), ..Problem::default() },
+pub(super) fn parse_error(reply: &ApiResponse) -> ApiError {
+    let mut problem = match serde_json::from_slice::<ErrorResponse>(&reply.body) {
+        Ok(page) => ApiError::from_response(page),
+        Err(_) => ApiError { message: reply.plain_text().to_owned(), ..ApiError::default() },
     };
     problem.status = reply.status;
     problem
 }
 
-impl Problem {
-    fn of(page: ErrorPage) -> Problem {
+impl ApiError {
+    fn from_response(page: ErrorResponse) -> ApiError {
         let ErrorObject { kind, message, details } = page.error;
         let code = details.and_then(|details| details.error_code).unwrap_or_default();
-        Problem { status: 0, kind, message, code, request_id: page.request_id }
+        ApiError { status: 0, kind, message, code, request_id: page.request_id }
     }
 }

@@ -5,22 +5,22 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::Connection;
 
 use super::passage::Passage;
-use super::question::{Question, expression};
+use super::question::{Question, fts_expression};
 
-const CREATE: &str = "CREATE VIRTUAL TABLE passages USING fts5(
+const CREATE_TABLE: &str = "CREATE VIRTUAL TABLE passages USING fts5(
     title, heading, text, tokenize = \"unicode61 remove_diacritics 2\")";
-const INSERT: &str = "INSERT INTO passages (title, heading, text) VALUES (?1, ?2, ?3)";
+const INSERT_PASSAGE: &str = "INSERT INTO passages (title, heading, text) VALUES (?1, ?2, ?3)";
 /// A word in a heading tells more than one in the text.
-const SEARCH: &str = "SELECT rowid, title, heading, text FROM passages WHERE passages MATCH ?1
+const SEARCH_PASSAGES: &str = "SELECT rowid, title, heading, text FROM passages WHERE passages MATCH ?1
     ORDER BY bm25(passages, 2.0, 4.0, 1.0), rowid LIMIT 16";
-const FITS: &str = "SELECT 1 FROM passages WHERE passages MATCH ?1 AND rowid = ?2";
+const PASSAGE_MATCHES: &str = "SELECT 1 FROM passages WHERE passages MATCH ?1 AND rowid = ?2";
 
 /// All passages. One search at a time.
 pub(super) struct Index(Mutex<Connection>);
 
 /// The passage that answers.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundPassage {
     /// Its heading, or the title of its note.
     pub(super) heading: String,
     /// Its text in Markdown.
@@ -31,10 +31,10 @@ impl Index {
     /// Indexes the passages.
     pub(super) fn new(passages: &[Passage]) -> rusqlite::Result<Index> {
         let mut connection = Connection::open_in_memory()?;
-        connection.execute_batch(CREATE)?;
+        connection.execute_batch(CREATE_TABLE)?;
         let transaction = connection.transaction()?;
         {
-            let mut insert = transaction.prepare(INSERT)?;
+            let mut insert = transaction.prepare(INSERT_PASSAGE)?;
             for Passage { title, heading, text } in passages {
                 insert.execute((title, heading, text))?;
             }
@@ -44,25 +44,25 @@ impl Index {
     }
 
     /// The best passage that shares enough words with the question: two in five, rounded up.
-    pub(super) fn search(&self, question: &Question) -> rusqlite::Result<Option<Found>> {
+    pub(super) fn search(&self, question: &Question) -> rusqlite::Result<Option<FoundPassage>> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if question.content.is_empty() {
+        if question.content_words.is_empty() {
             // "Where are you?" is made of nothing but such words, and so is the heading that answers it.
-            let words: Vec<String> = question.all.iter().map(|word| format!("heading : \"{word}\"")).collect();
-            return best(&connection, &words, words.len());
+            let words: Vec<String> = question.all_words.iter().map(|word| format!("heading : \"{word}\"")).collect();
+            return best_match(&connection, &words, words.len());
         }
-        let words: Vec<String> = question.content.iter().map(|word| expression(word)).collect();
-        best(&connection, &words, (words.len() * 2).div_ceil(5))
+        let words: Vec<String> = question.content_words.iter().map(|word| fts_expression(word)).collect();
+        best_match(&connection, &words, (words.len() * 2).div_ceil(5))
     }
 }
 
 /// The passage in which the most of the words occur, and at least `least`; among equals the one that bm25 ranks higher.
-fn best(connection: &Connection, words: &[String], least: usize) -> rusqlite::Result<Option<Found>> {
+fn best_match(connection: &Connection, words: &[String], least: usize) -> rusqlite::Result<Option<FoundPassage>> {
     if words.is_empty() {
         return Ok(None);
     }
-    let mut search = connection.prepare_cached(SEARCH)?;
-    let mut fits = connection.prepare_cached(FITS)?;
+    let mut search = connection.prepare_cached(SEARCH_PASSAGES)?;
+    let mut fits = connection.prepare_cached(PASSAGE_MATCHES)?;
     let mut rows = search.query([words.join(" OR ")])?;
     let (mut found, mut most) = (None, least.saturating_sub(1));
     while let Some(row) = rows.next()? {
@@ -74,7 +74,7 @@ fn best(connection: &Connection, words: &[String], least: usize) -> rusqlite::Re
         if count > most {
             let (title, heading): (String, String) = (row.get(1)?, row.get(2)?);
             let heading = if heading.is_empty() { title } else { heading };
-            (found, most) = (Some(Found { heading, text: row.get(3)? }), count);
+            (found, most) = (Some(FoundPassage { heading, text: row.get(3)? }), count);
         }
     }
     Ok(found)

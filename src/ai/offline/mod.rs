@@ -20,62 +20,63 @@ mod question;
 mod tests;
 mod words;
 
-use index::{Found, Index};
+use index::{FoundPassage, Index};
 use notes::Note;
 use passage::Passage;
 use question::Question;
 
 /// The most topics that are listed.
-const TOPICS: usize = 12;
+const MAX_LISTED_TOPICS: usize = 12;
 /// The longest question that is looked at, in characters.
-const LONGEST: usize = 2_000;
+const MAX_QUESTION_CHARS: usize = 2_000;
 /// Said under each answer.
-const WHO: &str = "This is the offline responder: it quotes the business's notes, and no language model is involved.";
+const DISCLAIMER: &str =
+    "This is the offline responder: it quotes the business's notes, and no language model is involved.";
 
 /// Answers from notes.
 pub(super) struct Offline {
     index: Arc<Index>,
     topics: Vec<String>,
-    told: String,
+    summary: String,
 }
 
 impl Offline {
     /// Reads all `.md` files below `folder`.
-    pub(super) fn of_folder(folder: &Path) -> Result<Offline, Error> {
-        let notes = notes::read(folder)?;
+    pub(super) fn from_folder(folder: &Path) -> Result<Offline, Error> {
+        let notes = notes::read_notes(folder)?;
         Offline::new(&notes, folder)
     }
 
     /// Takes notes that are built in.
-    pub(super) fn of_example(example: &[(&str, &str)]) -> Result<Offline, Error> {
+    pub(super) fn from_example(example: &[(&str, &str)]) -> Result<Offline, Error> {
         let notes: Vec<Note> =
             example.iter().map(|(name, text)| Note { name: (*name).into(), text: (*text).into() }).collect();
         Offline::new(&notes, Path::new("the built-in example"))
     }
 
     fn new(notes: &[Note], place: &Path) -> Result<Offline, Error> {
-        let passages: Vec<Passage> = notes.iter().flat_map(passage::cut).collect();
+        let passages: Vec<Passage> = notes.iter().flat_map(passage::split_note).collect();
         if passages.is_empty() {
             return Err(Error::NoNotes(place.to_owned()));
         }
         let told = format!("{} passages from {} notes in {}", passages.len(), notes.len(), place.display());
-        Ok(Offline { index: Arc::new(Index::new(&passages)?), topics: topics(&passages), told })
+        Ok(Offline { index: Arc::new(Index::new(&passages)?), topics: topics(&passages), summary: told })
     }
 
-    fn list(&self) -> String {
-        let mut list: String = self.topics.iter().take(TOPICS).map(|topic| format!("- {topic}\n")).collect();
-        if let Some(more) = self.topics.len().checked_sub(TOPICS).filter(|more| *more > 0) {
+    fn topic_list(&self) -> String {
+        let mut list: String = self.topics.iter().take(MAX_LISTED_TOPICS).map(|topic| format!("- {topic}\n")).collect();
+        if let Some(more) = self.topics.len().checked_sub(MAX_LISTED_TOPICS).filter(|more| *more > 0) {
             list.push_str(&format!("- and {more} more\n"));
         }
         list
     }
 
     async fn answer(&self, text: String) -> Result<String, Fault> {
-        let question = Question::of(&text);
-        if question.greets() {
-            return Ok(format!("Hello! I can answer questions on:\n\n{}\n{WHO}", self.list()));
+        let question = Question::parse(&text);
+        if question.is_greeting() {
+            return Ok(format!("Hello! I can answer questions on:\n\n{}\n{DISCLAIMER}", self.topic_list()));
         }
-        if question.thanks() {
+        if question.is_thanks() {
             return Ok("You're welcome! Write again whenever you have a question.".into());
         }
         let index = Arc::clone(&self.index);
@@ -84,9 +85,12 @@ impl Offline {
         let found = found
             .map_err(|error| Fault::fail(FaultOwner::Operator, format!("the notes cannot be searched: {error}")))?;
         Ok(match found {
-            Some(Found { heading, text }) => format!("**{heading}**\n\n{text}\n\n{WHO}"),
+            Some(FoundPassage { heading, text }) => format!("**{heading}**\n\n{text}\n\n{DISCLAIMER}"),
             None => {
-                format!("I found nothing on that in the notes. I can answer questions on:\n\n{}\n{WHO}", self.list())
+                format!(
+                    "I found nothing on that in the notes. I can answer questions on:\n\n{}\n{DISCLAIMER}",
+                    self.topic_list()
+                )
             }
         })
     }
@@ -99,24 +103,24 @@ impl Provider for Offline {
     }
 
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
-        let text = self.answer(asked(prompt)).await?;
+        let text = self.answer(unanswered_text(prompt)).await?;
         Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "offline".into(), hand_over: None })
     }
 
     async fn check(&self) -> Result<String, Fault> {
-        Ok(format!("the offline responder has {}", self.told))
+        Ok(format!("the offline responder has {}", self.summary))
     }
 }
 
 /// What the contact has said since the last answer.
-fn asked(prompt: &Prompt) -> String {
-    let since = prompt.lines.iter().rposition(|line| line.role != Role::User).map_or(0, |place| place + 1);
+fn unanswered_text(prompt: &Prompt) -> String {
+    let since = prompt.messages.iter().rposition(|line| line.role != Role::User).map_or(0, |place| place + 1);
     let mut text = String::new();
-    for line in &prompt.lines[since..] {
+    for line in &prompt.messages[since..] {
         text.push_str(&line.text);
         text.push('\n');
     }
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_QUESTION_CHARS) {
         text.truncate(end);
     }
     text

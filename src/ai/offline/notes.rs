@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::ai::Error;
 
 /// The largest note, in bytes.
-const NOTE: u64 = 1 << 20;
+const MAX_NOTE_BYTES: u64 = 1 << 20;
 /// The most that all notes may hold together, in bytes.
-const ALL: u64 = 64 << 20;
+const MAX_TOTAL_BYTES: u64 = 64 << 20;
 /// How many folders deep notes are looked for; ends a walk through links that go in circles.
-const DEPTH: u32 = 8;
+const MAX_FOLDER_DEPTH: u32 = 8;
 
 /// One file.
 #[derive(Debug)]
@@ -23,31 +23,31 @@ pub(super) struct Note {
 }
 
 /// Reads them all, in the order of their paths. Hidden files and folders are left out.
-pub(super) fn read(folder: &Path) -> Result<Vec<Note>, Error> {
+pub(super) fn read_notes(folder: &Path) -> Result<Vec<Note>, Error> {
     let mut paths = Vec::new();
-    walk(folder, DEPTH, &mut paths)?;
+    collect_note_paths(folder, MAX_FOLDER_DEPTH, &mut paths)?;
     paths.sort();
     let (mut notes, mut total) = (Vec::with_capacity(paths.len()), 0);
     for path in paths {
-        let size = fs::metadata(&path).map_err(|source| unread(&path, source))?.len();
+        let size = fs::metadata(&path).map_err(|source| read_error(&path, source))?.len();
         total += size;
-        if size > NOTE {
+        if size > MAX_NOTE_BYTES {
             return Err(Error::NoteTooLarge(path));
         }
-        if total > ALL {
+        if total > MAX_TOTAL_BYTES {
             return Err(Error::NotesTooLarge(folder.to_owned()));
         }
-        let bytes = fs::read(&path).map_err(|source| unread(&path, source))?;
+        let bytes = fs::read(&path).map_err(|source| read_error(&path, source))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = String::from_utf8(bytes).map_err(|_| Error::NotText(path))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::NoteNotUtf8(path))?;
         notes.push(Note { name, text });
     }
     if notes.is_empty() { Err(Error::NoNotes(folder.to_owned())) } else { Ok(notes) }
 }
 
-fn walk(folder: &Path, depth: u32, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
-    for entry in fs::read_dir(folder).map_err(|source| unread(folder, source))? {
-        let entry = entry.map_err(|source| unread(folder, source))?;
+fn collect_note_paths(folder: &Path, depth: u32, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(|source| read_error(folder, source))? {
+        let entry = entry.map_err(|source| read_error(folder, source))?;
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
@@ -55,15 +55,15 @@ fn walk(folder: &Path, depth: u32, paths: &mut Vec<PathBuf>) -> Result<(), Error
         let markdown = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("md"));
         // Follows links: mounted configuration often is one.
         match fs::metadata(&path) {
-            Ok(kind) if kind.is_dir() && depth > 1 => walk(&path, depth - 1, paths)?,
+            Ok(kind) if kind.is_dir() && depth > 1 => collect_note_paths(&path, depth - 1, paths)?,
             Ok(kind) if kind.is_file() && markdown => paths.push(path),
-            Err(source) if markdown => return Err(unread(&path, source)),
+            Err(source) if markdown => return Err(read_error(&path, source)),
             _ => {}
         }
     }
     Ok(())
 }
 
-fn unread(path: &Path, source: io::Error) -> Error {
-    Error::Notes { path: path.to_owned(), source }
+fn read_error(path: &Path, source: io::Error) -> Error {
+    Error::UnreadableNotes { path: path.to_owned(), source }
 }

@@ -7,7 +7,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use super::notes::Note;
 
 /// The longest passage, in characters. Twilio's messages hold 1,600, and a heading and a closing line are added.
-const LONGEST: usize = 1_000;
+const MAX_PASSAGE_CHARS: usize = 1_000;
 
 /// What is found as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub(super) struct Passage {
 }
 
 /// All passages of a note.
-pub(super) fn cut(note: &Note) -> Vec<Passage> {
+pub(super) fn split_note(note: &Note) -> Vec<Passage> {
     let source = note.text.trim_start_matches('\u{feff}');
-    let mut cutter = Cutter { title: named(&note.name), source, ..Cutter::default() };
+    let mut cutter = PassageBuilder { title: title_from_file_name(&note.name), source, ..PassageBuilder::default() };
     let options = Options::ENABLE_TABLES | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
     let (mut depth, mut heading) = (0_u32, None::<String>);
     for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
@@ -34,14 +34,14 @@ pub(super) fn cut(note: &Note) -> Vec<Passage> {
                     Tag::Heading { .. } if depth == 1 => heading = Some(String::new()),
                     Tag::MetadataBlock(_) => {}
                     Tag::HtmlBlock if source[range.clone()].trim_start().starts_with("<!--") => {}
-                    _ if depth == 1 => cutter.block(range),
+                    _ if depth == 1 => cutter.push_block(range),
                     _ => {}
                 }
             }
             Event::End(end) => {
                 depth -= 1;
                 if let (TagEnd::Heading(level), Some(text)) = (end, heading.take_if(|_| depth == 0)) {
-                    cutter.heading(level, text.trim());
+                    cutter.enter_heading(level, text.trim());
                 }
             }
             Event::Text(text) | Event::Code(text) => {
@@ -62,7 +62,7 @@ pub(super) fn cut(note: &Note) -> Vec<Passage> {
 }
 
 #[derive(Default)]
-struct Cutter<'a> {
+struct PassageBuilder<'a> {
     source: &'a str,
     title: String,
     path: Vec<(HeadingLevel, String)>,
@@ -70,8 +70,8 @@ struct Cutter<'a> {
     passages: Vec<Passage>,
 }
 
-impl Cutter<'_> {
-    fn heading(&mut self, level: HeadingLevel, text: &str) {
+impl PassageBuilder<'_> {
+    fn enter_heading(&mut self, level: HeadingLevel, text: &str) {
         self.flush();
         if level == HeadingLevel::H1 {
             self.path.clear();
@@ -86,11 +86,11 @@ impl Cutter<'_> {
         }
     }
 
-    fn block(&mut self, range: Range<usize>) {
+    fn push_block(&mut self, range: Range<usize>) {
         let mut rest = self.source[range].trim_end();
         while !rest.trim().is_empty() {
-            let (piece, after) = rest.split_at(piece(rest));
-            if self.text.chars().count() + piece.chars().count() > LONGEST {
+            let (piece, after) = rest.split_at(cut_point(rest));
+            if self.text.chars().count() + piece.chars().count() > MAX_PASSAGE_CHARS {
                 self.flush();
             }
             if !self.text.is_empty() {
@@ -111,8 +111,8 @@ impl Cutter<'_> {
 }
 
 /// Where a long block is cut: at the end of a line, of a sentence, of a word, or anywhere.
-fn piece(block: &str) -> usize {
-    let Some((end, _)) = block.char_indices().nth(LONGEST) else { return block.len() };
+fn cut_point(block: &str) -> usize {
+    let Some((end, _)) = block.char_indices().nth(MAX_PASSAGE_CHARS) else { return block.len() };
     let head = &block[..end];
     [("\n", 1), (". ", 2), (" ", 1)]
         .into_iter()
@@ -121,7 +121,7 @@ fn piece(block: &str) -> usize {
 }
 
 /// `opening-hours.md` → `Opening hours`.
-fn named(name: &str) -> String {
+fn title_from_file_name(name: &str) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace(['-', '_'], " ");
     let mut chars = stem.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
@@ -133,7 +133,7 @@ mod tests {
 
     fn cut_text(text: &str) -> Vec<(String, String, String)> {
         let note = Note { name: "opening-hours.md".into(), text: text.into() };
-        cut(&note).into_iter().map(|passage| (passage.title, passage.heading, passage.text)).collect()
+        split_note(&note).into_iter().map(|passage| (passage.title, passage.heading, passage.text)).collect()
     }
 
     fn passage(title: &str, heading: &str, text: &str) -> (String, String, String) {

@@ -3,60 +3,60 @@
 use super::words;
 
 /// The most words of a question that are looked for.
-const MOST: usize = 32;
+const MAX_WORDS: usize = 32;
 
 /// What a contact asked.
 #[derive(Debug, Default)]
 pub(super) struct Question {
     /// The words that carry the question.
-    pub(super) content: Vec<String>,
+    pub(super) content_words: Vec<String>,
     /// All of them, for questions such as "Where are you?".
-    pub(super) all: Vec<String>,
-    greeting: bool,
-    thanks: bool,
+    pub(super) all_words: Vec<String>,
+    is_greeting: bool,
+    is_thanks: bool,
 }
 
 impl Question {
     /// Reads any text.
-    pub(super) fn of(text: &str) -> Question {
+    pub(super) fn parse(text: &str) -> Question {
         let mut question = Question::default();
         let (mut strong, mut weak) = (false, 0);
-        for word in folded(text).split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            let plain = words::stops(word);
-            if words::greets(word) {
+        for word in fold_accents(text).split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            let plain = words::is_stop_word(word);
+            if words::is_greeting(word) {
                 strong = true;
-            } else if words::thanks(word) {
-                question.thanks = true;
-            } else if !plain && words::may_greet(word) {
+            } else if words::is_thanks(word) {
+                question.is_thanks = true;
+            } else if !plain && words::is_greeting_part(word) {
                 weak += 1;
             }
-            if question.all.len() < MOST && !question.all.iter().any(|known| known == word) {
-                question.all.push(word.to_owned());
-                if !plain && !words::greets(word) && !words::thanks(word) {
-                    question.content.push(word.to_owned());
+            if question.all_words.len() < MAX_WORDS && !question.all_words.iter().any(|known| known == word) {
+                question.all_words.push(word.to_owned());
+                if !plain && !words::is_greeting(word) && !words::is_thanks(word) {
+                    question.content_words.push(word.to_owned());
                 }
             }
         }
-        let idle = question.content.iter().all(|word| words::may_greet(word));
-        question.thanks &= idle;
-        question.greeting = idle && (strong || weak > 1) && !question.thanks && question.all.len() <= 6;
+        let idle = question.content_words.iter().all(|word| words::is_greeting_part(word));
+        question.is_thanks &= idle;
+        question.is_greeting = idle && (strong || weak > 1) && !question.is_thanks && question.all_words.len() <= 6;
         question
     }
 
     /// Whether it is a greeting and nothing more.
-    pub(super) fn greets(&self) -> bool {
-        self.greeting
+    pub(super) fn is_greeting(&self) -> bool {
+        self.is_greeting
     }
 
     /// Whether it is thanks and nothing more.
-    pub(super) fn thanks(&self) -> bool {
-        self.thanks
+    pub(super) fn is_thanks(&self) -> bool {
+        self.is_thanks
     }
 }
 
 /// A word as FTS5 looks for it: itself or, by its stem, its kin. The word holds letters and digits only, so nothing in
 /// it can be syntax.
-pub(super) fn expression(word: &str) -> String {
+pub(super) fn fts_expression(word: &str) -> String {
     let stem = stem(word);
     if let Some(one) = word.strip_suffix('s').filter(|one| one.len() == 3) {
         format!("\"{word}\" OR \"{one}\"")
@@ -72,11 +72,11 @@ pub(super) fn expression(word: &str) -> String {
 /// The word without its ending, if four letters stay. Rough, for five languages at once.
 fn stem(word: &str) -> &str {
     let long = |stem: &&str| stem.chars().count() >= 4;
-    words::ENDINGS.iter().find_map(|end| word.strip_suffix(end).filter(long)).unwrap_or(word)
+    words::WORD_ENDINGS.iter().find_map(|end| word.strip_suffix(end).filter(long)).unwrap_or(word)
 }
 
 /// Lower case without accents, as the index's tokenizer folds text.
-fn folded(text: &str) -> String {
+fn fold_accents(text: &str) -> String {
     text.chars()
         .flat_map(char::to_lowercase)
         .filter(|char| !('\u{300}'..='\u{36f}').contains(char))
@@ -110,12 +110,12 @@ mod tests {
             ("\" OR heading:* NEAR(", vec!["heading", "near"]),
             ("👍", vec![]),
         ] {
-            assert_eq!(Question::of(text).content, content, "{text}");
+            assert_eq!(Question::parse(text).content_words, content, "{text}");
         }
     }
 
     #[test]
-    fn greetings_and_thanks_are_told_from_questions() {
+    fn greetings_and_thanks_are_distinguished_from_questions() {
         for (text, greets, thanks) in [
             ("Hi!", true, false),
             ("Good morning", true, false),
@@ -129,8 +129,8 @@ mod tests {
             ("Are you open tomorrow morning?", false, false),
             ("", false, false),
         ] {
-            let question = Question::of(text);
-            assert_eq!((question.greets(), question.thanks()), (greets, thanks), "{text}");
+            let question = Question::parse(text);
+            assert_eq!((question.is_greeting(), question.is_thanks()), (greets, thanks), "{text}");
         }
     }
 
@@ -146,7 +146,7 @@ mod tests {
             ("bus", r#""bus" OR "buss""#),
             ("18", r#""18""#),
         ] {
-            assert_eq!(expression(word), looked_for);
+            assert_eq!(fts_expression(word), looked_for);
         }
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ai::Line;
+use crate::ai::PromptMessage;
 
 const EXAMPLE: [(&str, &str); 8] = [
     ("allergies.md", include_str!("../../../assets/example/allergies.md")),
@@ -17,11 +17,12 @@ const EXAMPLE: [(&str, &str); 8] = [
     ("prices.md", include_str!("../../../assets/example/prices.md")),
 ];
 
-const WHO: &str = "This is the offline responder: it quotes the business's notes, and no language model is involved.";
+const DISCLAIMER: &str =
+    "This is the offline responder: it quotes the business's notes, and no language model is involved.";
 
 fn prompt(said: &[(Role, &str)]) -> Prompt {
-    let lines = said.iter().map(|(role, text)| Line::new(*role, *text)).collect();
-    Prompt { system: String::new(), lines, may_hand_over: false }
+    let lines = said.iter().map(|(role, text)| PromptMessage::new(*role, *text)).collect();
+    Prompt { system: String::new(), messages: lines, may_hand_over: false }
 }
 
 async fn ask(offline: &Offline, question: &str) -> String {
@@ -38,13 +39,13 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-fn refused(folder: &Path) -> String {
-    Offline::of_folder(folder).err().expect("refused").to_string()
+fn load_error(folder: &Path) -> String {
+    Offline::from_folder(folder).err().expect("refused").to_string()
 }
 
 #[tokio::test]
 async fn the_example_business_answers_what_people_ask() {
-    let offline = Offline::of_example(&EXAMPLE).unwrap();
+    let offline = Offline::from_example(&EXAMPLE).unwrap();
     let mut wrong = Vec::new();
     for (question, heading) in [
         ("What time do you open on Sunday?", "When are you open?"),
@@ -70,15 +71,15 @@ async fn the_example_business_answers_what_people_ask() {
         if !answer.starts_with(&format!("**{heading}**\n\n")) {
             wrong.push(format!("{question}: {answer}"));
         }
-        assert!(answer.ends_with(&format!("\n\n{WHO}")), "{answer}");
+        assert!(answer.ends_with(&format!("\n\n{DISCLAIMER}")), "{answer}");
         assert!(answer.encode_utf16().count() <= 1_600, "{question}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[tokio::test]
-async fn a_question_that_no_note_answers_is_told_the_topics() {
-    let offline = Offline::of_example(&EXAMPLE).unwrap();
+async fn a_question_that_no_note_answers_gets_the_list_of_topics() {
+    let offline = Offline::from_example(&EXAMPLE).unwrap();
     for question in [
         "Who won the football match yesterday?",
         "Can you repair my bicycle tyre and chain?",
@@ -91,7 +92,7 @@ async fn a_question_that_no_note_answers_is_told_the_topics() {
             format!(
                 "I found nothing on that in the notes. I can answer questions on:\n\n- Allergies and diets\n- Ordering cakes\n\
                  - Delivery\n- Where to find us\n- Jobs and apprenticeships\n- Opening hours\n- Payment and refunds\n- Prices\n\
-                 \n{WHO}"
+                 \n{DISCLAIMER}"
             ),
             "{question}"
         );
@@ -100,15 +101,15 @@ async fn a_question_that_no_note_answers_is_told_the_topics() {
 
 #[tokio::test]
 async fn a_greeting_is_greeted_and_thanks_are_welcome() {
-    let offline = Offline::of_example(&EXAMPLE).unwrap();
+    let offline = Offline::from_example(&EXAMPLE).unwrap();
     let answer = ask(&offline, "Good morning!").await;
     assert!(answer.starts_with("Hello! I can answer questions on:\n\n- Allergies and diets\n"), "{answer}");
     assert_eq!(ask(&offline, "Merci beaucoup").await, "You're welcome! Write again whenever you have a question.");
 }
 
 #[tokio::test]
-async fn only_what_was_said_since_the_last_answer_is_the_question() {
-    let offline = Offline::of_example(&EXAMPLE).unwrap();
+async fn only_messages_since_the_last_answer_are_the_question() {
+    let offline = Offline::from_example(&EXAMPLE).unwrap();
     let prompt = prompt(&[
         (Role::User, "Do you sell vegan focaccia?"),
         (Role::Operator, "Yes."),
@@ -131,7 +132,7 @@ async fn notes_are_found_in_folders_below_and_without_accents() {
         (".obsidian/hidden.md", b"# Hidden\n\nspatzle"),
         ("hours.md", b"# Hours\n\nNine to five."),
     ]);
-    let offline = Offline::of_folder(folder.path()).unwrap();
+    let offline = Offline::from_folder(folder.path()).unwrap();
     let answer = ask(&offline, "kasespatzle?").await;
     assert!(answer.starts_with("**Speisen**\n\nDienstags gibt es Käsespätzle für 9 €."), "{answer}");
     let place = folder.path().display();
@@ -143,7 +144,7 @@ async fn notes_are_found_in_folders_below_and_without_accents() {
 #[tokio::test]
 async fn a_single_note_tells_its_headings_as_topics() {
     let note = "# FAQ\n\n## Hours\n\nNine to five.\n\n## Place\n\nHere.";
-    let offline = Offline::of_example(&[("faq.md", note)]).unwrap();
+    let offline = Offline::from_example(&[("faq.md", note)]).unwrap();
     let answer = ask(&offline, "hello").await;
     assert!(answer.starts_with("Hello! I can answer questions on:\n\n- Hours\n- Place\n\n"), "{answer}");
 }
@@ -151,16 +152,16 @@ async fn a_single_note_tells_its_headings_as_topics() {
 #[test]
 fn notes_that_cannot_be_used_are_named() {
     let missing = Path::new("/nowhere/notes");
-    assert!(refused(missing).starts_with("the notes in /nowhere/notes cannot be read: "));
+    assert!(load_error(missing).starts_with("the notes in /nowhere/notes cannot be read: "));
     let empty = folder(&[("readme.txt", b"x")]);
-    assert!(refused(empty.path()).starts_with(&format!("the folder {} holds no notes", empty.path().display())));
+    assert!(load_error(empty.path()).starts_with(&format!("the folder {} holds no notes", empty.path().display())));
     let blank = folder(&[("blank.md", b" \n")]);
-    assert!(refused(blank.path()).starts_with(&format!("the folder {} holds no notes", blank.path().display())));
+    assert!(load_error(blank.path()).starts_with(&format!("the folder {} holds no notes", blank.path().display())));
     let latin = folder(&[("caf\u{e9}.md", b"caf\xe9")]);
-    assert!(refused(latin.path()).contains("/caf\u{e9}.md is not UTF-8 text"));
+    assert!(load_error(latin.path()).contains("/caf\u{e9}.md is not UTF-8 text"));
     let mebibyte = vec![b'x'; 1 << 20];
     let large = folder(&[("fits.md", &mebibyte), ("large.md", &[&mebibyte[..], b"x"].concat())]);
-    assert!(refused(large.path()).contains("/large.md is larger than 1 MiB"));
+    assert!(load_error(large.path()).contains("/large.md is larger than 1 MiB"));
 }
 
 #[test]
@@ -170,13 +171,13 @@ fn notes_beyond_the_total_are_refused() {
         let file = fs::File::create(folder.path().join(format!("{number}.md"))).unwrap();
         file.set_len(1 << 20).unwrap();
     }
-    assert!(refused(folder.path()).ends_with("are larger than 64 MiB together: take some out"));
+    assert!(load_error(folder.path()).ends_with("are larger than 64 MiB together: take some out"));
 }
 
 proptest! {
     #[test]
     fn no_question_breaks_the_search(text in "\\PC{0,80}|[\"*:()^+{}a-z -]{0,40}") {
         let index = Index::new(&[Passage { title: "T".into(), heading: String::new(), text: "near or not and".into() }]);
-        prop_assert!(index.unwrap().search(&Question::of(&text)).is_ok());
+        prop_assert!(index.unwrap().search(&Question::parse(&text)).is_ok());
     }
 }

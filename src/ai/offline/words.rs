@@ -2,7 +2,7 @@
 
 /// English.
 #[rustfmt::skip]
-const ENGLISH: [&str; 95] = [
+const ENGLISH_STOP_WORDS: [&str; 95] = [
     "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
     "does", "for", "from", "had", "has", "have", "her", "here", "him", "his", "how", "i", "if", "in", "into", "is",
     "it", "its", "like", "ll", "m", "many", "may", "me", "might", "much", "must", "my", "need", "no", "not", "of",
@@ -14,7 +14,7 @@ const ENGLISH: [&str; 95] = [
 
 /// German.
 #[rustfmt::skip]
-const GERMAN: [&str; 126] = [
+const GERMAN_STOP_WORDS: [&str; 126] = [
     "aber", "als", "also", "am", "an", "auch", "auf", "aus", "bei", "bin", "bis", "bist", "bitte", "da", "dann",
     "darf", "das", "dass", "dein", "deine", "dem", "den", "denn", "der", "des", "dich", "die", "dies", "diese",
     "dieser", "dieses", "dir", "doch", "du", "durch", "ein", "eine", "einem", "einen", "einer", "eines", "er", "es",
@@ -28,7 +28,7 @@ const GERMAN: [&str; 126] = [
 
 /// Spanish.
 #[rustfmt::skip]
-const SPANISH: [&str; 107] = [
+const SPANISH_STOP_WORDS: [&str; 107] = [
     "a", "al", "algo", "algun", "alguna", "ante", "como", "con", "cual", "cuales", "cuando", "cuanta", "cuantas",
     "cuanto", "cuantos", "de", "del", "desde", "donde", "e", "el", "ella", "ellas", "ellos", "en", "entre", "era",
     "eres", "es", "esa", "ese", "eso", "esta", "estan", "estas", "este", "esto", "estos", "estoy", "favor", "fue",
@@ -41,7 +41,7 @@ const SPANISH: [&str; 107] = [
 
 /// French.
 #[rustfmt::skip]
-const FRENCH: [&str; 121] = [
+const FRENCH_STOP_WORDS: [&str; 121] = [
     "a", "ai", "ainsi", "alors", "as", "au", "aux", "avec", "avez", "avoir", "avons", "c", "ce", "cela", "ces", "cet",
     "cette", "ceux", "chez", "combien", "comme", "comment", "d", "dans", "de", "des", "deux", "dois", "donc", "du",
     "elle", "elles", "en", "es", "est", "et", "etait", "ete", "etes", "etre", "eux", "faire", "faut", "il", "ils",
@@ -55,7 +55,7 @@ const FRENCH: [&str; 121] = [
 
 /// Italian.
 #[rustfmt::skip]
-const ITALIAN: [&str; 139] = [
+const ITALIAN_STOP_WORDS: [&str; 139] = [
     "a", "agli", "ai", "al", "alla", "alle", "allo", "anche", "avere", "avete", "c", "che", "chi", "ci", "coi", "col",
     "come", "con", "cosa", "cui", "da", "dagli", "dai", "dal", "dalla", "dalle", "de", "degli", "dei", "del", "dell",
     "della", "delle", "dello", "di", "dov", "dove", "e", "ed", "era", "essere", "fa", "favore", "fino", "fra", "gli",
@@ -92,29 +92,31 @@ const THANKS: [&str; 11] = [
 
 /// Endings that are taken off, longest first.
 #[rustfmt::skip]
-pub(super) const ENDINGS: [&str; 36] = [
+pub(super) const WORD_ENDINGS: [&str; 36] = [
     "ations", "ciones", "ungen", "ments", "zione", "zioni", "ation", "mente", "ement", "cion", "ings", "ment", "ies",
     "ics", "ing", "ung", "ern", "ers", "ens", "ere", "es", "en", "er", "ed", "em", "ic", "as", "os", "is", "s", "e",
     "n", "y", "a", "o", "i",
 ];
 
 /// Whether the word is part of any question.
-pub(super) fn stops(word: &str) -> bool {
-    [&ENGLISH[..], &GERMAN, &SPANISH, &FRENCH, &ITALIAN].iter().any(|list| list.binary_search(&word).is_ok())
+pub(super) fn is_stop_word(word: &str) -> bool {
+    [&ENGLISH_STOP_WORDS[..], &GERMAN_STOP_WORDS, &SPANISH_STOP_WORDS, &FRENCH_STOP_WORDS, &ITALIAN_STOP_WORDS]
+        .iter()
+        .any(|list| list.binary_search(&word).is_ok())
 }
 
 /// Whether the word greets.
-pub(super) fn greets(word: &str) -> bool {
+pub(super) fn is_greeting(word: &str) -> bool {
     GREETINGS.binary_search(&word).is_ok()
 }
 
 /// Whether the word belongs to a greeting or to thanks when nothing else is said.
-pub(super) fn may_greet(word: &str) -> bool {
+pub(super) fn is_greeting_part(word: &str) -> bool {
     GREETING_PARTS.binary_search(&word).is_ok()
 }
 
 /// Whether the word thanks.
-pub(super) fn thanks(word: &str) -> bool {
+pub(super) fn is_thanks(word: &str) -> bool {
     THANKS.binary_search(&word).is_ok()
 }
 
@@ -124,9 +126,18 @@ mod tests {
 
     #[test]
     fn each_list_is_sorted_and_endings_go_from_long_to_short() {
-        for list in [&ENGLISH[..], &GERMAN, &SPANISH, &FRENCH, &ITALIAN, &GREETINGS, &GREETING_PARTS, &THANKS] {
+        for list in [
+            &ENGLISH_STOP_WORDS[..],
+            &GERMAN_STOP_WORDS,
+            &SPANISH_STOP_WORDS,
+            &FRENCH_STOP_WORDS,
+            &ITALIAN_STOP_WORDS,
+            &GREETINGS,
+            &GREETING_PARTS,
+            &THANKS,
+        ] {
             assert!(list.is_sorted(), "{list:?}");
         }
-        assert!(ENDINGS.is_sorted_by(|long, short| long.len() >= short.len()));
+        assert!(WORD_ENDINGS.is_sorted_by(|long, short| long.len() >= short.len()));
     }
 }

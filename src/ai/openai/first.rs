@@ -5,8 +5,8 @@ use url::Url;
 
 use super::wire;
 use crate::ai::Error;
-use crate::ai::call::{Caller, join};
-use crate::ai::listing::Models;
+use crate::ai::call::{ApiClient, join_url};
+use crate::ai::listing::ModelList;
 use crate::config::{AiConfig, is_openai};
 use crate::http::AllowedTargets;
 
@@ -20,23 +20,23 @@ pub(in crate::ai) async fn first_model(
     if is_openai(&host) {
         return Ok(None);
     }
-    let mut caller = Caller::new(config.timeout, key, config.setting_names, AllowedTargets::Any);
-    caller.key_header("authorization", "Bearer ")?;
-    let url = join(base, &["/chat/completions"], "/models");
-    let why = match caller.within(caller.get(&url)).await {
+    let mut caller = ApiClient::new(config.timeout, key, config.setting_names, AllowedTargets::Any);
+    caller.set_key_header("authorization", "Bearer ")?;
+    let url = join_url(base, &["/chat/completions"], "/models");
+    let why = match caller.with_timeout(caller.get(&url)).await {
         Err(fault) => fault.why().to_owned(),
         Ok(reply) if reply.status == 200 => {
-            let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
-            match models.as_ref().map(Models::first) {
+            let models: Option<ModelList> = serde_json::from_slice(&reply.body).ok();
+            match models.as_ref().map(ModelList::first_chat_model) {
                 Some(Some(model)) => return Ok(Some(model.to_owned())),
                 Some(None) => "its list of models is empty".to_owned(),
                 None => {
                     let check = config.setting_names.base_url;
-                    caller.words(&reply, &format!("what it lists is no list of models: check {check}"))
+                    caller.describe_error(&reply, &format!("what it lists is no list of models: check {check}"))
                 }
             }
         }
-        Ok(reply) => caller.words(&reply, &wire::problem(&reply).message),
+        Ok(reply) => caller.describe_error(&reply, &wire::parse_error(&reply).message),
     };
-    Err(Error::NoList { variable: config.setting_names.model, host, why })
+    Err(Error::ModelListUnavailable { variable: config.setting_names.model, host, why })
 }

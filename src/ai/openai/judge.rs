@@ -3,32 +3,32 @@
 
 use std::time::Duration;
 
-use super::learned::Lesson;
-use super::wire::{Problem, Request};
-use crate::ai::sight::{Complaint, complaint};
+use super::learned::Quirk;
+use super::wire::{ApiError, Request};
+use crate::ai::sight::{ImageError, classify_image_error};
 use crate::config::AiSettingNames;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 
 /// What to do about an error.
 #[derive(Debug, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum ErrorClass {
     /// Ask again, otherwise.
-    Learn(Lesson),
+    RetryWithQuirk(Quirk),
     /// Ask again with fewer lines.
     TooLong,
     /// Ask again without the images.
-    Unreadable,
+    UnreadableImages,
     /// The cap on tokens left no room for an answer.
-    Spent,
+    TokenCapReached,
     /// A filter declined what was asked.
-    Declined,
+    ContentFiltered,
     /// Nothing to be done here.
     Fault(Fault),
 }
 
 /// Codes of an account that answers nothing until its owner acts. They come as 429, and wrapped in other errors' words
 /// by gateways such as LiteLLM.
-const ACCOUNT: [&str; 6] = [
+const ACCOUNT_CODES: [&str; 6] = [
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -38,10 +38,10 @@ const ACCOUNT: [&str; 6] = [
 ];
 
 /// Codes of a server that has too much to do, whatever its status.
-const OVERLOAD: [&str; 4] = ["rate_limit_exceeded", "slow_down", "server_is_overloaded", "overloaded_error"];
+const OVERLOAD_CODES: [&str; 4] = ["rate_limit_exceeded", "slow_down", "server_is_overloaded", "overloaded_error"];
 
 /// How servers say that the prompt does not fit: OpenAI, llama.cpp, vLLM, and those that quote them.
-const TOO_LONG: [&str; 9] = [
+const TOO_LONG_WORDINGS: [&str; 9] = [
     "context_length_exceeded",
     "exceed_context_size",
     "context length",
@@ -54,7 +54,7 @@ const TOO_LONG: [&str; 9] = [
 ];
 
 /// How servers say that they do not know a parameter, or not this value of it.
-const UNSUPPORTED: [&str; 10] = [
+const UNSUPPORTED_WORDINGS: [&str; 10] = [
     "unsupported",
     "not support",
     "n't support",
@@ -68,7 +68,7 @@ const UNSUPPORTED: [&str; 10] = [
 ];
 
 /// How a filter says that it declined: Azure, OpenAI, and gateways that quote them or Anthropic.
-const DECLINED: [&str; 6] = [
+const CONTENT_FILTER_WORDINGS: [&str; 6] = [
     "content_filter",
     "content_policy_violation",
     "content management policy",
@@ -78,91 +78,97 @@ const DECLINED: [&str; 6] = [
 ];
 
 /// Judges `problem` as the answer to `request`. `words` tell it to operators, with the `settings` to look at.
-pub(super) fn judge(
-    problem: &Problem,
+pub(super) fn classify_error(
+    problem: &ApiError,
     request: &Request<'_>,
-    merged: bool,
+    roles_alternate: bool,
     settings: AiSettingNames,
     retry_after: Option<Duration>,
-    words: String,
-) -> Verdict {
+    description: String,
+) -> ErrorClass {
     let AiSettingNames { model, base_url, api_key } = settings;
     let message = problem.message.to_lowercase();
-    let names = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
-    let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD.iter().any(|code| names(code));
+    let mentions = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
+    let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD_CODES.iter().any(|code| mentions(code));
     let hope = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
-    let retry = |words| Verdict::Fault(Fault::Retry { retry_after, why: words, outlook: hope });
+    let retry = |words| ErrorClass::Fault(Fault::Retry { retry_after, why: words, outlook: hope });
     let operator =
-        |words: String, what: &str| Verdict::Fault(Fault::fail(FaultOwner::Operator, format!("{words}; {what}")));
-    let given_up = |words| Verdict::Fault(Fault::fail(FaultOwner::Message, words));
+        |words: String, what: &str| ErrorClass::Fault(Fault::fail(FaultOwner::Operator, format!("{words}; {what}")));
+    let given_up = |words| ErrorClass::Fault(Fault::fail(FaultOwner::Message, words));
 
-    if ACCOUNT.iter().any(|code| names(code)) {
-        return operator(words, "check the key, the balance and the spending limits of the account");
+    if ACCOUNT_CODES.iter().any(|code| mentions(code)) {
+        return operator(description, "check the key, the balance and the spending limits of the account");
     }
-    if matches!(problem.status, 400 | 403 | 422) && (problem.flagged || DECLINED.iter().any(|wording| names(wording))) {
-        return Verdict::Declined;
+    if matches!(problem.status, 400 | 403 | 422)
+        && (problem.flagged || CONTENT_FILTER_WORDINGS.iter().any(|wording| mentions(wording)))
+    {
+        return ErrorClass::ContentFiltered;
     }
     // Before all that is read in words that llama.cpp may take from the request. It tells its lack of eyes as 500, OpenRouter
     // as 404.
     if request.images() > 0 && matches!(problem.status, 400 | 404 | 413 | 415 | 422 | 500 | 501) {
-        match complaint(&message, &problem.code) {
-            Some(Complaint::Most(most)) if most < request.images() => return Verdict::Learn(Lesson::MostImages(most)),
-            Some(_) if problem.status < 500 => return Verdict::Unreadable,
+        match classify_image_error(&message, &problem.code) {
+            Some(ImageError::Limit(most)) if most < request.images() => {
+                return ErrorClass::RetryWithQuirk(Quirk::MaxImages(most));
+            }
+            Some(_) if problem.status < 500 => return ErrorClass::UnreadableImages,
             _ => {}
         }
     }
     // "does not support tools" (Ollama), "requires --jinja" (llama.cpp, as 500), "requires --enable-auto-tool-choice" (vLLM).
     if request.tools.is_some() && matches!(problem.status, 400 | 404 | 422 | 500) && message.contains("tool") {
-        return Verdict::Learn(Lesson::NoTools);
+        return ErrorClass::RetryWithQuirk(Quirk::NoTools);
     }
     // llama.cpp tells a chat template's complaint as 500.
     if matches!(problem.status, 400 | 413 | 422 | 500) {
-        if TOO_LONG.iter().any(|wording| {
+        if TOO_LONG_WORDINGS.iter().any(|wording| {
             problem.code.contains(wording) || problem.kind.contains(wording) || message.contains(wording)
         }) {
-            return Verdict::TooLong;
+            return ErrorClass::TooLong;
         }
-        if !merged && about_roles(&message) {
-            return Verdict::Learn(Lesson::Merge);
+        if !roles_alternate && is_about_roles(&message) {
+            return ErrorClass::RetryWithQuirk(Quirk::AlternatingRoles);
         }
     }
     if matches!(problem.status, 400 | 422) {
         if message.contains("output limit was reached") {
-            return Verdict::Spent;
+            return ErrorClass::TokenCapReached;
         }
-        if let Some(lesson) = refused(problem, request, &message) {
+        if let Some(lesson) = refused_parameter(problem, request, &message) {
             let known =
                 ["unsupported_parameter", "unsupported_value", "unknown_parameter"].contains(&problem.code.as_str());
-            if known || UNSUPPORTED.iter().any(|wording| message.contains(wording)) {
-                return Verdict::Learn(lesson);
+            if known || UNSUPPORTED_WORDINGS.iter().any(|wording| message.contains(wording)) {
+                return ErrorClass::RetryWithQuirk(lesson);
             }
-            return operator(words, "check MYNAH_AI_MAX_TOKENS and MYNAH_AI_TEMPERATURE");
+            return operator(description, "check MYNAH_AI_MAX_TOKENS and MYNAH_AI_TEMPERATURE");
         }
-        if problem.param == "model" || names("model_not_found") || message.contains("not a valid model") {
-            return operator(words, &format!("check {model}"));
+        if problem.param == "model" || mentions("model_not_found") || message.contains("not a valid model") {
+            return operator(description, &format!("check {model}"));
         }
-        return given_up(words);
+        return given_up(description);
     }
     match problem.status {
-        300..=399 => operator(words, &format!("the address has moved: check {base_url}")),
-        401 => operator(words, &format!("check {api_key}")),
+        300..=399 => operator(description, &format!("the address has moved: check {base_url}")),
+        401 => operator(description, &format!("check {api_key}")),
         // OpenRouter: a 402 is for good unless it says when to come again.
-        402 if retry_after.is_none() => operator(words, "check the balance of the account"),
-        403 => operator(words, &format!("check what {api_key} may do, and whether the provider serves this country")),
-        404 => operator(words, &format!("check {model}, and {base_url}, which mostly ends in /v1")),
-        405 => operator(words, &format!("check {base_url}, which mostly ends in /v1")),
-        413 => Verdict::TooLong,
-        402 | 408 | 409 | 425 | 429 | 500.. => retry(words),
-        _ => given_up(words),
+        402 if retry_after.is_none() => operator(description, "check the balance of the account"),
+        403 => {
+            operator(description, &format!("check what {api_key} may do, and whether the provider serves this country"))
+        }
+        404 => operator(description, &format!("check {model}, and {base_url}, which mostly ends in /v1")),
+        405 => operator(description, &format!("check {base_url}, which mostly ends in /v1")),
+        413 => ErrorClass::TooLong,
+        402 | 408 | 409 | 425 | 429 | 500.. => retry(description),
+        _ => given_up(description),
     }
 }
 
 /// The parameter of ours that the error names.
-fn refused(problem: &Problem, request: &Request<'_>, message: &str) -> Option<Lesson> {
+fn refused_parameter(problem: &ApiError, request: &Request<'_>, message: &str) -> Option<Quirk> {
     let sent = [
-        (request.max_tokens.is_some(), "max_tokens", Lesson::NoMaxTokens),
-        (request.max_completion_tokens.is_some(), "max_completion_tokens", Lesson::NoMaxCompletionTokens),
-        (request.temperature.is_some(), "temperature", Lesson::NoTemperature),
+        (request.max_tokens.is_some(), "max_tokens", Quirk::NoMaxTokens),
+        (request.max_completion_tokens.is_some(), "max_completion_tokens", Quirk::NoMaxCompletionTokens),
+        (request.temperature.is_some(), "temperature", Quirk::NoTemperature),
     ];
     let sent = || sent.into_iter().filter(|(sent, ..)| *sent);
     let by_param = sent().find(|(_, name, _)| problem.param == *name);
@@ -171,7 +177,7 @@ fn refused(problem: &Problem, request: &Request<'_>, message: &str) -> Option<Le
 
 /// Whether a chat template complains: "System role not supported", "Conversation roles must alternate
 /// user/assistant/…", "Only user and assistant roles are supported", "'messages[0].role' does not support 'system'".
-fn about_roles(message: &str) -> bool {
+fn is_about_roles(message: &str) -> bool {
     message.contains("role")
         && (message.contains("alternat")
             || message.contains("only user")

@@ -2,38 +2,38 @@
 //! process runs.
 
 use crate::ai::messages::Message;
-use crate::ai::sight::{MOST_IMAGES, Sight};
+use crate::ai::sight::{ImagePolicy, MAX_IMAGES};
 use crate::ai::window::Window;
 
 /// Everything learned, as of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Learned {
+pub(super) struct ModelQuirks {
     no_max_tokens: bool,
     no_max_completion_tokens: bool,
     no_temperature: bool,
     no_tools: bool,
     /// The chat template knows no system role, or wants the roles to take turns (vLLM with Gemma or Mistral).
-    pub(super) merges: bool,
+    pub(super) needs_alternating_roles: bool,
     /// How many images the model takes.
-    most_images: usize,
+    max_images: usize,
 }
 
-impl Default for Learned {
-    fn default() -> Learned {
-        Learned {
+impl Default for ModelQuirks {
+    fn default() -> ModelQuirks {
+        ModelQuirks {
             no_max_tokens: false,
             no_max_completion_tokens: false,
             no_temperature: false,
             no_tools: false,
-            merges: false,
-            most_images: MOST_IMAGES,
+            needs_alternating_roles: false,
+            max_images: MAX_IMAGES,
         }
     }
 }
 
 /// One thing to learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lesson {
+pub(super) enum Quirk {
     /// `max_tokens` is refused.
     NoMaxTokens,
     /// `max_completion_tokens` is refused.
@@ -43,26 +43,26 @@ pub(super) enum Lesson {
     /// The model, or its server as it is run, knows no tools.
     NoTools,
     /// No system role, and user and assistant take turns.
-    Merge,
+    AlternatingRoles,
     /// The model takes so many images; 0 where it sees nothing.
-    MostImages(usize),
+    MaxImages(usize),
 }
 
-impl Learned {
+impl ModelQuirks {
     /// Takes the lesson to heart.
-    pub(super) fn learn(&mut self, lesson: Lesson) {
+    pub(super) fn record(&mut self, lesson: Quirk) {
         match lesson {
-            Lesson::NoMaxTokens => self.no_max_tokens = true,
-            Lesson::NoMaxCompletionTokens => self.no_max_completion_tokens = true,
-            Lesson::NoTemperature => self.no_temperature = true,
-            Lesson::NoTools => self.no_tools = true,
-            Lesson::Merge => self.merges = true,
-            Lesson::MostImages(most) => self.most_images = most,
+            Quirk::NoMaxTokens => self.no_max_tokens = true,
+            Quirk::NoMaxCompletionTokens => self.no_max_completion_tokens = true,
+            Quirk::NoTemperature => self.no_temperature = true,
+            Quirk::NoTools => self.no_tools = true,
+            Quirk::AlternatingRoles => self.needs_alternating_roles = true,
+            Quirk::MaxImages(most) => self.max_images = most,
         }
     }
 
     /// `max_tokens` and `max_completion_tokens`: the one that the server is known for, else the other, else neither.
-    pub(super) fn cap(self, tokens: Option<u32>, newer: bool) -> (Option<u32>, Option<u32>) {
+    pub(super) fn token_cap_parameters(self, tokens: Option<u32>, newer: bool) -> (Option<u32>, Option<u32>) {
         match (newer, self.no_max_tokens, self.no_max_completion_tokens) {
             (true, _, false) | (false, true, false) => (None, tokens),
             (false, false, _) | (true, false, true) => (tokens, None),
@@ -81,21 +81,21 @@ impl Learned {
     }
 
     /// What the model can see.
-    pub(super) fn sight(self) -> Sight {
-        Sight::of(self.most_images)
+    pub(super) fn image_policy(self) -> ImagePolicy {
+        ImagePolicy::show_up_to(self.max_images)
     }
 
     /// The messages in the form that the model takes.
-    pub(super) fn messages<'a>(self, system: &'a str, window: &Window<'a>, sight: Sight) -> Vec<Message<'a>> {
-        if self.merges {
-            let mut messages = window.merged(sight);
+    pub(super) fn messages<'a>(self, system: &'a str, window: &Window<'a>, sight: ImagePolicy) -> Vec<Message<'a>> {
+        if self.needs_alternating_roles {
+            let mut messages = window.messages_merged_by_role(sight);
             if let Some(first) = messages.first_mut().filter(|_| !system.is_empty()) {
-                first.precede(system);
+                first.prepend_text(system);
             }
             return messages;
         }
         let system = Some(system).filter(|system| !system.is_empty());
-        let system = system.map(|text| Message::plain("system", text));
+        let system = system.map(|text| Message::text("system", text));
         system.into_iter().chain(window.messages(sight)).collect()
     }
 }

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::answer::{capped, usage};
-use super::call::{Caller, Reply, join};
-use super::listing::{self, Listed, Models};
-use super::sight::Sight;
+use super::answer::{cap_answer, usage_or_estimate};
+use super::call::{ApiClient, ApiResponse, join_url};
+use super::listing::{self, ListingResult, ModelList};
+use super::sight::ImagePolicy;
 use super::thinking::strip_thinking;
 use super::window::Window;
-use super::{Completion, Error, Finish, Line, Meter, Prompt, Provider, temperature};
+use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_COMPATIBLE, is_openai};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
@@ -31,27 +31,27 @@ mod transcription;
 mod wire;
 
 pub(super) use first::first_model;
-use judge::{Verdict, judge};
-use learned::Learned;
+use judge::{ErrorClass, classify_error};
+use learned::ModelQuirks;
 pub use transcription::Transcriber;
-use wire::{Answer, Problem, Request};
+use wire::{Answer, ApiError, Request};
 
 /// How often one call may change its request to please the server.
-const LESSONS: u32 = 3;
+const MAX_QUIRKS_PER_CALL: u32 = 3;
 
 /// One model at one server.
 pub(super) struct OpenAi {
-    caller: Caller,
-    completions: Url,
-    models: Url,
+    client: ApiClient,
+    completions_url: Url,
+    models_url: Url,
     host: String,
     /// Whether this is OpenAI's own server, where `max_tokens` is out of date.
-    official: bool,
+    is_official: bool,
     name: String,
     model: String,
     max_tokens: Option<u32>,
     temperature: Option<f64>,
-    learned: Mutex<Learned>,
+    quirks: Mutex<ModelQuirks>,
 }
 
 impl OpenAi {
@@ -62,48 +62,48 @@ impl OpenAi {
             return Err(Error::NoModel { variable: config.setting_names.model, host });
         };
         let reach = if official { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
-        let mut caller = Caller::new(config.timeout, key, config.setting_names, reach);
+        let mut caller = ApiClient::new(config.timeout, key, config.setting_names, reach);
         if official && !caller.has_key() {
             return Err(Error::NoKey { variable: config.setting_names.api_key, host });
         }
-        caller.key_header("authorization", "Bearer ")?;
+        caller.set_key_header("authorization", "Bearer ")?;
         Ok(OpenAi {
-            caller,
-            completions: join(base, &["/chat/completions"], "/chat/completions"),
-            models: join(base, &["/chat/completions"], "/models"),
+            client: caller,
+            completions_url: join_url(base, &["/chat/completions"], "/chat/completions"),
+            models_url: join_url(base, &["/chat/completions"], "/models"),
             host,
-            official,
+            is_official: official,
             name: format!("openai {model}"),
             model: model.to_owned(),
             max_tokens: config.max_tokens,
-            temperature: temperature(config, "openai", 2.0)?,
-            learned: Mutex::default(),
+            temperature: checked_temperature(config, "openai", 2.0)?,
+            quirks: Mutex::default(),
         })
     }
 
-    fn learned(&self) -> Learned {
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    fn quirks(&self) -> ModelQuirks {
+        *self.quirks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Only what the owner configured goes to OpenAI. Ollama reads `max_tokens` alone, and llama.cpp goes on for ever
     /// without it, so any other server gets one.
     fn request<'a>(
         &'a self,
-        (system, offers): (&'a str, bool),
+        (system, offer_tools): (&'a str, bool),
         window: &Window<'a>,
-        (learned, blind): (Learned, bool),
+        (quirks, without_images): (ModelQuirks, bool),
         cap: Option<u32>,
     ) -> Request<'a> {
-        let cap = cap.or(self.max_tokens).or((!self.official).then_some(DEFAULT_MAX_TOKENS_COMPATIBLE));
-        let (max_tokens, max_completion_tokens) = learned.cap(cap, self.official);
-        let sight = if blind { Sight::NONE } else { learned.sight() };
+        let cap = cap.or(self.max_tokens).or((!self.is_official).then_some(DEFAULT_MAX_TOKENS_COMPATIBLE));
+        let (max_tokens, max_completion_tokens) = quirks.token_cap_parameters(cap, self.is_official);
+        let sight = if without_images { ImagePolicy::AFTER_REFUSAL } else { quirks.image_policy() };
         Request {
             model: &self.model,
-            messages: learned.messages(system, window, sight),
+            messages: quirks.messages(system, window, sight),
             max_tokens,
             max_completion_tokens,
-            temperature: learned.temperature(self.temperature),
-            tools: (offers && learned.takes_tools()).then(wire::tools),
+            temperature: quirks.temperature(self.temperature),
+            tools: (offer_tools && quirks.takes_tools()).then(wire::tools),
         }
     }
 
@@ -112,76 +112,85 @@ impl OpenAi {
     /// cap was too small for any answer.
     async fn ask(
         &self,
-        asked: (&str, bool),
+        system_and_tools: (&str, bool),
         window: &mut Window<'_>,
         cap: Option<u32>,
         meter: &Meter,
-    ) -> Result<(Option<Answer>, Reply), Fault> {
-        let (mut lessons, mut halved, mut blind) = (0, false, false);
+    ) -> Result<(Option<Answer>, ApiResponse), Fault> {
+        let (mut quirks_learned, mut halved, mut without_images) = (0, false, false);
         loop {
-            let learned = self.learned();
-            let request = self.request(asked, window, (learned, blind), cap);
-            let reply = self.caller.post(&self.completions, &request, meter).await?;
-            let problem = match wire::read(&reply) {
+            let quirks = self.quirks();
+            let request = self.request(system_and_tools, window, (quirks, without_images), cap);
+            let reply = self.client.post(&self.completions_url, &request, meter).await?;
+            let problem = match wire::parse_response(&reply) {
                 Some(Ok(answer)) => {
-                    if let Some(figures) = answer.figures() {
-                        meter.used(usage(Some(figures), 0, 0));
+                    if let Some(figures) = answer.token_counts() {
+                        meter.record_usage(usage_or_estimate(Some(figures), 0, 0));
                     }
                     return Ok((Some(answer), reply));
                 }
                 Some(Err(problem)) => problem,
-                None => return Err(self.unreadable(&reply)),
+                None => return Err(self.malformed_response_fault(&reply)),
             };
-            let words = self.words(&reply, &problem);
-            let verdict =
-                judge(&problem, &request, learned.merges, self.caller.names(), reply.retry_after, words.clone());
-            if reply.refused() && verdict != Verdict::Spent {
-                meter.refused();
+            let description = self.describe_error(&reply, &problem);
+            let verdict = classify_error(
+                &problem,
+                &request,
+                quirks.needs_alternating_roles,
+                self.client.setting_names(),
+                reply.retry_after,
+                description.clone(),
+            );
+            if reply.is_client_error() && verdict != ErrorClass::TokenCapReached {
+                meter.record_refused();
             }
             match verdict {
-                Verdict::Learn(lesson) if lessons < LESSONS => {
+                ErrorClass::RetryWithQuirk(lesson) if quirks_learned < MAX_QUIRKS_PER_CALL => {
                     tracing::info!(
                         model = self.name,
                         ?lesson,
                         "the model's server refused a parameter; asking without it"
                     );
-                    self.learned.lock().unwrap_or_else(PoisonError::into_inner).learn(lesson);
-                    lessons += 1;
+                    self.quirks.lock().unwrap_or_else(PoisonError::into_inner).record(lesson);
+                    quirks_learned += 1;
                 }
-                Verdict::Learn(_) => return Err(Fault::fail(FaultOwner::Operator, words)),
-                Verdict::Unreadable => {
+                ErrorClass::RetryWithQuirk(_) => return Err(Fault::fail(FaultOwner::Operator, description)),
+                ErrorClass::UnreadableImages => {
                     tracing::warn!(
                         model = self.name,
-                        why = words,
+                        why = description,
                         "the model's server refused the images; asking without"
                     );
-                    blind = true;
+                    without_images = true;
                 }
-                Verdict::TooLong if !halved && window.halve() => halved = true,
-                Verdict::TooLong if request.images() > 0 => blind = true,
-                Verdict::TooLong => {
-                    let why = format!("the conversation is too long for the model, and cannot be cut further: {words}");
+                ErrorClass::TooLong if !halved && window.drop_older_half() => halved = true,
+                ErrorClass::TooLong if request.images() > 0 => without_images = true,
+                ErrorClass::TooLong => {
+                    let why =
+                        format!("the conversation is too long for the model, and cannot be cut further: {description}");
                     return Err(Fault::TooLong { why });
                 }
-                Verdict::Spent => return Ok((None, reply)),
-                Verdict::Declined => {
-                    tracing::warn!(model = self.name, why = words, "the model's server declined to answer");
+                ErrorClass::TokenCapReached => return Ok((None, reply)),
+                ErrorClass::ContentFiltered => {
+                    tracing::warn!(model = self.name, why = description, "the model's server declined to answer");
                     return Ok((Some(Answer::declined()), reply));
                 }
-                Verdict::Fault(fault) => return Err(fault),
+                ErrorClass::Fault(fault) => return Err(fault),
             }
         }
     }
 
     /// The answer in our form, or why there is none.
-    fn read(&self, mut answer: Answer, reply: &Reply, sent: usize) -> Result<Completion, Fault> {
+    fn into_completion(&self, mut answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
         let hand_over = answer.hand_over();
-        let (raw, refusal) = answer.said();
+        let (raw, refusal) = answer.take_text_and_refusal();
         let text = strip_thinking(&raw);
         let reason = answer.choices.first().and_then(|choice| choice.finish_reason.as_deref()).unwrap_or_default();
         let finish = match reason {
-            "error" => return Err(Fault::retry(self.caller.words(reply, "the model broke off with an error"))),
-            wire::DECLINED => Finish::Refusal,
+            "error" => {
+                return Err(Fault::retry(self.client.describe_error(reply, "the model broke off with an error")));
+            }
+            wire::CONTENT_FILTER_FINISH_REASON => Finish::Refusal,
             _ if refusal.is_some() => Finish::Refusal,
             "length" => Finish::Length,
             _ => Finish::Stop,
@@ -190,62 +199,62 @@ impl OpenAi {
             (false, _) => text.as_ref(),
             (true, Finish::Refusal) => refusal.as_deref().unwrap_or_default(),
             (true, _) if hand_over.is_some() => "",
-            (true, Finish::Length) => return Err(self.spent(reply)),
+            (true, Finish::Length) => return Err(self.token_cap_fault(reply)),
             (true, Finish::Stop) => {
                 let why = format!("the answer is empty (finish_reason `{reason}`)");
-                return Err(Fault::retry(self.caller.words(reply, &why)));
+                return Err(Fault::retry(self.client.describe_error(reply, &why)));
             }
         };
-        let (text, finish) = capped(text, finish);
-        let usage = usage(answer.figures(), sent, raw.chars().count());
+        let (text, finish) = cap_answer(text, finish);
+        let usage = usage_or_estimate(answer.token_counts(), sent, raw.chars().count());
         let model = answer.model.filter(|model| !model.is_empty()).unwrap_or_else(|| self.model.clone());
         Ok(Completion { text, finish, usage, model, hand_over })
     }
 
-    fn spent(&self, reply: &Reply) -> Fault {
+    fn token_cap_fault(&self, reply: &ApiResponse) -> Fault {
         let why = "the limit of tokens was used up before the answer began, by reasoning that is not shown: raise \
                    MYNAH_AI_MAX_TOKENS";
         // The next message would fare alike.
-        Fault::fail(FaultOwner::Operator, self.caller.words(reply, why))
+        Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, why))
     }
 
-    fn unreadable(&self, reply: &Reply) -> Fault {
-        if reply.page {
-            let address = self.caller.names().base_url;
+    fn malformed_response_fault(&self, reply: &ApiResponse) -> Fault {
+        if reply.is_html {
+            let address = self.client.setting_names().base_url;
             let why = format!("a web page instead of an answer: check {address}, which mostly ends in /v1");
-            Fault::fail(FaultOwner::Operator, self.caller.words(reply, &why))
+            Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, &why))
         } else {
-            Fault::retry(self.caller.words(reply, "the answer is no Chat Completions JSON"))
+            Fault::retry(self.client.describe_error(reply, "the answer is no Chat Completions JSON"))
         }
     }
 
-    fn words(&self, reply: &Reply, problem: &Problem) -> String {
+    fn describe_error(&self, reply: &ApiResponse, problem: &ApiError) -> String {
         match problem.code.as_str() {
-            "" => self.caller.words(reply, &problem.message),
-            code => self.caller.words(reply, &format!("{} ({code})", problem.message)),
+            "" => self.client.describe_error(reply, &problem.message),
+            code => self.client.describe_error(reply, &format!("{} ({code})", problem.message)),
         }
     }
 
     /// Whether the model is among those listed, and how many are; `None` where the server lists none, or not to us.
-    async fn listed(&self) -> Result<Option<Listed>, Fault> {
-        let reply = self.caller.get(&self.models).await?;
+    async fn look_up_listing(&self) -> Result<Option<ListingResult>, Fault> {
+        let reply = self.client.get(&self.models_url).await?;
         if reply.status == 200 {
-            let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
+            let models: Option<ModelList> = serde_json::from_slice(&reply.body).ok();
             return Ok(models.map(|models| {
                 // Ollama lists `llama3.2:latest` for what is asked for as `llama3.2`.
                 let fits = |id: &str| id == self.model || id.strip_suffix(":latest") == Some(&self.model);
-                models.listed(fits)
+                models.find(fits)
             }));
         }
-        let problem = wire::problem(&reply);
+        let problem = wire::parse_error(&reply);
         // A restricted key may be allowed to ask a model and not to list them.
         if matches!(reply.status, 403..=405 | 501) || problem.message.to_lowercase().contains("scope") {
             return Ok(None);
         }
         let request = Request::empty(&self.model);
-        let words = self.words(&reply, &problem);
-        match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
-            Verdict::Fault(fault) => Err(fault),
+        let words = self.describe_error(&reply, &problem);
+        match classify_error(&problem, &request, true, self.client.setting_names(), reply.retry_after, words.clone()) {
+            ErrorClass::Fault(fault) => Err(fault),
             _ => Err(Fault::fail(FaultOwner::Operator, words)),
         }
     }
@@ -262,26 +271,26 @@ impl Provider for OpenAi {
     }
 
     async fn complete_metered(&self, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
-        let mut window = Window::of(&prompt.lines)?;
+        let mut window = Window::from_prompt(&prompt.messages)?;
         let system = prompt.system.trim();
         let asked = self.ask((system, prompt.may_hand_over), &mut window, None, meter);
-        let (answer, reply) = self.caller.within(asked).await?;
+        let (answer, reply) = self.client.with_timeout(asked).await?;
         let sent = system.chars().count() + window.characters();
-        let Some(answer) = answer else { return Err(self.spent(&reply)) };
-        let completion = self.read(answer, &reply, sent)?;
+        let Some(answer) = answer else { return Err(self.token_cap_fault(&reply)) };
+        let completion = self.into_completion(answer, &reply, sent)?;
         if completion.usage.estimated {
-            meter.used(completion.usage);
+            meter.record_usage(completion.usage);
         }
         Ok(completion)
     }
 
     async fn check(&self) -> Result<String, Fault> {
-        let listed = self.caller.within(self.listed()).await?;
+        let listed = self.client.with_timeout(self.look_up_listing()).await?;
         if !matches!(listed, Some((true, _))) {
-            let lines = [Line::new(Role::User, "Hello")];
-            let mut window = Window::of(&lines)?;
-            self.caller.within(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
+            let lines = [PromptMessage::new(Role::User, "Hello")];
+            let mut window = Window::from_prompt(&lines)?;
+            self.client.with_timeout(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }
-        Ok(listing::verdict(&self.model, &self.host, listed))
+        Ok(listing::check_report(&self.model, &self.host, listed))
     }
 }

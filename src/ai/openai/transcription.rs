@@ -6,20 +6,20 @@ use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
 use url::Url;
 
-use super::judge::{Verdict, judge};
+use super::judge::{ErrorClass, classify_error};
 use super::wire::{self, Request};
 use crate::ai::Error;
-use crate::ai::call::{Caller, Reply, join};
-use crate::ai::listing::{self, Models};
+use crate::ai::call::{ApiClient, ApiResponse, join_url};
+use crate::ai::listing::{self, ModelList};
 use crate::config::{AiSettingNames, TranscriptionConfig, is_openai};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
 
 /// A model that listens, at one server.
 pub struct Transcriber {
-    caller: Caller,
-    transcriptions: Url,
-    models: Url,
+    client: ApiClient,
+    transcriptions_url: Url,
+    models_url: Url,
     host: String,
     model: String,
     language: Option<String>,
@@ -35,13 +35,13 @@ impl Transcriber {
         let base = &config.base_url;
         let host = base.host_str().unwrap_or_default().to_owned();
         let reach = if is_openai(&host) { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
-        let mut caller = Caller::new(timeout, config.api_key.as_ref(), AiSettingNames::TRANSCRIPTION, reach);
-        caller.key_header("authorization", "Bearer ")?;
+        let mut caller = ApiClient::new(timeout, config.api_key.as_ref(), AiSettingNames::TRANSCRIPTION, reach);
+        caller.set_key_header("authorization", "Bearer ")?;
         let known = ["/audio/transcriptions"];
         Ok(Transcriber {
-            caller,
-            transcriptions: join(base, &known, "/audio/transcriptions"),
-            models: join(base, &known, "/models"),
+            client: caller,
+            transcriptions_url: join_url(base, &known, "/audio/transcriptions"),
+            models_url: join_url(base, &known, "/models"),
             host,
             model: config.model.clone(),
             language: config.language.clone(),
@@ -61,41 +61,41 @@ impl Transcriber {
         if let Some(language) = &self.language {
             form = form.text("language", language.clone());
         }
-        let mut reply = self.caller.within(self.caller.send_form(&self.transcriptions, form)).await?;
+        let mut reply = self.client.with_timeout(self.client.post_form(&self.transcriptions_url, form)).await?;
         if !(200..300).contains(&reply.status) {
-            return Err(self.judge(&mut reply));
+            return Err(self.fault_from_response(&mut reply));
         }
         match serde_json::from_slice::<Transcript>(&reply.body) {
             Ok(transcript) => Ok(transcript.text.trim().to_owned()),
-            Err(_) if reply.page => {
+            Err(_) if reply.is_html => {
                 let why = "a web page instead of a transcript: check MYNAH_TRANSCRIPTION_BASE_URL";
-                Err(Fault::fail(FaultOwner::Operator, self.caller.words(&reply, why)))
+                Err(Fault::fail(FaultOwner::Operator, self.client.describe_error(&reply, why)))
             }
-            Err(_) => Err(Fault::retry(self.caller.words(&reply, "the answer is no transcript"))),
+            Err(_) => Err(Fault::retry(self.client.describe_error(&reply, "the answer is no transcript"))),
         }
     }
 
     /// Tries address and key; a sentence on what works. No sound is sent.
     pub async fn check(&self) -> Result<String, Fault> {
-        let mut reply = self.caller.within(self.caller.get(&self.models)).await?;
+        let mut reply = self.client.with_timeout(self.client.get(&self.models_url)).await?;
         match reply.status {
             200 => {
-                let models: Option<Models> = serde_json::from_slice(&reply.body).ok();
-                let listed = models.map(|models| models.listed(|id| id == self.model));
-                Ok(listing::verdict(&self.model, &self.host, listed))
+                let models: Option<ModelList> = serde_json::from_slice(&reply.body).ok();
+                let listed = models.map(|models| models.find(|id| id == self.model));
+                Ok(listing::check_report(&self.model, &self.host, listed))
             }
             // Servers that do nothing but listen may have no list.
             404 | 405 | 501 => Ok(format!("{} answers; it tells nothing of its models", self.host)),
-            _ => Err(self.judge(&mut reply)),
+            _ => Err(self.fault_from_response(&mut reply)),
         }
     }
 
-    fn judge(&self, reply: &mut Reply) -> Fault {
-        let problem = wire::problem(reply);
+    fn fault_from_response(&self, reply: &mut ApiResponse) -> Fault {
+        let problem = wire::parse_error(reply);
         let request = Request::empty(&self.model);
-        let words = self.caller.words(reply, &problem.message);
-        match judge(&problem, &request, true, self.caller.names(), reply.retry_after, words.clone()) {
-            Verdict::Fault(fault) => fault,
+        let words = self.client.describe_error(reply, &problem.message);
+        match classify_error(&problem, &request, true, self.client.setting_names(), reply.retry_after, words.clone()) {
+            ErrorClass::Fault(fault) => fault,
             _ => Fault::fail(FaultOwner::Message, words),
         }
     }
@@ -123,7 +123,7 @@ mod tests {
         Transcriber::new(&config, Duration::from_secs(5)).unwrap()
     }
 
-    async fn answers(response: ResponseTemplate) -> MockServer {
+    async fn server_answering(response: ResponseTemplate) -> MockServer {
         let server = MockServer::start().await;
         Mock::given(method("POST"))
             .and(path("/v1/audio/transcriptions"))
@@ -134,14 +134,14 @@ mod tests {
         server
     }
 
-    async fn hears(response: ResponseTemplate) -> Result<String, Fault> {
-        let server = answers(response).await;
+    async fn transcribe_response(response: ResponseTemplate) -> Result<String, Fault> {
+        let server = server_answering(response).await;
         transcriber(&server, None).transcribe("voice.ogg", "audio/ogg", Bytes::from_static(b"OggS")).await
     }
 
     #[tokio::test]
     async fn a_sound_goes_out_as_a_file_whose_name_tells_its_format() {
-        let server = answers(ResponseTemplate::new(200).set_body_json(json!({ "text": " Hello. " }))).await;
+        let server = server_answering(ResponseTemplate::new(200).set_body_json(json!({ "text": " Hello. " }))).await;
         let sound = Bytes::from_static(b"OggS\0\x02\xff");
         let ears = transcriber(&server, Some("de"));
         assert_eq!(ears.transcribe("voice.ogg", "audio/ogg", sound).await.unwrap(), "Hello.");
@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_language_is_sent_where_none_is_set() {
-        let server = answers(ResponseTemplate::new(200).set_body_json(json!({ "text": "" }))).await;
+        let server = server_answering(ResponseTemplate::new(200).set_body_json(json!({ "text": "" }))).await;
         let ears = transcriber(&server, None);
         assert_eq!(
             ears.transcribe("voice.ogg", "audio/ogg", Bytes::from_static(b"OggS")).await.unwrap(),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_goes_wrong_is_judged_like_a_models_answer_and_tells_its_own_settings() {
+    async fn errors_are_classified_like_a_models_and_name_their_own_settings() {
         let error = |status, code: &str| {
             ResponseTemplate::new(status).set_body_json(json!({ "error": { "message": "no", "code": code } }))
         };
@@ -189,7 +189,7 @@ mod tests {
                 "check MYNAH_TRANSCRIPTION_BASE_URL",
             ),
         ] {
-            let fault = hears(response).await.unwrap_err();
+            let fault = transcribe_response(response).await.unwrap_err();
             assert_eq!(matches!(fault, Fault::Retry { .. }), again, "{fault:?}");
             assert!(fault.why().contains(words) && !fault.why().contains("sk-ears"), "{fault:?}");
         }

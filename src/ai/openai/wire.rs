@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::ai::call::Reply;
+use crate::ai::call::ApiResponse;
 use crate::ai::messages::{self, Message};
 use crate::ai::{Image, tool};
 
@@ -41,17 +41,17 @@ impl<'a> Request<'a> {
 
     /// How many images it shows.
     pub(super) fn images(&self) -> usize {
-        self.messages.iter().map(Message::images).sum()
+        self.messages.iter().map(Message::image_count).sum()
     }
 }
 
 fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S::Ok, S::Error> {
-    messages::write(messages, image, serializer)
+    messages::serialize_messages(messages, image_part, serializer)
 }
 
 /// `ChatCompletionRequestMessageContentPartImage`. Always with the image in it: not every server fetches one (ollama docs,
 /// "OpenAI compatibility"), and ours stand at no address.
-fn image(image: &Image) -> Value {
+fn image_part(image: &Image) -> Value {
     let url = format!("data:{};base64,{}", image.media_type, BASE64_STANDARD.encode(&image.bytes));
     json!({ "type": "image_url", "image_url": { "url": url } })
 }
@@ -63,7 +63,7 @@ pub(super) fn tools() -> Value {
 }
 
 /// How an answer ended that a filter declined.
-pub(super) const DECLINED: &str = "content_filter";
+pub(super) const CONTENT_FILTER_FINISH_REASON: &str = "content_filter";
 
 /// `CreateChatCompletionResponse`. OpenRouter answers 200 with an `error` once generation has begun.
 #[derive(Debug, Default, Deserialize)]
@@ -73,13 +73,13 @@ pub(super) struct Answer {
     #[serde(default)]
     pub(super) model: Option<String>,
     #[serde(default)]
-    usage: Option<Figures>,
+    usage: Option<TokenUsage>,
     #[serde(default)]
     error: Option<ErrorBody>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Figures {
+struct TokenUsage {
     #[serde(default)]
     prompt_tokens: Option<u64>,
     #[serde(default)]
@@ -89,7 +89,7 @@ struct Figures {
 #[derive(Debug, Deserialize)]
 pub(super) struct Choice {
     #[serde(default)]
-    message: Option<Said>,
+    message: Option<ChoiceMessage>,
     #[serde(default)]
     pub(super) finish_reason: Option<String>,
     #[serde(default)]
@@ -97,7 +97,7 @@ pub(super) struct Choice {
 }
 
 #[derive(Debug, Deserialize)]
-struct Said {
+struct ChoiceMessage {
     #[serde(default)]
     content: Option<Content>,
     #[serde(default)]
@@ -164,7 +164,7 @@ struct ErrorObject {
 
 /// An error's whole body: OpenAI's form, vLLM's older flat one, or FastAPI's `detail`.
 #[derive(Debug, Deserialize)]
-struct ErrorPage {
+struct ErrorResponse {
     #[serde(default)]
     error: Option<ErrorBody>,
     #[serde(default)]
@@ -178,12 +178,12 @@ struct ErrorPage {
 enum Detail {
     Text(String),
     // Without `input`, which repeats what the contact wrote.
-    Places(Vec<Place>),
+    ValidationErrors(Vec<ValidationError>),
     Other(Value),
 }
 
 #[derive(Debug, Deserialize)]
-struct Place {
+struct ValidationError {
     #[serde(default)]
     loc: Vec<Value>,
     #[serde(default)]
@@ -192,7 +192,7 @@ struct Place {
 
 /// An error in one form, whatever server it came from. All but the message in lower case.
 #[derive(Debug, Default)]
-pub(super) struct Problem {
+pub(super) struct ApiError {
     /// The HTTP status; for an error within a 200, the status that its code names, or 500.
     pub(super) status: u16,
     pub(super) message: String,
@@ -206,7 +206,8 @@ pub(super) struct Problem {
 impl Answer {
     /// What a server would have said whose filter declines within the protocol.
     pub(super) fn declined() -> Answer {
-        let choice = Choice { message: None, finish_reason: Some(DECLINED.to_owned()), error: None };
+        let choice =
+            Choice { message: None, finish_reason: Some(CONTENT_FILTER_FINISH_REASON.to_owned()), error: None };
         Answer { choices: vec![choice], ..Answer::default() }
     }
 
@@ -214,11 +215,11 @@ impl Answer {
     pub(super) fn hand_over(&self) -> Option<String> {
         let calls = self.choices.first()?.message.as_ref()?.tool_calls.as_deref()?;
         let call = calls.iter().filter_map(|call| call.function.as_ref()).find(|call| call.name == tool::NAME)?;
-        Some(tool::reason(&call.arguments))
+        Some(tool::parse_reason(&call.arguments))
     }
 
     /// Text and refusal of the first choice.
-    pub(super) fn said(&mut self) -> (String, Option<String>) {
+    pub(super) fn take_text_and_refusal(&mut self) -> (String, Option<String>) {
         let Some(said) = self.choices.first_mut().and_then(|choice| choice.message.take()) else {
             return (String::new(), None);
         };
@@ -239,22 +240,22 @@ impl Answer {
     }
 
     /// Tokens read and written, where the server tells both.
-    pub(super) fn figures(&self) -> Option<(u64, u64)> {
+    pub(super) fn token_counts(&self) -> Option<(u64, u64)> {
         let usage = self.usage.as_ref()?;
         Some((usage.prompt_tokens?, usage.completion_tokens?))
     }
 }
 
 /// The answer, or the error in it or instead of it. `None` for a 2xx that is not to be understood.
-pub(super) fn read(reply: &Reply) -> Option<Result<Answer, Problem>> {
+pub(super) fn parse_response(reply: &ApiResponse) -> Option<Result<Answer, ApiError>> {
     if !(200..300).contains(&reply.status) {
-        return Some(Err(problem(reply)));
+        return Some(Err(parse_error(reply)));
     }
     let mut answer: Answer = serde_json::from_slice(&reply.body).ok()?;
     let within = answer.error.take().or_else(|| answer.choices.first_mut().and_then(|choice| choice.error.take()));
     Some(match within {
         Some(error) => {
-            let mut problem = Problem::of(error);
+            let mut problem = ApiError::from_body(error);
             let named = problem.code.parse().ok().filter(|status| (400..600).contains(status));
             problem.status = named.unwrap_or(500);
             Err(problem)
@@ -264,32 +265,34 @@ pub(super) fn read(reply: &Reply) -> Option<Result<Answer, Problem>> {
 }
 
 /// The error that a status other than 2xx brings.
-pub(super) fn problem(reply: &Reply) -> Problem {
+pub(super) fn parse_error(reply: &ApiResponse) -> ApiError {
     // Google's compatible endpoint wraps the object in an array.
-    let page = serde_json::from_slice::<ErrorPage>(&reply.body)
+    let page = serde_json::from_slice::<ErrorResponse>(&reply.body)
         .ok()
-        .or_else(|| serde_json::from_slice::<Vec<ErrorPage>>(&reply.body).ok()?.pop());
+        .or_else(|| serde_json::from_slice::<Vec<ErrorResponse>>(&reply.body).ok()?.pop());
     let mut problem = match page {
-        Some(ErrorPage { error: Some(error), .. }) => Problem::of(error),
-        Some(ErrorPage { detail: Some(detail), .. }) => Problem { message: detail.words(), ..Problem::default() },
-        Some(ErrorPage { flat, .. }) => Problem::of(ErrorBody::Object(flat)),
-        None => Problem { message: reply.plain().to_owned(), ..Problem::default() },
+        Some(ErrorResponse { error: Some(error), .. }) => ApiError::from_body(error),
+        Some(ErrorResponse { detail: Some(detail), .. }) => {
+            ApiError { message: detail.into_message(), ..ApiError::default() }
+        }
+        Some(ErrorResponse { flat, .. }) => ApiError::from_body(ErrorBody::Object(flat)),
+        None => ApiError { message: reply.plain_text().to_owned(), ..ApiError::default() },
     };
     problem.status = reply.status;
     problem
 }
 
-impl Problem {
-    fn of(error: ErrorBody) -> Problem {
+impl ApiError {
+    fn from_body(error: ErrorBody) -> ApiError {
         match error {
-            ErrorBody::Text(message) => Problem { message, ..Problem::default() },
-            ErrorBody::Other(value) => Problem { message: word(Some(value)), ..Problem::default() },
-            ErrorBody::Object(error) => Problem {
+            ErrorBody::Text(message) => ApiError { message, ..ApiError::default() },
+            ErrorBody::Other(value) => ApiError { message: to_lowercase_word(Some(value)), ..ApiError::default() },
+            ErrorBody::Object(error) => ApiError {
                 status: 0,
                 message: error.message.unwrap_or_default(),
-                kind: word(error.kind),
-                param: word(error.param),
-                code: word(error.code),
+                kind: to_lowercase_word(error.kind),
+                param: to_lowercase_word(error.param),
+                code: to_lowercase_word(error.code),
                 flagged: error.metadata.is_some_and(|data| {
                     data.get("reasons").is_some_and(|reasons| !reasons.is_null()) || data.get("flagged_input").is_some()
                 }),
@@ -299,13 +302,13 @@ impl Problem {
 }
 
 impl Detail {
-    fn words(self) -> String {
+    fn into_message(self) -> String {
         match self {
             Detail::Text(text) => text,
             Detail::Other(value) => value.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            Detail::Places(places) => {
+            Detail::ValidationErrors(places) => {
                 let words = places.into_iter().map(|place| {
-                    let path: Vec<String> = place.loc.into_iter().map(|step| word(Some(step))).collect();
+                    let path: Vec<String> = place.loc.into_iter().map(|step| to_lowercase_word(Some(step))).collect();
                     format!("{}: {}", path.join("."), place.msg)
                 });
                 words.collect::<Vec<_>>().join("; ")
@@ -315,7 +318,7 @@ impl Detail {
 }
 
 /// A string, a number or nothing, as a word in lower case.
-fn word(value: Option<Value>) -> String {
+fn to_lowercase_word(value: Option<Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.to_lowercase(),

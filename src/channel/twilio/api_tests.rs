@@ -1,7 +1,7 @@
 use super::*;
 
-fn posted(status: u16, code: Option<i64>) -> Fault {
-    refused(status, code, None, Effect::Creates)
+fn fault_of_post(status: u16, code: Option<i64>) -> Fault {
+    fault_from_response(status, code, None, SideEffect::CreatesMessage)
 }
 
 fn seconds(count: u64) -> Option<Duration> {
@@ -9,54 +9,57 @@ fn seconds(count: u64) -> Option<Duration> {
 }
 
 #[track_caller]
-fn fails(fault: &Fault, expected: FaultOwner) {
+fn assert_fails(fault: &Fault, expected: FaultOwner) {
     assert!(matches!(fault, Fault::Fail { owner, .. } if *owner == expected), "{fault:?}");
 }
 
 #[test]
 fn only_what_was_certainly_not_processed_is_repeated() {
     for (status, code) in [(429, None), (429, Some(20429)), (400, Some(20429)), (429, Some(99999))] {
-        let fault = refused(status, code, seconds(7), Effect::Creates);
+        let fault = fault_from_response(status, code, seconds(7), SideEffect::CreatesMessage);
         assert!(matches!(fault, Fault::Retry { retry_after, .. } if retry_after == seconds(7)), "{fault:?}");
     }
     assert!(
-        matches!(refused(503, None, seconds(3), Effect::Creates), Fault::Retry { retry_after, .. } if retry_after == seconds(3))
+        matches!(fault_from_response(503, None, seconds(3), SideEffect::CreatesMessage), Fault::Retry { retry_after, .. } if retry_after == seconds(3))
     );
     for code in [63010, 63012, 63022, 63023] {
-        let fault = posted(400, Some(code));
+        let fault = fault_of_post(400, Some(code));
         let few =
             matches!(fault, Fault::Retry { retry_after: None, outlook: RetryOutlook::Unlikely { attempts: 4 }, .. });
         assert!(few, "{fault:?}");
     }
     for code in 30003..=30008 {
-        let fault = posted(400, Some(code));
+        let fault = fault_of_post(400, Some(code));
         let once = matches!(fault, Fault::Retry { retry_after, outlook: RetryOutlook::Unlikely { attempts: 2 }, .. } if retry_after == seconds(60));
         assert!(once, "{fault:?}");
     }
     for code in [63018, 63017, 30001, 21611] {
-        let fault = posted(400, Some(code));
+        let fault = fault_of_post(400, Some(code));
         assert!(matches!(&fault, Fault::Retry { retry_after: Some(after), .. } if after.as_secs() >= 60), "{fault:?}");
     }
     // A daily limit passes by itself, though the operator may shorten the wait.
-    let limit = posted(429, Some(63038));
+    let limit = fault_of_post(429, Some(63038));
     assert!(
         matches!(limit, Fault::Retry { retry_after, outlook: RetryOutlook::NeedsOperator, .. } if retry_after == seconds(3600)),
         "{limit:?}"
     );
-    let longer = refused(400, Some(63018), seconds(3000), Effect::Creates);
+    let longer = fault_from_response(400, Some(63018), seconds(3000), SideEffect::CreatesMessage);
     assert!(matches!(longer, Fault::Retry { retry_after, .. } if retry_after == seconds(3000)), "the longer wait");
 }
 
 #[test]
-fn a_server_error_leaves_a_post_unknown_and_lets_a_look_be_repeated() {
+fn a_server_error_leaves_a_post_unknown_and_lets_a_lookup_be_repeated() {
     // Even a code that elsewhere is a refusal: behind a 5xx nothing is certain.
     for (status, code) in [(500, None), (502, None), (503, None), (504, None), (500, Some(20500)), (500, Some(21211))] {
-        assert!(matches!(posted(status, code), Fault::Unknown { .. }), "{status} {code:?}");
-        assert!(matches!(refused(status, code, None, Effect::None), Fault::Retry { .. }), "{status} {code:?}");
+        assert!(matches!(fault_of_post(status, code), Fault::Unknown { .. }), "{status} {code:?}");
+        assert!(
+            matches!(fault_from_response(status, code, None, SideEffect::None), Fault::Retry { .. }),
+            "{status} {code:?}"
+        );
     }
-    assert!(matches!(posted(400, Some(20500)), Fault::Unknown { .. }));
+    assert!(matches!(fault_of_post(400, Some(20500)), Fault::Unknown { .. }));
     for status in [301, 307, 408] {
-        assert!(matches!(posted(status, None), Fault::Unknown { .. }), "{status}");
+        assert!(matches!(fault_of_post(status, None), Fault::Unknown { .. }), "{status}");
     }
 }
 
@@ -72,31 +75,31 @@ fn a_refusal_says_whose_it_is() {
         (400, Some(63013)),
         (403, Some(12)),
     ] {
-        fails(&posted(status, code), FaultOwner::Operator);
+        assert_fails(&fault_of_post(status, code), FaultOwner::Operator);
     }
     for code in [21211, 21610, 63003, 63014, 63015, 63016] {
-        fails(&posted(400, Some(code)), FaultOwner::Contact);
+        assert_fails(&fault_of_post(400, Some(code)), FaultOwner::Contact);
     }
     for code in [Some(21602), Some(63005), Some(99999), None] {
-        fails(&posted(400, code), FaultOwner::Message);
+        assert_fails(&fault_of_post(400, code), FaultOwner::Message);
     }
     for code in [21617, 21658] {
-        assert!(matches!(posted(400, Some(code)), Fault::TooLong { .. }), "{code}");
+        assert!(matches!(fault_of_post(400, Some(code)), Fault::TooLong { .. }), "{code}");
     }
 }
 
 #[test]
 fn a_reason_is_a_sentence_with_the_code() {
     assert_eq!(
-        posted(400, Some(21211)).why(),
+        fault_of_post(400, Some(21211)).why(),
         "the contact's number is not valid: nothing can be sent to it, ask them for another way (Twilio 21211)"
     );
     assert_eq!(
-        posted(400, Some(99999)).why(),
+        fault_of_post(400, Some(99999)).why(),
         "Twilio refused the call: see https://www.twilio.com/docs/api/errors/99999 (Twilio 99999)"
     );
-    assert_eq!(posted(502, None).why(), "Twilio had an internal error (Twilio HTTP 502)");
-    assert!(posted(400, Some(63016)).why().contains("24 hours"));
+    assert_eq!(fault_of_post(502, None).why(), "Twilio had an internal error (Twilio HTTP 502)");
+    assert!(fault_of_post(400, Some(63016)).why().contains("24 hours"));
 }
 
 #[test]

@@ -6,26 +6,26 @@ use super::form::Form;
 use crate::model::WebhookError;
 
 /// Twilio sends 15 to 30.
-const MOST_FIELDS: usize = 200;
+const MAX_FIELDS: usize = 200;
 
 /// Kept elsewhere or of no use, hence not in the metadata.
 const NOT_METADATA: [&str; 8] =
     ["Body", "From", "To", "MessageSid", "SmsMessageSid", "SmsSid", "AccountSid", "ApiVersion"];
 
 /// The fields of a webhook, all of them valid UTF-8 without NUL, in the order received.
-pub(super) struct Fields<'a>(Vec<(&'a str, &'a str)>);
+pub(super) struct WebhookFields<'a>(Vec<(&'a str, &'a str)>);
 
-impl<'a> Fields<'a> {
-    pub(super) fn read(form: &'a Form) -> Result<Fields<'a>, WebhookError> {
-        if form.len() > MOST_FIELDS {
-            return Err(malformed(format!("{} fields, where at most {MOST_FIELDS} are taken", form.len())));
+impl<'a> WebhookFields<'a> {
+    pub(super) fn from_form(form: &'a Form) -> Result<WebhookFields<'a>, WebhookError> {
+        if form.len() > MAX_FIELDS {
+            return Err(malformed(format!("{} fields, where at most {MAX_FIELDS} are taken", form.len())));
         }
         let mut fields = Vec::with_capacity(form.len());
         for (name, value) in form.pairs() {
-            let name = clean(name, name)?;
-            fields.push((name, clean(value, name.as_bytes())?));
+            let name = decode_field(name, name)?;
+            fields.push((name, decode_field(value, name.as_bytes())?));
         }
-        Ok(Fields(fields))
+        Ok(WebhookFields(fields))
     }
 
     /// The first value of that name that is not empty.
@@ -34,8 +34,8 @@ impl<'a> Fields<'a> {
     }
 
     #[cfg(test)]
-    pub(super) fn of(list: &[(&'a str, &'a str)]) -> Fields<'a> {
-        Fields(list.to_vec())
+    pub(super) fn from_pairs(list: &[(&'a str, &'a str)]) -> WebhookFields<'a> {
+        WebhookFields(list.to_vec())
     }
 
     pub(super) fn metadata(&self) -> Map<String, Value> {
@@ -58,7 +58,7 @@ impl<'a> Fields<'a> {
 }
 
 /// `name` says which field it is, whether or not that is readable.
-fn clean<'a>(bytes: &'a [u8], name: &[u8]) -> Result<&'a str, WebhookError> {
+fn decode_field<'a>(bytes: &'a [u8], name: &[u8]) -> Result<&'a str, WebhookError> {
     let field = || String::from_utf8_lossy(&name[..name.len().min(64)]).escape_debug().to_string();
     let text = std::str::from_utf8(bytes).map_err(|_| malformed(format!("the field {} is not UTF-8", field())))?;
     if text.contains('\0') { Err(malformed(format!("the field {} holds a NUL", field()))) } else { Ok(text) }

@@ -2,20 +2,20 @@
 //!
 //! Parameters come and go without notice, so whatever is not known is kept in the metadata.
 
-use super::fields::{Fields, malformed};
+use super::fields::{WebhookFields, malformed};
 use super::form::Form;
-use super::status::{self, Callbacks};
-use super::{NAME, provider_id, signature, words};
+use super::status::{self, StatusCallbacks};
+use super::{CHANNEL_NAME, parse_provider_id, signature, words};
 use crate::clock::Time;
 use crate::model::{Address, Event, Identity, Inbound, Phone, WebhookError, WebhookRequest};
 
 /// Before each address of WhatsApp's.
-const PREFIX: &str = "whatsapp:";
+const WHATSAPP_PREFIX: &str = "whatsapp:";
 
 /// Reads a verified delivery to the account `account_sid`.
-pub(super) fn events(
+pub(super) fn parse_events(
     account_sid: &str,
-    callbacks: &Callbacks,
+    callbacks: &StatusCallbacks,
     delivery: &WebhookRequest,
     now: Time,
 ) -> Result<Vec<Event>, WebhookError> {
@@ -23,54 +23,55 @@ pub(super) fn events(
         return Err(malformed("the body is not declared as application/x-www-form-urlencoded"));
     }
     let form = Form::decode(&delivery.body);
-    let fields = Fields::read(&form)?;
+    let fields = WebhookFields::from_form(&form)?;
     if fields.get("AccountSid").is_some_and(|sid| sid != account_sid) {
         return Err(malformed("AccountSid is not our account: check TWILIO_ACCOUNT_SID"));
     }
     let sid = fields.get("MessageSid").ok_or_else(|| malformed("MessageSid is missing"))?;
-    let provider_id = provider_id(sid).ok_or_else(|| malformed("MessageSid is not an id"))?;
+    let provider_id = parse_provider_id(sid).ok_or_else(|| malformed("MessageSid is not an id"))?;
 
     if is_status(&fields, &delivery.path_and_query) {
-        let reference = callbacks.part(&delivery.path_and_query);
-        return Ok(vec![Event::Status(status::update(&fields, provider_id, reference))]);
+        let reference = callbacks.verified_part(&delivery.path_and_query);
+        return Ok(vec![Event::Status(status::status_update(&fields, provider_id, reference))]);
     }
 
     let from = fields.get("From").ok_or_else(|| malformed("From is missing"))?;
-    let sender = sender(from, &fields).ok_or_else(|| malformed("From is neither a phone number nor a user ID"))?;
+    let sender =
+        parse_sender(from, &fields).ok_or_else(|| malformed("From is neither a phone number nor a user ID"))?;
     // A number that comes beside the user ID is seen now, and goes before it.
-    let reply_to = match (sender.phone(), address(from)) {
-        (Some(phone), Some(Address::Bsuid(_))) => format!("{PREFIX}{}", phone.as_str()),
+    let reply_to = match (sender.phone(), parse_address(from)) {
+        (Some(phone), Some(Address::Bsuid(_))) => format!("{WHATSAPP_PREFIX}{}", phone.as_str()),
         _ => from.to_owned(),
     };
     let to = fields.get("To").ok_or_else(|| malformed("To is missing"))?;
     Ok(vec![Event::Message(Box::new(Inbound {
-        channel: NAME,
+        channel: CHANNEL_NAME,
         provider_id,
         from: sender,
         reply_to,
         to: to.to_owned(),
         profile_name: fields.get("ProfileName").map(str::to_owned),
-        text: words::text(&fields),
+        text: words::describe_message(&fields),
         attachments: words::attachments(&fields),
-        quoted_id: fields.get("OriginalRepliedMessageSid").and_then(super::provider_id),
-        keyword_text: words::word(&fields).to_owned(),
+        quoted_id: fields.get("OriginalRepliedMessageSid").and_then(parse_provider_id),
+        keyword_text: words::keyword_text(&fields).to_owned(),
         metadata: fields.metadata(),
         received_at: now,
     }))])
 }
 
 /// The person behind `whatsapp:+15551234567` or `whatsapp:US.1349…`.
-pub(super) fn address(text: &str) -> Option<Address> {
-    Address::parse(text.strip_prefix(PREFIX).unwrap_or(text)).ok()
+pub(super) fn parse_address(text: &str) -> Option<Address> {
+    Address::parse(text.strip_prefix(WHATSAPP_PREFIX).unwrap_or(text)).ok()
 }
 
 /// Who wrote: the phone number or user ID of `From`, and the other one where it came along, as `ExternalUserId` or `WaId`.
 /// What `From` says counts; the ID of the parent (`ParentExternalUserId`) is another one, and tells nobody apart here.
-fn sender(from: &str, fields: &Fields<'_>) -> Option<Identity> {
-    let first = address(from)?;
+fn parse_sender(from: &str, fields: &WebhookFields<'_>) -> Option<Identity> {
+    let first = parse_address(from)?;
     let other = match &first {
         Address::Phone(_) => fields.get("ExternalUserId").and_then(|text| {
-            let id = address(text).filter(|address| matches!(address, Address::Bsuid(_)));
+            let id = parse_address(text).filter(|address| matches!(address, Address::Bsuid(_)));
             if id.is_none() {
                 tracing::warn!(
                     message = fields.get("MessageSid"),
@@ -88,7 +89,7 @@ fn sender(from: &str, fields: &Fields<'_>) -> Option<Identity> {
 
 /// A message may come without a Body, so Body tells nothing. A message that was sent to the status address by a
 /// mistake in Twilio's settings is a message all the same, and a status at the other address is a status.
-fn is_status(fields: &Fields<'_>, path_and_query: &str) -> bool {
+fn is_status(fields: &WebhookFields<'_>, path_and_query: &str) -> bool {
     if fields.get("SmsStatus") == Some("received") {
         return false;
     }

@@ -12,16 +12,16 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::api::{Api, Effect, unsure};
-use super::{NAME, inbound, media, provider_id, words};
-use crate::channel::{Listed, Lookup};
+use super::api::{Api, SideEffect, maybe_done_fault};
+use super::{CHANNEL_NAME, inbound, media, parse_provider_id, words};
+use crate::channel::{InboundList, SentLookup};
 use crate::clock::Time;
 use crate::config::Sender;
 use crate::fault::Fault;
 use crate::model::{Inbound, ProviderId};
 
 /// A hundred rows of long texts, and much more.
-const PAGE_BYTES: usize = 32 * 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Rows on a page. Twilio gives up to a thousand; but the list is asked for every minute, and its first page then holds
 /// what was known long ago, of a day at the most.
@@ -30,21 +30,21 @@ const PAGE_ROWS: &str = "100";
 /// Rows may stand a little out of order, and Twilio's clock is not ours. Twilio dates a message by its own clock and we
 /// date the post by ours: where ours is ahead, the message seems older than its post. A message that is passed over for
 /// that is sent twice, so the bound is wide; one too many does no harm, since the store skips ids that our parts hold.
-const SKEW: Duration = Duration::from_secs(60);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Twilio dates to the second. A message whose webhook came is dated by its arrival here, which is later than Twilio's date:
 /// one of the same second that is listed was more likely said after it than before.
 const WITHIN_A_SECOND: Duration = Duration::from_millis(999);
 
-const SENT_PAGES: usize = 5;
-const INBOUND_PAGES: usize = 200;
+const MAX_SENT_PAGES: usize = 5;
+const MAX_INBOUND_PAGES: usize = 200;
 
-static DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+static DATE_PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
 /// A page. `messages` must be there: a page without it would read as proof that nothing was sent.
 #[derive(Deserialize)]
 struct Page {
-    messages: Vec<Row>,
+    messages: Vec<MessageRow>,
     #[serde(default, deserialize_with = "text")]
     next_page_uri: Option<String>,
 }
@@ -52,7 +52,7 @@ struct Page {
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-struct Row {
+struct MessageRow {
     #[serde(deserialize_with = "text")]
     sid: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -73,14 +73,14 @@ struct Row {
     date_sent: Option<String>,
 }
 
-impl Row {
-    fn created(&self) -> Option<Time> {
-        self.date_created.as_deref().and_then(time)
+impl MessageRow {
+    fn created_at(&self) -> Option<Time> {
+        self.date_created.as_deref().and_then(parse_date)
     }
 
     /// When Twilio called our webhook, for a contact's message.
-    fn arrived(&self) -> Option<Time> {
-        self.date_sent.as_deref().and_then(time).or_else(|| self.created())
+    fn arrived_at(&self) -> Option<Time> {
+        self.date_sent.as_deref().and_then(parse_date).or_else(|| self.created_at())
     }
 
     /// Whether it certainly has a file: of one that has, Twilio may not know yet.
@@ -96,23 +96,23 @@ impl Row {
 
 /// How a walk through the pages ended.
 #[derive(PartialEq, Eq)]
-enum End {
+enum PagingEnd {
     /// All that was asked for was seen.
-    Whole,
+    Complete,
     /// There is more beyond the last page that we are willing to read.
-    CutOff,
+    PageLimitReached,
     /// A page named one as the next that held nothing new: what follows cannot be reached this way.
-    Repeats,
+    RepeatedPage,
 }
 
 /// Why a list that repeats a page is not the whole of it.
-const REPEATS: &str = "Twilio's list of messages repeats a page, so that its end cannot be reached";
+const REPEATED_PAGE_REASON: &str = "Twilio's list of messages repeats a page, so that its end cannot be reached";
 
 /// Messages that could be the one looked for, oldest first.
 ///
 /// Not finding one lets the text be sent again, so nothing that could be it is left out: a message that failed was
 /// still created, one that waits has no sender yet where a service picks it, and one whose body is withheld may be it.
-pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
+pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
     let mut query = vec![("To", lookup.to.as_str()), ("PageSize", PAGE_ROWS)];
     let service = match sender {
         Sender::Number(number) => {
@@ -122,27 +122,29 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &Lookup) -> Re
         Sender::MessagingService(sid) => Some(sid.as_str()),
     };
     // No DateSent: a message that still waits has none.
-    let request = api.client.get(&api.messages).query(&query);
-    let earliest = second(lookup.not_before) - SKEW;
+    let request = api.client.get(&api.messages_url).query(&query);
+    let earliest = truncate_to_second(lookup.not_before) - MAX_CLOCK_SKEW;
     let wanted = lookup.text.as_deref().map(str::trim);
     let mut found = Vec::new();
-    let end = pages(api, request, SENT_PAGES, |row| {
-        let created = row.created();
+    let end = for_each_row(api, request, MAX_SENT_PAGES, |row| {
+        let created = row.created_at();
         let could_be = row.direction.as_deref().is_some_and(|direction| direction.starts_with("outbound"))
             && (lookup.with_file || lookup.text.is_none() || !row.has_media())
             && row.body.as_deref().is_none_or(|body| wanted.is_none_or(|wanted| body.trim() == wanted))
             && created.is_none_or(|created| created >= earliest)
             && service.is_none_or(|service| row.fits_service(service));
         if could_be {
-            found.extend(row.sid.as_deref().and_then(provider_id).map(|id| (created, id)));
+            found.extend(row.sid.as_deref().and_then(parse_provider_id).map(|id| (created, id)));
         }
         created.is_none_or(|created| created >= earliest)
     })
     .await?;
     match end {
-        End::Whole => {}
-        End::CutOff => return Err(Fault::retry("Twilio lists too many messages to this contact to look through")),
-        End::Repeats => return Err(Fault::retry(REPEATS)),
+        PagingEnd::Complete => {}
+        PagingEnd::PageLimitReached => {
+            return Err(Fault::retry("Twilio lists too many messages to this contact to look through"));
+        }
+        PagingEnd::RepeatedPage => return Err(Fault::retry(REPEATED_PAGE_REASON)),
     }
     found.reverse();
     found.sort_by_key(|(created, _)| *created);
@@ -160,19 +162,19 @@ pub(super) async fn list_inbound(
     sender: &Sender,
     since: Time,
     ours: &HashSet<String>,
-) -> Result<Listed, Fault> {
-    let since = second(since);
+) -> Result<InboundList, Fault> {
+    let since = truncate_to_second(since);
     let day = Timestamp::from_millisecond(since.millis()).unwrap_or_default().strftime("%Y-%m-%d").to_string();
     // The name ends in `>`: sent on that day, which is the finest that Twilio filters by, or later.
     let mut query = vec![("DateSent>", day.as_str()), ("PageSize", PAGE_ROWS)];
     if let Sender::Number(number) = sender {
         query.push(("To", number));
     }
-    let request = api.client.get(&api.messages).query(&query);
+    let request = api.client.get(&api.messages_url).query(&query);
     let mut found = Vec::new();
-    let end = pages(api, request, INBOUND_PAGES, |row| {
-        let arrived = row.arrived();
-        let further = arrived.is_none_or(|arrived| arrived >= since - SKEW);
+    let end = for_each_row(api, request, MAX_INBOUND_PAGES, |row| {
+        let arrived = row.arrived_at();
+        let continue_paging = arrived.is_none_or(|arrived| arrived >= since - MAX_CLOCK_SKEW);
         let to = row.to.as_deref().unwrap_or_default();
         let is_ours = row.direction.as_deref() == Some("inbound")
             && match sender {
@@ -184,51 +186,54 @@ pub(super) async fn list_inbound(
                 }
             };
         if let Some(arrived) = arrived.filter(|arrived| is_ours && *arrived >= since) {
-            found.extend(message(api, row, arrived + WITHIN_A_SECOND));
+            found.extend(inbound_from_row(api, row, arrived + WITHIN_A_SECOND));
         }
-        further
+        continue_paging
     })
     .await?;
-    if end == End::CutOff {
+    if end == PagingEnd::PageLimitReached {
         tracing::warn!(
-            pages = INBOUND_PAGES,
+            pages = MAX_INBOUND_PAGES,
             "Twilio lists more messages than are read at once; the oldest are left out"
         );
     }
     // Dated to the second: of those of one second the list knows the order.
     found.reverse();
     found.sort_by_key(|inbound| inbound.received_at);
-    Ok(Listed { messages: found, cut_short: (end == End::Repeats).then(|| REPEATS.to_owned()) })
+    Ok(InboundList {
+        messages: found,
+        incomplete_reason: (end == PagingEnd::RepeatedPage).then(|| REPEATED_PAGE_REASON.to_owned()),
+    })
 }
 
 /// One cheap call that every kind of key may make, unlike reading the account (Twilio, "API keys").
 pub(super) async fn check(api: &Api) -> Result<(), Fault> {
-    let request = api.client.get(&api.messages).query(&[("PageSize", "1")]);
-    page(api, request).await.map(drop)
+    let request = api.client.get(&api.messages_url).query(&[("PageSize", "1")]);
+    fetch_page(api, request).await.map(drop)
 }
 
-fn message(api: &Api, row: Row, arrived: Time) -> Option<Inbound> {
-    let provider_id = row.sid.as_deref().and_then(provider_id)?;
+fn inbound_from_row(api: &Api, row: MessageRow, arrived: Time) -> Option<Inbound> {
+    let provider_id = row.sid.as_deref().and_then(parse_provider_id)?;
     let reply_to = row.from?;
-    let from = inbound::address(&reply_to)?;
+    let from = inbound::parse_address(&reply_to)?;
     let media = row.num_media.unwrap_or_default();
     // A webhook with a NUL is refused; what is listed is beyond refusing.
     let body = row.body.map(|body| body.replace('\0', ""));
     let word = body.clone().unwrap_or_default();
     let count = media.parse().unwrap_or(0);
-    let text = words::listed(body, count);
+    let text = words::describe_listed(body, count);
     let mut metadata = Map::new();
     if !media.is_empty() {
         metadata.insert("NumMedia".to_owned(), Value::from(media));
     }
     Some(Inbound {
-        channel: NAME,
+        channel: CHANNEL_NAME,
         from: from.into(),
         reply_to,
         to: row.to?,
         profile_name: None,
         text,
-        attachments: media::listed(api, &provider_id, count),
+        attachments: media::attachments_of_listed(api, &provider_id, count),
         quoted_id: None,
         provider_id,
         keyword_text: word,
@@ -238,47 +243,55 @@ fn message(api: &Api, row: Row, arrived: Time) -> Option<Inbound> {
 }
 
 /// Hands every row over once, until one at the end of a page says that what follows is too old.
-async fn pages(api: &Api, first: RequestBuilder, most: usize, mut take: impl FnMut(Row) -> bool) -> Result<End, Fault> {
+async fn for_each_row(
+    api: &Api,
+    first: RequestBuilder,
+    max_pages: usize,
+    mut on_row: impl FnMut(MessageRow) -> bool,
+) -> Result<PagingEnd, Fault> {
     let mut seen = HashSet::new();
     let mut request = first;
-    for _ in 0..most {
-        let Page { messages, next_page_uri } = page(api, request).await?;
+    for _ in 0..max_pages {
+        let Page { messages, next_page_uri } = fetch_page(api, request).await?;
         // Messages that arrive while we turn pages push rows on to the next one, and a page may repeat as a whole.
         let (mut new, mut further, empty) = (false, false, messages.is_empty());
         for row in messages {
             let Some(sid) = row.sid.clone() else { continue };
             if seen.insert(sid) {
-                (new, further) = (true, take(row));
+                (new, further) = (true, on_row(row));
             }
         }
         let next = match next_page_uri {
-            Some(_) if !new && !empty => return Ok(End::Repeats),
+            Some(_) if !new && !empty => return Ok(PagingEnd::RepeatedPage),
             Some(uri) if further => uri,
-            _ => return Ok(End::Whole),
+            _ => return Ok(PagingEnd::Complete),
         };
         // Our credentials go nowhere else.
         if !next.starts_with('/') {
             return Err(Fault::retry("Twilio named a next page that is not on its own address"));
         }
-        request = api.client.get(format!("{}{next}", api.base));
+        request = api.client.get(format!("{}{next}", api.base_url));
     }
-    Ok(End::CutOff)
+    Ok(PagingEnd::PageLimitReached)
 }
 
-async fn page(api: &Api, request: RequestBuilder) -> Result<Page, Fault> {
-    let body = api.call(request, Effect::None, PAGE_BYTES).await?;
+async fn fetch_page(api: &Api, request: RequestBuilder) -> Result<Page, Fault> {
+    let body = api.call(request, SideEffect::None, MAX_PAGE_BYTES).await?;
     serde_json::from_slice(&body).map_err(|_| {
-        unsure(Effect::None, "Twilio's list of messages cannot be read: check TWILIO_API_BASE_URL".to_owned())
+        maybe_done_fault(
+            SideEffect::None,
+            "Twilio's list of messages cannot be read: check TWILIO_API_BASE_URL".to_owned(),
+        )
     })
 }
 
 /// Twilio dates are RFC 2822, to the second; RFC 3339 is read too, as its newer APIs write it.
-fn time(text: &str) -> Option<Time> {
-    let time = DATES.parse_timestamp(text).or_else(|_| text.parse::<Timestamp>()).ok()?;
+fn parse_date(text: &str) -> Option<Time> {
+    let time = DATE_PARSER.parse_timestamp(text).or_else(|_| text.parse::<Timestamp>()).ok()?;
     Some(Time(time.as_millisecond()))
 }
 
-fn second(time: Time) -> Time {
+fn truncate_to_second(time: Time) -> Time {
     Time(time.millis().div_euclid(1000) * 1000)
 }
 

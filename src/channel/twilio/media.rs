@@ -16,43 +16,43 @@ use crate::http;
 use crate::model::{Attachment, ProviderId};
 
 /// A list of one message's files.
-const LIST_BYTES: usize = 256 * 1024;
+const MAX_LIST_BYTES: usize = 256 * 1024;
 
 #[derive(Deserialize)]
-struct List {
-    media_list: Vec<Entry>,
+struct MediaList {
+    media_list: Vec<MediaEntry>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct MediaEntry {
     uri: String,
 }
 
 /// The files of a message of which a list tells their number alone: named by their place in the message's own list.
-pub(super) fn listed(api: &Api, message: &ProviderId, count: usize) -> Vec<Attachment> {
-    let list = format!("{}/Messages/{}/Media.json", api.account, message.0);
-    let all = (0..count.min(super::words::MOST_MEDIA)).map(|number| Attachment {
+pub(super) fn attachments_of_listed(api: &Api, message: &ProviderId, count: usize) -> Vec<Attachment> {
+    let list = format!("{}/Messages/{}/Media.json", api.account_url, message.0);
+    let all = (0..count.min(super::words::MAX_MEDIA)).map(|number| Attachment {
         url: format!("{list}#{number}"),
         media_type: String::new(),
-        placeholder: super::words::FILE.to_owned(),
+        placeholder: super::words::FILE_MARK.to_owned(),
     });
     all.collect()
 }
 
 /// Fetches a file of at most `most` bytes.
-pub(super) async fn fetch(api: &Api, attachment: &Attachment, most: usize) -> Result<Bytes, Fault> {
-    let url = ours(api, &attachment.url)?;
+pub(super) async fn fetch_attachment(api: &Api, attachment: &Attachment, max_bytes: usize) -> Result<Bytes, Fault> {
+    let url = require_own_file(api, &attachment.url)?;
     let url = match (url.path().ends_with("/Media.json"), url.fragment()) {
-        (true, Some(number)) => named(api, &url, number.parse().unwrap_or(0)).await?,
+        (true, Some(number)) => listed_file_url(api, &url, number.parse().unwrap_or(0)).await?,
         _ => url,
     };
-    let mut response = api.open(url).await?;
+    let mut response = api.open_file(url).await?;
     if response.status().is_redirection() {
-        response = follow(api, &response).await?;
+        response = follow_redirect(api, &response).await?;
     }
-    match http::read_body(response, most).await {
+    match http::read_body(response, max_bytes).await {
         Ok(bytes) => Ok(bytes.into()),
-        Err(http::BodyError::TooLarge(_)) => Err(too_large(most)),
+        Err(http::BodyError::TooLarge(_)) => Err(too_large_fault(max_bytes)),
         Err(http::BodyError::Broken(error)) => {
             Err(Fault::retry(format!("the file did not come whole ({})", http::describe_error(error))))
         }
@@ -60,13 +60,13 @@ pub(super) async fn fetch(api: &Api, attachment: &Attachment, most: usize) -> Re
 }
 
 /// The address, if it is that of a file of our own account. Regions have hosts of their own.
-fn ours(api: &Api, address: &str) -> Result<Url, Fault> {
+fn require_own_file(api: &Api, address: &str) -> Result<Url, Fault> {
     let elsewhere = || {
         Fault::fail(FaultOwner::Message, "the file is not at Twilio's own address in our account, and was not fetched")
     };
     let url = Url::parse(address).map_err(|_| elsewhere())?;
-    let base = Url::parse(&api.account).map_err(|_| elsewhere())?;
-    let twilio = |url: &Url| url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(api_host);
+    let base = Url::parse(&api.account_url).map_err(|_| elsewhere())?;
+    let twilio = |url: &Url| url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(is_api_host);
     let host = url.origin() == base.origin() || (twilio(&url) && base.host_str().is_some_and(api::is_twilio));
     // A stand-in may have a prefix of its own; Twilio's hosts have none.
     let folder = format!("{}/Messages/", base.path());
@@ -75,29 +75,29 @@ fn ours(api: &Api, address: &str) -> Result<Url, Fault> {
 }
 
 /// `api.twilio.com`, `api.dublin.ie1.twilio.com`.
-fn api_host(host: &str) -> bool {
+fn is_api_host(host: &str) -> bool {
     host.starts_with("api.") && api::is_twilio(host)
 }
 
 /// The address of a message's file of that number.
-async fn named(api: &Api, list: &Url, number: usize) -> Result<Url, Fault> {
+async fn listed_file_url(api: &Api, list: &Url, number: usize) -> Result<Url, Fault> {
     let unreadable = || Fault::retry("Twilio's list of a message's files cannot be read");
-    let body = http::read_body(api.open(list.clone()).await?, LIST_BYTES).await.map_err(|_| unreadable())?;
-    let list: List = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let body = http::read_body(api.open_file(list.clone()).await?, MAX_LIST_BYTES).await.map_err(|_| unreadable())?;
+    let list: MediaList = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     let Some(entry) = list.media_list.get(number) else {
         return Err(Fault::fail(FaultOwner::Message, "Twilio lists no such file: it was deleted there"));
     };
     let uri = entry.uri.strip_suffix(".json").unwrap_or(&entry.uri);
-    ours(api, &format!("{}{uri}", api.base))
+    require_own_file(api, &format!("{}{uri}", api.base_url))
 }
 
 /// One step, without credentials.
-async fn follow(api: &Api, response: &Response) -> Result<Response, Fault> {
+async fn follow_redirect(api: &Api, response: &Response) -> Result<Response, Fault> {
     let location = response.headers().get(LOCATION).and_then(|to| response.url().join(to.to_str().ok()?).ok());
     let Some(location) = location else {
         return Err(Fault::retry("Twilio redirects to nowhere"));
     };
-    let sent = api.elsewhere.get(location).timeout(api.file_time).send().await;
+    let sent = api.storage_client.get(location).timeout(api.file_timeout).send().await;
     let response = sent.map_err(|error| {
         let refused = error.is_builder();
         let why = format!("the place where Twilio keeps the file cannot be reached ({})", http::describe_error(error));
@@ -113,7 +113,7 @@ async fn follow(api: &Api, response: &Response) -> Result<Response, Fault> {
     }
 }
 
-fn too_large(most: usize) -> Fault {
+fn too_large_fault(most: usize) -> Fault {
     Fault::fail(FaultOwner::Message, format!("the file is larger than {} MB", most / 1_000_000))
 }
 

@@ -11,66 +11,66 @@ use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
 use crate::config::TwilioConfig;
 
-const FILE: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/MM1/Media/ME1";
+const FILE_PATH: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/MM1/Media/ME1";
 
-fn at(url: impl Into<String>) -> Attachment {
+fn attachment_at(url: impl Into<String>) -> Attachment {
     Attachment { url: url.into(), media_type: "image/jpeg".into(), placeholder: "[image]".into() }
 }
 
-async fn twilio() -> (MockServer, Twilio) {
+async fn server_and_channel() -> (MockServer, Twilio) {
     let server = MockServer::start().await;
     let channel = Twilio::new(config(&server.uri()), [7; 32]);
     (server, channel)
 }
 
-async fn redirect(server: &MockServer, to: &str) {
+async fn redirect_file_to(server: &MockServer, to: &str) {
     let there = ResponseTemplate::new(307).insert_header("location", to);
     Mock::given(method("GET"))
-        .and(path(FILE))
+        .and(path(FILE_PATH))
         .and(header_exists("authorization"))
         .respond_with(there)
         .mount(server)
         .await;
 }
 
-async fn answers(server: &MockServer, response: ResponseTemplate) {
+async fn answer_all_with(server: &MockServer, response: ResponseTemplate) {
     Mock::given(any()).respond_with(response).mount(server).await;
 }
 
 #[tokio::test]
 async fn a_file_is_fetched_with_credentials_and_from_where_it_is_kept_without() {
-    let (server, channel) = twilio().await;
+    let (server, channel) = server_and_channel().await;
     let storage = MockServer::start().await;
-    redirect(&server, &format!("{}/kept/ME1?Signature=x", storage.uri())).await;
-    answers(&storage, ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec())).await;
-    let file = at(format!("{}{FILE}", server.uri()));
-    assert_eq!(channel.fetch(&file, 5).await.unwrap(), Bytes::from_static(b"bytes"));
+    redirect_file_to(&server, &format!("{}/kept/ME1?Signature=x", storage.uri())).await;
+    answer_all_with(&storage, ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec())).await;
+    let file = attachment_at(format!("{}{FILE_PATH}", server.uri()));
+    assert_eq!(channel.fetch_attachment(&file, 5).await.unwrap(), Bytes::from_static(b"bytes"));
     let asked = storage.received_requests().await.unwrap();
     assert!(asked.len() == 1 && !asked[0].headers.contains_key("authorization"), "{asked:?}");
 }
 
 #[tokio::test]
 async fn a_file_of_another_account_or_place_is_never_called() {
-    let (server, channel) = twilio().await;
-    answers(&server, ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec())).await;
+    let (server, channel) = server_and_channel().await;
+    answer_all_with(&server, ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec())).await;
     let other = MockServer::start().await;
     let uri = server.uri();
     let home = uri.trim_start_matches("http://");
     for url in [
-        format!("{}{FILE}", other.uri()),
-        format!("{uri}{}", FILE.replace("AC0", "AC1")),
+        format!("{}{FILE_PATH}", other.uri()),
+        format!("{uri}{}", FILE_PATH.replace("AC0", "AC1")),
         format!("{uri}/2010-04-01/Accounts/AC00000000000000000000000000000000/Calls.json"),
         format!("{uri}/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/../Calls.json"),
         format!("{uri}/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/%2e%2e/Calls.json"),
-        format!("https://{home}{FILE}"),
-        format!("http://user:word@{home}{FILE}"),
-        format!("http://{home}@evil.example{FILE}"),
-        format!("https://api.twilio.com{FILE}"),
+        format!("https://{home}{FILE_PATH}"),
+        format!("http://user:word@{home}{FILE_PATH}"),
+        format!("http://{home}@evil.example{FILE_PATH}"),
+        format!("https://api.twilio.com{FILE_PATH}"),
         "file:///etc/passwd".to_owned(),
-        FILE.to_owned(),
+        FILE_PATH.to_owned(),
         String::new(),
     ] {
-        let fault = channel.fetch(&at(&url), 5).await.unwrap_err();
+        let fault = channel.fetch_attachment(&attachment_at(&url), 5).await.unwrap_err();
         assert!(matches!(&fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{url}: {fault:?}");
         assert!(fault.why().contains("not at Twilio's own address"), "{url}: {fault:?}");
     }
@@ -86,7 +86,7 @@ fn twilios_regions_are_twilio_and_no_other_host_is() {
         config.api_base_url = own.map(|own| Url::parse(own).unwrap());
         let api = Api::new(&config);
         for host in ["https://api.twilio.com", "https://api.dublin.ie1.twilio.com"] {
-            assert!(ours(&api, &format!("{host}{FILE}")).is_ok(), "{host}");
+            assert!(require_own_file(&api, &format!("{host}{FILE_PATH}")).is_ok(), "{host}");
         }
         for host in [
             "http://api.twilio.com",
@@ -96,27 +96,28 @@ fn twilios_regions_are_twilio_and_no_other_host_is() {
             "https://api.eviltwilio.com",
             "https://api.twilio.com.evil.example",
         ] {
-            assert!(ours(&api, &format!("{host}{FILE}")).is_err(), "{host}");
+            assert!(require_own_file(&api, &format!("{host}{FILE_PATH}")).is_err(), "{host}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_second_redirect_is_not_followed() {
-    let (server, channel) = twilio().await;
+    let (server, channel) = server_and_channel().await;
     let storage = MockServer::start().await;
-    redirect(&server, &storage.uri()).await;
-    answers(&storage, ResponseTemplate::new(302).insert_header("location", "/again")).await;
-    let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+    redirect_file_to(&server, &storage.uri()).await;
+    answer_all_with(&storage, ResponseTemplate::new(302).insert_header("location", "/again")).await;
+    let fault = channel.fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 5).await.unwrap_err();
     assert!(fault.why().contains("second redirect") && matches!(fault, Fault::Fail { .. }), "{fault:?}");
     assert_eq!(storage.received_requests().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_file_above_the_limit_is_not_read_to_its_end() {
-    let (server, channel) = twilio().await;
-    answers(&server, ResponseTemplate::new(200).set_body_bytes(vec![0; 2_000_001])).await;
-    let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 2_000_000).await.unwrap_err();
+    let (server, channel) = server_and_channel().await;
+    answer_all_with(&server, ResponseTemplate::new(200).set_body_bytes(vec![0; 2_000_001])).await;
+    let fault =
+        channel.fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 2_000_000).await.unwrap_err();
     assert_eq!(fault, Fault::fail(FaultOwner::Message, "the file is larger than 2 MB"));
     // Nor one that says nothing of its length: packed small, it is counted as it unpacks.
     server.reset().await;
@@ -132,28 +133,30 @@ async fn a_file_above_the_limit_is_not_read_to_its_end() {
         bytes
     };
     let answer = ResponseTemplate::new(200).insert_header("content-encoding", "gzip").set_body_bytes(packed);
-    answers(&server, answer).await;
-    let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 2_000_000).await.unwrap_err();
+    answer_all_with(&server, answer).await;
+    let fault =
+        channel.fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 2_000_000).await.unwrap_err();
     assert_eq!(fault, Fault::fail(FaultOwner::Message, "the file is larger than 2 MB"));
 }
 
 #[tokio::test]
 async fn the_other_token_is_tried_where_one_is_not_taken() {
-    let (server, channel) = twilio().await;
+    let (server, channel) = server_and_channel().await;
     // AC…:token-2
     let second = "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0y";
     let file = ResponseTemplate::new(200).set_body_bytes(b"bytes".to_vec());
     Mock::given(header("authorization", second)).respond_with(file).mount(&server).await;
-    answers(&server, ResponseTemplate::new(401)).await;
-    assert!(channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.is_ok());
+    answer_all_with(&server, ResponseTemplate::new(401)).await;
+    assert!(channel.fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 5).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_file_that_is_gone_is_given_up_and_one_that_cannot_be_had_now_is_not() {
     for (status, given_up) in [(404, true), (500, false), (429, false)] {
-        let (server, channel) = twilio().await;
-        answers(&server, ResponseTemplate::new(status)).await;
-        let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+        let (server, channel) = server_and_channel().await;
+        answer_all_with(&server, ResponseTemplate::new(status)).await;
+        let fault =
+            channel.fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 5).await.unwrap_err();
         assert_eq!(matches!(fault, Fault::Fail { .. }), given_up, "{status} {fault:?}");
     }
 }
@@ -161,33 +164,37 @@ async fn a_file_that_is_gone_is_given_up_and_one_that_cannot_be_had_now_is_not()
 #[tokio::test]
 async fn credentials_that_open_no_file_are_the_owners_to_mend_and_an_api_key_is_the_only_one() {
     for status in [401, 403] {
-        let (server, channel) = twilio().await;
-        answers(&server, ResponseTemplate::new(status)).await;
-        let fault = channel.fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+        let (server, channel) = server_and_channel().await;
+        answer_all_with(&server, ResponseTemplate::new(status)).await;
+        let fault =
+            channel.fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 5).await.unwrap_err();
         assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
         let keyed = TwilioConfig { api_key: Some(("SK1".into(), "secret".into())), ..config(&server.uri()) };
         server.reset().await;
-        answers(&server, ResponseTemplate::new(status)).await;
-        let fault = Twilio::new(keyed, [7; 32]).fetch(&at(format!("{}{FILE}", server.uri())), 5).await.unwrap_err();
+        answer_all_with(&server, ResponseTemplate::new(status)).await;
+        let fault = Twilio::new(keyed, [7; 32])
+            .fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 5)
+            .await
+            .unwrap_err();
         assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
         assert_eq!(server.received_requests().await.unwrap().len(), 1, "no token is tried");
     }
 }
 
 #[tokio::test]
-async fn a_file_or_a_message_that_was_deleted_at_twilio_is_told_as_gone() {
-    let (server, channel) = twilio().await;
-    answers(&server, ResponseTemplate::new(404)).await;
-    let listed = listed(&channel.api, &ProviderId("MM1".into()), 1).remove(0);
-    for file in [at(format!("{}{FILE}", server.uri())), listed] {
-        let fault = channel.fetch(&file, 5).await.unwrap_err();
+async fn a_file_or_a_message_that_was_deleted_at_twilio_is_reported_as_gone() {
+    let (server, channel) = server_and_channel().await;
+    answer_all_with(&server, ResponseTemplate::new(404)).await;
+    let listed = attachments_of_listed(&channel.api, &ProviderId("MM1".into()), 1).remove(0);
+    for file in [attachment_at(format!("{}{FILE_PATH}", server.uri())), listed] {
+        let fault = channel.fetch_attachment(&file, 5).await.unwrap_err();
         let gone = "the file is gone at Twilio: it was deleted there (HTTP 404)";
         assert_eq!(fault, Fault::fail(FaultOwner::Message, gone));
     }
 }
 
 /// Answers each call with the beginning of a file, and no more.
-async fn stalling() -> String {
+async fn start_stalling_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -206,26 +213,28 @@ async fn stalling() -> String {
 
 #[tokio::test]
 async fn a_file_that_stops_coming_is_not_waited_for() {
-    let slow = stalling().await;
-    let (server, mut channel) = twilio().await;
-    channel.api.file_time = Duration::from_millis(200);
-    redirect(&server, &slow).await;
+    let slow = start_stalling_server().await;
+    let (server, mut channel) = server_and_channel().await;
+    channel.api.file_timeout = Duration::from_millis(200);
+    redirect_file_to(&server, &slow).await;
     // Less than the client waits for one more byte, where nothing else is set.
     let soon = Duration::from_secs(10);
-    let file = at(format!("{}{FILE}", server.uri()));
-    let fault = tokio::time::timeout(soon, channel.fetch(&file, 9)).await.expect("it has its time").unwrap_err();
+    let file = attachment_at(format!("{}{FILE_PATH}", server.uri()));
+    let fault =
+        tokio::time::timeout(soon, channel.fetch_attachment(&file, 9)).await.expect("it has its time").unwrap_err();
     assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
     let mut channel = Twilio::new(config(&slow), [7; 32]);
-    channel.api.file_time = Duration::from_millis(200);
-    let file = at(format!("{slow}{FILE}"));
-    let fault = tokio::time::timeout(soon, channel.fetch(&file, 9)).await.expect("it has its time").unwrap_err();
+    channel.api.file_timeout = Duration::from_millis(200);
+    let file = attachment_at(format!("{slow}{FILE_PATH}"));
+    let fault =
+        tokio::time::timeout(soon, channel.fetch_attachment(&file, 9)).await.expect("it has its time").unwrap_err();
     assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
-    assert_eq!(Twilio::new(config(&slow), [7; 32]).api.file_time, Duration::from_secs(60));
+    assert_eq!(Twilio::new(config(&slow), [7; 32]).api.file_timeout, Duration::from_secs(60));
 }
 
 #[tokio::test]
 async fn a_file_of_a_listed_message_is_found_by_its_number() {
-    let (server, channel) = twilio().await;
+    let (server, channel) = server_and_channel().await;
     let folder = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages/MM1";
     let list = serde_json::json!({"media_list": [
         {"sid": "ME0", "uri": format!("{folder}/Media/ME0.json"), "content_type": "image/jpeg"},
@@ -235,8 +244,8 @@ async fn a_file_of_a_listed_message_is_found_by_its_number() {
     Mock::given(path(format!("{folder}/Media.json"))).respond_with(answer).mount(&server).await;
     let file = ResponseTemplate::new(200).set_body_bytes(b"second".to_vec());
     Mock::given(path(format!("{folder}/Media/ME1"))).respond_with(file).mount(&server).await;
-    let all = listed(&channel.api, &ProviderId("MM1".into()), 3);
-    assert_eq!(channel.fetch(&all[1], 9).await.unwrap(), Bytes::from_static(b"second"));
-    let fault = channel.fetch(&all[2], 9).await.unwrap_err();
+    let all = attachments_of_listed(&channel.api, &ProviderId("MM1".into()), 3);
+    assert_eq!(channel.fetch_attachment(&all[1], 9).await.unwrap(), Bytes::from_static(b"second"));
+    let fault = channel.fetch_attachment(&all[2], 9).await.unwrap_err();
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
 }

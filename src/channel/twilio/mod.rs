@@ -11,7 +11,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Channel, Explained, Listed, Lookup};
+use super::{Channel, ErrorExplanation, InboundList, SentLookup};
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
 use crate::fault::{Fault, FaultOwner};
@@ -31,7 +31,7 @@ mod words;
 
 pub use signature::sign;
 
-const NAME: &str = "twilio";
+const CHANNEL_NAME: &str = "twilio";
 
 /// Twilio takes 1600 characters, but counts some as more than one (error 21617), so a message stays below.
 pub const TEXT_LIMIT: usize = 1500;
@@ -41,7 +41,7 @@ pub struct Twilio {
     account_sid: String,
     sender: Sender,
     verifier: signature::Verifier,
-    callbacks: status::Callbacks,
+    callbacks: status::StatusCallbacks,
     api: api::Api,
 }
 
@@ -60,7 +60,7 @@ impl Twilio {
             account_sid: config.account_sid.clone(),
             sender: config.sender.clone(),
             verifier: signature::Verifier::new(public_url, &config.auth_tokens),
-            callbacks: status::Callbacks::new(public_url, callback_key),
+            callbacks: status::StatusCallbacks::new(public_url, callback_key),
             api,
         }
     }
@@ -78,7 +78,7 @@ impl fmt::Debug for Twilio {
 #[async_trait]
 impl Channel for Twilio {
     fn name(&self) -> &'static str {
-        NAME
+        CHANNEL_NAME
     }
 
     fn text_limit(&self) -> usize {
@@ -89,32 +89,32 @@ impl Channel for Twilio {
         self.verifier.verify(delivery)
     }
 
-    fn events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
-        inbound::events(&self.account_sid, &self.callbacks, delivery, now)
+    fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
+        inbound::parse_events(&self.account_sid, &self.callbacks, delivery, now)
     }
 
-    fn explain(&self, code: i64) -> Explained {
-        explain(code)
+    fn explain_error(&self, code: i64) -> ErrorExplanation {
+        explain_code(code)
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
-        send::send(&self.api, &self.sender, outgoing, self.callbacks.url(outgoing.reference)).await
+        send::send_message(&self.api, &self.sender, outgoing, self.callbacks.callback_url(outgoing.reference)).await
     }
 
-    async fn typing(&self, inbound: &ProviderId) -> Result<(), Fault> {
-        send::typing(&self.api, inbound).await
+    async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault> {
+        send::send_typing(&self.api, inbound).await
     }
 
-    async fn find_sent(&self, lookup: &Lookup) -> Result<Vec<ProviderId>, Fault> {
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
         lookup::find_sent(&self.api, &self.sender, lookup).await
     }
 
-    async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<Listed, Fault> {
+    async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<InboundList, Fault> {
         lookup::list_inbound(&self.api, &self.sender, since, ours).await
     }
 
-    async fn fetch(&self, attachment: &Attachment, most: usize) -> Result<Bytes, Fault> {
-        media::fetch(&self.api, attachment, most).await
+    async fn fetch_attachment(&self, attachment: &Attachment, most: usize) -> Result<Bytes, Fault> {
+        media::fetch_attachment(&self.api, attachment, most).await
     }
 
     async fn check(&self) -> Result<String, Fault> {
@@ -124,15 +124,15 @@ impl Channel for Twilio {
 }
 
 /// What an error code of Twilio's means, and what to do.
-pub fn explain(code: i64) -> Explained {
-    match errors::explain(code) {
-        Some(known) => Explained { sentence: known.sentence.to_owned(), whose: known.class.whose() },
-        None => Explained { sentence: errors::page(code), whose: FaultOwner::Message },
+pub fn explain_code(code: i64) -> ErrorExplanation {
+    match errors::look_up(code) {
+        Some(known) => ErrorExplanation { sentence: known.sentence.to_owned(), whose: known.class.whose() },
+        None => ErrorExplanation { sentence: errors::docs_reference(code), whose: FaultOwner::Message },
     }
 }
 
 /// A message's id at Twilio. `SM` or `MM` and 32 hexadecimal digits today; only its being a plain word is relied on.
-fn provider_id(text: &str) -> Option<ProviderId> {
+fn parse_provider_id(text: &str) -> Option<ProviderId> {
     let plain = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     plain.then(|| ProviderId(text.to_owned()))
 }
@@ -177,7 +177,7 @@ mod tests {
             (63018, FaultOwner::Message, "send fewer"),
             (1, FaultOwner::Message, "see https://www.twilio.com/docs/api/errors/1"),
         ] {
-            let explained = channel.explain(code);
+            let explained = channel.explain_error(code);
             assert!(explained.whose == whose && explained.sentence.contains(words), "{code} {explained:?}");
         }
     }
@@ -199,21 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn calls_go_to_twilio_unless_told_otherwise() {
+    fn calls_go_to_twilio_unless_configured_otherwise() {
         let mut config = config("http://127.0.0.1:9/mock/");
         let mock = api::Api::new(&config);
         assert_eq!(
-            mock.messages,
+            mock.messages_url,
             "http://127.0.0.1:9/mock/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json"
         );
-        assert_eq!(mock.typing, "http://127.0.0.1:9/mock/v2/Indicators/Typing.json");
+        assert_eq!(mock.typing_url, "http://127.0.0.1:9/mock/v2/Indicators/Typing.json");
         config.api_base_url = None;
         let own = api::Api::new(&config);
         assert_eq!(
-            own.messages,
+            own.messages_url,
             "https://api.twilio.com/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json"
         );
-        assert_eq!(own.typing, "https://messaging.twilio.com/v2/Indicators/Typing.json");
+        assert_eq!(own.typing_url, "https://messaging.twilio.com/v2/Indicators/Typing.json");
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
             ("https://api.eviltwilio.com", "https://api.eviltwilio.com"),
             ("https://twilio.com", "https://twilio.com"),
         ] {
-            assert_eq!(api::Api::new(&config(base)).typing, format!("{host}/v2/Indicators/Typing.json"), "{base}");
+            assert_eq!(api::Api::new(&config(base)).typing_url, format!("{host}/v2/Indicators/Typing.json"), "{base}");
         }
     }
 }

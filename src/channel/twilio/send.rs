@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::api::{Api, Effect};
-use super::provider_id;
+use super::api::{Api, SideEffect};
+use super::parse_provider_id;
 use crate::config::Sender;
 use crate::fault::{Fault, FaultOwner};
 use crate::model::{Outgoing, ProviderId};
 
 /// An answer to a post is about a kilobyte.
-const ANSWER_BYTES: usize = 256 * 1024;
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// The dots are a courtesy: an answer does not wait for them.
-const TYPING: Duration = Duration::from_secs(5);
+const TYPING_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
-struct Created {
+struct CreatedMessage {
     sid: Option<String>,
 }
 
 /// Posts one message. Twilio takes no idempotency key, so whatever is not certainly refused is unknown.
-pub(super) async fn send(
+pub(super) async fn send_message(
     api: &Api,
     sender: &Sender,
     outgoing: &Outgoing,
@@ -52,20 +52,20 @@ pub(super) async fn send(
         .into_iter()
         .chain(content)
         .chain([callback.as_deref().map(|url| ("StatusCallback", url))]);
-    let request = api.client.post(&api.messages).form(&fields.flatten().collect::<Vec<_>>());
-    let body = api.call(request, Effect::Creates, ANSWER_BYTES).await?;
-    let created = serde_json::from_slice::<Created>(&body).ok().and_then(|created| created.sid);
+    let request = api.client.post(&api.messages_url).form(&fields.flatten().collect::<Vec<_>>());
+    let body = api.call(request, SideEffect::CreatesMessage, MAX_RESPONSE_BYTES).await?;
+    let created = serde_json::from_slice::<CreatedMessage>(&body).ok().and_then(|created| created.sid);
     created
         .as_deref()
-        .and_then(provider_id)
+        .and_then(parse_provider_id)
         .ok_or_else(|| Fault::unknown("Twilio answered with success, but its answer names no message"))
 }
 
 /// Shows the dots for up to 25 s and marks the message read: one call does both.
-pub(super) async fn typing(api: &Api, inbound: &ProviderId) -> Result<(), Fault> {
+pub(super) async fn send_typing(api: &Api, inbound: &ProviderId) -> Result<(), Fault> {
     let fields = [("messageId", inbound.0.as_str()), ("channel", "whatsapp")];
-    let request = api.client.post(&api.typing).timeout(TYPING).form(&fields);
-    api.call(request, Effect::None, ANSWER_BYTES).await.map(drop)
+    let request = api.client.post(&api.typing_url).timeout(TYPING_TIMEOUT).form(&fields);
+    api.call(request, SideEffect::None, MAX_RESPONSE_BYTES).await.map(drop)
 }
 
 #[cfg(test)]

@@ -15,11 +15,11 @@ use crate::channel::twilio::tests::config;
 use crate::http::AllowedTargets;
 use crate::model::{ContentSid, PartRef, Template, Variables};
 
-const MESSAGES: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
+const MESSAGES_PATH: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
 const SID: &str = "SM00000000000000000000000000000009";
 
 /// `AC00000000000000000000000000000000:token-1` and `…:token-2`.
-const TOKENS: [&str; 2] = [
+const AUTHORIZATION_HEADERS: [&str; 2] = [
     "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0x",
     "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDp0b2tlbi0y",
 ];
@@ -35,7 +35,7 @@ fn outgoing() -> Outgoing {
     }
 }
 
-fn fields(request: &Request) -> Vec<(String, String)> {
+fn form_fields(request: &Request) -> Vec<(String, String)> {
     url::form_urlencoded::parse(&request.body).into_owned().collect()
 }
 
@@ -43,22 +43,22 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
-async fn answering(answer: ResponseTemplate) -> MockServer {
+async fn server_answering(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     server
 }
 
-fn created() -> ResponseTemplate {
+fn created_response() -> ResponseTemplate {
     ResponseTemplate::new(201).set_body_json(json!({"sid": SID, "status": "queued", "error_code": null}))
 }
 
-async fn sent(answer: ResponseTemplate) -> Result<ProviderId, Fault> {
-    let server = answering(answer).await;
+async fn send_against(answer: ResponseTemplate) -> Result<ProviderId, Fault> {
+    let server = server_answering(answer).await;
     Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await
 }
 
-fn refusal(status: u16, code: i64) -> ResponseTemplate {
+fn error_response(status: u16, code: i64) -> ResponseTemplate {
     let body =
         json!({"code": code, "message": "Olá & 👋 a+b to whatsapp:+15005550006", "more_info": "", "status": status});
     ResponseTemplate::new(status).set_body_json(body)
@@ -68,10 +68,10 @@ fn refusal(status: u16, code: i64) -> ResponseTemplate {
 async fn a_message_is_posted_as_twilio_wants_it() {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
-        .and(path(MESSAGES))
+        .and(path(MESSAGES_PATH))
         .and(header("content-type", "application/x-www-form-urlencoded"))
-        .and(header("authorization", TOKENS[0]))
-        .respond_with(created())
+        .and(header("authorization", AUTHORIZATION_HEADERS[0]))
+        .respond_with(created_response())
         .expect(1)
         .mount(&server)
         .await;
@@ -85,14 +85,14 @@ async fn a_message_is_posted_as_twilio_wants_it() {
         ("Body", "Olá & 👋 a+b"),
         ("StatusCallback", callback),
     ];
-    assert_eq!(fields(request), pairs(&expected));
+    assert_eq!(form_fields(request), pairs(&expected));
 }
 
 #[tokio::test]
 async fn key_service_and_missing_url_change_the_post() {
     let server = MockServer::start().await;
     Mock::given(header("authorization", "Basic U0sxOnNlY3JldA==")) // SK1:secret
-        .respond_with(created())
+        .respond_with(created_response())
         .expect(2)
         .mount(&server)
         .await;
@@ -107,42 +107,55 @@ async fn key_service_and_missing_url_change_the_post() {
 
     let requests = server.received_requests().await.unwrap();
     let (to, body) = (("To", "whatsapp:+15005550006"), ("Body", "Olá & 👋 a+b"));
-    assert_eq!(fields(&requests[0]), pairs(&[to, ("From", "whatsapp:+14155238886"), body]));
-    assert_eq!(fields(&requests[1]), pairs(&[to, ("MessagingServiceSid", "MG00000000000000000000000000000001"), body]));
+    assert_eq!(form_fields(&requests[0]), pairs(&[to, ("From", "whatsapp:+14155238886"), body]));
+    assert_eq!(
+        form_fields(&requests[1]),
+        pairs(&[to, ("MessagingServiceSid", "MG00000000000000000000000000000001"), body])
+    );
 }
 
 /// The tokens of the calls that were made, by their place in [`TOKENS`].
-async fn tokens(server: &MockServer) -> Vec<Option<usize>> {
+async fn tokens_used(server: &MockServer) -> Vec<Option<usize>> {
     let requests = server.received_requests().await.unwrap();
-    let token = |request: &Request| TOKENS.iter().position(|token| request.headers["authorization"] == **token);
+    let token =
+        |request: &Request| AUTHORIZATION_HEADERS.iter().position(|token| request.headers["authorization"] == **token);
     requests.iter().map(token).collect()
 }
 
 #[tokio::test]
 async fn after_a_rotation_the_token_that_twilio_takes_is_used_and_remembered() {
-    for refused in [refusal(401, 20003), ResponseTemplate::new(401), refusal(403, 20003)] {
+    for refused in [error_response(401, 20003), ResponseTemplate::new(401), error_response(403, 20003)] {
         let server = MockServer::start().await;
-        Mock::given(header("authorization", TOKENS[0])).respond_with(refused).mount(&server).await;
-        Mock::given(header("authorization", TOKENS[1])).respond_with(created()).mount(&server).await;
+        Mock::given(header("authorization", AUTHORIZATION_HEADERS[0])).respond_with(refused).mount(&server).await;
+        Mock::given(header("authorization", AUTHORIZATION_HEADERS[1]))
+            .respond_with(created_response())
+            .mount(&server)
+            .await;
         let channel = Twilio::new(config(&server.uri()), [7; 32]);
         for _ in 0..2 {
             assert_eq!(channel.send(&outgoing()).await, Ok(ProviderId(SID.to_owned())));
         }
-        assert_eq!(tokens(&server).await, [Some(0), Some(1), Some(1)]);
+        assert_eq!(tokens_used(&server).await, [Some(0), Some(1), Some(1)]);
         let requests = server.received_requests().await.unwrap();
-        assert_eq!(fields(&requests[0]), fields(&requests[1]), "the same message");
+        assert_eq!(form_fields(&requests[0]), form_fields(&requests[1]), "the same message");
         // Rotated once more, the other way around.
         server.reset().await;
-        Mock::given(header("authorization", TOKENS[1])).respond_with(refusal(401, 20003)).mount(&server).await;
-        Mock::given(header("authorization", TOKENS[0])).respond_with(created()).mount(&server).await;
+        Mock::given(header("authorization", AUTHORIZATION_HEADERS[1]))
+            .respond_with(error_response(401, 20003))
+            .mount(&server)
+            .await;
+        Mock::given(header("authorization", AUTHORIZATION_HEADERS[0]))
+            .respond_with(created_response())
+            .mount(&server)
+            .await;
         channel.send(&outgoing()).await.unwrap();
-        assert_eq!(tokens(&server).await, [Some(1), Some(0)]);
+        assert_eq!(tokens_used(&server).await, [Some(1), Some(0)]);
     }
 }
 
 #[tokio::test]
 async fn a_template_is_posted_by_its_name_and_without_a_body() {
-    let server = answering(created()).await;
+    let server = server_answering(created_response()).await;
     let sid = ContentSid::parse("HX00000000000000000000000000000001").unwrap();
     let channel = Twilio::new(config(&server.uri()), [7; 32]);
     let ana = Variables::new([("1".to_owned(), "Ana & \"Bo\"".to_owned())]).unwrap();
@@ -150,62 +163,67 @@ async fn a_template_is_posted_by_its_name_and_without_a_body() {
         let template = Some(Template { sid, variables });
         let id = channel.send(&Outgoing { text: String::new(), template, ..outgoing() }).await;
         assert_eq!(id, Ok(ProviderId(SID.to_owned())));
-        let sent = fields(server.received_requests().await.unwrap().last().unwrap());
-        assert_eq!(value(&sent, "ContentSid"), Some("HX00000000000000000000000000000001"));
-        assert_eq!((value(&sent, "Body"), value(&sent, "ContentVariables")), (None, json));
+        let sent = form_fields(server.received_requests().await.unwrap().last().unwrap());
+        assert_eq!(field_value(&sent, "ContentSid"), Some("HX00000000000000000000000000000001"));
+        assert_eq!((field_value(&sent, "Body"), field_value(&sent, "ContentVariables")), (None, json));
     }
 }
 
-fn value<'a>(sent: &'a [(String, String)], name: &str) -> Option<&'a str> {
+fn field_value<'a>(sent: &'a [(String, String)], name: &str) -> Option<&'a str> {
     sent.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
 }
 
 #[tokio::test]
 async fn a_file_is_posted_by_its_address_with_or_without_a_caption() {
-    let server = answering(created()).await;
+    let server = server_answering(created_response()).await;
     let channel = Twilio::new(config(&server.uri()), [7; 32]);
     let url = "https://bot.example.com/media/12.1?e=1&m=2";
     for (text, body) in [("Our menu", Some("Our menu")), ("", None), (" \n", None)] {
         let with_file = Outgoing { text: text.to_owned(), media_url: Some(url.to_owned()), ..outgoing() };
         channel.send(&with_file).await.unwrap();
-        let sent = fields(server.received_requests().await.unwrap().last().unwrap());
-        assert_eq!((value(&sent, "MediaUrl"), value(&sent, "Body")), (Some(url), body));
+        let sent = form_fields(server.received_requests().await.unwrap().last().unwrap());
+        assert_eq!((field_value(&sent, "MediaUrl"), field_value(&sent, "Body")), (Some(url), body));
     }
 }
 
 #[tokio::test]
 async fn a_post_is_repeated_with_another_token_only_where_twilio_did_not_let_it_in() {
-    for answer in [refusal(400, 21211), refusal(429, 20429), refusal(500, 20500), refusal(500, 20003), refusal(403, 12)]
-    {
-        let server = answering(answer).await;
+    for answer in [
+        error_response(400, 21211),
+        error_response(429, 20429),
+        error_response(500, 20500),
+        error_response(500, 20003),
+        error_response(403, 12),
+    ] {
+        let server = server_answering(answer).await;
         Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
-        assert_eq!(tokens(&server).await, [Some(0)]);
+        assert_eq!(tokens_used(&server).await, [Some(0)]);
     }
 }
 
 #[tokio::test]
-async fn where_no_token_is_taken_each_is_tried_once_and_the_operator_is_told() {
-    let server = answering(refusal(401, 20003)).await;
+async fn where_no_token_is_accepted_each_is_tried_once_and_the_operator_is_notified() {
+    let server = server_answering(error_response(401, 20003)).await;
     let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
     assert!(
         matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("TWILIO_AUTH_TOKEN")),
         "{fault:?}"
     );
-    assert_eq!(tokens(&server).await, [Some(0), Some(1)]);
+    assert_eq!(tokens_used(&server).await, [Some(0), Some(1)]);
 }
 
 #[tokio::test]
 async fn an_api_key_that_is_refused_is_not_replaced_by_a_token() {
-    let server = answering(refusal(401, 20003)).await;
+    let server = server_answering(error_response(401, 20003)).await;
     let mut config = config(&server.uri());
     config.api_key = Some(("SK1".to_owned(), SecretString::from("secret")));
     Twilio::new(config, [7; 32]).send(&outgoing()).await.unwrap_err();
-    assert_eq!(tokens(&server).await, [None]);
+    assert_eq!(tokens_used(&server).await, [None]);
 }
 
 #[tokio::test]
 async fn without_credentials_or_text_nothing_is_posted() {
-    let server = answering(created()).await;
+    let server = server_answering(created_response()).await;
     let mut bare = config(&server.uri());
     bare.auth_tokens.clear();
     let fault = Twilio::new(bare, [7; 32]).send(&outgoing()).await.unwrap_err();
@@ -219,47 +237,50 @@ async fn without_credentials_or_text_nothing_is_posted() {
 
 #[tokio::test]
 async fn a_success_without_an_id_is_unknown() {
-    assert_eq!(sent(created()).await, Ok(ProviderId(SID.to_owned())));
-    assert!(sent(ResponseTemplate::new(200).set_body_json(json!({"sid": SID}))).await.is_ok());
+    assert_eq!(send_against(created_response()).await, Ok(ProviderId(SID.to_owned())));
+    assert!(send_against(ResponseTemplate::new(200).set_body_json(json!({"sid": SID}))).await.is_ok());
     for answer in [
         ResponseTemplate::new(204),
         ResponseTemplate::new(201).set_body_string("<html>"),
         ResponseTemplate::new(201).set_body_json(json!({"sid": null})),
         ResponseTemplate::new(201).set_body_json(json!({"sid": "two words"})),
-        ResponseTemplate::new(200).set_body_string("x".repeat(ANSWER_BYTES + 1)),
+        ResponseTemplate::new(200).set_body_string("x".repeat(MAX_RESPONSE_BYTES + 1)),
     ] {
-        let fault = sent(answer).await.unwrap_err();
+        let fault = send_against(answer).await.unwrap_err();
         assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
     }
 }
 
 #[tokio::test]
 async fn every_refusal_gets_its_class() {
-    let fault = sent(refusal(429, 20429)).await.unwrap_err();
+    let fault = send_against(error_response(429, 20429)).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { retry_after: None, .. }), "{fault:?}");
-    let fault = sent(ResponseTemplate::new(429).insert_header("retry-after", "4")).await.unwrap_err();
+    let fault = send_against(ResponseTemplate::new(429).insert_header("retry-after", "4")).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { retry_after: Some(after), .. } if after.as_secs() == 4), "{fault:?}");
-    let fault = sent(ResponseTemplate::new(503).insert_header("retry-after", "2")).await.unwrap_err();
+    let fault = send_against(ResponseTemplate::new(503).insert_header("retry-after", "2")).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { retry_after: Some(after), .. } if after.as_secs() == 2), "{fault:?}");
-    let fault = sent(ResponseTemplate::new(503)).await.unwrap_err();
+    let fault = send_against(ResponseTemplate::new(503)).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
-    let fault = sent(refusal(500, 20500)).await.unwrap_err();
+    let fault = send_against(error_response(500, 20500)).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
-    let fault = sent(refusal(401, 20003)).await.unwrap_err();
+    let fault = send_against(error_response(401, 20003)).await.unwrap_err();
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
-    let fault = sent(refusal(400, 63016)).await.unwrap_err();
+    let fault = send_against(error_response(400, 63016)).await.unwrap_err();
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Contact, .. }), "{fault:?}");
-    let fault = sent(refusal(400, 21617)).await.unwrap_err();
+    let fault = send_against(error_response(400, 21617)).await.unwrap_err();
     assert!(matches!(fault, Fault::TooLong { .. }), "{fault:?}");
     // A redirect is not followed with the text and the credentials.
-    let fault = sent(ResponseTemplate::new(307).insert_header("location", "http://127.0.0.1:9/")).await.unwrap_err();
+    let fault =
+        send_against(ResponseTemplate::new(307).insert_header("location", "http://127.0.0.1:9/")).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
 }
 
 #[tokio::test]
 async fn a_reason_holds_neither_text_nor_number_nor_credentials() {
-    for answer in [refusal(400, 21211), refusal(400, 99999), refusal(500, 1), ResponseTemplate::new(201)] {
-        let why = sent(answer).await.unwrap_err().to_string();
+    for answer in
+        [error_response(400, 21211), error_response(400, 99999), error_response(500, 1), ResponseTemplate::new(201)]
+    {
+        let why = send_against(answer).await.unwrap_err().to_string();
         for private in ["Olá", "5005550006", "token-1", "Basic", "127.0.0.1"] {
             assert!(!why.contains(private), "{why}");
         }
@@ -267,7 +288,7 @@ async fn a_reason_holds_neither_text_nor_number_nor_credentials() {
 }
 
 /// Reads one whole request off a connection; `None` where the other side closed it.
-fn request(stream: &mut TcpStream) -> Option<()> {
+fn read_request(stream: &mut TcpStream) -> Option<()> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -285,7 +306,7 @@ fn request(stream: &mut TcpStream) -> Option<()> {
     }
 }
 
-fn ascii() -> Outgoing {
+fn ascii_outgoing() -> Outgoing {
     Outgoing { text: "Hello".to_owned(), ..outgoing() }
 }
 
@@ -294,7 +315,7 @@ async fn a_refused_connection_is_repeated() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii()).await.unwrap_err();
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
     assert!(fault.why().starts_with("Twilio cannot be reached"), "{fault:?}");
 }
@@ -303,8 +324,8 @@ async fn a_refused_connection_is_repeated() {
 async fn a_connection_cut_after_the_post_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let server = thread::spawn(move || request(&mut listener.accept().unwrap().0).unwrap());
-    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii()).await.unwrap_err();
+    let server = thread::spawn(move || read_request(&mut listener.accept().unwrap().0).unwrap());
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err();
     server.join().unwrap();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
 }
@@ -315,10 +336,10 @@ async fn an_answer_cut_in_the_middle_is_unknown() {
     let base = format!("http://{}", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
-        request(&mut stream).unwrap();
+        read_request(&mut stream).unwrap();
         stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 900\r\n\r\n{\"sid\": \"SM").unwrap();
     });
-    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii()).await.unwrap_err();
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err();
     server.join().unwrap();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
 }
@@ -330,15 +351,15 @@ async fn a_post_cut_on_a_pooled_connection_is_unknown_and_not_repeated() {
     let answer = format!("{{\"sid\": \"{SID}\"}}");
     let server = thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
-        request(&mut stream).unwrap();
+        read_request(&mut stream).unwrap();
         write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).unwrap();
-        request(&mut stream).expect("the second post comes over the same connection");
+        read_request(&mut stream).expect("the second post comes over the same connection");
         drop(stream);
         listener
     });
     let channel = Twilio::new(config(&base), [7; 32]);
-    assert!(channel.send(&ascii()).await.is_ok());
-    let fault = channel.send(&ascii()).await.unwrap_err();
+    assert!(channel.send(&ascii_outgoing()).await.is_ok());
+    let fault = channel.send(&ascii_outgoing()).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
     let listener = server.join().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -351,7 +372,7 @@ async fn a_post_without_an_answer_in_time_is_unknown() {
     let config = config(&format!("http://{}", listener.local_addr().unwrap()));
     let client = crate::http::client(Duration::from_millis(300), Duration::from_secs(9), AllowedTargets::Any);
     let channel = Twilio::with_api(&config, &[7; 32], Api::with_client(&config, client));
-    let fault = channel.send(&ascii()).await.unwrap_err();
+    let fault = channel.send(&ascii_outgoing()).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
 }
 
@@ -366,17 +387,17 @@ async fn typing_names_the_inbound_message() {
         .mount(&server)
         .await;
     let channel = Twilio::new(config(&server.uri()), [7; 32]);
-    assert_eq!(channel.typing(&ProviderId(SID.to_owned())).await, Ok(()));
+    assert_eq!(channel.send_typing(&ProviderId(SID.to_owned())).await, Ok(()));
     let request = &server.received_requests().await.unwrap()[0];
-    assert_eq!(fields(request), pairs(&[("messageId", SID), ("channel", "whatsapp")]));
+    assert_eq!(form_fields(request), pairs(&[("messageId", SID), ("channel", "whatsapp")]));
 }
 
 #[tokio::test]
 async fn typing_may_be_repeated_after_any_doubt() {
-    let server = answering(ResponseTemplate::new(500)).await;
-    let fault = Twilio::new(config(&server.uri()), [7; 32]).typing(&ProviderId(SID.to_owned())).await.unwrap_err();
+    let server = server_answering(ResponseTemplate::new(500)).await;
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).send_typing(&ProviderId(SID.to_owned())).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
-    let server = answering(refusal(400, 20422)).await;
-    let fault = Twilio::new(config(&server.uri()), [7; 32]).typing(&ProviderId(SID.to_owned())).await.unwrap_err();
+    let server = server_answering(error_response(400, 20422)).await;
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).send_typing(&ProviderId(SID.to_owned())).await.unwrap_err();
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
 }

@@ -6,11 +6,12 @@ use super::*;
 
 const TOKEN: &str = "12345";
 const URL: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
-const CALL: &str = "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212";
-const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
-const HASHED: &str =
+const CALL_FORM: &str =
+    "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212";
+const FORM_TYPE: &str = "application/x-www-form-urlencoded; charset=UTF-8";
+const PATH_WITH_BODY_HASH: &str =
     "/myapp.php?foo=1&bar=2&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620";
-const JSON: &str = r#"{"property": "value", "boolean": true}"#;
+const JSON_BODY: &str = r#"{"property": "value", "boolean": true}"#;
 
 fn verifier(public_url: &str, tokens: &[&str]) -> Verifier {
     let tokens: Vec<_> = tokens.iter().map(|token| SecretString::from(*token)).collect();
@@ -28,8 +29,8 @@ fn delivery(path: &str, kind: &str, body: impl AsRef<[u8]>, signature: &str) -> 
     }
 }
 
-fn call(body: impl AsRef<[u8]>, signature: &str) -> WebhookRequest {
-    delivery("/myapp.php?foo=1&bar=2", FORM, body, signature)
+fn call_delivery(body: impl AsRef<[u8]>, signature: &str) -> WebhookRequest {
+    delivery("/myapp.php?foo=1&bar=2", FORM_TYPE, body, signature)
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -41,16 +42,20 @@ fn twilios_own_vectors_are_accepted() {
     let https = verifier("https://mycompany.com", &[TOKEN]);
     let http = verifier("http://mycompany.com", &[TOKEN]);
     let ok = Ok(());
-    assert_eq!(https.verify(&call(CALL, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")), ok, "plain");
-    assert_eq!(https.verify(&call(CALL, "kvajT1Ptam85bY51eRf/AJRuM3w=")), ok, "signed with :443");
-    assert_eq!(http.verify(&call(CALL, "0ZXoZLH/DfblKGATFgpif+LLRf4=")), ok, "http, signed with :80");
-    let prefixes = format!("ReasonConferenceEnded=test&{CALL}&Reason=Participant");
-    assert_eq!(https.verify(&call(prefixes, "vOEb5UThFn24KEfnOFLQY2AE5FY=")), ok, "one name begins with another");
+    assert_eq!(https.verify(&call_delivery(CALL_FORM, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")), ok, "plain");
+    assert_eq!(https.verify(&call_delivery(CALL_FORM, "kvajT1Ptam85bY51eRf/AJRuM3w=")), ok, "signed with :443");
+    assert_eq!(http.verify(&call_delivery(CALL_FORM, "0ZXoZLH/DfblKGATFgpif+LLRf4=")), ok, "http, signed with :80");
+    let prefixes = format!("ReasonConferenceEnded=test&{CALL_FORM}&Reason=Participant");
+    assert_eq!(
+        https.verify(&call_delivery(prefixes, "vOEb5UThFn24KEfnOFLQY2AE5FY=")),
+        ok,
+        "one name begins with another"
+    );
     let repeated = "Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234&Digits=1234";
-    assert_eq!(https.verify(&call(repeated, "IK+Dwps556ElfBT0I3Rgjkr1wJU=")), ok, "repeated names");
-    let json = delivery(HASHED, "application/json", JSON, "a9nBmqA0ju/hNViExpshrM61xv4=");
+    assert_eq!(https.verify(&call_delivery(repeated, "IK+Dwps556ElfBT0I3Rgjkr1wJU=")), ok, "repeated names");
+    let json = delivery(PATH_WITH_BODY_HASH, "application/json", JSON_BODY, "a9nBmqA0ju/hNViExpshrM61xv4=");
     assert_eq!(https.verify(&json), ok, "JSON");
-    assert_eq!(http.verify(&json), Err(forged(WRONG)), "the scheme is signed");
+    assert_eq!(http.verify(&json), Err(forged(WRONG_SIGNATURE)), "the scheme is signed");
 }
 
 #[test]
@@ -58,7 +63,7 @@ fn a_whatsapp_message_is_accepted_over_the_public_url() {
     let body = "AccountSid=AC00000000000000000000000000000000&Body=%C2%BFHola%3F+%F0%9F%91%8B+a%2Bb+%26+c%3Dd\
                 &From=whatsapp%3A%2B15005550006&MediaContentType0=&MessageSid=SM00000000000000000000000000000001\
                 &NumMedia=0&ProfileName=Ana&To=whatsapp%3A%2B14155238886&WaId=15005550006";
-    let message = delivery("/webhooks/twilio", FORM, body, "1liWRpXamTDfhUaXRXvNmPSJVW0=");
+    let message = delivery("/webhooks/twilio", FORM_TYPE, body, "1liWRpXamTDfhUaXRXvNmPSJVW0=");
     for url in ["https://bot.example.com", "https://bot.example.com/", "https://bot.example.com:443"] {
         assert_eq!(verifier(url, &[TOKEN]).verify(&message), Ok(()), "{url}");
     }
@@ -86,7 +91,10 @@ fn signing_gives_twilios_own_signatures() {
         ),
         "IK+Dwps556ElfBT0I3Rgjkr1wJU="
     );
-    assert_eq!(sign(&format!("https://mycompany.com{HASHED}"), &[], TOKEN), "a9nBmqA0ju/hNViExpshrM61xv4=");
+    assert_eq!(
+        sign(&format!("https://mycompany.com{PATH_WITH_BODY_HASH}"), &[], TOKEN),
+        "a9nBmqA0ju/hNViExpshrM61xv4="
+    );
 }
 
 #[test]
@@ -104,19 +112,19 @@ fn a_path_prefix_and_a_port_of_the_public_url_are_signed() {
 #[test]
 fn during_a_rotation_either_token_signs() {
     let rotating = verifier("https://mycompany.com", &["new", TOKEN]);
-    assert_eq!(rotating.verify(&call(CALL, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")), Ok(()));
+    assert_eq!(rotating.verify(&call_delivery(CALL_FORM, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")), Ok(()));
     let rotated = verifier("https://mycompany.com", &["new"]);
-    assert_eq!(rotated.verify(&call(CALL, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")), Err(forged(WRONG)));
+    assert_eq!(rotated.verify(&call_delivery(CALL_FORM, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")), Err(forged(WRONG_SIGNATURE)));
 }
 
 #[test]
 fn what_cannot_be_checked_is_forged() {
-    let good = call(CALL, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
+    let good = call_delivery(CALL_FORM, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
     let tokens = [SecretString::from(TOKEN)];
     assert_eq!(Verifier::new(None, &tokens).verify(&good), Err(forged(NO_URL)));
     assert_eq!(verifier("https://mycompany.com", &[]).verify(&good), Err(forged(NO_TOKEN)));
     // Signed with the empty key, which anyone has.
-    let empty = call("", &sign(URL, &[], ""));
+    let empty = call_delivery("", &sign(URL, &[], ""));
     assert_eq!(verifier("https://mycompany.com", &["", " "]).verify(&empty), Err(forged(NO_TOKEN)));
 
     let verifier = verifier("https://mycompany.com", &[TOKEN]);
@@ -124,23 +132,28 @@ fn what_cannot_be_checked_is_forged() {
     bare.headers.pop();
     assert_eq!(verifier.verify(&bare), Err(forged(NO_HEADER)));
     for bad in ["", "=", "RSOYDt4T1cUTdK1PDd93/VVr8B8", "RSOYDt4T1cUTdK1PDd93/VVr8B8=AAAA", "é", "AAAA"] {
-        assert_eq!(verifier.verify(&call(CALL, bad)), Err(forged(NO_SIGNATURE)), "{bad}");
+        assert_eq!(verifier.verify(&call_delivery(CALL_FORM, bad)), Err(forged(MALFORMED_SIGNATURE)), "{bad}");
     }
 }
 
 #[test]
 fn a_json_body_must_fit_its_hash() {
     let verifier = verifier("https://mycompany.com", &[TOKEN]);
-    let changed = delivery(HASHED, "application/json", JSON.replace("true", "false"), "a9nBmqA0ju/hNViExpshrM61xv4=");
+    let changed = delivery(
+        PATH_WITH_BODY_HASH,
+        "application/json",
+        JSON_BODY.replace("true", "false"),
+        "a9nBmqA0ju/hNViExpshrM61xv4=",
+    );
     assert_eq!(verifier.verify(&changed), Err(forged(WRONG_HASH)));
-    let short = delivery("/x?bodySHA256=0a1f", "application/json", JSON, "a9nBmqA0ju/hNViExpshrM61xv4=");
+    let short = delivery("/x?bodySHA256=0a1f", "application/json", JSON_BODY, "a9nBmqA0ju/hNViExpshrM61xv4=");
     assert_eq!(verifier.verify(&short), Err(forged(WRONG_HASH)));
 }
 
 #[test]
 fn a_body_that_is_not_utf8_is_still_verified() {
     // HMAC over the raw byte ff, computed with Python's hmac module.
-    let raw = delivery("/webhooks/twilio", FORM, b"Body=%ff&A=\xfe", "ME9f7kea9G1iIYohKV0hOhvu2r4=");
+    let raw = delivery("/webhooks/twilio", FORM_TYPE, b"Body=%ff&A=\xfe", "ME9f7kea9G1iIYohKV0hOhvu2r4=");
     assert_eq!(verifier("https://bot.example.com", &[TOKEN]).verify(&raw), Ok(()));
 }
 
@@ -158,7 +171,7 @@ proptest! {
     ) {
         let signature = sign("https://bot.example.com/webhooks/twilio", &params, &token);
         let verifier = verifier("https://bot.example.com/", &[token.as_str()]);
-        let good = delivery("/webhooks/twilio", FORM, encode(&params), &signature);
+        let good = delivery("/webhooks/twilio", FORM_TYPE, encode(&params), &signature);
         prop_assert_eq!(verifier.verify(&good), Ok(()));
 
         // Flipped in a decoded value, so that the change is one of meaning and not of spelling.
@@ -174,20 +187,20 @@ proptest! {
         let mut signed = params;
         signed[0].1.push('x');
         let signature = sign("https://bot.example.com/webhooks/twilio", &signed, &token);
-        let bad = delivery("/webhooks/twilio", FORM, body, &signature);
+        let bad = delivery("/webhooks/twilio", FORM_TYPE, body, &signature);
         prop_assert!(verifier.verify(&bad).is_err());
 
         let mut raw = STANDARD.decode(&signature).unwrap();
         let index = at.index(raw.len());
         raw[index] ^= 1 << bit;
-        let forged = delivery("/webhooks/twilio", FORM, encode(&signed), &STANDARD.encode(&raw));
+        let forged = delivery("/webhooks/twilio", FORM_TYPE, encode(&signed), &STANDARD.encode(&raw));
         prop_assert!(verifier.verify(&forged).is_err());
     }
 
     #[test]
     fn no_body_brings_the_verifier_down(body in proptest::collection::vec(any::<u8>(), 0..300), path in ".{0,40}") {
         let verifier = verifier("https://bot.example.com", &[TOKEN]);
-        let any = delivery(&path, FORM, body, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
+        let any = delivery(&path, FORM_TYPE, body, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
         prop_assert!(verifier.verify(&any).is_err());
     }
 }

@@ -106,7 +106,7 @@ impl AiConfig {
     /// A warning, where these instructions leave no room for what is said: Ollama and its like would then drop the
     /// instructions themselves, without an error.
     pub(in crate::config) fn context_too_small_warning(&self, instructions: &str) -> Option<String> {
-        let (wanted, room) = (text::tokens(instructions), self.context_tokens - self.answer_tokens());
+        let (wanted, room) = (text::estimate_tokens(instructions), self.context_tokens - self.answer_tokens());
         let reads = !matches!(self.provider, ProviderConfig::Offline { .. });
         // What a model is called and how much it reads are set by names that begin alike.
         let setting = self.setting_names.model.replace("_MODEL", "_CONTEXT_TOKENS");

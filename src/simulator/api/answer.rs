@@ -7,35 +7,35 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::simulator::{Misbehaviour, Simulator};
+use crate::simulator::{InjectedFault, Simulator};
 
 /// An error of the REST API: a code, words, and a page about it.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct ApiError {
     status: StatusCode,
     code: u32,
     message: String,
 }
 
-impl Refused {
-    pub(super) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Refused {
-        Refused { status, code, message: message.into() }
+impl ApiError {
+    pub(super) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> ApiError {
+        ApiError { status, code, message: message.into() }
     }
 
-    pub(super) fn bad_request(code: u32, message: impl Into<String>) -> Refused {
-        Refused::new(StatusCode::BAD_REQUEST, code, message)
+    pub(super) fn bad_request(code: u32, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    pub(super) fn unauthorized() -> Refused {
-        Refused::new(StatusCode::UNAUTHORIZED, 20003, "Authenticate")
+    pub(super) fn unauthorized() -> ApiError {
+        ApiError::new(StatusCode::UNAUTHORIZED, 20003, "Authenticate")
     }
 
-    pub(super) fn not_found(what: &str) -> Refused {
-        Refused::new(StatusCode::NOT_FOUND, 20404, format!("The requested resource {what} was not found"))
+    pub(super) fn not_found(what: &str) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, 20404, format!("The requested resource {what} was not found"))
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({
             "code": self.code,
@@ -53,36 +53,38 @@ impl IntoResponse for Refused {
 }
 
 /// The bad answer that was ordered; `None` where the call is answered as usual.
-pub(super) async fn misbehave(simulator: &Simulator, fault: &Misbehaviour) -> Option<Response> {
+pub(super) async fn faulty_response(simulator: &Simulator, fault: &InjectedFault) -> Option<Response> {
     let answer = match fault {
-        Misbehaviour::TooManyRequests { retry_after } => {
-            let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests");
+        InjectedFault::TooManyRequests { retry_after } => {
+            let refused = ApiError::new(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests");
             match retry_after {
                 Some(wait) => ([(RETRY_AFTER, wait.as_secs().to_string())], refused).into_response(),
                 None => refused.into_response(),
             }
         }
-        Misbehaviour::Unavailable { retry_after } => {
-            let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, 20503, "Service Unavailable");
+        InjectedFault::Unavailable { retry_after } => {
+            let refused = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, 20503, "Service Unavailable");
             ([(RETRY_AFTER, retry_after.as_secs().to_string())], refused).into_response()
         }
-        Misbehaviour::ServerError { .. } => {
-            Refused::new(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error").into_response()
+        InjectedFault::ServerError { .. } => {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error").into_response()
         }
-        Misbehaviour::Refuse { code } => Refused::bad_request(*code, format!("Simulated error {code}")).into_response(),
-        Misbehaviour::Unauthorized => Refused::unauthorized().into_response(),
-        Misbehaviour::Drop { .. } => cut(),
-        Misbehaviour::Hang { .. } => {
-            simulator.inner.closed.cancelled().await;
-            cut()
+        InjectedFault::Refuse { code } => {
+            ApiError::bad_request(*code, format!("Simulated error {code}")).into_response()
         }
-        Misbehaviour::Undelivered { .. } => return None,
+        InjectedFault::Unauthorized => ApiError::unauthorized().into_response(),
+        InjectedFault::Drop { .. } => dropped_connection(),
+        InjectedFault::Hang { .. } => {
+            simulator.inner.shutdown.cancelled().await;
+            dropped_connection()
+        }
+        InjectedFault::Undelivered { .. } => return None,
     };
     Some(answer)
 }
 
 /// A body that fails before its first byte: hyper then closes the connection with the head still unsent.
-fn cut() -> Response {
+fn dropped_connection() -> Response {
     let broken = std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "cut on order");
     Body::from_stream(tokio_stream::once(Err::<Bytes, _>(broken))).into_response()
 }

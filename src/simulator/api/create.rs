@@ -4,36 +4,40 @@ use serde_json::Value;
 use url::Url;
 
 use super::Params;
-use super::answer::Refused;
+use super::answer::ApiError;
 use crate::model::Address;
-use crate::simulator::callback::Journey;
+use crate::simulator::callback::SimulatedDelivery;
 use crate::simulator::ledger::Message;
-use crate::simulator::misbehaviour::count;
+use crate::simulator::misbehaviour::increment;
 use crate::simulator::phones::Bubble;
-use crate::simulator::{Misbehaviour, Simulator, Status, locked};
+use crate::simulator::{InjectedFault, Simulator, Status, lock};
 
 /// The longest body (error 21617). Counted in UTF-16 units, the strictest reading of "characters".
-const BODY: usize = 1_600;
+const MAX_BODY_UNITS: usize = 1_600;
 
 /// Checks and takes a message; the Message resource.
-pub(super) fn create(simulator: &Simulator, params: &Params, fault: Option<&Misbehaviour>) -> Result<Value, Refused> {
-    let to = params.get("To").ok_or_else(|| Refused::bad_request(21604, "A 'To' phone number is required."))?;
+pub(super) fn create_message(
+    simulator: &Simulator,
+    params: &Params,
+    fault: Option<&InjectedFault>,
+) -> Result<Value, ApiError> {
+    let to = params.get("To").ok_or_else(|| ApiError::bad_request(21604, "A 'To' phone number is required."))?;
     let service = params.get("MessagingServiceSid");
-    let contact = addresses(simulator, to, params.get("From"), service)?;
+    let contact = check_addresses(simulator, to, params.get("From"), service)?;
     let body = params.get("Body").unwrap_or_default();
     let media = params.all("MediaUrl").count();
     if body.is_empty() && media == 0 && params.get("ContentSid").is_none() {
-        return Err(Refused::bad_request(21619, "A text message body or media urls must be specified."));
+        return Err(ApiError::bad_request(21619, "A text message body or media urls must be specified."));
     }
-    if body.encode_utf16().count() > BODY {
-        return Err(Refused::bad_request(21617, "The concatenated message body exceeds the 1600 character limit"));
+    if body.encode_utf16().count() > MAX_BODY_UNITS {
+        return Err(ApiError::bad_request(21617, "The concatenated message body exceeds the 1600 character limit"));
     }
     if params.all("MediaUrl").any(|url| !is_web_address(url)) {
-        return Err(Refused::bad_request(21620, "Media urls are invalid. Please use only valid http and https urls"));
+        return Err(ApiError::bad_request(21620, "Media urls are invalid. Please use only valid http and https urls"));
     }
     let callback = params.get("StatusCallback");
     if callback.is_some_and(|url| !is_web_address(url) || host_has_underscore(url)) {
-        return Err(Refused::bad_request(21609, "The 'StatusCallback' URL is not a valid URL."));
+        return Err(ApiError::bad_request(21609, "The 'StatusCallback' URL is not a valid URL."));
     }
 
     let (sid, now) = (simulator.new_sid(if media == 0 { "SM" } else { "MM" }), simulator.now());
@@ -53,8 +57,8 @@ pub(super) fn create(simulator: &Simulator, params: &Params, fault: Option<&Misb
         updated: now,
     };
     let json = message.json(&simulator.inner.config.account_sid);
-    locked(&simulator.inner.ledger).add(message);
-    count(&simulator.inner.counts.created);
+    lock(&simulator.inner.message_log).add(message);
+    increment(&simulator.inner.counts.created);
     let text = if body.is_empty() { "[a picture, file or template]" } else { body };
     let bubble = Bubble {
         sid: sid.clone(),
@@ -63,16 +67,16 @@ pub(super) fn create(simulator: &Simulator, params: &Params, fault: Option<&Misb
         at: now,
         status,
         problem: None,
-        changed: 0,
+        last_change: 0,
     };
     simulator.add_bubble(contact, bubble);
-    simulator.set_off(Journey {
+    simulator.spawn_delivery(SimulatedDelivery {
         sid,
         contact: contact.to_owned(),
         callback: callback.map(str::to_owned),
         service: service.map(str::to_owned),
         error: match fault {
-            Some(Misbehaviour::Undelivered { code }) => Some(*code),
+            Some(InjectedFault::Undelivered { code }) => Some(*code),
             _ => None,
         },
     });
@@ -80,31 +84,31 @@ pub(super) fn create(simulator: &Simulator, params: &Params, fault: Option<&Misb
 }
 
 /// The contact's address without its prefix, if sender and receiver are of this channel and the sender is ours.
-fn addresses<'a>(
+fn check_addresses<'a>(
     simulator: &Simulator,
     to: &'a str,
     from: Option<&str>,
     service: Option<&str>,
-) -> Result<&'a str, Refused> {
+) -> Result<&'a str, ApiError> {
     if let Some(from) = from {
         if from.starts_with("whatsapp:") != to.starts_with("whatsapp:") {
             let why = format!("From ({from}) and To ({to}) addresses should be of the same channel");
-            return Err(Refused::bad_request(21910, why));
+            return Err(ApiError::bad_request(21910, why));
         }
         if from != simulator.our_address() {
             let why = "Twilio could not find a Channel with the specified From address";
-            return Err(Refused::bad_request(63007, why));
+            return Err(ApiError::bad_request(63007, why));
         }
     } else if service.is_none() {
-        return Err(Refused::bad_request(21603, "A 'From' phone number is required."));
-    } else if !service.is_some_and(is_service) {
-        return Err(Refused::bad_request(21701, "The Messaging Service does not exist."));
+        return Err(ApiError::bad_request(21603, "A 'From' phone number is required."));
+    } else if !service.is_some_and(is_service_sid) {
+        return Err(ApiError::bad_request(21701, "The Messaging Service does not exist."));
     }
     let contact = to.strip_prefix("whatsapp:").filter(|contact| Address::parse(contact).is_ok());
-    contact.ok_or_else(|| Refused::bad_request(21211, format!("Invalid 'To' Phone Number: {to}")))
+    contact.ok_or_else(|| ApiError::bad_request(21211, format!("Invalid 'To' Phone Number: {to}")))
 }
 
-fn is_service(sid: &str) -> bool {
+fn is_service_sid(sid: &str) -> bool {
     sid.strip_prefix("MG").is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 

@@ -6,44 +6,44 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Params;
-use super::answer::Refused;
-use crate::simulator::ledger::{Filter, Ledger};
+use super::answer::ApiError;
+use crate::simulator::ledger::{Filter, MessageLog};
 
 /// Messages on a page where the caller names no number.
-const PAGE: usize = 50;
+const DEFAULT_PAGE_SIZE: usize = 50;
 /// The most that a page holds.
-const PAGE_LIMIT: usize = 1_000;
+const MAX_PAGE_SIZE: usize = 1_000;
 
 /// One page, newest first.
-pub(super) fn list(ledger: &Ledger, account: &str, params: &Params) -> Result<Value, Refused> {
-    let filter = filter(params)?;
-    let size = number(params, "PageSize")?.unwrap_or(PAGE).clamp(1, PAGE_LIMIT);
-    let page = number(params, "Page")?.unwrap_or(0);
+pub(super) fn list_page(ledger: &MessageLog, account: &str, params: &Params) -> Result<Value, ApiError> {
+    let filter = parse_filter(params)?;
+    let size = number_param(params, "PageSize")?.unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, MAX_PAGE_SIZE);
+    let page = number_param(params, "Page")?.unwrap_or(0);
     let after = params.get("PageToken").map(|token| token.strip_prefix("PA").unwrap_or(token));
     if page > 0 && after.is_none() {
         // Twilio ended absolute paging: a page number alone names no place in the list.
-        return Err(Refused::bad_request(20001, "Page requires the PageToken of the page before it."));
+        return Err(ApiError::bad_request(20001, "Page requires the PageToken of the page before it."));
     }
     let (messages, more) = ledger.page(&filter, after, size);
     let start = page * size;
     let end = if messages.is_empty() { start } else { start + messages.len() - 1 };
-    let next = messages.last().filter(|_| more).map(|last| uri(account, params, size, page + 1, Some(&last.sid)));
+    let next = messages.last().filter(|_| more).map(|last| page_uri(account, params, size, page + 1, Some(&last.sid)));
     Ok(json!({
         "end": end,
-        "first_page_uri": uri(account, params, size, 0, None),
+        "first_page_uri": page_uri(account, params, size, 0, None),
         "next_page_uri": next,
         "page": page,
         "page_size": size,
         // Pages are walked forwards only.
         "previous_page_uri": null,
         "start": start,
-        "uri": uri(account, params, size, page, after),
+        "uri": page_uri(account, params, size, page, after),
         "messages": messages.iter().map(|message| message.json(account)).collect::<Vec<_>>(),
     }))
 }
 
 /// The address of a page, relative to the API's host, with the caller's filters.
-fn uri(account: &str, params: &Params, size: usize, page: usize, after: Option<&str>) -> String {
+fn page_uri(account: &str, params: &Params, size: usize, page: usize, after: Option<&str>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(params.0.iter().filter(|(name, _)| !matches!(name.as_str(), "PageSize" | "Page" | "PageToken")));
     query.append_pair("PageSize", &size.to_string()).append_pair("Page", &page.to_string());
@@ -53,16 +53,17 @@ fn uri(account: &str, params: &Params, size: usize, page: usize, after: Option<&
     format!("/2010-04-01/Accounts/{account}/Messages.json?{}", query.finish())
 }
 
-fn number(params: &Params, name: &str) -> Result<Option<usize>, Refused> {
+fn number_param(params: &Params, name: &str) -> Result<Option<usize>, ApiError> {
     let text = params.get(name);
     let parsed = text.map(str::parse).transpose();
-    parsed.map_err(|_| Refused::bad_request(20001, format!("Invalid parameter: {name} is not a number")))
+    parsed.map_err(|_| ApiError::bad_request(20001, format!("Invalid parameter: {name} is not a number")))
 }
 
 /// The filters. `DateSent`, `DateSent<` and `DateSent>` name GMT days, both ends included (Twilio, "Read multiple
 /// Message resources").
-fn filter(params: &Params) -> Result<Filter, Refused> {
-    let (on, until, since) = (day(params, "DateSent")?, day(params, "DateSent<")?, day(params, "DateSent>")?);
+fn parse_filter(params: &Params) -> Result<Filter, ApiError> {
+    let (on, until, since) =
+        (day_param(params, "DateSent")?, day_param(params, "DateSent<")?, day_param(params, "DateSent>")?);
     Ok(Filter {
         to: params.get("To").map(str::to_owned),
         from: params.get("From").map(str::to_owned),
@@ -75,12 +76,12 @@ fn filter(params: &Params) -> Result<Filter, Refused> {
 }
 
 /// First millisecond of a GMT day, and of the next one. A time after the date is ignored, as the list knows only days.
-fn day(params: &Params, name: &str) -> Result<Option<(i64, i64)>, Refused> {
+fn day_param(params: &Params, name: &str) -> Result<Option<(i64, i64)>, ApiError> {
     let Some(text) = params.get(name) else { return Ok(None) };
     let bounds = text.get(..10).and_then(|text| text.parse::<Date>().ok()).and_then(|date| {
         let start = |date: Date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond());
         Some((start(date)?, start(date.tomorrow().ok()?)?))
     });
-    let why = || Refused::bad_request(20001, format!("Invalid parameter: {name} is not a date as YYYY-MM-DD"));
+    let why = || ApiError::bad_request(20001, format!("Invalid parameter: {name} is not a date as YYYY-MM-DD"));
     bounds.map(Some).ok_or_else(why)
 }

@@ -20,20 +20,20 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
-use self::answer::{Refused, misbehave};
-use super::misbehaviour::{Call, count};
-use super::{Simulator, locked};
+use self::answer::{ApiError, faulty_response};
+use super::misbehaviour::{ApiCall, increment};
+use super::{Simulator, lock};
 use crate::clock::Time;
 
 /// The dots vanish after this long where no message follows.
-const TYPING: std::time::Duration = std::time::Duration::from_secs(25);
+const TYPING_DURATION: std::time::Duration = std::time::Duration::from_secs(25);
 
 pub(super) fn router(simulator: Simulator) -> Router {
     Router::new()
-        .route("/2010-04-01/Accounts/{account}/Messages.json", get(messages).post(send))
-        .route("/2010-04-01/Accounts/{account}/Messages/{file}", get(message))
-        .route("/v2/Indicators/Typing.json", post(typing))
-        .fallback(|| async { Refused::not_found("this path") })
+        .route("/2010-04-01/Accounts/{account}/Messages.json", get(list_messages).post(send_message))
+        .route("/2010-04-01/Accounts/{account}/Messages/{file}", get(get_message))
+        .route("/v2/Indicators/Typing.json", post(show_typing))
+        .fallback(|| async { ApiError::not_found("this path") })
         .with_state(simulator)
 }
 
@@ -58,7 +58,7 @@ impl Params {
 
 impl Simulator {
     /// Whether the caller may use this account: by the account's SID and auth token, or by the API key.
-    fn admit(&self, headers: &HeaderMap, account: Option<&str>) -> Result<(), Refused> {
+    fn authorize(&self, headers: &HeaderMap, account: Option<&str>) -> Result<(), ApiError> {
         let config = &self.inner.config;
         let given = headers
             .get(AUTHORIZATION)
@@ -70,101 +70,105 @@ impl Simulator {
         };
         let by_key = config.api_key.as_ref().is_some_and(|(sid, secret)| known(sid, secret.expose_secret()));
         if !by_key && !known(&config.account_sid, self.auth_token()) {
-            count(&self.inner.counts.unauthorized);
-            return Err(Refused::unauthorized());
+            increment(&self.inner.counts.unauthorized);
+            return Err(ApiError::unauthorized());
         }
         match account {
-            Some(other) if other != config.account_sid => Err(Refused::not_found(&format!("/Accounts/{other}"))),
+            Some(other) if other != config.account_sid => Err(ApiError::not_found(&format!("/Accounts/{other}"))),
             _ => Ok(()),
         }
     }
 }
 
-async fn send(
+async fn send_message(
     State(simulator): State<Simulator>,
     Path(account): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refused> {
-    simulator.admit(&headers, Some(&account))?;
-    count(&simulator.inner.counts.sends);
-    let fault = simulator.inner.orders.take(Call::Send);
-    if let Some(fault) = fault.as_ref().filter(|fault| !fault.creates())
-        && let Some(answer) = misbehave(&simulator, fault).await
+) -> Result<Response, ApiError> {
+    simulator.authorize(&headers, Some(&account))?;
+    increment(&simulator.inner.counts.sends);
+    let fault = simulator.inner.fault_queue.take(ApiCall::Send);
+    if let Some(fault) = fault.as_ref().filter(|fault| !fault.creates_message())
+        && let Some(answer) = faulty_response(&simulator, fault).await
     {
         return Ok(answer);
     }
-    let message = create::create(&simulator, &Params::parse(&body), fault.as_ref())?;
+    let message = create::create_message(&simulator, &Params::parse(&body), fault.as_ref())?;
     if let Some(fault) = &fault
-        && let Some(answer) = misbehave(&simulator, fault).await
+        && let Some(answer) = faulty_response(&simulator, fault).await
     {
         return Ok(answer);
     }
     Ok((StatusCode::CREATED, axum::Json(message)).into_response())
 }
 
-async fn messages(
+async fn list_messages(
     State(simulator): State<Simulator>,
     Path(account): Path<String>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refused> {
-    simulator.admit(&headers, Some(&account))?;
-    count(&simulator.inner.counts.lookups);
-    if let Some(fault) = simulator.inner.orders.take(Call::Lookup)
-        && let Some(answer) = misbehave(&simulator, &fault).await
+) -> Result<Response, ApiError> {
+    simulator.authorize(&headers, Some(&account))?;
+    increment(&simulator.inner.counts.lookups);
+    if let Some(fault) = simulator.inner.fault_queue.take(ApiCall::Lookup)
+        && let Some(answer) = faulty_response(&simulator, &fault).await
     {
         return Ok(answer);
     }
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let page = list::list(&locked(&simulator.inner.ledger), &account, &params)?;
+    let page = list::list_page(&lock(&simulator.inner.message_log), &account, &params)?;
     Ok(axum::Json(page).into_response())
 }
 
-async fn message(
+async fn get_message(
     State(simulator): State<Simulator>,
     Path((account, file)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Refused> {
-    simulator.admit(&headers, Some(&account))?;
-    count(&simulator.inner.counts.lookups);
-    if let Some(fault) = simulator.inner.orders.take(Call::Lookup)
-        && let Some(answer) = misbehave(&simulator, &fault).await
+) -> Result<Response, ApiError> {
+    simulator.authorize(&headers, Some(&account))?;
+    increment(&simulator.inner.counts.lookups);
+    if let Some(fault) = simulator.inner.fault_queue.take(ApiCall::Lookup)
+        && let Some(answer) = faulty_response(&simulator, &fault).await
     {
         return Ok(answer);
     }
     let found = file
         .strip_suffix(".json")
-        .and_then(|sid| locked(&simulator.inner.ledger).get(sid).map(|message| message.json(&account)));
+        .and_then(|sid| lock(&simulator.inner.message_log).get(sid).map(|message| message.json(&account)));
     match found {
         Some(message) => Ok(axum::Json(message).into_response()),
-        None => Err(Refused::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{file}"))),
+        None => Err(ApiError::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{file}"))),
     }
 }
 
-async fn typing(State(simulator): State<Simulator>, headers: HeaderMap, body: Bytes) -> Result<Response, Refused> {
-    simulator.admit(&headers, None)?;
-    count(&simulator.inner.counts.typings);
-    if let Some(fault) = simulator.inner.orders.take(Call::Typing)
-        && let Some(answer) = misbehave(&simulator, &fault).await
+async fn show_typing(
+    State(simulator): State<Simulator>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    simulator.authorize(&headers, None)?;
+    increment(&simulator.inner.counts.typings);
+    if let Some(fault) = simulator.inner.fault_queue.take(ApiCall::Typing)
+        && let Some(answer) = faulty_response(&simulator, &fault).await
     {
         return Ok(answer);
     }
     let params = Params::parse(&body);
     if params.get("channel") != Some("whatsapp") {
-        return Err(Refused::bad_request(20422, "Invalid parameter: channel must be whatsapp"));
+        return Err(ApiError::bad_request(20422, "Invalid parameter: channel must be whatsapp"));
     }
     let sid = params.get("messageId").unwrap_or_default();
     let sender = {
-        let ledger = locked(&simulator.inner.ledger);
+        let ledger = lock(&simulator.inner.message_log);
         ledger.get(sid).filter(|message| message.inbound).map(|message| message.from.clone())
     };
     let Some(sender) = sender else {
-        return Err(Refused::bad_request(20422, "Invalid parameter: messageId must be the SID of an inbound message"));
+        return Err(ApiError::bad_request(20422, "Invalid parameter: messageId must be the SID of an inbound message"));
     };
     let phone = sender.strip_prefix("whatsapp:").unwrap_or(&sender);
-    let until: Time = simulator.now() + TYPING;
-    let changes = locked(&simulator.inner.phones).typing(phone, sid, until);
-    simulator.tell(changes);
+    let until: Time = simulator.now() + TYPING_DURATION;
+    let changes = lock(&simulator.inner.phones).show_typing(phone, sid, until);
+    simulator.publish(changes);
     Ok(axum::Json(json!({ "success": true })).into_response())
 }

@@ -8,13 +8,13 @@ use tower::ServiceExt;
 use url::Url;
 
 use crate::clock::{ManualClock, Time};
-use crate::simulator::{Call, Misbehaviour, Simulator, SimulatorConfig, Status};
+use crate::simulator::{ApiCall, InjectedFault, Simulator, SimulatorConfig, Status};
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 /// `AC0123456789abcdef0123456789abcdef:12345`
-const BASIC: &str = "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjoxMjM0NQ==";
+const TOKEN_AUTHORIZATION: &str = "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjoxMjM0NQ==";
 /// `SK1:open`
-const KEY: &str = "Basic U0sxOm9wZW4=";
+const KEY_AUTHORIZATION: &str = "Basic U0sxOm9wZW4=";
 /// Thu, 24 Aug 2023 05:01:45 +0000
 const NOW: Time = Time(1_692_853_305_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -27,7 +27,7 @@ fn simulator() -> (Simulator, ManualClock) {
     (Simulator::new(config), clock)
 }
 
-async fn call(simulator: &Simulator, request: Request<Body>) -> (StatusCode, Value) {
+async fn send_request(simulator: &Simulator, request: Request<Body>) -> (StatusCode, Value) {
     let response = simulator.api().oneshot(request).await.unwrap();
     let status = response.status();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -39,16 +39,16 @@ fn request(method: &str, path: &str, authorization: &str, body: &str) -> Request
     request.header("content-type", "application/x-www-form-urlencoded").body(Body::from(body.to_owned())).unwrap()
 }
 
-async fn send(simulator: &Simulator, form: &str) -> (StatusCode, Value) {
+async fn post_message(simulator: &Simulator, form: &str) -> (StatusCode, Value) {
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
-    call(simulator, request("POST", &path, BASIC, form)).await
+    send_request(simulator, request("POST", &path, TOKEN_AUTHORIZATION, form)).await
 }
 
 async fn get(simulator: &Simulator, path: &str) -> (StatusCode, Value) {
-    call(simulator, request("GET", path, BASIC, "")).await
+    send_request(simulator, request("GET", path, TOKEN_AUTHORIZATION, "")).await
 }
 
-async fn list(simulator: &Simulator, query: &str) -> Value {
+async fn list_messages(simulator: &Simulator, query: &str) -> Value {
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json?{query}");
     let (status, page) = get(simulator, &path).await;
     assert_eq!(status, 200, "{page}");
@@ -59,12 +59,12 @@ fn bodies(page: &Value) -> Vec<&str> {
     page["messages"].as_array().unwrap().iter().map(|message| message["body"].as_str().unwrap()).collect()
 }
 
-const GOOD: &str = "To=whatsapp%3A%2B15551234567&From=whatsapp%3A%2B14155238886&Body=Hello%21+%F0%9F%91%8D";
+const VALID_FORM: &str = "To=whatsapp%3A%2B15551234567&From=whatsapp%3A%2B14155238886&Body=Hello%21+%F0%9F%91%8D";
 
 #[tokio::test]
 async fn a_sent_message_is_answered_by_201_and_the_whole_resource() {
     let (simulator, _) = simulator();
-    let (status, message) = send(&simulator, GOOD).await;
+    let (status, message) = post_message(&simulator, VALID_FORM).await;
     assert_eq!(status, 201);
     let sid = message["sid"].as_str().unwrap();
     assert!(sid.len() == 34 && sid.starts_with("SM") && sid[2..].bytes().all(|byte| byte.is_ascii_hexdigit()), "{sid}");
@@ -79,7 +79,7 @@ async fn a_sent_message_is_answered_by_201_and_the_whole_resource() {
         "uri": format!("{uri}.json"),
     });
     assert_eq!(message, expected);
-    simulator.settled().await;
+    simulator.wait_until_idle().await;
     let (status, later) = get(&simulator, &format!("{uri}.json")).await;
     assert_eq!(
         (status, &later["status"], &later["date_sent"]),
@@ -95,11 +95,11 @@ async fn a_messaging_service_accepts_first_and_names_the_sender_later() {
     let (simulator, _) = simulator();
     let service = "MG0123456789abcdef0123456789abcdef";
     let (status, message) =
-        send(&simulator, &format!("To=whatsapp%3A%2B15551234567&MessagingServiceSid={service}&Body=hi")).await;
+        post_message(&simulator, &format!("To=whatsapp%3A%2B15551234567&MessagingServiceSid={service}&Body=hi")).await;
     assert_eq!((status, &message["status"], &message["from"]), (StatusCode::CREATED, &"accepted".into(), &Value::Null));
     assert_eq!(message["messaging_service_sid"], service);
-    simulator.settled().await;
-    assert_eq!(list(&simulator, "").await["messages"][0]["from"], "whatsapp:+14155238886");
+    simulator.wait_until_idle().await;
+    assert_eq!(list_messages(&simulator, "").await["messages"][0]["from"], "whatsapp:+14155238886");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn wrong_credentials_get_401_and_20003() {
     for wrong in ["", "Basic", "Basic !", "Bearer 12345", "Basic U0sxOnNodXQ="] {
         for (method, path) in [("POST", path.as_str()), ("GET", path.as_str()), ("POST", "/v2/Indicators/Typing.json")]
         {
-            let (status, error) = call(&simulator, request(method, path, wrong, GOOD)).await;
+            let (status, error) = send_request(&simulator, request(method, path, wrong, VALID_FORM)).await;
             assert_eq!(
                 (status.as_u16(), &error["code"], &error["status"]),
                 (401, &20003.into(), &401.into()),
@@ -119,7 +119,7 @@ async fn wrong_credentials_get_401_and_20003() {
         }
     }
     assert_eq!((simulator.counts().unauthorized, simulator.counts().sends), (15, 0));
-    let (status, _) = call(&simulator, request("POST", &path, KEY, GOOD)).await;
+    let (status, _) = send_request(&simulator, request("POST", &path, KEY_AUTHORIZATION, VALID_FORM)).await;
     assert_eq!(status, 201, "the API key opens it too");
     let other = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
     let (status, error) = get(&simulator, other).await;
@@ -141,22 +141,22 @@ async fn what_twilio_refuses_is_refused_with_its_code() {
         (pair, 21619),
         (&format!("{pair}&Body="), 21619),
         (&format!("{pair}&MediaUrl=ftp%3A%2F%2Fx"), 21620),
-        (&format!("{GOOD}&StatusCallback=bot.example.org"), 21609),
-        (&format!("{GOOD}&StatusCallback=https%3A%2F%2Fmy_bot.example.org%2F"), 21609),
+        (&format!("{VALID_FORM}&StatusCallback=bot.example.org"), 21609),
+        (&format!("{VALID_FORM}&StatusCallback=https%3A%2F%2Fmy_bot.example.org%2F"), 21609),
         (&long, 21617),
         (&wide, 21617),
     ] {
-        let (status, error) = send(&simulator, form).await;
+        let (status, error) = post_message(&simulator, form).await;
         assert_eq!((status.as_u16(), &error["code"], &error["status"]), (400, &code.into(), &400.into()), "{form}");
     }
     assert_eq!(simulator.counts().created, 0);
-    assert_eq!(list(&simulator, "").await["messages"], serde_json::json!([]));
+    assert_eq!(list_messages(&simulator, "").await["messages"], serde_json::json!([]));
     for form in [
         format!("{pair}&Body={}", "a".repeat(1_600)),
         format!("{pair}&MediaUrl=https%3A%2F%2Fx.org%2Fa.png"),
         "To=whatsapp%3AUS.13491208655302741918&From=whatsapp%3A%2B14155238886&Body=hi".to_owned(),
     ] {
-        assert_eq!(send(&simulator, &form).await.0, 201, "{form}");
+        assert_eq!(post_message(&simulator, &form).await.0, 201, "{form}");
     }
 }
 
@@ -164,18 +164,18 @@ async fn what_twilio_refuses_is_refused_with_its_code() {
 async fn messages_are_listed_newest_first_page_by_page() {
     let (simulator, _) = simulator();
     for n in 0..5 {
-        simulator.arrive("+15551234567", &format!("in {n}"));
+        simulator.add_inbound("+15551234567", &format!("in {n}"));
     }
-    simulator.arrive("+15559999999", "other");
+    simulator.add_inbound("+15559999999", "other");
     let query = "To=whatsapp%3A%2B14155238886&From=whatsapp%3A%2B15551234567&PageSize=2";
-    let first = list(&simulator, query).await;
+    let first = list_messages(&simulator, query).await;
     assert_eq!(bodies(&first), ["in 4", "in 3"]);
     assert_eq!(
         (&first["page"], &first["page_size"], &first["start"], &first["end"]),
         (&0.into(), &2.into(), &0.into(), &1.into())
     );
     // What arrives between two pages moves nothing.
-    simulator.arrive("+15551234567", "in 5");
+    simulator.add_inbound("+15551234567", "in 5");
     let (_, second) = get(&simulator, first["next_page_uri"].as_str().unwrap()).await;
     assert_eq!((bodies(&second), &second["page"]), (vec!["in 2", "in 1"], &1.into()));
     let (_, third) = get(&simulator, second["next_page_uri"].as_str().unwrap()).await;
@@ -190,7 +190,7 @@ async fn messages_are_listed_newest_first_page_by_page() {
 async fn dates_choose_whole_gmt_days_with_both_ends() {
     let (simulator, clock) = simulator();
     for text in ["24th", "25th", "26th"] {
-        simulator.arrive("+15551234567", text);
+        simulator.add_inbound("+15551234567", text);
         clock.advance(DAY);
     }
     simulator.mute_callbacks(true);
@@ -201,7 +201,7 @@ async fn dates_choose_whole_gmt_days_with_both_ends() {
         ("DateSent%3E=2023-08-25&DateSent%3C=2023-08-25", vec!["25th"]),
         ("DateSent%3E=2023-08-27", vec![]),
     ] {
-        assert_eq!(bodies(&list(&simulator, query).await), expected, "{query}");
+        assert_eq!(bodies(&list_messages(&simulator, query).await), expected, "{query}");
     }
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json?DateSent=yesterday");
     let (status, error) = get(&simulator, &path).await;
@@ -211,71 +211,76 @@ async fn dates_choose_whole_gmt_days_with_both_ends() {
 #[tokio::test]
 async fn typing_needs_an_inbound_message_and_lasts_until_the_reply() {
     let (simulator, clock) = simulator();
-    let outbound = send(&simulator, GOOD).await.1["sid"].as_str().unwrap().to_owned();
-    let inbound = simulator.arrive("+15551234567", "hi");
+    let outbound = post_message(&simulator, VALID_FORM).await.1["sid"].as_str().unwrap().to_owned();
+    let inbound = simulator.add_inbound("+15551234567", "hi");
     for form in [
         format!("messageId={outbound}&channel=whatsapp"),
         "messageId=SM0&channel=whatsapp".to_owned(),
         format!("messageId={inbound}&channel=sms"),
         String::new(),
     ] {
-        let (status, error) = call(&simulator, request("POST", "/v2/Indicators/Typing.json", BASIC, &form)).await;
+        let (status, error) =
+            send_request(&simulator, request("POST", "/v2/Indicators/Typing.json", TOKEN_AUTHORIZATION, &form)).await;
         assert_eq!((status.as_u16(), &error["code"]), (400, &20422.into()), "{form}");
     }
     let form = format!("messageId={inbound}&channel=whatsapp");
     let mut changes = simulator.subscribe();
-    let (status, answer) = call(&simulator, request("POST", "/v2/Indicators/Typing.json", BASIC, &form)).await;
+    let (status, answer) =
+        send_request(&simulator, request("POST", "/v2/Indicators/Typing.json", TOKEN_AUTHORIZATION, &form)).await;
     assert_eq!((status.as_u16(), answer), (200, serde_json::json!({ "success": true })));
     let phone = "+15551234567".to_owned();
-    let typing = crate::simulator::Change::Typing { phone: phone.clone(), until: Some(NOW + Duration::from_secs(25)) };
+    let typing =
+        crate::simulator::PhoneChange::Typing { phone: phone.clone(), until: Some(NOW + Duration::from_secs(25)) };
     assert_eq!(changes.recv().await.unwrap(), typing);
     assert_eq!(
         simulator.conversation(&phone).iter().find(|bubble| bubble.sid == inbound).unwrap().status,
         Status::Read
     );
     clock.advance(Duration::from_secs(1));
-    send(&simulator, GOOD).await;
-    simulator.settled().await;
+    post_message(&simulator, VALID_FORM).await;
+    simulator.wait_until_idle().await;
     let mut seen = Vec::new();
     while let Ok(change) = changes.try_recv() {
         seen.push(change);
     }
-    assert!(seen.contains(&crate::simulator::Change::Typing { phone, until: None }), "{seen:?}");
+    assert!(seen.contains(&crate::simulator::PhoneChange::Typing { phone, until: None }), "{seen:?}");
 }
 
 #[tokio::test]
 async fn faults_come_in_the_order_given_and_only_the_named_ones_create() {
     let (simulator, _) = simulator();
     for (fault, status, code, created) in [
-        (Misbehaviour::TooManyRequests { retry_after: None }, 429, 20429, 0),
-        (Misbehaviour::TooManyRequests { retry_after: Some(Duration::from_secs(3)) }, 429, 20429, 0),
-        (Misbehaviour::Unavailable { retry_after: Duration::from_secs(3) }, 503, 20503, 0),
-        (Misbehaviour::ServerError { created: false }, 500, 20500, 0),
-        (Misbehaviour::Refuse { code: 63016 }, 400, 63016, 0),
-        (Misbehaviour::Unauthorized, 401, 20003, 0),
-        (Misbehaviour::ServerError { created: true }, 500, 20500, 1),
+        (InjectedFault::TooManyRequests { retry_after: None }, 429, 20429, 0),
+        (InjectedFault::TooManyRequests { retry_after: Some(Duration::from_secs(3)) }, 429, 20429, 0),
+        (InjectedFault::Unavailable { retry_after: Duration::from_secs(3) }, 503, 20503, 0),
+        (InjectedFault::ServerError { created: false }, 500, 20500, 0),
+        (InjectedFault::Refuse { code: 63016 }, 400, 63016, 0),
+        (InjectedFault::Unauthorized, 401, 20003, 0),
+        (InjectedFault::ServerError { created: true }, 500, 20500, 1),
     ] {
         let before = simulator.counts().created;
         simulator.fail_next(fault.clone());
         let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
-        let response = simulator.api().oneshot(request("POST", &path, BASIC, GOOD)).await.unwrap();
-        let waits =
-            matches!(fault, Misbehaviour::TooManyRequests { retry_after: Some(_) } | Misbehaviour::Unavailable { .. });
+        let response = simulator.api().oneshot(request("POST", &path, TOKEN_AUTHORIZATION, VALID_FORM)).await.unwrap();
+        let waits = matches!(
+            fault,
+            InjectedFault::TooManyRequests { retry_after: Some(_) } | InjectedFault::Unavailable { .. }
+        );
         assert_eq!(response.headers().get("retry-after").map(|value| value.to_str().unwrap()), waits.then_some("3"));
         assert_eq!(response.status().as_u16(), status, "{fault:?}");
         let body: Value = serde_json::from_slice(&to_bytes(response.into_body(), 4096).await.unwrap()).unwrap();
         assert_eq!(body["code"], code, "{fault:?}");
         assert_eq!(simulator.counts().created - before, created, "{fault:?}");
     }
-    assert_eq!(send(&simulator, GOOD).await.0, 201, "and then all is well");
+    assert_eq!(post_message(&simulator, VALID_FORM).await.0, 201, "and then all is well");
 
-    simulator.fail_next(Misbehaviour::Undelivered { code: 63024 });
-    assert_eq!(send(&simulator, GOOD).await.0, 201);
-    simulator.settled().await;
-    let newest = list(&simulator, "PageSize=1").await["messages"][0].clone();
+    simulator.fail_next(InjectedFault::Undelivered { code: 63024 });
+    assert_eq!(post_message(&simulator, VALID_FORM).await.0, 201);
+    simulator.wait_until_idle().await;
+    let newest = list_messages(&simulator, "PageSize=1").await["messages"][0].clone();
     assert_eq!((&newest["status"], &newest["error_code"]), (&"undelivered".into(), &63024.into()));
 
-    simulator.fail_next_call(Call::Lookup, Misbehaviour::ServerError { created: false });
+    simulator.fail_next_call(ApiCall::Lookup, InjectedFault::ServerError { created: false });
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
     assert_eq!(get(&simulator, &path).await.0, 500);
 }

@@ -7,10 +7,10 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use url::Url;
 
-use super::super::{Misbehaviour, PhonePage, Simulator, SimulatorConfig, Status};
+use super::super::{InjectedFault, PhonePage, Simulator, SimulatorConfig, Status};
 use crate::clock::{ManualClock, Time};
 
-const ANA: &str = "+12025550142";
+const CONTACT_PHONE: &str = "+12025550142";
 
 /// Nobody serves its webhook.
 fn simulator() -> Simulator {
@@ -26,19 +26,19 @@ fn simulator() -> Simulator {
     Simulator::new(config)
 }
 
-async fn ask(simulator: &Simulator, request: Request<Body>) -> Response<Body> {
+async fn send_request(simulator: &Simulator, request: Request<Body>) -> Response<Body> {
     simulator.page().oneshot(request).await.unwrap()
 }
 
-async fn text(response: Response<Body>) -> String {
+async fn body_text(response: Response<Body>) -> String {
     String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
 }
 
-fn get(path: &str) -> Request<Body> {
+fn get_request(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-fn form(headers: &[(&str, &str)], body: &str) -> Request<Body> {
+fn form_request(headers: &[(&str, &str)], body: &str) -> Request<Body> {
     let mut request = Request::post("/send").header("content-type", "application/x-www-form-urlencoded");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -58,14 +58,14 @@ async fn read_until(response: &mut Response<Body>, end: &str) -> String {
 
 #[tokio::test]
 async fn an_empty_phone_offers_questions_and_escapes_what_it_is_given() {
-    let response = ask(&simulator(), get("/")).await;
+    let response = send_request(&simulator(), get_request("/")).await;
     let headers = response.headers().clone();
     let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'self';") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(headers["referrer-policy"], "same-origin");
     assert_eq!(headers["cache-control"], "no-store");
-    let page = text(response).await;
+    let page = body_text(response).await;
     assert!(page.contains("<h1>Tom &#38; Jerry&#39;s &#60;Deli&#62;</h1>"), "{page}");
     assert!(page.contains("value=\"When are you &#34;open&#34;?\""), "{page}");
     assert!(page.contains("Offline responder: no account, no key"));
@@ -78,11 +78,12 @@ async fn an_empty_phone_offers_questions_and_escapes_what_it_is_given() {
 #[tokio::test]
 async fn a_form_that_is_sent_becomes_a_bubble_and_a_redirect() {
     let simulator = simulator();
-    let response = ask(&simulator, form(&[("sec-fetch-site", "same-origin")], "text=+one%0D%0Atwo+")).await;
+    let response =
+        send_request(&simulator, form_request(&[("sec-fetch-site", "same-origin")], "text=+one%0D%0Atwo+")).await;
     assert_eq!((response.status().as_u16(), response.headers()["location"].to_str().unwrap()), (303, "/"));
-    let bubbles = simulator.conversation(ANA);
+    let bubbles = simulator.conversation(CONTACT_PHONE);
     assert_eq!((bubbles.len(), bubbles[0].text.as_str(), bubbles[0].status), (1, "one\ntwo", Status::Undelivered));
-    let page = text(ask(&simulator, get("/")).await).await;
+    let page = body_text(send_request(&simulator, get_request("/")).await).await;
     assert!(page.contains("<p>one<br>two</p>") && page.contains("Not delivered: the webhook did not answer"), "{page}");
     assert!(!page.contains("starters"), "the suggestions are for the beginning");
 }
@@ -91,14 +92,14 @@ async fn a_form_that_is_sent_becomes_a_bubble_and_a_redirect() {
 async fn blank_messages_are_ignored_and_long_ones_are_given_back() {
     let simulator = simulator();
     for blank in ["text=+%0D%0A+", "text=", ""] {
-        assert_eq!(ask(&simulator, form(&[], blank)).await.status(), 303);
+        assert_eq!(send_request(&simulator, form_request(&[], blank)).await.status(), 303);
     }
-    let response = ask(&simulator, form(&[], &format!("text=%3Cb%3E{}", "a".repeat(4_094)))).await;
+    let response = send_request(&simulator, form_request(&[], &format!("text=%3Cb%3E{}", "a".repeat(4_094)))).await;
     assert_eq!(response.status(), 422);
-    let page = text(response).await;
+    let page = body_text(response).await;
     assert!(page.contains("This message has 4097 characters; WhatsApp takes 4096 at most."), "{page}");
     assert!(page.contains("&#60;b&#62;aaaa"), "what was typed is kept");
-    assert!(simulator.conversation(ANA).is_empty());
+    assert!(simulator.conversation(CONTACT_PHONE).is_empty());
 }
 
 #[tokio::test]
@@ -112,21 +113,24 @@ async fn a_form_from_another_site_is_refused() {
         vec![host, ("origin", "null")],
         vec![host, ("origin", "http://127.0.0.1:8081")],
     ] {
-        assert_eq!(ask(&simulator, form(&headers, "text=hi")).await.status(), 403, "{headers:?}");
+        assert_eq!(send_request(&simulator, form_request(&headers, "text=hi")).await.status(), 403, "{headers:?}");
     }
-    assert!(simulator.conversation(ANA).is_empty());
-    assert_eq!(ask(&simulator, form(&[host, ("origin", "http://127.0.0.1:8080")], "text=hi")).await.status(), 303);
+    assert!(simulator.conversation(CONTACT_PHONE).is_empty());
+    assert_eq!(
+        send_request(&simulator, form_request(&[host, ("origin", "http://127.0.0.1:8080")], "text=hi")).await.status(),
+        303
+    );
 }
 
 #[tokio::test]
 async fn a_viewer_is_sent_what_the_page_would_show() {
     let simulator = simulator();
-    let page = text(ask(&simulator, get("/")).await).await;
+    let page = body_text(send_request(&simulator, get_request("/")).await).await;
     let (_, rest) = page.split_once("data-seen=\"").unwrap();
     let seen = rest.split_once('"').unwrap().0;
     // Said between the page and the stream: it must not fall between.
-    let sid = simulator.arrive(ANA, "*hi* <b>");
-    let mut response = ask(&simulator, get(&format!("/events?after={seen}"))).await;
+    let sid = simulator.add_inbound(CONTACT_PHONE, "*hi* <b>");
+    let mut response = send_request(&simulator, get_request(&format!("/events?after={seen}"))).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let events = read_until(&mut response, "event: typing").await;
     let data = events.lines().find_map(|line| line.strip_prefix("data: {")).unwrap();
@@ -134,10 +138,13 @@ async fn a_viewer_is_sent_what_the_page_would_show() {
     assert_eq!(event["sid"], sid);
     let html = event["html"].as_str().unwrap();
     assert!(html.contains("<p><b>hi</b> &lt;b&gt;</p>"), "{html}");
-    assert!(text(ask(&simulator, get("/")).await).await.contains(html.trim()), "one template for both");
+    assert!(
+        body_text(send_request(&simulator, get_request("/")).await).await.contains(html.trim()),
+        "one template for both"
+    );
     // And what is said while it watches; another phone is none of its business.
-    simulator.arrive("+15550000000", "elsewhere");
-    simulator.arrive(ANA, "again");
+    simulator.add_inbound("+15550000000", "elsewhere");
+    simulator.add_inbound(CONTACT_PHONE, "again");
     let events = read_until(&mut response, "event: bubble").await;
     assert!(events.contains("again") && !events.contains("elsewhere") && !events.contains("*hi*"), "{events}");
     simulator.close();
@@ -149,7 +156,7 @@ async fn a_viewer_is_sent_what_the_page_would_show() {
 #[tokio::test]
 async fn a_page_of_an_earlier_run_is_told_to_reload() {
     let simulator = simulator();
-    let mut response = ask(&simulator, get("/events?after=00000000-7")).await;
+    let mut response = send_request(&simulator, get_request("/events?after=00000000-7")).await;
     assert!(read_until(&mut response, "\n\n").await.contains("event: reload"));
     assert!(response.body_mut().frame().await.is_none());
 }
@@ -164,27 +171,31 @@ async fn assets_are_typed_and_answered_by_304_while_they_are_the_same() {
         ("mark.svg", "image/svg+xml"),
         ("favicon.svg", "image/svg+xml"),
     ] {
-        let response = ask(&simulator, get(&format!("/assets/{file}"))).await;
+        let response = send_request(&simulator, get_request(&format!("/assets/{file}"))).await;
         assert_eq!((response.status().as_u16(), response.headers()["content-type"].to_str().unwrap()), (200, kind));
         let again = Request::get(format!("/assets/{file}")).header("if-none-match", &response.headers()["etag"]);
-        assert_eq!(ask(&simulator, again.body(Body::empty()).unwrap()).await.status(), 304);
+        assert_eq!(send_request(&simulator, again.body(Body::empty()).unwrap()).await.status(), 304);
     }
     for missing in ["nothing.css", "..%2FCargo.toml", "example%2Fx"] {
-        assert_eq!(ask(&simulator, get(&format!("/assets/{missing}"))).await.status(), 404, "{missing}");
+        assert_eq!(
+            send_request(&simulator, get_request(&format!("/assets/{missing}"))).await.status(),
+            404,
+            "{missing}"
+        );
     }
 }
 
 #[tokio::test]
 async fn without_a_script_the_page_looks_again_while_an_answer_is_awaited() {
     let simulator = simulator();
-    simulator.arrive(ANA, "hi");
-    assert!(text(ask(&simulator, get("/")).await).await.contains("http-equiv=\"refresh\""));
-    simulator.fail_next(Misbehaviour::Undelivered { code: 63024 });
+    simulator.add_inbound(CONTACT_PHONE, "hi");
+    assert!(body_text(send_request(&simulator, get_request("/")).await).await.contains("http-equiv=\"refresh\""));
+    simulator.fail_next(InjectedFault::Undelivered { code: 63024 });
     let answer = Request::post("/2010-04-01/Accounts/AC1/Messages.json")
         .header("authorization", "Basic QUMxOjEyMzQ1")
         .body(Body::from("To=whatsapp%3A%2B12025550142&From=whatsapp%3A%2B14155238886&Body=hello"));
     assert_eq!(simulator.api().oneshot(answer.unwrap()).await.unwrap().status(), 201);
-    tokio::time::timeout(Duration::from_secs(10), simulator.settled()).await.unwrap();
-    let page = text(ask(&simulator, get("/")).await).await;
+    tokio::time::timeout(Duration::from_secs(10), simulator.wait_until_idle()).await.unwrap();
+    let page = body_text(send_request(&simulator, get_request("/")).await).await;
     assert!(!page.contains("http-equiv=\"refresh\"") && page.contains("Not delivered: error 63024."), "{page}");
 }

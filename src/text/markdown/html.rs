@@ -12,7 +12,7 @@ pub(super) enum Tag {
 }
 
 /// Tags that put what follows on a new line.
-const BLOCKS: [&str; 24] = [
+const BLOCK_TAGS: [&str; 24] = [
     "address",
     "article",
     "aside",
@@ -38,9 +38,9 @@ const BLOCKS: [&str; 24] = [
     "table",
     "ul",
 ];
-const HEADINGS: [&str; 10] = ["h1", "h2", "h3", "h4", "h5", "h6", "tr", "thead", "tbody", "caption"];
-const CELLS: [&str; 2] = ["td", "th"];
-const INLINE: [&str; 48] = [
+const HEADING_AND_ROW_TAGS: [&str; 10] = ["h1", "h2", "h3", "h4", "h5", "h6", "tr", "thead", "tbody", "caption"];
+const CELL_TAGS: [&str; 2] = ["td", "th"];
+const INLINE_TAGS: [&str; 48] = [
     "a",
     "abbr",
     "audio",
@@ -92,7 +92,7 @@ const INLINE: [&str; 48] = [
 ];
 
 /// Reads one tag, with its brackets.
-pub(super) fn tag(tag: &str) -> Tag {
+pub(super) fn classify_tag(tag: &str) -> Tag {
     let inner = tag.trim_start_matches('<');
     if inner.starts_with(['!', '?']) {
         return Tag::Markup("");
@@ -108,15 +108,15 @@ pub(super) fn tag(tag: &str) -> Tag {
     match name {
         "br" => Tag::Break,
         "li" => Tag::Markup(if inner.starts_with('/') { "" } else { "\n- " }),
-        _ if BLOCKS.contains(&name) || HEADINGS.contains(&name) => Tag::Markup("\n"),
-        _ if CELLS.contains(&name) => Tag::Markup(" "),
-        _ if INLINE.contains(&name) => Tag::Markup(""),
+        _ if BLOCK_TAGS.contains(&name) || HEADING_AND_ROW_TAGS.contains(&name) => Tag::Markup("\n"),
+        _ if CELL_TAGS.contains(&name) => Tag::Markup(" "),
+        _ if INLINE_TAGS.contains(&name) => Tag::Markup(""),
         _ => Tag::Text,
     }
 }
 
 /// The text of a block of HTML, its lines trimmed.
-pub(super) fn strip(html: &str) -> String {
+pub(super) fn strip_tags(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
     // Where the next `>` stands, counted from the end, so that it is looked for once: `<<<<…` must not cost its square.
@@ -139,7 +139,7 @@ pub(super) fn strip(html: &str) -> String {
             closing = Some(rest.len() - close);
         }
         let close = rest.len() - closing.unwrap_or_default();
-        match tag(&rest[..=close]) {
+        match classify_tag(&rest[..=close]) {
             Tag::Break => text.push('\n'),
             Tag::Markup(instead) if !rest.starts_with("<!--") => text.push_str(instead),
             _ => {

@@ -7,14 +7,14 @@ use super::link;
 
 /// An emphasis that WhatsApp knows. The order is the order of nesting where several cover the same words: `*_x_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mark {
+pub(super) enum Emphasis {
     Bold,
     Italic,
     Strike,
 }
 
-impl Mark {
-    fn sign(self) -> char {
+impl Emphasis {
+    fn marker(self) -> char {
         match self {
             Self::Bold => '*',
             Self::Italic => '_',
@@ -24,30 +24,30 @@ impl Mark {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Span {
-    mark: Mark,
+struct EmphasisSpan {
+    mark: Emphasis,
     start: usize,
     end: usize,
 }
 
 #[derive(Debug)]
-enum Open {
-    Marked(Mark, usize),
+enum OpenMark {
+    Marked(Emphasis, usize),
     /// Signs that are no emphasis: written again as they stood.
     Literal(String),
 }
 
 /// The words of a block, without markers, and the spans that will bear them.
 #[derive(Debug, Default)]
-pub(super) struct Inline {
+pub(super) struct InlineText {
     text: String,
-    spans: Vec<Span>,
-    open: Vec<Open>,
+    spans: Vec<EmphasisSpan>,
+    open: Vec<OpenMark>,
     /// Where a `**` stands that Markdown did not take for emphasis and that may open one all the same.
-    loose: Option<usize>,
+    loose_bold: Option<usize>,
 }
 
-impl Inline {
+impl InlineText {
     pub(super) fn len(&self) -> usize {
         self.text.len()
     }
@@ -71,30 +71,30 @@ impl Inline {
         }
     }
 
-    pub(super) fn open(&mut self, mark: Mark) {
-        self.open.push(Open::Marked(mark, self.text.len()));
+    pub(super) fn open(&mut self, mark: Emphasis) {
+        self.open.push(OpenMark::Marked(mark, self.text.len()));
     }
 
     pub(super) fn open_literal(&mut self, signs: &str) {
         self.text.push_str(signs);
-        self.open.push(Open::Literal(signs.to_owned()));
+        self.open.push(OpenMark::Literal(signs.to_owned()));
     }
 
     pub(super) fn close(&mut self) {
         match self.open.pop() {
-            Some(Open::Marked(mark, start)) => self.spans.push(Span { mark, start, end: self.text.len() }),
-            Some(Open::Literal(signs)) => self.text.push_str(&signs),
+            Some(OpenMark::Marked(mark, start)) => self.spans.push(EmphasisSpan { mark, start, end: self.text.len() }),
+            Some(OpenMark::Literal(signs)) => self.text.push_str(&signs),
             None => {}
         }
     }
 
     /// The words end in a `**` that Markdown left over. It refuses `**중요:**입니다`, for want of a space, where a model
     /// meant bold: common in scripts without spaces, so such a pair on one line is read as it was meant.
-    pub(super) fn pair_loose(&mut self, opens: bool) {
+    pub(super) fn pair_loose_bold(&mut self, opens: bool) {
         let at = self.text.len() - 2;
-        if let Some(start) = self.loose.take() {
+        if let Some(start) = self.loose_bold.take() {
             let inner = &self.text[start + 2..at];
-            let crossed = self.open.iter().any(|open| matches!(open, Open::Marked(_, from) if *from > start))
+            let crossed = self.open.iter().any(|open| matches!(open, OpenMark::Marked(_, from) if *from > start))
                 || self.spans.iter().rev().take_while(|span| span.end > start).any(|span| span.start < start);
             if !crossed && !inner.is_empty() && !inner.contains('\n') && !inner.ends_with(char::is_whitespace) {
                 self.text.truncate(at);
@@ -103,16 +103,16 @@ impl Inline {
                     span.start -= 2;
                     span.end -= 2;
                 }
-                self.spans.push(Span { mark: Mark::Bold, start, end: self.text.len() });
+                self.spans.push(EmphasisSpan { mark: Emphasis::Bold, start, end: self.text.len() });
                 return;
             }
         }
-        self.loose = opens.then_some(at);
+        self.loose_bold = opens.then_some(at);
     }
 
     /// What stands loose so far stays as it is.
-    pub(super) fn forget_loose(&mut self) {
-        self.loose = None;
+    pub(super) fn forget_loose_bold(&mut self) {
+        self.loose_bold = None;
     }
 
     pub(super) fn forget_open(&mut self) {
@@ -135,11 +135,11 @@ impl Inline {
         self.join_lines();
         self.spans.clear();
         self.open.clear();
-        self.loose = None;
+        self.loose_bold = None;
         std::mem::take(&mut self.text)
     }
 
-    pub(super) fn tail(&self, start: usize) -> &str {
+    pub(super) fn text_from(&self, start: usize) -> &str {
         self.text.get(start..).unwrap_or_default()
     }
 
@@ -151,17 +151,17 @@ impl Inline {
 
     /// A link's label stands from `start`; its target follows in brackets unless the label says it already.
     pub(super) fn end_link(&mut self, start: usize, target: &str) {
-        let shown = link::shown(target);
-        let label = self.tail(start).trim();
+        let shown = link::display_target(target);
+        let label = self.text_from(start).trim();
         if shown.is_empty() || shown.starts_with('#') || label == shown {
             return;
         }
         if label.is_empty() {
             self.text.push_str(&shown);
-        } else if link::same(label, target) {
+        } else if link::label_is_target(label, target) {
             self.truncate(start);
             self.text.push_str(&shown);
-        } else if !link::same_number(label, target) {
+        } else if !link::label_is_phone_number(label, target) {
             for piece in [" (", &shown, ")"] {
                 self.text.push_str(piece);
             }
@@ -171,12 +171,12 @@ impl Inline {
     /// The block's lines with their markers, and an empty block in its place.
     pub(super) fn render(&mut self) -> String {
         self.open.clear();
-        self.loose = None;
+        self.loose_bold = None;
         let text = std::mem::take(&mut self.text);
-        let spans = outermost(std::mem::take(&mut self.spans));
+        let spans = keep_outermost(std::mem::take(&mut self.spans));
         let mut out = String::with_capacity(text.len() + 2 * spans.len());
         let mut waiting = spans.as_slice();
-        let (mut current, mut line_spans): (Vec<Span>, Vec<Span>) = (Vec::new(), Vec::new());
+        let (mut current, mut line_spans): (Vec<EmphasisSpan>, Vec<EmphasisSpan>) = (Vec::new(), Vec::new());
         let (mut start, mut blank) = (0, false);
         for line in text.split('\n') {
             let end = start + line.len();
@@ -184,7 +184,7 @@ impl Inline {
             current.retain(|span| span.end > start);
             current.extend_from_slice(&waiting[..fresh]);
             waiting = &waiting[fresh..];
-            let visible = trimmed(&text, start..end);
+            let visible = trim_range(&text, start..end);
             if visible.is_empty() {
                 blank = !out.is_empty();
             } else {
@@ -193,8 +193,8 @@ impl Inline {
                 }
                 blank = false;
                 line_spans.clear();
-                line_spans.extend(current.iter().filter_map(|span| shown(&text, &visible, *span)));
-                mark(&mut out, &text, &visible, &mut line_spans);
+                line_spans.extend(current.iter().filter_map(|span| visible_part(&text, &visible, *span)));
+                write_with_markers(&mut out, &text, &visible, &mut line_spans);
             }
             start = end + 1;
         }
@@ -214,7 +214,7 @@ pub(super) fn longest_run(code: &str) -> usize {
 
 /// The spans in order, without those inside another of their own kind: bold in bold is bold. What remains is at most
 /// three deep, one of each kind, which keeps rendering linear.
-fn outermost(mut spans: Vec<Span>) -> Vec<Span> {
+fn keep_outermost(mut spans: Vec<EmphasisSpan>) -> Vec<EmphasisSpan> {
     spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end), span.mark));
     let mut covered = [0; 3];
     spans.retain(|span| {
@@ -226,7 +226,7 @@ fn outermost(mut spans: Vec<Span>) -> Vec<Span> {
     spans
 }
 
-fn trimmed(text: &str, within: Range<usize>) -> Range<usize> {
+fn trim_range(text: &str, within: Range<usize>) -> Range<usize> {
     let slice = &text[within.clone()];
     let end = within.start + slice.trim_end().len();
     let start = end - text[within.start..end].trim_start().len();
@@ -235,33 +235,33 @@ fn trimmed(text: &str, within: Range<usize>) -> Range<usize> {
 
 /// The part of a span on a line, where WhatsApp would take it for markup: no space just inside, no word just outside,
 /// and no link at its end, which would swallow the marker.
-fn shown(text: &str, line: &Range<usize>, span: Span) -> Option<Span> {
+fn visible_part(text: &str, line: &Range<usize>, span: EmphasisSpan) -> Option<EmphasisSpan> {
     let (from, to) = (span.start.max(line.start), span.end.min(line.end));
     if from >= to {
         return None;
     }
-    let Range { start, end } = trimmed(text, from..to);
+    let Range { start, end } = trim_range(text, from..to);
     let is_word = |sign: char| sign.is_alphanumeric() || sign == '_';
     let touches = text[line.start..start].chars().next_back().is_some_and(is_word)
         || text[end..line.end].chars().next().is_some_and(is_word);
-    (start < end && !touches && !link::ends(&text[start..end])).then_some(Span { start, end, ..span })
+    (start < end && !touches && !link::ends_with_link(&text[start..end])).then_some(EmphasisSpan { start, end, ..span })
 }
 
-fn mark(out: &mut String, text: &str, line: &Range<usize>, spans: &mut [Span]) {
+fn write_with_markers(out: &mut String, text: &str, line: &Range<usize>, spans: &mut [EmphasisSpan]) {
     spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end), span.mark));
-    let mut open: Vec<Span> = Vec::new();
+    let mut open: Vec<EmphasisSpan> = Vec::new();
     let mut at = line.start;
-    let close = |out: &mut String, open: &mut Vec<Span>, at: &mut usize, until: usize| {
+    let close = |out: &mut String, open: &mut Vec<EmphasisSpan>, at: &mut usize, until: usize| {
         while let Some(span) = open.pop_if(|span| span.end <= until) {
             out.push_str(&text[*at..span.end]);
-            out.push(span.mark.sign());
+            out.push(span.mark.marker());
             *at = span.end;
         }
     };
     for span in spans {
         close(out, &mut open, &mut at, span.start);
         out.push_str(&text[at..span.start]);
-        out.push(span.mark.sign());
+        out.push(span.mark.marker());
         at = span.start;
         open.push(*span);
     }

@@ -10,14 +10,14 @@ use pulldown_cmark::{Event, LinkType, Tag};
 const SCHEMES: [&str; 2] = ["http://", "https://"];
 
 /// The links that stand bare in a source, in order.
-pub(super) fn bare(source: &str) -> Vec<Range<usize>> {
+pub(super) fn bare_links(source: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(colon) = source[from..].find("://").map(|at| from + at) {
         from = colon + 3;
         let scheme = SCHEMES.iter().find(|scheme| source[..from].ends_with(**scheme));
         if let Some(scheme) = scheme {
-            let end = end_of(source, from);
+            let end = link_end(source, from);
             found.push(from - scheme.len()..end);
             from = end;
         }
@@ -26,7 +26,7 @@ pub(super) fn bare(source: &str) -> Vec<Range<usize>> {
 }
 
 /// The definitions that no link refers to, last first.
-pub(super) fn orphans(source: &str) -> Vec<Range<usize>> {
+pub(super) fn unused_definitions(source: &str) -> Vec<Range<usize>> {
     let first = super::parser(source);
     let mut found: Vec<_> = first
         .reference_definitions()
@@ -52,7 +52,7 @@ pub(super) fn orphans(source: &str) -> Vec<Range<usize>> {
 }
 
 /// Where the link that runs at `from` ends: at a space, a quote, or a bracket that it did not open.
-fn end_of(source: &str, from: usize) -> usize {
+fn link_end(source: &str, from: usize) -> usize {
     let mut open = 0;
     for (at, sign) in source[from..].char_indices() {
         match sign {
@@ -68,13 +68,13 @@ fn end_of(source: &str, from: usize) -> usize {
 }
 
 /// Whether the last word of a text is, or ends in, a bare link.
-pub(super) fn ends(text: &str) -> bool {
+pub(super) fn ends_with_link(text: &str) -> bool {
     let word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
     SCHEMES.iter().any(|scheme| word.contains(scheme)) && !word.ends_with([')', '`', '>', '"'])
 }
 
 /// A target as a reader wants it: WhatsApp makes mail addresses and phone numbers live by itself.
-pub(super) fn shown(target: &str) -> Cow<'_, str> {
+pub(super) fn display_target(target: &str) -> Cow<'_, str> {
     let target = target.trim();
     if let Some(number) = strip_scheme(target, "tel:") {
         return Cow::Borrowed(number);
@@ -89,7 +89,7 @@ pub(super) fn shown(target: &str) -> Cow<'_, str> {
 }
 
 /// Whether a label is its target, but for the scheme or a slash at the end.
-pub(super) fn same(label: &str, target: &str) -> bool {
+pub(super) fn label_is_target(label: &str, target: &str) -> bool {
     let bare = |text: &str| -> String {
         let text = ["http://", "https://", "mailto:", "tel:"]
             .iter()
@@ -102,7 +102,7 @@ pub(super) fn same(label: &str, target: &str) -> bool {
 }
 
 /// Whether a label is its target's phone number, written with spaces or brackets.
-pub(super) fn same_number(label: &str, target: &str) -> bool {
+pub(super) fn label_is_phone_number(label: &str, target: &str) -> bool {
     let digits = |text: &str| {
         text.chars().filter(|sign| !matches!(sign, ' ' | '(' | ')' | '-' | '.' | '/' | '\u{a0}')).collect::<String>()
     };

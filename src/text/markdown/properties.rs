@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::whatsapp;
+use super::to_whatsapp;
 
 /// A piece of a document: its Markdown, and the words that a reader must find in the result, in order.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ fn line(bold: bool) -> impl Strategy<Value = Piece> {
     vec(inner, 1..4).prop_map(|all| joined(&all, " "))
 }
 
-fn held(first: &str, inside: &Piece) -> Piece {
+fn in_container(first: &str, inside: &Piece) -> Piece {
     let later = if first == "> " { first.to_owned() } else { " ".repeat(first.len()) };
     let lines: Vec<String> = (inside.markdown.lines().enumerate())
         .map(
@@ -93,7 +93,7 @@ fn document(bold: bool) -> impl Strategy<Value = Piece> {
         let heading = (1..5usize, one_line())
             .prop_map(|(level, line)| piece(format!("{} {}", "#".repeat(level), line.markdown), line.words));
         let table = (word(), word(), vec((word(), one_line()), 1..4)).prop_map(|(a, b, rows)| {
-            let (a, b) = (plain(&a), plain(&b));
+            let (a, b) = (header_text(&a), header_text(&b));
             let mut table = piece(format!("| {a} | {b} |\n|---|---|"), "");
             for (one, two) in rows {
                 table.markdown.push_str(&format!("\n| {} | {} |", one.markdown, two.markdown));
@@ -110,14 +110,14 @@ fn document(bold: bool) -> impl Strategy<Value = Piece> {
         let inside = (vec(inner, 1..3), Just("\n\n")).prop_map(|(all, between)| joined(&all, between));
         let items = (vec(inside.clone(), 1..4), prop_oneof![Just("\n"), Just("\n\n")]);
         prop_oneof![
-            inside.clone().prop_map(|inside| held("> ", &inside)),
+            inside.clone().prop_map(|inside| in_container("> ", &inside)),
             (items.clone(), prop_oneof![Just("- "), Just("* "), Just("+ ")]).prop_map(|((items, between), bullet)| {
-                joined(&items.iter().map(|item| held(bullet, item)).collect::<Vec<_>>(), between)
+                joined(&items.iter().map(|item| in_container(bullet, item)).collect::<Vec<_>>(), between)
             }),
             (items, 1..12usize).prop_map(|((items, between), first)| {
                 let numbered = items.iter().enumerate().map(|(at, item)| {
                     let marker = format!("{}. ", first + at);
-                    let mut item = held(&marker, item);
+                    let mut item = in_container(&marker, item);
                     item.words.insert_str(0, &marker);
                     item
                 });
@@ -130,7 +130,7 @@ fn document(bold: bool) -> impl Strategy<Value = Piece> {
 }
 
 /// A header's word: no link and no bar in it.
-fn plain(word: &Piece) -> String {
+fn header_text(word: &Piece) -> String {
     word.words.replace("https://a.example/b_c_d/*e*/f", "h")
 }
 
@@ -151,19 +151,19 @@ proptest! {
 
     #[test]
     fn a_second_pass_changes_nothing_where_nothing_is_bold(document in document(false)) {
-        let once = whatsapp(&document.markdown);
-        prop_assert_eq!(whatsapp(&once), once);
+        let once = to_whatsapp(&document.markdown);
+        prop_assert_eq!(to_whatsapp(&once), once);
     }
 
     #[test]
     fn a_second_pass_changes_nothing_but_the_markers_of_bold(document in document(true)) {
-        let once = whatsapp(&document.markdown);
-        prop_assert_eq!(without_emphasis(&whatsapp(&once)), without_emphasis(&once));
+        let once = to_whatsapp(&document.markdown);
+        prop_assert_eq!(without_emphasis(&to_whatsapp(&once)), without_emphasis(&once));
     }
 
     #[test]
     fn every_word_is_kept_in_its_order(document in document(true)) {
-        prop_assert_eq!(letters(&whatsapp(&document.markdown)), letters(&document.words));
+        prop_assert_eq!(letters(&to_whatsapp(&document.markdown)), letters(&document.words));
     }
 
     #[test]
@@ -172,12 +172,12 @@ proptest! {
         let text = text.replace("~~~", "~~ ~");
         // `&sc;` is one letter of another script.
         let text = text.replace('&', "& ");
-        prop_assert_eq!(letters(&whatsapp(&text)), letters(&text));
+        prop_assert_eq!(letters(&to_whatsapp(&text)), letters(&text));
     }
 
     #[test]
     fn no_line_outside_code_ends_in_a_space_and_one_blank_line_is_the_most(document in document(true)) {
-        let text = whatsapp(&document.markdown);
+        let text = to_whatsapp(&document.markdown);
         prop_assert_eq!(text.trim(), &text);
         if !text.contains("```") {
             prop_assert!(!text.contains("\n\n\n"), "{:?}", text);
@@ -187,6 +187,6 @@ proptest! {
 
     #[test]
     fn nothing_makes_it_panic(text in "(\\PC|[*_~`#>|<&!\\[\\]()\n\t \r:./-]|https://|```md\n|<br>|\\|-\\|\n){0,60}") {
-        let _ = whatsapp(&whatsapp(&text));
+        let _ = to_whatsapp(&to_whatsapp(&text));
     }
 }

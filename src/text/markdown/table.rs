@@ -1,19 +1,19 @@
 //! Tables: WhatsApp has none, so each row becomes lines of `*Header:* value`.
 
-use super::inline::{Inline, Mark};
+use super::inline::{Emphasis, InlineText};
 
 /// Bytes of the longest header that is repeated on each row; a longer one stands on the first row only. Without an end
 /// a table of one long header and many short rows would grow with the square of its length.
-const REPEATED: usize = 80;
+const MAX_REPEATED_HEADER_BYTES: usize = 80;
 
 #[derive(Debug, Default)]
 struct Header {
     text: String,
-    seen: bool,
+    was_shown: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum TableState {
     #[default]
     Outside,
     Head,
@@ -24,72 +24,72 @@ enum State {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     headers: Vec<Header>,
-    state: State,
+    state: TableState,
     column: usize,
     /// Where the cell's line and its value start.
-    line: usize,
-    value: usize,
+    line_start: usize,
+    value_start: usize,
 }
 
 impl Table {
     /// Whether a cell may be open: its words are then the table's, not a paragraph's.
     pub(super) fn is_open(&self) -> bool {
-        self.state != State::Outside
+        self.state != TableState::Outside
     }
 
     pub(super) fn start_head(&mut self) {
-        self.state = State::Head;
+        self.state = TableState::Head;
     }
 
     pub(super) fn end_head(&mut self) {
-        self.state = State::Row;
+        self.state = TableState::Row;
     }
 
     pub(super) fn start_row(&mut self) {
         self.column = 0;
     }
 
-    pub(super) fn start_cell(&mut self, words: &mut Inline) {
-        words.forget_loose();
-        self.line = words.len();
-        if self.state == State::Row {
+    pub(super) fn start_cell(&mut self, words: &mut InlineText) {
+        words.forget_loose_bold();
+        self.line_start = words.len();
+        if self.state == TableState::Row {
             if words.len() > 0 {
                 words.push("\n");
             }
-            if let Some(header) = self.headers.get(self.column).filter(|header| header.is_due()) {
-                words.open(Mark::Bold);
+            if let Some(header) = self.headers.get(self.column).filter(|header| header.should_show()) {
+                words.open(Emphasis::Bold);
                 words.push(&header.text);
                 words.push(":");
                 words.close();
                 words.push(" ");
             }
         }
-        self.value = words.len();
+        self.value_start = words.len();
     }
 
-    pub(super) fn end_cell(&mut self, words: &mut Inline) {
-        if self.state == State::Head {
+    pub(super) fn end_cell(&mut self, words: &mut InlineText) {
+        if self.state == TableState::Head {
             let text = words.take_plain();
             let text = text.trim().trim_end_matches([':', '：']).trim_end().to_owned();
-            self.headers.push(Header { text, seen: false });
+            self.headers.push(Header { text, was_shown: false });
             return;
         }
-        if words.tail(self.value).trim().is_empty() {
-            words.truncate(self.line);
+        if words.text_from(self.value_start).trim().is_empty() {
+            words.truncate(self.line_start);
         } else if let Some(header) = self.headers.get_mut(self.column) {
-            header.seen = true;
+            header.was_shown = true;
         }
         self.column += 1;
     }
 
     /// Ends the table: the headers that no row has shown, so that no word is lost.
-    pub(super) fn unseen(&mut self, words: &mut Inline) {
-        self.state = State::Outside;
-        for header in self.headers.drain(..).filter(|header| !header.seen && !header.text.is_empty()) {
+    pub(super) fn push_unshown_headers(&mut self, words: &mut InlineText) {
+        self.state = TableState::Outside;
+        for header in self.headers.drain(..).filter(|header| !header.was_shown && !header.text.is_empty()) {
             if words.len() > 0 {
                 words.push("\n");
             }
-            words.open(Mark::Bold);
+            words.open(Emphasis::Bold);
             words.push(&header.text);
             words.close();
         }
@@ -97,7 +97,7 @@ impl Table {
 }
 
 impl Header {
-    fn is_due(&self) -> bool {
-        !self.text.is_empty() && (self.text.len() <= REPEATED || !self.seen)
+    fn should_show(&self) -> bool {
+        !self.text.is_empty() && (self.text.len() <= MAX_REPEATED_HEADER_BYTES || !self.was_shown)
     }
 }

@@ -1,15 +1,15 @@
-use super::whatsapp;
+use super::to_whatsapp;
 
 #[track_caller]
-fn turns(rows: &[(&str, &str)]) {
+fn assert_converts(rows: &[(&str, &str)]) {
     for (markdown, expected) in rows {
-        assert_eq!(whatsapp(markdown), *expected, "from {markdown:?}");
+        assert_eq!(to_whatsapp(markdown), *expected, "from {markdown:?}");
     }
 }
 
 #[test]
 fn emphasis_takes_the_markers_of_whatsapp() {
-    turns(&[
+    assert_converts(&[
         ("**bold**", "*bold*"),
         ("__bold__", "*bold*"),
         ("*italic*", "_italic_"),
@@ -33,7 +33,7 @@ fn emphasis_takes_the_markers_of_whatsapp() {
 
 #[test]
 fn signs_that_are_not_emphasis_stay() {
-    turns(&[
+    assert_converts(&[
         ("2 * 3 * 4", "2 * 3 * 4"),
         ("5*3*2", "5*3*2"),
         ("2*3*", "2*3*"),
@@ -54,7 +54,7 @@ fn signs_that_are_not_emphasis_stay() {
 
 #[test]
 fn markers_that_whatsapp_would_show_are_dropped_or_moved() {
-    turns(&[
+    assert_converts(&[
         ("un**frigging**believable", "unfriggingbelievable"),
         ("**Note**s", "Notes"),
         ("共**3**个", "共3个"),
@@ -79,7 +79,7 @@ fn markers_that_whatsapp_would_show_are_dropped_or_moved() {
 
 #[test]
 fn code_is_not_touched() {
-    turns(&[
+    assert_converts(&[
         ("`**x** _y_ <br> &amp;`", "`**x** _y_ <br> &amp;`"),
         ("``a`b``", "```a`b```"),
         ("`` `a` ``", "``` `a` ```"),
@@ -97,7 +97,7 @@ fn code_is_not_touched() {
 
 #[test]
 fn a_fence_of_markdown_is_unwrapped() {
-    turns(&[
+    assert_converts(&[
         ("```markdown\n# Hi\n**x**\n```", "*Hi*\n*x*"),
         ("```md\n- [a](https://b.example)\n```", "- a (https://b.example)"),
         ("Here:\n```Markdown\n*x*\n```\nDone", "Here:\n\n_x_\n\nDone"),
@@ -107,7 +107,7 @@ fn a_fence_of_markdown_is_unwrapped() {
 
 #[test]
 fn headings_become_one_bold_line() {
-    turns(&[
+    assert_converts(&[
         ("# Title", "*Title*"),
         ("###### Six ######", "*Six*"),
         ("## A **b** c", "*A b c*"),
@@ -127,7 +127,7 @@ fn headings_become_one_bold_line() {
 
 #[test]
 fn links_show_where_they_lead() {
-    turns(&[
+    assert_converts(&[
         ("[Menu](https://a.example/menu)", "Menu (https://a.example/menu)"),
         ("[https://a.example](https://a.example)", "https://a.example"),
         ("[a.example](https://a.example/)", "https://a.example/"),
@@ -154,7 +154,7 @@ fn links_show_where_they_lead() {
 
 #[test]
 fn what_a_parser_takes_for_a_definition_is_not_lost() {
-    turns(&[
+    assert_converts(&[
         ("[Ann]: hello", "[Ann]: hello"),
         ("One\n\n[Ann]: hello\n\nTwo", "One\n\n[Ann]: hello\n\nTwo"),
         ("- a\n\n[2]: https://a.example", "- a\n\n[2]: https://a.example"),
@@ -163,7 +163,7 @@ fn what_a_parser_takes_for_a_definition_is_not_lost() {
 
 #[test]
 fn lists_keep_their_bullets_numbers_and_depth() {
-    turns(&[
+    assert_converts(&[
         ("* a\n* b", "- a\n- b"),
         ("+ a\n\n+ b", "- a\n\n- b"),
         ("1. a\n2. b", "1. a\n2. b"),
@@ -189,7 +189,7 @@ fn lists_keep_their_bullets_numbers_and_depth() {
 
 #[test]
 fn quotes_are_marked_on_each_line() {
-    turns(&[
+    assert_converts(&[
         ("> a\nb", "> a\n> b"),
         ("> a\n>\n> b", "> a\n>\n> b"),
         ("> a\n\nb", "> a\n\nb"),
@@ -205,7 +205,7 @@ fn quotes_are_marked_on_each_line() {
 
 #[test]
 fn tables_become_lines_of_header_and_value() {
-    turns(&[
+    assert_converts(&[
         (
             "| Room | Price |\n|---|---:|\n| Single | **50** € |\n| Double | 80 € |",
             "*Room:* Single\n*Price:* *50* €\n\n*Room:* Double\n*Price:* 80 €",
@@ -223,7 +223,7 @@ fn tables_become_lines_of_header_and_value() {
 
 #[test]
 fn breaks_rules_and_blank_lines_are_evened_out() {
-    turns(&[
+    assert_converts(&[
         ("a\nb", "a\nb"),
         ("a  \nb\\\nc", "a\nb\nc"),
         ("a\n\n\n\n\nb", "a\n\nb"),
@@ -240,7 +240,7 @@ fn breaks_rules_and_blank_lines_are_evened_out() {
 
 #[test]
 fn html_goes_and_its_text_stays() {
-    turns(&[
+    assert_converts(&[
         ("a<br>b<br/>c<BR />d", "a\nb\nc\nd"),
         ("<b>x</b> and <span class=\"y\">z</span>", "x and z"),
         ("<div>\n  <p>Hello <b>you</b></p>\n  <p>there</p>\n</div>", "Hello you\n\nthere"),
@@ -258,7 +258,7 @@ fn html_goes_and_its_text_stays() {
 
 #[test]
 fn other_scripts_and_emoji_pass() {
-    turns(&[
+    assert_converts(&[
         ("مرحبا **بك** في", "مرحبا *بك* في"),
         ("שלום *עולם*", "שלום _עולם_"),
         ("👩‍👩‍👧 **🎉 ok** 🇩🇪", "👩‍👩‍👧 *🎉 ok* 🇩🇪"),
@@ -275,7 +275,7 @@ fn a_whole_answer_reads_well() {
         1. Bring your *ID*\n2. Come early:\n   - by [bus](https://bus.example)\n   - on foot\n\n> We look forward to it";
     let expected = "*Your booking*\n\nHi *Ana*, here it is:\n\n*Day:* Mon\n*Time:* 9:00\n\n1. Bring your _ID_\n\
         2. Come early:\n   - by bus (https://bus.example)\n   - on foot\n\n> We look forward to it";
-    assert_eq!(whatsapp(markdown), expected);
+    assert_eq!(to_whatsapp(markdown), expected);
 }
 
 #[test]
@@ -326,12 +326,12 @@ fn hostile_nesting_neither_panics_nor_swells() {
     ];
     for unit in units {
         let mut text = unit.repeat(length / unit.len());
-        assert!(whatsapp(&text).len() <= 8 * length, "{unit:?}");
+        assert!(to_whatsapp(&text).len() <= 8 * length, "{unit:?}");
         text.push_str("x\ny\nz\n\n**w**");
-        assert!(whatsapp(&text).len() <= 8 * length, "{unit:?}, then words");
+        assert!(to_whatsapp(&text).len() <= 8 * length, "{unit:?}, then words");
     }
     let deep_and_long = format!("{}{}", "- ".repeat(length / 4), "x\n".repeat(length / 4));
-    assert!(whatsapp(&deep_and_long).len() <= 20 * length);
+    assert!(to_whatsapp(&deep_and_long).len() <= 20 * length);
     let table = format!("|{}|\n|-|\n{}", "h ".repeat(length / 4), "|a\n".repeat(length / 6));
-    assert!(whatsapp(&table).len() <= 20 * length);
+    assert!(to_whatsapp(&table).len() <= 20 * length);
 }

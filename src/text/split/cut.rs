@@ -6,18 +6,18 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 /// A text that is to be cut, and the room there is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut<'a> {
+pub(super) struct CutRequest<'a> {
     pub(super) text: &'a str,
     /// UTF-16 units that fit before the cut.
     pub(super) budget: usize,
     /// UTF-16 units of the longest link that is kept whole.
-    pub(super) longest: usize,
+    pub(super) max_link_units: usize,
     /// Whether the budget is a limit; otherwise it may be passed to spare a link or a grapheme.
-    pub(super) firm: bool,
+    pub(super) is_hard_limit: bool,
 }
 
 /// How many bytes of a text fit into `units` UTF-16 code units, at a character's end.
-pub(super) fn window(text: &str, units: usize) -> usize {
+pub(super) fn fitting_prefix_len(text: &str, units: usize) -> usize {
     // No character takes more units than bytes.
     if text.len() <= units {
         return text.len();
@@ -30,37 +30,37 @@ pub(super) fn window(text: &str, units: usize) -> usize {
     text.len()
 }
 
-impl Cut<'_> {
+impl CutRequest<'_> {
     /// The byte to cut at: after 0, at a character's end, within the budget.
-    pub(super) fn at(self) -> usize {
-        let mut end = window(self.text, self.budget);
-        let floor = window(self.text, (self.budget * 3).div_ceil(5));
-        if let Some(link) = self.link_at(end) {
+    pub(super) fn find_cut(self) -> usize {
+        let mut end = fitting_prefix_len(self.text, self.budget);
+        let floor = fitting_prefix_len(self.text, (self.budget * 3).div_ceil(5));
+        if let Some(link) = self.link_around(end) {
             if !self.text[..link.start].trim().is_empty() {
                 end = link.start;
                 if end < floor {
                     return end;
                 }
-            } else if !self.firm && link.end < self.text.len() {
+            } else if !self.is_hard_limit && link.end < self.text.len() {
                 return link.end;
             }
         }
-        self.breaks(2, floor, end)
-            .or_else(|| self.breaks(1, floor, end))
-            .or_else(|| self.sentence(floor, end))
-            .or_else(|| self.space(floor, end))
-            .or_else(|| self.word(floor, end))
-            .unwrap_or_else(|| self.grapheme(end))
+        self.last_line_break(2, floor, end)
+            .or_else(|| self.last_line_break(1, floor, end))
+            .or_else(|| self.last_sentence_end(floor, end))
+            .or_else(|| self.last_space(floor, end))
+            .or_else(|| self.last_word_start(floor, end))
+            .unwrap_or_else(|| self.last_grapheme_end(end))
     }
 
     /// The last place where `count` line breaks stand together.
-    fn breaks(self, count: usize, floor: usize, end: usize) -> Option<usize> {
+    fn last_line_break(self, count: usize, floor: usize, end: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let is_break = |at: usize| bytes.get(at..at + count).is_some_and(|run| run.iter().all(|&byte| byte == b'\n'));
         (floor.max(1)..=end).rev().find(|&at| is_break(at))
     }
 
-    fn sentence(self, floor: usize, end: usize) -> Option<usize> {
+    fn last_sentence_end(self, floor: usize, end: usize) -> Option<usize> {
         let (head, tail) = self.text.split_at(end);
         let ends_here = head.ends_with(['.', '!', '?', '…', '。', '！', '？']) && tail.starts_with(char::is_whitespace);
         if ends_here {
@@ -75,29 +75,29 @@ impl Cut<'_> {
             .map(|(at, _)| at)
             .filter(|&at| at >= floor.max(1) && settled(at))
             .collect();
-        found.into_iter().rev().find(|&at| self.is_grapheme(at) && self.link_at(at).is_none())
+        found.into_iter().rev().find(|&at| self.is_grapheme_boundary(at) && self.link_around(at).is_none())
     }
 
-    fn space(self, floor: usize, end: usize) -> Option<usize> {
+    fn last_space(self, floor: usize, end: usize) -> Option<usize> {
         let last = self.text[end..].chars().next().map_or(end, |sign| end + sign.len_utf8());
         self.text[..last].char_indices().rev().take_while(|(at, _)| *at >= floor.max(1)).find_map(|(at, sign)| {
             // The next message begins after the space, so that too must be a boundary: a mark may sit on a space.
             let next = self.text.len() - self.text[at..].trim_start().len();
-            (is_space(sign) && self.is_grapheme(at) && self.is_grapheme(next)).then_some(at)
+            (is_breaking_space(sign) && self.is_grapheme_boundary(at) && self.is_grapheme_boundary(next)).then_some(at)
         })
     }
 
     /// The last start of a word, for scripts that set no spaces.
-    fn word(self, floor: usize, end: usize) -> Option<usize> {
+    fn last_word_start(self, floor: usize, end: usize) -> Option<usize> {
         // Forward, then back: reading flags backwards costs the square of their number.
         let starts: Vec<usize> = (self.text[..end].split_word_bound_indices())
             .filter(|(at, word)| *at >= floor.max(1) && word.starts_with(char::is_alphanumeric))
             .map(|(at, _)| at)
             .collect();
         let mut bar = end;
-        for at in starts.into_iter().rev().filter(|&at| self.is_grapheme(at)) {
+        for at in starts.into_iter().rev().filter(|&at| self.is_grapheme_boundary(at)) {
             if at <= bar {
-                match self.link_at(at) {
+                match self.link_around(at) {
                     Some(link) => bar = link.start,
                     None => return Some(at),
                 }
@@ -107,11 +107,11 @@ impl Cut<'_> {
     }
 
     /// The last grapheme's end; a character's where one grapheme fills the budget.
-    pub(super) fn grapheme(self, end: usize) -> usize {
-        let whole = (1..=end).rev().find(|&at| self.text.is_char_boundary(at) && self.is_grapheme(at));
+    pub(super) fn last_grapheme_end(self, end: usize) -> usize {
+        let whole = (1..=end).rev().find(|&at| self.text.is_char_boundary(at) && self.is_grapheme_boundary(at));
         whole.unwrap_or_else(|| {
             let first = |units: Option<&str>| units.map_or(self.text.len(), str::len);
-            if self.firm {
+            if self.is_hard_limit {
                 end.max(self.text.chars().next().map_or(0, char::len_utf8))
             } else {
                 first(self.text.graphemes(true).next())
@@ -119,19 +119,19 @@ impl Cut<'_> {
         })
     }
 
-    fn is_grapheme(self, at: usize) -> bool {
+    fn is_grapheme_boundary(self, at: usize) -> bool {
         GraphemeCursor::new(at, self.text.len(), true).is_boundary(self.text, 0).unwrap_or(true)
     }
 
     /// The link that a cut at `at` would break, with the brackets and markers before it, if it fits into one message.
-    fn link_at(self, at: usize) -> Option<Range<usize>> {
+    fn link_around(self, at: usize) -> Option<Range<usize>> {
         let text = self.text;
         let token = text[..at].rfind(char::is_whitespace).map_or(0, |space| space + 1);
         let token = (token..=at).find(|&start| text.is_char_boundary(start))?;
         // The cut may fall into the scheme itself.
         let seen = (at..=text.len().min(at + 8)).rev().find(|&end| text.is_char_boundary(end))?;
         let link = ["http://", "https://"].iter().filter_map(|scheme| text[token..seen].rfind(scheme)).max()? + token;
-        let mut left = self.longest;
+        let mut left = self.max_link_units;
         let mut end = link;
         for sign in text[link..].chars() {
             if sign.is_whitespace()
@@ -150,6 +150,6 @@ impl Cut<'_> {
 }
 
 /// A space that may be broken at.
-fn is_space(sign: char) -> bool {
+fn is_breaking_space(sign: char) -> bool {
     sign.is_whitespace() && !matches!(sign, '\u{a0}' | '\u{2007}' | '\u{202f}')
 }

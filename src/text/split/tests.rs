@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{halve, split};
+use super::{split, split_in_half};
 use unicode_segmentation::UnicodeSegmentation;
 
 fn units(text: &str) -> usize {
@@ -8,79 +8,87 @@ fn units(text: &str) -> usize {
 }
 
 #[track_caller]
-fn cuts(text: &str, limit: usize, expected: &[&str]) {
+fn assert_splits(text: &str, limit: usize, expected: &[&str]) {
     assert_eq!(split(text, limit, 9), expected, "from {text:?}");
 }
 
 #[test]
 fn a_text_that_fits_is_one_message() {
-    cuts("Hello there", 20, &["Hello there"]);
-    cuts("12345678901234567890", 20, &["12345678901234567890"]);
-    cuts("\n \n  - a\n\n", 20, &["  - a"]);
+    assert_splits("Hello there", 20, &["Hello there"]);
+    assert_splits("12345678901234567890", 20, &["12345678901234567890"]);
+    assert_splits("\n \n  - a\n\n", 20, &["  - a"]);
 }
 
 #[test]
 fn blank_text_gives_no_message() {
-    cuts("", 20, &[]);
-    cuts(" \n\t\n ", 20, &[]);
+    assert_splits("", 20, &[]);
+    assert_splits(" \n\t\n ", 20, &[]);
     assert_eq!(split("text", 20, 0), Vec::<String>::new());
 }
 
 #[test]
 fn the_coarsest_boundary_is_taken() {
-    cuts("One two three.\n\nFour\nfive six", 20, &["One two three.", "Four\nfive six"]);
-    cuts("One two three\nfour. Five six seven", 20, &["One two three", "four. Five six seven".split_at(20).0]);
-    cuts("One two three. Four five six", 20, &["One two three.", "Four five six"]);
-    cuts("One two three four five six", 20, &["One two three four", "five six"]);
-    cuts(
+    assert_splits("One two three.\n\nFour\nfive six", 20, &["One two three.", "Four\nfive six"]);
+    assert_splits("One two three\nfour. Five six seven", 20, &["One two three", "four. Five six seven".split_at(20).0]);
+    assert_splits("One two three. Four five six", 20, &["One two three.", "Four five six"]);
+    assert_splits("One two three four five six", 20, &["One two three four", "five six"]);
+    assert_splits(
         "一二三四五六七八九十一二三。一二三四五六七八九十",
         20,
         &["一二三四五六七八九十一二三。", "一二三四五六七八九十"],
     );
-    cuts("aaaaaaaaaaaaaaaaaaaaaaaaa", 20, &["aaaaaaaaaaaaaaaaaaaa", "aaaaa"]);
+    assert_splits("aaaaaaaaaaaaaaaaaaaaaaaaa", 20, &["aaaaaaaaaaaaaaaaaaaa", "aaaaa"]);
 }
 
 #[test]
 fn an_early_boundary_is_passed_over_for_a_finer_one() {
-    cuts("Hi.\n\nThis one goes on and on", 20, &["Hi.\n\nThis one goes", "on and on"]);
-    cuts("Hi. aaaaaaaaaaaaaaaaaaaaaaaaaa", 20, &["Hi. aaaaaaaaaaaaaaaa", "aaaaaaaaaa"]);
+    assert_splits("Hi.\n\nThis one goes on and on", 20, &["Hi.\n\nThis one goes", "on and on"]);
+    assert_splits("Hi. aaaaaaaaaaaaaaaaaaaaaaaaaa", 20, &["Hi. aaaaaaaaaaaaaaaa", "aaaaaaaaaa"]);
 }
 
 #[test]
 fn indentation_survives_a_cut_between_lines() {
-    cuts("- one two three\n  - four five\n", 20, &["- one two three", "  - four five"]);
+    assert_splits("- one two three\n  - four five\n", 20, &["- one two three", "  - four five"]);
 }
 
 #[test]
 fn a_grapheme_is_not_cut_unless_it_alone_is_too_long() {
     let family = "👩‍👩‍👧"; // 8 units
-    cuts(&family.repeat(3), 20, &[&family.repeat(2), family]);
-    cuts("🇩🇪🇫🇷🇮🇹🇪🇸🇵🇹🇳🇱", 22, &["🇩🇪🇫🇷🇮🇹🇪🇸🇵🇹", "🇳🇱"]);
+    assert_splits(&family.repeat(3), 20, &[&family.repeat(2), family]);
+    assert_splits("🇩🇪🇫🇷🇮🇹🇪🇸🇵🇹🇳🇱", 22, &["🇩🇪🇫🇷🇮🇹🇪🇸🇵🇹", "🇳🇱"]);
     // The mark sits on the space before it.
-    cuts("One two three \u{301}fourfive six", 20, &["One two three \u{301}", "fourfive six"]);
+    assert_splits("One two three \u{301}fourfive six", 20, &["One two three \u{301}", "fourfive six"]);
     let heap = format!("e{}", "\u{301}".repeat(24));
-    cuts(&heap, 20, &[&format!("e{}", "\u{301}".repeat(19)), &"\u{301}".repeat(5)]);
+    assert_splits(&heap, 20, &[&format!("e{}", "\u{301}".repeat(19)), &"\u{301}".repeat(5)]);
 }
 
 #[test]
 fn astral_characters_count_twice() {
-    cuts(&"😀".repeat(11), 20, &[&"😀".repeat(10), "😀"]);
+    assert_splits(&"😀".repeat(11), 20, &[&"😀".repeat(10), "😀"]);
 }
 
 #[test]
 fn a_link_that_fits_is_kept_whole() {
-    cuts("See our menu https://a.example/m now", 20, &["See our menu", "https://a.example/m", "now"]);
-    cuts("Hi (https://a.ex/?Q=1) and bye", 20, &["Hi", "(https://a.ex/?Q=1)", "and bye"]);
-    cuts("abc https://a.example/long/path/to/it", 20, &["abc https://", "a.example/long/", "path/to/it"]);
+    assert_splits("See our menu https://a.example/m now", 20, &["See our menu", "https://a.example/m", "now"]);
+    assert_splits("Hi (https://a.ex/?Q=1) and bye", 20, &["Hi", "(https://a.ex/?Q=1)", "and bye"]);
+    assert_splits("abc https://a.example/long/path/to/it", 20, &["abc https://", "a.example/long/", "path/to/it"]);
 }
 
 #[test]
 fn a_fence_that_is_cut_is_closed_and_opened_again() {
-    cuts("```\none two\nthree\nfour five\n```", 20, &["```\none two\n```", "```\nthree\nfour\n```", "```\nfive\n```"]);
-    cuts("> ```\n> one two\n> three\n> ```\nend", 24, &["> ```\n> one two\n> ```", "> ```\n> three\n> ```\nend"]);
-    cuts("Some words\n```\ncode and code\n```", 22, &["Some words", "```\ncode and code\n```"]);
-    cuts("```\none two three\n```\nmore words", 26, &["```\none two three\n```", "more words"]);
-    cuts("Use ```x``` for a long, long time", 22, &["Use ```x``` for a", "long, long time"]);
+    assert_splits(
+        "```\none two\nthree\nfour five\n```",
+        20,
+        &["```\none two\n```", "```\nthree\nfour\n```", "```\nfive\n```"],
+    );
+    assert_splits(
+        "> ```\n> one two\n> three\n> ```\nend",
+        24,
+        &["> ```\n> one two\n> ```", "> ```\n> three\n> ```\nend"],
+    );
+    assert_splits("Some words\n```\ncode and code\n```", 22, &["Some words", "```\ncode and code\n```"]);
+    assert_splits("```\none two three\n```\nmore words", 26, &["```\none two three\n```", "more words"]);
+    assert_splits("Use ```x``` for a long, long time", 22, &["Use ```x``` for a", "long, long time"]);
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn the_last_message_says_that_there_was_more() {
 
 #[test]
 fn a_refused_text_is_halved_near_its_middle() {
-    let halves = |text: &str| halve(text).expect("it can be halved");
+    let halves = |text: &str| split_in_half(text).expect("it can be halved");
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     assert_eq!(halves("One two.\n\nThree four."), pair("One two.", "Three four."));
     assert_eq!(halves("One two three four"), pair("One two", "three four"));
@@ -104,12 +112,12 @@ fn a_refused_text_is_halved_near_its_middle() {
     assert_eq!(halves("👩‍👩‍👧👩‍👩‍👧"), pair("👩‍👩‍👧", "👩‍👩‍👧"));
     assert_eq!(halves("https://a.example/b/c now"), pair("https://a.example/b/c", "now"));
     assert_eq!(halves("```\none two\nthree four\n```"), pair("```\none two\n```", "```\nthree four\n```"));
-    assert_eq!(halve("a"), None);
-    assert_eq!(halve(" 👩‍👩‍👧 \n"), None);
-    assert_eq!(halve(" "), None);
+    assert_eq!(split_in_half("a"), None);
+    assert_eq!(split_in_half(" 👩‍👩‍👧 \n"), None);
+    assert_eq!(split_in_half(" "), None);
 }
 
-fn text() -> impl Strategy<Value = String> {
+fn arbitrary_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => "[a-zA-Z]{1,9}[.!?,]? ",
         1 => "[a-z]{10,50}",
@@ -124,7 +132,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// What must not get lost: everything but white space and the fences that are added, of which some stand in quotes.
-fn ink(text: &str) -> String {
+fn visible_text(text: &str) -> String {
     text.chars().filter(|sign| !sign.is_whitespace() && !matches!(sign, '`' | '>')).collect()
 }
 
@@ -136,7 +144,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn no_message_exceeds_the_limit_or_is_blank(text in text(), limit in 20..80usize, most in 0..6usize) {
+    fn no_message_exceeds_the_limit_or_is_blank(text in arbitrary_text(), limit in 20..80usize, most in 0..6usize) {
         let parts = split(&text, limit, most);
         prop_assert!(parts.len() <= most);
         for part in &parts {
@@ -148,13 +156,13 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_lost(text in text(), limit in 20..80usize) {
+    fn nothing_is_lost(text in arbitrary_text(), limit in 20..80usize) {
         let parts = split(&text, limit, usize::MAX);
-        prop_assert_eq!(ink(&parts.concat()), ink(&text));
+        prop_assert_eq!(visible_text(&parts.concat()), visible_text(&text));
     }
 
     #[test]
-    fn a_message_split_again_stays_as_it_is(text in text(), limit in 20..80usize, most in 1..9usize) {
+    fn a_message_split_again_stays_as_it_is(text in arbitrary_text(), limit in 20..80usize, most in 1..9usize) {
         for part in split(&text, limit, most) {
             prop_assert_eq!(split(&part, limit, most), vec![part.clone()]);
         }
@@ -174,12 +182,12 @@ proptest! {
     }
 
     #[test]
-    fn halves_are_shorter_and_lose_nothing(text in text()) {
-        match halve(&text) {
+    fn halves_are_shorter_and_lose_nothing(text in arbitrary_text()) {
+        match split_in_half(&text) {
             Some((one, two)) => {
                 prop_assert!(units(&one) < units(text.trim()) && units(&two) < units(text.trim()));
                 prop_assert!(!one.trim().is_empty() && !two.trim().is_empty());
-                prop_assert_eq!(ink(&one) + &ink(&two), ink(&text));
+                prop_assert_eq!(visible_text(&one) + &visible_text(&two), visible_text(&text));
             }
             None => prop_assert!(text.trim().graphemes(true).count() < 2),
         }

@@ -3,25 +3,25 @@ use bytes::Bytes;
 use super::*;
 use crate::ai::Image;
 
-fn showing(text: &str, names: &[&'static str]) -> Line {
+fn message_with_images(text: &str, names: &[&'static str]) -> PromptMessage {
     let image = |name: &&'static str| Image {
         media_type: "image/jpeg",
         bytes: Bytes::from_static(name.as_bytes()),
         width: 1,
         height: 1,
     };
-    Line { images: names.iter().map(image).collect(), ..Line::new(Role::User, text) }
+    PromptMessage { images: names.iter().map(image).collect(), ..PromptMessage::new(Role::User, text) }
 }
 
-fn look(lines: Vec<Line>) -> Prompt {
-    Prompt { system: String::new(), lines, may_hand_over: false }
+fn prompt_of(lines: Vec<PromptMessage>) -> Prompt {
+    Prompt { system: String::new(), messages: lines, may_hand_over: false }
 }
 
-fn asked(content: Value) -> Value {
+fn request_body(content: Value) -> Value {
     json!({"model": "claude-sonnet-5", "max_tokens": 16384, "messages": [{"role": "user", "content": content}]})
 }
 
-fn block(data: &str) -> Value {
+fn image_block(data: &str) -> Value {
     json!({"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": data}})
 }
 
@@ -29,22 +29,30 @@ fn block(data: &str) -> Value {
 async fn images_go_out_as_blocks_among_the_words_and_none_of_those_is_blank() {
     let server = MockServer::start().await;
     let text = |text: &str| json!({"type": "text", "text": text});
-    let content = json!([text("This"), block("b25l"), block("dHdv"), text("or that?")]);
-    expect(&server, asked(content), 1, said("That.")).await;
-    let lines = vec![showing("This", &["one"]), showing(" ", &["two"]), showing("or that?", &[])];
-    assert_eq!(provider(&server).complete(&look(lines)).await.unwrap().text, "That.");
+    let content = json!([text("This"), image_block("b25l"), image_block("dHdv"), text("or that?")]);
+    expect_request(&server, request_body(content), 1, text_response("That.")).await;
+    let lines = vec![
+        message_with_images("This", &["one"]),
+        message_with_images(" ", &["two"]),
+        message_with_images("or that?", &[]),
+    ];
+    assert_eq!(provider(&server).complete(&prompt_of(lines)).await.unwrap().text, "That.");
 }
 
 #[tokio::test]
-async fn a_model_without_eyes_is_told_of_images_in_words_and_that_is_remembered() {
+async fn a_model_without_vision_gets_image_placeholders_and_that_is_remembered() {
     let server = MockServer::start().await;
-    let refusal = error(400, "invalid_request_error", "this model does not support image input (ref: b8bd630e)");
-    expect(&server, asked(json!([block("b25l")])), 1, refusal).await;
+    let refusal =
+        error_response(400, "invalid_request_error", "this model does not support image input (ref: b8bd630e)");
+    expect_request(&server, request_body(json!([image_block("b25l")])), 1, refusal).await;
     let told = json!("[image, which this model cannot see]");
-    expect(&server, asked(told), 2, said("I see nothing.")).await;
+    expect_request(&server, request_body(told), 2, text_response("I see nothing.")).await;
     let provider = provider(&server);
     for _ in 0..2 {
-        assert_eq!(provider.complete(&look(vec![showing("", &["one"])])).await.unwrap().text, "I see nothing.");
+        assert_eq!(
+            provider.complete(&prompt_of(vec![message_with_images("", &["one"])])).await.unwrap().text,
+            "I see nothing."
+        );
     }
 }
 
@@ -57,11 +65,21 @@ async fn an_image_that_cannot_be_read_or_leaves_no_room_is_left_out_this_once() 
         (400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
     ] {
         let server = MockServer::start().await;
-        expect(&server, asked(json!([block("b25l")])), 2, error(status, kind, words)).await;
-        expect(&server, asked(json!("[image, which could not be read]")), 2, said("Again, please.")).await;
+        expect_request(&server, request_body(json!([image_block("b25l")])), 2, error_response(status, kind, words))
+            .await;
+        expect_request(
+            &server,
+            request_body(json!("[image, which could not be read]")),
+            2,
+            text_response("Again, please."),
+        )
+        .await;
         let provider = provider(&server);
         for _ in 0..2 {
-            assert_eq!(provider.complete(&look(vec![showing("", &["one"])])).await.unwrap().text, "Again, please.");
+            assert_eq!(
+                provider.complete(&prompt_of(vec![message_with_images("", &["one"])])).await.unwrap().text,
+                "Again, please."
+            );
         }
     }
 }

@@ -2,18 +2,18 @@
 
 use super::*;
 
-async fn text(message: Value) -> String {
-    outcome(ok(self::message(&message, "stop"))).await.unwrap().text
+async fn answer_text(message: Value) -> String {
+    complete_against(ok_response(self::message(&message, "stop"))).await.unwrap().text
 }
 
 #[tokio::test]
 async fn content_is_read_in_each_of_its_shapes() {
-    assert_eq!(text(json!({"role": "assistant", "content": " Hi. \n"})).await, "Hi.");
+    assert_eq!(answer_text(json!({"role": "assistant", "content": " Hi. \n"})).await, "Hi.");
     let parts = json!([{"type": "text", "text": "Hi "}, {"type": "thinking", "thinking": [{"text": "x"}], "text": "x"}, {"type": "text", "text": "you."}]);
-    assert_eq!(text(json!({"role": "assistant", "content": parts})).await, "Hi you.");
+    assert_eq!(answer_text(json!({"role": "assistant", "content": parts})).await, "Hi you.");
     let thinks =
         json!({"role": "assistant", "content": "<think>hm</think>\nHi.", "reasoning": "hm", "reasoning_content": "hm"});
-    assert_eq!(text(thinks).await, "Hi.");
+    assert_eq!(answer_text(thinks).await, "Hi.");
 }
 
 #[tokio::test]
@@ -25,27 +25,27 @@ async fn an_answer_that_declines_is_a_refusal() {
         (json!({"content": null, "refusal": null}), "content_filter", ""),
         (json!({"content": "Half of"}), "content_filter", "Half of"),
     ] {
-        let completion = outcome(ok(self::message(&message, reason))).await.unwrap();
+        let completion = complete_against(ok_response(self::message(&message, reason))).await.unwrap();
         assert_eq!((completion.text.as_str(), completion.finish), (text, Finish::Refusal), "{message}");
     }
 }
 
 #[tokio::test]
 async fn an_answer_cut_at_the_cap_says_so() {
-    let completion = outcome(ok(message(&json!({"content": "Half of"}), "length"))).await.unwrap();
+    let completion = complete_against(ok_response(message(&json!({"content": "Half of"}), "length"))).await.unwrap();
     assert_eq!((completion.text.as_str(), completion.finish), ("Half of", Finish::Length));
 }
 
 #[tokio::test]
-async fn a_cap_that_reasoning_used_up_is_told_with_its_remedy() {
+async fn a_token_cap_that_reasoning_used_up_is_reported_with_its_remedy() {
     for answer in [
-        ok(message(&json!({"content": ""}), "length")),
-        ok(message(&json!({"content": "<think>so the user"}), "length")),
+        ok_response(message(&json!({"content": ""}), "length")),
+        ok_response(message(&json!({"content": "<think>so the user"}), "length")),
         ResponseTemplate::new(400).set_body_json(json!({"error": {"message": "Could not finish the message because \
             max_tokens or model output limit was reached. Please try again with higher max_tokens.", "param": null,
             "type": "invalid_request_error", "code": null}})),
     ] {
-        let fault = outcome(answer).await.unwrap_err();
+        let fault = complete_against(answer).await.unwrap_err();
         let Fault::Fail { why, owner: FaultOwner::Operator } = fault else { panic!("{fault:?}") };
         assert!(why.contains("raise MYNAH_AI_MAX_TOKENS"), "{why}");
     }
@@ -62,7 +62,7 @@ async fn an_empty_or_broken_answer_is_asked_for_again() {
         json!({"object": "something else"}),
         json!(["neither"]),
     ] {
-        let fault = outcome(ok(body.clone())).await.unwrap_err();
+        let fault = complete_against(ok_response(body.clone())).await.unwrap_err();
         assert!(matches!(fault, Fault::Retry { retry_after: None, .. }), "{body}: {fault:?}");
     }
 }
@@ -70,7 +70,7 @@ async fn an_empty_or_broken_answer_is_asked_for_again() {
 #[tokio::test]
 async fn unknown_finish_reasons_are_the_end() {
     for reason in ["eos", "tool_calls", "stop"] {
-        let completion = outcome(ok(message(&json!({"content": "Hi"}), reason))).await.unwrap();
+        let completion = complete_against(ok_response(message(&json!({"content": "Hi"}), reason))).await.unwrap();
         assert_eq!(completion.finish, Finish::Stop);
     }
 }
@@ -78,8 +78,8 @@ async fn unknown_finish_reasons_are_the_end() {
 #[tokio::test]
 async fn missing_figures_are_estimated_from_characters() {
     let body = json!({"choices": [{"message": {"content": "Twelve chars"}, "finish_reason": null}]});
-    let server = always(ok(body)).await;
-    let provider = build(&compatible(&server)).unwrap();
+    let server = server_always_answering(ok_response(body)).await;
+    let provider = build(&compatible_server_config(&server)).unwrap();
     let completion = provider.complete(&prompt("Eight ch", &[(Role::User, "Twelve chars")])).await.unwrap();
     assert_eq!(completion.usage, Usage { input_tokens: 5, output_tokens: 3, estimated: true });
     assert_eq!(completion.model, "m1");
@@ -87,14 +87,14 @@ async fn missing_figures_are_estimated_from_characters() {
 
 #[tokio::test]
 async fn an_endless_answer_is_cut_at_32_000_characters() {
-    let completion = outcome(ok(said(&"a".repeat(40_000)))).await.unwrap();
+    let completion = complete_against(ok_response(text_answer(&"a".repeat(40_000)))).await.unwrap();
     assert_eq!((completion.text.chars().count(), completion.finish), (32_000, Finish::Length));
     assert!(completion.text.ends_with("a…"));
 }
 
 #[tokio::test]
 async fn blanks_sent_ahead_of_the_answer_are_harmless() {
-    let body = format!("\n   \n{}", said("Hi"));
+    let body = format!("\n   \n{}", text_answer("Hi"));
     let answer = ResponseTemplate::new(200).set_body_raw(body, "application/json");
-    assert_eq!(outcome(answer).await.unwrap().text, "Hi");
+    assert_eq!(complete_against(answer).await.unwrap().text, "Hi");
 }

@@ -21,11 +21,11 @@ async fn a_question_goes_out_as_chat_completions_with_operators_as_the_assistant
         .and(header("authorization", "Bearer sk-test-key"))
         .and(header("content-type", "application/json"))
         .and(body_json(body))
-        .respond_with(ok(said("Yes.")))
+        .respond_with(ok_response(text_answer("Yes.")))
         .expect(1)
         .mount(&server)
         .await;
-    let provider = build(&compatible(&server)).unwrap();
+    let provider = build(&compatible_server_config(&server)).unwrap();
     let asked = prompt(
         " Be kind.\n",
         &[
@@ -47,8 +47,8 @@ async fn a_question_goes_out_as_chat_completions_with_operators_as_the_assistant
 #[tokio::test]
 async fn a_server_without_keys_gets_none() {
     for key in [None, Some(" ")] {
-        let server = always(ok(said("Hi"))).await;
-        let mut config = compatible(&server);
+        let server = server_always_answering(ok_response(text_answer("Hi"))).await;
+        let mut config = compatible_server_config(&server);
         config.provider = self::config(&format!("{}/v1/", server.uri()), key, None).provider;
         build(&config).unwrap().complete(&hello()).await.unwrap();
         let received = server.received_requests().await.unwrap();
@@ -59,34 +59,34 @@ async fn a_server_without_keys_gets_none() {
 #[tokio::test]
 async fn openai_is_sent_only_what_the_owner_configured() {
     let server = MockServer::start().await;
-    let mut config = compatible(&server);
+    let mut config = compatible_server_config(&server);
     let messages = json!([{"role": "user", "content": "Hello"}]);
-    expect(&server, json!({"model": "m1", "messages": messages}), 1, ok(said("Hi"))).await;
+    expect_request(&server, json!({"model": "m1", "messages": messages}), 1, ok_response(text_answer("Hi"))).await;
     let mut bare = build(&config).unwrap();
-    bare.official = true;
+    bare.is_official = true;
     bare.complete(&hello()).await.unwrap();
 
     let full = json!({"model": "m1", "messages": messages, "max_completion_tokens": 500, "temperature": 0.3});
-    expect(&server, full, 1, ok(said("Hi"))).await;
+    expect_request(&server, full, 1, ok_response(text_answer("Hi"))).await;
     (config.max_tokens, config.temperature) = (Some(500), Some(0.3));
     let mut configured = build(&config).unwrap();
-    configured.official = true;
+    configured.is_official = true;
     configured.complete(&hello()).await.unwrap();
 }
 
 #[tokio::test]
 async fn other_servers_get_the_configured_cap_as_max_tokens() {
     let server = MockServer::start().await;
-    let mut config = compatible(&server);
+    let mut config = compatible_server_config(&server);
     (config.max_tokens, config.temperature) = (Some(77), Some(0.0));
     let body = json!({
         "model": "m1", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 77, "temperature": 0.0
     });
-    expect(&server, body, 1, ok(said("Hi"))).await;
+    expect_request(&server, body, 1, ok_response(text_answer("Hi"))).await;
     build(&config).unwrap().complete(&hello()).await.unwrap();
 }
 
-fn unsupported(param: &str, code: &str, message: &str) -> ResponseTemplate {
+fn unsupported_parameter_response(param: &str, code: &str, message: &str) -> ResponseTemplate {
     ResponseTemplate::new(400).set_body_json(
         json!({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}),
     )
@@ -99,10 +99,11 @@ async fn a_refused_cap_is_renamed_at_once_and_stays_renamed() {
     let refusal =
         "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
     let old = json!({"model": "m1", "messages": messages, "max_tokens": 1024});
-    expect(&server, old, 1, unsupported("max_tokens", "unsupported_parameter", refusal)).await;
+    expect_request(&server, old, 1, unsupported_parameter_response("max_tokens", "unsupported_parameter", refusal))
+        .await;
     let new = json!({"model": "m1", "messages": messages, "max_completion_tokens": 1024});
-    expect(&server, new, 2, ok(said("Hi"))).await;
-    let provider = build(&compatible(&server)).unwrap();
+    expect_request(&server, new, 2, ok_response(text_answer("Hi"))).await;
+    let provider = build(&compatible_server_config(&server)).unwrap();
     provider.complete(&hello()).await.unwrap();
     provider.complete(&hello()).await.unwrap();
 }
@@ -113,10 +114,10 @@ async fn a_refused_temperature_is_dropped_and_stays_dropped() {
     let messages = json!([{"role": "user", "content": "Hello"}]);
     let refusal = "Unsupported value: 'temperature' does not support 0.3 with this model. Only the default (1) value is supported.";
     let warm = json!({"model": "m1", "messages": messages, "max_tokens": 1024, "temperature": 0.3});
-    expect(&server, warm, 1, unsupported("temperature", "unsupported_value", refusal)).await;
+    expect_request(&server, warm, 1, unsupported_parameter_response("temperature", "unsupported_value", refusal)).await;
     let plain = json!({"model": "m1", "messages": messages, "max_tokens": 1024});
-    expect(&server, plain, 2, ok(said("Hi"))).await;
-    let mut config = compatible(&server);
+    expect_request(&server, plain, 2, ok_response(text_answer("Hi"))).await;
+    let mut config = compatible_server_config(&server);
     config.temperature = Some(0.3);
     let provider = build(&config).unwrap();
     provider.complete(&hello()).await.unwrap();
@@ -131,31 +132,31 @@ async fn an_unknown_field_in_fastapis_words_is_learned_too() {
         {"type": "extra_forbidden", "loc": ["body", "max_tokens"], "msg": "Extra inputs are not permitted", "input": 1024}
     ]});
     let old = json!({"model": "m1", "messages": messages, "max_tokens": 1024});
-    expect(&server, old, 1, ResponseTemplate::new(422).set_body_json(detail)).await;
+    expect_request(&server, old, 1, ResponseTemplate::new(422).set_body_json(detail)).await;
     let new = json!({"model": "m1", "messages": messages, "max_completion_tokens": 1024});
-    expect(&server, new, 1, ok(said("Hi"))).await;
-    build(&compatible(&server)).unwrap().complete(&hello()).await.unwrap();
+    expect_request(&server, new, 1, ok_response(text_answer("Hi"))).await;
+    build(&compatible_server_config(&server)).unwrap().complete(&hello()).await.unwrap();
 }
 
 /// Refuses everything that it finds, one thing at a time.
-fn picky(request: &Received) -> ResponseTemplate {
+fn refuse_known_parameters(request: &Received) -> ResponseTemplate {
     let body: Value = request.body_json().unwrap();
     for name in ["max_tokens", "max_completion_tokens", "temperature"] {
         if body.get(name).is_some() {
-            return unsupported(name, "unsupported_parameter", "Unsupported parameter.");
+            return unsupported_parameter_response(name, "unsupported_parameter", "Unsupported parameter.");
         }
     }
     if body["messages"][0]["role"] == "system" {
         return ResponseTemplate::new(400).set_body_json(json!({"error": "System role not supported"}));
     }
-    ok(said("Hi"))
+    ok_response(text_answer("Hi"))
 }
 
 #[tokio::test]
 async fn one_call_adapts_at_most_three_times_and_the_next_goes_on_from_there() {
     let server = MockServer::start().await;
-    Mock::given(method("POST")).respond_with(picky).mount(&server).await;
-    let mut config = compatible(&server);
+    Mock::given(method("POST")).respond_with(refuse_known_parameters).mount(&server).await;
+    let mut config = compatible_server_config(&server);
     config.temperature = Some(0.3);
     let provider = build(&config).unwrap();
     let asked = prompt("Be kind.", &[(Role::User, "Hello")]);
@@ -168,9 +169,10 @@ async fn one_call_adapts_at_most_three_times_and_the_next_goes_on_from_there() {
 
 #[tokio::test]
 async fn a_value_that_is_refused_is_the_operators_to_mend() {
-    let refusal = unsupported("temperature", "invalid_value", "Invalid 'temperature': must be at most 1.");
-    let server = always(refusal).await;
-    let mut config = compatible(&server);
+    let refusal =
+        unsupported_parameter_response("temperature", "invalid_value", "Invalid 'temperature': must be at most 1.");
+    let server = server_always_answering(refusal).await;
+    let mut config = compatible_server_config(&server);
     config.temperature = Some(1.5);
     let fault = build(&config).unwrap().complete(&hello()).await.unwrap_err();
     assert!(matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("MYNAH_AI_TEMPERATURE")));
@@ -197,12 +199,12 @@ async fn a_template_without_system_role_gets_alternating_roles_from_then_on() {
             {"role": "user", "content": "Hello"},
             {"role": "user", "content": "Open?"}
         ]});
-        expect(&server, plain, 1, ResponseTemplate::new(status).set_body_json(refusal)).await;
+        expect_request(&server, plain, 1, ResponseTemplate::new(status).set_body_json(refusal)).await;
         let merged = json!({"model": "m1", "max_tokens": 1024, "messages": [
             {"role": "user", "content": "Be kind.\n\nHello\n\nOpen?"}
         ]});
-        expect(&server, merged, 2, ok(said("Yes."))).await;
-        let provider = build(&compatible(&server)).unwrap();
+        expect_request(&server, merged, 2, ok_response(text_answer("Yes."))).await;
+        let provider = build(&compatible_server_config(&server)).unwrap();
         let asked = prompt("Be kind.", &[(Role::User, "Hello"), (Role::User, "Open?")]);
         provider.complete(&asked).await.unwrap();
         provider.complete(&asked).await.unwrap();
@@ -235,13 +237,13 @@ async fn a_conversation_that_is_too_long_loses_its_older_half_once() {
             {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3"},
             {"role": "assistant", "content": "4"}, {"role": "user", "content": "5"}
         ]});
-        expect(&server, long, 1, ResponseTemplate::new(status).set_body_json(&refusal)).await;
+        expect_request(&server, long, 1, ResponseTemplate::new(status).set_body_json(&refusal)).await;
         let short = json!({"model": "m1", "max_tokens": 1024, "messages": [
             {"role": "system", "content": "Be kind."},
             {"role": "user", "content": "3"}, {"role": "assistant", "content": "4"}, {"role": "user", "content": "5"}
         ]});
-        expect(&server, short, 1, ResponseTemplate::new(status).set_body_json(&refusal)).await;
-        let provider = build(&compatible(&server)).unwrap();
+        expect_request(&server, short, 1, ResponseTemplate::new(status).set_body_json(&refusal)).await;
+        let provider = build(&compatible_server_config(&server)).unwrap();
         let said =
             [(Role::User, "1"), (Role::Assistant, "2"), (Role::User, "3"), (Role::Assistant, "4"), (Role::User, "5")];
         let fault = provider.complete(&prompt("Be kind.", &said)).await.unwrap_err();
@@ -256,10 +258,10 @@ async fn a_halved_conversation_is_answered() {
     let long = json!({"model": "m1", "max_tokens": 1024, "messages": [
         {"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3"}
     ]});
-    expect(&server, long, 1, ResponseTemplate::new(400).set_body_json(refusal)).await;
+    expect_request(&server, long, 1, ResponseTemplate::new(400).set_body_json(refusal)).await;
     let short = json!({"model": "m1", "max_tokens": 1024, "messages": [{"role": "user", "content": "3"}]});
-    expect(&server, short, 1, ok(said("Yes."))).await;
-    let provider = build(&compatible(&server)).unwrap();
+    expect_request(&server, short, 1, ok_response(text_answer("Yes."))).await;
+    let provider = build(&compatible_server_config(&server)).unwrap();
     let said = [(Role::User, "1"), (Role::Assistant, "2"), (Role::User, "3")];
     assert_eq!(provider.complete(&prompt("", &said)).await.unwrap().text, "Yes.");
 }
@@ -267,14 +269,14 @@ async fn a_halved_conversation_is_answered() {
 #[tokio::test]
 async fn a_single_line_that_is_too_long_is_not_asked_again() {
     let refusal = json!({"error": {"message": "x", "type": "y", "param": null, "code": "context_length_exceeded"}});
-    let server = always(ResponseTemplate::new(400).set_body_json(refusal)).await;
-    let fault = build(&compatible(&server)).unwrap().complete(&hello()).await.unwrap_err();
+    let server = server_always_answering(ResponseTemplate::new(400).set_body_json(refusal)).await;
+    let fault = build(&compatible_server_config(&server)).unwrap().complete(&hello()).await.unwrap_err();
     assert!(matches!(fault, Fault::TooLong { .. }));
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 
 #[test]
-fn a_server_that_cannot_be_asked_is_told_by_its_setting() {
+fn an_unusable_server_is_reported_by_its_setting() {
     let wrong = |config: &AiConfig| build(config).err().unwrap().to_string();
     let openai = "https://api.openai.com/v1";
     assert_eq!(build(&config(openai, Some("sk-1"), None)).unwrap().name(), "openai gpt-5-mini");

@@ -36,13 +36,13 @@ fn build(config: &AiConfig) -> Result<OpenAi, Error> {
 }
 
 /// A compatible server with the model `m1`.
-fn compatible(server: &MockServer) -> AiConfig {
+fn compatible_server_config(server: &MockServer) -> AiConfig {
     config(&format!("{}/v1", server.uri()), Some("sk-test-key"), Some("m1"))
 }
 
 fn prompt(system: &str, said: &[(Role, &str)]) -> Prompt {
-    let lines = said.iter().map(|(role, text)| Line::new(*role, *text)).collect();
-    Prompt { system: system.into(), lines, may_hand_over: false }
+    let lines = said.iter().map(|(role, text)| PromptMessage::new(*role, *text)).collect();
+    Prompt { system: system.into(), messages: lines, may_hand_over: false }
 }
 
 fn hello() -> Prompt {
@@ -57,29 +57,29 @@ fn message(message: &Value, finish_reason: &str) -> Value {
     })
 }
 
-fn said(text: &str) -> Value {
+fn text_answer(text: &str) -> Value {
     message(&json!({"role": "assistant", "content": text, "refusal": null}), "stop")
 }
 
-fn ok(body: Value) -> ResponseTemplate {
+fn ok_response(body: Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(body)
 }
 
 /// Answers a post of exactly `body`, `times` times.
-async fn expect(server: &MockServer, body: Value, times: u64, answer: ResponseTemplate) {
+async fn expect_request(server: &MockServer, body: Value, times: u64, answer: ResponseTemplate) {
     let mock = Mock::given(method("POST")).and(path("/v1/chat/completions")).and(body_json(body));
     mock.respond_with(answer).expect(times).mount(server).await;
 }
 
 /// Answers every post alike.
-async fn always(answer: ResponseTemplate) -> MockServer {
+async fn server_always_answering(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     server
 }
 
 /// What comes of "Hello" when the server answers so.
-async fn outcome(answer: ResponseTemplate) -> Result<Completion, Fault> {
-    let server = always(answer).await;
-    build(&compatible(&server)).unwrap().complete(&hello()).await
+async fn complete_against(answer: ResponseTemplate) -> Result<Completion, Fault> {
+    let server = server_always_answering(answer).await;
+    build(&compatible_server_config(&server)).unwrap().complete(&hello()).await
 }
