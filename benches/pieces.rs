@@ -47,7 +47,7 @@ fn delivery(number: usize) -> WebhookRequest {
     }
 }
 
-fn understand(channel: &Twilio, delivery: &WebhookRequest) -> Inbound {
+fn verify_and_parse(channel: &Twilio, delivery: &WebhookRequest) -> Inbound {
     channel.verify(delivery).expect("the webhook is signed");
     match channel.parse_events(delivery, SystemClock.now()).expect("the webhook is understood").pop() {
         Some(Event::Message(inbound)) => *inbound,
@@ -60,12 +60,14 @@ fn webhooks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("webhook");
     group.throughput(Throughput::Elements(1));
     group.bench_function("verify", |bencher| bencher.iter(|| channel.verify(black_box(&delivery))));
-    group.bench_function("verify and parse", |bencher| bencher.iter(|| understand(&channel, black_box(&delivery))));
+    group.bench_function("verify and parse", |bencher| {
+        bencher.iter(|| verify_and_parse(&channel, black_box(&delivery)));
+    });
     group.finish();
 }
 
 /// A store on the disk, with messages that are always new.
-struct Desk {
+struct StoreBench {
     runtime: Runtime,
     store: Store,
     channel: Twilio,
@@ -73,11 +75,11 @@ struct Desk {
     _folder: TempDir,
 }
 
-impl Desk {
-    fn new() -> Arc<Desk> {
+impl StoreBench {
+    fn new() -> Arc<StoreBench> {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
         let options = StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400));
-        Arc::new(Desk {
+        Arc::new(StoreBench {
             runtime: Runtime::new().expect("a runtime starts"),
             store: Store::open(&folder.path().join("mynah.db"), options).expect("a new database opens"),
             channel: channel(),
@@ -88,7 +90,7 @@ impl Desk {
 
     fn inbound(&self) -> (Inbound, WebhookRecord) {
         let delivery = delivery(self.next.fetch_add(1, Ordering::Relaxed));
-        let inbound = understand(&self.channel, &delivery);
+        let inbound = verify_and_parse(&self.channel, &delivery);
         let record = WebhookRecord {
             channel: "twilio",
             received_at: inbound.received_at,
@@ -120,7 +122,7 @@ impl Desk {
     }
 
     /// How long it takes to claim, answer and settle so many accepted messages, without model and provider.
-    fn settle(&self, count: usize) -> Duration {
+    fn answer_and_settle_all(&self, count: usize) -> Duration {
         self.accept(count);
         self.runtime.block_on(async {
             let began = Instant::now();
@@ -128,7 +130,7 @@ impl Desk {
             assert_eq!(claims.turns.len(), count, "each message is from a sender of its own");
             let mut all = JoinSet::new();
             for claim in claims.turns {
-                all.spawn(settle(self.store.clone(), claim, self.next.fetch_add(1, Ordering::Relaxed)));
+                all.spawn(answer_and_settle(self.store.clone(), claim, self.next.fetch_add(1, Ordering::Relaxed)));
             }
             all.join_all().await;
             began.elapsed()
@@ -136,7 +138,7 @@ impl Desk {
     }
 }
 
-async fn settle(store: Store, claim: TurnClaim, number: usize) {
+async fn answer_and_settle(store: Store, claim: TurnClaim, number: usize) {
     let now = SystemClock.now();
     let text = answer(1_000);
     let reply =
@@ -151,12 +153,14 @@ async fn settle(store: Store, claim: TurnClaim, number: usize) {
 }
 
 fn stores(criterion: &mut Criterion) {
-    for (name, run) in [("accept", Desk::accept as fn(&Desk, usize) -> Duration), ("claim, reply, sent", Desk::settle)]
-    {
+    for (name, run) in [
+        ("accept", StoreBench::accept as fn(&StoreBench, usize) -> Duration),
+        ("claim, reply, sent", StoreBench::answer_and_settle_all),
+    ] {
         let mut group = criterion.benchmark_group(name);
         group.sample_size(10).measurement_time(Duration::from_secs(4));
         for callers in [1, 16, 64] {
-            let desk = Desk::new();
+            let desk = StoreBench::new();
             group.throughput(Throughput::Elements(callers));
             let at_once = usize::try_from(callers).expect("a small number");
             group.bench_function(BenchmarkId::from_parameter(callers), |bencher| {

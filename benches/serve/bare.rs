@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use super::webhook::{PUBLIC_URL, TOKEN};
 
 /// A row that waits to be stored, and who waits for it.
-type Waiting = (Row, oneshot::Sender<()>);
+type QueuedRow = (Row, oneshot::Sender<()>);
 
 struct Row {
     sid: String,
@@ -65,7 +65,7 @@ fn open(path: &Path) -> Result<Connection> {
 }
 
 /// Group commit: whatever waits is stored in one transaction.
-fn write(connection: &Connection, waiting: &Receiver<Waiting>) -> Result<()> {
+fn write(connection: &Connection, waiting: &Receiver<QueuedRow>) -> Result<()> {
     let mut told = Vec::new();
     while let Ok(first) = waiting.recv() {
         connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -88,9 +88,9 @@ fn write(connection: &Connection, waiting: &Receiver<Waiting>) -> Result<()> {
 
 async fn answer(
     request: Request<Incoming>,
-    writer: Option<Sender<Waiting>>,
+    writer: Option<Sender<QueuedRow>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let status = match take(request, writer).await {
+    let status = match check_and_store(request, writer).await {
         Some(true) => StatusCode::OK,
         Some(false) => StatusCode::FORBIDDEN,
         None => StatusCode::BAD_REQUEST,
@@ -100,7 +100,7 @@ async fn answer(
     Ok(response)
 }
 
-async fn take(request: Request<Incoming>, writer: Option<Sender<Waiting>>) -> Option<bool> {
+async fn check_and_store(request: Request<Incoming>, writer: Option<Sender<QueuedRow>>) -> Option<bool> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.ok()?.to_bytes();
     let mut pairs: Vec<_> = url::form_urlencoded::parse(&body).collect();

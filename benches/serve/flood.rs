@@ -22,12 +22,12 @@ pub async fn flood(plan: &Plan) -> Result<()> {
             let folder = plan.folder()?;
             let server = launch(plan, 3, folder.path()).await?;
             plan.stand_ins.clear();
-            let messages = RATE * plan.seconds;
+            let messages = RATE * plan.steady_seconds;
             // From 1 on: number 0 is the one who floods.
             let requests = Arc::new(Requests::messages(1, messages, SENDERS));
-            let flood = Arc::new(Requests::messages(1_000_000, flooded * FLOOD * plan.seconds, 1));
-            let others = load::steady(server.address, RATE, &requests, 0);
-            let (mut run, _) = tokio::try_join!(others, load::steady(server.address, FLOOD, &flood, 0))?;
+            let flood = Arc::new(Requests::messages(1_000_000, flooded * FLOOD * plan.steady_seconds, 1));
+            let others = load::constant_rate(server.address, RATE, &requests, 0);
+            let (mut run, _) = tokio::try_join!(others, load::constant_rate(server.address, FLOOD, &flood, 0))?;
             run.acked.iter_mut().for_each(|(number, _)| *number += 1);
             plan.stand_ins.wait_for(messages).await?;
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -52,7 +52,7 @@ pub async fn flood(plan: &Plan) -> Result<()> {
     rows.push(vec!["beside a flood to alone, median of the rounds".to_owned(), dash(), acks, dash(), replies]);
     println!(
         "{RATE} contacts a second, {} rounds of {} s, in ms; the flood is 1,000 messages a minute of one more.\n",
-        plan.rounds, plan.seconds
+        plan.rounds, plan.steady_seconds
     );
     table(&["others", "ack p50", "ack p99", "ack to reply p50", "p99"], &rows);
     Ok(())

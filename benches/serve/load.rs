@@ -90,7 +90,7 @@ impl Run {
 
 /// As fast as `connections` can: each sends its next request when it has read the answer to the one before. Ends after
 /// `time`, or with the last request.
-pub async fn closed(
+pub async fn closed_loop(
     address: SocketAddr,
     connections: usize,
     requests: &Arc<Requests>,
@@ -114,19 +114,19 @@ pub async fn closed(
                 let Some(request) = requests.get(number) else { break };
                 connection.call(request).await?;
                 let after = Instant::now();
-                run.note(number, now, after);
+                run.record(number, now, after);
                 now = after;
             }
             run.wall = began.elapsed();
             anyhow::Ok(run)
         }));
     }
-    gather(tasks).await
+    merge_runs(tasks).await
 }
 
 /// `rate` requests a second, whatever the answers do. A request that had to wait for its connection counts from when it
 /// should have been sent.
-pub async fn steady(address: SocketAddr, rate: usize, requests: &Arc<Requests>, first: usize) -> Result<Run> {
+pub async fn constant_rate(address: SocketAddr, rate: usize, requests: &Arc<Requests>, first: usize) -> Result<Run> {
     const CONNECTIONS: usize = 32;
     let mut tasks = Vec::new();
     let mut streams = Vec::new();
@@ -147,17 +147,17 @@ pub async fn steady(address: SocketAddr, rate: usize, requests: &Arc<Requests>, 
                 // The timer is exact to a millisecond only, which is not the server's fault.
                 let from = if late { due } else { Instant::now() };
                 connection.call(request).await?;
-                run.note(first + number, from, Instant::now());
+                run.record(first + number, from, Instant::now());
                 number += CONNECTIONS;
             }
             run.wall = began.elapsed();
             anyhow::Ok(run)
         }));
     }
-    gather(tasks).await
+    merge_runs(tasks).await
 }
 
-async fn gather(tasks: Vec<tokio::task::JoinHandle<Result<Run>>>) -> Result<Run> {
+async fn merge_runs(tasks: Vec<tokio::task::JoinHandle<Result<Run>>>) -> Result<Run> {
     let mut whole = Run::default();
     for task in tasks {
         let run = task.await??;
@@ -169,7 +169,7 @@ async fn gather(tasks: Vec<tokio::task::JoinHandle<Result<Run>>>) -> Result<Run>
 }
 
 impl Run {
-    fn note(&mut self, number: usize, from: Instant, to: Instant) {
+    fn record(&mut self, number: usize, from: Instant, to: Instant) {
         let took = to.duration_since(from).as_micros();
         self.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));
         self.acked.push((number, to));
@@ -197,7 +197,7 @@ impl Connection {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 bail!("the server closed a connection");
             }
-            if whole(&self.buffer).is_some_and(|(_, end)| end <= self.buffer.len()) {
+            if message_bounds(&self.buffer).is_some_and(|(_, end)| end <= self.buffer.len()) {
                 break;
             }
         }
@@ -210,7 +210,7 @@ impl Connection {
 }
 
 /// Where the head of a message with a Content-Length ends, and where the message does.
-pub fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
+pub fn message_bounds(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let name = b"content-length:";
     let length = bytes[..head]

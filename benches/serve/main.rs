@@ -38,9 +38,9 @@ struct Plan {
     stand_ins: StandIn,
     rounds: usize,
     /// Of each throughput run.
-    time: Duration,
+    run_time: Duration,
     /// Of each run at a steady rate, in seconds.
-    seconds: usize,
+    steady_seconds: usize,
     /// Starts of the process.
     starts: usize,
 }
@@ -50,7 +50,7 @@ impl Plan {
         tempfile::tempdir_in(&self.folder).with_context(|| format!("making a folder in {}", self.folder.display()))
     }
 
-    fn answering(&self, typing: bool) -> Setting<'_> {
+    fn answering_setting(&self, typing: bool) -> Setting<'_> {
         Setting { stand_ins: Some(&self.stand_ins), typing }
     }
 }
@@ -71,8 +71,8 @@ fn main() -> Result<()> {
         folder,
         stand_ins: StandIn::start()?,
         rounds: if quick { 1 } else { 5 },
-        time: Duration::from_secs(if quick { 1 } else { 2 }),
-        seconds: if quick { 4 } else { 20 },
+        run_time: Duration::from_secs(if quick { 1 } else { 2 }),
+        steady_seconds: if quick { 4 } else { 20 },
         starts: if quick { 3 } else { 10 },
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -89,8 +89,8 @@ fn main() -> Result<()> {
                 "cost" => cost(&plan).await?,
                 "memory" => memory(&plan).await?,
                 "start" => start(&plan).await?,
-                "large" => grown(&plan, large::GIGABYTE).await?,
-                "huge" => grown(&plan, large::TEN_MILLION).await?,
+                "large" => on_large_database(&plan, large::GIGABYTE).await?,
+                "huge" => on_large_database(&plan, large::TEN_MILLION).await?,
                 _ => soak::soak(&plan).await?,
             }
         }
@@ -100,7 +100,7 @@ fn main() -> Result<()> {
 }
 
 /// The servers of the throughput runs, in the order in which they take turns.
-const KINDS: [&str; 5] = [
+const SERVERS: [&str; 5] = [
     "bare: checks the signature",
     "bare: checks and stores one row",
     "mynah, no model: accepts",
@@ -110,10 +110,10 @@ const KINDS: [&str; 5] = [
 
 async fn launch(plan: &Plan, kind: usize, folder: &Path) -> Result<Server> {
     let mut server = match kind {
-        0 => Server::bare(folder, "verify")?,
-        1 => Server::bare(folder, "store")?,
+        0 => Server::baseline(folder, "verify")?,
+        1 => Server::baseline(folder, "store")?,
         2 => Server::mynah(folder, Setting { stand_ins: None, typing: false })?,
-        _ => Server::mynah(folder, plan.answering(kind == 4))?,
+        _ => Server::mynah(folder, plan.answering_setting(kind == 4))?,
     };
     server.ready().await?;
     Ok(server)
@@ -131,22 +131,23 @@ struct Figures {
 
 /// Acks as fast as they come, every server in turn, several rounds.
 async fn throughput(plan: &Plan) -> Result<()> {
-    let most = WARM_UP + 60_000 * usize::try_from(plan.time.as_secs())?;
+    let most = WARM_UP + 60_000 * usize::try_from(plan.run_time.as_secs())?;
     let requests = Arc::new(Requests::messages(0, most, SENDERS));
     let mut rows = Vec::new();
     for connections in CONNECTIONS {
-        let mut all: [Figures; KINDS.len()] = Default::default();
+        let mut all: [Figures; SERVERS.len()] = Default::default();
         for _ in 0..plan.rounds {
             for (kind, figures) in all.iter_mut().enumerate() {
                 let folder = plan.folder()?;
                 let server = launch(plan, kind, folder.path()).await?;
                 warm_up(&server, &requests, WARM_UP).await?;
                 plan.stand_ins.clear();
-                let before = Spent::of(&server)?;
-                let mut run = load::closed(server.address, connections, &requests, WARM_UP, plan.time).await?;
-                figures
-                    .processor
-                    .push(Spent::of(&server)?.processor(&before).as_micros() as f64 / run.latencies.len() as f64);
+                let before = ResourceUsage::of(&server)?;
+                let mut run = load::closed_loop(server.address, connections, &requests, WARM_UP, plan.run_time).await?;
+                figures.processor.push(
+                    ResourceUsage::of(&server)?.processor_time_since(&before).as_micros() as f64
+                        / run.latencies.len() as f64,
+                );
                 figures.answers.push(plan.stand_ins.posts() as f64 / run.wall.as_secs_f64());
                 figures.acks.push(run.per_second());
                 figures.p50.push(percentile(&mut run.latencies, 50));
@@ -162,7 +163,7 @@ async fn throughput(plan: &Plan) -> Result<()> {
             let figure = |figures: &[f64], digits: usize| format!("{:.digits$}", median(figures.to_vec()));
             rows.push(vec![
                 connections.to_string(),
-                KINDS[kind].to_owned(),
+                SERVERS[kind].to_owned(),
                 figure(&figures.acks, 0),
                 figure(&figures.p50, 2),
                 figure(&figures.p99, 2),
@@ -176,7 +177,7 @@ async fn throughput(plan: &Plan) -> Result<()> {
     println!(
         "Medians of {} rounds of {} s, the servers in turn; latencies in ms, processor time for each ack in µs.\n",
         plan.rounds,
-        plan.time.as_secs()
+        plan.run_time.as_secs()
     );
     let head =
         ["connections", "server", "acks/s", "p50", "p99", "processor", "of check", "of check and store", "answers/s"];
@@ -193,24 +194,24 @@ async fn warm_up(server: &Server, requests: &Requests, count: usize) -> Result<(
 }
 
 /// What a process has used up so far.
-struct Spent {
+struct ResourceUsage {
     user: Duration,
     kernel: Duration,
     written: u64,
 }
 
-impl Spent {
-    fn of(server: &Server) -> Result<Spent> {
+impl ResourceUsage {
+    fn of(server: &Server) -> Result<ResourceUsage> {
         let (user, kernel) = server.processor_time()?;
-        Ok(Spent { user, kernel, written: server.written()? })
+        Ok(ResourceUsage { user, kernel, written: server.written()? })
     }
 
-    fn processor(&self, before: &Spent) -> Duration {
+    fn processor_time_since(&self, before: &ResourceUsage) -> Duration {
         self.user + self.kernel - before.user - before.kernel
     }
 
     /// Since `before`, for each of so many messages: processor time in milliseconds with its two halves, KB written.
-    fn per_message(&self, before: &Spent, messages: usize) -> [String; 3] {
+    fn per_message(&self, before: &ResourceUsage, messages: usize) -> [String; 3] {
         let each = |time: Duration| time.as_secs_f64() * 1e3 / messages as f64;
         let (user, kernel) = (each(self.user - before.user), each(self.kernel - before.kernel));
         [
@@ -230,7 +231,7 @@ async fn steady(plan: &Plan) -> Result<()> {
     for (rate, kind, known) in first.into_iter().chain([(50, 3, true), (5, 3, true)]) {
         let folder = plan.folder()?;
         let server = launch(plan, kind, folder.path()).await?;
-        let messages = (rate * plan.seconds).min(SENDERS - WARM_UP);
+        let messages = (rate * plan.steady_seconds).min(SENDERS - WARM_UP);
         let (before, senders) = if known { (messages, messages) } else { (WARM_UP, SENDERS) };
         let requests = Arc::new(Requests::messages(0, before + messages, senders));
         plan.stand_ins.clear();
@@ -240,13 +241,13 @@ async fn steady(plan: &Plan) -> Result<()> {
             plan.stand_ins.wait_for(before).await?;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let spent = Spent::of(&server)?;
-        let mut run = load::steady(server.address, rate, &requests, before).await?;
+        let spent = ResourceUsage::of(&server)?;
+        let mut run = load::constant_rate(server.address, rate, &requests, before).await?;
         if answered {
             plan.stand_ins.wait_for(before + messages).await?;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let [processor, _, written] = Spent::of(&server)?.per_message(&spent, messages);
+        let [processor, _, written] = ResourceUsage::of(&server)?.per_message(&spent, messages);
         let mut replies = reply_times(plan, &run, senders);
         let mut reply = |percent| match answered {
             true => format!("{:.2}", percentile(&mut replies, percent)),
@@ -255,7 +256,7 @@ async fn steady(plan: &Plan) -> Result<()> {
         rows.push(vec![
             format!("{rate}/s"),
             if known { "known" } else { "new" }.to_owned(),
-            KINDS[kind].to_owned(),
+            SERVERS[kind].to_owned(),
             format!("{:.2}", percentile(&mut run.latencies, 50)),
             format!("{:.2}", percentile(&mut run.latencies, 99)),
             reply(50),
@@ -264,7 +265,10 @@ async fn steady(plan: &Plan) -> Result<()> {
             written,
         ]);
     }
-    println!("At a steady rate for {} s; latencies in ms; processor time and bytes for each message.\n", plan.seconds);
+    println!(
+        "At a steady rate for {} s; latencies in ms; processor time and bytes for each message.\n",
+        plan.steady_seconds
+    );
     let head = ["rate", "contacts", "server", "ack p50", "ack p99", "ack to reply p50", "p99", "processor", "written"];
     table(&head, &rows);
     Ok(())
@@ -280,14 +284,14 @@ fn reply_times(plan: &Plan, run: &Run, senders: usize) -> Vec<u32> {
 }
 
 /// Messages of the cost runs.
-const COUNTED: usize = 5_000;
+const COST_MESSAGES: usize = 5_000;
 
 /// What a message costs from webhook to sent reply when many come at once.
 async fn cost(plan: &Plan) -> Result<()> {
     let mut rows = Vec::new();
     for (typing, callbacks) in [(false, false), (true, false), (false, true)] {
         let folder = plan.folder()?;
-        let mut server = Server::mynah(folder.path(), plan.answering(typing))?;
+        let mut server = Server::mynah(folder.path(), plan.answering_setting(typing))?;
         server.ready().await?;
         let name = match (typing, callbacks) {
             (false, false) => "replies",
@@ -296,13 +300,13 @@ async fn cost(plan: &Plan) -> Result<()> {
         };
         rows.push(burst_cost(plan, &server, name, callbacks, 0).await?);
     }
-    println!("{COUNTED} messages on 32 connections, all answered, for each message.\n");
+    println!("{COST_MESSAGES} messages on 32 connections, all answered, for each message.\n");
     table(&["work", "processor", "user + kernel", "written", "all answered after"], &rows);
     Ok(())
 }
 
 async fn burst_cost(plan: &Plan, server: &Server, name: &str, callbacks: bool, first: usize) -> Result<Vec<String>> {
-    let requests = Arc::new(Requests::messages(first, WARM_UP + COUNTED, SENDERS + WARM_UP));
+    let requests = Arc::new(Requests::messages(first, WARM_UP + COST_MESSAGES, SENDERS + WARM_UP));
     plan.stand_ins.clear();
     warm_up(server, &requests, WARM_UP).await?;
     plan.stand_ins.wait_for(WARM_UP).await?;
@@ -310,28 +314,28 @@ async fn burst_cost(plan: &Plan, server: &Server, name: &str, callbacks: bool, f
     if callbacks {
         plan.stand_ins.keep_callbacks();
     }
-    let before = Spent::of(server)?;
+    let before = ResourceUsage::of(server)?;
     let began = Instant::now();
-    load::closed(server.address, 32, &requests, WARM_UP, Duration::MAX).await?;
-    plan.stand_ins.wait_for(WARM_UP + COUNTED).await?;
+    load::closed_loop(server.address, 32, &requests, WARM_UP, Duration::MAX).await?;
+    plan.stand_ins.wait_for(WARM_UP + COST_MESSAGES).await?;
     let wall = began.elapsed();
     if callbacks {
         let told = plan.stand_ins.callbacks();
         for status in ["sent", "delivered", "read"] {
             let requests = Arc::new(Requests::callbacks(&told, status));
-            load::closed(server.address, 32, &requests, 0, Duration::MAX).await?;
+            load::closed_loop(server.address, 32, &requests, 0, Duration::MAX).await?;
         }
     }
     // What was posted last is still to be recorded.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let [processor, halves, written] = Spent::of(server)?.per_message(&before, COUNTED);
+    let [processor, halves, written] = ResourceUsage::of(server)?.per_message(&before, COST_MESSAGES);
     Ok(vec![name.to_owned(), processor, halves, written, format!("{:.2} s", wall.as_secs_f64())])
 }
 
 /// Memory as the owner of a small machine pays for it.
 async fn memory(plan: &Plan) -> Result<()> {
     let folder = plan.folder()?;
-    let mut server = Server::mynah(folder.path(), plan.answering(true))?;
+    let mut server = Server::mynah(folder.path(), plan.answering_setting(true))?;
     server.ready().await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut rows = vec![vec!["idle".to_owned(), mib(server.pss()?), server.threads()?.to_string()]];
@@ -339,7 +343,7 @@ async fn memory(plan: &Plan) -> Result<()> {
     let mut sent = 0;
     for (name, upto) in [("after a burst of 2,000", 2_000), ("after 10,000 senders", 10_000)] {
         let requests = Arc::new(Requests::messages(sent, upto - sent, usize::MAX));
-        load::closed(server.address, 128, &requests, 0, Duration::MAX).await?;
+        load::closed_loop(server.address, 128, &requests, 0, Duration::MAX).await?;
         plan.stand_ins.wait_for(upto).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         rows.push(vec![name.to_owned(), mib(server.pss()?), server.threads()?.to_string()]);
@@ -356,10 +360,10 @@ async fn memory(plan: &Plan) -> Result<()> {
 /// From the start of the process to the first signed webhook that was stored and answered.
 async fn start(plan: &Plan) -> Result<()> {
     let folder = plan.folder()?;
-    let first = started(plan, folder.path(), 0).await?;
+    let first = time_to_first_ack(plan, folder.path(), 0).await?;
     let mut times = Vec::new();
     for number in 1..=plan.starts {
-        times.push(started(plan, folder.path(), number).await?.as_secs_f64());
+        times.push(time_to_first_ack(plan, folder.path(), number).await?.as_secs_f64());
     }
     let rows = [
         vec!["a new data folder (once)".to_owned(), millis(first)],
@@ -369,10 +373,10 @@ async fn start(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-async fn started(plan: &Plan, folder: &Path, number: usize) -> Result<Duration> {
+async fn time_to_first_ack(plan: &Plan, folder: &Path, number: usize) -> Result<Duration> {
     let requests = Requests::messages(9_000_000 + number, 1, 1);
     let began = Instant::now();
-    let mut server = Server::mynah(folder, plan.answering(false))?;
+    let mut server = Server::mynah(folder, plan.answering_setting(false))?;
     server.ready().await?;
     let request = requests.get(0).context("one request")?;
     Connection::open(server.address).await?.call(request).await?;
@@ -382,14 +386,14 @@ async fn started(plan: &Plan, folder: &Path, number: usize) -> Result<Duration> 
 }
 
 /// The same on a database that holds so many answered turns already.
-async fn grown(plan: &Plan, turns: u32) -> Result<()> {
+async fn on_large_database(plan: &Plan, turns: u32) -> Result<()> {
     let folder = plan.folder()?;
     let size = large::generate(folder.path(), turns)?;
     let mut times = Vec::new();
     for number in 0..plan.starts {
-        times.push(started(plan, folder.path(), number).await?.as_secs_f64());
+        times.push(time_to_first_ack(plan, folder.path(), number).await?.as_secs_f64());
     }
-    let mut server = Server::mynah(folder.path(), plan.answering(false))?;
+    let mut server = Server::mynah(folder.path(), plan.answering_setting(false))?;
     server.ready().await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = server.pss()?;

@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// One of the bare servers.
-    pub fn bare(folder: &Path, what: &str) -> Result<Server> {
+    pub fn baseline(folder: &Path, what: &str) -> Result<Server> {
         let this = std::env::current_exe()?;
         let mut child = Command::new(this).args(["bare", what]).arg(folder).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();

@@ -14,7 +14,7 @@ const RATE: usize = 300;
 /// Contacts, each of whom writes every half minute.
 const SENDERS: usize = 10_000;
 /// Between two looks, in seconds.
-const STEP: usize = 60;
+const STEP_SECONDS: usize = 60;
 /// Looks.
 const STEPS: usize = 24;
 
@@ -26,11 +26,11 @@ pub async fn soak(plan: &Plan) -> Result<()> {
     let steps = if plan.rounds == 1 { 1 } else { STEPS };
     let mut rows = Vec::new();
     for step in 0..steps {
-        let messages = RATE * STEP;
+        let messages = RATE * STEP_SECONDS;
         let requests = Arc::new(Requests::messages(step * messages, messages, SENDERS));
         let (user, kernel) = server.processor_time()?;
         let written = server.written()?;
-        let mut run = load::steady(server.address, RATE, &requests, 0).await?;
+        let mut run = load::constant_rate(server.address, RATE, &requests, 0).await?;
         plan.stand_ins.wait_for((step + 1) * messages).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (more_user, more_kernel) = server.processor_time()?;
@@ -46,7 +46,7 @@ pub async fn soak(plan: &Plan) -> Result<()> {
         ]);
     }
     println!(
-        "{RATE} messages a second of {SENDERS} contacts, with typing; after so many, and for each of the last {STEP} s.\n"
+        "{RATE} messages a second of {SENDERS} contacts, with typing; after so many, and for each of the last {STEP_SECONDS} s.\n"
     );
     table(&["messages", "memory", "of it its own", "threads", "ack p99", "processor", "written"], &rows);
     Ok(())

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::load::whole;
+use super::load::message_bounds;
 use super::webhook;
 
 /// The most senders of any run.
@@ -25,10 +25,10 @@ const ANSWER: &str = "Yes, we have a table for four **by the window** on Friday.
 #[derive(Clone)]
 pub struct StandIn {
     pub address: SocketAddr,
-    seen: Arc<Seen>,
+    seen: Arc<Observations>,
 }
 
-struct Seen {
+struct Observations {
     start: Instant,
     posts: AtomicUsize,
     typing: AtomicUsize,
@@ -46,7 +46,7 @@ impl StandIn {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let seen = Arc::new(Seen {
+        let seen = Arc::new(Observations {
             start: Instant::now(),
             posts: AtomicUsize::new(0),
             typing: AtomicUsize::new(0),
@@ -62,7 +62,7 @@ impl StandIn {
                 let listener = TcpListener::from_std(listener).expect("a bound listener is taken over");
                 while let Ok((stream, _)) = listener.accept().await {
                     drop(stream.set_nodelay(true));
-                    tokio::spawn(converse(stream, Arc::clone(&inside)));
+                    tokio::spawn(serve_connection(stream, Arc::clone(&inside)));
                 }
             });
         })?;
@@ -121,10 +121,10 @@ impl StandIn {
     }
 }
 
-async fn converse(mut stream: TcpStream, seen: Arc<Seen>) -> Result<()> {
+async fn serve_connection(mut stream: TcpStream, seen: Arc<Observations>) -> Result<()> {
     let mut buffer = Vec::with_capacity(8192);
     loop {
-        while let Some((head, end)) = whole(&buffer).filter(|(_, end)| *end <= buffer.len()) {
+        while let Some((head, end)) = message_bounds(&buffer).filter(|(_, end)| *end <= buffer.len()) {
             let answer = answer(&buffer[..end], head, &seen).context("a request that the stand-ins do not know")?;
             stream.write_all(answer.as_bytes()).await?;
             buffer.drain(..end);
@@ -135,7 +135,7 @@ async fn converse(mut stream: TcpStream, seen: Arc<Seen>) -> Result<()> {
     }
 }
 
-fn answer(request: &[u8], head: usize, seen: &Seen) -> Option<String> {
+fn answer(request: &[u8], head: usize, seen: &Observations) -> Option<String> {
     let body = if request.starts_with(b"POST /v1/chat/completions ") {
         seen.completions.fetch_add(1, Ordering::Relaxed);
         let body = format!(
@@ -147,8 +147,8 @@ fn answer(request: &[u8], head: usize, seen: &Seen) -> Option<String> {
         r#"{"success":true}"#.to_owned()
     } else if request.starts_with(b"POST /2010-04-01/") {
         let sid = format!("SM{:032x}", seen.sid.fetch_add(1, Ordering::Relaxed) | 1 << 60);
-        note(std::str::from_utf8(&request[head..]).ok()?, &sid, seen)?;
-        created(&sid)
+        record_message(std::str::from_utf8(&request[head..]).ok()?, &sid, seen)?;
+        created_response(&sid)
     } else {
         return None;
     };
@@ -156,7 +156,7 @@ fn answer(request: &[u8], head: usize, seen: &Seen) -> Option<String> {
 }
 
 /// Notes a message's arrival.
-fn note(form: &str, sid: &str, seen: &Seen) -> Option<()> {
+fn record_message(form: &str, sid: &str, seen: &Observations) -> Option<()> {
     let to = form.split('&').find_map(|pair| pair.strip_prefix("To=whatsapp%3A%2B1555"))?;
     let micros = u64::try_from(seen.start.elapsed().as_micros()).ok()?;
     seen.arrivals.get(to.parse::<usize>().ok()?)?.store(micros.max(1), Ordering::Relaxed);
@@ -170,7 +170,7 @@ fn note(form: &str, sid: &str, seen: &Seen) -> Option<()> {
 }
 
 /// A message as Twilio tells it, of about the size of a real one.
-fn created(sid: &str) -> String {
+fn created_response(sid: &str) -> String {
     let account = webhook::ACCOUNT;
     format!(
         r#"{{"account_sid":"{account}","api_version":"2010-04-01","body":"Yes, we have a table for four by the window on Friday.","date_created":"Sun, 01 Nov 2026 12:00:00 +0000","date_sent":null,"date_updated":"Sun, 01 Nov 2026 12:00:00 +0000","direction":"outbound-api","error_code":null,"error_message":null,"from":"whatsapp:+14155238886","messaging_service_sid":null,"num_media":"0","num_segments":"1","price":null,"price_unit":null,"sid":"{sid}","status":"queued","subresource_uris":{{"media":"/2010-04-01/Accounts/{account}/Messages/{sid}/Media.json"}},"to":"whatsapp:+15550000001","uri":"/2010-04-01/Accounts/{account}/Messages/{sid}.json"}}"#

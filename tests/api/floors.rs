@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors, as the map in `src/lib.rs` tells them.
 fn floors() -> BTreeMap<String, usize> {
-    let map = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let map = fs::read_to_string(crate_root().join("src/lib.rs")).unwrap();
     let mut floors = BTreeMap::new();
     for line in map.lines().filter_map(|line| line.strip_prefix("//! | ")) {
         let Some((floor, rooms)) = line.split_once(" | ") else { continue };
@@ -18,15 +18,15 @@ fn floors() -> BTreeMap<String, usize> {
     floors
 }
 
-fn root() -> PathBuf {
+fn crate_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, found);
+            source_files(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
@@ -34,7 +34,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The rooms that a line names by `crate::…`, groups in braces included.
-fn named(line: &str) -> Vec<String> {
+fn imported_rooms(line: &str) -> Vec<String> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut rooms = Vec::new();
     for rest in line.split("crate::").skip(1) {
@@ -68,10 +68,10 @@ fn a_floor_imports_only_lower_floors() {
     let floors = floors();
     assert!(floors.len() > 15, "the map in src/lib.rs was read: {floors:?}");
     let mut files = Vec::new();
-    sources(&root().join("src"), &mut files);
+    source_files(&crate_root().join("src"), &mut files);
     let mut climbs = Vec::new();
     for file in files {
-        let inside = file.strip_prefix(root().join("src")).unwrap();
+        let inside = file.strip_prefix(crate_root().join("src")).unwrap();
         let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
         if room == "main" || room == "lib" {
             continue;
@@ -80,7 +80,7 @@ fn a_floor_imports_only_lower_floors() {
             floors.get(&room).unwrap_or_else(|| panic!("the map in src/lib.rs does not tell the floor of {room}"));
         let text = fs::read_to_string(&file).unwrap();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-            for other in named(line) {
+            for other in imported_rooms(line) {
                 let Some(below) = floors.get(&other) else { continue };
                 if other != room && below >= floor && !(*floor == 0 && *below == 0) {
                     climbs.push(format!(
@@ -96,22 +96,22 @@ fn a_floor_imports_only_lower_floors() {
 }
 
 #[test]
-fn the_reader_of_paths_sees_groups_too() {
-    assert_eq!(named("use crate::{web, work::{self, drain}};"), ["web", "work"]);
-    assert_eq!(named("    let a: crate::store::Store = crate::app::open();"), ["store", "app"]);
-    assert!(named("use std::fmt;").is_empty());
+fn imports_in_braces_are_seen_too() {
+    assert_eq!(imported_rooms("use crate::{web, work::{self, drain}};"), ["web", "work"]);
+    assert_eq!(imported_rooms("    let a: crate::store::Store = crate::app::open();"), ["store", "app"]);
+    assert!(imported_rooms("use std::fmt;").is_empty());
 }
 
 #[test]
 fn sql_stands_in_the_store_alone() {
     let mut files = Vec::new();
-    sources(&root().join("src"), &mut files);
+    source_files(&crate_root().join("src"), &mut files);
     let verbs = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE "];
     let strays: Vec<_> = files
         .iter()
-        .filter(|file| !file.starts_with(root().join("src/store")))
+        .filter(|file| !file.starts_with(crate_root().join("src/store")))
         // The offline responder keeps an index of its own in memory; nothing of the business is in it.
-        .filter(|file| !file.starts_with(root().join("src/ai/offline")))
+        .filter(|file| !file.starts_with(crate_root().join("src/ai/offline")))
         .filter(|file| {
             fs::read_to_string(file).unwrap().lines().any(|line| verbs.iter().any(|verb| line.contains(verb)))
         })
@@ -134,10 +134,10 @@ fn what_a_number_has_of_its_own_is_asked_of_the_number() {
         "config.people.reopen_template",
     ];
     let mut files = Vec::new();
-    sources(&root().join("src"), &mut files);
+    source_files(&crate_root().join("src"), &mut files);
     let mut strays = Vec::new();
     for room in ["app", "work", "web"] {
-        for file in files.iter().filter(|file| file.starts_with(root().join("src").join(room))) {
+        for file in files.iter().filter(|file| file.starts_with(crate_root().join("src").join(room))) {
             let text = fs::read_to_string(file).unwrap();
             let wrong = text.lines().filter(|line| {
                 let names =

@@ -27,8 +27,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-pub const PUBLIC: &str = "https://bot.example.org";
-pub const OURS: &str = "whatsapp:+14155238886";
+pub const PUBLIC_URL: &str = "https://bot.example.org";
+pub const OUR_NUMBER: &str = "whatsapp:+14155238886";
 pub const ANA: &str = "whatsapp:+12025550101";
 pub const BEN: &str = "whatsapp:+12025550102";
 
@@ -48,38 +48,38 @@ pub const SECURITY_HEADERS: [&str; 9] = [
 /// 2026-11-01T10:00:00Z.
 const START: Time = Time(1_793_527_200_000);
 
-pub struct House {
+pub struct TestApp {
     pub app: Arc<App>,
     pub clock: ManualClock,
     pub twilio: MockServer,
     pub model: MockServer,
     pub folder: TempDir,
     settings: BTreeMap<String, String>,
-    sids: AtomicU64,
+    next_sid: AtomicU64,
 }
 
-impl House {
+impl TestApp {
     /// Twilio takes everything, the model answers `Hello!`.
-    pub async fn new() -> House {
-        let house = House::with(&[]).await;
-        house.twilio_takes_everything().await;
-        house.model_says("Hello!").await;
+    pub async fn new() -> TestApp {
+        let house = TestApp::with_settings(&[]).await;
+        house.twilio_accepts_everything().await;
+        house.model_answers("Hello!").await;
         house
     }
 
     /// Stand-ins that answer nothing yet, and settings over the usual ones; an empty value takes one away.
-    pub async fn with(settings: &[(&str, &str)]) -> House {
+    pub async fn with_settings(settings: &[(&str, &str)]) -> TestApp {
         let (twilio, model) = (MockServer::start().await, MockServer::start().await);
         let folder = tempfile::tempdir().unwrap();
         let mut all = BTreeMap::from(
             [
                 ("MYNAH_DATA_DIR", folder.path().to_str().unwrap()),
-                ("MYNAH_PUBLIC_URL", PUBLIC),
+                ("MYNAH_PUBLIC_URL", PUBLIC_URL),
                 ("MYNAH_MERGE_WINDOW", "0"),
                 ("MYNAH_TYPING", "false"),
                 ("TWILIO_ACCOUNT_SID", ACCOUNT),
                 ("TWILIO_AUTH_TOKEN", TOKEN),
-                ("TWILIO_WHATSAPP_FROM", OURS),
+                ("TWILIO_WHATSAPP_FROM", OUR_NUMBER),
                 ("TWILIO_API_BASE_URL", &twilio.uri()),
                 ("OPENAI_BASE_URL", &format!("{}/v1", model.uri())),
                 ("OPENAI_API_KEY", "sk-test"),
@@ -94,22 +94,22 @@ impl House {
             }
         }
         let clock = ManualClock::new(START);
-        let app = build(&all, &clock).await;
-        House { app, clock, twilio, model, folder, settings: all, sids: AtomicU64::new(1) }
+        let app = build_app(&all, &clock).await;
+        TestApp { app, clock, twilio, model, folder, settings: all, next_sid: AtomicU64::new(1) }
     }
 
     /// The same house after a restart, perhaps with other settings.
-    pub async fn restarted(self, settings: &[(&str, &str)]) -> House {
-        let House { app, clock, twilio, model, folder, settings: mut all, sids } = self;
+    pub async fn restarted_with(self, settings: &[(&str, &str)]) -> TestApp {
+        let TestApp { app, clock, twilio, model, folder, settings: mut all, next_sid: sids } = self;
         drop(app);
         all.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        let app = build(&all, &clock).await;
+        let app = build_app(&all, &clock).await;
         app.store.recover(clock.now(), "Sorry.".into()).await.unwrap();
-        House { app, clock, twilio, model, folder, settings: all, sids }
+        TestApp { app, clock, twilio, model, folder, settings: all, next_sid: sids }
     }
 
     /// The same house with another model.
-    pub fn answered_by(mut self, provider: impl Provider + 'static) -> House {
+    pub fn with_model(mut self, provider: impl Provider + 'static) -> TestApp {
         let config = self.app.config.ai.clone().unwrap();
         let mut app = Arc::into_inner(self.app).unwrap();
         app.numbers[0].assistants[0] =
@@ -124,19 +124,19 @@ impl House {
     }
 
     /// The same house that has another time for one attachment.
-    pub fn patient_for(mut self, attachment_time: Duration) -> House {
+    pub fn with_attachment_timeout(mut self, attachment_time: Duration) -> TestApp {
         self.app = Arc::new(App { attachment_timeout: attachment_time, ..Arc::into_inner(self.app).unwrap() });
         self
     }
 
     /// The same house by another clock.
-    pub fn by(mut self, clock: impl Clock + 'static) -> House {
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> TestApp {
         self.app = Arc::new(App { clock: Arc::new(clock), ..Arc::into_inner(self.app).unwrap() });
         self
     }
 
     /// The same house with something around its channel.
-    pub fn through<C: Channel + 'static>(mut self, wrap: impl FnOnce(Arc<dyn Channel>) -> C) -> House {
+    pub fn with_channel<C: Channel + 'static>(mut self, wrap: impl FnOnce(Arc<dyn Channel>) -> C) -> TestApp {
         let mut app = Arc::into_inner(self.app).unwrap();
         let inner = app.numbers[0].channel.take().unwrap();
         app.numbers[0].channel = Some(Arc::new(wrap(inner)));
@@ -144,9 +144,9 @@ impl House {
         self
     }
 
-    pub async fn twilio_takes_everything(&self) {
+    pub async fn twilio_accepts_everything(&self) {
         let next = AtomicU64::new(1);
-        self.post_messages()
+        self.mock_send_message()
             .respond_with(move |_: &wiremock::Request| {
                 let sid = format!("SM{:032x}", 0xabc0_0000 + next.fetch_add(1, Ordering::SeqCst));
                 ResponseTemplate::new(201).set_body_json(json!({ "sid": sid, "status": "queued" }))
@@ -156,36 +156,36 @@ impl House {
     }
 
     /// The answer to Twilio's send; mount it after `respond_with`.
-    pub fn post_messages(&self) -> wiremock::MockBuilder {
+    pub fn mock_send_message(&self) -> wiremock::MockBuilder {
         Mock::given(method("POST")).and(path(format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json")))
     }
 
-    pub fn list_messages(&self) -> wiremock::MockBuilder {
+    pub fn mock_list_messages(&self) -> wiremock::MockBuilder {
         Mock::given(method("GET")).and(path(format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json")))
     }
 
-    pub fn ask_model(&self) -> wiremock::MockBuilder {
+    pub fn mock_completion(&self) -> wiremock::MockBuilder {
         Mock::given(method("POST")).and(path("/v1/chat/completions"))
     }
 
-    pub async fn model_says(&self, text: &str) {
-        self.ask_model()
+    pub async fn model_answers(&self, text: &str) {
+        self.mock_completion()
             .respond_with(ResponseTemplate::new(200).set_body_json(completion(text)))
             .mount(&self.model)
             .await;
     }
 
     /// A message as Twilio delivers it, under a new id.
-    pub fn message(&self, from: &str, text: &str) -> Vec<(String, String)> {
-        let sid = format!("SM{:032x}", self.sids.fetch_add(1, Ordering::SeqCst));
-        form(&[
+    pub fn message_params(&self, from: &str, text: &str) -> Vec<(String, String)> {
+        let sid = format!("SM{:032x}", self.next_sid.fetch_add(1, Ordering::SeqCst));
+        form_params(&[
             ("MessageSid", &sid),
             ("SmsMessageSid", &sid),
             ("SmsSid", &sid),
             ("AccountSid", ACCOUNT),
             ("ApiVersion", "2010-04-01"),
             ("From", from),
-            ("To", OURS),
+            ("To", OUR_NUMBER),
             ("Body", text),
             ("NumMedia", "0"),
             ("NumSegments", "1"),
@@ -196,22 +196,22 @@ impl House {
     }
 
     /// Sends a message and expects the acknowledgement.
-    pub async fn say(&self, from: &str, text: &str) {
-        let params = self.message(from, text);
-        assert_eq!(self.deliver(&params).await, StatusCode::OK);
+    pub async fn contact_writes(&self, from: &str, text: &str) {
+        let params = self.message_params(from, text);
+        assert_eq!(self.deliver_webhook(&params).await, StatusCode::OK);
     }
 
     /// Posts a signed webhook.
-    pub async fn deliver(&self, params: &[(String, String)]) -> StatusCode {
-        self.post("/webhooks/twilio", params).await.status()
+    pub async fn deliver_webhook(&self, params: &[(String, String)]) -> StatusCode {
+        self.post_signed("/webhooks/twilio", params).await.status()
     }
 
-    pub async fn post(&self, path: &str, params: &[(String, String)]) -> Response<Body> {
-        let signature = twilio::sign(&format!("{PUBLIC}{path}"), params, TOKEN);
-        self.send(path, encode(params).into(), Some(&signature)).await
+    pub async fn post_signed(&self, path: &str, params: &[(String, String)]) -> Response<Body> {
+        let signature = twilio::sign(&format!("{PUBLIC_URL}{path}"), params, TOKEN);
+        self.post_form(path, encode_form(params).into(), Some(&signature)).await
     }
 
-    pub async fn send(&self, path: &str, body: Body, signature: Option<&str>) -> Response<Body> {
+    pub async fn post_form(&self, path: &str, body: Body, signature: Option<&str>) -> Response<Body> {
         let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         if let Some(signature) = signature {
             request = request.header("x-twilio-signature", signature);
@@ -237,7 +237,7 @@ impl House {
     }
 
     /// What Twilio was asked to send: the recipient and the text, in order.
-    pub async fn posted(&self) -> Vec<(String, String)> {
+    pub async fn sent_messages(&self) -> Vec<(String, String)> {
         let requests = self.twilio.received_requests().await.unwrap();
         requests
             .iter()
@@ -249,16 +249,16 @@ impl House {
             .collect()
     }
 
-    pub async fn texts(&self) -> Vec<String> {
-        self.posted().await.into_iter().map(|(_, text)| text).collect()
+    pub async fn sent_texts(&self) -> Vec<String> {
+        self.sent_messages().await.into_iter().map(|(_, text)| text).collect()
     }
 
     /// The status callback address that was given with the last send, without the public origin.
-    pub async fn callback(&self) -> String {
+    pub async fn last_status_callback(&self) -> String {
         let requests = self.twilio.received_requests().await.unwrap();
         let last = requests.iter().rfind(|request| request.method.as_str() == "POST").unwrap();
         let fields: BTreeMap<_, _> = url::form_urlencoded::parse(&last.body).into_owned().collect();
-        fields["StatusCallback"].strip_prefix(PUBLIC).unwrap().to_owned()
+        fields["StatusCallback"].strip_prefix(PUBLIC_URL).unwrap().to_owned()
     }
 
     /// The messages that the model was shown in each of its calls, as (role, text).
@@ -284,12 +284,12 @@ impl House {
         all
     }
 
-    pub async fn states(&self) -> Vec<String> {
+    pub async fn turn_states(&self) -> Vec<String> {
         self.turns().await.into_iter().map(|job| job.state).collect()
     }
 
     /// The conversation that began last.
-    pub fn conversation(&self) -> mynah::model::ConversationId {
+    pub fn latest_conversation(&self) -> mynah::model::ConversationId {
         let connection = rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap();
         let id: [u8; 16] = connection
             .query_row("SELECT id FROM conversations ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
@@ -298,61 +298,63 @@ impl House {
     }
 
     /// Changes the database from outside.
-    pub fn meddle(&self, sql: &str) {
+    pub fn execute_sql(&self, sql: &str) {
         rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap().execute_batch(sql).unwrap();
     }
 
     /// A number from the database, seen from outside.
-    pub fn count(&self, sql: &str) -> i64 {
+    pub fn query_integer(&self, sql: &str) -> i64 {
         let connection = rusqlite::Connection::open(self.folder.path().join("mynah.db")).unwrap();
         connection.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 }
 
 /// What is logged on this thread, for as long as it lives.
-pub struct Log {
+pub struct CapturedLog {
     lines: Arc<Mutex<Vec<u8>>>,
 }
 
 thread_local! {
-    static LINES: RefCell<Option<Arc<Mutex<Vec<u8>>>>> = const { RefCell::new(None) };
+    static CAPTURED_LINES: RefCell<Option<Arc<Mutex<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
-impl Log {
+impl CapturedLog {
     /// One subscriber hears all threads. With one on each thread that listens, a thread that does not may be the first to
     /// pass a place that logs, and what it finds, that nobody listens, is remembered for all.
-    pub fn listen() -> Log {
+    pub fn start() -> CapturedLog {
         static ALL: Once = Once::new();
         ALL.call_once(|| {
-            let all = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(|| Pen).finish();
+            let all =
+                tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(|| CapturedLogWriter).finish();
             tracing::subscriber::set_global_default(all).unwrap();
         });
         // A place that was passed in the moment before that.
         tracing::callsite::rebuild_interest_cache();
         let lines = Arc::new(Mutex::new(Vec::new()));
-        LINES.set(Some(Arc::clone(&lines)));
-        Log { lines }
+        CAPTURED_LINES.set(Some(Arc::clone(&lines)));
+        CapturedLog { lines }
     }
 
     /// Lines of that level which hold that text.
-    pub fn count(&self, level: &str, text: &str) -> usize {
+    pub fn count_lines(&self, level: &str, text: &str) -> usize {
         let lines = String::from_utf8(self.lines.lock().unwrap().clone()).unwrap();
         lines.lines().filter(|line| line.trim_start().starts_with(level) && line.contains(text)).count()
     }
 }
 
-impl Drop for Log {
+impl Drop for CapturedLog {
     fn drop(&mut self) {
-        LINES.set(None);
+        CAPTURED_LINES.set(None);
     }
 }
 
 /// Writes where this thread listens.
-struct Pen;
+struct CapturedLogWriter;
 
-impl std::io::Write for Pen {
+impl std::io::Write for CapturedLogWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LINES.with_borrow(|lines| lines.iter().for_each(|lines| lines.lock().unwrap().extend_from_slice(bytes)));
+        CAPTURED_LINES
+            .with_borrow(|lines| lines.iter().for_each(|lines| lines.lock().unwrap().extend_from_slice(bytes)));
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
@@ -360,7 +362,7 @@ impl std::io::Write for Pen {
     }
 }
 
-async fn build(settings: &BTreeMap<String, String>, clock: &ManualClock) -> Arc<App> {
+async fn build_app(settings: &BTreeMap<String, String>, clock: &ManualClock) -> Arc<App> {
     let env = settings.iter().map(|(key, value)| (key.clone(), value.into())).collect();
     let config = Config::load(Sources { env, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"));
     let app = App::build(config, Arc::new(clock.clone())).await.unwrap();
@@ -376,14 +378,14 @@ pub fn completion(text: &str) -> Value {
     })
 }
 
-pub fn form(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+pub fn form_params(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-pub fn encode(params: &[(String, String)]) -> String {
+pub fn encode_form(params: &[(String, String)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
 }
 
-pub async fn body(response: Response<Body>) -> String {
+pub async fn body_text(response: Response<Body>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }

@@ -9,69 +9,74 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::house::{ANA, BEN, House, OURS};
-use crate::numbers::{SALES, SALES_ACCOUNT, Two};
+use crate::house::{ANA, BEN, OUR_NUMBER, TestApp};
+use crate::numbers::{SALES, SALES_ACCOUNT, TwoNumbers};
 
 /// A message of 10:20 from a contact, as it is listed: it names no service.
-fn row(sid: &str, from: &str, to: &str) -> Value {
+fn list_row(sid: &str, from: &str, to: &str) -> Value {
     let date = "Sun, 01 Nov 2026 10:20:00 +0000";
     json!({ "sid": sid, "from": from, "to": to, "body": "hello?", "direction": "inbound", "status": "received",
         "num_media": "0", "messaging_service_sid": null, "date_created": date, "date_sent": date })
 }
 
-fn list(rows: &[Value]) -> ResponseTemplate {
+fn list_response(rows: &[Value]) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({ "messages": rows }))
 }
 
 #[tokio::test]
-async fn a_service_takes_what_was_missed_where_it_was_written_to_a_sender_whose_webhooks_come_here() {
+async fn a_messaging_service_catches_up_on_messages_to_senders_whose_webhooks_come_here() {
     let service =
         [("TWILIO_WHATSAPP_FROM", ""), ("TWILIO_MESSAGING_SERVICE_SID", "MG00000000000000000000000000000007")];
-    let house = House::with(&service).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
+    let house = TestApp::with_settings(&service).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
     let look = async |rows: &[Value]| {
-        let _list = house.list_messages().respond_with(list(rows)).mount_as_scoped(&house.twilio).await;
+        let _list = house.mock_list_messages().respond_with(list_response(rows)).mount_as_scoped(&house.twilio).await;
         schedule::catch_up(&house.app).await.unwrap().result
     };
     assert_eq!(look(&[]).await, "nothing was missed");
     house.advance(3_600);
     // Another program of the account has a sender as well.
-    let listed = [row("SM2", BEN, OURS), row("SM1", BEN, "whatsapp:+14155550099")];
+    let listed = [list_row("SM2", BEN, OUR_NUMBER), list_row("SM1", BEN, "whatsapp:+14155550099")];
     assert_eq!(look(&listed).await, "nothing was missed", "nobody knows yet which of them is ours");
-    house.say(ANA, "hello").await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    house.meddle("UPDATE catch_ups SET caught_up_at = began_at");
+    house.execute_sql("UPDATE catch_ups SET caught_up_at = began_at");
     assert_eq!(look(&listed).await, "missed messages found: 1 to be answered");
     house.drain().await;
     let to = |(to, _): (String, String)| to;
-    assert_eq!(house.posted().await.into_iter().map(to).collect::<Vec<_>>(), [ANA, BEN]);
-    assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE provider_id = 'SM1'"), 0);
+    assert_eq!(house.sent_messages().await.into_iter().map(to).collect::<Vec<_>>(), [ANA, BEN]);
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM messages WHERE provider_id = 'SM1'"), 0);
 }
 
 #[tokio::test]
 async fn a_list_that_hangs_holds_up_no_other() {
-    let two = Two::new().await;
+    let two = TwoNumbers::new().await;
     let list_of_sales =
         || Mock::given(method("GET")).and(path(format!("/2010-04-01/Accounts/{SALES_ACCOUNT}/Messages.json")));
     {
-        let _sales = list_of_sales().respond_with(list(&[])).mount_as_scoped(&two.twilio).await;
-        let _main = two.house.list_messages().respond_with(list(&[])).mount_as_scoped(&two.house.twilio).await;
-        assert_eq!(schedule::catch_up(&two.house.app).await.unwrap().result, "nothing was missed");
+        let _sales = list_of_sales().respond_with(list_response(&[])).mount_as_scoped(&two.twilio).await;
+        let _main = two
+            .test_app
+            .mock_list_messages()
+            .respond_with(list_response(&[]))
+            .mount_as_scoped(&two.test_app.twilio)
+            .await;
+        assert_eq!(schedule::catch_up(&two.test_app.app).await.unwrap().result, "nothing was missed");
     }
-    two.house.advance(3_600);
+    two.test_app.advance(3_600);
     // That of main is given only once the message to sales is stored.
     let (stored, waiting) = mpsc::channel();
     let waiting = Mutex::new(waiting);
     let hangs = move |_: &wiremock::Request| match waiting.lock().unwrap().recv_timeout(Duration::from_secs(10)) {
-        Ok(()) => list(&[]),
+        Ok(()) => list_response(&[]),
         Err(_) => ResponseTemplate::new(503),
     };
-    two.house.list_messages().respond_with(hangs).mount(&two.house.twilio).await;
-    list_of_sales().respond_with(list(&[row("SM1", ANA, SALES)])).mount(&two.twilio).await;
-    let look = schedule::catch_up(&two.house.app);
+    two.test_app.mock_list_messages().respond_with(hangs).mount(&two.test_app.twilio).await;
+    list_of_sales().respond_with(list_response(&[list_row("SM1", ANA, SALES)])).mount(&two.twilio).await;
+    let look = schedule::catch_up(&two.test_app.app);
     let seen = async {
-        while two.house.count("SELECT COUNT(*) FROM messages") == 0 {
+        while two.test_app.query_integer("SELECT COUNT(*) FROM messages") == 0 {
             tokio::task::yield_now().await;
         }
         stored.send(()).ok();

@@ -11,14 +11,14 @@ use mynah::work::schedule;
 use tokio::sync::Notify;
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, House, OURS};
+use crate::house::{ANA, OUR_NUMBER, TestApp};
 
 #[tokio::test]
-async fn no_answer_comes_from_a_stale_window_whoever_wrote() {
-    let house = House::new().await;
-    house.say(ANA, "hello").await;
+async fn no_answer_comes_from_a_stale_context_window_whoever_wrote() {
+    let house = TestApp::new().await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    let id = house.conversation();
+    let id = house.latest_conversation();
     for round in 0..20 {
         // An operator beside us, with a store of their own, and a webhook at the same time.
         let beside = mynah::store::Store::open(
@@ -29,12 +29,12 @@ async fn no_answer_comes_from_a_stale_window_whoever_wrote() {
         let (now, said) = (house.app.clock.now(), format!("operator {round}"));
         let heard = format!("contact {round}");
         let (spoken, ()) =
-            tokio::join!(beside.send_operator_message(id, said.clone(), None, now), house.say(ANA, &heard));
+            tokio::join!(beside.send_operator_message(id, said.clone(), None, now), house.contact_writes(ANA, &heard));
         spoken.unwrap();
         assert!(beside.return_to_assistant(id).await.unwrap());
         house.drain().await;
         house.advance(40);
-        house.say(ANA, &format!("question {round}")).await;
+        house.contact_writes(ANA, &format!("question {round}")).await;
         house.drain().await;
         let prompt = house.prompts().await.pop().unwrap();
         let texts: Vec<_> = prompt.iter().map(|(_, text)| text.as_str()).collect();
@@ -46,20 +46,20 @@ async fn no_answer_comes_from_a_stale_window_whoever_wrote() {
 }
 
 #[tokio::test]
-async fn a_window_that_is_certain_is_not_read_again() {
-    let house = House::new().await;
+async fn a_current_context_window_is_not_read_again() {
+    let house = TestApp::new().await;
     for text in ["one", "two", "three"] {
-        house.say(ANA, text).await;
+        house.contact_writes(ANA, text).await;
         house.drain().await;
     }
     // Nobody but a cache can still know what stood here; a write that raises the revision makes it look again.
-    house.meddle("UPDATE messages SET content = 'changed' WHERE content = 'one'");
-    house.say(ANA, "four").await;
+    house.execute_sql("UPDATE messages SET content = 'changed' WHERE content = 'one'");
+    house.contact_writes(ANA, "four").await;
     house.drain().await;
     let seen = |prompt: &[(String, String)], text: &str| prompt.iter().any(|(_, said)| said == text);
     assert!(seen(house.prompts().await.last().unwrap(), "one"));
-    house.meddle("UPDATE conversations SET revision = revision + 1");
-    house.say(ANA, "five").await;
+    house.execute_sql("UPDATE conversations SET revision = revision + 1");
+    house.contact_writes(ANA, "five").await;
     house.drain().await;
     let prompt = house.prompts().await.pop().unwrap();
     assert!(seen(&prompt, "changed") && !seen(&prompt, "one"), "{prompt:?}");
@@ -67,10 +67,10 @@ async fn a_window_that_is_certain_is_not_read_again() {
 
 #[tokio::test]
 async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
-    let house = House::with(&[("MYNAH_RETENTION", "2d"), ("MYNAH_WEBHOOK_LOG_RETENTION", "1d")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
-    house.say(ANA, "hello").await;
+    let house = TestApp::with_settings(&[("MYNAH_RETENTION", "2d"), ("MYNAH_WEBHOOK_LOG_RETENTION", "1d")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
     let runs = schedule::run(&house.app, false).await.unwrap();
     assert_eq!(runs.len(), 7, "each runs at the first start");
@@ -79,13 +79,13 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
     let runs = schedule::run(&house.app, false).await.unwrap();
     let results: Vec<_> = runs.iter().map(|run| run.result.as_str()).collect();
     assert!(results.contains(&"1 conversations ended") && results.contains(&"1 lines of the webhook log deleted"));
-    assert_eq!(house.count("SELECT COUNT(*) FROM conversations WHERE ended_at IS NULL"), 0);
-    house.say(ANA, "me again").await;
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM conversations WHERE ended_at IS NULL"), 0);
+    house.contact_writes(ANA, "me again").await;
     house.drain().await;
     house.advance(2 * 24 * 3600 + 1);
     schedule::run(&house.app, false).await.unwrap();
     for (table, left) in [("conversations", 1), ("messages", 2), ("turns", 1), ("parts", 1)] {
-        assert_eq!(house.count(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
+        assert_eq!(house.query_integer(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
     }
     let status = house.app.store.schedule().await.unwrap();
     assert!(status.len() == 7 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
@@ -94,9 +94,9 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
 /// Another process stores a message, without a word to this one.
 #[tokio::test]
 async fn a_message_that_another_process_took_is_seen() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     for text in ["one", "two"] {
-        house.say(ANA, text).await;
+        house.contact_writes(ANA, text).await;
         house.drain().await;
     }
     let options = mynah::store::StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400));
@@ -106,7 +106,7 @@ async fn a_message_that_another_process_took_is_seen() {
         provider_id: ProviderId("SM-beside".into()),
         from: Address::parse(ANA.trim_start_matches("whatsapp:")).unwrap().into(),
         reply_to: ANA.into(),
-        to: OURS.into(),
+        to: OUR_NUMBER.into(),
         profile_name: None,
         text: "three".into(),
         attachments: Vec::new(),
@@ -119,21 +119,21 @@ async fn a_message_that_another_process_took_is_seen() {
     house.drain().await;
     let prompt = house.prompts().await.pop().unwrap();
     assert_eq!(prompt.last().unwrap().1, "three", "{prompt:?}");
-    assert_eq!(house.texts().await.len(), 3);
+    assert_eq!(house.sent_texts().await.len(), 3);
 }
 
 #[tokio::test]
 async fn a_second_try_does_not_see_what_the_next_turn_answers() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     for text in ["one", "two"] {
-        house.say(ANA, text).await;
+        house.contact_writes(ANA, text).await;
         house.drain().await;
     }
     let busy = ResponseTemplate::new(503);
-    house.ask_model().respond_with(busy).up_to_n_times(1).with_priority(1).mount(&house.model).await;
-    house.say(ANA, "three").await;
+    house.mock_completion().respond_with(busy).up_to_n_times(1).with_priority(1).mount(&house.model).await;
+    house.contact_writes(ANA, "three").await;
     house.drain().await;
-    house.say(ANA, "four").await;
+    house.contact_writes(ANA, "four").await;
     house.advance(10);
     house.drain().await;
     house.drain().await;
@@ -143,14 +143,14 @@ async fn a_second_try_does_not_see_what_the_next_turn_answers() {
 
 #[tokio::test]
 async fn a_window_is_kept_no_longer_than_its_conversation_lives() {
-    let house = House::with(&[("MYNAH_CONVERSATION_TTL", "1h")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
+    let house = TestApp::with_settings(&[("MYNAH_CONVERSATION_TTL", "1h")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
     for text in ["one", "two"] {
-        house.say(ANA, text).await;
+        house.contact_writes(ANA, text).await;
         house.drain().await;
     }
-    let key = format!("window {}", house.conversation());
+    let key = format!("window {}", house.latest_conversation());
     house.advance(3599);
     assert!(house.app.cache.get(&key).await.is_some());
     house.advance(1);
@@ -158,31 +158,31 @@ async fn a_window_is_kept_no_longer_than_its_conversation_lives() {
 }
 
 /// A model that waits for a sign, and tells when it was asked.
-struct Slow {
+struct ModelAnsweringOnSignal {
     asked: Arc<Notify>,
-    go: Arc<Notify>,
+    answer: Arc<Notify>,
     given_up: Arc<AtomicUsize>,
 }
 
 /// Counts a call that ends without an answer.
-struct Call<'a>(&'a AtomicUsize);
+struct CountIfGivenUp<'a>(&'a AtomicUsize);
 
-impl Drop for Call<'_> {
+impl Drop for CountIfGivenUp<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 #[async_trait::async_trait]
-impl Provider for Slow {
+impl Provider for ModelAnsweringOnSignal {
     fn name(&self) -> &str {
         "slow"
     }
 
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault> {
-        let call = Call(&self.given_up);
+        let call = CountIfGivenUp(&self.given_up);
         self.asked.notify_one();
-        self.go.notified().await;
+        self.answer.notified().await;
         std::mem::forget(call);
         let text = prompt.messages.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join(" + ");
         Ok(Completion { text, finish: Finish::Stop, usage: Usage::default(), model: "slow".into(), hand_over: None })
@@ -196,14 +196,17 @@ impl Provider for Slow {
 /// The answers, and how many calls were given up.
 async fn two_messages_the_second_while_the_model_works(burst: &str) -> (Vec<String>, usize) {
     let (asked, go, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
-    let house = House::with(&[("MYNAH_BURST", burst)]).await;
-    house.twilio_takes_everything().await;
-    let house =
-        house.answered_by(Slow { asked: Arc::clone(&asked), go: Arc::clone(&go), given_up: Arc::clone(&given_up) });
-    house.say(ANA, "one").await;
+    let house = TestApp::with_settings(&[("MYNAH_BURST", burst)]).await;
+    house.twilio_accepts_everything().await;
+    let house = house.with_model(ModelAnsweringOnSignal {
+        asked: Arc::clone(&asked),
+        answer: Arc::clone(&go),
+        given_up: Arc::clone(&given_up),
+    });
+    house.contact_writes(ANA, "one").await;
     let second = async {
         asked.notified().await;
-        house.say(ANA, "two").await;
+        house.contact_writes(ANA, "two").await;
         // More than enough for whoever was told to give up: all that is awake runs before this goes on.
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -217,19 +220,20 @@ async fn two_messages_the_second_while_the_model_works(burst: &str) -> (Vec<Stri
         house.drain().await;
     };
     tokio::join!(second, all);
-    (house.texts().await, given_up.load(Ordering::SeqCst))
+    (house.sent_texts().await, given_up.load(Ordering::SeqCst))
 }
 
 #[tokio::test]
-async fn a_person_who_takes_over_while_the_model_works_beside_a_word_leaves_the_word_alone() {
+async fn a_takeover_while_the_model_works_leaves_a_keyword_answered() {
     let (asked, go, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
-    let house = House::with(&[("MYNAH_TEXT_HELP", "Help!"), ("MYNAH_MERGE_WINDOW", "5s")]).await;
-    house.twilio_takes_everything().await;
-    let house = house.answered_by(Slow { asked: Arc::clone(&asked), go: Arc::clone(&go), given_up });
+    let house = TestApp::with_settings(&[("MYNAH_TEXT_HELP", "Help!"), ("MYNAH_MERGE_WINDOW", "5s")]).await;
+    house.twilio_accepts_everything().await;
+    let house =
+        house.with_model(ModelAnsweringOnSignal { asked: Arc::clone(&asked), answer: Arc::clone(&go), given_up });
     for again in [false, true] {
-        house.say(ANA, "one").await;
-        house.say(ANA, "/help").await;
-        let id = house.conversation();
+        house.contact_writes(ANA, "one").await;
+        house.contact_writes(ANA, "/help").await;
+        let id = house.latest_conversation();
         if !again {
             let person = async {
                 asked.notified().await;
@@ -248,7 +252,7 @@ async fn a_person_who_takes_over_while_the_model_works_beside_a_word_leaves_the_
         house.advance(10);
         house.drain().await;
     }
-    assert_eq!(house.texts().await, ["Help!", "Help!"]);
+    assert_eq!(house.sent_texts().await, ["Help!", "Help!"]);
 }
 
 #[tokio::test]
@@ -265,7 +269,7 @@ async fn a_message_that_arrives_while_the_model_works_is_answered_together_where
 
 #[tokio::test]
 async fn a_stored_setting_is_read_from_the_database_also_beside_a_server() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let database = house.folder.path().join("mynah.db");
     assert!(mynah::store::stored_settings(&house.folder.path().join("none.db")).unwrap().is_empty());
     let now = house.app.clock.now();
@@ -280,7 +284,7 @@ async fn a_stored_setting_is_read_from_the_database_also_beside_a_server() {
 
 #[tokio::test]
 async fn alerts_go_once_they_have_not_happened_again_for_the_retention() {
-    let house = House::with(&[("MYNAH_RETENTION", "2d")]).await;
+    let house = TestApp::with_settings(&[("MYNAH_RETENTION", "2d")]).await;
     let alert = async |subject: &str| {
         house
             .app
@@ -303,32 +307,32 @@ async fn alerts_go_once_they_have_not_happened_again_for_the_retention() {
     assert_eq!(cleaned().await, "1 alerts deleted");
     let left = house.app.store.alerts(9).await.unwrap();
     assert!(left.len() == 1 && left[0].subject == "again" && left[0].count == 2, "{left:?}");
-    let house = house.restarted(&[("MYNAH_RETENTION", "0")]).await;
+    let house = house.restarted_with(&[("MYNAH_RETENTION", "0")]).await;
     house.advance(1_000 * 24 * 3600);
     schedule::run(&house.app, true).await.unwrap();
     assert_eq!(house.app.store.alerts(9).await.unwrap().len(), 1, "nothing is deleted where everything is kept");
 }
 
 #[tokio::test]
-async fn what_a_contact_is_told_of_our_own_accord_is_in_the_history_whether_or_not_that_is_cached() {
-    let mut house = House::with(&[("MYNAH_RATE_LIMIT", "3/1m"), ("MYNAH_TEXT_SLOW_DOWN", "Slowly!")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
+async fn texts_of_our_own_are_in_the_history_whether_or_not_it_is_cached() {
+    let mut house = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "3/1m"), ("MYNAH_TEXT_SLOW_DOWN", "Slowly!")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
     let mut prompts = Vec::new();
     for restart in [false, true] {
         for number in 0..4 {
-            house.say(ANA, &format!("message {number}")).await;
+            house.contact_writes(ANA, &format!("message {number}")).await;
             house.drain().await;
         }
         house.advance(60);
         house.drain().await;
         if restart {
-            house = house.restarted(&[]).await;
+            house = house.restarted_with(&[]).await;
         }
-        house.say(ANA, "and?").await;
+        house.contact_writes(ANA, "and?").await;
         house.drain().await;
         prompts.push(house.prompts().await.pop().unwrap()[1..].to_vec());
-        house.say(ANA, "/reset").await;
+        house.contact_writes(ANA, "/reset").await;
         house.drain().await;
         house.advance(600);
     }

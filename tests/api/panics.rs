@@ -13,7 +13,7 @@ use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, Webhoo
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, BEN, House, OURS};
+use crate::house::{ANA, BEN, OUR_NUMBER, TestApp};
 
 /// A model that panics.
 struct BrokenModel;
@@ -33,7 +33,7 @@ impl Provider for BrokenModel {
 
 /// Where a channel panics.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum PanicPlace {
     /// Once the model has answered.
     TextLimit,
     /// Once the reply is stored and before it is sent.
@@ -47,19 +47,19 @@ enum Place {
 /// The real channel, which panics so often at one place.
 struct BrokenChannel {
     inner: Arc<dyn Channel>,
-    place: Place,
-    left: AtomicI64,
+    place: PanicPlace,
+    panics_left: AtomicI64,
     /// Set once the model has answered.
     answered: AtomicBool,
 }
 
 impl BrokenChannel {
-    fn at(inner: Arc<dyn Channel>, place: Place, times: i64) -> BrokenChannel {
-        BrokenChannel { inner, place, left: AtomicI64::new(times), answered: AtomicBool::new(false) }
+    fn at(inner: Arc<dyn Channel>, place: PanicPlace, times: i64) -> BrokenChannel {
+        BrokenChannel { inner, place, panics_left: AtomicI64::new(times), answered: AtomicBool::new(false) }
     }
 
-    fn pass(&self, place: Place) {
-        if place == self.place && self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
+    fn panic_if_due(&self, place: PanicPlace) {
+        if place == self.place && self.panics_left.fetch_sub(1, Ordering::SeqCst) > 0 {
             panic!("a defect");
         }
     }
@@ -69,12 +69,12 @@ impl BrokenChannel {
 impl Channel for BrokenChannel {
     fn name(&self) -> &'static str {
         if self.answered.swap(false, Ordering::SeqCst) {
-            self.pass(Place::Name);
+            self.panic_if_due(PanicPlace::Name);
         }
         "twilio"
     }
     fn text_limit(&self) -> usize {
-        self.pass(Place::TextLimit);
+        self.panic_if_due(PanicPlace::TextLimit);
         self.answered.store(true, Ordering::SeqCst);
         self.inner.text_limit()
     }
@@ -86,14 +86,14 @@ impl Channel for BrokenChannel {
     }
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
         let sent = self.inner.send(outgoing).await;
-        self.pass(Place::Send);
+        self.panic_if_due(PanicPlace::Send);
         sent
     }
     async fn send_typing(&self, _: &ProviderId) -> Result<(), Fault> {
         Ok(())
     }
     async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
-        self.pass(Place::FindSent);
+        self.panic_if_due(PanicPlace::FindSent);
         self.inner.find_sent(lookup).await
     }
     async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<InboundList, Fault> {
@@ -108,135 +108,141 @@ impl Channel for BrokenChannel {
 }
 
 /// A house whose channel panics so often at that place.
-async fn broken(place: Place, times: i64) -> House {
-    let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
-    house.through(|inner| BrokenChannel::at(inner, place, times))
+async fn app_with_broken_channel(place: PanicPlace, times: i64) -> TestApp {
+    let house = TestApp::with_settings(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
+    house.with_channel(|inner| BrokenChannel::at(inner, place, times))
 }
 
 #[tokio::test]
 async fn a_model_that_panics_leaves_no_turn_behind() {
-    let house = House::new().await.answered_by(BrokenModel);
-    house.say(ANA, "hello").await;
+    let house = TestApp::new().await.with_model(BrokenModel);
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    assert_eq!((house.states().await, house.texts().await.len()), (vec!["dead".to_owned()], 1));
+    assert_eq!((house.turn_states().await, house.sent_texts().await.len()), (vec!["dead".to_owned()], 1));
 }
 
 #[tokio::test]
-async fn a_channel_that_panics_after_it_has_sent_is_in_doubt() {
-    let house = broken(Place::Send, 1).await;
-    house.say(ANA, "hello").await;
+async fn a_send_after_which_the_channel_panics_is_unknown() {
+    let house = app_with_broken_channel(PanicPlace::Send, 1).await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
-    assert_eq!(house.texts().await.len(), 1);
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
+    assert_eq!(house.sent_texts().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_panic_anywhere_in_an_answer_costs_an_attempt() {
-    let house = broken(Place::TextLimit, 2).await;
-    house.say(ANA, "hello").await;
+    let house = app_with_broken_channel(PanicPlace::TextLimit, 2).await;
+    house.contact_writes(ANA, "hello").await;
     for attempts in 1..=2 {
         house.drain().await;
-        assert_eq!(house.states().await, ["retry"]);
+        assert_eq!(house.turn_states().await, ["retry"]);
         assert_eq!(house.turns().await[0].attempts, attempts);
         house.advance(301);
     }
     house.drain().await;
-    assert_eq!((house.texts().await, house.states().await), (vec!["Hello!".to_owned()], vec!["done".to_owned()]));
+    assert_eq!(
+        (house.sent_texts().await, house.turn_states().await),
+        (vec!["Hello!".to_owned()], vec!["done".to_owned()])
+    );
 }
 
 #[tokio::test]
 async fn an_answer_that_panics_each_time_is_given_up_and_the_contact_told() {
-    let house = broken(Place::TextLimit, 8).await;
-    house.say(ANA, "hello").await;
+    let house = app_with_broken_channel(PanicPlace::TextLimit, 8).await;
+    house.contact_writes(ANA, "hello").await;
     for _ in 0..9 {
         house.drain().await;
         house.advance(301);
     }
-    assert_eq!((house.texts().await, house.states().await), (vec!["Sorry.".to_owned()], vec!["dead".to_owned()]));
+    assert_eq!(
+        (house.sent_texts().await, house.turn_states().await),
+        (vec!["Sorry.".to_owned()], vec!["dead".to_owned()])
+    );
     assert!(house.turns().await[0].error.as_ref().unwrap().contains("panicked"));
-    house.say(ANA, "still there?").await;
+    house.contact_writes(ANA, "still there?").await;
     house.drain().await;
-    assert_eq!(house.texts().await, ["Sorry.", "Hello!"]);
+    assert_eq!(house.sent_texts().await, ["Sorry.", "Hello!"]);
 }
 
 #[tokio::test]
-async fn a_panic_around_a_post_is_in_doubt() {
-    let house = broken(Place::Name, 1).await;
-    house.say(ANA, "hello").await;
+async fn a_send_around_which_something_panics_is_unknown() {
+    let house = app_with_broken_channel(PanicPlace::Name, 1).await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
-    assert_eq!((house.texts().await.len(), house.states().await), (0, vec!["sending".to_owned()]));
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
+    assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (0, vec!["sending".to_owned()]));
 }
 
 #[tokio::test]
-async fn a_look_that_panics_is_made_again() {
-    let house = broken(Place::FindSent, 3).await;
-    house.say(ANA, "hello").await;
+async fn a_lookup_that_panics_is_made_again() {
+    let house = app_with_broken_channel(PanicPlace::FindSent, 3).await;
+    house.contact_writes(ANA, "hello").await;
     house.twilio.reset().await;
-    house.post_messages().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
+    house.mock_send_message().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
     house.drain().await;
     for failed in 1..=3 {
         house.advance(300);
         house.drain().await;
-        assert_eq!(house.count("SELECT looks_failed FROM parts WHERE state = 'unknown'"), failed);
+        assert_eq!(house.query_integer("SELECT looks_failed FROM parts WHERE state = 'unknown'"), failed);
     }
     let row = json!({
-        "sid": "SM0000000000000000000000000000ffff", "from": OURS, "to": ANA, "body": "Hello!",
+        "sid": "SM0000000000000000000000000000ffff", "from": OUR_NUMBER, "to": ANA, "body": "Hello!",
         "direction": "outbound-api", "date_created": "Sun, 01 Nov 2026 10:00:00 +0000", "date_sent": null
     });
     let list = json!({ "messages": [row], "next_page_uri": null });
-    house.list_messages().respond_with(ResponseTemplate::new(200).set_body_json(list)).mount(&house.twilio).await;
+    house.mock_list_messages().respond_with(ResponseTemplate::new(200).set_body_json(list)).mount(&house.twilio).await;
     house.advance(300);
     house.drain().await;
-    assert_eq!(house.states().await, ["done"]);
+    assert_eq!(house.turn_states().await, ["done"]);
 }
 
 #[tokio::test]
 async fn a_reply_that_the_database_refuses_is_tried_again_and_then_given_up() {
-    let house = House::with(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("poison").await;
-    house.meddle(
+    let house = TestApp::with_settings(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("poison").await;
+    house.execute_sql(
         "CREATE TRIGGER no_poison BEFORE INSERT ON parts WHEN NEW.body = 'poison'
          BEGIN SELECT RAISE(ABORT, 'no poison here'); END",
     );
-    house.say(ANA, "hello").await;
+    house.contact_writes(ANA, "hello").await;
     for attempt in 1..=8 {
         house.drain().await;
         let state = if attempt < 8 { "retry" } else { "dead" };
-        assert_eq!(house.states().await, [state], "after attempt {attempt}");
+        assert_eq!(house.turn_states().await, [state], "after attempt {attempt}");
         house.advance(301);
     }
-    assert_eq!(house.texts().await, ["Sorry."]);
+    assert_eq!(house.sent_texts().await, ["Sorry."]);
     assert!(house.turns().await[0].error.as_ref().unwrap().contains("no poison here"));
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_database_refuses_leaves_the_part_in_doubt() {
-    let house = House::new().await;
-    house.meddle(
+async fn an_outcome_that_the_database_refuses_leaves_the_part_unknown() {
+    let house = TestApp::new().await;
+    house.execute_sql(
         "CREATE TRIGGER not_sent BEFORE UPDATE ON parts WHEN NEW.state = 'sent'
          BEGIN SELECT RAISE(ABORT, 'not now'); END",
     );
-    house.say(ANA, "hello").await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%not now%'"), 1);
-    assert_eq!((house.texts().await.len(), house.states().await), (1, vec!["sending".to_owned()]));
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%not now%'"), 1);
+    assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (1, vec!["sending".to_owned()]));
 }
 
 /// Whatever went wrong at the provider, the message of the first is not the message of the second.
 #[tokio::test]
-async fn an_id_that_another_part_has_leaves_the_part_in_doubt() {
-    let house = House::with(&[]).await;
+async fn a_provider_id_that_another_part_has_leaves_the_part_unknown() {
+    let house = TestApp::with_settings(&[]).await;
     let same = ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1", "status": "queued" }));
-    house.post_messages().respond_with(same).mount(&house.twilio).await;
-    house.model_says("Hello!").await;
+    house.mock_send_message().respond_with(same).mount(&house.twilio).await;
+    house.model_answers("Hello!").await;
     for (from, states) in [(ANA, &["done"][..]), (BEN, &["done", "sending"])] {
-        house.say(from, "hello").await;
+        house.contact_writes(from, "hello").await;
         house.drain().await;
-        assert_eq!(house.states().await, states);
+        assert_eq!(house.turn_states().await, states);
     }
-    assert_eq!(house.count("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%SM1%'"), 1);
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%SM1%'"), 1);
 }

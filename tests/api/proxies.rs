@@ -7,12 +7,12 @@ use mynah::web;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::house::{ANA, House, PUBLIC, TOKEN, encode};
+use crate::house::{ANA, PUBLIC_URL, TOKEN, TestApp, encode_form};
 
-const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A house behind a real socket; its address.
-async fn behind(house: &House) -> String {
+async fn serve_on_socket(house: &TestApp) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/webhooks/twilio", listener.local_addr().unwrap());
     let headers = web::SecurityHeaders::from_config(&house.app.config.server);
@@ -21,8 +21,8 @@ async fn behind(house: &House) -> String {
 }
 
 /// The status of so many forgeries, of which a proxy says that this client sent them; the last one.
-async fn forged(address: &str, of: &str, times: usize) -> u16 {
-    let client = client(LONG, LONG, AllowedTargets::Any);
+async fn post_forgeries(address: &str, of: &str, times: usize) -> u16 {
+    let client = client(TIMEOUT, TIMEOUT, AllowedTargets::Any);
     let mut status = 0;
     for _ in 0..times {
         let answer = client.post(address).header("x-forwarded-for", of).body("Body=x").send().await.unwrap();
@@ -33,29 +33,33 @@ async fn forged(address: &str, of: &str, times: usize) -> u16 {
 
 #[tokio::test]
 async fn a_flood_of_forgeries_counts_against_the_client_that_a_trusted_proxy_names() {
-    let house = House::with(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
-    let address = behind(&house).await;
-    assert_eq!(forged(&address, "198.51.100.1", 60).await, 403);
-    assert_eq!(forged(&address, "198.51.100.1", 1).await, 429);
-    assert_eq!(forged(&address, "198.51.100.2", 1).await, 403, "another client has a rate of its own");
-    assert_eq!(forged(&address, "198.51.100.9, 198.51.100.1", 1).await, 429, "what a client claims stands before");
+    let house = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let address = serve_on_socket(&house).await;
+    assert_eq!(post_forgeries(&address, "198.51.100.1", 60).await, 403);
+    assert_eq!(post_forgeries(&address, "198.51.100.1", 1).await, 429);
+    assert_eq!(post_forgeries(&address, "198.51.100.2", 1).await, 403, "another client has a rate of its own");
+    assert_eq!(
+        post_forgeries(&address, "198.51.100.9, 198.51.100.1", 1).await,
+        429,
+        "what a client claims stands before"
+    );
 }
 
 #[tokio::test]
 async fn nobody_else_is_believed_about_the_client() {
-    let house = House::with(&[("MYNAH_TRUSTED_PROXIES", "192.0.2.7")]).await;
-    let address = behind(&house).await;
-    assert_eq!(forged(&address, "198.51.100.1", 60).await, 403);
-    assert_eq!(forged(&address, "198.51.100.2", 1).await, 429, "all came from one address");
+    let house = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "192.0.2.7")]).await;
+    let address = serve_on_socket(&house).await;
+    assert_eq!(post_forgeries(&address, "198.51.100.1", 60).await, 403);
+    assert_eq!(post_forgeries(&address, "198.51.100.2", 1).await, 429, "all came from one address");
 }
 
 #[tokio::test]
 async fn no_proxy_is_believed_about_the_address_that_was_signed() {
-    let house = House::with(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
-    let address = behind(&house).await;
-    let params = house.message(ANA, "hello");
-    let client = client(LONG, LONG, AllowedTargets::Any);
-    for (signed, status) in [("https://evil.example", StatusCode::FORBIDDEN), (PUBLIC, StatusCode::OK)] {
+    let house = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let address = serve_on_socket(&house).await;
+    let params = house.message_params(ANA, "hello");
+    let client = client(TIMEOUT, TIMEOUT, AllowedTargets::Any);
+    for (signed, status) in [("https://evil.example", StatusCode::FORBIDDEN), (PUBLIC_URL, StatusCode::OK)] {
         let signature = twilio::sign(&format!("{signed}/webhooks/twilio"), &params, TOKEN);
         let answer = client
             .post(&address)
@@ -65,7 +69,7 @@ async fn no_proxy_is_believed_about_the_address_that_was_signed() {
             .header("forwarded", "host=evil.example;proto=https")
             .header("content-type", "application/x-www-form-urlencoded")
             .header("x-twilio-signature", signature)
-            .body(encode(&params))
+            .body(encode_form(&params))
             .send()
             .await
             .unwrap();

@@ -2,86 +2,87 @@
 
 use wiremock::ResponseTemplate;
 
-use crate::house::{ANA, BEN, House};
+use crate::house::{ANA, BEN, TestApp};
 
-const SLOWLY: &str = "Slowly!";
+const SLOW_DOWN_TEXT: &str = "Slowly!";
 
-async fn say(house: &House, from: &str, text: &str) {
-    house.say(from, text).await;
+async fn write_and_drain(house: &TestApp, from: &str, text: &str) {
+    house.contact_writes(from, text).await;
     house.drain().await;
 }
 
 /// How often that was said to that contact.
-async fn told(house: &House, who: &str, what: &str) -> usize {
-    house.posted().await.iter().filter(|(to, text)| to == who && text == what).count()
+async fn count_sent(house: &TestApp, who: &str, what: &str) -> usize {
+    house.sent_messages().await.iter().filter(|(to, text)| to == who && text == what).count()
 }
 
 #[tokio::test]
-async fn one_above_the_rate_is_told_of_once_and_not_shown_to_the_model() {
-    let house = House::with(&[("MYNAH_RATE_LIMIT", "3/1m"), ("MYNAH_TEXT_SLOW_DOWN", SLOWLY)]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
+async fn a_reset_above_the_rate_is_warned_of_once_and_not_shown_to_the_model() {
+    let house = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "3/1m"), ("MYNAH_TEXT_SLOW_DOWN", SLOW_DOWN_TEXT)]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
     for number in 0..3 {
-        say(&house, ANA, &format!("message {number}")).await;
+        write_and_drain(&house, ANA, &format!("message {number}")).await;
     }
     for _ in 0..5 {
-        say(&house, ANA, "/reset").await;
+        write_and_drain(&house, ANA, "/reset").await;
     }
-    assert_eq!(house.texts().await, ["Hello!", "Hello!", "Hello!", SLOWLY]);
-    assert_eq!(house.count("SELECT COUNT(*) FROM turns WHERE state = 'skipped'"), 5);
+    assert_eq!(house.sent_texts().await, ["Hello!", "Hello!", "Hello!", SLOW_DOWN_TEXT]);
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'skipped'"), 5);
     house.advance(60);
-    say(&house, ANA, "and now?").await;
+    write_and_drain(&house, ANA, "and now?").await;
     let prompt = house.prompts().await.pop().unwrap();
     let seen: Vec<_> = prompt[1..].iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
     assert_eq!(seen, ["message 0", "message 1", "message 2", "and now?"]);
-    assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE content = '/reset'"), 5, "the store keeps it");
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM messages WHERE content = '/reset'"), 5, "the store keeps it");
     for text in ["again", "and again", "/reset", "/reset"] {
-        say(&house, ANA, text).await;
+        write_and_drain(&house, ANA, text).await;
     }
-    assert_eq!(told(&house, ANA, SLOWLY).await, 2, "once more in the next window");
+    assert_eq!(count_sent(&house, ANA, SLOW_DOWN_TEXT).await, 2, "once more in the next window");
     house.advance(60);
-    say(&house, ANA, "/reset").await;
-    assert_eq!(house.texts().await.pop().unwrap(), "Done. Let's start afresh: how can I help?");
+    write_and_drain(&house, ANA, "/reset").await;
+    assert_eq!(house.sent_texts().await.pop().unwrap(), "Done. Let's start afresh: how can I help?");
 }
 
 #[tokio::test]
-async fn one_behind_too_much_that_waits_is_told_of_once_and_not_while_an_answer_is_on_its_way() {
-    let house = House::with(&[("MYNAH_RATE_LIMIT", "0"), ("MYNAH_TEXT_SLOW_DOWN", SLOWLY)]).await;
-    house.twilio_takes_everything().await;
-    house.ask_model().respond_with(ResponseTemplate::new(503)).mount(&house.model).await;
+async fn a_reset_above_the_backlog_limit_is_warned_of_once_and_not_while_an_answer_is_on_its_way() {
+    let house = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "0"), ("MYNAH_TEXT_SLOW_DOWN", SLOW_DOWN_TEXT)]).await;
+    house.twilio_accepts_everything().await;
+    house.mock_completion().respond_with(ResponseTemplate::new(503)).mount(&house.model).await;
     for number in 0..3 {
-        say(&house, ANA, &format!("question {number}")).await;
-        say(&house, ANA, "/reset").await;
+        write_and_drain(&house, ANA, &format!("question {number}")).await;
+        write_and_drain(&house, ANA, "/reset").await;
     }
-    assert_eq!(house.posted().await, [], "six turns wait");
+    assert_eq!(house.sent_messages().await, [], "six turns wait");
     for _ in 0..3 {
-        say(&house, ANA, "/reset").await;
+        write_and_drain(&house, ANA, "/reset").await;
     }
-    assert_eq!(house.texts().await, [SLOWLY]);
+    assert_eq!(house.sent_texts().await, [SLOW_DOWN_TEXT]);
     house.advance(60);
-    say(&house, ANA, "/reset").await;
-    assert_eq!(told(&house, ANA, SLOWLY).await, 2, "once more in the next minute");
-    say(&house, ANA, "another question").await;
+    write_and_drain(&house, ANA, "/reset").await;
+    assert_eq!(count_sent(&house, ANA, SLOW_DOWN_TEXT).await, 2, "once more in the next minute");
+    write_and_drain(&house, ANA, "another question").await;
     house.advance(60);
-    say(&house, ANA, "/reset").await;
-    assert_eq!(told(&house, ANA, SLOWLY).await, 2, "it would come before the answer that is on its way");
+    write_and_drain(&house, ANA, "/reset").await;
+    assert_eq!(count_sent(&house, ANA, SLOW_DOWN_TEXT).await, 2, "it would come before the answer that is on its way");
     let states = "SELECT COUNT(*) FROM turns WHERE state = 'skipped'";
-    assert_eq!(house.count(states), 5);
+    assert_eq!(house.query_integer(states), 5);
     // Others begin anew as they like.
-    say(&house, BEN, "/reset").await;
-    assert_eq!((told(&house, BEN, SLOWLY).await, house.count(states)), (0, 5));
+    write_and_drain(&house, BEN, "/reset").await;
+    assert_eq!((count_sent(&house, BEN, SLOW_DOWN_TEXT).await, house.query_integer(states)), (0, 5));
 }
 
 #[tokio::test]
-async fn no_word_for_us_is_shown_to_the_model_later() {
-    let house = House::with(&[("MYNAH_TEXT_HELP", "Just write."), ("MYNAH_TEXT_STARTED", "Welcome back.")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
+async fn no_keyword_is_shown_to_the_model_later() {
+    let house =
+        TestApp::with_settings(&[("MYNAH_TEXT_HELP", "Just write."), ("MYNAH_TEXT_STARTED", "Welcome back.")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
     for text in ["hello", "/help", "STOP", "Start", "How are you?"] {
-        say(&house, ANA, text).await;
+        write_and_drain(&house, ANA, text).await;
     }
-    house.say(ANA, "/help").await;
-    say(&house, ANA, "And what time is it?").await;
+    house.contact_writes(ANA, "/help").await;
+    write_and_drain(&house, ANA, "And what time is it?").await;
     let prompt = house.prompts().await.pop().unwrap();
     let seen: Vec<_> = prompt[1..].iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
     assert_eq!(seen, ["hello", "How are you?", "And what time is it?"]);

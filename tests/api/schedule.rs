@@ -5,12 +5,12 @@ use std::time::Duration;
 use mynah::work::{Worker, schedule};
 use tokio_util::sync::CancellationToken;
 
-use crate::house::{ANA, House};
+use crate::house::{ANA, TestApp};
 
 const DAY: u64 = 86_400;
 
 /// What came of a job, when it last ran.
-async fn result(house: &House, job: &str) -> (String, bool) {
+async fn last_job_result(house: &TestApp, job: &str) -> (String, bool) {
     let all = house.app.store.schedule().await.unwrap();
     let run = all.into_iter().find(|run| run.job == job).unwrap_or_else(|| panic!("{job} never ran"));
     (run.result, run.failed)
@@ -18,11 +18,11 @@ async fn result(house: &House, job: &str) -> (String, bool) {
 
 #[tokio::test]
 async fn a_worker_runs_the_jobs() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(house.app.clone()).run(stop.clone()));
-    house.say(ANA, "hello").await;
-    while house.states().await != ["done"] {
+    house.contact_writes(ANA, "hello").await;
+    while house.turn_states().await != ["done"] {
         tokio::task::yield_now().await;
     }
     stop.cancel();
@@ -33,7 +33,7 @@ async fn a_worker_runs_the_jobs() {
 
 #[tokio::test]
 async fn each_job_has_its_own_time() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     schedule::run(&house.app, false).await.unwrap();
     let mut ran = Vec::new();
     for _ in 0..24 * 6 {
@@ -49,56 +49,60 @@ async fn each_job_has_its_own_time() {
 
 #[tokio::test]
 async fn a_job_that_fails_is_told_and_holds_up_no_other() {
-    let house = House::new().await;
-    house.meddle("DROP TABLE webhook_log");
+    let house = TestApp::new().await;
+    house.execute_sql("DROP TABLE webhook_log");
     let runs = schedule::run(&house.app, false).await.unwrap();
     let failed: Vec<_> = runs.iter().filter(|run| run.failed).map(|run| run.job.as_str()).collect();
     assert_eq!((runs.len(), failed), (7, vec!["delete_old_webhook_log"]));
-    let (why, failed) = result(&house, "delete_old_webhook_log").await;
+    let (why, failed) = last_job_result(&house, "delete_old_webhook_log").await;
     assert!(failed && why.contains("webhook_log"), "{why}");
-    assert!(!result(&house, "forget_old_spending").await.1);
+    assert!(!last_job_result(&house, "forget_old_spending").await.1);
 }
 
 #[tokio::test]
 async fn turns_that_nobody_claims_expire_and_old_figures_are_forgotten() {
-    let house = House::with(&[("OPENAI_API_KEY", ""), ("OPENAI_BASE_URL", ""), ("MYNAH_AI_MODEL", "")]).await;
-    house.say(ANA, "hello").await;
-    house.meddle("INSERT INTO spent VALUES ('all', '2026-07', 1, 1, 1), ('all', '2026-10', 1, 1, 1)");
+    let house =
+        TestApp::with_settings(&[("OPENAI_API_KEY", ""), ("OPENAI_BASE_URL", ""), ("MYNAH_AI_MODEL", "")]).await;
+    house.contact_writes(ANA, "hello").await;
+    house.execute_sql("INSERT INTO spent VALUES ('all', '2026-07', 1, 1, 1), ('all', '2026-10', 1, 1, 1)");
     house.advance(23 * 3600);
     schedule::run(&house.app, false).await.unwrap();
-    assert_eq!(result(&house, "expire_turns").await, ("1 turns expired".to_owned(), false));
-    assert_eq!(house.states().await, ["expired"]);
-    assert_eq!(house.count("SELECT COUNT(*) FROM spent"), 1, "two months are kept for the budgets");
-    assert_eq!(house.count("SELECT COUNT(*) FROM spent WHERE period = '2026-10'"), 1);
+    assert_eq!(last_job_result(&house, "expire_turns").await, ("1 turns expired".to_owned(), false));
+    assert_eq!(house.turn_states().await, ["expired"]);
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM spent"), 1, "two months are kept for the budgets");
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM spent WHERE period = '2026-10'"), 1);
 }
 
 #[tokio::test]
 async fn without_a_retention_everything_is_kept() {
-    let house = House::with(&[("MYNAH_RETENTION", "0"), ("MYNAH_WEBHOOK_LOG_RETENTION", "0")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
-    house.say(ANA, "hello").await;
+    let house = TestApp::with_settings(&[("MYNAH_RETENTION", "0"), ("MYNAH_WEBHOOK_LOG_RETENTION", "0")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
     house.advance(2 * DAY);
     schedule::run(&house.app, false).await.unwrap();
     house.clock.advance(Duration::from_secs(2_000 * DAY));
     schedule::run(&house.app, false).await.unwrap();
-    assert_eq!(house.count("SELECT COUNT(*) FROM conversations WHERE ended_at IS NOT NULL"), 1);
-    assert_eq!((house.count("SELECT COUNT(*) FROM messages"), house.count("SELECT COUNT(*) FROM webhook_log")), (2, 1));
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM conversations WHERE ended_at IS NOT NULL"), 1);
+    assert_eq!(
+        (house.query_integer("SELECT COUNT(*) FROM messages"), house.query_integer("SELECT COUNT(*) FROM webhook_log")),
+        (2, 1)
+    );
 }
 
 #[tokio::test]
 async fn conversations_are_kept_for_ninety_days_and_the_log_of_webhooks_for_seven() {
-    let house = House::new().await;
-    house.say(ANA, "hello").await;
+    let house = TestApp::new().await;
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
     house.advance(DAY + 1);
     schedule::run(&house.app, false).await.unwrap();
     for (days, log, messages) in [(6, 1, 2), (82, 0, 2), (2, 0, 2), (1, 0, 0)] {
         house.advance(days * DAY - 1);
         schedule::run(&house.app, true).await.unwrap();
-        assert_eq!(house.count("SELECT COUNT(*) FROM webhook_log"), log, "after {days} more days");
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages"), messages, "after {days} more days");
+        assert_eq!(house.query_integer("SELECT COUNT(*) FROM webhook_log"), log, "after {days} more days");
+        assert_eq!(house.query_integer("SELECT COUNT(*) FROM messages"), messages, "after {days} more days");
         house.advance(1);
     }
 }

@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::house::{House, SECURITY_HEADERS};
+use crate::house::{SECURITY_HEADERS, TestApp};
 
-type Server = (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>);
+type RunningServer = (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>);
 
-async fn server() -> Server {
+async fn start_server() -> RunningServer {
     let slow = || async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         "slow"
@@ -22,10 +22,10 @@ async fn server() -> Server {
         .route("/", get(|| async { "hello" }))
         .route("/slow", get(slow))
         .route("/", post(|body: String| async { body }));
-    serving(routes).await
+    serve_routes(routes).await
 }
 
-async fn serving(routes: Router) -> Server {
+async fn serve_routes(routes: Router) -> RunningServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let public_url = Some("https://bot.example.org".parse().unwrap());
@@ -42,7 +42,7 @@ async fn read(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn half_a_header_is_ended_with_408() {
-    let (address, _stop, _server) = server().await;
+    let (address, _stop, _server) = start_server().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n").await.unwrap();
     tokio::time::pause();
@@ -51,7 +51,7 @@ async fn half_a_header_is_ended_with_408() {
 }
 
 /// What the server says to these bytes until it closes the connection.
-async fn said(address: std::net::SocketAddr, bytes: &[u8]) -> String {
+async fn send_until_closed(address: std::net::SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut all = String::new();
@@ -60,17 +60,17 @@ async fn said(address: std::net::SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// The security headers of each answer in `said`, with their values.
-fn security(said: &str) -> Vec<Vec<&str>> {
+fn security_headers(said: &str) -> Vec<Vec<&str>> {
     let named = |line: &&str| line.split_once(": ").is_some_and(|(name, _)| SECURITY_HEADERS.contains(&name));
     said.split("HTTP/1.1 ").skip(1).map(|answer| answer.lines().filter(named).collect()).collect()
 }
 
 #[tokio::test]
 async fn answers_that_no_route_makes_bear_the_same_security_headers() {
-    let house = House::new().await;
-    let (address, _stop, _server) = serving(house.routes()).await;
-    let ordinary = said(address, b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
-    let expected = security(&ordinary).pop().unwrap();
+    let house = TestApp::new().await;
+    let (address, _stop, _server) = serve_routes(house.routes()).await;
+    let ordinary = send_until_closed(address, b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let expected = security_headers(&ordinary).pop().unwrap();
     assert_eq!(expected.len(), SECURITY_HEADERS.len(), "{ordinary}");
 
     let fields: String = (0..101).map(|n| format!("x-{n}: 1\r\n")).collect();
@@ -80,24 +80,24 @@ async fn answers_that_no_route_makes_bear_the_same_security_headers() {
         (format!("GET / HTTP/1.1\r\n{fields}\r\n"), "431 Request Header Fields Too Large"),
         (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(66_000)), "414 URI Too Long"),
     ] {
-        let answer = said(address, request.as_bytes()).await;
+        let answer = send_until_closed(address, request.as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.ends_with("\r\n\r\n"), "{answer}");
-        assert_eq!(security(&answer), std::slice::from_ref(&expected), "{answer}");
+        assert_eq!(security_headers(&answer), std::slice::from_ref(&expected), "{answer}");
     }
-    let second = said(address, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nno request at all\r\n\r\n").await;
-    assert_eq!(security(&second), [expected.as_slice(), &expected], "{second}");
+    let second = send_until_closed(address, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nno request at all\r\n\r\n").await;
+    assert_eq!(security_headers(&second), [expected.as_slice(), &expected], "{second}");
 
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n").await.unwrap();
     tokio::time::pause();
     let late = read(&mut stream).await;
     assert!(late.starts_with("HTTP/1.1 408 Request Timeout\r\n") && late.ends_with("\r\n\r\n"), "{late}");
-    assert_eq!(security(&late), [expected], "{late}");
+    assert_eq!(security_headers(&late), [expected], "{late}");
 }
 
 #[tokio::test]
 async fn a_header_that_trickles_in_is_ended_too() {
-    let (address, _stop, _server) = server().await;
+    let (address, _stop, _server) = start_server().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     tokio::time::pause();
     stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
@@ -112,8 +112,8 @@ async fn a_header_that_trickles_in_is_ended_too() {
 
 #[tokio::test]
 async fn a_body_that_stops_halfway_is_ended_with_408_after_30_seconds_and_nothing_is_stored() {
-    let house = House::new().await;
-    let (address, _stop, _server) = serving(house.routes()).await;
+    let house = TestApp::new().await;
+    let (address, _stop, _server) = serve_routes(house.routes()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     // From here on the clock leaps from timer to timer, whenever nothing else is left to do.
     tokio::time::pause();
@@ -123,14 +123,14 @@ async fn a_body_that_stops_halfway_is_ended_with_408_after_30_seconds_and_nothin
     stream.write_all(b"MessageSid").await.unwrap();
     let answer = read(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("did not arrive in time"), "{answer}");
-    assert_eq!(security(&answer)[0].len(), SECURITY_HEADERS.len(), "{answer}");
+    assert_eq!(security_headers(&answer)[0].len(), SECURITY_HEADERS.len(), "{answer}");
     assert_eq!(before.elapsed().as_secs(), 30);
-    assert_eq!(house.count("SELECT COUNT(*) FROM webhook_log"), 0);
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM webhook_log"), 0);
 }
 
 #[tokio::test]
 async fn an_idle_connection_outlives_a_proxys_patience_and_the_next_header_has_its_own_time() {
-    let (address, _stop, _server) = server().await;
+    let (address, _stop, _server) = start_server().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     assert!(read(&mut stream).await.ends_with("hello"));
@@ -146,7 +146,7 @@ async fn an_idle_connection_outlives_a_proxys_patience_and_the_next_header_has_i
 
 #[tokio::test]
 async fn a_stop_lets_requests_in_progress_end() {
-    let (address, stop, server) = server().await;
+    let (address, stop, server) = start_server().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;

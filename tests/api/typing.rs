@@ -13,11 +13,11 @@ use mynah::fault::{Fault, FaultOwner};
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, Usage, WebhookError, WebhookRequest};
 use tokio::time::{pause, resume, sleep};
 
-use crate::house::{ANA, House};
+use crate::house::{ANA, TestApp};
 
 /// How a channel shows the dots.
 #[derive(Clone, Copy)]
-enum Dots {
+enum TypingOutcome {
     Shown,
     /// Twilio is away for the moment.
     Failing,
@@ -28,14 +28,14 @@ enum Dots {
 }
 
 /// The real channel, but for the dots.
-struct Dotted {
+struct ChannelWithTyping {
     inner: Arc<dyn Channel>,
-    dots: Dots,
+    typing_outcome: TypingOutcome,
     calls: Arc<AtomicUsize>,
 }
 
 #[async_trait]
-impl Channel for Dotted {
+impl Channel for ChannelWithTyping {
     fn name(&self) -> &'static str {
         "twilio"
     }
@@ -53,11 +53,11 @@ impl Channel for Dotted {
     }
     async fn send_typing(&self, _: &ProviderId) -> Result<(), Fault> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        match self.dots {
-            Dots::Shown => Ok(()),
-            Dots::Failing => Err(Fault::retry("503")),
-            Dots::Refused => Err(Fault::fail(FaultOwner::Operator, "not for this account")),
-            Dots::Hanging => std::future::pending().await,
+        match self.typing_outcome {
+            TypingOutcome::Shown => Ok(()),
+            TypingOutcome::Failing => Err(Fault::retry("503")),
+            TypingOutcome::Refused => Err(Fault::fail(FaultOwner::Operator, "not for this account")),
+            TypingOutcome::Hanging => std::future::pending().await,
         }
     }
     async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
@@ -75,10 +75,10 @@ impl Channel for Dotted {
 }
 
 /// A model that thinks for so long, by a clock of tokio's that stands still otherwise.
-struct Thinking(Duration);
+struct ThinkingModel(Duration);
 
 #[async_trait]
-impl Provider for Thinking {
+impl Provider for ThinkingModel {
     fn name(&self) -> &str {
         "thinking"
     }
@@ -95,16 +95,16 @@ impl Provider for Thinking {
 }
 
 /// How often the dots were asked for while the model thought for so many seconds.
-async fn asked(dots: Dots, seconds: u64) -> usize {
-    let house = House::with(&[("MYNAH_TYPING", "true")]).await;
-    house.twilio_takes_everything().await;
+async fn typing_calls_while_thinking(dots: TypingOutcome, seconds: u64) -> usize {
+    let house = TestApp::with_settings(&[("MYNAH_TYPING", "true")]).await;
+    house.twilio_accepts_everything().await;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let house = house.through(move |inner| Dotted { inner, dots, calls: counted });
-    let house = house.answered_by(Thinking(Duration::from_secs(seconds)));
-    house.say(ANA, "hello").await;
+    let house = house.with_channel(move |inner| ChannelWithTyping { inner, typing_outcome: dots, calls: counted });
+    let house = house.with_model(ThinkingModel(Duration::from_secs(seconds)));
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    assert_eq!(house.texts().await, ["Hello!"]);
+    assert_eq!(house.sent_texts().await, ["Hello!"]);
     let asked = calls.load(Ordering::SeqCst);
     pause();
     sleep(Duration::from_secs(100)).await;
@@ -116,26 +116,26 @@ async fn asked(dots: Dots, seconds: u64) -> usize {
 #[tokio::test]
 async fn typing_is_shown_for_as_long_as_the_model_thinks() {
     for (seconds, calls) in [(1, 1), (19, 1), (21, 2), (65, 4)] {
-        assert_eq!(asked(Dots::Shown, seconds).await, calls, "in {seconds} s");
+        assert_eq!(typing_calls_while_thinking(TypingOutcome::Shown, seconds).await, calls, "in {seconds} s");
     }
 }
 
 #[tokio::test]
 async fn typing_that_is_not_shown_delays_nothing() {
-    assert_eq!(asked(Dots::Failing, 65).await, 4, "it may be shown the next time");
-    assert_eq!(asked(Dots::Refused, 65).await, 1);
-    assert_eq!(asked(Dots::Hanging, 65).await, 1);
+    assert_eq!(typing_calls_while_thinking(TypingOutcome::Failing, 65).await, 4, "it may be shown the next time");
+    assert_eq!(typing_calls_while_thinking(TypingOutcome::Refused, 65).await, 1);
+    assert_eq!(typing_calls_while_thinking(TypingOutcome::Hanging, 65).await, 1);
 }
 
 #[tokio::test]
 async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
-    let house = House::with(&[("MYNAH_TYPING", "true")]).await;
-    house.twilio_takes_everything().await;
-    house.model_says("Hello!").await;
-    house.say(ANA, "hello").await;
-    house.say(ANA, "are you there?").await;
+    let house = TestApp::with_settings(&[("MYNAH_TYPING", "true")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
+    house.contact_writes(ANA, "hello").await;
+    house.contact_writes(ANA, "are you there?").await;
     house.drain().await;
-    assert_eq!(house.texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
+    assert_eq!(house.sent_texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
     let shown = async {
         loop {
             let requests = house.twilio.received_requests().await.unwrap();
@@ -151,13 +151,17 @@ async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_types_where_the_owner_does_not_want_that() {
-    let house = House::new().await;
+async fn no_typing_is_shown_where_the_owner_does_not_want_it() {
+    let house = TestApp::new().await;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let house = house.through(move |inner| Dotted { inner, dots: Dots::Shown, calls: counted });
-    let house = house.answered_by(Thinking(Duration::from_secs(65)));
-    house.say(ANA, "hello").await;
+    let house = house.with_channel(move |inner| ChannelWithTyping {
+        inner,
+        typing_outcome: TypingOutcome::Shown,
+        calls: counted,
+    });
+    let house = house.with_model(ThinkingModel(Duration::from_secs(65)));
+    house.contact_writes(ANA, "hello").await;
     house.drain().await;
-    assert_eq!((house.texts().await, calls.load(Ordering::SeqCst)), (vec!["Hello!".to_owned()], 0));
+    assert_eq!((house.sent_texts().await, calls.load(Ordering::SeqCst)), (vec!["Hello!".to_owned()], 0));
 }

@@ -6,14 +6,14 @@ use mynah::clock::Time;
 use mynah::store::{Store, StoreOptions};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::TestEnvironment;
 
 /// 2026-11-01T10:00:00Z.
 const START: Time = Time(1_793_527_200_000);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn alerts_are_listed_newest_first_and_counted_where_they_repeat() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let nowhere = world.settings.run(&["alert", "list"]).await;
     assert!(nowhere.status == Some(1) && nowhere.stderr.contains("there is no database at"), "{nowhere:?}");
     assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));

@@ -2,30 +2,30 @@
 
 use serde_json::json;
 
-use crate::server::{Server, free_port};
-use crate::world::World;
+use crate::server::{ServerProcess, free_port};
+use crate::world::TestEnvironment;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_the_same_folder_names_it_and_ends() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
     let elsewhere = world.settings.clone().with("MYNAH_LISTEN", &format!("127.0.0.1:{}", free_port()));
     let second = elsewhere.run(&["serve"]).await;
     assert_eq!(second.status, Some(1), "{second:?}");
     let folder = world.settings.folder.display().to_string();
     assert!(second.stderr.contains(&folder) && second.stderr.contains("another mynah"), "{second:?}");
     assert!(second.stderr.contains(&format!("process {}", server.pid())), "{second:?}");
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_work_beside_a_server_that_works() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
-    world.model.held.send_replace(true);
-    world.say((0, 0)).await;
-    world.asked(1).await;
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
+    world.model.paused.send_replace(true);
+    world.contact_writes((0, 0)).await;
+    world.wait_for_model_calls(1).await;
     let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
     assert_eq!((jobs.as_array().unwrap().len(), &jobs[0]["state"]), (1, &"running".into()), "{jobs}");
     let migrated = world.settings.run(&["migrate"]).await;
@@ -39,14 +39,14 @@ async fn commands_work_beside_a_server_that_works() {
     for expected in [("configuration", "ok"), ("database", "ok"), ("Twilio", "skipped"), ("model", "skipped")] {
         assert!(findings.contains(&(&expected.0.into(), &expected.1.into())), "{expected:?} in {check}");
     }
-    world.model.held.send_replace(false);
-    world.all_answered_once(&mut server, 1, 1).await;
+    world.model.paused.send_replace(false);
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
     assert_eq!(world.settings.run(&["jobs", "list", "--json"]).await.json(), json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_that_reports_something_offers_json() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     for command in [
         &["check"][..],
         &["migrate"],
@@ -63,10 +63,10 @@ async fn every_command_that_reports_something_offers_json() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_is() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let unconfigured = world.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY");
-    let mut server = Server::start(&unconfigured).await;
-    world.say((0, 0)).await;
+    let mut server = ServerProcess::start(&unconfigured).await;
+    world.contact_writes((0, 0)).await;
     let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
     let turn = jobs[0]["turn"].to_string();
     let discarded = world.settings.run(&["jobs", "discard", &turn, "--json"]).await.json();
@@ -77,7 +77,7 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     assert_eq!(dead[0]["error"], "discarded by the operator", "{dead}");
     assert_eq!(server.kill9().await.code(), None);
     server.restart(&world.settings).await;
-    assert_eq!(world.answers(), []);
+    assert_eq!(world.sent_messages(), []);
     // What could not be sent any more is not promised.
     let age = |hours: i64| {
         let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).unwrap();
@@ -91,5 +91,5 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     // An operator who thinks better of it has it answered by a server that runs.
     let retried = world.settings.run(&["jobs", "retry", &turn, "--json"]).await.json();
     assert_eq!(retried, json!({ "turn": jobs[0]["turn"], "state": "retry" }));
-    world.all_answered_once(&mut server, 1, 1).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
 }

@@ -8,25 +8,25 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use crate::server::Server;
-use crate::tally::{marked, phone};
-use crate::world::World;
+use crate::server::ServerProcess;
+use crate::tally::{marked_text, phone};
+use crate::world::TestEnvironment;
 
 /// `EX_IOERR` of sysexits, as documented.
-const DAMAGED: i32 = 74;
+const EXIT_DAMAGED: i32 = 74;
 
 /// What a disk gone bad may give back.
 const GARBAGE: u8 = 0xa5;
 
 /// The first pages of a table and of its indexes: whoever reads or writes it meets them.
-struct Pages {
+struct TablePages {
     file: PathBuf,
     pages: Vec<(u64, Vec<u8>)>,
 }
 
-impl Pages {
+impl TablePages {
     /// Those of `table`. Nothing of the database is in its journal from here on.
-    fn of(world: &World, table: &str) -> Pages {
+    fn of(world: &TestEnvironment, table: &str) -> TablePages {
         let file = world.settings.folder.join("mynah.db");
         let database = Connection::open(&file).unwrap();
         database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -42,14 +42,14 @@ impl Pages {
             (at, page)
         };
         let pages = roots.into_iter().map(read).collect();
-        Pages { file, pages }
+        TablePages { file, pages }
     }
 
-    fn spoil(&self) {
+    fn overwrite_with_garbage(&self) {
         self.write(|page| vec![GARBAGE; page.len()]);
     }
 
-    fn heal(&self) {
+    fn restore(&self) {
         self.write(<[u8]>::to_vec);
     }
 
@@ -62,17 +62,17 @@ impl Pages {
 }
 
 /// A server that has answered one message and was stopped.
-async fn used() -> (World, Server) {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
+async fn environment_with_stopped_server() -> (TestEnvironment, ServerProcess) {
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
     server.signal("TERM");
-    assert_eq!(server.wait().await.code(), Some(0), "{}", server.log());
+    assert_eq!(server.wait_for_exit().await.code(), Some(0), "{}", server.log());
     (world, server)
 }
 
-fn told(server: &Server) {
+fn assert_damage_reported(server: &ServerProcess) {
     let log = server.log();
     let said = log.lines().rfind(|line| line.starts_with("mynah: ")).unwrap_or_default();
     assert!(said.contains("is damaged") && said.contains("malformed") && said.contains("backup"), "{log}");
@@ -80,34 +80,34 @@ fn told(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_turns_out_damaged_ends_the_process_with_74_and_nothing_is_acknowledged() {
-    let (world, mut server) = used().await;
-    let pages = Pages::of(&world, "webhook_log");
+    let (world, mut server) = environment_with_stopped_server().await;
+    let pages = TablePages::of(&world, "webhook_log");
     server.restart(&world.settings).await;
-    pages.spoil();
-    let sid = world.twilio.add_inbound(&phone(0), &marked((0, 1)));
-    let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked((0, 1)));
+    pages.overwrite_with_garbage();
+    let sid = world.twilio.add_inbound(&phone(0), &marked_text((0, 1)));
+    let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked_text((0, 1)));
     let acknowledged =
         world.twilio.post_webhook(params.clone(), &sid).await.is_ok_and(|delivered| delivered.status == 200);
     assert!(!acknowledged, "{}", server.log());
-    assert_eq!(server.wait().await.code(), Some(DAMAGED), "{}", server.log());
-    told(&server);
+    assert_eq!(server.wait_for_exit().await.code(), Some(EXIT_DAMAGED), "{}", server.log());
+    assert_damage_reported(&server);
     // The rest of the file is as it was: once the disk is mended, it goes on.
-    pages.heal();
+    pages.restore();
     server.restart(&world.settings).await;
     assert_eq!(world.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
-    world.all_answered_once(&mut server, 1, 2).await;
+    world.wait_until_all_answered_once(&mut server, 1, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_damaged_where_the_start_reads_it_ends_the_process_with_74() {
-    let (world, mut server) = used().await;
-    let pages = Pages::of(&world, "turns");
-    pages.spoil();
+    let (world, mut server) = environment_with_stopped_server().await;
+    let pages = TablePages::of(&world, "turns");
+    pages.overwrite_with_garbage();
     server.relaunch(&world.settings);
-    assert_eq!(server.wait().await.code(), Some(DAMAGED), "{}", server.log());
-    told(&server);
-    pages.heal();
+    assert_eq!(server.wait_for_exit().await.code(), Some(EXIT_DAMAGED), "{}", server.log());
+    assert_damage_reported(&server);
+    pages.restore();
     server.restart(&world.settings).await;
-    world.say((0, 1)).await;
-    world.all_answered_once(&mut server, 1, 2).await;
+    world.contact_writes((0, 1)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 2).await;
 }

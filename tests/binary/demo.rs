@@ -1,46 +1,46 @@
 //! `mynah demo`, as somebody meets it who has just heard of mynah.
 
-use crate::server::{Server, free_port};
-use crate::wait::{LONG, until};
-use crate::world::World;
+use crate::server::{ServerProcess, free_port};
+use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::world::TestEnvironment;
 
 /// The page once it says `text`.
-async fn shown(server: &Server, text: &str) -> String {
-    until(&format!("the phone shows {text:?}"), LONG, || async {
+async fn wait_until_page_shows(server: &ServerProcess, text: &str) -> String {
+    wait_until(&format!("the phone shows {text:?}"), TEST_TIMEOUT, || async {
         server.get("/").await.filter(|(_, page)| page.contains(text)).map(|(_, page)| page)
     })
     .await
 }
 
 /// What it says at its start, to the last line.
-async fn introduced(server: &mut Server) -> String {
-    server.ready().await;
-    until("it has introduced itself", LONG, || async {
-        Some(server.out()).filter(|out| out.contains("Ctrl+C ends it"))
+async fn wait_until_introduced(server: &mut ServerProcess) -> String {
+    server.wait_until_ready().await;
+    wait_until("it has introduced itself", TEST_TIMEOUT, || async {
+        Some(server.stdout()).filter(|out| out.contains("Ctrl+C ends it"))
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_needs_nothing_and_its_phone_answers() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let folder = world.settings.folder.to_str().unwrap();
-    let bare = world.settings.clone().bare().with("TMPDIR", folder);
-    let mut server = Server::launch_as(&bare, &["demo", "--listen", &format!("127.0.0.1:{}", bare.port)]);
-    let out = introduced(&mut server).await;
+    let bare = world.settings.clone().without_settings().with("TMPDIR", folder);
+    let mut server = ServerProcess::launch_as(&bare, &["demo", "--listen", &format!("127.0.0.1:{}", bare.port)]);
+    let out = wait_until_introduced(&mut server).await;
     assert!(out.contains(&format!("    {}", server.url("/"))), "{out}");
     assert!(server.get("/").await.unwrap().1.contains("Blue Door Bakery"));
     assert_eq!(server.submit("/send", &[("text", "How do I order a birthday cake?")]).await, (303, "/".to_owned()));
-    let page = shown(&server, "We confirm within a day").await;
+    let page = wait_until_page_shows(&server, "We confirm within a day").await;
     assert!(page.contains("How do I order a birthday cake?"), "{page}");
     server.signal("INT");
-    assert_eq!(server.wait().await.code(), Some(0), "{}", server.log());
+    assert_eq!(server.wait_for_exit().await.code(), Some(0), "{}", server.log());
     assert_eq!(std::fs::read_dir(&bare.folder).unwrap().count(), 0, "nothing is kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_starts_where_much_is_set_already_and_says_who_answers() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let much = world
         .settings
         .clone()
@@ -49,20 +49,20 @@ async fn a_demo_starts_where_much_is_set_already_and_says_who_answers() {
         .with("DATABASE_URL", "postgres://app@db.example/of_something_else")
         .with("TWILIO_ACCOUNT_SID", "not an account")
         .with("MYNAH_LISTEN", &format!("0.0.0.0:{}", world.settings.port));
-    let mut server = Server::launch_as(&much, &["demo"]);
-    let out = introduced(&mut server).await;
+    let mut server = ServerProcess::launch_as(&much, &["demo"]);
+    let out = wait_until_introduced(&mut server).await;
     assert!(out.contains(&format!("    {}", server.url("/"))), "an address to click on: {out}");
     assert!(out.contains("Answers come from: openai house-model\n"), "the first model that the server lists: {out}");
     assert!(out.contains("both OpenAI and Anthropic") && out.contains("MYNAH_AI_PROVIDER"), "{out}");
     assert_eq!(server.submit("/send", &[("text", "#0-0# hello")]).await.0, 303);
-    shown(&server, "re: #0-0#").await;
+    wait_until_page_shows(&server, "re: #0-0#").await;
     server.signal("TERM");
-    assert_eq!(server.wait().await.code(), Some(0), "{}", server.log());
+    assert_eq!(server.wait_for_exit().await.code(), Some(0), "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_whose_server_names_no_model_says_what_to_set() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let nobody = format!("http://127.0.0.1:{}/v1", free_port());
     let settings = world.settings.clone().without("MYNAH_AI_MODEL").with("OPENAI_BASE_URL", &nobody);
     let ran = settings.run(&["demo"]).await;

@@ -2,38 +2,41 @@
 
 use serde_json::json;
 
-use crate::server::Server;
-use crate::wait::{LONG, until};
-use crate::world::{ACCOUNT, World};
+use crate::server::ServerProcess;
+use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::world::{ACCOUNT, TestEnvironment};
 
-async fn conversation(world: &World) -> String {
+async fn first_conversation_id(world: &TestEnvironment) -> String {
     let list = world.settings.run(&["conversations", "list", "--json"]).await.json();
     list[0]["id"].as_str().unwrap_or_else(|| panic!("no conversation in {list}")).to_owned()
 }
 
-async fn heard(world: &World, text: &str) {
-    until(text, LONG, || async { world.answers().iter().any(|(_, said)| said == text).then_some(()) }).await;
+async fn wait_until_sent(world: &TestEnvironment, text: &str) {
+    wait_until(text, TEST_TIMEOUT, || async {
+        world.sent_messages().iter().any(|(_, said)| said == text).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_takes_over_speaks_and_gives_back() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let settings = world.settings.clone().with("MYNAH_TEXT_HUMAN", "A person will come.");
-    let mut server = Server::start(&settings).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
-    let id = conversation(&world).await;
+    let mut server = ServerProcess::start(&settings).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
+    let id = first_conversation_id(&world).await;
 
     let told = settings.run(&["conversations", "mode", &id, "human"]).await;
     assert!(told.status == Some(0) && told.stdout.contains("a person answers it now"), "{told:?}");
-    heard(&world, "A person will come.").await;
+    wait_until_sent(&world, "A person will come.").await;
     let said = settings.run(&["conversations", "say", &id, "This is Eva.", "--json"]).await.json();
     assert_eq!(said["conversation"], id.as_str());
-    heard(&world, "This is Eva.").await;
+    wait_until_sent(&world, "This is Eva.").await;
     // Said while a person answers: stored, and not answered.
     let calls = world.model.calls.load(std::sync::atomic::Ordering::SeqCst);
-    world.say((0, 1)).await;
-    let shown = until("the message is stored", LONG, || async {
+    world.contact_writes((0, 1)).await;
+    let shown = wait_until("the message is stored", TEST_TIMEOUT, || async {
         let shown = settings.run(&["conversations", "show", &id, "--json"]).await.json();
         (shown["messages"].as_array()?.len() == 5).then_some(shown)
     })
@@ -58,9 +61,9 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
         SELECT m.conversation_id, m.id, 0, 'waiting', ?1, 'text/plain', '[document: text/plain]'
         FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.state = 'skipped'";
-    let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/ME1", world.api);
+    let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/ME1", world.twilio_api_url);
     assert_eq!(database.execute(attach, [url]).expect("it is stored"), 1);
-    let text = until("it is read", LONG, || async {
+    let text = wait_until("it is read", TEST_TIMEOUT, || async {
         let text = settings.run(&["conversations", "show", &id]).await.stdout;
         text.contains("(text/plain").then_some(text).filter(|text| !text.contains("not fetched"))
     })
@@ -69,8 +72,8 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
 
     let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
     assert!(told.stdout.contains("the assistant answers it again"), "{told:?}");
-    world.say((0, 2)).await;
-    until("the assistant answers", LONG, || async {
+    world.contact_writes((0, 2)).await;
+    wait_until("the assistant answers", TEST_TIMEOUT, || async {
         (world.model.calls.load(std::sync::atomic::Ordering::SeqCst) > calls).then_some(())
     })
     .await;
@@ -78,11 +81,11 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_be() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
-    let id = conversation(&world).await;
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
+    let id = first_conversation_id(&world).await;
     let contact = world.settings.run(&["conversations", "list", "--json"]).await.json()[0]["contact"].clone();
     let phone = contact.as_str().unwrap().trim_start_matches("whatsapp:").to_owned();
 
@@ -102,8 +105,8 @@ async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_
 
     let blocked = world.settings.run(&["conversations", "block", &phone, "--json"]).await.json();
     assert_eq!(blocked, json!({ "address": phone, "blocked": true }));
-    world.say((0, 1)).await;
-    until("the message is stored", LONG, || async {
+    world.contact_writes((0, 1)).await;
+    wait_until("the message is stored", TEST_TIMEOUT, || async {
         let shown = world.settings.run(&["conversations", "list"]).await.stdout;
         (shown.lines().count() == 2 && shown.contains("blocked")).then_some(())
     })
@@ -112,21 +115,24 @@ async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_
     assert_eq!((again.status, again.stdout.trim()), (Some(0), format!("{phone} is not blocked any more").as_str()));
     let unblocked = world.settings.run(&["conversations", "unblock", &phone, "--json"]).await.json();
     assert_eq!(unblocked, json!({ "address": phone, "blocked": false }));
-    world.say((0, 2)).await;
-    until("the contact is answered again", LONG, || async { (world.answers().len() == 2).then_some(()) }).await;
+    world.contact_writes((0, 2)).await;
+    wait_until("the contact is answered again", TEST_TIMEOUT, || async {
+        (world.sent_messages().len() == 2).then_some(())
+    })
+    .await;
     let cleaned = world.settings.run(&["cleanup", "--json"]).await.json();
     assert_eq!(cleaned.as_array().unwrap().len(), 7, "{cleaned}");
-    assert_eq!(world.answers().len(), 2, "nothing was sent between");
+    assert_eq!(world.sent_messages().len(), 2, "nothing was sent between");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_sends_a_file_and_a_template() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let settings = &world.settings;
-    let mut server = Server::start(settings).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
-    let id = conversation(&world).await;
+    let mut server = ServerProcess::start(settings).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
+    let id = first_conversation_id(&world).await;
     let file = |name: &str, content: &[u8]| {
         let path = settings.folder.join(name);
         std::fs::write(&path, content).unwrap();
@@ -147,8 +153,8 @@ async fn an_operator_sends_a_file_and_a_template() {
 
     let queued = send(&["Our menu", "--file", &photo, "--json"]).await.json();
     assert_eq!(queued["conversation"], id.as_str());
-    heard(&world, "Our menu").await;
-    let fetched = world.desk.files.lock().unwrap().clone();
+    wait_until_sent(&world, "Our menu").await;
+    let fetched = world.twilio_recorder.files.lock().unwrap().clone();
     assert_eq!(fetched, [("image/jpeg".to_owned(), picture)]);
     let shown = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(shown.contains("    Our menu\n    [sent an image: menu.jpg]\n"), "{shown}");
@@ -166,8 +172,8 @@ async fn an_operator_sends_a_file_and_a_template() {
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let queued = template(&[sid, "--var", "1=Ana", "--var", "2=at ten", "--json"]).await.json();
     assert_ne!(queued["conversation"], id.as_str(), "it begins a new one");
-    let sent = until("the template is sent", LONG, || async {
-        Some(world.desk.templates.lock().unwrap().clone()).filter(|sent| !sent.is_empty())
+    let sent = wait_until("the template is sent", TEST_TIMEOUT, || async {
+        Some(world.twilio_recorder.templates.lock().unwrap().clone()).filter(|sent| !sent.is_empty())
     })
     .await;
     assert_eq!(sent, [(sid.to_owned(), r#"{"1":"Ana","2":"at ten"}"#.to_owned())]);
@@ -175,10 +181,10 @@ async fn an_operator_sends_a_file_and_a_template() {
 
 #[tokio::test]
 async fn a_number_is_taken_as_people_write_it_and_none_is_guessed() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
     let block = async |address: &str| world.settings.run(&["conversations", "block", address, "--json"]).await;
 
     let blocked = block("+49 (0)30 901820").await;
@@ -196,7 +202,7 @@ async fn a_number_is_taken_as_people_write_it_and_none_is_guessed() {
     assert_eq!(doubtful.json()["address"], "+15550000009");
     assert!(doubtful.stderr.contains("no country gives out such a number"), "{doubtful:?}");
 
-    let id = conversation(&world).await;
+    let id = first_conversation_id(&world).await;
     let shown = world.settings.run(&["conversations", "show", &id, "--json"]).await.json();
     let phone = shown["contact"].as_str().unwrap().trim_start_matches("whatsapp:").to_owned();
     let row = shown["addresses"].as_array().unwrap().iter().find(|row| row["kind"] == "phone").unwrap().clone();

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::server::Server;
-use crate::tally::{marked, phone};
-use crate::wait::{LONG, until};
-use crate::world::World;
+use crate::server::ServerProcess;
+use crate::tally::{marked_text, phone};
+use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::world::TestEnvironment;
 
 /// The shell counts in blocks of 512 bytes. The signal that comes with the limit would end the program; ignored, the
 /// write fails instead.
@@ -17,28 +17,28 @@ const LIMITED: [&str; 3] = ["sh", "-c", "trap '' XFSZ; ulimit -S -f 1024; exec \
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_on_by_itself() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     // The model reads all of the long messages that fill the disk.
     let settings = world.settings.clone().with("MYNAH_AI_CONTEXT_TOKENS", "1000000");
-    let mut server = Server::start(&settings.wrapped(&LIMITED)).await;
+    let mut server = ServerProcess::start(&settings.wrapped_in(&LIMITED)).await;
     let mut filler = 20_000;
     let began = Instant::now();
     let mut number = 0;
-    let mut sid = world.twilio.add_inbound(&phone(0), &marked((0, number)));
+    let mut sid = world.twilio.add_inbound(&phone(0), &marked_text((0, number)));
     // What does not fit any more is tried again smaller, until nothing fits.
     loop {
-        let text = format!("{} {}", marked((0, number)), "x".repeat(filler));
+        let text = format!("{} {}", marked_text((0, number)), "x".repeat(filler));
         let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &text);
         match world.twilio.post_webhook(params, &sid).await.unwrap().status {
             200 => {
                 number += 1;
-                sid = world.twilio.add_inbound(&phone(0), &marked((0, number)));
+                sid = world.twilio.add_inbound(&phone(0), &marked_text((0, number)));
             }
             503 if filler > 0 => filler /= 8,
             503 => break,
             other => panic!("{other}\n{}", server.log()),
         }
-        assert!(began.elapsed() < LONG, "the disk was never full");
+        assert!(began.elapsed() < TEST_TIMEOUT, "the disk was never full");
     }
     let (status, body) = server.get("/readyz").await.unwrap();
     let ready: Value = serde_json::from_str(&body).unwrap();
@@ -48,8 +48,9 @@ async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_o
     let freed = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status().unwrap();
     assert!(freed.success());
     // Nobody writes in the meantime: it notices by itself.
-    until("it is ready again", LONG, || async { (server.get("/readyz").await?.0 == 200).then_some(()) }).await;
-    let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked((0, number)));
+    wait_until("it is ready again", TEST_TIMEOUT, || async { (server.get("/readyz").await?.0 == 200).then_some(()) })
+        .await;
+    let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked_text((0, number)));
     assert_eq!(world.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
-    world.all_answered_once(&mut server, 1, number + 1).await;
+    world.wait_until_all_answered_once(&mut server, 1, number + 1).await;
 }

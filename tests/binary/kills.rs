@@ -6,42 +6,42 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::server::Server;
-use crate::tally::Tally;
-use crate::wait::{LONG, Random, number, until};
-use crate::world::World;
+use crate::server::ServerProcess;
+use crate::tally::AnswerTally;
+use crate::wait::{SeededRandom, TEST_TIMEOUT, env_number, wait_until};
+use crate::world::TestEnvironment;
 
 /// Messages of one sender.
-const EACH: usize = 10;
+const MESSAGES_PER_SENDER: usize = 10;
 
 /// Webhooks in flight at once.
-const CLIENTS: usize = 64;
+const WEBHOOKS_IN_FLIGHT: usize = 64;
 
 /// The longest that the model takes, in milliseconds.
-const MODEL: u64 = 30;
+const MAX_MODEL_DELAY_MS: u64 = 30;
 
 /// The longest time from the message at which a kill was planned to the kill, in milliseconds.
-const AFTER: u64 = 100;
+const MAX_KILL_DELAY_MS: u64 = 100;
 
 /// `MYNAH_MESSAGES` messages, `MYNAH_KILLS` kills; `MYNAH_SEED` repeats a run's plan.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_messages_and_thirty_kills_lose_double_and_misorder_nothing() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let seed = number("MYNAH_SEED", now.as_secs());
-    let (messages, kills) = (number("MYNAH_MESSAGES", 10_000), number("MYNAH_KILLS", 30));
-    let senders = usize::try_from(messages).unwrap().div_ceil(EACH);
+    let seed = env_number("MYNAH_SEED", now.as_secs());
+    let (messages, kills) = (env_number("MYNAH_MESSAGES", 10_000), env_number("MYNAH_KILLS", 30));
+    let senders = usize::try_from(messages).unwrap().div_ceil(MESSAGES_PER_SENDER);
     println!("MYNAH_SEED={seed} MYNAH_MESSAGES={messages} MYNAH_KILLS={kills}");
-    let mut random = Random(seed);
+    let mut random = SeededRandom(seed);
     let began = Instant::now();
 
-    let world = Arc::new(World::seeded(seed).await);
-    world.model.delay.store(MODEL, Ordering::Relaxed);
+    let world = Arc::new(TestEnvironment::with_seed(seed).await);
+    world.model.max_delay_ms.store(MAX_MODEL_DELAY_MS, Ordering::Relaxed);
     let settings = world.settings.clone().with("MYNAH_LOG", "warn").with("MYNAH_TYPING", "false");
-    let mut server = Server::start(&settings).await;
+    let mut server = ServerProcess::start(&settings).await;
     let acked = Arc::new(AtomicUsize::new(0));
     let next = Arc::new(AtomicUsize::new(0));
     let mut talk = tokio::task::JoinSet::new();
-    for _ in 0..CLIENTS {
+    for _ in 0..WEBHOOKS_IN_FLIGHT {
         let (world, acked, next) = (Arc::clone(&world), Arc::clone(&acked), Arc::clone(&next));
         talk.spawn(async move {
             loop {
@@ -49,8 +49,8 @@ async fn ten_thousand_messages_and_thirty_kills_lose_double_and_misorder_nothing
                 if sender >= senders {
                     return;
                 }
-                for number in 0..EACH {
-                    world.say_unlisted((sender, number)).await;
+                for number in 0..MESSAGES_PER_SENDER {
+                    world.contact_writes_unlisted((sender, number)).await;
                     acked.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -61,29 +61,29 @@ async fn ten_thousand_messages_and_thirty_kills_lose_double_and_misorder_nothing
     let mut plan: Vec<u64> = (0..kills).map(|_| random.below(messages)).collect();
     plan.sort_unstable();
     for after in plan {
-        until("the next kill's message", LONG, || async {
+        wait_until("the next kill's message", TEST_TIMEOUT, || async {
             (acked.load(Ordering::Relaxed) as u64 >= after).then_some(())
         })
         .await;
-        tokio::time::sleep(Duration::from_millis(random.below(AFTER))).await;
+        tokio::time::sleep(Duration::from_millis(random.below(MAX_KILL_DELAY_MS))).await;
         let status = server.kill9().await;
-        assert!(Server::was_killed(status), "it ended by itself: {status}\n{}", server.log());
+        assert!(ServerProcess::was_killed(status), "it ended by itself: {status}\n{}", server.log());
         server.relaunch(&settings);
     }
     let killed = began.elapsed();
     talk.join_all().await;
     let said = began.elapsed();
-    until("all is worked off", LONG * 2, || async {
+    wait_until("all is worked off", TEST_TIMEOUT * 2, || async {
         let jobs = settings.run(&["jobs", "list", "--json"]).await.json();
         let waits = jobs.as_array().unwrap().iter().any(|job| job["state"] != "dead" && job["state"] != "expired");
         (!waits).then_some(())
     })
     .await;
     println!("last kill after {killed:.1?}, last message after {said:.1?}, all answered after {:.1?}", began.elapsed());
-    println!("{} replies to {messages} messages", world.answers().len());
+    println!("{} replies to {messages} messages", world.sent_messages().len());
     let jobs = settings.run(&["jobs", "list", "--json"]).await.json();
-    let tally = world.tally(senders, EACH);
+    let tally = world.tally(senders, MESSAGES_PER_SENDER);
     let log = server.log();
     let end: Vec<_> = log.lines().rev().take(40).collect();
-    assert_eq!((&tally, &jobs), (&Tally::default(), &json!([])), "seed {seed}: {tally}; {jobs:#}\n{end:#?}");
+    assert_eq!((&tally, &jobs), (&AnswerTally::default(), &json!([])), "seed {seed}: {tally}; {jobs:#}\n{end:#?}");
 }

@@ -6,9 +6,9 @@ use mynah::clock::{Clock, FastClock, SystemClock};
 use mynah::simulator::{Simulator, SimulatorConfig};
 use serde_json::json;
 
-use crate::server::{SPEED, Server};
-use crate::wait::{LONG, until};
-use crate::world::{World, serve};
+use crate::server::{CLOCK_SPEED, ServerProcess};
+use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::world::{TestEnvironment, serve};
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcd02";
 const TOKEN: &str = "00112233445566778899aabbccddeeff";
@@ -16,8 +16,8 @@ const SALES: &str = "+14155550002";
 const ANA: &str = "+12025550101";
 
 /// What a phone was told, waited for.
-async fn told(twilio: &Simulator, text: &str) {
-    until(text, LONG, || async {
+async fn wait_until_received(twilio: &Simulator, text: &str) {
+    wait_until(text, TEST_TIMEOUT, || async {
         twilio.conversation(ANA).iter().any(|bubble| !bubble.from_contact && bubble.text == text).then_some(())
     })
     .await;
@@ -25,10 +25,11 @@ async fn told(twilio: &Simulator, text: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let folder = world.settings.folder.clone();
     let webhook = format!("http://127.0.0.1:{}/webhooks/twilio", world.settings.port).parse().expect("an address");
-    let clock: Arc<dyn Clock> = if SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(SPEED)) };
+    let clock: Arc<dyn Clock> =
+        if CLOCK_SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(CLOCK_SPEED)) };
     let sales = Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), SALES, webhook, clock));
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("the folder is there");
     let file = format!(
@@ -57,10 +58,10 @@ async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
     ] {
         assert!(check.stdout.contains(line), "{line}: {check:?}");
     }
-    let _server = Server::start(&settings).await;
+    let _server = ServerProcess::start(&settings).await;
     for (twilio, text) in [(&world.twilio, "Help from main."), (&sales, "Help from sales.")] {
         assert_eq!(twilio.send_inbound(ANA, "Ana", "/help").await.expect("an answer").status, 200);
-        told(twilio, text).await;
+        wait_until_received(twilio, text).await;
         assert_eq!(twilio.conversation(ANA).len(), 2, "one answer, and the other number's is not here");
     }
 
@@ -74,12 +75,12 @@ async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
     let shown = settings.run(&["conversations", "show", id]).await.stdout;
     assert!(shown.contains(&format!("on sales (whatsapp:{SALES})")), "{shown}");
     assert_eq!(settings.run(&["conversations", "mode", id, "human"]).await.status, Some(0));
-    told(&sales, "A person of sales.").await;
+    wait_until_received(&sales, "A person of sales.").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_main_configuration_without_sender_and_model_is_sound_where_another_number_has_both() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let keys = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM", "TWILIO_API_BASE_URL"];
     let model = ["OPENAI_BASE_URL", "OPENAI_API_KEY", "MYNAH_AI_MODEL"];
     let without = |keys: &[&str]| keys.iter().fold(world.settings.clone(), |settings, key| settings.without(key));
@@ -115,7 +116,7 @@ async fn a_main_configuration_without_sender_and_model_is_sound_where_another_nu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_tells_which_numbers_voice_notes_are_not_read() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let sales = format!("twilio_whatsapp_from = '{SALES}'\nanthropic_api_key = 'sk-ant-1'");
     std::fs::write(world.settings.folder.join("sales.toml"), sales).expect("the folder is there");
     let settings = world.settings.clone().without("OPENAI_BASE_URL").with("MYNAH_NUMBERS", "sales.toml");

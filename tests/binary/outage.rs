@@ -5,18 +5,18 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::server::{Server, Settings};
-use crate::tally::{marked, phone};
-use crate::wait::{LONG, until};
-use crate::world::World;
+use crate::server::{CommandSettings, ServerProcess};
+use crate::tally::{marked_text, phone};
+use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::world::TestEnvironment;
 
 const CONTACTS: usize = 100;
 
 /// What each of them writes.
-const EACH: usize = 5;
+const MESSAGES_PER_CONTACT: usize = 5;
 
 /// What came of the last look for missed messages.
-async fn look(settings: &Settings) -> Option<String> {
+async fn last_catch_up_result(settings: &CommandSettings) -> Option<String> {
     let jobs = settings.run(&["schedule", "--json"]).await.json();
     let job = jobs.as_array().expect("a list").iter().find(|job| job["job"] == "catch_up")?.clone();
     assert_eq!(job["failed"], false, "{job:#}");
@@ -25,11 +25,11 @@ async fn look(settings: &Settings) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_contact_once() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
-    until("the first look", LONG, || look(&world.settings)).await;
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
+    wait_until("the first look", TEST_TIMEOUT, || last_catch_up_result(&world.settings)).await;
     server.signal("TERM");
-    server.wait().await;
+    server.wait_for_exit().await;
 
     // As if that had been fourteen hours ago.
     let database = Connection::open(world.settings.folder.join("mynah.db")).unwrap();
@@ -38,28 +38,29 @@ async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_conta
     drop(database);
     let now = world.clock.now();
     world.twilio.add_inbound_at(&phone(CONTACTS), "is anybody there?", now - Duration::from_secs(13 * 3600));
-    for number in 0..CONTACTS * EACH {
+    for number in 0..CONTACTS * MESSAGES_PER_CONTACT {
         let mark = (number % CONTACTS, number / CONTACTS);
         let ago = Duration::from_secs(2 * 3600 - 14 * number as u64);
-        world.twilio.add_inbound_at(&phone(mark.0), &marked(mark), now - ago);
+        world.twilio.add_inbound_at(&phone(mark.0), &marked_text(mark), now - ago);
     }
 
     // One after the other, so that who waited longest is answered first.
     server.restart(&world.settings.clone().with("MYNAH_WORKERS", "1")).await;
     let expected: Vec<_> = (0..CONTACTS)
         .map(|contact| {
-            let marks: Vec<_> = (0..EACH).map(|number| format!("#{contact}-{number}#")).collect();
+            let marks: Vec<_> = (0..MESSAGES_PER_CONTACT).map(|number| format!("#{contact}-{number}#")).collect();
             (format!("whatsapp:{}", phone(contact)), format!("re: {}", marks.join(" ")))
         })
         .collect();
-    until("all are answered", LONG, || async { (world.answers().len() >= CONTACTS).then_some(()) }).await;
+    wait_until("all are answered", TEST_TIMEOUT, || async { (world.sent_messages().len() >= CONTACTS).then_some(()) })
+        .await;
     // Nothing else follows: what is left is the one that was too old.
-    let jobs = until("nothing waits", LONG, || async {
+    let jobs = wait_until("nothing waits", TEST_TIMEOUT, || async {
         let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
         (jobs.as_array().unwrap().len() == 1).then_some(jobs)
     })
     .await;
-    let answers = world.answers();
+    let answers = world.sent_messages();
     assert_eq!(
         answers,
         expected,
@@ -74,14 +75,14 @@ async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_conta
     assert!(shown.contains("is anybody there?") && shown.contains("[skipped]") && shown.contains(why), "{shown}");
 
     // The next looks find them again, and know them.
-    until("a look that found nothing", LONG * 2, || async {
-        (look(&world.settings).await? == "nothing was missed").then_some(())
+    wait_until("a look that found nothing", TEST_TIMEOUT * 2, || async {
+        (last_catch_up_result(&world.settings).await? == "nothing was missed").then_some(())
     })
     .await;
-    assert_eq!(world.answers().len(), CONTACTS);
+    assert_eq!(world.sent_messages().len(), CONTACTS);
     let messages: i64 = Connection::open(world.settings.folder.join("mynah.db"))
         .unwrap()
         .query_row("SELECT COUNT(*) FROM messages WHERE role = 'user'", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(json!(messages), json!(CONTACTS * EACH + 1));
+    assert_eq!(json!(messages), json!(CONTACTS * MESSAGES_PER_CONTACT + 1));
 }

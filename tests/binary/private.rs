@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::server::Server;
-use crate::world::World;
+use crate::server::ServerProcess;
+use crate::world::TestEnvironment;
 
 /// Everything in the folder and the folder itself that others may use in some way, with its mode.
 fn open_to_others(path: &Path, found: &mut Vec<String>, seen: &mut Vec<String>) {
@@ -22,8 +22,8 @@ fn open_to_others(path: &Path, found: &mut Vec<String>, seen: &mut Vec<String>) 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_else_can_read_what_is_stored_or_logged() {
-    let world = World::new().await;
+async fn no_other_user_can_read_what_is_stored_or_logged() {
+    let world = TestEnvironment::new().await;
     let data = world.settings.folder.join("state/mynah");
     let logs = world.settings.folder.join("logs");
     let settings = world
@@ -32,10 +32,10 @@ async fn nobody_else_can_read_what_is_stored_or_logged() {
         .with("MYNAH_DATA_DIR", data.to_str().expect("temporary folders have plain names"))
         .with("MYNAH_LOG_DIR", logs.to_str().expect("temporary folders have plain names"))
         // A shell that lets everybody read and write.
-        .wrapped(&["sh", "-c", "umask 000; exec \"$0\" \"$@\""]);
-    let mut server = Server::start(&settings).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
+        .wrapped_in(&["sh", "-c", "umask 000; exec \"$0\" \"$@\""]);
+    let mut server = ServerProcess::start(&settings).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for folder in [&data, &logs] {
         open_to_others(folder, &mut found, &mut seen);

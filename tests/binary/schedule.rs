@@ -6,14 +6,14 @@ use mynah::clock::Time;
 use mynah::store::{ScheduledJob, Store, StoreOptions};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::TestEnvironment;
 
 /// 2026-11-01T10:00:00Z.
 const START: Time = Time(1_793_527_200_000);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn regular_jobs_are_listed_with_their_last_run_its_result_and_their_next() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
     assert!(world.settings.run(&["schedule"]).await.stdout.starts_with("no regular job has run yet"));
     assert_eq!(world.settings.run(&["schedule", "--json"]).await.json(), json!([]));

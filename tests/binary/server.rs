@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::wait::{LONG, until};
+use crate::wait::{TEST_TIMEOUT, wait_until};
 
 /// How fast the program's clock runs: the looks at 2, 5, 15, 40 and 90 s pass in seconds.
-pub const SPEED: u32 = if cfg!(feature = "failpoints") { 60 } else { 1 };
+pub const CLOCK_SPEED: u32 = if cfg!(feature = "failpoints") { 60 } else { 1 };
 
 /// What a command of the program is run with. The environment holds nothing else.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct CommandSettings {
     /// The data folder, and where commands run.
     pub folder: PathBuf,
     /// Where `serve` listens.
@@ -27,35 +27,35 @@ pub struct Settings {
     wrapper: Vec<String>,
 }
 
-impl Settings {
-    pub fn new(folder: &Path, port: u16) -> Settings {
-        let settings = Settings { folder: folder.to_owned(), port, env: BTreeMap::new(), wrapper: Vec::new() };
+impl CommandSettings {
+    pub fn new(folder: &Path, port: u16) -> CommandSettings {
+        let settings = CommandSettings { folder: folder.to_owned(), port, env: BTreeMap::new(), wrapper: Vec::new() };
         settings
             .with("MYNAH_DATA_DIR", folder.to_str().expect("temporary folders have plain names"))
             .with("MYNAH_LISTEN", &format!("127.0.0.1:{port}"))
             .with("MYNAH_PUBLIC_URL", &format!("http://127.0.0.1:{port}"))
             .with("MYNAH_LOG", "info")
-            .with("MYNAH_TEST_CLOCK_SPEED", &SPEED.to_string())
+            .with("MYNAH_TEST_CLOCK_SPEED", &CLOCK_SPEED.to_string())
     }
 
-    pub fn with(mut self, key: &str, value: &str) -> Settings {
+    pub fn with(mut self, key: &str, value: &str) -> CommandSettings {
         self.env.insert(key.into(), value.into());
         self
     }
 
-    pub fn without(mut self, key: &str) -> Settings {
+    pub fn without(mut self, key: &str) -> CommandSettings {
         self.env.remove(key);
         self
     }
 
     /// Nothing is set any more.
-    pub fn bare(mut self) -> Settings {
+    pub fn without_settings(mut self) -> CommandSettings {
         self.env.clear();
         self
     }
 
     /// Started by these words, to which the program's path and arguments are appended.
-    pub fn wrapped(mut self, words: &[&str]) -> Settings {
+    pub fn wrapped_in(mut self, words: &[&str]) -> CommandSettings {
         self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
         self
     }
@@ -76,12 +76,12 @@ impl Settings {
     }
 
     /// Runs a command to its end.
-    pub async fn run(&self, arguments: &[&str]) -> Ran {
-        self.run_with(arguments, "").await
+    pub async fn run(&self, arguments: &[&str]) -> CommandOutput {
+        self.run_with_input(arguments, "").await
     }
 
     /// The same with something to read on its stdin.
-    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+    pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
@@ -94,20 +94,20 @@ impl Settings {
         });
         let output = output.await.expect("no panic").expect("its output is read");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what is printed is UTF-8");
-        Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        CommandOutput { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
 /// A command that has ended.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     /// `None` where a signal ended it.
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ran {
+impl CommandOutput {
     /// What it printed with `--json`.
     pub fn json(&self) -> serde_json::Value {
         assert_eq!(self.status, Some(0), "{self:?}");
@@ -128,8 +128,8 @@ pub fn free_port() -> u16 {
 }
 
 /// A `mynah serve`, or another command that serves.
-pub struct Server {
-    pub settings: Settings,
+pub struct ServerProcess {
+    pub settings: CommandSettings,
     arguments: Vec<String>,
     child: Child,
     out: Arc<Mutex<String>>,
@@ -137,37 +137,37 @@ pub struct Server {
     readers: Vec<JoinHandle<()>>,
 }
 
-impl Server {
+impl ServerProcess {
     /// Starts it and waits until it serves.
-    pub async fn start(settings: &Settings) -> Server {
-        let mut server = Server::launch(settings);
-        server.ready().await;
+    pub async fn start(settings: &CommandSettings) -> ServerProcess {
+        let mut server = ServerProcess::launch(settings);
+        server.wait_until_ready().await;
         server
     }
 
     /// Starts it and waits for nothing.
-    pub fn launch(settings: &Settings) -> Server {
-        Server::launch_as(settings, &["serve"])
+    pub fn launch(settings: &CommandSettings) -> ServerProcess {
+        ServerProcess::launch_as(settings, &["serve"])
     }
 
     /// The same with another command.
-    pub fn launch_as(settings: &Settings, arguments: &[&str]) -> Server {
+    pub fn launch_as(settings: &CommandSettings, arguments: &[&str]) -> ServerProcess {
         let (out, log) = (Arc::default(), Arc::default());
-        let (child, readers) = spawn(settings, arguments, &out, &log);
+        let (child, readers) = spawn_program(settings, arguments, &out, &log);
         let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
-        Server { settings: settings.clone(), arguments, child, out, log, readers }
+        ServerProcess { settings: settings.clone(), arguments, child, out, log, readers }
     }
 
     /// Waits until it serves. Panics if it ends instead.
-    pub async fn ready(&mut self) {
-        assert!(self.ready_or_dead().await, "it ended at its start:\n{}", self.log());
+    pub async fn wait_until_ready(&mut self) {
+        assert!(self.wait_until_ready_or_ended().await, "it ended at its start:\n{}", self.log());
     }
 
     /// Whether it came to serve; `false`: it ended before.
-    pub async fn ready_or_dead(&mut self) -> bool {
+    pub async fn wait_until_ready_or_ended(&mut self) -> bool {
         let url = self.url("/healthz");
-        until("the server serves", LONG, || {
-            let dead = self.ended().is_some();
+        wait_until("the server serves", TEST_TIMEOUT, || {
+            let dead = self.exit_status().is_some();
             let asked = get(url.clone());
             async move {
                 match asked.await {
@@ -181,17 +181,17 @@ impl Server {
     }
 
     /// The same program on the same folder and port, with these settings from now on. The one before has ended.
-    pub async fn restart(&mut self, settings: &Settings) {
+    pub async fn restart(&mut self, settings: &CommandSettings) {
         self.relaunch(settings);
-        self.ready().await;
+        self.wait_until_ready().await;
     }
 
     /// As [`Server::restart`], and waits for nothing.
-    pub fn relaunch(&mut self, settings: &Settings) {
-        assert!(self.ended().is_some(), "it still runs");
-        self.drained_log();
+    pub fn relaunch(&mut self, settings: &CommandSettings) {
+        assert!(self.exit_status().is_some(), "it still runs");
+        self.finish_reading_output();
         let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
-        let (child, readers) = spawn(settings, &arguments, &self.out, &self.log);
+        let (child, readers) = spawn_program(settings, &arguments, &self.out, &self.log);
         (self.child, self.readers, self.settings) = (child, readers, settings.clone());
     }
 
@@ -205,7 +205,7 @@ impl Server {
 
     /// Posts a form as a browser does that has the page open; the status and where it is sent to.
     pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        let client = mynah::http::client(LONG, LONG, mynah::http::AllowedTargets::Any);
+        let client = mynah::http::client(TEST_TIMEOUT, TEST_TIMEOUT, mynah::http::AllowedTargets::Any);
         let response = client.post(self.url(path)).form(fields).send().await.expect("an answer");
         let to = response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
         (response.status().as_u16(), to.to_owned())
@@ -219,7 +219,7 @@ impl Server {
     /// Ends it as a power cut does.
     pub async fn kill9(&mut self) -> ExitStatus {
         self.child.kill().expect("it is ours to kill");
-        self.wait().await
+        self.wait_for_exit().await
     }
 
     /// Asks it to end, as systemd does (`TERM`) or a terminal (`INT`).
@@ -230,18 +230,18 @@ impl Server {
     }
 
     /// How it ended, if it has.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it is our child")
     }
 
     /// Waits for its end.
-    pub async fn wait(&mut self) -> ExitStatus {
-        let status = until("the server ends", LONG, || {
-            let ended = self.ended();
+    pub async fn wait_for_exit(&mut self) -> ExitStatus {
+        let status = wait_until("the server ends", TEST_TIMEOUT, || {
+            let ended = self.exit_status();
             async move { ended }
         })
         .await;
-        self.drained_log();
+        self.finish_reading_output();
         status
     }
 
@@ -249,7 +249,7 @@ impl Server {
     #[cfg(feature = "failpoints")]
     pub async fn wait_for_abort(&mut self) {
         const SIGABRT: i32 = 6;
-        let status = self.wait().await;
+        let status = self.wait_for_exit().await;
         assert_eq!(status.signal(), Some(SIGABRT), "{status}\n{}", self.log());
     }
 
@@ -259,7 +259,7 @@ impl Server {
     }
 
     /// What it wrote on stdout.
-    pub fn out(&self) -> String {
+    pub fn stdout(&self) -> String {
         self.out.lock().expect("no panic under this lock").clone()
     }
 
@@ -270,14 +270,14 @@ impl Server {
     }
 
     /// Waits for the last line of a process that has ended.
-    fn drained_log(&mut self) {
+    fn finish_reading_output(&mut self) {
         for reader in self.readers.drain(..) {
             reader.join().expect("it is read to its end");
         }
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         // It may have ended by itself.
         drop(self.child.kill());
@@ -285,18 +285,23 @@ impl Drop for Server {
     }
 }
 
-type Text = Arc<Mutex<String>>;
+type SharedText = Arc<Mutex<String>>;
 
-fn spawn(settings: &Settings, arguments: &[&str], out: &Text, log: &Text) -> (Child, Vec<JoinHandle<()>>) {
+fn spawn_program(
+    settings: &CommandSettings,
+    arguments: &[&str],
+    out: &SharedText,
+    log: &SharedText,
+) -> (Child, Vec<JoinHandle<()>>) {
     let mut command = settings.command(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let stdout = child.stdout.take().expect("it is piped");
     let stderr = child.stderr.take().expect("it is piped");
-    let readers = vec![collect(stdout, Arc::clone(out)), collect(stderr, Arc::clone(log))];
+    let readers = vec![collect_lines(stdout, Arc::clone(out)), collect_lines(stderr, Arc::clone(log))];
     (child, readers)
 }
 
-fn collect(from: impl Read + Send + 'static, text: Text) -> JoinHandle<()> {
+fn collect_lines(from: impl Read + Send + 'static, text: SharedText) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut lines = BufReader::new(from);
         let mut line = String::new();
@@ -309,7 +314,7 @@ fn collect(from: impl Read + Send + 'static, text: Text) -> JoinHandle<()> {
 
 /// Status and body; `None` without an answer. Each on a connection of its own.
 async fn get(url: String) -> Option<(u16, String)> {
-    let client = mynah::http::client(LONG, LONG, mynah::http::AllowedTargets::Any);
+    let client = mynah::http::client(TEST_TIMEOUT, TEST_TIMEOUT, mynah::http::AllowedTargets::Any);
     let response = client.get(url).send().await.ok()?;
     let status = response.status().as_u16();
     let body = mynah::http::read_body(response, 1 << 20).await.ok()?;

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::server::{Server, Settings};
-use crate::world::World;
+use crate::server::{CommandSettings, ServerProcess};
+use crate::world::TestEnvironment;
 
-async fn told(settings: &Settings, arguments: &[&str]) -> String {
+async fn run_settings(settings: &CommandSettings, arguments: &[&str]) -> String {
     let ran = settings.run(&[&["settings"], arguments].concat()).await;
     assert_eq!(ran.status, Some(0), "{ran:?}");
     ran.stdout
 }
 
-async fn refused(settings: &Settings, arguments: &[&str]) -> String {
+async fn run_refused(settings: &CommandSettings, arguments: &[&str]) -> String {
     let ran = settings.run(&[&["settings"], arguments].concat()).await;
     assert!(ran.status == Some(1) && ran.stdout.is_empty(), "{ran:?}");
     ran.stderr
@@ -19,21 +19,21 @@ async fn refused(settings: &Settings, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_are_stored_listed_and_taken_away() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let settings = &world.settings;
-    assert!(refused(settings, &["list"]).await.contains("there is no database at"));
+    assert!(run_refused(settings, &["list"]).await.contains("there is no database at"));
     assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
-    assert!(told(settings, &["list"]).await.starts_with("no settings are stored"));
+    assert!(run_settings(settings, &["list"]).await.starts_with("no settings are stored"));
     assert_eq!(settings.run(&["settings", "list", "--json"]).await.json(), json!([]));
 
     let stored = "MYNAH_TYPING is stored; it counts from the next start of `mynah serve`\n";
-    assert_eq!(told(settings, &["set", "MYNAH_TYPING", "false"]).await, stored);
+    assert_eq!(run_settings(settings, &["set", "MYNAH_TYPING", "false"]).await, stored);
     let hidden = "MYNAH_AI_MODEL is stored, but does not count: hidden by environment variable MYNAH_AI_MODEL\n";
-    assert_eq!(told(settings, &["set", "MYNAH_AI_MODEL", "other"]).await, hidden);
-    told(settings, &["set", "MYNAH_TEXT_HELP", "-- Write to us.\nOr call."]).await;
-    assert_eq!(told(settings, &["get", "MYNAH_TEXT_HELP"]).await, "-- Write to us.\nOr call.\n");
+    assert_eq!(run_settings(settings, &["set", "MYNAH_AI_MODEL", "other"]).await, hidden);
+    run_settings(settings, &["set", "MYNAH_TEXT_HELP", "-- Write to us.\nOr call."]).await;
+    assert_eq!(run_settings(settings, &["get", "MYNAH_TEXT_HELP"]).await, "-- Write to us.\nOr call.\n");
     assert_eq!(
-        told(settings, &["list"]).await,
+        run_settings(settings, &["list"]).await,
         "MYNAH_AI_MODEL   hidden by environment variable MYNAH_AI_MODEL  other\n\
          MYNAH_TEXT_HELP  counts                                         -- Write to us. Or call.\n\
          MYNAH_TYPING     counts                                         false\n"
@@ -43,10 +43,10 @@ async fn settings_are_stored_listed_and_taken_away() {
     assert_eq!(got, json!({ "key": "MYNAH_AI_MODEL", "value": "other", "state": "hidden", "why": why }));
 
     let gone = "MYNAH_TYPING is not stored any more, from the next start of `mynah serve`\n";
-    assert_eq!(told(settings, &["unset", "MYNAH_TYPING"]).await, gone);
+    assert_eq!(run_settings(settings, &["unset", "MYNAH_TYPING"]).await, gone);
     for action in ["get", "unset"] {
-        assert!(refused(settings, &[action, "MYNAH_TYPING"]).await.contains("MYNAH_TYPING is not stored"));
-        let unknown = refused(settings, &[action, "MYNAH_TYPNG"]).await;
+        assert!(run_refused(settings, &[action, "MYNAH_TYPING"]).await.contains("MYNAH_TYPING is not stored"));
+        let unknown = run_refused(settings, &[action, "MYNAH_TYPNG"]).await;
         assert!(
             unknown.starts_with("mynah: setting MYNAH_TYPNG: found no setting of that name, expected MYNAH_TYPING"),
             "{unknown}"
@@ -56,7 +56,7 @@ async fn settings_are_stored_listed_and_taken_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let settings = &world.settings;
     assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
     for (key, value, why) in [
@@ -66,7 +66,7 @@ async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
         ("MYNAH_DATA_DIR", "/elsewhere", "setting MYNAH_DATA_DIR: found what tells where stored settings lie"),
         ("MYNAH_WHO", "code", "MYNAH_PAIRING_CODE: found no value"),
     ] {
-        let told = refused(settings, &["set", key, value]).await;
+        let told = run_refused(settings, &["set", key, value]).await;
         assert!(told.starts_with(&format!("mynah: {key} was not stored:\n{why}")), "{told}");
         assert!(!told.contains("canary"), "{told}");
     }
@@ -75,14 +75,14 @@ async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stored_setting_counts_from_the_next_start_and_may_complete_the_rest() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let half = world.settings.clone().with("MYNAH_AI_2_MODEL", "gpt-5-mini").with("MYNAH_AI_2_API_KEY", "sk-2");
     assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
     assert_eq!(half.run(&["check", "--offline"]).await.status, Some(1));
-    told(&half, &["set", "MYNAH_AI_2_PROVIDER", "openai"]).await;
-    let mut server = Server::start(&half).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
+    run_settings(&half, &["set", "MYNAH_AI_2_PROVIDER", "openai"]).await;
+    let mut server = ServerProcess::start(&half).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
     // Beside the server; and who takes away what the rest needs is told so.
     let unset = half.run(&["settings", "unset", "MYNAH_AI_2_PROVIDER"]).await;
     assert!(unset.status == Some(0) && unset.stderr.contains("mynah does not start: "), "{unset:?}");

@@ -1,13 +1,13 @@
 //! Conversations as a busy owner names them.
 
-use crate::world::World;
+use crate::world::TestEnvironment;
 
 const SAME_END: [&str; 2] = ["019a3f00-0000-7000-8000-0000000b1b2c", "019a3f00-0001-7000-8000-0000000a1b2c"];
 const OTHER: &str = "019a3f00-0002-7000-8000-00000fedcba9";
 
 /// A database with three conversations of which the names take more room than characters, or hold what they should not.
-async fn three() -> World {
-    let world = World::new().await;
+async fn with_three_conversations() -> TestEnvironment {
+    let world = TestEnvironment::new().await;
     assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
     let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).expect("it opens");
     let rows = [
@@ -34,7 +34,7 @@ async fn three() -> World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conversations_stand_in_columns_whatever_people_are_called() {
-    let world = three().await;
+    let world = with_three_conversations().await;
     let listed = world.settings.run(&["conversations", "list"]).await;
     let time = "1970-01-01T00:00:00.000Z";
     let expected = format!(
@@ -50,7 +50,7 @@ async fn conversations_stand_in_columns_whatever_people_are_called() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_is_named_by_the_beginning_or_the_end_of_its_id() {
-    let world = three().await;
+    let world = with_three_conversations().await;
     for piece in ["cba9", "FEDCBA9", "00000fedcba9", "019a3f00-0002", OTHER] {
         let shown = world.settings.run(&["conversations", "show", piece, "--json"]).await.json();
         assert_eq!(shown["id"], OTHER, "{piece}");

@@ -4,11 +4,11 @@ use std::net::TcpListener;
 
 use rusqlite::Connection;
 
-use crate::server::{Ran, Server};
-use crate::world::{OPENAI_KEY, TOKEN, World};
+use crate::server::{CommandOutput, ServerProcess};
+use crate::world::{OPENAI_KEY, TOKEN, TestEnvironment};
 
 /// The first line names what failed, and no secret is told.
-fn failed(ran: &Ran, says: &[&str]) {
+fn assert_failed(ran: &CommandOutput, says: &[&str]) {
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.stderr.lines().any(|line| line.starts_with("mynah: ")), "{ran:?}");
     for word in says {
@@ -21,7 +21,7 @@ fn failed(ran: &Ran, says: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_usage_ends_with_2_and_help_with_0() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     for wrong in [&[][..], &["serv"], &["serve", "--nonsense"], &["jobs"], &["jobs", "retry", "seven"]] {
         let ran = world.settings.run(wrong).await;
         assert!(ran.status == Some(2) && ran.stderr.contains("--help"), "{wrong:?} {ran:?}");
@@ -34,7 +34,7 @@ async fn wrong_usage_ends_with_2_and_help_with_0() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_configuration_is_told_whole_and_without_secrets() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let bad = world
         .settings
         .clone()
@@ -44,7 +44,7 @@ async fn a_bad_configuration_is_told_whole_and_without_secrets() {
         .with("TWILIO_AUTH_TOKEN", "hunter2 and more");
     let said = ["MYNAH_LISTEN", "everywhere", "MYNAH_WORKERS", "many", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"];
     let ran = bad.run(&["serve"]).await;
-    failed(&ran, &said);
+    assert_failed(&ran, &said);
     assert!(ran.stderr.starts_with("mynah: the configuration has 4 errors\n"), "{ran:?}");
     let check = bad.run(&["check", "--offline"]).await;
     assert_eq!(check.status, Some(1));
@@ -56,47 +56,47 @@ async fn a_bad_configuration_is_told_whole_and_without_secrets() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_is_taken_is_named_with_a_remedy() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let _taken = TcpListener::bind(("127.0.0.1", world.settings.port)).unwrap();
     let ran = world.settings.run(&["serve"]).await;
-    failed(&ran, &[&format!("127.0.0.1:{}", world.settings.port), "MYNAH_LISTEN"]);
+    assert_failed(&ran, &[&format!("127.0.0.1:{}", world.settings.port), "MYNAH_LISTEN"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_a_newer_program_is_left_alone() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
     let file = world.settings.folder.join("mynah.db");
     let version =
         |database: &Connection| -> i64 { database.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
     Connection::open(&file).unwrap().pragma_update(None, "user_version", 999).unwrap();
     for command in [&["serve"][..], &["migrate"], &["jobs", "list"]] {
-        failed(&world.settings.run(command).await, &["mynah.db", "schema 999", "newer program"]);
+        assert_failed(&world.settings.run(command).await, &["mynah.db", "schema 999", "newer program"]);
     }
     assert_eq!(version(&Connection::open(&file).unwrap()), 999);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spoilt_database_is_named_and_left_alone() {
-    let world = World::new().await;
+    let world = TestEnvironment::new().await;
     let file = world.settings.folder.join("mynah.db");
     let letter = "this is a letter to my aunt, and not a database at all, dear reader\n".repeat(100);
     std::fs::write(&file, &letter).unwrap();
-    failed(&world.settings.run(&["serve"]).await, &["mynah.db"]);
+    assert_failed(&world.settings.run(&["serve"]).await, &["mynah.db"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), letter);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_of_another_installation_are_told_from_ones_own() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
+async fn a_database_without_its_key_file_is_refused_by_the_files_name() {
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
     server.kill9().await;
     std::fs::remove_file(world.settings.folder.join("identity.age.txt")).unwrap();
-    failed(&world.settings.run(&["serve"]).await, &["identity.age.txt"]);
+    assert_failed(&world.settings.run(&["serve"]).await, &["identity.age.txt"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_without_a_database_say_where_they_looked() {
-    let world = World::new().await;
-    failed(&world.settings.run(&["jobs", "list"]).await, &["mynah.db", "MYNAH_DATA_DIR"]);
+    let world = TestEnvironment::new().await;
+    assert_failed(&world.settings.run(&["jobs", "list"]).await, &["mynah.db", "MYNAH_DATA_DIR"]);
 }

@@ -6,18 +6,18 @@ use mynah::simulator::{InjectedFault, Status};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use crate::server::Server;
-use crate::tally::{Tally, phone};
-use crate::wait::{LONG, until};
-use crate::world::World;
+use crate::server::ServerProcess;
+use crate::tally::{AnswerTally, phone};
+use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::world::TestEnvironment;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_answered_and_its_delivery_is_followed_to_the_end() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
-    world.say((0, 0)).await;
-    world.all_answered_once(&mut server, 1, 1).await;
-    assert_eq!(world.answers(), [("whatsapp:+12025550000".to_owned(), "re: #0-0#".to_owned())]);
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
+    world.contact_writes((0, 0)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
+    assert_eq!(world.sent_messages(), [("whatsapp:+12025550000".to_owned(), "re: #0-0#".to_owned())]);
     world.twilio.wait_until_idle().await;
     let counts = world.twilio.counts();
     assert_eq!((counts.callbacks, counts.callbacks_failed), (3, 0), "sent, delivered, read");
@@ -33,8 +33,8 @@ async fn a_message_is_answered_and_its_delivery_is_followed_to_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn monitors_and_people_find_their_addresses() {
-    let world = World::new().await;
-    let server = Server::start(&world.settings).await;
+    let world = TestEnvironment::new().await;
+    let server = ServerProcess::start(&world.settings).await;
     assert_eq!(server.get("/healthz").await, Some((200, "ok\n".to_owned())));
     let (status, body) = server.get("/readyz").await.unwrap();
     let ready: Value = serde_json::from_str(&body).unwrap();
@@ -47,35 +47,35 @@ async fn monitors_and_people_find_their_addresses() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_is_answered_in_order_by_one_reply_at_a_time() {
-    let world = Arc::new(World::new().await);
-    world.model.delay.store(20, std::sync::atomic::Ordering::Relaxed);
-    let mut server = Server::start(&world.settings).await;
-    let talk = world.talk(5, 8);
+    let world = Arc::new(TestEnvironment::new().await);
+    world.model.max_delay_ms.store(20, std::sync::atomic::Ordering::Relaxed);
+    let mut server = ServerProcess::start(&world.settings).await;
+    let talk = world.contacts_write(5, 8);
     talk.join_all().await;
-    world.all_answered_once(&mut server, 5, 8).await;
+    world.wait_until_all_answered_once(&mut server, 5, 8).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_that_twilio_repeats_is_acknowledged_and_answered_once() {
-    let world = World::new().await;
-    let mut server = Server::start(&world.settings).await;
+    let world = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&world.settings).await;
     let sid = world.twilio.add_inbound(&phone(0), "#0-0#");
     let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", "#0-0#");
     for _ in 0..3 {
         assert_eq!(world.twilio.post_webhook(params.clone(), &sid).await.unwrap().status, 200);
     }
-    world.all_answered_once(&mut server, 1, 1).await;
+    world.wait_until_all_answered_once(&mut server, 1, 1).await;
     assert_eq!(world.twilio.post_webhook(params.clone(), &sid).await.unwrap().status, 200);
     // A later message of the same contact passes after whatever the repeat would have caused.
-    world.say((0, 1)).await;
-    world.all_answered_once(&mut server, 1, 2).await;
-    until("both are read", LONG, || async { (world.twilio.counts().callbacks == 6).then_some(()) }).await;
+    world.contact_writes((0, 1)).await;
+    world.wait_until_all_answered_once(&mut server, 1, 2).await;
+    wait_until("both are read", TEST_TIMEOUT, || async { (world.twilio.counts().callbacks == 6).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_not_delivered_after_all_is_logged_with_its_remedy() {
-    let world = World::new().await;
-    let server = Server::start(&world.settings).await;
+    let world = TestEnvironment::new().await;
+    let server = ServerProcess::start(&world.settings).await;
     // Of a message that something else sent through the same account.
     let foreign = [("MessageSid", "SMforeign"), ("MessageStatus", "failed"), ("ErrorCode", "30003")];
     let foreign = foreign.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -87,9 +87,9 @@ async fn a_message_that_is_not_delivered_after_all_is_logged_with_its_remedy() {
     ];
     for (number, (code, level, remedy)) in codes.into_iter().enumerate() {
         world.twilio.fail_next(InjectedFault::Undelivered { code });
-        world.say((0, number)).await;
+        world.contact_writes((0, number)).await;
         let turn = number + 1;
-        let line = until("the log tells of it", LONG, || async {
+        let line = wait_until("the log tells of it", TEST_TIMEOUT, || async {
             let log = server.log();
             log.lines().find(|line| line.contains(&format!("code={code}"))).map(str::to_owned)
         })
@@ -101,7 +101,7 @@ async fn a_message_that_is_not_delivered_after_all_is_logged_with_its_remedy() {
     }
     assert!(!server.log().contains("code=30003"), "{}", server.log());
     let tally = world.tally(1, 3);
-    assert_eq!(tally, Tally::default(), "{tally}");
+    assert_eq!(tally, AnswerTally::default(), "{tally}");
     // The operator sees it, too.
     let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
     let (turn, undelivered) = (&jobs[2], &jobs[2]["undelivered"][0]);

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// One message of one sender; both count from 0.
-pub type Mark = (usize, usize);
+pub type MessageMark = (usize, usize);
 
 /// A message's text.
-pub fn marked((sender, number): Mark) -> String {
+pub fn marked_text((sender, number): MessageMark) -> String {
     format!("#{sender}-{number}# is this it?")
 }
 
 /// The marks in a text, in order.
-pub fn marks(text: &str) -> Vec<Mark> {
+pub fn marks_in(text: &str) -> Vec<MessageMark> {
     let mark = |word: &str| {
         let (sender, number) = word.split_once('-')?;
         Some((sender.parse().ok()?, number.parse().ok()?))
@@ -27,29 +27,29 @@ pub fn phone(sender: usize) -> String {
 
 /// How the answers differ from what was promised. Empty is good.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct AnswerTally {
     /// Never answered.
-    pub lost: Vec<Mark>,
+    pub lost: Vec<MessageMark>,
     /// Answered more than once.
-    pub duplicated: Vec<Mark>,
+    pub duplicated: Vec<MessageMark>,
     /// Answered after a later one of the same sender.
-    pub out_of_order: Vec<Mark>,
+    pub out_of_order: Vec<MessageMark>,
     /// Answered to somebody else, or never said.
-    pub strange: Vec<Mark>,
+    pub misdirected: Vec<MessageMark>,
 }
 
-impl Tally {
+impl AnswerTally {
     /// Counts the answers, each a contact's address and a text, in the order in which Twilio took them, against `each`
     /// messages of each of `senders` senders.
-    pub fn of(answers: &[(String, String)], senders: usize, each: usize) -> Tally {
-        let mut tally = Tally::default();
-        let mut seen: BTreeMap<Mark, usize> = BTreeMap::new();
+    pub fn of(answers: &[(String, String)], senders: usize, each: usize) -> AnswerTally {
+        let mut tally = AnswerTally::default();
+        let mut seen: BTreeMap<MessageMark, usize> = BTreeMap::new();
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
         for (to, text) in answers {
-            for mark in marks(text) {
+            for mark in marks_in(text) {
                 let (sender, number) = mark;
                 if *to != format!("whatsapp:{}", phone(sender)) || sender >= senders || number >= each {
-                    tally.strange.push(mark);
+                    tally.misdirected.push(mark);
                     continue;
                 }
                 let times = seen.entry(mark).or_default();
@@ -68,16 +68,16 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for AnswerTally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut say = |what: &str, marks: &[Mark]| {
+        let mut say = |what: &str, marks: &[MessageMark]| {
             let shown = &marks[..marks.len().min(10)];
             write!(f, "{what} {}{}", marks.len(), if shown.is_empty() { String::new() } else { format!(" {shown:?}") })
         };
         say("lost", &self.lost)?;
         say(", duplicated", &self.duplicated)?;
         say(", out of order", &self.out_of_order)?;
-        say(", strange", &self.strange)
+        say(", strange", &self.misdirected)
     }
 }
 
@@ -85,11 +85,11 @@ impl fmt::Display for Tally {
 fn the_count_sees_what_is_lost_doubled_misordered_and_misdirected() {
     let said = |sender: usize, text: &str| (format!("whatsapp:{}", phone(sender)), text.to_owned());
     let good = [said(0, "re: #0-0#"), said(1, "re: #1-0# #1-1#"), said(0, "re: #0-1#")];
-    assert_eq!(Tally::of(&good, 2, 2), Tally::default());
+    assert_eq!(AnswerTally::of(&good, 2, 2), AnswerTally::default());
     let bad = [said(0, "re: #0-1#"), said(0, "re: #0-0#"), said(1, "re: #1-0# #1-0#"), said(1, "re: #0-0#")];
-    let tally = Tally::of(&bad, 2, 2);
+    let tally = AnswerTally::of(&bad, 2, 2);
     assert_eq!(tally.lost, [(1, 1)]);
     assert_eq!(tally.duplicated, [(1, 0)]);
     assert_eq!(tally.out_of_order, [(0, 0)]);
-    assert_eq!(tally.strange, [(0, 0)]);
+    assert_eq!(tally.misdirected, [(0, 0)]);
 }

@@ -3,10 +3,14 @@
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a slow machine, so that a test that fails ends.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks again and again until the answer is `Some`. Panics after `limit`, saying what was awaited.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
+pub async fn wait_until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -19,7 +23,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration
 
 /// A number from the environment, or the default.
 #[cfg(feature = "failpoints")]
-pub fn number(name: &str, default: u64) -> u64 {
+pub fn env_number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a whole number")),
         Err(_) => default,
@@ -28,9 +32,9 @@ pub fn number(name: &str, default: u64) -> u64 {
 
 /// SplitMix64: the same numbers from the same seed.
 #[derive(Debug)]
-pub struct Random(pub u64);
+pub struct SeededRandom(pub u64);
 
-impl Random {
+impl SeededRandom {
     /// A number below `end`, which is not zero.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -18,145 +18,149 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::server::{SPEED, Server, Settings, free_port};
-use crate::tally::{Mark, Tally, marked, marks, phone};
-use crate::wait::{LONG, Random, until};
+use crate::server::{CLOCK_SPEED, CommandSettings, ServerProcess, free_port};
+use crate::tally::{AnswerTally, MessageMark, marked_text, marks_in, phone};
+use crate::wait::{SeededRandom, TEST_TIMEOUT, wait_until};
 
 /// What is in every file that a contact attaches.
-const ATTACHED: &str = "Rye bread: 4.50";
+const ATTACHED_TEXT: &str = "Rye bread: 4.50";
 
 pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub const TOKEN: &str = "fedcba9876543210fedcba9876543210";
 pub const OPENAI_KEY: &str = "sk-of-the-test";
-const NUMBER: &str = "+14155238886";
+const OUR_NUMBER: &str = "+14155238886";
 
 /// Between two tries of a webhook that was not acknowledged.
-const REPEAT: Duration = Duration::from_millis(30);
+const WEBHOOK_RETRY_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Everything outside the program.
-pub struct World {
+pub struct TestEnvironment {
     pub twilio: Simulator,
-    pub desk: Arc<Desk>,
-    pub model: Arc<Model>,
-    pub settings: Settings,
+    pub twilio_recorder: Arc<TwilioRecorder>,
+    pub model: Arc<ModelStandIn>,
+    pub settings: CommandSettings,
     /// Where Twilio's API is.
-    pub api: String,
+    pub twilio_api_url: String,
     /// Twilio's clock, which is the program's.
     pub clock: Arc<dyn Clock>,
     #[cfg(feature = "failpoints")]
-    sids: AtomicU64,
+    next_sid: AtomicU64,
     _folder: TempDir,
 }
 
 /// What stands before the simulator: writes down what was created, and is slow on demand.
 #[derive(Default)]
-pub struct Desk {
-    created: Mutex<Vec<(String, String)>>,
+pub struct TwilioRecorder {
+    created_messages: Mutex<Vec<(String, String)>>,
     /// The files that were fetched as Twilio does: their types, and what they hold.
     pub files: Mutex<Vec<(String, Vec<u8>)>>,
     /// Names and variables of templates.
     pub templates: Mutex<Vec<(String, String)>>,
     /// Milliseconds between the creation of a message and the answer.
-    pub slow: AtomicU64,
+    pub answer_delay_ms: AtomicU64,
 }
 
 /// The model: answers with the marks of what was said since its last answer.
-pub struct Model {
-    random: Mutex<Random>,
+pub struct ModelStandIn {
+    random: Mutex<SeededRandom>,
     /// Milliseconds that an answer takes at the most; a random time below.
-    pub delay: AtomicU64,
+    pub max_delay_ms: AtomicU64,
     /// Calls so far.
     pub calls: AtomicU64,
     /// While it is `true`, nothing is answered.
-    pub held: watch::Sender<bool>,
+    pub paused: watch::Sender<bool>,
     /// What each answer ends with.
-    pub tail: Mutex<String>,
+    pub answer_suffix: Mutex<String>,
 }
 
-impl World {
-    pub async fn new() -> World {
-        World::seeded(1).await
+impl TestEnvironment {
+    pub async fn new() -> TestEnvironment {
+        TestEnvironment::with_seed(1).await
     }
 
-    pub async fn seeded(seed: u64) -> World {
+    pub async fn with_seed(seed: u64) -> TestEnvironment {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let webhook = format!("http://127.0.0.1:{port}/webhooks/twilio").parse().expect("an address");
         // The same clock as the program's: a message is looked for by when it was created.
-        let clock: Arc<dyn Clock> = if SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(SPEED)) };
-        let twilio = Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), NUMBER, webhook, clock.clone()));
-        let desk = Arc::new(Desk::default());
-        let model = Arc::new(Model {
-            random: Mutex::new(Random(seed)),
-            delay: AtomicU64::default(),
+        let clock: Arc<dyn Clock> =
+            if CLOCK_SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(CLOCK_SPEED)) };
+        let twilio =
+            Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), OUR_NUMBER, webhook, clock.clone()));
+        let desk = Arc::new(TwilioRecorder::default());
+        let model = Arc::new(ModelStandIn {
+            random: Mutex::new(SeededRandom(seed)),
+            max_delay_ms: AtomicU64::default(),
             calls: AtomicU64::default(),
-            held: watch::Sender::new(false),
-            tail: Mutex::default(),
+            paused: watch::Sender::new(false),
+            answer_suffix: Mutex::default(),
         });
         let file = "/2010-04-01/Accounts/{account}/Messages/{message}/Media/{file}";
-        let api = twilio.api().route(file, get(|| async { ATTACHED }));
-        let api = api.layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), note));
+        let api = twilio.api().route(file, get(|| async { ATTACHED_TEXT }));
+        let api = api.layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), record_created_message));
         let completions = Router::new()
             .route("/v1/chat/completions", post(complete))
-            .route("/v1/models", get(models))
+            .route("/v1/models", get(list_models))
             .with_state(Arc::clone(&model));
         let api = serve(api).await;
-        let settings = Settings::new(folder.path(), port)
+        let settings = CommandSettings::new(folder.path(), port)
             .with("TWILIO_ACCOUNT_SID", ACCOUNT)
             .with("TWILIO_AUTH_TOKEN", TOKEN)
-            .with("TWILIO_WHATSAPP_FROM", NUMBER)
+            .with("TWILIO_WHATSAPP_FROM", OUR_NUMBER)
             .with("TWILIO_API_BASE_URL", &api)
             .with("OPENAI_BASE_URL", &format!("{}/v1", serve(completions).await))
             .with("OPENAI_API_KEY", OPENAI_KEY)
             .with("MYNAH_AI_MODEL", "test")
             .with("MYNAH_AI_CONCURRENCY", "64")
             .with("MYNAH_MERGE_WINDOW", "0");
-        World {
+        TestEnvironment {
             twilio,
-            desk,
+            twilio_recorder: desk,
             model,
             settings,
-            api,
+            twilio_api_url: api,
             clock,
             #[cfg(feature = "failpoints")]
-            sids: AtomicU64::default(),
+            next_sid: AtomicU64::default(),
             _folder: folder,
         }
     }
 
     /// A contact says one message, and repeats it until it is acknowledged.
-    pub async fn say(&self, mark: Mark) {
-        let sid = self.twilio.add_inbound(&phone(mark.0), &marked(mark));
-        self.deliver(mark, &sid).await;
+    pub async fn contact_writes(&self, mark: MessageMark) {
+        let sid = self.twilio.add_inbound(&phone(mark.0), &marked_text(mark));
+        self.deliver_until_acknowledged(mark, &sid).await;
     }
 
     /// As [`World::say`], without a line in Twilio's list: for more messages than the list keeps.
     #[cfg(feature = "failpoints")]
-    pub async fn say_unlisted(&self, mark: Mark) {
-        let sid = format!("SM{:032x}", self.sids.fetch_add(1, Ordering::Relaxed));
-        self.deliver(mark, &sid).await;
+    pub async fn contact_writes_unlisted(&self, mark: MessageMark) {
+        let sid = format!("SM{:032x}", self.next_sid.fetch_add(1, Ordering::Relaxed));
+        self.deliver_until_acknowledged(mark, &sid).await;
     }
 
-    async fn deliver(&self, mark: Mark, sid: &str) {
+    async fn deliver_until_acknowledged(&self, mark: MessageMark, sid: &str) {
         let began = Instant::now();
-        let params = self.twilio.inbound_params(sid, &phone(mark.0), "Ana", &marked(mark));
+        let params = self.twilio.inbound_params(sid, &phone(mark.0), "Ana", &marked_text(mark));
         loop {
             match self.twilio.post_webhook(params.clone(), sid).await {
                 Ok(delivered) if delivered.status == 200 => return,
-                other => assert!(began.elapsed() < LONG, "{mark:?} was never acknowledged; the last: {other:?}"),
+                other => {
+                    assert!(began.elapsed() < TEST_TIMEOUT, "{mark:?} was never acknowledged; the last: {other:?}");
+                }
             }
-            tokio::time::sleep(REPEAT).await;
+            tokio::time::sleep(WEBHOOK_RETRY_INTERVAL).await;
         }
     }
 
     /// Messages 0 to `each` of senders 0 to `senders`, one task per sender, each in order.
-    pub fn talk(self: &Arc<Self>, senders: usize, each: usize) -> tokio::task::JoinSet<()> {
+    pub fn contacts_write(self: &Arc<Self>, senders: usize, each: usize) -> tokio::task::JoinSet<()> {
         let mut talk = tokio::task::JoinSet::new();
         for sender in 0..senders {
             let world = Arc::clone(self);
             talk.spawn(async move {
                 for number in 0..each {
-                    world.say((sender, number)).await;
+                    world.contact_writes((sender, number)).await;
                 }
             });
         }
@@ -164,27 +168,27 @@ impl World {
     }
 
     /// What was sent, address and text, in the order of its creation.
-    pub fn answers(&self) -> Vec<(String, String)> {
-        self.desk.created.lock().expect("no panic under this lock").clone()
+    pub fn sent_messages(&self) -> Vec<(String, String)> {
+        self.twilio_recorder.created_messages.lock().expect("no panic under this lock").clone()
     }
 
-    pub fn tally(&self, senders: usize, each: usize) -> Tally {
-        Tally::of(&self.answers(), senders, each)
+    pub fn tally(&self, senders: usize, each: usize) -> AnswerTally {
+        AnswerTally::of(&self.sent_messages(), senders, each)
     }
 
     /// Waits until nothing is left to do, then counts: each message is answered once, in order, and no turn has failed.
-    pub async fn all_answered_once(&self, server: &mut Server, senders: usize, each: usize) {
-        self.drained(server, senders, each).await;
+    pub async fn wait_until_all_answered_once(&self, server: &mut ServerProcess, senders: usize, each: usize) {
+        self.wait_until_all_answered(server, senders, each).await;
         let tally = self.tally(senders, each);
-        assert_eq!(tally, Tally::default(), "{tally}\n{}", server.log());
+        assert_eq!(tally, AnswerTally::default(), "{tally}\n{}", server.log());
     }
 
     /// Waits until each message is answered and no turn waits or has failed.
-    pub async fn drained(&self, server: &mut Server, senders: usize, each: usize) {
+    pub async fn wait_until_all_answered(&self, server: &mut ServerProcess, senders: usize, each: usize) {
         let began = Instant::now();
         let mut jobs = Value::Null;
         loop {
-            if let Some(status) = server.ended() {
+            if let Some(status) = server.exit_status() {
                 panic!("the server has ended: {status}\n{}", server.log());
             }
             if self.tally(senders, each).lost.is_empty() {
@@ -193,7 +197,7 @@ impl World {
                     return;
                 }
             }
-            if began.elapsed() > LONG {
+            if began.elapsed() > TEST_TIMEOUT {
                 let tally = self.tally(senders, each);
                 panic!("not all is answered: {tally}\njobs: {jobs:#}\n{}", server.log());
             }
@@ -202,8 +206,8 @@ impl World {
     }
 
     /// Waits until the model has been asked that often.
-    pub async fn asked(&self, calls: u64) {
-        until("the model is asked", LONG, || async {
+    pub async fn wait_for_model_calls(&self, calls: u64) {
+        wait_until("the model is asked", TEST_TIMEOUT, || async {
             (self.model.calls.load(Ordering::SeqCst) >= calls).then_some(())
         })
         .await;
@@ -219,7 +223,7 @@ pub async fn serve(router: Router) -> String {
 }
 
 /// Writes down the message that a call creates. The call may be cut off any time after that.
-async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+async fn record_created_message(State(desk): State<Arc<TwilioRecorder>>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.uri().path().ends_with("/Messages.json") {
         return next.run(request).await;
     }
@@ -234,7 +238,7 @@ async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Re
     let response = next.run(Request::from_parts(head, Body::from(body))).await;
     if response.status() == 201 {
         if !url.is_empty() {
-            let client = mynah::http::client(LONG, LONG, mynah::http::AllowedTargets::Any);
+            let client = mynah::http::client(TEST_TIMEOUT, TEST_TIMEOUT, mynah::http::AllowedTargets::Any);
             let fetched = client.get(url).send().await.expect("the file's address answers");
             assert_eq!(fetched.status(), 200);
             let media_type = fetched.headers()["content-type"].to_str().expect("a type").to_owned();
@@ -244,36 +248,36 @@ async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Re
         if !template.0.is_empty() {
             desk.templates.lock().expect("no panic under this lock").push(template);
         }
-        desk.created.lock().expect("no panic under this lock").push(message);
+        desk.created_messages.lock().expect("no panic under this lock").push(message);
     }
-    let slow = desk.slow.load(Ordering::Relaxed);
+    let slow = desk.answer_delay_ms.load(Ordering::Relaxed);
     if slow > 0 {
         tokio::time::sleep(Duration::from_millis(slow)).await;
     }
     response
 }
 
-async fn models() -> Json<Value> {
+async fn list_models() -> Json<Value> {
     Json(
         json!({ "object": "list", "data": [{ "id": "house-model", "object": "model", "created": 1, "owned_by": "us" }] }),
     )
 }
 
-async fn complete(State(model): State<Arc<Model>>, Json(request): Json<Value>) -> Json<Value> {
+async fn complete(State(model): State<Arc<ModelStandIn>>, Json(request): Json<Value>) -> Json<Value> {
     model.calls.fetch_add(1, Ordering::SeqCst);
     let lines = request["messages"].as_array().cloned().unwrap_or_default();
     let mut new: Vec<&Value> = lines.iter().rev().take_while(|line| line["role"] != "assistant").collect();
     new.reverse();
     let new = new.iter().filter(|line| line["role"] == "user").filter_map(|line| line["content"].as_str());
-    let answer: Vec<String> = new.flat_map(marks).map(|(sender, number)| format!("#{sender}-{number}#")).collect();
+    let answer: Vec<String> = new.flat_map(marks_in).map(|(sender, number)| format!("#{sender}-{number}#")).collect();
     // An error means that the test is over.
-    let _ = model.held.subscribe().wait_for(|held| !held).await;
-    let most = model.delay.load(Ordering::Relaxed);
+    let _ = model.paused.subscribe().wait_for(|held| !held).await;
+    let most = model.max_delay_ms.load(Ordering::Relaxed);
     if most > 0 {
         let delay = model.random.lock().expect("no panic under this lock").below(most + 1);
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
-    let tail = model.tail.lock().expect("no panic under this lock").clone();
+    let tail = model.answer_suffix.lock().expect("no panic under this lock").clone();
     Json(json!({
         "id": "chatcmpl-1",
         "object": "chat.completion",

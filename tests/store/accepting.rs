@@ -5,11 +5,11 @@ use std::time::Duration;
 use mynah::model::TurnId;
 use mynah::store::{ReceiveOutcome, StoreError};
 
-use crate::fresh::{ANN, BEN, Fresh, MERGE, START, at, inbound, record, sid};
+use crate::fresh::{ANN, BEN, FreshStore, MERGE_WINDOW, START, at, inbound, sid, webhook_record};
 
-pub async fn a_message_delivered_twice_is_stored_once_and_leads_to_one_turn(fresh: &Fresh) {
-    let first = fresh.receive_plain(inbound(ANN, "SM1", START), Some(record("first"))).await.unwrap();
-    let second = fresh.receive_plain(inbound(ANN, "SM1", at(300)), Some(record("second"))).await.unwrap();
+pub async fn a_message_delivered_twice_is_stored_once_and_leads_to_one_turn(fresh: &FreshStore) {
+    let first = fresh.receive_plain(inbound(ANN, "SM1", START), Some(webhook_record("first"))).await.unwrap();
+    let second = fresh.receive_plain(inbound(ANN, "SM1", at(300)), Some(webhook_record("second"))).await.unwrap();
     assert!(matches!(first, ReceiveOutcome::Queued(_)), "{first:?}");
     assert_eq!(second, ReceiveOutcome::Duplicate);
     assert_eq!(fresh.count("messages"), 1);
@@ -20,20 +20,20 @@ pub async fn a_message_delivered_twice_is_stored_once_and_leads_to_one_turn(fres
     let claim = fresh.due_turn(at(1_000)).await;
     assert_eq!(ReceiveOutcome::Queued(claim.turn), first);
     let (part, token) = fresh.answer(&claim, &["Hello."]).await;
-    assert!(fresh.sent(part, token, "SMout", at(2_000)).await);
+    assert!(fresh.provider_accepts(part, token, "SMout", at(2_000)).await);
     // Twilio repeats a webhook up to a day later.
     let third = fresh.receive_plain(inbound(ANN, "SM1", at(90_000)), None).await.unwrap();
     assert_eq!(third, ReceiveOutcome::Duplicate);
-    fresh.nothing_due(at(200_000)).await;
+    fresh.assert_nothing_due(at(200_000)).await;
     assert_eq!(fresh.count("turns"), 1);
 }
 
-pub async fn fifty_deliveries_of_one_message_at_once_store_it_once(fresh: &Fresh) {
+pub async fn fifty_deliveries_of_one_message_at_once_store_it_once(fresh: &FreshStore) {
     let deliveries: Vec<_> = (0..50)
         .map(|_| {
             let store = (**fresh).clone();
             tokio::spawn(async move {
-                store.receive_plain(inbound(ANN, "SM1", START), Some(record("again"))).await.unwrap()
+                store.receive_plain(inbound(ANN, "SM1", START), Some(webhook_record("again"))).await.unwrap()
             })
         })
         .collect();
@@ -46,11 +46,13 @@ pub async fn fifty_deliveries_of_one_message_at_once_store_it_once(fresh: &Fresh
     assert_eq!(fresh.count("webhook_log"), 50);
 }
 
-pub async fn a_message_is_stored_with_all_that_belongs_to_it(fresh: &Fresh) {
+pub async fn a_message_is_stored_with_all_that_belongs_to_it(fresh: &FreshStore) {
     let mut message = inbound(ANN, "SM1", START);
     message.text = "Are you open on Sunday?".into();
     message.metadata.insert("ButtonPayload".into(), "yes".into());
-    let ReceiveOutcome::Queued(TurnId(turn)) = fresh.receive_plain(message, Some(record("body"))).await.unwrap() else {
+    let ReceiveOutcome::Queued(TurnId(turn)) =
+        fresh.receive_plain(message, Some(webhook_record("body"))).await.unwrap()
+    else {
         panic!("known")
     };
     let start = START.0;
@@ -66,7 +68,7 @@ pub async fn a_message_is_stored_with_all_that_belongs_to_it(fresh: &Fresh) {
     );
     assert_eq!(
         fresh.rows("SELECT id, state, due_at, attempts FROM turns"),
-        [format!("{turn}|open|{}|0", (START + MERGE).0)]
+        [format!("{turn}|open|{}|0", (START + MERGE_WINDOW).0)]
     );
     assert_eq!(
         fresh.rows("SELECT channel, path, headers, body, status, error FROM webhook_log"),
@@ -75,35 +77,35 @@ pub async fn a_message_is_stored_with_all_that_belongs_to_it(fresh: &Fresh) {
 }
 
 /// The log is written last; when it is refused, nothing of the rest may stay.
-pub async fn a_message_is_stored_with_all_that_belongs_to_it_or_not_at_all(fresh: &Fresh) {
-    fresh.poison();
-    let refused = fresh.receive_plain(inbound(ANN, "SM1", START), Some(record("poison"))).await;
+pub async fn a_message_is_stored_with_all_that_belongs_to_it_or_not_at_all(fresh: &FreshStore) {
+    fresh.install_poison_trigger();
+    let refused = fresh.receive_plain(inbound(ANN, "SM1", START), Some(webhook_record("poison"))).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
-    assert_eq!(fresh.everything(), [""; 0]);
+    assert_eq!(fresh.all_rows(), [""; 0]);
     assert_eq!(fresh.count("webhook_log"), 0);
 
-    let again = fresh.receive_plain(inbound(ANN, "SM1", START), Some(record("wholesome"))).await.unwrap();
+    let again = fresh.receive_plain(inbound(ANN, "SM1", START), Some(webhook_record("wholesome"))).await.unwrap();
     assert!(matches!(again, ReceiveOutcome::Queued(_)), "a refused message may come again");
 
-    let before = fresh.everything();
-    let refused = fresh.receive_plain(inbound(ANN, "SM2", at(100)), Some(record("poison"))).await;
+    let before = fresh.all_rows();
+    let refused = fresh.receive_plain(inbound(ANN, "SM2", at(100)), Some(webhook_record("poison"))).await;
     assert!(refused.is_err());
-    assert_eq!(fresh.everything(), before, "a conversation that goes on is as it was");
+    assert_eq!(fresh.all_rows(), before, "a conversation that goes on is as it was");
 }
 
-pub async fn the_same_id_on_another_channel_is_another_message(fresh: &Fresh) {
-    fresh.said(ANN, "SM1", START).await;
+pub async fn the_same_id_on_another_channel_is_another_message(fresh: &FreshStore) {
+    fresh.contact_writes(ANN, "SM1", START).await;
     let mut other = inbound(ANN, "SM1", START);
     other.channel = "meta";
     assert!(matches!(fresh.receive_plain(other, None).await.unwrap(), ReceiveOutcome::Queued(_)));
     assert_eq!(fresh.count("messages"), 2);
 }
 
-pub async fn a_contact_is_known_by_phone_or_by_business_scoped_id(fresh: &Fresh) {
+pub async fn a_contact_is_known_by_phone_or_by_business_scoped_id(fresh: &FreshStore) {
     for (id, from) in
         [("SM1", ANN), ("SM2", "US.13491208655302741918"), ("SM3", ANN), ("SM4", "US.13491208655302741918")]
     {
-        fresh.said(from, id, START).await;
+        fresh.contact_writes(from, id, START).await;
     }
     assert_eq!(
         fresh.rows("SELECT kind, value FROM addresses ORDER BY contact_id"),
@@ -115,21 +117,21 @@ pub async fn a_contact_is_known_by_phone_or_by_business_scoped_id(fresh: &Fresh)
     assert_eq!(to, ["whatsapp:+15550000001", "whatsapp:US.13491208655302741918"]);
 }
 
-pub async fn a_contact_has_one_conversation_on_each_of_our_numbers(fresh: &Fresh) {
+pub async fn a_contact_has_one_conversation_on_each_of_our_numbers(fresh: &FreshStore) {
     let second = |id| {
         let mut message = inbound(ANN, id, START);
         message.to = "whatsapp:+14155230000".into();
         message
     };
-    fresh.said(ANN, "SM1", START).await;
+    fresh.contact_writes(ANN, "SM1", START).await;
     fresh.receive_plain(second("SM2"), None).await.unwrap();
-    fresh.said(ANN, "SM3", START).await;
+    fresh.contact_writes(ANN, "SM3", START).await;
     fresh.receive_plain(second("SM4"), None).await.unwrap();
-    fresh.said(BEN, "SM5", START).await;
+    fresh.contact_writes(BEN, "SM5", START).await;
     assert_eq!((fresh.count("contacts"), fresh.count("conversations"), fresh.count("turns")), (2, 3, 3));
     let mut ways = Vec::new();
     for claim in fresh.due_turns(at(1_000)).await {
-        let heard = fresh.heard(claim.conversation, claim.turn, 10).await;
+        let heard = fresh.window_lines(claim.conversation, claim.turn, 10).await;
         ways.push(format!("{} {} {heard:?}", claim.from, claim.to));
     }
     ways.sort();
@@ -143,7 +145,7 @@ pub async fn a_contact_has_one_conversation_on_each_of_our_numbers(fresh: &Fresh
     );
 }
 
-pub async fn the_answer_goes_where_the_latest_message_came_from(fresh: &Fresh) {
+pub async fn the_answer_goes_where_the_latest_message_came_from(fresh: &FreshStore) {
     let way = |id, reply_to: &str, when| {
         let mut message = inbound(ANN, id, when);
         message.reply_to = reply_to.into();

@@ -2,9 +2,9 @@
 
 use mynah::store::Alert;
 
-use crate::fresh::{Fresh, START, at};
+use crate::fresh::{FreshStore, START, at};
 
-pub async fn an_alert_is_counted_by_cause_and_subject_and_tells_the_latest(fresh: &Fresh) {
+pub async fn an_alert_is_counted_by_cause_and_subject_and_tells_the_latest(fresh: &FreshStore) {
     for (cause, subject, message, when) in [
         ("leak", "one", "first", 0),
         ("leak", "two", "other subject", 1),
@@ -30,7 +30,7 @@ pub async fn an_alert_is_counted_by_cause_and_subject_and_tells_the_latest(fresh
     assert_eq!(fresh.alerts(2).await.unwrap(), all[..2], "the latest come first");
 }
 
-pub async fn an_alert_is_kept_by_when_it_last_happened(fresh: &Fresh) {
+pub async fn an_alert_is_kept_by_when_it_last_happened(fresh: &FreshStore) {
     let alert = async |subject: &str, when| {
         fresh.record_alert("loop", subject.to_owned(), "paused".to_owned(), when).await.unwrap();
     };

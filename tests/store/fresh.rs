@@ -19,10 +19,10 @@ use mynah::store::{
 pub const START: Time = Time(1_790_000_000_000);
 
 /// How long a new turn waits for more.
-pub const MERGE: Duration = Duration::from_millis(1_000);
+pub const MERGE_WINDOW: Duration = Duration::from_millis(1_000);
 
 /// One of our numbers.
-pub const OURS: &str = "whatsapp:+14155238886";
+pub const OUR_NUMBER: &str = "whatsapp:+14155238886";
 
 /// The contact of promises about one contact.
 pub const ANN: &str = "+15550000001";
@@ -36,68 +36,76 @@ pub const fn at(millis: i64) -> Time {
 }
 
 /// Runs a `SELECT` beside the store.
-pub type Reads = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+pub type RunSelect = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
 
 /// Writes around the store.
-pub type Writes = Arc<dyn Fn(&str) + Send + Sync>;
+pub type RunStatement = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Opens the same database once more.
-pub type Opens = Arc<dyn Fn(StoreOptions) -> Store + Send + Sync>;
+pub type OpenStore = Arc<dyn Fn(StoreOptions) -> Store + Send + Sync>;
 
 /// What most promises are about.
-pub const OPTIONS: StoreOptions = StoreOptions::new(MERGE, Duration::from_secs(7 * 86_400));
+pub const DEFAULT_OPTIONS: StoreOptions = StoreOptions::new(MERGE_WINDOW, Duration::from_secs(7 * 86_400));
 
 /// A store that nobody has used.
-pub struct Fresh {
+pub struct FreshStore {
     store: Store,
-    opens: Opens,
-    reads: Reads,
-    writes: Writes,
-    poison: &'static str,
+    open_store: OpenStore,
+    run_select: RunSelect,
+    run_statement: RunStatement,
+    poison_trigger: &'static str,
     /// What has to live as long as the store, such as its folder. Dropped after the store.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
-impl Deref for Fresh {
+impl Deref for FreshStore {
     type Target = Store;
     fn deref(&self) -> &Store {
         &self.store
     }
 }
 
-impl Fresh {
+impl FreshStore {
     /// `opens` opens the database, which is empty; `reads` runs a `SELECT` beside the store and gives rows as `a|b|c`,
     /// NULL as `-`, bytes in hex; `writes` writes beside it. `poison` is SQL that has the database refuse webhook log
     /// entries with the body `poison`.
     pub fn new(
-        opens: Opens,
-        reads: Reads,
-        writes: Writes,
-        poison: &'static str,
+        open_store: OpenStore,
+        run_select: RunSelect,
+        run_statement: RunStatement,
+        poison_trigger: &'static str,
         keep: Box<dyn Any + Send + Sync>,
-    ) -> Fresh {
-        Fresh { store: opens(OPTIONS), opens, reads, writes, poison, keep }
+    ) -> FreshStore {
+        FreshStore { store: open_store(DEFAULT_OPTIONS), open_store, run_select, run_statement, poison_trigger, keep }
     }
 
     /// The same database by other options.
-    pub fn with(&self, options: StoreOptions) -> Fresh {
-        let (opens, reads, writes) = (Arc::clone(&self.opens), Arc::clone(&self.reads), Arc::clone(&self.writes));
-        Fresh { store: opens(options), opens, reads, writes, poison: self.poison, keep: Box::new(()) }
+    pub fn with_options(&self, options: StoreOptions) -> FreshStore {
+        let (opens, reads, writes) =
+            (Arc::clone(&self.open_store), Arc::clone(&self.run_select), Arc::clone(&self.run_statement));
+        FreshStore {
+            store: opens(options),
+            open_store: opens,
+            run_select: reads,
+            run_statement: writes,
+            poison_trigger: self.poison_trigger,
+            keep: Box::new(()),
+        }
     }
 
     /// What is committed.
     pub fn rows(&self, sql: &str) -> Vec<String> {
-        (self.reads)(sql)
+        (self.run_select)(sql)
     }
 
     /// From now on a webhook log entry with the body `poison` is refused.
-    pub fn poison(&self) {
-        self.meddle(self.poison);
+    pub fn install_poison_trigger(&self) {
+        self.execute_sql(self.poison_trigger);
     }
 
     /// Writes around the store.
-    pub fn meddle(&self, sql: &str) {
-        (self.writes)(sql);
+    pub fn execute_sql(&self, sql: &str) {
+        (self.run_statement)(sql);
     }
 
     /// Rows of a table.
@@ -106,7 +114,7 @@ impl Fresh {
     }
 
     /// All that a write could have changed.
-    pub fn everything(&self) -> Vec<String> {
+    pub fn all_rows(&self) -> Vec<String> {
         let all = ["contacts", "addresses", "conversations", "messages", "turns", "parts"];
         all.iter().flat_map(|table| self.rows(&format!("SELECT '{table}', t.* FROM {table} t ORDER BY 2, 3"))).collect()
     }
@@ -122,14 +130,14 @@ impl Fresh {
     }
 
     /// A part's delivery status and error code.
-    pub fn delivery(&self, part: PartRef) -> String {
+    pub fn delivery_status(&self, part: PartRef) -> String {
         let PartRef { turn, number } = part;
         self.rows(&format!("SELECT status, error_code FROM parts WHERE turn_id = {turn} AND number = {number}"))
             .remove(0)
     }
 
     /// A message arrives; its turn.
-    pub async fn said(&self, from: &str, id: &str, when: Time) -> TurnId {
+    pub async fn contact_writes(&self, from: &str, id: &str, when: Time) -> TurnId {
         match self.receive_plain(inbound(from, id, when), None).await.unwrap() {
             ReceiveOutcome::Queued(turn) => turn,
             ReceiveOutcome::Skipped(_) | ReceiveOutcome::Duplicate => panic!("{id} is known"),
@@ -137,20 +145,23 @@ impl Fresh {
     }
 
     /// A message arrives of which that was found out before; what became of it.
-    pub async fn met(&self, from: &str, id: &str, when: Time, reception: Admission) -> ReceiveOutcome {
+    pub async fn contact_writes_with(&self, from: &str, id: &str, when: Time, reception: Admission) -> ReceiveOutcome {
         self.receive(inbound(from, id, when), None, reception).await.unwrap().outcome
     }
 
     /// A word that no model answers arrives; its turn.
-    pub async fn asked(&self, from: &str, id: &str, when: Time, command: Command) -> TurnId {
-        match self.met(from, id, when, Admission { command: Some(command), ..Admission::default() }).await {
+    pub async fn contact_sends_command(&self, from: &str, id: &str, when: Time, command: Command) -> TurnId {
+        match self
+            .contact_writes_with(from, id, when, Admission { command: Some(command), ..Admission::default() })
+            .await
+        {
             ReceiveOutcome::Queued(turn) => turn,
             other => panic!("{id}: {other:?}"),
         }
     }
 
     /// Why a turn was not answered.
-    pub fn why(&self, turn: TurnId) -> String {
+    pub fn turn_error(&self, turn: TurnId) -> String {
         self.rows(&format!("SELECT error FROM turns WHERE id = {turn}")).remove(0)
     }
 
@@ -176,27 +187,27 @@ impl Fresh {
     }
 
     /// The one part to be looked for, and nothing else.
-    pub async fn due_look(&self, now: Time) -> LookupClaim {
+    pub async fn due_lookup(&self, now: Time) -> LookupClaim {
         let mut claims = self.claim(now, 100, 100).await.unwrap();
         assert_eq!((claims.turns.len(), claims.parts.len(), claims.lookups.len()), (0, 0, 1), "{claims:?}");
         claims.lookups.remove(0)
     }
 
     /// Nothing is due.
-    pub async fn nothing_due(&self, now: Time) {
+    pub async fn assert_nothing_due(&self, now: Time) {
         let claims = self.claim(now, 100, 100).await.unwrap();
         assert!(claims.is_empty(), "{claims:?}");
     }
 
     /// A contact wrote and the turn is claimed, at `START` and one merge window.
-    pub async fn started(&self, from: &str) -> TurnClaim {
-        self.said(from, &format!("SM-first-of-{from}"), START).await;
-        self.due_turn(START + MERGE).await
+    pub async fn claimed_turn(&self, from: &str) -> TurnClaim {
+        self.contact_writes(from, &format!("SM-first-of-{from}"), START).await;
+        self.due_turn(START + MERGE_WINDOW).await
     }
 
     /// The model answered: the first part and its token. At the claim's moment in promises that begin with `started`.
     pub async fn answer(&self, claim: &TurnClaim, parts: &[&str]) -> (PartRef, i64) {
-        self.answer_at(claim, parts, START + MERGE).await
+        self.answer_at(claim, parts, START + MERGE_WINDOW).await
     }
 
     /// The model answered at that time.
@@ -208,36 +219,37 @@ impl Fresh {
     }
 
     /// The provider took the part.
-    pub async fn sent(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
+    pub async fn provider_accepts(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
         self.mark_part_sent(part, token, sid(id), now).await.unwrap() != PartSentOutcome::StaleClaim
     }
 
     /// The provider took the part and handed it on, so that the next one is due.
-    pub async fn handed_on(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
-        self.sent(part, token, id, now).await && self.told(news(id, DeliveryStatus::Sent, None), now).await
+    pub async fn provider_hands_on(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
+        self.provider_accepts(part, token, id, now).await
+            && self.status_arrives(status_update(id, DeliveryStatus::Sent, None), now).await
     }
 
     /// Whether a turn is answered again.
-    pub async fn revived(&self, turn: TurnId, now: Time) -> bool {
+    pub async fn is_requeued(&self, turn: TurnId, now: Time) -> bool {
         self.requeue(turn, now).await.unwrap() == RequeueOutcome::Requeued
     }
 
     /// News arrives; whether it is about a message of ours.
-    pub async fn told(&self, update: StatusUpdate, now: Time) -> bool {
+    pub async fn status_arrives(&self, update: StatusUpdate, now: Time) -> bool {
         !matches!(self.apply_status(update, None, now).await.unwrap(), StatusOutcome::NotOurs | StatusOutcome::PartGone)
     }
 
     /// One part of which nobody knows whether it was created, to be looked for at `at(3_000)`. The rest wait.
-    pub async fn lost(&self, from: &str, parts: &[&str]) -> (TurnClaim, PartRef) {
-        let claim = self.started(from).await;
+    pub async fn unknown_part(&self, from: &str, parts: &[&str]) -> (TurnClaim, PartRef) {
+        let claim = self.claimed_turn(from).await;
         let (part, token) = self.answer(&claim, parts).await;
-        let due = START + MERGE + mynah::store::FIRST_LOOKUP_DELAY;
+        let due = START + MERGE_WINDOW + mynah::store::FIRST_LOOKUP_DELAY;
         assert!(self.mark_part_unknown(part, token, due, "the answer did not come".into()).await.unwrap());
         (claim, part)
     }
 
     /// The window of a claim's turn as `role: text`.
-    pub async fn heard(&self, conversation: ConversationId, turn: TurnId, most: usize) -> Vec<String> {
+    pub async fn window_lines(&self, conversation: ConversationId, turn: TurnId, most: usize) -> Vec<String> {
         let lines = self.context_window(conversation, turn, most).await.unwrap();
         lines.into_iter().map(|line| format!("{}: {}", line.role.as_str(), line.content)).collect()
     }
@@ -257,7 +269,7 @@ pub fn inbound(from: &str, id: &str, when: Time) -> Inbound {
         from: Identity::from(Address::parse(first).unwrap())
             .with_address(second.map(|text| Address::parse(text).unwrap())),
         reply_to: format!("whatsapp:{first}"),
-        to: OURS.into(),
+        to: OUR_NUMBER.into(),
         profile_name: Some("Ann".into()),
         text: id.into(),
         attachments: Vec::new(),
@@ -269,7 +281,7 @@ pub fn inbound(from: &str, id: &str, when: Time) -> Inbound {
 }
 
 /// The log of a webhook.
-pub fn record(body: &str) -> WebhookRecord {
+pub fn webhook_record(body: &str) -> WebhookRecord {
     WebhookRecord {
         channel: "twilio",
         received_at: START,
@@ -289,11 +301,11 @@ pub fn answer(text: &str) -> Reply {
 }
 
 /// News of a message that was sent.
-pub fn news(id: &str, status: DeliveryStatus, reference: Option<PartRef>) -> StatusUpdate {
+pub fn status_update(id: &str, status: DeliveryStatus, reference: Option<PartRef>) -> StatusUpdate {
     StatusUpdate {
         channel: "twilio",
         provider_id: sid(id),
-        from: OURS.into(),
+        from: OUR_NUMBER.into(),
         status: Some(status),
         reference,
         error_code: None,

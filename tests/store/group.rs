@@ -2,16 +2,16 @@
 
 use mynah::store::ReceiveOutcome;
 
-use crate::fresh::{Fresh, START, inbound, record};
+use crate::fresh::{FreshStore, START, inbound, webhook_record};
 
 /// So many contacts write at once; the body of each one's webhook is what `body` says.
-async fn all_at_once(fresh: &Fresh, many: usize, body: fn(usize) -> &'static str) -> Vec<bool> {
+async fn all_at_once(fresh: &FreshStore, many: usize, body: fn(usize) -> &'static str) -> Vec<bool> {
     let writers: Vec<_> = (0..many)
         .map(|number| {
             let store = (**fresh).clone();
             tokio::spawn(async move {
                 let message = inbound(&format!("+1555{number:07}"), &format!("SM{number}"), START);
-                match store.receive_plain(message, Some(record(body(number)))).await {
+                match store.receive_plain(message, Some(webhook_record(body(number)))).await {
                     Ok(accepted) => {
                         assert!(matches!(accepted, ReceiveOutcome::Queued(_)));
                         true
@@ -28,7 +28,7 @@ async fn all_at_once(fresh: &Fresh, many: usize, body: fn(usize) -> &'static str
     stored
 }
 
-pub async fn five_hundred_messages_at_once_are_all_stored(fresh: &Fresh) {
+pub async fn five_hundred_messages_at_once_are_all_stored(fresh: &FreshStore) {
     let stored = all_at_once(fresh, 500, |_| "wholesome").await;
     assert_eq!(stored, [true; 500]);
     for table in ["contacts", "conversations", "messages", "turns", "webhook_log"] {
@@ -36,8 +36,8 @@ pub async fn five_hundred_messages_at_once_are_all_stored(fresh: &Fresh) {
     }
 }
 
-pub async fn a_write_that_fails_does_not_undo_its_neighbours(fresh: &Fresh) {
-    fresh.poison();
+pub async fn a_write_that_fails_does_not_undo_its_neighbours(fresh: &FreshStore) {
+    fresh.install_poison_trigger();
     let stored = all_at_once(fresh, 300, |number| if number % 7 == 3 { "poison" } else { "wholesome" }).await;
     for (number, stored) in stored.iter().enumerate() {
         assert_eq!(*stored, number % 7 != 3, "message {number}");
@@ -49,7 +49,7 @@ pub async fn a_write_that_fails_does_not_undo_its_neighbours(fresh: &Fresh) {
 }
 
 /// Each looks through a connection of its own as soon as it is told.
-pub async fn a_caller_is_told_after_the_commit(fresh: &Fresh) {
+pub async fn a_caller_gets_its_answer_after_the_commit(fresh: &FreshStore) {
     let (answers, mut told) = tokio::sync::mpsc::unbounded_channel();
     for number in 0..100 {
         let (store, answers) = ((**fresh).clone(), answers.clone());

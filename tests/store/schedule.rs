@@ -2,13 +2,13 @@
 
 use mynah::store::ScheduledJob;
 
-use crate::fresh::{Fresh, START, at};
+use crate::fresh::{FreshStore, START, at};
 
-pub async fn a_job_that_never_ran_has_no_next_run(fresh: &Fresh) {
+pub async fn a_job_that_never_ran_has_no_next_run(fresh: &FreshStore) {
     assert_eq!((fresh.next_run("sweep").await.unwrap(), fresh.schedule().await.unwrap()), (None, vec![]));
 }
 
-pub async fn the_last_run_of_each_job_is_remembered_and_when_it_runs_next(fresh: &Fresh) {
+pub async fn the_last_run_of_each_job_is_remembered_and_when_it_runs_next(fresh: &FreshStore) {
     let run = |job: &str, last: i64, result: &str, failed: bool| ScheduledJob {
         job: job.to_owned(),
         last_run_at: at(last),

@@ -1,8 +1,8 @@
 //! Secrets as they lie in the database.
 
-use crate::fresh::{Fresh, at};
+use crate::fresh::{FreshStore, at};
 
-pub async fn a_secret_is_kept_sealed_and_replaced(fresh: &Fresh) {
+pub async fn a_secret_is_kept_sealed_and_replaced(fresh: &FreshStore) {
     assert_eq!(fresh.sealed_secret("ai.api_key").await.unwrap(), None);
     fresh.put_sealed_secret("ai.api_key", "age: one".into(), at(0)).await.unwrap();
     fresh.put_sealed_secret("twilio.auth_token", "age: other".into(), at(1)).await.unwrap();

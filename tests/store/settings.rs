@@ -1,8 +1,8 @@
 //! Settings that an owner changes while mynah runs.
 
-use crate::fresh::{Fresh, at};
+use crate::fresh::{FreshStore, at};
 
-pub async fn a_setting_is_stored_replaced_and_taken_away(fresh: &Fresh) {
+pub async fn a_setting_is_stored_replaced_and_taken_away(fresh: &FreshStore) {
     let stored = || fresh.rows("SELECT key, value, updated_at FROM settings ORDER BY key");
     fresh.put_setting("MYNAH_TYPING", "false".into(), at(0)).await.unwrap();
     fresh.put_setting("MYNAH_LINKS", "none".into(), at(1)).await.unwrap();

@@ -2,28 +2,28 @@
 
 use mynah::model::ShortId;
 
-use crate::fresh::{ANN, Fresh, at};
+use crate::fresh::{ANN, FreshStore, at};
 
 /// Ended conversations with these ids.
-fn conversations(fresh: &Fresh, ids: &[&str]) {
+fn insert_conversations(fresh: &FreshStore, ids: &[&str]) {
     for id in ids {
-        fresh.meddle(&format!(
+        fresh.execute_sql(&format!(
             "INSERT INTO conversations (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at, ended_at)
              SELECT x'{id}', id, 'twilio', 'ours', 'theirs', 1, 1, 2 FROM contacts"
         ));
     }
 }
 
-async fn like(fresh: &Fresh, piece: &str, most: usize) -> Vec<String> {
+async fn matching_ids(fresh: &FreshStore, piece: &str, most: usize) -> Vec<String> {
     let found = fresh.conversations_by_short_id(ShortId::parse(piece).unwrap(), most).await.unwrap();
     found.into_iter().map(|id| id.0.simple().to_string()).collect()
 }
 
-pub async fn a_conversation_is_found_by_either_end_of_its_id(fresh: &Fresh) {
-    fresh.said(ANN, "1", at(0)).await;
+pub async fn a_conversation_is_found_by_either_end_of_its_id(fresh: &FreshStore) {
+    fresh.contact_writes(ANN, "1", at(0)).await;
     let [a, b, c] =
         ["019a3f00000070008000000000a1b2c3", "019a3f00000170008000000000b1b2c3", "019a400000007000800000000019a400"];
-    conversations(fresh, &[a, b, c]);
+    insert_conversations(fresh, &[a, b, c]);
     for (piece, found) in [
         ("a1b2c3", &[a][..]),
         ("1b2c3", &[b, a]),
@@ -36,11 +36,11 @@ pub async fn a_conversation_is_found_by_either_end_of_its_id(fresh: &Fresh) {
         (a, &[a]),
     ] {
         let mut found = found.to_vec();
-        let mut told = like(fresh, piece, 9).await;
+        let mut told = matching_ids(fresh, piece, 9).await;
         found.sort_unstable();
         told.sort_unstable();
         assert_eq!(told, found, "{piece}");
     }
-    assert_eq!(like(fresh, "019a", 2).await, [c, b], "no more than asked for, the latest first");
-    assert_eq!(like(fresh, "1b2c3", 1).await, [b], "nor of those that end so");
+    assert_eq!(matching_ids(fresh, "019a", 2).await, [c, b], "no more than asked for, the latest first");
+    assert_eq!(matching_ids(fresh, "1b2c3", 1).await, [b], "nor of those that end so");
 }

@@ -8,20 +8,20 @@ use mynah::store::{Store, stored_settings};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::fresh::{Fresh, OPTIONS};
+use crate::fresh::{DEFAULT_OPTIONS, FreshStore};
 
-crate::every_promise!(crate::sqlite::fresh);
+crate::every_promise!(crate::sqlite::new_store);
 
 /// An empty store.
-fn fresh() -> Fresh {
+fn new_store() -> FreshStore {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mynah.db");
     let (opens, reads, writes) = (path.clone(), path.clone(), path);
-    Fresh::new(
+    FreshStore::new(
         Arc::new(move |options| Store::open(&opens, options).unwrap()),
         Arc::new(move |sql| rows(&reads, sql)),
-        Arc::new(move |sql| write(&writes, sql)),
-        POISON,
+        Arc::new(move |sql| execute(&writes, sql)),
+        POISON_TRIGGER,
         Box::new(folder),
     )
 }
@@ -66,14 +66,14 @@ fn rows(path: &Path, sql: &str) -> Vec<String> {
     found
 }
 
-fn write(path: &Path, sql: &str) {
+fn execute(path: &Path, sql: &str) {
     let connection = Connection::open(path).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(8)).unwrap();
     connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
     connection.execute_batch(sql).unwrap();
 }
 
-const POISON: &str = "
+const POISON_TRIGGER: &str = "
     CREATE TRIGGER poison BEFORE INSERT ON webhook_log WHEN NEW.body = 'poison'
     BEGIN SELECT RAISE(ABORT, 'poisoned'); END";
 
@@ -82,7 +82,7 @@ fn a_database_that_is_not_there_or_is_older_than_settings_has_none_and_stays_as_
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mynah.db");
     assert!(stored_settings(&path).unwrap().is_empty() && !path.exists());
-    write(&path, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    execute(&path, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
     assert!(stored_settings(&path).unwrap().is_empty());
     assert_eq!(rows(&path, "SELECT name FROM sqlite_schema"), ["t"]);
 }
@@ -92,7 +92,7 @@ fn a_database_that_is_not_there_or_is_older_than_settings_has_none_and_stays_as_
 fn every_foreign_key_has_an_index_that_begins_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mynah.db");
-    drop(Store::open(&path, OPTIONS).unwrap());
+    drop(Store::open(&path, DEFAULT_OPTIONS).unwrap());
     let tables = rows(&path, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
     assert!(tables.len() >= 6, "{tables:?}");
     let mut keys = 0;
@@ -122,10 +122,10 @@ fn every_foreign_key_has_an_index_that_begins_with_it() {
 /// With the keys' actions and their indexes, a contact goes with all that was said.
 #[tokio::test]
 async fn a_contact_that_is_deleted_goes_with_everything() {
-    let fresh = fresh();
-    let claim = fresh.started("+15550000001").await;
+    let fresh = new_store();
+    let claim = fresh.claimed_turn("+15550000001").await;
     fresh.answer(&claim, &["One.", "Two."]).await;
-    fresh.meddle("DELETE FROM contacts");
+    fresh.execute_sql("DELETE FROM contacts");
     for table in ["contacts", "addresses", "conversations", "messages", "parts"] {
         assert_eq!(fresh.count(table), 0, "{table}");
     }
@@ -137,11 +137,11 @@ async fn a_contact_that_is_deleted_goes_with_everything() {
 /// Whatever was told is there when the file is opened again.
 #[tokio::test]
 async fn what_was_accepted_is_there_after_a_new_start() {
-    let fresh = fresh();
-    let claim = fresh.started("+15550000001").await;
-    let everything = fresh.everything();
+    let fresh = new_store();
+    let claim = fresh.claimed_turn("+15550000001").await;
+    let everything = fresh.all_rows();
     let folder: &tempfile::TempDir = fresh.keep.downcast_ref().unwrap();
-    let again = Store::open(&folder.path().join("mynah.db"), OPTIONS).unwrap();
-    assert_eq!(fresh.everything(), everything);
+    let again = Store::open(&folder.path().join("mynah.db"), DEFAULT_OPTIONS).unwrap();
+    assert_eq!(fresh.all_rows(), everything);
     assert_eq!(again.context_window(claim.conversation, claim.turn, 10).await.unwrap().len(), 1);
 }

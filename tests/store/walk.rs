@@ -14,74 +14,74 @@ use mynah::store::{
     StoredReply, TurnClaim,
 };
 
-use crate::fresh::{Fresh, MERGE, START, answer, inbound, news, sid};
+use crate::fresh::{FreshStore, MERGE_WINDOW, START, answer, inbound, sid, status_update};
 
 const CONTACTS: u64 = 3;
 
-pub async fn random_histories_keep_the_promises(fresh: &Fresh) {
+pub async fn random_histories_keep_the_promises(fresh: &FreshStore) {
     let setting = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seed = setting("MYNAH_WALK_SEED").unwrap_or(20_260_101);
     let steps = setting("MYNAH_WALK_STEPS").unwrap_or(1_500);
-    let mut walk = Walk::new(fresh, seed);
+    let mut walk = RandomWalk::new(fresh, seed);
     for step in 0..steps {
         let did = walk.step().await;
-        walk.trail = format!("seed {seed}, step {step}: {did}");
-        walk.check();
+        walk.last_step = format!("seed {seed}, step {step}: {did}");
+        walk.check_invariants();
     }
-    walk.settle().await;
-    walk.check();
-    walk.check_the_end();
+    walk.finish_all_turns().await;
+    walk.check_invariants();
+    walk.check_final_states();
 }
 
 /// A post in the hands of a worker, who knows what came of this one and of no other.
 #[derive(Clone)]
-struct Post {
+struct PendingPost {
     part: PartRef,
     token: i64,
     text: String,
     created: Option<ProviderId>,
 }
 
-struct Walk<'a> {
-    fresh: &'a Fresh,
-    dice: u64,
+struct RandomWalk<'a> {
+    fresh: &'a FreshStore,
+    random_state: u64,
     now: Time,
-    said: Vec<String>,
+    received_messages: Vec<String>,
     /// Claims in the hands of workers, stale ones too.
-    turns: Vec<TurnClaim>,
-    posts: Vec<Post>,
-    looks: Vec<PartRef>,
+    claimed_turns: Vec<TurnClaim>,
+    pending_posts: Vec<PendingPost>,
+    pending_lookups: Vec<PartRef>,
     /// What the provider really created.
-    created: BTreeMap<PartRef, ProviderId>,
+    created_at_provider: BTreeMap<PartRef, ProviderId>,
     ids: u64,
     /// How each turn ended.
-    ended: BTreeMap<i64, String>,
-    trail: String,
+    turn_ends: BTreeMap<i64, String>,
+    last_step: String,
 }
 
-impl<'a> Walk<'a> {
-    fn new(fresh: &'a Fresh, seed: u64) -> Walk<'a> {
-        Walk {
+impl<'a> RandomWalk<'a> {
+    fn new(fresh: &'a FreshStore, seed: u64) -> RandomWalk<'a> {
+        RandomWalk {
             fresh,
-            dice: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            random_state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             now: START,
-            said: Vec::new(),
-            turns: Vec::new(),
-            posts: Vec::new(),
-            looks: Vec::new(),
-            created: BTreeMap::new(),
+            received_messages: Vec::new(),
+            claimed_turns: Vec::new(),
+            pending_posts: Vec::new(),
+            pending_lookups: Vec::new(),
+            created_at_provider: BTreeMap::new(),
             ids: 0,
-            ended: BTreeMap::new(),
-            trail: String::new(),
+            turn_ends: BTreeMap::new(),
+            last_step: String::new(),
         }
     }
 
     /// 0 to `sides - 1` (xorshift64).
     fn roll(&mut self, sides: u64) -> u64 {
-        self.dice ^= self.dice << 13;
-        self.dice ^= self.dice >> 7;
-        self.dice ^= self.dice << 17;
-        (self.dice >> 16) % sides
+        self.random_state ^= self.random_state << 13;
+        self.random_state ^= self.random_state >> 7;
+        self.random_state ^= self.random_state << 17;
+        (self.random_state >> 16) % sides
     }
 
     fn pick(&mut self, len: usize) -> usize {
@@ -95,31 +95,31 @@ impl<'a> Walk<'a> {
 
     async fn step(&mut self) -> String {
         match self.roll(100) {
-            0..14 => self.hear().await,
+            0..14 => self.receive_message().await,
             14..34 => self.claim().await,
             34..52 => self.work_on_a_turn().await,
             52..72 => self.settle_a_post().await,
-            72..78 => self.settle_a_look().await,
-            78..83 => self.call_back().await,
-            83..85 => self.die().await,
-            85..87 => self.steer().await,
-            87..91 => self.operate().await,
-            _ => self.wait(),
+            72..78 => self.settle_a_lookup().await,
+            78..83 => self.send_status_callback().await,
+            83..85 => self.restart_process().await,
+            85..87 => self.end_or_requeue_a_turn().await,
+            87..91 => self.act_as_operator().await,
+            _ => self.advance_clock(),
         }
     }
 
     /// A message, sometimes one that was heard before.
-    async fn hear(&mut self) -> String {
-        let from = self.sender();
-        if !self.said.is_empty() && self.roll(4) == 0 {
-            let index = self.pick(self.said.len());
-            let (id, from) = self.said[index].split_once(' ').unwrap();
+    async fn receive_message(&mut self) -> String {
+        let from = self.random_sender();
+        if !self.received_messages.is_empty() && self.roll(4) == 0 {
+            let index = self.pick(self.received_messages.len());
+            let (id, from) = self.received_messages[index].split_once(' ').unwrap();
             let again = self.fresh.receive_plain(inbound(from, id, self.now), None).await.unwrap();
-            assert_eq!(again, ReceiveOutcome::Duplicate, "{}", self.trail);
+            assert_eq!(again, ReceiveOutcome::Duplicate, "{}", self.last_step);
             return format!("heard {id} again");
         }
         let id = self.id();
-        let mut reception = self.reception();
+        let mut reception = self.random_admission();
         let mut when = self.now;
         if self.roll(8) == 0 {
             // Its webhook never came; it is found at the provider.
@@ -128,12 +128,12 @@ impl<'a> Walk<'a> {
         }
         let told = format!("{reception:?}");
         let received = self.fresh.receive(inbound(&from, &id, when), None, reception).await.unwrap();
-        self.said.push(format!("{id} {from}"));
+        self.received_messages.push(format!("{id} {from}"));
         format!("heard {id} from {from}: {received:?} by {told}")
     }
 
     /// One of the contacts, by phone, by user ID or by both; once in a while a number has gone to another.
-    fn sender(&mut self) -> String {
+    fn random_sender(&mut self) -> String {
         let contact = self.roll(CONTACTS);
         let other = if self.roll(12) == 0 { self.roll(CONTACTS) } else { contact };
         let (phone, id) = (format!("+1555000{contact:04}"), format!("US.{other}"));
@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Mostly a message like any other.
-    fn reception(&mut self) -> Admission {
+    fn random_admission(&mut self) -> Admission {
         const COMMANDS: [Command; 6] =
             [Command::OptOut, Command::OptIn, Command::OptIn, Command::Reset, Command::Help, Command::Human];
         Admission {
@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
     }
 
     /// An operator speaks, takes over, gives back, ends or blocks.
-    async fn operate(&mut self) -> String {
+    async fn act_as_operator(&mut self) -> String {
         let contact = self.roll(CONTACTS);
         let address = Address::parse(&format!("+1555000{contact:04}")).unwrap();
         let conversations = self.fresh.conversations(None, 100).await.unwrap();
@@ -200,7 +200,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What is about to go to somebody who wants nothing more.
-    fn unwanted(&self, turn: TurnId) -> Vec<String> {
+    fn unwanted_turns(&self, turn: TurnId) -> Vec<String> {
         self.fresh.rows(&format!(
             "SELECT t.id, t.command FROM turns t JOIN conversations c ON c.id = t.conversation_id
              JOIN contacts p ON p.id = c.contact_id WHERE t.id = {turn} AND (p.blocked_at IS NOT NULL
@@ -213,45 +213,51 @@ impl<'a> Walk<'a> {
         let most_turns = self.pick(4);
         let claims = self.fresh.claim(self.now, most_turns, most).await.unwrap();
         let did = format!("claimed {claims:?}");
-        self.take(claims);
+        self.take_claims(claims);
         did
     }
 
-    fn take(&mut self, claims: Claims) {
+    fn take_claims(&mut self, claims: Claims) {
         for claim in claims.parts {
-            assert!(claim.deadline > self.now, "posted too late after {}", self.trail);
+            assert!(claim.deadline > self.now, "posted too late after {}", self.last_step);
             let PartRef { turn, number } = claim.outgoing.reference;
-            assert!(self.unwanted(turn).is_empty(), "{turn}.{number} is not wanted, after {}", self.trail);
+            assert!(self.unwanted_turns(turn).is_empty(), "{turn}.{number} is not wanted, after {}", self.last_step);
             let too_soon = format!(
                 "SELECT 1 FROM parts WHERE turn_id = {turn} AND number = {number} - 1 AND status_rank < {} AND sent_at > {}",
                 DeliveryStatus::Sent.rank(),
                 self.now.0 - 3_000
             );
-            assert!(self.fresh.rows(&too_soon).is_empty(), "{turn}.{number} may overtake, after {}", self.trail);
+            assert!(self.fresh.rows(&too_soon).is_empty(), "{turn}.{number} may overtake, after {}", self.last_step);
             self.post(claim.outgoing.reference, claim.token, claim.outgoing.text);
         }
         for claim in &claims.turns {
-            assert!(self.unwanted(claim.turn).is_empty(), "{} is not wanted, after {}", claim.turn, self.trail);
+            assert!(
+                self.unwanted_turns(claim.turn).is_empty(),
+                "{} is not wanted, after {}",
+                claim.turn,
+                self.last_step
+            );
         }
-        self.turns.extend(claims.turns);
-        self.looks.extend(claims.lookups.into_iter().map(|claim| claim.part));
+        self.claimed_turns.extend(claims.turns);
+        self.pending_lookups.extend(claims.lookups.into_iter().map(|claim| claim.part));
     }
 
     /// A worker posts; the provider creates the message or does not.
     fn post(&mut self, part: PartRef, token: i64, text: String) {
-        assert!(!self.created.contains_key(&part), "{part} is posted twice, after {}", self.trail);
+        assert!(!self.created_at_provider.contains_key(&part), "{part} is posted twice, after {}", self.last_step);
         let created = (self.roll(3) > 0).then(|| ProviderId(self.id()));
-        self.created.extend(created.clone().map(|id| (part, id)));
-        self.posts.push(Post { part, token, text, created });
+        self.created_at_provider.extend(created.clone().map(|id| (part, id)));
+        self.pending_posts.push(PendingPost { part, token, text, created });
     }
 
     async fn work_on_a_turn(&mut self) -> String {
-        if self.turns.is_empty() {
+        if self.claimed_turns.is_empty() {
             return "no turn".into();
         }
-        let index = self.pick(self.turns.len());
+        let index = self.pick(self.claimed_turns.len());
         // Sometimes it is kept, to come back stale.
-        let claim = if self.roll(8) == 0 { self.turns[index].clone() } else { self.turns.swap_remove(index) };
+        let claim =
+            if self.roll(8) == 0 { self.claimed_turns[index].clone() } else { self.claimed_turns.swap_remove(index) };
         match self.roll(8) {
             0 => {
                 let due = self.now + Duration::from_secs(self.roll(20));
@@ -273,12 +279,12 @@ impl<'a> Walk<'a> {
     }
 
     async fn settle_a_post(&mut self) -> String {
-        if self.posts.is_empty() {
+        if self.pending_posts.is_empty() {
             return "no post".into();
         }
-        let index = self.pick(self.posts.len());
-        let Post { part, token, text, created } =
-            if self.roll(3) == 0 { self.posts[index].clone() } else { self.posts.swap_remove(index) };
+        let index = self.pick(self.pending_posts.len());
+        let PendingPost { part, token, text, created } =
+            if self.roll(3) == 0 { self.pending_posts[index].clone() } else { self.pending_posts.swap_remove(index) };
         let due = self.now + Duration::from_secs(self.roll(10));
         let (fresh, why) = (self.fresh, "so it went".to_owned());
         let sort = self.roll(6);
@@ -300,26 +306,26 @@ impl<'a> Walk<'a> {
         format!("{part} {did}: {held}")
     }
 
-    async fn settle_a_look(&mut self) -> String {
-        if self.looks.is_empty() {
+    async fn settle_a_lookup(&mut self) -> String {
+        if self.pending_lookups.is_empty() {
             return "no look".into();
         }
-        let index = self.pick(self.looks.len());
-        let part = self.looks.swap_remove(index);
+        let index = self.pick(self.pending_lookups.len());
+        let part = self.pending_lookups.swap_remove(index);
         if self.roll(5) == 0 {
             let due = self.now + Duration::from_secs(7);
             let outcome = self.fresh.record_failed_lookup(part, due, "401".into(), self.now).await.unwrap();
             return format!("could not look for {part}: {outcome:?}");
         }
-        let mut candidates: Vec<ProviderId> = self.created.values().take(2).cloned().collect();
+        let mut candidates: Vec<ProviderId> = self.created_at_provider.values().take(2).cloned().collect();
         candidates.retain(|id| self.fresh.rows(&format!("SELECT 1 FROM parts WHERE provider_id = '{id}'")) == ["1"]);
-        candidates.extend(self.created.get(&part).cloned());
+        candidates.extend(self.created_at_provider.get(&part).cloned());
         let hold = self.roll(2) == 0;
         let outcome = self.fresh.settle_lookup(part, candidates, hold, self.now).await.unwrap();
         format!("looked for {part}: {outcome:?}")
     }
 
-    async fn call_back(&mut self) -> String {
+    async fn send_status_callback(&mut self) -> String {
         const ALL: [DeliveryStatus; 7] = [
             DeliveryStatus::Accepted,
             DeliveryStatus::Queued,
@@ -329,38 +335,39 @@ impl<'a> Walk<'a> {
             DeliveryStatus::Delivered,
             DeliveryStatus::Read,
         ];
-        if self.created.is_empty() {
+        if self.created_at_provider.is_empty() {
             return "no news".into();
         }
         // Mostly of what was created of late.
-        let last = self.created.len();
+        let last = self.created_at_provider.len();
         let back = self.pick(last.min(5)) + 1;
-        let (part, id) = self.created.iter().nth(last - back).map(|(part, id)| (*part, id.clone())).unwrap();
+        let (part, id) =
+            self.created_at_provider.iter().nth(last - back).map(|(part, id)| (*part, id.clone())).unwrap();
         let status = ALL[self.pick(ALL.len())];
         let reference = (self.roll(4) > 0).then_some(part);
-        let ours = self.fresh.told(news(&id.0, status, reference), self.now).await;
+        let ours = self.fresh.status_arrives(status_update(&id.0, status, reference), self.now).await;
         format!("news of {part} {id}: {status:?}: {ours}")
     }
 
     /// The process dies and starts again. What its workers held is lost, or comes back stale.
-    async fn die(&mut self) -> String {
+    async fn restart_process(&mut self) -> String {
         if self.roll(2) == 0 {
-            self.turns.clear();
-            self.posts.clear();
-            self.looks.clear();
+            self.claimed_turns.clear();
+            self.pending_posts.clear();
+            self.pending_lookups.clear();
         }
         format!("{:?}", self.fresh.recover(self.now, "Sorry.".into()).await.unwrap())
     }
 
     /// The operator or the clock ends or revives a turn.
-    async fn steer(&mut self) -> String {
+    async fn end_or_requeue_a_turn(&mut self) -> String {
         let turns = self.fresh.count("turns") as u64;
         let turn = TurnId(i64::try_from(turns.saturating_sub(self.roll(6))).unwrap());
         match self.roll(3) {
             0 => {
-                let revived = self.fresh.revived(turn, self.now).await;
+                let revived = self.fresh.is_requeued(turn, self.now).await;
                 if revived {
-                    self.ended.remove(&turn.0);
+                    self.turn_ends.remove(&turn.0);
                 }
                 format!("revived {turn}: {revived}")
             }
@@ -369,7 +376,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn wait(&mut self) -> String {
+    fn advance_clock(&mut self) -> String {
         let millis = match self.roll(24) {
             0 => 23 * 3_600_000,
             1..8 => self.roll(100_000),
@@ -380,8 +387,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Nothing may be found; each line says what is wrong.
-    fn check(&mut self) {
-        const WRONG: &str = "
+    fn check_invariants(&mut self) {
+        const INVARIANT_VIOLATIONS: &str = "
             SELECT 'two open turns in a conversation' FROM turns WHERE state = 'open'
                 GROUP BY conversation_id HAVING COUNT(*) > 1
             UNION ALL SELECT 'two active turns in a conversation' FROM turns
@@ -439,42 +446,42 @@ impl<'a> Walk<'a> {
                 WHERE t.state IN ('open', 'running', 'retry', 'sending')
             UNION ALL SELECT 'sent without an id ' || turn_id FROM parts
                 WHERE (state = 'sent') <> (provider_id IS NOT NULL)";
-        let wrong = self.fresh.rows(WRONG);
-        assert!(wrong.is_empty(), "{wrong:?} after {}", self.trail);
+        let wrong = self.fresh.rows(INVARIANT_VIOLATIONS);
+        assert!(wrong.is_empty(), "{wrong:?} after {}", self.last_step);
         for row in self.fresh.rows("SELECT id, state, finished_at FROM turns WHERE finished_at IS NOT NULL") {
             let (turn, end) = row.split_once('|').unwrap();
-            let first = self.ended.entry(turn.parse().unwrap()).or_insert_with(|| end.to_owned());
-            assert_eq!(first, end, "turn {turn} ended twice, after {}", self.trail);
+            let first = self.turn_ends.entry(turn.parse().unwrap()).or_insert_with(|| end.to_owned());
+            assert_eq!(first, end, "turn {turn} ended twice, after {}", self.last_step);
         }
         for row in self.fresh.rows("SELECT turn_id, number, provider_id FROM parts WHERE state = 'sent'") {
             let cells: Vec<&str> = row.split('|').collect();
             let part = PartRef { turn: TurnId(cells[0].parse().unwrap()), number: cells[1].parse().unwrap() };
-            assert_eq!(self.created.get(&part), Some(&sid(cells[2])), "{part} after {}", self.trail);
+            assert_eq!(self.created_at_provider.get(&part), Some(&sid(cells[2])), "{part} after {}", self.last_step);
         }
     }
 
     /// The weather clears: everything that can still be answered is.
-    async fn settle(&mut self) {
-        self.turns.clear();
-        self.posts.clear();
+    async fn finish_all_turns(&mut self) {
+        self.claimed_turns.clear();
+        self.pending_posts.clear();
         self.fresh.recover(self.now, "Sorry.".into()).await.unwrap();
         for round in 0..2_000 {
             let unended = self.fresh.rows("SELECT 1 FROM turns WHERE finished_at IS NULL LIMIT 1");
             if unended.is_empty() {
                 return;
             }
-            self.now = self.now + MERGE * 20;
+            self.now = self.now + MERGE_WINDOW * 20;
             let claims = self.fresh.claim(self.now, 100, 100).await.unwrap();
-            self.trail = format!("round {round} of settling: {claims:?}");
-            self.take(claims);
-            for claim in std::mem::take(&mut self.turns) {
+            self.last_step = format!("round {round} of settling: {claims:?}");
+            self.take_claims(claims);
+            for claim in std::mem::take(&mut self.claimed_turns) {
                 if let Some(StoredReply { part, token, .. }) =
                     self.fresh.reply(&claim, answer("Done."), vec!["Done.".into()], self.now).await.unwrap()
                 {
                     self.post(part, token, "Done.".into());
                 }
             }
-            for Post { part, token, created, .. } in std::mem::take(&mut self.posts) {
+            for PendingPost { part, token, created, .. } in std::mem::take(&mut self.pending_posts) {
                 match created {
                     Some(id) => {
                         self.fresh.mark_part_sent(part, token, id, self.now).await.unwrap()
@@ -483,17 +490,20 @@ impl<'a> Walk<'a> {
                     None => self.fresh.retry_part(part, token, self.now, "503".into()).await.unwrap(),
                 };
             }
-            for part in std::mem::take(&mut self.looks) {
-                let found = self.created.get(&part).cloned().into_iter().collect();
+            for part in std::mem::take(&mut self.pending_lookups) {
+                let found = self.created_at_provider.get(&part).cloned().into_iter().collect();
                 self.fresh.settle_lookup(part, found, false, self.now).await.unwrap();
             }
-            self.check();
+            self.check_invariants();
         }
         panic!("some turns never end: {:?}", self.fresh.rows("SELECT * FROM turns WHERE finished_at IS NULL"));
     }
 
-    fn check_the_end(&self) {
-        assert_eq!(self.fresh.rows("SELECT COUNT(*) FROM messages WHERE role = 'user'"), [self.said.len().to_string()]);
+    fn check_final_states(&self) {
+        assert_eq!(
+            self.fresh.rows("SELECT COUNT(*) FROM messages WHERE role = 'user'"),
+            [self.received_messages.len().to_string()]
+        );
         let ends = self.fresh.rows("SELECT state, COUNT(*) FROM turns GROUP BY state ORDER BY state");
         // A walk that meets one end only has shown little.
         for end in ["dead|", "done|", "expired|"] {

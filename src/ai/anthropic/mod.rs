@@ -191,7 +191,7 @@ impl Anthropic {
     }
 
     /// The answer in our form, or why there is none.
-    fn into_completion(&self, answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
+    fn completion_from(&self, answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
         let reason = answer.stop_reason.as_deref().unwrap_or_default();
         let finish = match reason {
             "max_tokens" | "model_context_window_exceeded" => Finish::Length,
@@ -291,7 +291,7 @@ impl Provider for Anthropic {
         let system = prompt.system.trim();
         let asked = self.ask((system, prompt.may_hand_over), &mut window, None, meter);
         let (answer, reply) = self.client.with_timeout(asked).await?;
-        let completion = self.into_completion(answer, &reply, system.chars().count() + window.characters())?;
+        let completion = self.completion_from(answer, &reply, system.chars().count() + window.characters())?;
         if completion.usage.estimated {
             meter.record_usage(completion.usage);
         }

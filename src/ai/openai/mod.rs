@@ -181,7 +181,7 @@ impl OpenAi {
     }
 
     /// The answer in our form, or why there is none.
-    fn into_completion(&self, mut answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
+    fn completion_from(&self, mut answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
         let hand_over = answer.hand_over();
         let (raw, refusal) = answer.take_text_and_refusal();
         let text = strip_thinking(&raw);
@@ -277,7 +277,7 @@ impl Provider for OpenAi {
         let (answer, reply) = self.client.with_timeout(asked).await?;
         let sent = system.chars().count() + window.characters();
         let Some(answer) = answer else { return Err(self.token_cap_fault(&reply)) };
-        let completion = self.into_completion(answer, &reply, sent)?;
+        let completion = self.completion_from(answer, &reply, sent)?;
         if completion.usage.estimated {
             meter.record_usage(completion.usage);
         }
