@@ -1,16 +1,16 @@
 //! The app: everything that runs shares, built once.
 
-mod confidence;
+mod admission;
+mod confidential_content;
 mod history;
-mod media;
+mod media_links;
 mod numbers;
-mod reception;
-mod running;
+mod running_turns;
 
-pub use self::confidence::ConfidentialContent;
-pub use self::media::MediaLinks;
+pub use self::confidential_content::ConfidentialContent;
+pub use self::media_links::MediaLinks;
 pub use self::numbers::Number;
-pub use self::running::RunningTurns;
+pub use self::running_turns::RunningTurns;
 
 use std::borrow::Cow;
 use std::fs;
@@ -28,9 +28,9 @@ use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::clock::Clock;
+use crate::concurrency_limit::ConcurrencyLimit;
 use crate::config::{AiConfig, Config, NumberDirectory};
 use crate::files::FileStore;
-use crate::limit::ConcurrencyLimit;
 use crate::model::{Charge, ContentSid};
 use crate::reader::Reader;
 use crate::secrets::Secrets;

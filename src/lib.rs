@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] [`channel`] [`ai`] [`reader`] |
+//! | 2 | [`telemetry`] [`concurrency_limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] [`channel`] [`ai`] [`reader`] |
 //! | 3 | [`app`] |
 //! | 4 | [`work`] [`web`] [`simulator`] |
 //! | 5 | [`daemon`] |
@@ -20,13 +20,13 @@ pub mod cache;
 pub mod channel;
 pub mod cli;
 pub mod clock;
+pub mod concurrency_limit;
 pub mod config;
 pub mod daemon;
 pub mod failpoint;
 pub mod fault;
 pub mod files;
 pub mod http;
-pub mod limit;
 pub mod media;
 pub mod model;
 pub mod reader;

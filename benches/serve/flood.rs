@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::load::{self, Requests, SENDERS};
+use super::load_generator::{self, Requests, SENDERS};
 use super::report::{median, percentile, table};
 use super::{Plan, launch, reply_times};
 
@@ -26,8 +26,9 @@ pub async fn flood(plan: &Plan) -> Result<()> {
             // From 1 on: number 0 is the one who floods.
             let requests = Arc::new(Requests::messages(1, messages, SENDERS));
             let flood = Arc::new(Requests::messages(1_000_000, flooded * FLOOD * plan.steady_seconds, 1));
-            let others = load::constant_rate(server.address, RATE, &requests, 0);
-            let (mut run, _) = tokio::try_join!(others, load::constant_rate(server.address, FLOOD, &flood, 0))?;
+            let others = load_generator::constant_rate(server.address, RATE, &requests, 0);
+            let (mut run, _) =
+                tokio::try_join!(others, load_generator::constant_rate(server.address, FLOOD, &flood, 0))?;
             run.acked.iter_mut().for_each(|(number, _)| *number += 1);
             plan.stand_ins.wait_for(messages).await?;
             tokio::time::sleep(Duration::from_millis(300)).await;

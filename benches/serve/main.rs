@@ -5,14 +5,14 @@
 //! keeps the data on another disk, `--program PATH` measures another executable. Nothing here fails for being slow.
 //! What the figures mean is told in docs/performance.md. To add a measurement: a function here that prints a table.
 
-mod bare;
+mod baseline;
 mod flood;
-mod large;
-mod load;
-mod process;
+mod large_database;
+mod load_generator;
 mod report;
+mod server_process;
 mod soak;
-mod standin;
+mod stand_ins;
 mod webhook;
 
 use std::path::{Path, PathBuf};
@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use self::load::{Connection, Requests, Run, SENDERS};
-use self::process::{Server, Setting, mynah};
+use self::load_generator::{Connection, Requests, Run, SENDERS};
 use self::report::{median, mib, millis, percentile, table};
-use self::standin::StandIn;
+use self::server_process::{Server, Setting, mynah};
+use self::stand_ins::StandIn;
 
 /// Connections of the throughput runs.
 const CONNECTIONS: [usize; 3] = [1, 32, 128];
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     if let [bare, what, folder] = arguments.as_slice()
         && bare == "bare"
     {
-        return bare::run((what == "store").then_some(Path::new(folder)));
+        return baseline::run((what == "store").then_some(Path::new(folder)));
     }
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let folder = arguments.iter().skip_while(|argument| *argument != "--dir").nth(1);
@@ -89,8 +89,8 @@ fn main() -> Result<()> {
                 "cost" => cost(&plan).await?,
                 "memory" => memory(&plan).await?,
                 "start" => start(&plan).await?,
-                "large" => on_large_database(&plan, large::GIGABYTE).await?,
-                "huge" => on_large_database(&plan, large::TEN_MILLION).await?,
+                "large" => on_large_database(&plan, large_database::GIGABYTE).await?,
+                "huge" => on_large_database(&plan, large_database::TEN_MILLION).await?,
                 _ => soak::soak(&plan).await?,
             }
         }
@@ -143,7 +143,8 @@ async fn throughput(plan: &Plan) -> Result<()> {
                 warm_up(&server, &requests, WARM_UP).await?;
                 plan.stand_ins.clear();
                 let before = ResourceUsage::of(&server)?;
-                let mut run = load::closed_loop(server.address, connections, &requests, WARM_UP, plan.run_time).await?;
+                let mut run =
+                    load_generator::closed_loop(server.address, connections, &requests, WARM_UP, plan.run_time).await?;
                 figures.processor.push(
                     ResourceUsage::of(&server)?.processor_time_since(&before).as_micros() as f64
                         / run.latencies.len() as f64,
@@ -242,7 +243,7 @@ async fn steady(plan: &Plan) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         let spent = ResourceUsage::of(&server)?;
-        let mut run = load::constant_rate(server.address, rate, &requests, before).await?;
+        let mut run = load_generator::constant_rate(server.address, rate, &requests, before).await?;
         if answered {
             plan.stand_ins.wait_for(before + messages).await?;
         }
@@ -316,14 +317,14 @@ async fn burst_cost(plan: &Plan, server: &Server, name: &str, callbacks: bool, f
     }
     let before = ResourceUsage::of(server)?;
     let began = Instant::now();
-    load::closed_loop(server.address, 32, &requests, WARM_UP, Duration::MAX).await?;
+    load_generator::closed_loop(server.address, 32, &requests, WARM_UP, Duration::MAX).await?;
     plan.stand_ins.wait_for(WARM_UP + COST_MESSAGES).await?;
     let wall = began.elapsed();
     if callbacks {
         let told = plan.stand_ins.callbacks();
         for status in ["sent", "delivered", "read"] {
             let requests = Arc::new(Requests::callbacks(&told, status));
-            load::closed_loop(server.address, 32, &requests, 0, Duration::MAX).await?;
+            load_generator::closed_loop(server.address, 32, &requests, 0, Duration::MAX).await?;
         }
     }
     // What was posted last is still to be recorded.
@@ -343,7 +344,7 @@ async fn memory(plan: &Plan) -> Result<()> {
     let mut sent = 0;
     for (name, upto) in [("after a burst of 2,000", 2_000), ("after 10,000 senders", 10_000)] {
         let requests = Arc::new(Requests::messages(sent, upto - sent, usize::MAX));
-        load::closed_loop(server.address, 128, &requests, 0, Duration::MAX).await?;
+        load_generator::closed_loop(server.address, 128, &requests, 0, Duration::MAX).await?;
         plan.stand_ins.wait_for(upto).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         rows.push(vec![name.to_owned(), mib(server.pss()?), server.threads()?.to_string()]);
@@ -388,7 +389,7 @@ async fn time_to_first_ack(plan: &Plan, folder: &Path, number: usize) -> Result<
 /// The same on a database that holds so many answered turns already.
 async fn on_large_database(plan: &Plan, turns: u32) -> Result<()> {
     let folder = plan.folder()?;
-    let size = large::generate(folder.path(), turns)?;
+    let size = large_database::generate(folder.path(), turns)?;
     let mut times = Vec::new();
     for number in 0..plan.starts {
         times.push(time_to_first_ack(plan, folder.path(), number).await?.as_secs_f64());

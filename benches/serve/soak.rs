@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::load::{self, Requests};
+use super::load_generator::{self, Requests};
 use super::report::{mib, percentile, table};
 use super::{Plan, launch};
 
@@ -30,7 +30,7 @@ pub async fn soak(plan: &Plan) -> Result<()> {
         let requests = Arc::new(Requests::messages(step * messages, messages, SENDERS));
         let (user, kernel) = server.processor_time()?;
         let written = server.written()?;
-        let mut run = load::constant_rate(server.address, RATE, &requests, 0).await?;
+        let mut run = load_generator::constant_rate(server.address, RATE, &requests, 0).await?;
         plan.stand_ins.wait_for((step + 1) * messages).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (more_user, more_kernel) = server.processor_time()?;

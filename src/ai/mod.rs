@@ -16,15 +16,15 @@ use crate::text;
 
 mod answer;
 mod anthropic;
-mod call;
-mod listing;
+mod api_client;
 mod messages;
 mod meter;
+mod model_list;
 mod offline;
 mod openai;
-mod sight;
 mod thinking;
 mod tool;
+mod vision;
 mod window;
 
 pub use self::meter::{Meter, MeteredUsage};
@@ -73,7 +73,7 @@ impl Prompt {
     pub fn trim_to_tokens(&mut self, tokens: usize) -> usize {
         let tool_tokens = if self.may_hand_over { tool::definition_tokens() } else { 0 };
         let mut remaining_tokens = tokens.saturating_sub(text::estimate_tokens(&self.system) + tool_tokens);
-        let (mut images, mut kept) = (sight::MAX_IMAGES, 0);
+        let (mut images, mut kept) = (vision::MAX_IMAGES, 0);
         for line in self.messages.iter_mut().rev() {
             let least = usize::from(kept == 0);
             while line.images.len() > images || (line.images.len() > least && line.tokens() > remaining_tokens) {
@@ -120,7 +120,7 @@ impl PromptMessage {
     /// Puts words for its oldest image.
     fn replace_oldest_image(&mut self) {
         self.images.remove(0);
-        sight::append_placeholder(&mut self.text, sight::EARLIER_IMAGE_PLACEHOLDER);
+        vision::append_placeholder(&mut self.text, vision::EARLIER_IMAGE_PLACEHOLDER);
     }
 }
 

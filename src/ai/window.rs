@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::messages::{Message, Piece};
-use super::sight::{self, ImagePolicy};
+use super::vision::{self, ImagePolicy};
 use super::{Image, PromptMessage};
 use crate::fault::{Fault, FaultOwner};
 use crate::model::Role;
@@ -93,7 +93,7 @@ impl<'a> OutgoingLine<'a> {
         let mut said = OutgoingLine { role, text, images: &line.images };
         if role != USER {
             for _ in std::mem::take(&mut said.images) {
-                sight::append_placeholder(said.text.to_mut(), sight::SENT_IMAGE_PLACEHOLDER);
+                vision::append_placeholder(said.text.to_mut(), vision::SENT_IMAGE_PLACEHOLDER);
             }
         }
         said
@@ -104,7 +104,7 @@ impl<'a> OutgoingLine<'a> {
         let (told, shown) = self.images.split_at(self.images.len() - shown);
         let mut text = self.text.clone();
         for _ in told {
-            sight::append_placeholder(text.to_mut(), instead);
+            vision::append_placeholder(text.to_mut(), instead);
         }
         let text = Some(text).filter(|text| !text.trim().is_empty()).map(Piece::Text);
         Message { role: self.role, pieces: text.into_iter().chain(shown.iter().map(Piece::Image)).collect() }
@@ -155,7 +155,7 @@ mod tests {
             message_with_images(Role::User, "", &["3"]),
         ];
         let window = Window::from_prompt(&lines).unwrap();
-        let ours = ("assistant", sight::SENT_IMAGE_PLACEHOLDER.to_owned());
+        let ours = ("assistant", vision::SENT_IMAGE_PLACEHOLDER.to_owned());
         let as_they_are =
             [("user", "this<1>"), ("user", "<2>"), ("user", "or that?")].map(|(role, text)| (role, text.to_owned()));
         assert_eq!(rendered_messages(&window), [&as_they_are[..], &[ours.clone(), ("user", "<3>".into())]].concat());

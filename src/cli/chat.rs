@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
-use super::stage::{CONTACT_NUMBER, Sandbox};
+use super::sandbox::{CONTACT_NUMBER, Sandbox};
 use crate::app::App;
 use crate::config::Config;
 use crate::daemon;

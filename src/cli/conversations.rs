@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::sending;
+use super::operator_messages;
 use super::transcript::{ConfiguredNumbers, json_time, print_conversation, print_list};
 use crate::app;
 use crate::clock::Time;
@@ -70,10 +70,10 @@ enum Action {
         #[arg(value_parser = parse_id)]
         id: ShortId,
         /// The template's name at Twilio, HX and 32 digits
-        #[arg(value_parser = sending::parse_content_sid)]
+        #[arg(value_parser = operator_messages::parse_content_sid)]
         content_sid: ContentSid,
         /// What stands in one of its gaps, such as 1=Ana; once for each
-        #[arg(long = "var", value_name = "NAME=VALUE", value_parser = sending::parse_variable)]
+        #[arg(long = "var", value_name = "NAME=VALUE", value_parser = operator_messages::parse_variable)]
         variables: Vec<(String, String)>,
     },
     /// End a conversation; the contact's next message begins a new one
@@ -161,17 +161,19 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         Action::Say { id, text, file } => {
             let id = find_conversation(&store, id).await?;
             let spoken = match (text, file) {
-                (text, Some(file)) => sending::queue_file(&config, &store, id, text, &file, (until, now)).await?,
+                (text, Some(file)) => {
+                    operator_messages::queue_file(&config, &store, id, text, &file, (until, now)).await?
+                }
                 (text, None) => {
                     let text = text.unwrap_or_default();
-                    sending::check_sendable_text(&text, 0)?;
+                    operator_messages::check_sendable_text(&text, 0)?;
                     store.send_operator_message(id, text, until, now).await?
                 }
             };
             print_queue_result(&store, id, spoken, json).await?;
         }
         Action::Template { id, content_sid, variables } => {
-            let template = sending::build_template(content_sid, variables)?;
+            let template = operator_messages::build_template(content_sid, variables)?;
             let id = find_conversation(&store, id).await?;
             let (id, spoken) = store.send_template(id, template, now).await?;
             print_queue_result(&store, id, spoken, json).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::Args;
 
-use super::stage::Sandbox;
+use super::sandbox::Sandbox;
 use crate::config::Config;
 use crate::daemon;
 

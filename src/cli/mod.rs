@@ -3,7 +3,7 @@
 //! To add a command: a file with its arguments and a `run`, a variant of [`Command`], an arm in [`run`].
 
 mod alert;
-mod attached;
+mod attachments;
 mod chat;
 mod check;
 mod cleanup;
@@ -12,12 +12,12 @@ mod conversations;
 mod demo;
 mod jobs;
 mod migrate;
+mod operator_messages;
 mod read_file;
+mod sandbox;
 mod schedule;
-mod sending;
 mod serve;
 mod settings;
-mod stage;
 mod transcript;
 mod undelivered;
 

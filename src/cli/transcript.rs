@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::columns::{columns, one_line};
-use super::{attached, undelivered};
+use super::{attachments, undelivered};
 use crate::clock::Time;
 use crate::config::{Config, NumberConfig, NumberDirectory};
 use crate::files::FileStore;
@@ -140,7 +140,7 @@ pub(super) fn print_conversation(
                     "turn": said.turn.0,
                     "turn_state": said.turn_state,
                     "turn_error": said.turn_error,
-                    "attachments": attached::to_json(&said.attachments, files),
+                    "attachments": attachments::to_json(&said.attachments, files),
                     "turn_undelivered": undelivered::to_json(&said.undelivered),
                 })
             })
@@ -163,7 +163,7 @@ pub(super) fn print_conversation(
         for line in text::sanitize(&said.content).lines() {
             println!("    {line}");
         }
-        for line in attached::lines(&said.attachments, files) {
+        for line in attachments::lines(&said.attachments, files) {
             println!("    ({line})");
         }
         if let Some(error) = &said.turn_error {

@@ -15,12 +15,12 @@ pub use self::schema::problem::{Problem, Problems};
 pub use self::schema::reference::reference;
 pub use self::schema::settings::{DefaultValue, Group, Setting};
 pub use self::sections::ai::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC, DEFAULT_MAX_TOKENS_COMPATIBLE};
+pub use self::sections::contact_policy::ContactPolicyConfig;
 pub use self::sections::local_model::is_local_address;
 pub use self::sections::log::{LogConfig, LogFormat};
 pub use self::sections::media::{MediaConfig, TranscriptionConfig};
 pub use self::sections::network::Network;
 pub use self::sections::number::{NumberConfig, NumberDirectory, NumberMatch};
-pub use self::sections::people::ContactPolicyConfig;
 pub use self::sections::provider::{ProviderConfig, is_openai};
 pub use self::sections::server::{DataConfig, ServerConfig};
 pub use self::sections::texts::Texts;
@@ -29,7 +29,7 @@ pub use self::sections::work::{BurstPolicy, ConversationConfig, UnknownSends, Wo
 pub use self::sources::environment::Sources;
 pub use self::stored::{StoredSetting, StoredSettingState};
 
-use self::sections::{ai, fallback, log, media, number, numbers, people, server, texts, twilio, work};
+use self::sections::{ai, contact_policy, fallback, log, media, number, numbers, server, texts, twilio, work};
 use self::sources::reader::SettingsReader;
 
 /// All that can be set. Its `Debug` shows no secret.
@@ -87,7 +87,7 @@ impl Config {
         let media = media::read(reader, ai.as_ref());
         let work = work::read(reader);
         let conversation = work::read_conversation(reader);
-        let people = people::read(reader);
+        let people = contact_policy::read(reader);
         let texts = texts::read(reader);
         let log = log::read(reader);
         for warning in people.unpriced_warnings(ai.iter().chain(&fallbacks)) {

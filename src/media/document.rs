@@ -1,12 +1,12 @@
 //! The text of documents, up to a limit.
 
-use super::card;
 use super::charset::decode_text;
-use super::gathered::TextCollector;
 use super::kind::FileKind;
 use super::office;
 use super::pdf;
+use super::text_collector::TextCollector;
 use super::unreadable::{Unreadable, catch_panic};
+use super::vcard;
 
 /// The largest file that is opened, in bytes: what Twilio takes for WhatsApp (Twilio, "Accepted content types for media").
 pub const MAX_FILE_BYTES: usize = 16 << 20;
@@ -40,7 +40,7 @@ pub fn extract_text(kind: FileKind, bytes: &[u8], max_chars: usize) -> Result<Do
             }
             FileKind::VCard => {
                 let words = decode_text(bytes)
-                    .and_then(|text| card::describe_contacts(&text))
+                    .and_then(|text| vcard::describe_contacts(&text))
                     .ok_or(Unreadable::Damaged(name))?;
                 gathered.push(&words);
             }
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn what_is_looked_at_in_vain_is_counted_too() {
         let mut gathered = TextCollector::new(100);
-        let lines = "\n".repeat(super::super::gathered::MAX_CHARS_SEEN / 4);
+        let lines = "\n".repeat(super::super::text_collector::MAX_CHARS_SEEN / 4);
         for _ in 0..4 {
             gathered.push(&lines);
             assert!(!gathered.is_full());

@@ -10,7 +10,7 @@ use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
-use super::bare;
+use super::image_header;
 use super::kind::{FileKind, sniff};
 use super::unreadable::{Unreadable, catch_panic};
 
@@ -97,7 +97,7 @@ impl Image {
         let media_type = kind.media_type();
         let small = width.max(height) <= MAX_SIDE && bytes.len() <= MAX_UNCHANGED_BYTES;
         // Only JPEG and PNG are looked at so.
-        if small && bare::read_header(kind, bytes).is_some_and(|bare| bare.has_no_metadata) {
+        if small && image_header::read_header(kind, bytes).is_some_and(|bare| bare.has_no_metadata) {
             return Ok(Image { media_type, bytes: bytes.clone(), width, height });
         }
         if width.max(height) > MAX_SIDE {
@@ -114,7 +114,7 @@ impl Image {
     /// One that [`Image::for_model`] made, from where it was kept: its size alone is looked at.
     pub fn from_stored(bytes: Bytes) -> Result<Image, Unreadable> {
         let kind = sniff(&bytes);
-        let bare = bare::read_header(kind, &bytes).ok_or(Unreadable::Damaged("image"))?;
+        let bare = image_header::read_header(kind, &bytes).ok_or(Unreadable::Damaged("image"))?;
         Ok(Image { media_type: kind.media_type(), bytes, width: bare.width, height: bare.height })
     }
 

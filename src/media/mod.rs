@@ -4,17 +4,17 @@
 //! whatever a file claims of itself; but what a file makes of a library no limit here can bound, so it runs in a process of its
 //! own (`reader`).
 
-mod bare;
-pub mod card;
 mod charset;
 pub mod document;
-mod gathered;
 mod image;
+mod image_header;
 mod kind;
 mod office;
 mod pdf;
 mod sendable;
+mod text_collector;
 mod unreadable;
+pub mod vcard;
 mod xml;
 
 pub use self::image::Image;

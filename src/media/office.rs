@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::gathered::TextCollector;
 use super::kind::FileKind;
+use super::text_collector::TextCollector;
 use super::unreadable::Unreadable;
 use super::xml::{Archive, XmlEvent, XmlReader, attribute};
 

@@ -2,7 +2,7 @@
 
 use lopdf::{DecompressError, Document, Error, LoadOptions};
 
-use super::gathered::TextCollector;
+use super::text_collector::TextCollector;
 use super::unreadable::Unreadable;
 
 /// The most pages that are looked at.

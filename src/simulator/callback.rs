@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::misbehaviour::increment;
+use super::fault_injection::increment;
 use super::{Simulator, Status, lock};
 
 /// A message on its way.

@@ -8,8 +8,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::ledger::Message;
-use super::misbehaviour::increment;
+use super::fault_injection::increment;
+use super::message_log::Message;
 use super::phones::Bubble;
 use super::sign::{sign, without_fragment};
 use super::{Simulator, Status, lock};

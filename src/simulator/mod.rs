@@ -9,10 +9,10 @@
 
 mod api;
 mod callback;
+mod fault_injection;
 mod inbound;
-mod ledger;
 mod markup;
-mod misbehaviour;
+mod message_log;
 mod page;
 mod phones;
 mod sign;
@@ -33,16 +33,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+pub use fault_injection::{ApiCall, Counts, InjectedFault};
 pub use inbound::{WebhookAnswer, WebhookUnanswered};
-pub use misbehaviour::{ApiCall, Counts, InjectedFault};
 pub use phones::{Bubble, PhoneChange};
 pub use sign::sign;
 pub use status::Status;
 
 use crate::clock::{Clock, Time};
 use crate::http;
-use ledger::MessageLog;
-use misbehaviour::{Counters, FaultQueue};
+use fault_injection::{Counters, FaultQueue};
+use message_log::MessageLog;
 use phones::Phones;
 
 /// Changes that a slow subscriber may lag behind before it misses some.

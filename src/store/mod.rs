@@ -3,7 +3,7 @@
 //! One file per noun, each with its statements as constants beside the functions that map their rows. Every public
 //! method is one transaction: it either happened and is durable, or it did not happen. To add a noun: a file with an
 //! `impl Store` in the room it belongs to, a migration, and its promises in `tests/store`. Statements are `const NAME: &str`, so
-//! that `plans.rs` finds them and proves that they need no full scan.
+//! that `query_plans.rs` finds them and proves that they need no full scan.
 //!
 //! The rooms, from the ground up; a room imports only those above it in this list:
 //!
@@ -25,7 +25,7 @@ mod inbound;
 mod operations;
 mod outbound;
 #[cfg(test)]
-mod plans;
+mod query_plans;
 mod queue;
 mod sqlite;
 #[cfg(test)]

@@ -8,18 +8,18 @@
 //! To add: a new construct is one arm in `markdown.rs` and one row in its table of tests; a new way to cut is one
 //! level in `split/cut.rs`, coarse before fine.
 
-mod clean;
+mod confidential_text;
 mod credentials;
 mod links;
 mod markdown;
-mod original;
+mod sanitize;
 mod split;
 mod tokens;
 
-pub use clean::{is_hidden, sanitize, truncate};
+pub use confidential_text::ConfidentialText;
 pub use credentials::Credentials;
 pub use links::{LinkPolicy, replace_links};
 pub use markdown::to_whatsapp;
-pub use original::ConfidentialText;
+pub use sanitize::{is_hidden, sanitize, truncate};
 pub use split::{split, split_in_half};
 pub use tokens::estimate_tokens;

@@ -2,14 +2,14 @@
 //!
 //! To add a page: a handler in a file named after what it shows, and a line in [`routes`].
 
-mod client;
+mod client_address;
 mod connection;
 mod headers;
 mod health;
 mod media;
 mod server;
-mod signed;
 mod webhook;
+mod webhook_signature;
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use tower::Service;
 use tracing::{debug, info, warn};
 
 use super::SecurityHeaders;
-use super::client::Peer;
+use super::client_address::Peer;
 use super::connection::{Connection, RequestPhase};
 
 /// How long a connection may be idle between two requests. Longer than a proxy keeps its own (nginx: 60 s), so that

@@ -16,8 +16,8 @@ use serde::Serializer;
 use tracing::{error, info, warn};
 
 use super::BODY_LIMIT;
-use super::client::{self, Peer};
-use super::signed::{self, SignedWebhook};
+use super::client_address::{self, Peer};
+use super::webhook_signature::{self, SignedWebhook};
 use crate::app::App;
 use crate::channel::{Channel, ErrorExplanation};
 use crate::clock::Time;
@@ -62,7 +62,7 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let delivery = WebhookRequest { path_and_query, headers, body };
-    let Some(signed) = signed::verify(&app, &delivery, now) else {
+    let Some(signed) = webhook_signature::verify(&app, &delivery, now) else {
         warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
         return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
     };
@@ -76,8 +76,9 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
 /// an account there shares, so a good signature is never held up by what else came from the same one.
 async fn refuse_unsigned(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
     let peer = head.extensions.get::<Peer>().map(|Peer(peer)| *peer);
-    let client = peer.map(|peer| client::client_address(peer, &head.headers, &app.config.server.trusted_proxies));
-    let rate_limit_key = client.map(client::rate_limit_key);
+    let client =
+        peer.map(|peer| client_address::client_address(peer, &head.headers, &app.config.server.trusted_proxies));
+    let rate_limit_key = client.map(client_address::rate_limit_key);
     let key = rate_limit_key.as_deref().unwrap_or("unknown");
     match app.refusal_cache.take_from_rate(&format!("refused {key}"), REFUSAL_RATE).await {
         Ok(()) => {

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::ask::{self, Answer, NoAnswer};
 use super::attachments::{self, WindowWithAttachments};
-use super::{backoff, deliver, give_back, guard, mirror, retry_while_unavailable, typing, words};
+use super::{backoff, deliver, fixed_replies, loop_guard, output_filter, requeue, retry_while_unavailable, typing};
 use crate::ai::{Finish, Prompt, PromptMessage};
 use crate::app::App;
 use crate::channel::Channel;
@@ -53,9 +53,9 @@ pub(super) async fn answer(
     let window = retry_while_unavailable(|| app.history(claim)).await?;
     // A turn is one, however often it is claimed while it waits for a model or is asked about anew.
     if claim.is_first_claim
-        && let Some(why) = mirror::detect_loop(app, claim, &window).await?
+        && let Some(why) = loop_guard::detect_loop(app, claim, &window).await?
     {
-        return mirror::pause_conversation(app, claim, why).await;
+        return loop_guard::pause_conversation(app, claim, why).await;
     }
     match claim.request {
         Some(BuiltInRequest::Operator) => {
@@ -63,8 +63,8 @@ pub(super) async fn answer(
             let parts = drafts.into_iter().flat_map(|draft| split_draft(draft, channel.text_limit())).collect();
             send_reply(app, claim, Reply::Operator, parts).await
         }
-        Some(request) if !words::also_needs_model(app, request, claim, &window) => {
-            let (reply, text) = words::fixed_reply(app, claim, request);
+        Some(request) if !fixed_replies::also_needs_model(app, request, claim, &window) => {
+            let (reply, text) = fixed_replies::fixed_reply(app, claim, request);
             send_texts(app, claim, reply, text::split(&text, channel.text_limit(), MAX_PARTS_PER_TEXT)).await
         }
         request => {
@@ -83,7 +83,7 @@ pub(super) async fn answer(
                     .await
                     .map(drop);
             }
-            let before = request.map(|request| words::fixed_reply(app, claim, request).1).into_iter().collect();
+            let before = request.map(|request| fixed_replies::fixed_reply(app, claim, request).1).into_iter().collect();
             answer_by_model(app, claim, channel, before, window, stop).await
         }
     }
@@ -165,12 +165,13 @@ async fn answer_by_model(
     drop((typing, answering));
     match outcome {
         Ok(Answer { completion, cost }) => {
-            let hand_over = completion.hand_over.map(|why| words::hand_over(app, why, Some(own.texts.human.clone())));
+            let hand_over =
+                completion.hand_over.map(|why| fixed_replies::hand_over(app, why, Some(own.texts.human.clone())));
             let wordless = completion.text.trim().is_empty() && hand_over.is_none();
             let declined = completion.finish == Finish::Refusal && wordless;
             let text = if declined { own.texts.declined.clone() } else { completion.text };
-            let guard::FilteredAnswer { sent_text: sent, history_text: said } =
-                guard::filter_answer(app, claim, &text).await;
+            let output_filter::FilteredAnswer { sent_text: sent, history_text: said } =
+                output_filter::filter_answer(app, claim, &text).await;
             let mut parts = text::split(&sent, channel.text_limit(), MAX_PARTS_PER_TEXT);
             if parts.is_empty() && hand_over.is_none() {
                 let why = "the model's answer holds no text".to_owned();
@@ -221,7 +222,7 @@ async fn retry_or_apologize(
             } else {
                 warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
             }
-            apologise(app, channel, claim, words::apology(app, claim, &fault), fault.why().to_owned()).await
+            apologise(app, channel, claim, fixed_replies::apology(app, claim, &fault), fault.why().to_owned()).await
         }
     }
 }
@@ -248,7 +249,7 @@ fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Promp
 
 /// Another try later, or the end of tries.
 async fn retry_later(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
-    let sorry = words::apology(app, claim, &fault);
+    let sorry = fixed_replies::apology(app, claim, &fault);
     let (after, why) = match fault {
         Fault::Retry { retry_after: after, why, .. } => (after, why),
         other => (None, other.why().to_owned()),
@@ -286,7 +287,7 @@ async fn apologise(
         parts.push("…".into());
     }
     // A word beside the question has its answer all the same.
-    parts.splice(..0, claim.request.map(|request| words::fixed_reply(app, claim, request).1));
+    parts.splice(..0, claim.request.map(|request| fixed_replies::fixed_reply(app, claim, request).1));
     send_texts(app, claim, Reply::Apology { why }, parts).await
 }
 
@@ -328,7 +329,7 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
     // The turn of a word goes on where a person takes over. What the model was asked beside it is left to them by then.
     let reply_if_human = match (&reply, claim.request) {
         (Reply::Answer { .. } | Reply::Apology { .. }, Some(request)) => {
-            let (reply, text) = words::fixed_reply(app, claim, request);
+            let (reply, text) = fixed_replies::fixed_reply(app, claim, request);
             Some((reply, vec![Draft::from(text)]))
         }
         _ => None,
@@ -368,7 +369,7 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
             reference: replied.part,
         },
     };
-    give_back::run_part(app, &first, deliver::deliver(app, &first)).await
+    requeue::run_part(app, &first, deliver::deliver(app, &first)).await
 }
 
 fn log_if_stale(claim: &TurnClaim, claim_held: bool) {

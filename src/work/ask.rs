@@ -9,8 +9,8 @@ use super::retry_while_unavailable;
 use crate::ai::{Completion, Meter, MeteredUsage, Prompt};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
+use crate::concurrency_limit::CallPermit;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
-use crate::limit::CallPermit;
 use crate::model::{Charge, Price};
 use crate::store::{StoreError, TurnClaim};
 

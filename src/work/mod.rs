@@ -9,15 +9,15 @@ mod attachments;
 mod backoff;
 mod catch_up;
 mod deliver;
-mod give_back;
-mod guard;
-pub mod left;
-mod mirror;
+mod fixed_replies;
+mod loop_guard;
+mod output_filter;
 mod reconcile;
+mod requeue;
 pub mod schedule;
-mod sweep;
 mod typing;
-mod words;
+pub mod unread_attachments;
+mod unused_files;
 mod worker;
 
 use crate::app::App;
@@ -49,10 +49,10 @@ async fn perform(
 ) -> Result<(), StoreError> {
     match work {
         WorkItem::Answer(claim) => {
-            give_back::run_turn(app, &claim, answer::answer(app, &claim, has_model_slot, stop)).await
+            requeue::run_turn(app, &claim, answer::answer(app, &claim, has_model_slot, stop)).await
         }
-        WorkItem::Deliver(claim) => give_back::run_part(app, &claim, deliver::deliver(app, &claim)).await,
-        WorkItem::Reconcile(claim) => give_back::run_reconcile(app, &claim, reconcile::look_up_part(app, &claim)).await,
+        WorkItem::Deliver(claim) => requeue::run_part(app, &claim, deliver::deliver(app, &claim)).await,
+        WorkItem::Reconcile(claim) => requeue::run_reconcile(app, &claim, reconcile::look_up_part(app, &claim)).await,
     }
 }
 

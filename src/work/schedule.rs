@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result as Outcome;
 use tracing::{error, info};
 
-use super::{catch_up, sweep};
+use super::{catch_up, unused_files};
 use crate::app::App;
 use crate::clock::Time;
 use crate::store::{ScheduledJob, StoreError};
@@ -130,7 +130,7 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
             Ok(format!("{forgotten} old figures of spending forgotten"))
         }
         Job::RemoveFiles => {
-            let removed = sweep::remove_unused_files(app).await?;
+            let removed = unused_files::remove_unused_files(app).await?;
             Ok(format!("{removed} files removed"))
         }
     }

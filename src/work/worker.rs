@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use super::catch_up::CATCH_UP_INTERVAL;
-use super::{WorkItem, left, perform, schedule, work_items};
+use super::{WorkItem, perform, schedule, unread_attachments, work_items};
 use crate::app::App;
 use crate::store::{BuiltInRequest, Claims, StoreError};
 
@@ -75,7 +75,7 @@ impl Worker {
                 catching_up = self.catch_up(&stop);
             }
             if now >= next_attachment_read && attachment_reading.as_ref().is_none_or(JoinHandle::is_finished) {
-                next_attachment_read = now + left::READ_INTERVAL;
+                next_attachment_read = now + unread_attachments::READ_INTERVAL;
                 attachment_reading = Some(self.read_unread_attachments(&stop));
             }
             if now >= next_schedule_run {
@@ -153,7 +153,7 @@ impl Worker {
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                done = left::read_batch(&app) => if let Err(error) = done {
+                done = unread_attachments::read_batch(&app) => if let Err(error) = done {
                     error!(%error, "what came with messages that are not answered cannot be read");
                 }
             }

@@ -293,8 +293,8 @@ async fn attachments_that_come_while_a_person_answers_are_read_too() {
     contact_attaches(&house, ANA, "this one", "image/jpeg", "ME2").await;
     contact_attaches(&house, ANA, "", "image/png", "ME-gone").await;
     drain_after_waits(&house).await;
-    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 3);
-    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 0);
+    assert_eq!(mynah::work::unread_attachments::read_batch(&house.app).await.unwrap(), 3);
+    assert_eq!(mynah::work::unread_attachments::read_batch(&house.app).await.unwrap(), 0);
     let (_, said) = house.app.store.conversation(house.latest_conversation(), 9).await.unwrap().unwrap();
     let told: Vec<_> =
         said.iter().filter(|said| said.turn_state == "skipped").map(|said| said.content.as_str()).collect();
@@ -317,7 +317,7 @@ async fn a_voice_note_that_no_budget_is_left_to_answer_is_not_transcribed() {
     contact_attaches(&house, ANA, "", "audio/ogg", "ME1").await;
     contact_attaches(&house, ANA, "", "text/plain", "ME2").await;
     drain_after_waits(&house).await;
-    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 2);
+    assert_eq!(mynah::work::unread_attachments::read_batch(&house.app).await.unwrap(), 2);
     let (_, said) = house.app.store.conversation(house.latest_conversation(), 9).await.unwrap().unwrap();
     let told: Vec<_> = said.iter().take(2).map(|said| said.content.as_str()).collect();
     assert_eq!(told, ["[voice message, which cannot be read]", "[document: text/plain]\nRye bread: 4.50"]);
@@ -336,7 +336,7 @@ async fn nothing_is_fetched_from_unknown_senders_or_blocked_or_opted_out_contact
     house.execute_sql("UPDATE contacts SET blocked_at = 1, opted_out_at = NULL");
     contact_attaches(&house, BEN, "", "image/jpeg", "ME1").await;
     drain_after_waits(&house).await;
-    assert_eq!(mynah::work::left::read_batch(&house.app).await.unwrap(), 0);
+    assert_eq!(mynah::work::unread_attachments::read_batch(&house.app).await.unwrap(), 0);
     let never = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE 'not fetched%'";
     assert_eq!(house.query_integer(never), 3);
 }

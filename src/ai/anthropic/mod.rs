@@ -10,9 +10,9 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::answer::{cap_answer, usage_or_estimate};
-use super::call::{ApiClient, ApiResponse, join_url};
-use super::listing::{self, ListingResult, ModelList};
-use super::sight::{ImagePolicy, MAX_IMAGES};
+use super::api_client::{ApiClient, ApiResponse, join_url};
+use super::model_list::{self, ListingResult, ModelList};
+use super::vision::{ImagePolicy, MAX_IMAGES};
 use super::window::Window;
 use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC};
@@ -20,12 +20,12 @@ use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
 use crate::model::Role;
 
-mod judge;
+mod error_classification;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use judge::{ErrorClass, Quirk, classify_error};
+use error_classification::{ErrorClass, Quirk, classify_error};
 use wire::{Answer, ApiError, Request};
 
 /// Anthropic's own server.
@@ -305,6 +305,6 @@ impl Provider for Anthropic {
             let mut window = Window::from_prompt(&lines)?;
             self.client.with_timeout(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }
-        Ok(listing::check_report(&self.model, &self.host, listed))
+        Ok(model_list::check_report(&self.model, &self.host, listed))
     }
 }

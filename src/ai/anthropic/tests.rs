@@ -9,7 +9,7 @@ use crate::config::{AiSettingNames, ProviderConfig};
 use crate::fault::RetryOutlook;
 use crate::model::Usage;
 
-mod seeing;
+mod vision;
 
 fn config(base: &str, key: &str) -> AiConfig {
     AiConfig {

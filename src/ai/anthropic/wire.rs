@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::ai::call::ApiResponse;
+use crate::ai::api_client::ApiResponse;
 use crate::ai::messages::{self, Message};
 use crate::ai::{Image, tool};
 

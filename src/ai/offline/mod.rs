@@ -16,9 +16,9 @@ mod index;
 mod notes;
 mod passage;
 mod question;
+mod stop_words;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use index::{FoundPassage, Index};
 use notes::Note;

@@ -1,6 +1,6 @@
 //! A question as words to look for: without accents, without the words that all questions share.
 
-use super::words;
+use super::stop_words;
 
 /// The most words of a question that are looked for.
 const MAX_WORDS: usize = 32;
@@ -22,22 +22,22 @@ impl Question {
         let mut question = Question::default();
         let (mut strong, mut weak) = (false, 0);
         for word in fold_accents(text).split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            let plain = words::is_stop_word(word);
-            if words::is_greeting(word) {
+            let plain = stop_words::is_stop_word(word);
+            if stop_words::is_greeting(word) {
                 strong = true;
-            } else if words::is_thanks(word) {
+            } else if stop_words::is_thanks(word) {
                 question.is_thanks = true;
-            } else if !plain && words::is_greeting_part(word) {
+            } else if !plain && stop_words::is_greeting_part(word) {
                 weak += 1;
             }
             if question.all_words.len() < MAX_WORDS && !question.all_words.iter().any(|known| known == word) {
                 question.all_words.push(word.to_owned());
-                if !plain && !words::is_greeting(word) && !words::is_thanks(word) {
+                if !plain && !stop_words::is_greeting(word) && !stop_words::is_thanks(word) {
                     question.content_words.push(word.to_owned());
                 }
             }
         }
-        let idle = question.content_words.iter().all(|word| words::is_greeting_part(word));
+        let idle = question.content_words.iter().all(|word| stop_words::is_greeting_part(word));
         question.is_thanks &= idle;
         question.is_greeting = idle && (strong || weak > 1) && !question.is_thanks && question.all_words.len() <= 6;
         question
@@ -72,7 +72,7 @@ pub(super) fn fts_expression(word: &str) -> String {
 /// The word without its ending, if four letters stay. Rough, for five languages at once.
 fn stem(word: &str) -> &str {
     let long = |stem: &&str| stem.chars().count() >= 4;
-    words::WORD_ENDINGS.iter().find_map(|end| word.strip_suffix(end).filter(long)).unwrap_or(word)
+    stop_words::WORD_ENDINGS.iter().find_map(|end| word.strip_suffix(end).filter(long)).unwrap_or(word)
 }
 
 /// Lower case without accents, as the index's tokenizer folds text.

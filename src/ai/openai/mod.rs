@@ -11,10 +11,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::answer::{cap_answer, usage_or_estimate};
-use super::call::{ApiClient, ApiResponse, join_url};
-use super::listing::{self, ListingResult, ModelList};
-use super::sight::ImagePolicy;
+use super::api_client::{ApiClient, ApiResponse, join_url};
+use super::model_list::{self, ListingResult, ModelList};
 use super::thinking::strip_thinking;
+use super::vision::ImagePolicy;
 use super::window::Window;
 use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_COMPATIBLE, is_openai};
@@ -22,17 +22,17 @@ use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
 use crate::model::Role;
 
-mod first;
-mod judge;
-mod learned;
+mod error_classification;
+mod first_model;
+mod quirks;
 #[cfg(test)]
 mod tests;
 mod transcription;
 mod wire;
 
-pub(super) use first::first_model;
-use judge::{ErrorClass, classify_error};
-use learned::ModelQuirks;
+use error_classification::{ErrorClass, classify_error};
+pub(super) use first_model::first_model;
+use quirks::ModelQuirks;
 pub use transcription::Transcriber;
 use wire::{Answer, ApiError, Request};
 
@@ -291,6 +291,6 @@ impl Provider for OpenAi {
             let mut window = Window::from_prompt(&lines)?;
             self.client.with_timeout(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }
-        Ok(listing::check_report(&self.model, &self.host, listed))
+        Ok(model_list::check_report(&self.model, &self.host, listed))
     }
 }

@@ -6,11 +6,11 @@ use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
 use url::Url;
 
-use super::judge::{ErrorClass, classify_error};
+use super::error_classification::{ErrorClass, classify_error};
 use super::wire::{self, Request};
 use crate::ai::Error;
-use crate::ai::call::{ApiClient, ApiResponse, join_url};
-use crate::ai::listing::{self, ModelList};
+use crate::ai::api_client::{ApiClient, ApiResponse, join_url};
+use crate::ai::model_list::{self, ModelList};
 use crate::config::{AiSettingNames, TranscriptionConfig, is_openai};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
@@ -82,7 +82,7 @@ impl Transcriber {
             200 => {
                 let models: Option<ModelList> = serde_json::from_slice(&reply.body).ok();
                 let listed = models.map(|models| models.find(|id| id == self.model));
-                Ok(listing::check_report(&self.model, &self.host, listed))
+                Ok(model_list::check_report(&self.model, &self.host, listed))
             }
             // Servers that do nothing but listen may have no list.
             404 | 405 | 501 => Ok(format!("{} answers; it tells nothing of its models", self.host)),

@@ -5,7 +5,7 @@
 use super::fields::{WebhookFields, malformed};
 use super::form::Form;
 use super::status::{self, StatusCallbacks};
-use super::{CHANNEL_NAME, parse_provider_id, signature, words};
+use super::{CHANNEL_NAME, inbound_text, parse_provider_id, signature};
 use crate::clock::Time;
 use crate::model::{Address, Event, Identity, Inbound, Phone, WebhookError, WebhookRequest};
 
@@ -51,10 +51,10 @@ pub(super) fn parse_events(
         reply_to,
         to: to.to_owned(),
         profile_name: fields.get("ProfileName").map(str::to_owned),
-        text: words::describe_message(&fields),
-        attachments: words::attachments(&fields),
+        text: inbound_text::describe_message(&fields),
+        attachments: inbound_text::attachments(&fields),
         quoted_id: fields.get("OriginalRepliedMessageSid").and_then(parse_provider_id),
-        keyword_text: words::keyword_text(&fields).to_owned(),
+        keyword_text: inbound_text::keyword_text(&fields).to_owned(),
         metadata: fields.metadata(),
         received_at: now,
     }))])

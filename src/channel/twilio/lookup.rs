@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::api::{Api, SideEffect, maybe_done_fault};
-use super::{CHANNEL_NAME, inbound, media, parse_provider_id, words};
+use super::{CHANNEL_NAME, inbound, inbound_text, media, parse_provider_id};
 use crate::channel::{InboundList, SentLookup};
 use crate::clock::Time;
 use crate::config::Sender;
@@ -221,7 +221,7 @@ fn inbound_from_row(api: &Api, row: MessageRow, arrived: Time) -> Option<Inbound
     let body = row.body.map(|body| body.replace('\0', ""));
     let word = body.clone().unwrap_or_default();
     let count = media.parse().unwrap_or(0);
-    let text = words::describe_listed(body, count);
+    let text = inbound_text::describe_listed(body, count);
     let mut metadata = Map::new();
     if !media.is_empty() {
         metadata.insert("NumMedia".to_owned(), Value::from(media));

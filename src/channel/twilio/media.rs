@@ -31,10 +31,10 @@ struct MediaEntry {
 /// The files of a message of which a list tells their number alone: named by their place in the message's own list.
 pub(super) fn attachments_of_listed(api: &Api, message: &ProviderId, count: usize) -> Vec<Attachment> {
     let list = format!("{}/Messages/{}/Media.json", api.account_url, message.0);
-    let all = (0..count.min(super::words::MAX_MEDIA)).map(|number| Attachment {
+    let all = (0..count.min(super::inbound_text::MAX_MEDIA)).map(|number| Attachment {
         url: format!("{list}#{number}"),
         media_type: String::new(),
-        placeholder: super::words::FILE_MARK.to_owned(),
+        placeholder: super::inbound_text::FILE_MARK.to_owned(),
     });
     all.collect()
 }

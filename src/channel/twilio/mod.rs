@@ -22,12 +22,12 @@ pub mod errors;
 mod fields;
 mod form;
 mod inbound;
+mod inbound_text;
 mod lookup;
 mod media;
 mod send;
 mod signature;
 mod status;
-mod words;
 
 pub use signature::sign;
 

@@ -3,9 +3,9 @@
 //! To add one: a row in a file of `settings/`, a line that reads it in the file of its concern, and
 //! `MYNAH_BLESS=1 cargo test reference`.
 
+mod contact_policy;
 mod fallback;
 mod media;
-mod people;
 mod table;
 mod texts;
 
@@ -115,7 +115,7 @@ impl Setting {
 
 /// Every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    [table::ROWS, fallback::ROWS, media::ROWS, people::ROWS, texts::ROWS].into_iter().flatten()
+    [table::ROWS, fallback::ROWS, media::ROWS, contact_policy::ROWS, texts::ROWS].into_iter().flatten()
 }
 
 /// The setting of that environment variable.

@@ -3,6 +3,7 @@
 //! It may use `schema` and `sources`. To add a concern: a file here, and a field of [`Config`](super::Config).
 
 pub(in crate::config) mod ai;
+pub(in crate::config) mod contact_policy;
 pub(in crate::config) mod fallback;
 pub(in crate::config) mod local_model;
 pub(in crate::config) mod log;
@@ -10,7 +11,6 @@ pub(in crate::config) mod media;
 pub(in crate::config) mod network;
 pub(in crate::config) mod number;
 pub(in crate::config) mod numbers;
-pub(in crate::config) mod people;
 pub(in crate::config) mod provider;
 pub(in crate::config) mod server;
 pub(in crate::config) mod texts;

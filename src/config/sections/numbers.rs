@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::ai;
+use super::contact_policy;
+use super::contact_policy::ContactPolicyConfig;
 use super::fallback;
 use super::number::MAIN_NUMBER;
 use super::number::NumberConfig;
-use super::people;
-use super::people::ContactPolicyConfig;
 use super::texts;
 use super::twilio;
 use super::twilio::Sender;
@@ -127,9 +127,9 @@ fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[N
     }
     let fallbacks = fallback::read(reader, ai.as_ref());
     if twilio.as_ref().map(|own| &own.account_sid) != main.twilio.map(|main| &main.account_sid) {
-        do_not_inherit(reader, [people::REOPEN_TEMPLATE_KEY]);
+        do_not_inherit(reader, [contact_policy::REOPEN_TEMPLATE_KEY]);
     }
-    let people = people::read_for_number(reader);
+    let people = contact_policy::read_for_number(reader);
     let (system_prompt, texts) = (work::read_prompt(reader), texts::read(reader));
     let max_context_messages = work::read_max_context_messages(reader);
     // Nothing of Twilio at all is fine in the main configuration alone.

@@ -4,11 +4,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::Params;
-use super::answer::ApiError;
+use super::errors::ApiError;
 use crate::model::Address;
 use crate::simulator::callback::SimulatedDelivery;
-use crate::simulator::ledger::Message;
-use crate::simulator::misbehaviour::increment;
+use crate::simulator::fault_injection::increment;
+use crate::simulator::message_log::Message;
 use crate::simulator::phones::Bubble;
 use crate::simulator::{InjectedFault, Simulator, Status, lock};
 

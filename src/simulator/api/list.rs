@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Params;
-use super::answer::ApiError;
-use crate::simulator::ledger::{Filter, MessageLog};
+use super::errors::ApiError;
+use crate::simulator::message_log::{Filter, MessageLog};
 
 /// Messages on a page where the caller names no number.
 const DEFAULT_PAGE_SIZE: usize = 50;

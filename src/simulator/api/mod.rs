@@ -1,7 +1,7 @@
 //! The REST API as Twilio answers it (Twilio, "Messages resource" and "Typing indicators resource").
 
-mod answer;
 mod create;
+mod errors;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -20,8 +20,8 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
-use self::answer::{ApiError, faulty_response};
-use super::misbehaviour::{ApiCall, increment};
+use self::errors::{ApiError, faulty_response};
+use super::fault_injection::{ApiCall, increment};
 use super::{Simulator, lock};
 use crate::clock::Time;
 

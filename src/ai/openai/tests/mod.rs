@@ -15,7 +15,7 @@ mod answering;
 mod asking;
 mod checking;
 mod failing;
-mod seeing;
+mod vision;
 
 fn config(base: &str, key: Option<&str>, model: Option<&str>) -> AiConfig {
     AiConfig {

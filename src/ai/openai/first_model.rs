@@ -5,8 +5,8 @@ use url::Url;
 
 use super::wire;
 use crate::ai::Error;
-use crate::ai::call::{ApiClient, join_url};
-use crate::ai::listing::ModelList;
+use crate::ai::api_client::{ApiClient, join_url};
+use crate::ai::model_list::ModelList;
 use crate::config::{AiConfig, is_openai};
 use crate::http::AllowedTargets;
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::load::message_bounds;
+use super::load_generator::message_bounds;
 use super::webhook;
 
 /// The most senders of any run.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 use rusqlite::Connection;
 
-use super::process::mynah;
+use super::server_process::mynah;
 
 /// Answered turns of about a gigabyte: 3.3 KB each, with two messages.
 pub const GIGABYTE: u32 = 290_000;

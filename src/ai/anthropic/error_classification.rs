@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::wire::{ApiError, Request};
-use crate::ai::sight::{ImageError, classify_image_error};
+use crate::ai::vision::{ImageError, classify_image_error};
 use crate::config::AiSettingNames;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 

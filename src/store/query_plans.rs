@@ -25,7 +25,7 @@ fn statements() -> BTreeMap<String, String> {
     for path in files {
         let file = path.strip_prefix(&store).unwrap().to_str().unwrap().to_owned();
         // SQLite's own room speaks its own dialect and reads no table of ours.
-        if !file.ends_with(".rs") || file == "plans.rs" || file.starts_with("sqlite/") {
+        if !file.ends_with(".rs") || file == "query_plans.rs" || file.starts_with("sqlite/") {
             continue;
         }
         let source = std::fs::read_to_string(&path).unwrap();

@@ -2,7 +2,7 @@
 //! process runs.
 
 use crate::ai::messages::Message;
-use crate::ai::sight::{ImagePolicy, MAX_IMAGES};
+use crate::ai::vision::{ImagePolicy, MAX_IMAGES};
 use crate::ai::window::Window;
 
 /// Everything learned, as of one request.

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::learned::Quirk;
+use super::quirks::Quirk;
 use super::wire::{ApiError, Request};
-use crate::ai::sight::{ImageError, classify_image_error};
+use crate::ai::vision::{ImageError, classify_image_error};
 use crate::config::AiSettingNames;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::bare;
-use super::load::Connection;
-use super::standin::StandIn;
+use super::baseline;
+use super::load_generator::Connection;
+use super::stand_ins::StandIn;
 use super::webhook;
 
 /// The executable that is measured: the release one, or that behind `--program`.
@@ -86,7 +86,7 @@ impl Server {
         let mut child = Command::new(this).args(["bare", what]).arg(folder).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("a bare server's stdout")?).read_line(&mut line)?;
-        Ok(Server { child, address: bare::address(&line)? })
+        Ok(Server { child, address: baseline::address(&line)? })
     }
 
     /// Waits until it listens.
