@@ -308,7 +308,11 @@ mod tests {
         let said = [(Role::Assistant, "yes?"), (Role::User, &long), (Role::User, &long), (Role::User, "and now?")];
         let mut prompt = Prompt { system: "Be brief.".into(), messages: lines(&said), may_hand_over: false };
         assert_eq!((prompt.trim_to_tokens(800), &prompt.messages), (1, &lines(&said[2..])));
-        assert_eq!((prompt.trim_to_tokens(0), prompt.messages), (1, lines(&said[3..])), "the last message always stays");
+        assert_eq!(
+            (prompt.trim_to_tokens(0), prompt.messages),
+            (1, lines(&said[3..])),
+            "the last message always stays"
+        );
     }
 
     #[test]
