@@ -222,7 +222,7 @@ pub enum Error {
     /// All notes together are larger than the limit.
     #[error("the notes in {0} are larger than 64 MiB in total: remove some")]
     NotesTooLarge(PathBuf),
-    /// The index of the notes could not be built.
+    /// SQLite cannot build the index of the notes.
     #[error("cannot build the index of the notes: {0}")]
     Index(#[from] rusqlite::Error),
 }

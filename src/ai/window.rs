@@ -40,7 +40,7 @@ impl<'a> Window<'a> {
         Ok(window)
     }
 
-    /// Drops the older half. Returns false if only one line is left.
+    /// Drops the older half. Returns false, and drops nothing, if there is only one line.
     pub(super) fn drop_older_half(&mut self) -> bool {
         let half = self.0.len() / 2;
         self.drop_until_user(half);

@@ -21,9 +21,9 @@ pub(super) struct Index(Mutex<Connection>);
 /// The passage that answers a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FoundPassage {
-    /// Its heading, or the title of its note.
+    /// The heading of the passage, or the title of its note.
     pub(super) heading: String,
-    /// Its text in Markdown.
+    /// The text in Markdown.
     pub(super) text: String,
 }
 
