@@ -1,6 +1,6 @@
-//! The pieces of a message's path, one by one: `cargo bench --bench pieces`.
+//! Measures the pieces of a message's path, one by one: `cargo bench --bench pieces`.
 //!
-//! What touches the store runs on the real disk, in Cargo's own folder for temporary files.
+//! The benchmarks of the store run on a real disk, in Cargo's folder for temporary files.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn channel() -> Twilio {
         api_key: None,
         sender: Sender::Number(webhook::OUR_NUMBER.into()),
         api_base_url: None,
-        public_url: Some(webhook::PUBLIC_URL.parse().expect("the public URL is one")),
+        public_url: Some(webhook::PUBLIC_URL.parse().expect("the public URL is valid")),
     };
     Twilio::new(config, [7; 32])
 }
@@ -49,7 +49,7 @@ fn delivery(number: usize) -> WebhookRequest {
 
 fn verify_and_parse(channel: &Twilio, delivery: &WebhookRequest) -> Inbound {
     channel.verify(delivery).expect("the webhook is signed");
-    match channel.parse_events(delivery, SystemClock.now()).expect("the webhook is understood").pop() {
+    match channel.parse_events(delivery, SystemClock.now()).expect("the webhook can be parsed").pop() {
         Some(Event::Message(inbound)) => *inbound,
         other => panic!("a message was expected, not {other:?}"),
     }
@@ -66,7 +66,7 @@ fn webhooks(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A store on the disk, with messages that are always new.
+/// A store on disk. Each message that it receives is new.
 struct StoreBench {
     runtime: Runtime,
     store: Store,
@@ -77,7 +77,7 @@ struct StoreBench {
 
 impl StoreBench {
     fn new() -> Arc<StoreBench> {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be created");
         let options = StoreOptions::new(Duration::ZERO, Duration::from_secs(86_400));
         Arc::new(StoreBench {
             runtime: Runtime::new().expect("a runtime starts"),
@@ -104,7 +104,7 @@ impl StoreBench {
         (inbound, record)
     }
 
-    /// How long it takes to accept so many messages at once.
+    /// Returns how long it takes to accept `count` messages at once.
     fn accept(&self, count: usize) -> Duration {
         let messages: Vec<_> = (0..count).map(|_| self.inbound()).collect();
         self.runtime.block_on(async {
@@ -121,13 +121,13 @@ impl StoreBench {
         })
     }
 
-    /// How long it takes to claim, answer and settle so many accepted messages, without model and provider.
+    /// Returns how long it takes to claim, answer and settle `count` accepted messages, without a model and a provider.
     fn answer_and_settle_all(&self, count: usize) -> Duration {
         self.accept(count);
         self.runtime.block_on(async {
             let began = Instant::now();
             let claims = self.store.claim(SystemClock.now(), count, count).await.expect("the queue is read");
-            assert_eq!(claims.turns.len(), count, "each message is from a sender of its own");
+            assert_eq!(claims.turns.len(), count, "each message has its own sender");
             let mut all = JoinSet::new();
             for claim in claims.turns {
                 all.spawn(answer_and_settle(self.store.clone(), claim, self.next.fetch_add(1, Ordering::Relaxed)));
@@ -160,18 +160,18 @@ fn stores(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.sample_size(10).measurement_time(Duration::from_secs(4));
         for callers in [1, 16, 64] {
-            let desk = StoreBench::new();
+            let bench = StoreBench::new();
             group.throughput(Throughput::Elements(callers));
             let at_once = usize::try_from(callers).expect("a small number");
             group.bench_function(BenchmarkId::from_parameter(callers), |bencher| {
-                bencher.iter_custom(|rounds| (0..rounds).map(|_| run(&desk, at_once)).sum());
+                bencher.iter_custom(|rounds| (0..rounds).map(|_| run(&bench, at_once)).sum());
             });
         }
         group.finish();
     }
 }
 
-/// An answer as a model writes it, of about so many bytes.
+/// Returns an answer as a model writes it, of about `bytes` bytes.
 fn answer(bytes: usize) -> String {
     const PARAGRAPH: &str = "## Booking\n\nYes, we have a table for four **by the window** on Friday. Which time suits you \
                              best?\n\n- 18:30\n- 19:15, with the *tasting menu*\n- 20:45\n\nThe menu is at [our \

@@ -1,5 +1,5 @@
-//! The bare servers that mynah is compared with, each in a process of its own: this executable, called with `bare` and
-//! what it shall do. Written plainly, as anybody would.
+//! The bare servers that mynah is compared with, each in a process of its own: this executable, started with `bare` and
+//! the name of the server. They are written in the simplest way.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use super::webhook::{PUBLIC_URL, TOKEN};
 
-/// A row that waits to be stored, and who waits for it.
+/// A row to store, and the sender that reports its commit to the waiting request.
 type QueuedRow = (Row, oneshot::Sender<()>);
 
 struct Row {
@@ -30,7 +30,7 @@ struct Row {
     body: Bytes,
 }
 
-/// Serves until killed; tells its port on stdout. With a folder it stores a row for each webhook there.
+/// Serves until it is killed. Prints its address to stdout. If there is a folder, stores a row for each webhook in it.
 pub fn run(folder: Option<&Path>) -> Result<()> {
     let writer = match folder {
         Some(folder) => {
@@ -64,24 +64,24 @@ fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Group commit: whatever waits is stored in one transaction.
+/// Commits in groups: stores all waiting rows, at most 256, in one transaction.
 fn write(connection: &Connection, waiting: &Receiver<QueuedRow>) -> Result<()> {
-    let mut told = Vec::new();
+    let mut stored = Vec::new();
     while let Ok(first) = waiting.recv() {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let mut next = Some(first);
-        while let Some((row, tell)) = next.take() {
+        while let Some((row, done)) = next.take() {
             connection
                 .prepare_cached("INSERT INTO messages (sid, body) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
                 .execute((row.sid, &row.body[..]))?;
-            told.push(tell);
-            if told.len() < 256 {
+            stored.push(done);
+            if stored.len() < 256 {
                 next = waiting.try_recv().ok();
             }
         }
         connection.execute_batch("COMMIT")?;
-        // A client that went away is told nothing.
-        told.drain(..).for_each(|tell| tell.send(()).unwrap_or_default());
+        // Sending fails if the client has closed its connection, which does not matter: the row is stored.
+        stored.drain(..).for_each(|done| done.send(()).unwrap_or_default());
     }
     Ok(())
 }
@@ -119,14 +119,14 @@ async fn check_and_store(request: Request<Incoming>, writer: Option<Sender<Queue
     if let Some(writer) = writer {
         let sid = pairs.iter().find(|(name, _)| name == "MessageSid")?.1.clone().into_owned();
         drop(pairs);
-        let (tell, told) = oneshot::channel();
-        writer.send((Row { sid, body }, tell)).ok()?;
-        told.await.ok()?;
+        let (done, stored) = oneshot::channel();
+        writer.send((Row { sid, body }, done)).ok()?;
+        stored.await.ok()?;
     }
     Some(true)
 }
 
-/// Reads the address that a bare server tells.
+/// Parses the address that a bare server prints.
 pub fn address(line: &str) -> Result<std::net::SocketAddr> {
-    line.trim().parse().with_context(|| format!("a bare server told {line:?} as its address"))
+    line.trim().parse().with_context(|| format!("a bare server printed {line:?}, which is not an address"))
 }

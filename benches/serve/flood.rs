@@ -1,4 +1,4 @@
-//! Whether one contact who never stops writing slows down the others.
+//! Measures whether one contact who keeps writing slows down the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use super::load_generator::{self, Requests, SENDERS};
 use super::report::{median, percentile, table};
 use super::{Plan, launch, reply_times};
 
-/// What others notice of one contact who writes a thousand messages in a minute. The two take turns, so that what else the
-/// machine does meets both.
+/// Measures the others' latencies alone and while one contact writes a thousand messages a minute. The two alternate,
+/// so that other load on the machine affects both.
 pub async fn flood(plan: &Plan) -> Result<()> {
     const RATE: usize = 20;
     const FLOOD: usize = 17;
@@ -23,7 +23,7 @@ pub async fn flood(plan: &Plan) -> Result<()> {
             let server = launch(plan, 3, folder.path()).await?;
             plan.stand_ins.clear();
             let messages = RATE * plan.steady_seconds;
-            // From 1 on: number 0 is the one who floods.
+            // These start at 1, because sender 0 is the contact who floods.
             let requests = Arc::new(Requests::messages(1, messages, SENDERS));
             let flood = Arc::new(Requests::messages(1_000_000, flooded * FLOOD * plan.steady_seconds, 1));
             let others = load_generator::constant_rate(server.address, RATE, &requests, 0);
@@ -52,7 +52,8 @@ pub async fn flood(plan: &Plan) -> Result<()> {
     let dash = || "–".to_owned();
     rows.push(vec!["beside a flood to alone, median of the rounds".to_owned(), dash(), acks, dash(), replies]);
     println!(
-        "{RATE} contacts a second, {} rounds of {} s, in ms; the flood is 1,000 messages a minute of one more.\n",
+        "{RATE} contacts write each second, alone and while one more contact writes 1,000 messages a minute. The two \
+         alternate over {} rounds of {} s each. Latencies are in ms.\n",
         plan.rounds, plan.steady_seconds
     );
     table(&["others", "ack p50", "ack p99", "ack to reply p50", "p99"], &rows);

@@ -1,4 +1,4 @@
-//! A database as busy years leave it.
+//! Generates a database like one after busy years.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,13 +8,13 @@ use rusqlite::Connection;
 
 use super::server_process::mynah;
 
-/// Answered turns of about a gigabyte: 3.3 KB each, with two messages.
+/// Answered turns that make about a gigabyte: 3.3 KB each, with two messages.
 pub const GIGABYTE: u32 = 290_000;
 /// Answered turns that make ten million messages.
 pub const TEN_MILLION: u32 = 5_000_000;
 
-/// Makes one of so many answered turns in `folder`, as [`super::process::Server::mynah`] looks for it; its size in bytes. Its
-/// schema is the executable's own.
+/// Generates a database of `turns` answered turns in `folder`, where [`super::server_process::Server::mynah`] expects
+/// it. Returns its size in bytes. `mynah migrate` creates its schema.
 pub fn generate(folder: &Path, turns: u32) -> Result<u64> {
     let data = folder.join("data");
     let migrate = Command::new(mynah())
@@ -24,10 +24,11 @@ pub fn generate(folder: &Path, turns: u32) -> Result<u64> {
         .env("MYNAH_DATA_DIR", &data)
         .stdout(Stdio::null())
         .status()?;
-    ensure!(migrate.success(), "mynah migrate: {migrate}");
+    ensure!(migrate.success(), "mynah migrate failed: {migrate}");
     let path = data.join("mynah.db");
     let connection = Connection::open(&path)?;
-    // A place in time and a UUIDv7 for message ?2 of turn n; one turn every 100 s, the last of them two days ago.
+    // One turn every 100 s, the last on 9 October 2025. The ids of conversations and messages are UUIDv7s of their
+    // times.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = OFF;
          PRAGMA synchronous = OFF;

@@ -1,5 +1,5 @@
-//! The client: HTTP/1.1 on bare sockets, with requests that were signed before the clock started. It shares the machine
-//! with what it measures, so it does as little as it can.
+//! The client: HTTP/1.1 on bare sockets, with requests that are signed before the clock starts. It shares the machine
+//! with the servers that it measures, so it does as little as possible.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,17 +12,18 @@ use tokio::net::TcpStream;
 
 use super::webhook;
 
-/// Senders of the throughput runs.
+/// The number of senders in the throughput runs.
 pub const SENDERS: usize = 5_000;
 
-/// Requests, one behind the other in one buffer.
+/// Requests, one after the other in one buffer.
 pub struct Requests {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Requests {
-    /// Webhooks of `count` messages, numbered from `first` so that no two in a run are alike, from as many senders.
+    /// Builds the webhooks of `count` messages from `senders` senders, numbered from `first` so that no two in a run
+    /// are the same.
     pub fn messages(first: usize, count: usize, senders: usize) -> Requests {
         let mut requests = Requests { bytes: Vec::with_capacity(count * 1_300), ends: Vec::with_capacity(count) };
         for number in first..first + count {
@@ -31,10 +32,10 @@ impl Requests {
         requests
     }
 
-    /// Status callbacks: the paths that were given for them, and the ids of the messages.
-    pub fn callbacks(told: &[(String, String)], status: &str) -> Requests {
+    /// Builds status callbacks from their paths and the ids of the messages.
+    pub fn callbacks(wanted: &[(String, String)], status: &str) -> Requests {
         let mut requests = Requests { bytes: Vec::new(), ends: Vec::new() };
-        for (path, sid) in told {
+        for (path, sid) in wanted {
             let params = [
                 ("ChannelPrefix", "whatsapp"),
                 ("ApiVersion", "2010-04-01"),
@@ -71,14 +72,14 @@ impl Requests {
     }
 }
 
-/// What a run showed.
+/// The result of a run.
 #[derive(Default)]
 pub struct Run {
-    /// How long each answer took, in microseconds, in the order of the requests' starts on each connection.
+    /// How long each answer took, in microseconds. On each connection, in the order in which the requests were sent.
     pub latencies: Vec<u32>,
-    /// The number of each request and when its answer had been read.
+    /// The number of each request, and when the client had read its answer.
     pub acked: Vec<(usize, Instant)>,
-    /// From the first request to the last answer.
+    /// The time from the first request to the last answer.
     pub wall: Duration,
 }
 
@@ -88,8 +89,8 @@ impl Run {
     }
 }
 
-/// As fast as `connections` can: each sends its next request when it has read the answer to the one before. Ends after
-/// `time`, or with the last request.
+/// Sends requests as fast as `connections` connections can: each sends its next request when it has read the answer to
+/// the one before. Ends after `time`, or after the last request.
 pub async fn closed_loop(
     address: SocketAddr,
     connections: usize,
@@ -124,8 +125,8 @@ pub async fn closed_loop(
     merge_runs(tasks).await
 }
 
-/// `rate` requests a second, whatever the answers do. A request that had to wait for its connection counts from when it
-/// should have been sent.
+/// Sends `rate` requests a second, no matter how fast the answers come. If a request had to wait for its connection,
+/// its latency counts from the time at which it was due.
 pub async fn constant_rate(address: SocketAddr, rate: usize, requests: &Arc<Requests>, first: usize) -> Result<Run> {
     const CONNECTIONS: usize = 32;
     let mut tasks = Vec::new();
@@ -144,7 +145,7 @@ pub async fn constant_rate(address: SocketAddr, rate: usize, requests: &Arc<Requ
                 let due = began + period * u32::try_from(number)?;
                 let late = Instant::now() >= due;
                 tokio::time::sleep_until(due.into()).await;
-                // The timer is exact to a millisecond only, which is not the server's fault.
+                // The timer is accurate only to a millisecond. That delay must not count as the server's latency.
                 let from = if late { due } else { Instant::now() };
                 connection.call(request).await?;
                 run.record(first + number, from, Instant::now());
@@ -184,12 +185,12 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Connection> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
     }
 
-    /// Sends a request and reads the whole answer, which has to be a 200.
+    /// Sends a request and reads the whole answer. Fails if the status is not 200.
     pub async fn call(&mut self, request: &[u8]) -> Result<()> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -209,7 +210,7 @@ impl Connection {
     }
 }
 
-/// Where the head of a message with a Content-Length ends, and where the message does.
+/// Returns where the head of a message with a Content-Length ends, and where the message ends.
 pub fn message_bounds(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let name = b"content-length:";

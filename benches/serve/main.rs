@@ -1,9 +1,15 @@
-//! The whole path, measured from outside: the release executable over loopback, beside two bare servers in the same run.
+//! Measures the whole path from outside: the release executable over loopback, and two bare servers in the same run.
 //!
-//! `cargo bench --bench serve` measures all but what takes long; `-- steady cost` measures those, `-- large` a database of a
-//! gigabyte, `-- huge` one of ten million messages, `-- soak` twenty-four minutes of a steady rate; `--quick` is brief, `--dir PATH`
-//! keeps the data on another disk, `--program PATH` measures another executable. Nothing here fails for being slow.
-//! What the figures mean is told in docs/performance.md. To add a measurement: a function here that prints a table.
+//! - `cargo bench --bench serve` runs everything but `large`, `huge` and `soak`, which take long.
+//! - `-- steady cost` runs only these.
+//! - `-- large` measures a database of a gigabyte, `-- huge` one of ten million messages.
+//! - `-- soak` keeps a steady rate for twenty-four minutes.
+//! - `--quick` shortens the runs.
+//! - `--dir PATH` keeps the data on another disk.
+//! - `--program PATH` measures another executable.
+//!
+//! No run fails because it is slow. docs/performance.md explains the figures. To add a measurement, add a function here
+//! that prints a table.
 
 mod baseline;
 mod flood;
@@ -27,7 +33,7 @@ use self::report::{median, mib, millis, percentile, table};
 use self::server_process::{Server, Setting, mynah};
 use self::stand_ins::StandIn;
 
-/// Connections of the throughput runs.
+/// The numbers of connections in the throughput runs.
 const CONNECTIONS: [usize; 3] = [1, 32, 128];
 /// Requests before the clock starts.
 const WARM_UP: usize = 200;
@@ -37,17 +43,18 @@ struct Plan {
     folder: PathBuf,
     stand_ins: StandIn,
     rounds: usize,
-    /// Of each throughput run.
+    /// The length of each throughput run.
     run_time: Duration,
-    /// Of each run at a steady rate, in seconds.
+    /// The length of each run at a steady rate, in seconds.
     steady_seconds: usize,
-    /// Starts of the process.
+    /// How often the start of the process is measured.
     starts: usize,
 }
 
 impl Plan {
     fn folder(&self) -> Result<TempDir> {
-        tempfile::tempdir_in(&self.folder).with_context(|| format!("making a folder in {}", self.folder.display()))
+        tempfile::tempdir_in(&self.folder)
+            .with_context(|| format!("cannot create a folder in {}", self.folder.display()))
     }
 
     fn answering_setting(&self, typing: bool) -> Setting<'_> {
@@ -129,7 +136,7 @@ struct Figures {
     processor: Vec<f64>,
 }
 
-/// Acks as fast as they come, every server in turn, several rounds.
+/// Measures acks as fast as they come, in several rounds in which the servers take turns.
 async fn throughput(plan: &Plan) -> Result<()> {
     let most = WARM_UP + 60_000 * usize::try_from(plan.run_time.as_secs())?;
     let requests = Arc::new(Requests::messages(0, most, SENDERS));
@@ -156,7 +163,7 @@ async fn throughput(plan: &Plan) -> Result<()> {
             }
         }
         for (kind, figures) in all.iter().enumerate() {
-            // Rounds are compared within themselves, so that a busy minute weighs on both sides.
+            // Ratios are taken within a round, so that a busy minute affects both sides.
             let ratio = |other: usize| {
                 let pairs = figures.acks.iter().zip(&all[other].acks);
                 format!("{:.2}", median(pairs.map(|(own, bare)| own / bare).collect()))
@@ -176,7 +183,8 @@ async fn throughput(plan: &Plan) -> Result<()> {
         }
     }
     println!(
-        "Medians of {} rounds of {} s, the servers in turn; latencies in ms, processor time for each ack in µs.\n",
+        "Medians of {} rounds of {} s, in which the servers take turns. Latencies are in ms, and processor time for \
+         each ack is in µs.\n",
         plan.rounds,
         plan.run_time.as_secs()
     );
@@ -189,12 +197,12 @@ async fn throughput(plan: &Plan) -> Result<()> {
 async fn warm_up(server: &Server, requests: &Requests, count: usize) -> Result<()> {
     let mut connection = Connection::open(server.address).await?;
     for number in 0..count {
-        connection.call(requests.get(number).context("requests for the warm-up")?).await?;
+        connection.call(requests.get(number).context("too few requests for the warm-up")?).await?;
     }
     Ok(())
 }
 
-/// What a process has used up so far.
+/// The resources that a process has used so far.
 struct ResourceUsage {
     user: Duration,
     kernel: Duration,
@@ -211,7 +219,7 @@ impl ResourceUsage {
         self.user + self.kernel - before.user - before.kernel
     }
 
-    /// Since `before`, for each of so many messages: processor time in milliseconds with its two halves, KB written.
+    /// Returns the usage since `before` for each message: processor time, its user and kernel shares, and KB written.
     fn per_message(&self, before: &ResourceUsage, messages: usize) -> [String; 3] {
         let each = |time: Duration| time.as_secs_f64() * 1e3 / messages as f64;
         let (user, kernel) = (each(self.user - before.user), each(self.kernel - before.kernel));
@@ -223,8 +231,9 @@ impl ResourceUsage {
     }
 }
 
-/// At the pace of a quiet business and of a busy one: how long an ack takes, and how long after it the reply is posted. From
-/// contacts who never wrote before, for each of whom a contact and a conversation are made, and from such as did.
+/// Measures how long an ack takes, and how long after it mynah posts the reply, at the rates of a quiet and of a busy
+/// business. The messages come from new contacts, for each of whom mynah creates a contact and a conversation, and from
+/// contacts who have written before.
 async fn steady(plan: &Plan) -> Result<()> {
     let mut rows = Vec::new();
     let runs = [(100, 1), (100, 3), (50, 1), (50, 3), (50, 4), (5, 3)];
@@ -267,7 +276,8 @@ async fn steady(plan: &Plan) -> Result<()> {
         ]);
     }
     println!(
-        "At a steady rate for {} s; latencies in ms; processor time and bytes for each message.\n",
+        "Each run takes {} s at a steady rate. Latencies are in ms. Processor time and bytes written are for each \
+         message.\n",
         plan.steady_seconds
     );
     let head = ["rate", "contacts", "server", "ack p50", "ack p99", "ack to reply p50", "p99", "processor", "written"];
@@ -275,7 +285,7 @@ async fn steady(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// From the ack read by the client to the reply's arrival at the stand-in, in microseconds.
+/// Returns the times from the client's receipt of the ack to the arrival of the reply at the stand-in, in microseconds.
 fn reply_times(plan: &Plan, run: &Run, senders: usize) -> Vec<u32> {
     let arrived = |&(number, acked): &(usize, Instant)| {
         let arrival = plan.stand_ins.arrival(number % senders)?;
@@ -284,10 +294,10 @@ fn reply_times(plan: &Plan, run: &Run, senders: usize) -> Vec<u32> {
     run.acked.iter().filter_map(arrived).collect()
 }
 
-/// Messages of the cost runs.
+/// The number of messages in a cost run.
 const COST_MESSAGES: usize = 5_000;
 
-/// What a message costs from webhook to sent reply when many come at once.
+/// Measures what a message costs from webhook to sent reply if many arrive at once.
 async fn cost(plan: &Plan) -> Result<()> {
     let mut rows = Vec::new();
     for (typing, callbacks) in [(false, false), (true, false), (false, true)] {
@@ -301,7 +311,7 @@ async fn cost(plan: &Plan) -> Result<()> {
         };
         rows.push(burst_cost(plan, &server, name, callbacks, 0).await?);
     }
-    println!("{COST_MESSAGES} messages on 32 connections, all answered, for each message.\n");
+    println!("{COST_MESSAGES} messages on 32 connections, all answered. The figures are for each message.\n");
     table(&["work", "processor", "user + kernel", "written", "all answered after"], &rows);
     Ok(())
 }
@@ -321,19 +331,19 @@ async fn burst_cost(plan: &Plan, server: &Server, name: &str, callbacks: bool, f
     plan.stand_ins.wait_for(WARM_UP + COST_MESSAGES).await?;
     let wall = began.elapsed();
     if callbacks {
-        let told = plan.stand_ins.callbacks();
+        let wanted = plan.stand_ins.callbacks();
         for status in ["sent", "delivered", "read"] {
-            let requests = Arc::new(Requests::callbacks(&told, status));
+            let requests = Arc::new(Requests::callbacks(&wanted, status));
             load_generator::closed_loop(server.address, 32, &requests, 0, Duration::MAX).await?;
         }
     }
-    // What was posted last is still to be recorded.
+    // mynah still has to record the last posts.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let [processor, halves, written] = ResourceUsage::of(server)?.per_message(&before, COST_MESSAGES);
     Ok(vec![name.to_owned(), processor, halves, written, format!("{:.2} s", wall.as_secs_f64())])
 }
 
-/// Memory as the owner of a small machine pays for it.
+/// Measures memory (PSS) when idle, after a burst and after many senders, and the size of the executable.
 async fn memory(plan: &Plan) -> Result<()> {
     let folder = plan.folder()?;
     let mut server = Server::mynah(folder.path(), plan.answering_setting(true))?;
@@ -351,14 +361,14 @@ async fn memory(plan: &Plan) -> Result<()> {
         sent = upto;
     }
     let typing = plan.stand_ins.typing();
-    println!("Memory (PSS), 128 connections, {typing} typing indicators.\n");
+    println!("Memory (PSS) with 128 connections and {typing} typing indicators.\n");
     table(&["moment", "memory", "threads"], &rows);
     let size = std::fs::metadata(mynah())?.len();
     table(&["executable"], &[vec![mib(size)]]);
     Ok(())
 }
 
-/// From the start of the process to the first signed webhook that was stored and answered.
+/// Measures the time from the start of the process to the first signed webhook that is stored and acknowledged.
 async fn start(plan: &Plan) -> Result<()> {
     let folder = plan.folder()?;
     let first = time_to_first_ack(plan, folder.path(), 0).await?;
@@ -368,7 +378,10 @@ async fn start(plan: &Plan) -> Result<()> {
     }
     let rows = [
         vec!["a new data folder (once)".to_owned(), millis(first)],
-        vec![format!("the same again (median of {})", plan.starts), millis(Duration::from_secs_f64(median(times)))],
+        vec![
+            format!("the same folder again (median of {})", plan.starts),
+            millis(Duration::from_secs_f64(median(times))),
+        ],
     ];
     table(&["from start to the first signed 200", ""], &rows);
     Ok(())
@@ -379,14 +392,14 @@ async fn time_to_first_ack(plan: &Plan, folder: &Path, number: usize) -> Result<
     let began = Instant::now();
     let mut server = Server::mynah(folder, plan.answering_setting(false))?;
     server.ready().await?;
-    let request = requests.get(0).context("one request")?;
+    let request = requests.get(0).context("there is no request")?;
     Connection::open(server.address).await?.call(request).await?;
     let took = began.elapsed();
     server.stop()?;
     Ok(took)
 }
 
-/// The same on a database that holds so many answered turns already.
+/// Measures start, memory and cost on a database that already holds `turns` answered turns.
 async fn on_large_database(plan: &Plan, turns: u32) -> Result<()> {
     let folder = plan.folder()?;
     let size = large_database::generate(folder.path(), turns)?;
@@ -405,7 +418,7 @@ async fn on_large_database(plan: &Plan, turns: u32) -> Result<()> {
         vec!["processor time for each message".to_owned(), cost[1].clone()],
         vec!["written for each message".to_owned(), cost[3].clone()],
     ];
-    println!("On a database of {} messages and {}, its pages in the cache of the kernel.\n", 2 * turns, mib(size));
+    println!("A database of {} messages ({}). Its pages are in the kernel's cache.\n", 2 * turns, mib(size));
     table(&["measured", ""], &rows);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Medians, ratios, tables, and the facts without which a figure means nothing.
+//! Medians, percentiles, tables, and the facts about the machine that are needed to read the figures.
 
 use std::fs;
 use std::io::{Seek, Write};
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// The middle of some figures; of an even number of them, the upper one.
+/// Returns the median; of an even number of figures, the upper of the two in the middle.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The figure that so many percent of the latencies (in microseconds) do not exceed, in milliseconds.
+/// Returns, in milliseconds, the figure that `percent` percent of the latencies (in microseconds) do not exceed.
 pub fn percentile(latencies: &mut [u32], percent: usize) -> f64 {
     latencies.sort_unstable();
     let place = (latencies.len() * percent).div_ceil(100).saturating_sub(1);
     latencies.get(place).map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
 }
 
-/// A table in Markdown, aligned for a terminal.
+/// Prints a table in Markdown, aligned for a terminal.
 pub fn table(head: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -37,7 +37,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) {
     println!();
 }
 
-/// What machine this is, and how busy.
+/// Prints the facts about the machine and its load.
 pub fn machine(folder: &Path) -> Result<()> {
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
@@ -54,20 +54,20 @@ pub fn machine(folder: &Path) -> Result<()> {
     table(&["machine", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]));
     if kind == "tmpfs" || kind == "ramfs" {
         println!(
-            "THIS IS NO DISK: {} is in memory, so nothing below says what durability costs (--dir).\n",
+            "WARNING: {} is in memory, so the figures do not show what durability costs. Choose a disk with --dir.\n",
             folder.display()
         );
     }
     Ok(())
 }
 
-/// The machine's load over 1, 5 and 15 minutes.
+/// Returns the machine's load over 1, 5 and 15 minutes.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// Type and device of the file system that holds the folder.
+/// Returns the type and device of the file system that holds the folder.
 fn file_system(folder: &Path) -> Result<(String, String)> {
     let folder = folder.canonicalize()?;
     let mounts = fs::read_to_string("/proc/self/mounts")?;
@@ -79,11 +79,11 @@ fn file_system(folder: &Path) -> Result<(String, String)> {
             folder.starts_with(at).then_some((at.len(), kind.to_owned(), device.to_owned()))
         })
         .max()
-        .context("the folder is on some file system")?;
+        .context("the folder's file system is not in /proc/self/mounts")?;
     Ok((found.1, found.2))
 }
 
-/// Seconds.
+/// Returns the median time of one 4 KiB write with fdatasync, in seconds.
 fn flush_time(folder: &Path) -> Result<f64> {
     let mut file = tempfile::tempfile_in(folder)?;
     let mut times = Vec::new();

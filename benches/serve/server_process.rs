@@ -1,4 +1,4 @@
-//! The processes that are measured, and what the kernel tells about them.
+//! The processes that are measured, and the kernel's figures about them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -16,7 +16,7 @@ use super::load_generator::Connection;
 use super::stand_ins::StandIn;
 use super::webhook;
 
-/// The executable that is measured: the release one, or that behind `--program`.
+/// Returns the executable that is measured: the release one, or the one given with `--program`.
 pub fn mynah() -> &'static Path {
     static MYNAH: OnceLock<PathBuf> = OnceLock::new();
     MYNAH.get_or_init(|| {
@@ -25,10 +25,10 @@ pub fn mynah() -> &'static Path {
     })
 }
 
-/// The unit of the times in /proc/…/stat; Linux tells it in hundredths of a second on every common machine.
+/// The unit of the times in /proc/…/stat. On every common machine, Linux uses hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A server in a process of its own, killed when this is dropped.
+/// A server in a process of its own, which is killed when this is dropped.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
@@ -41,16 +41,16 @@ impl Drop for Server {
     }
 }
 
-/// What mynah is started with.
+/// How mynah is started.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// Without them nothing is answered: messages are accepted and wait.
+    /// Without them, mynah accepts messages and does not answer them.
     pub stand_ins: Option<&'a StandIn>,
     pub typing: bool,
 }
 
 impl Server {
-    /// `mynah serve` on that folder. Returns before it listens.
+    /// Starts `mynah serve` on the folder. Returns before it listens.
     pub fn mynah(folder: &Path, setting: Setting<'_>) -> Result<Server> {
         let address = free_address()?;
         let mut command = Command::new(mynah());
@@ -71,40 +71,40 @@ impl Server {
                 ("TWILIO_API_BASE_URL", base.as_str()),
                 ("MYNAH_AI_PROVIDER", "openai"),
                 ("MYNAH_AI_MODEL", "bench"),
-                // On this machine it would be two.
+                // For a model on this machine, the default is 2.
                 ("MYNAH_AI_CONCURRENCY", "64"),
                 ("OPENAI_BASE_URL", &format!("{base}/v1")),
             ]);
         }
-        let child = command.spawn().with_context(|| format!("starting {}", mynah().display()))?;
+        let child = command.spawn().with_context(|| format!("cannot start {}", mynah().display()))?;
         Ok(Server { child, address })
     }
 
-    /// One of the bare servers.
+    /// Starts one of the bare servers.
     pub fn baseline(folder: &Path, what: &str) -> Result<Server> {
         let this = std::env::current_exe()?;
         let mut child = Command::new(this).args(["bare", what]).arg(folder).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
-        BufReader::new(child.stdout.take().context("a bare server's stdout")?).read_line(&mut line)?;
+        BufReader::new(child.stdout.take().context("a bare server has no stdout")?).read_line(&mut line)?;
         Ok(Server { child, address: baseline::address(&line)? })
     }
 
-    /// Waits until it listens.
+    /// Waits until the server listens.
     pub async fn ready(&mut self) -> Result<()> {
         let began = Instant::now();
         while Connection::open(self.address).await.is_err() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the server ended at its start: {status}");
+                bail!("the server exited at its start: {status}");
             }
             if began.elapsed() > Duration::from_secs(60) {
-                bail!("the server does not listen");
+                bail!("the server does not listen after 60 s");
             }
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
         Ok(())
     }
 
-    /// Ends it as a service manager does, and waits.
+    /// Stops the server as a service manager does, with SIGTERM, and waits until it exits.
     pub fn stop(mut self) -> Result<()> {
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
         self.child.wait()?;
@@ -113,29 +113,32 @@ impl Server {
 
     fn proc(&self, name: &str) -> Result<String> {
         let path = format!("/proc/{}/{name}", self.child.id());
-        fs::read_to_string(&path).with_context(|| format!("reading {path}"))
+        fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
     }
 
-    /// Processor time so far, in user and kernel.
+    /// Returns the processor time so far, in user and kernel mode.
     pub fn processor_time(&self) -> Result<(Duration, Duration)> {
         let stat = self.proc("stat")?;
-        // The second field is a name in brackets that may hold blanks; utime is the 14th, stime the 15th.
-        let fields: Vec<_> = stat.rsplit_once(')').context("stat has a name")?.1.split_whitespace().collect();
-        let ticks = |at: usize| anyhow::Ok(TICK * fields.get(at).context("stat has 15 fields")?.parse::<u32>()?);
+        // The second field is a name in parentheses that may contain spaces. utime is the 14th field, stime the 15th.
+        let fields: Vec<_> =
+            stat.rsplit_once(')').context("/proc/…/stat has no process name")?.1.split_whitespace().collect();
+        let ticks = |at: usize| {
+            anyhow::Ok(TICK * fields.get(at).context("/proc/…/stat has fewer than 15 fields")?.parse::<u32>()?)
+        };
         Ok((ticks(11)?, ticks(12)?))
     }
 
-    /// Its share of the memory, in bytes.
+    /// Returns the server's share of the memory (PSS), in bytes.
     pub fn pss(&self) -> Result<u64> {
         Ok(1024 * field(&self.proc("smaps_rollup")?, "Pss:")?)
     }
 
-    /// The part of that which is neither the program itself nor a file, in bytes.
+    /// Returns the part of the PSS that is neither the program itself nor another file, in bytes.
     pub fn anonymous(&self) -> Result<u64> {
         Ok(1024 * field(&self.proc("smaps_rollup")?, "Pss_Anon:")?)
     }
 
-    /// Bytes that it caused to be written to the disk.
+    /// Returns how many bytes the server has caused to be written to the disk.
     pub fn written(&self) -> Result<u64> {
         field(&self.proc("io")?, "write_bytes:")
     }
@@ -145,7 +148,8 @@ impl Server {
     }
 }
 
-/// Below the ports that the kernel gives to outgoing connections, one of which could take it in the meantime.
+/// Returns an address with a free port. The port is below those that the kernel gives to outgoing connections, because
+/// one of these could take it before the server does.
 fn free_address() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(20_000);
     loop {
@@ -160,6 +164,6 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 fn field(text: &str, name: &str) -> Result<u64> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("{name} is told"))?;
-    Ok(value.split_whitespace().next().context("a value")?.parse()?)
+    let value = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("{name} is missing"))?;
+    Ok(value.split_whitespace().next().context("a field has no value")?.parse()?)
 }

@@ -1,4 +1,4 @@
-//! Whether memory stays as it is while messages keep coming.
+//! Measures whether memory stays flat while messages keep coming.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::{Plan, launch};
 
 /// Messages a second.
 const RATE: usize = 300;
-/// Contacts, each of whom writes every half minute.
+/// Contacts. Each writes about every half minute.
 const SENDERS: usize = 10_000;
-/// Between two looks, in seconds.
+/// The time between two measurements, in seconds.
 const STEP_SECONDS: usize = 60;
-/// Looks.
+/// The number of measurements.
 const STEPS: usize = 24;
 
-/// The messages of five days at one a second, in twenty-four minutes, from contacts who come back.
+/// Sends the messages of five days, at one a second, within twenty-four minutes, from contacts who keep writing.
 pub async fn soak(plan: &Plan) -> Result<()> {
     let folder = plan.folder()?;
     let server = launch(plan, 4, folder.path()).await?;
@@ -46,8 +46,10 @@ pub async fn soak(plan: &Plan) -> Result<()> {
         ]);
     }
     println!(
-        "{RATE} messages a second of {SENDERS} contacts, with typing; after so many, and for each of the last {STEP_SECONDS} s.\n"
+        "{RATE} messages a second arrive from {SENDERS} contacts. mynah answers them, with typing indicators. Each \
+         row shows the state after so many messages. Latency, processor time and bytes written are those of the last \
+         {STEP_SECONDS} s.\n"
     );
-    table(&["messages", "memory", "of it its own", "threads", "ack p99", "processor", "written"], &rows);
+    table(&["messages", "memory", "own", "threads", "ack p99", "processor", "written"], &rows);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Stand-ins for Twilio and for a model that speaks Chat Completions, on one socket and one thread. They answer at once
-//! and on bare sockets, since they share the machine with what is measured.
+//! Stand-ins for Twilio and for a model with the Chat Completions API, on one socket and one thread. They answer at
+//! once and on bare sockets, because they share the machine with the servers that are measured.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,10 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use super::load_generator::message_bounds;
 use super::webhook;
 
-/// The most senders of any run.
+/// The most senders in any run.
 const SENDERS: usize = 16_384;
 
-/// What the model says: a typical answer, with the markup that models write.
+/// The model's answer: a typical one, with the markup that models write.
 const ANSWER: &str = "Yes, we have a table for four **by the window** on Friday. Which time suits you best?\\n\\n- 18:30\\n\
                       - 19:15\\n- 20:45\\n\\nPlease tell me the name for the booking as well, and whether anyone in your \
                       group has an allergy. We keep the table for *15 minutes*; if you are running late, just write here.";
@@ -33,15 +33,16 @@ struct Observations {
     posts: AtomicUsize,
     typing: AtomicUsize,
     completions: AtomicUsize,
-    /// Microseconds from `start` to the last post to each sender; 0 is none.
+    /// The microseconds from `start` to the last post to each sender; 0 if there is none.
     arrivals: Vec<AtomicU64>,
-    /// Where statuses are wanted, and for which message; kept only while asked for.
+    /// The path and query of each status callback and the id of its message. Kept only after
+    /// [`StandIn::keep_callbacks`].
     callbacks: Mutex<Option<Vec<(String, String)>>>,
     sid: AtomicU64,
 }
 
 impl StandIn {
-    /// Starts them on a thread of their own.
+    /// Starts both stand-ins on a thread of their own.
     pub fn start() -> Result<StandIn> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
@@ -59,7 +60,7 @@ impl StandIn {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("stand-ins".into()).spawn(move || {
             runtime.block_on(async move {
-                let listener = TcpListener::from_std(listener).expect("a bound listener is taken over");
+                let listener = TcpListener::from_std(listener).expect("tokio accepts the listener");
                 while let Ok((stream, _)) = listener.accept().await {
                     drop(stream.set_nodelay(true));
                     tokio::spawn(serve_connection(stream, Arc::clone(&inside)));
@@ -69,7 +70,7 @@ impl StandIn {
         Ok(StandIn { address, seen })
     }
 
-    /// Forgets what was seen.
+    /// Resets the counts and the arrivals.
     pub fn clear(&self) {
         let seen = &self.seen;
         for count in [&seen.posts, &seen.typing, &seen.completions] {
@@ -80,17 +81,17 @@ impl StandIn {
         }
     }
 
-    /// Messages posted to contacts.
+    /// Returns the number of messages posted to contacts.
     pub fn posts(&self) -> usize {
         self.seen.posts.load(Ordering::Relaxed)
     }
 
-    /// Typing indicators asked for.
+    /// Returns the number of typing indicators requested.
     pub fn typing(&self) -> usize {
         self.seen.typing.load(Ordering::Relaxed)
     }
 
-    /// When the last message to that sender arrived here.
+    /// Returns when the last message to the sender arrived.
     pub fn arrival(&self, sender: usize) -> Option<Instant> {
         match self.seen.arrivals[sender].load(Ordering::Relaxed) {
             0 => None,
@@ -98,17 +99,17 @@ impl StandIn {
         }
     }
 
-    /// Keeps, from now on, where statuses are wanted.
+    /// Starts to keep the status callbacks that posts ask for.
     pub fn keep_callbacks(&self) {
-        *self.seen.callbacks.lock().expect("nobody panics with it") = Some(Vec::new());
+        *self.seen.callbacks.lock().expect("no thread panics while it holds the lock") = Some(Vec::new());
     }
 
-    /// Path and query of each wanted status with its message's id; keeps no more.
+    /// Returns the path and query of each status callback with the id of its message, and stops keeping them.
     pub fn callbacks(&self) -> Vec<(String, String)> {
-        self.seen.callbacks.lock().expect("nobody panics with it").take().unwrap_or_default()
+        self.seen.callbacks.lock().expect("no thread panics while it holds the lock").take().unwrap_or_default()
     }
 
-    /// Waits until so many messages were posted.
+    /// Waits until `posts` messages were posted.
     pub async fn wait_for(&self, posts: usize) -> Result<()> {
         let began = Instant::now();
         while self.posts() < posts {
@@ -125,7 +126,7 @@ async fn serve_connection(mut stream: TcpStream, seen: Arc<Observations>) -> Res
     let mut buffer = Vec::with_capacity(8192);
     loop {
         while let Some((head, end)) = message_bounds(&buffer).filter(|(_, end)| *end <= buffer.len()) {
-            let answer = answer(&buffer[..end], head, &seen).context("a request that the stand-ins do not know")?;
+            let answer = answer(&buffer[..end], head, &seen).context("the stand-ins do not know this request")?;
             stream.write_all(answer.as_bytes()).await?;
             buffer.drain(..end);
         }
@@ -155,7 +156,7 @@ fn answer(request: &[u8], head: usize, seen: &Observations) -> Option<String> {
     Some(response("201 Created", &body))
 }
 
-/// Notes a message's arrival.
+/// Records the arrival of a message.
 fn record_message(form: &str, sid: &str, seen: &Observations) -> Option<()> {
     let to = form.split('&').find_map(|pair| pair.strip_prefix("To=whatsapp%3A%2B1555"))?;
     let micros = u64::try_from(seen.start.elapsed().as_micros()).ok()?;
@@ -169,7 +170,7 @@ fn record_message(form: &str, sid: &str, seen: &Observations) -> Option<()> {
     Some(())
 }
 
-/// A message as Twilio tells it, of about the size of a real one.
+/// Returns Twilio's response for a message, of about the size of a real one.
 fn created_response(sid: &str) -> String {
     let account = webhook::ACCOUNT;
     format!(

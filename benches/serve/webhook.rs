@@ -1,8 +1,8 @@
-//! Webhooks as Twilio sends them for a WhatsApp text, signed, ready to be written to a socket.
+//! Signed webhooks as Twilio sends them for a WhatsApp text, ready to be written to a socket.
 
 use mynah::channel::twilio::sign;
 
-/// The address that the signatures are made over. Nobody ever connects to it.
+/// The URL that the signatures cover. Nothing connects to it.
 pub const PUBLIC_URL: &str = "https://bench.example.org";
 /// The path of a message's webhook.
 pub const PATH: &str = "/webhooks/twilio";
@@ -13,8 +13,9 @@ pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// Our number.
 pub const OUR_NUMBER: &str = "whatsapp:+14155238886";
 
-/// The parameters of the webhook of message `number` from sender `sender` (Twilio, "Twilio's request to your incoming
-/// message webhook URL"). No two say the same: who does so again and again is taken for a machine.
+/// Returns the parameters of the webhook of message `number` from sender `sender` (Twilio, "Twilio's request to your
+/// incoming message webhook URL"). Each message has its own text, because mynah takes a sender who repeats a text for a
+/// bot.
 pub fn params(number: usize, sender: usize) -> Vec<(String, String)> {
     let (sid, phone) = (format!("SM{number:032x}"), phone(sender));
     let digits = &phone[1..];
@@ -45,17 +46,17 @@ pub fn params(number: usize, sender: usize) -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// The number of a sender, made so that [`sender`] reads it back.
+/// Returns the phone number of a sender. The stand-ins read the sender's number back from it.
 pub fn phone(sender: usize) -> String {
     format!("+1555{sender:07}")
 }
 
-/// The body of a webhook.
+/// Returns the body of a webhook.
 pub fn body(params: &[(String, String)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
 }
 
-/// The headers that Twilio sends, with the signature for a call of `path_and_query`.
+/// Returns the headers that Twilio sends, with the signature for a call of `path_and_query`.
 pub fn headers(path_and_query: &str, params: &[(String, String)]) -> Vec<(String, String)> {
     [
         ("host", "bench.example.org".to_owned()),

@@ -1,4 +1,4 @@
-//! An answer within its limits, and what it took.
+//! The length limit of an answer, and its usage.
 
 use super::Finish;
 use crate::model::Usage;
@@ -6,7 +6,7 @@ use crate::model::Usage;
 /// The longest answer, in characters.
 const MAX_ANSWER_CHARS: usize = 32_000;
 
-/// The text, cut where it is longer than any answer may be.
+/// Truncates the text to the length limit. A truncated answer finishes with `Length`, unless it is a refusal.
 pub(super) fn cap_answer(text: &str, finish: Finish) -> (String, Finish) {
     match text.char_indices().nth(MAX_ANSWER_CHARS - 1) {
         Some((end, last)) if end + last.len_utf8() < text.len() => {
@@ -17,7 +17,7 @@ pub(super) fn cap_answer(text: &str, finish: Finish) -> (String, Finish) {
     }
 }
 
-/// The provider's figures (tokens read and written), or characters divided by four.
+/// Returns the provider's token counts (input and output), or an estimate: characters divided by four.
 pub(super) fn usage_or_estimate(token_counts: Option<(u64, u64)>, sent: usize, written: usize) -> Usage {
     let narrow = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX);
     let (input, output) = token_counts.unwrap_or((sent as u64 / 4, written as u64 / 4));

@@ -1,6 +1,6 @@
-//! One exchange of JSON with a model's server: what came back, or whether another try may help.
+//! The HTTP client for a model's server. Each exchange returns the response, or a fault that says whether to retry.
 //!
-//! A model call that fails half-way is simply tried again: it changes nothing but the bill.
+//! A model call that fails halfway can be retried safely: it changes nothing but the bill.
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::config::AiSettingNames;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::http::{self, AllowedTargets, BodyError};
 
-/// The largest body that is read, in bytes.
+/// The largest response body that mynah reads, in bytes.
 const MAX_BODY_BYTES: usize = 4 << 20;
-/// The longest quotation of a server's own words, in characters.
+/// The longest quotation of a server's error message, in characters.
 const MAX_QUOTE_CHARS: usize = 300;
-/// The longest wait that a server is believed.
+/// The longest wait that mynah accepts from a server.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Calls one server with one key.
@@ -33,22 +33,23 @@ pub(super) struct ApiClient {
     setting_names: AiSettingNames,
 }
 
-/// What came back, whatever its status.
+/// A response, with any status.
 pub(super) struct ApiResponse {
     /// The HTTP status.
     pub(super) status: u16,
     /// How long the server asks to wait.
     pub(super) retry_after: Option<Duration>,
-    /// The server's name for this exchange.
+    /// The server's request id.
     pub(super) request_id: Option<String>,
-    /// Whether it is a web page.
+    /// Whether the body is a web page.
     pub(super) is_html: bool,
     /// The body as received.
     pub(super) body: Vec<u8>,
 }
 
 impl ApiClient {
-    /// Calls that end after `limit`, of a model whose settings have these `names`. A key that is blank is none.
+    /// Creates a client whose calls time out after `timeout`. Errors name the settings in `setting_names`. A blank key
+    /// counts as no key.
     pub(super) fn new(
         timeout: Duration,
         key: Option<&SecretString>,
@@ -56,8 +57,8 @@ impl ApiClient {
         reach: AllowedTargets,
     ) -> ApiClient {
         let key = key.map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
-        // The first byte of an answer that is not streamed comes when the model has finished (and, at Ollama, after the
-        // model was loaded), so waiting for it may take the whole time.
+        // Answers are not streamed: the first byte comes when the model has finished (and, with Ollama, after it has
+        // loaded the model). So the wait for the first byte may take the whole timeout.
         ApiClient {
             client: http::client(timeout, timeout, reach),
             headers: HeaderMap::new(),
@@ -67,17 +68,17 @@ impl ApiClient {
         }
     }
 
-    /// What the model's own settings are called.
+    /// Returns the names of the model's settings.
     pub(super) fn setting_names(&self) -> AiSettingNames {
         self.setting_names
     }
 
-    /// Whether there is a key.
+    /// Returns whether there is a key.
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()
     }
 
-    /// Sends the key, if there is one, in this header after `scheme`.
+    /// Sends the key, if there is one, in this header with each call, after `scheme`.
     pub(super) fn set_key_header(&mut self, name: &'static str, scheme: &str) -> Result<(), Error> {
         if let Some(key) = &self.key {
             let text = format!("{scheme}{}", key.expose_secret());
@@ -93,7 +94,7 @@ impl ApiClient {
         self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
 
-    /// Posts JSON. What the call takes is for the caller to find in the reply.
+    /// Posts JSON. The caller reads the usage from the response and records it.
     pub(super) async fn post<T: Serialize + Sync>(
         &self,
         url: &Url,
@@ -103,7 +104,7 @@ impl ApiClient {
         meter.record_sent();
         let sent = self.client.post(url.clone()).json(body).headers(self.headers.clone()).send().await;
         if sent.as_ref().is_err_and(|error| error.is_connect() || error.is_builder()) {
-            // Nobody has read it.
+            // The server has not received the request.
             meter.record_refused();
         }
         self.receive(sent).await
@@ -114,12 +115,12 @@ impl ApiClient {
         self.receive(self.client.post(url.clone()).multipart(form).headers(self.headers.clone()).send().await).await
     }
 
-    /// Gets a page.
+    /// Sends a GET request.
     pub(super) async fn get(&self, url: &Url) -> Result<ApiResponse, Fault> {
         self.receive(self.client.get(url.clone()).headers(self.headers.clone()).send().await).await
     }
 
-    /// Ends `work`, which may be several exchanges, at the limit of one call.
+    /// Runs `work`, which may be several exchanges, and ends it after the timeout of one call.
     pub(super) async fn with_timeout<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         match tokio::time::timeout(self.timeout, work).await {
             Ok(result) => result,
@@ -155,48 +156,48 @@ impl ApiClient {
         } else if error.is_builder() {
             Fault::fail(
                 FaultOwner::Operator,
-                format!("the call to the model's server cannot be made: {}", http::describe_error(error)),
+                format!("mynah cannot call the model's server: {}", http::describe_error(error)),
             )
         } else {
             Fault::retry(format!("the call to the model's server failed: {}", http::describe_error(error)))
         }
     }
 
-    /// For operators: the status, the server's words without our key, its id of the exchange.
-    pub(super) fn describe_error(&self, reply: &ApiResponse, said: &str) -> String {
-        let mut words = format!("the model's server answered {}", reply.status);
+    /// Returns a description for operators: the status, the server's message without our key, and its request id.
+    pub(super) fn describe_error(&self, reply: &ApiResponse, message: &str) -> String {
+        let mut description = format!("the model's server answered {}", reply.status);
         // Some servers repeat the key that they refuse.
-        let said = match &self.key {
-            Some(key) if said.contains(key.expose_secret()) => &said.replace(key.expose_secret(), "[key]"),
-            _ => said,
+        let message = match &self.key {
+            Some(key) if message.contains(key.expose_secret()) => &message.replace(key.expose_secret(), "[key]"),
+            _ => message,
         };
-        if !said.trim().is_empty() {
-            words.push_str(": ");
-            words.push_str(&to_single_line(said, MAX_QUOTE_CHARS));
+        if !message.trim().is_empty() {
+            description.push_str(": ");
+            description.push_str(&to_single_line(message, MAX_QUOTE_CHARS));
         }
         if let Some(id) = &reply.request_id {
-            words.push_str("; request id ");
-            words.push_str(id);
+            description.push_str("; request id ");
+            description.push_str(id);
         }
-        words
+        description
     }
 }
 
 impl ApiResponse {
-    /// Whether the request was refused before any work, which costs nothing.
+    /// Returns whether the server refused the request before it did any work. Such a call costs nothing.
     pub(super) fn is_client_error(&self) -> bool {
         (400..500).contains(&self.status)
     }
 
-    /// A body that is plain words, for servers and proxies that answer without JSON.
+    /// Returns the body if it is plain text, for servers and proxies that do not answer in JSON. Otherwise empty.
     pub(super) fn plain_text(&self) -> &str {
         let text = str::from_utf8(&self.body).unwrap_or_default().trim();
         if self.is_html || text.starts_with(['<', '{', '[']) { "" } else { text }
     }
 }
 
-/// `base` with `path` behind it and one slash between. `known` are endings that the owner may have written already; the
-/// first that fits is taken off.
+/// Returns `base` followed by `path`, with one slash between them. `known` lists endings that the owner may have
+/// already written; the first one that matches is removed from `base`.
 pub(super) fn join_url(base: &Url, known: &[&str], path: &str) -> Url {
     let root = base.path().trim_end_matches('/');
     let root = known.iter().find_map(|known| root.strip_suffix(known)).unwrap_or(root).trim_end_matches('/');
@@ -205,7 +206,7 @@ pub(super) fn join_url(base: &Url, known: &[&str], path: &str) -> Url {
     url
 }
 
-/// One line of at most `limit` characters.
+/// Returns the text as one line of at most `limit` characters, plus an ellipsis if it was longer.
 fn to_single_line(text: &str, limit: usize) -> String {
     let mut line: String =
         text.trim().chars().take(limit).map(|char| if char.is_control() { ' ' } else { char }).collect();
@@ -215,8 +216,8 @@ fn to_single_line(text: &str, limit: usize) -> String {
     line
 }
 
-/// The wait that a server names: `retry-after-ms` (OpenAI), else `Retry-After` in seconds or as a date (RFC 9110). A
-/// date is held against the server's own `Date`, so that neither clock need be right.
+/// Returns the wait that a server asks for: `retry-after-ms` (OpenAI), or else `Retry-After` in seconds or as a date
+/// (RFC 9110). A date is compared with the server's own `Date`, so neither clock has to be right.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |name: &str| text(name).and_then(|text| text.parse::<f64>().ok());
@@ -320,6 +321,6 @@ mod tests {
     fn a_key_with_a_line_break_is_an_error_that_names_its_setting() {
         let mut caller = caller("sk-one\nsk-two");
         let error = caller.set_key_header("authorization", "Bearer ").unwrap_err().to_string();
-        assert!(error.starts_with("OPENAI_API_KEY holds characters") && !error.contains("sk-"), "{error}");
+        assert!(error.starts_with("OPENAI_API_KEY contains characters") && !error.contains("sk-"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The messages of a request, as both protocols write them.
+//! The messages of a request, in the form that both protocols share.
 
 use std::borrow::Cow;
 
@@ -12,26 +12,26 @@ use super::Image;
 pub(super) struct Message<'a> {
     /// `system`, `user` or `assistant`.
     pub(super) role: &'static str,
-    /// What was said and shown, in its order. Never empty; no two texts stand side by side.
+    /// The texts and images, in order. Never empty, and never two texts in a row.
     pub(super) pieces: Vec<Piece<'a>>,
 }
 
 /// A piece of a message.
 #[derive(Debug, PartialEq)]
 pub(super) enum Piece<'a> {
-    /// Words, never blank.
+    /// A text, never blank.
     Text(Cow<'a, str>),
     /// An image.
     Image(&'a Image),
 }
 
 impl<'a> Message<'a> {
-    /// Words alone.
+    /// Returns a message that holds only text.
     pub(super) fn text(role: &'static str, text: &'a str) -> Message<'a> {
         Message { role, pieces: vec![Piece::Text(Cow::Borrowed(text))] }
     }
 
-    /// How many images it shows.
+    /// Returns the number of images in the message.
     pub(super) fn image_count(&self) -> usize {
         self.pieces.iter().filter(|piece| matches!(piece, Piece::Image(_))).count()
     }
@@ -47,14 +47,15 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Puts a text of its own before what was said.
+    /// Inserts `text` before the other pieces.
     pub(super) fn prepend_text(&mut self, text: &'a str) {
         let pieces = std::mem::replace(&mut self.pieces, vec![Piece::Text(Cow::Borrowed(text))]);
         pieces.into_iter().for_each(|piece| self.push(piece));
     }
 }
 
-/// A message as both protocols write it: a plain string where there are no images, since many servers take nothing else.
+/// A message as both protocols write it. Without images, the content is a plain string, because many servers accept
+/// nothing else.
 #[derive(Serialize)]
 struct WireMessage<'a> {
     role: &'static str,
@@ -68,7 +69,7 @@ enum Content<'a> {
     Parts(Vec<Value>),
 }
 
-/// Writes messages, each image as the protocol's `image` makes it.
+/// Serializes messages. `image` turns an image into the protocol's JSON.
 pub(super) fn serialize_messages<S: Serializer>(
     messages: &[Message<'_>],
     image: fn(&Image) -> Value,

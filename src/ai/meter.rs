@@ -1,38 +1,39 @@
-//! What calls take, noted as they are made, so that it is known of a try that fails or is given up in the middle, too.
+//! The usage of model calls. It is recorded as the calls are made, so that it is also known for an attempt that fails
+//! or is aborted.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::Usage;
 
-/// The calls of one try at one model.
+/// Counts the calls of one attempt at one model.
 #[derive(Debug, Default)]
 pub struct Meter(Mutex<MeteredUsage>);
 
-/// What they took so far.
+/// The usage so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeteredUsage {
     /// Calls that were sent.
     pub calls: u32,
-    /// How many of those took nobody knows what.
+    /// Calls among those whose usage is unknown.
     pub calls_of_unknown_usage: u32,
-    /// What the others read and wrote.
+    /// The tokens that the other calls read and wrote.
     pub usage: Usage,
 }
 
 impl Meter {
-    /// A call goes out. Until more is heard of it, nobody knows what it takes.
+    /// Records that a call is sent. Its usage is unknown until one of the other methods records it.
     pub fn record_sent(&self) {
         let mut taken = self.lock();
         taken.calls += 1;
         taken.calls_of_unknown_usage += 1;
     }
 
-    /// The call that was sent last was refused before any work.
+    /// Records that the server refused the last call before it did any work.
     pub fn record_refused(&self) {
         self.record_usage(Usage::default());
     }
 
-    /// The call that was sent last took that.
+    /// Records the usage of the last call.
     pub fn record_usage(&self, usage: Usage) {
         let mut taken = self.lock();
         taken.calls_of_unknown_usage = taken.calls_of_unknown_usage.saturating_sub(1);
@@ -40,7 +41,7 @@ impl Meter {
         taken.usage.output_tokens = taken.usage.output_tokens.saturating_add(usage.output_tokens);
     }
 
-    /// What is known.
+    /// Returns the usage so far.
     pub fn total(&self) -> MeteredUsage {
         *self.lock()
     }

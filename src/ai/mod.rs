@@ -1,7 +1,8 @@
 //! Language models: one folder per protocol, all behind [`Provider`].
 //!
-//! To add a provider: a folder, an implementation of [`Provider`], one arm in [`connect`]. What providers share: one
-//! exchange with a server (`call`), the lines that go out (`window`) and their images (`sight`), the answer within its limits (`answer`).
+//! To add a provider, write a folder with an implementation of [`Provider`] and one arm in [`build_provider`].
+//! Providers share the HTTP client for the servers (`api_client`), the messages that are sent (`window`) with their
+//! images (`vision`), and the limits of an answer (`answer`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,16 +32,17 @@ pub use self::meter::{Meter, MeteredUsage};
 pub use self::openai::Transcriber;
 pub use crate::media::Image;
 
-/// Something that answers.
+/// Answers prompts: a language model, or the offline responder.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// For logs and records: provider and model, such as `openai gpt-5-mini`.
+    /// Returns the provider and model for logs and records, such as `openai gpt-5-mini`.
     fn name(&self) -> &str;
 
-    /// One answer. May be called by many tasks at once.
+    /// Returns one answer. Many tasks may call this at once.
     async fn complete(&self, prompt: &Prompt) -> Result<Completion, Fault>;
 
-    /// The same, with each call noted as it is made. As it stands, for one that makes a single call.
+    /// Like [`complete`](Provider::complete), but records each call in `meter` as it is made. The default
+    /// implementation is for a provider that makes a single call.
     async fn complete_metered(&self, prompt: &Prompt, meter: &Meter) -> Result<Completion, Fault> {
         meter.record_sent();
         let completion = self.complete(prompt).await?;
@@ -48,28 +50,31 @@ pub trait Provider: Send + Sync {
         Ok(completion)
     }
 
-    /// Tries address, key and model; a sentence on what works.
+    /// Tries the address, the key and the model. Returns a sentence that says what works.
     async fn check(&self) -> Result<String, Fault>;
 }
 
-/// What the model is asked.
+/// The input for one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     /// The owner's instructions.
     pub system: String,
-    /// The window of the history, oldest first; the first and the last are by the user.
+    /// The window of the history, oldest first. The first and the last message are by the user.
     pub messages: Vec<PromptMessage>,
-    /// Whether the model may call a person, by a tool where it knows tools.
+    /// Whether the model may hand the conversation over to a person, with a tool if it supports tools.
     pub may_hand_over: bool,
 }
 
 impl Prompt {
-    /// Leaves out the oldest lines until the rest, with the instructions and the tool, fits into so many tokens. Ollama and its like
-    /// drop the oldest without an error, the instructions first of all (ollama docs, "context length"), so it is done here.
-    /// The instructions and the last line are never left out: a model that cannot take those says so. How many are left out
-    /// of what the contact said since the last answer.
+    /// Drops the oldest messages until the rest fits into `tokens`, together with the instructions and the tool.
+    /// Returns how many of the messages that the contact wrote since the last answer were dropped.
     ///
-    /// The five newest images stay, as far as they fit; the others become words. Of the last line one stays in any case.
+    /// mynah does this because Ollama and similar servers drop the oldest text without an error, and the instructions
+    /// first (ollama docs, "context length"). The instructions and the last message are never dropped: a model that
+    /// cannot take them returns an error.
+    ///
+    /// The five newest images stay as far as they fit. The others become placeholders. The last message always keeps
+    /// one of its images.
     pub fn trim_to_tokens(&mut self, tokens: usize) -> usize {
         let tool_tokens = if self.may_hand_over { tool::definition_tokens() } else { 0 };
         let mut remaining_tokens = tokens.saturating_sub(text::estimate_tokens(&self.system) + tool_tokens);
@@ -98,131 +103,133 @@ impl Prompt {
 /// One message of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptMessage {
-    /// Who said it.
+    /// Who wrote it.
     pub role: Role,
-    /// What was said. May be empty where there are images.
+    /// The text. May be empty if there are images.
     pub text: String,
-    /// What was shown, oldest first. Only what the contact shows goes out as images; what the business shows is told.
+    /// The images, oldest first. Only the contact's are sent as images. A placeholder stands for each image by the
+    /// business.
     pub images: Vec<Image>,
 }
 
 impl PromptMessage {
-    /// Words alone.
+    /// Returns a message that holds only text.
     pub fn new(role: Role, text: impl Into<String>) -> PromptMessage {
         PromptMessage { role, text: text.into(), images: Vec::new() }
     }
 
-    /// About how many tokens it takes.
+    /// Estimates how many tokens the message takes.
     fn tokens(&self) -> usize {
         text::estimate_tokens(&self.text) + self.images.iter().map(Image::tokens).sum::<usize>()
     }
 
-    /// Puts words for its oldest image.
+    /// Replaces the oldest image with a placeholder.
     fn replace_oldest_image(&mut self) {
         self.images.remove(0);
         vision::append_placeholder(&mut self.text, vision::EARLIER_IMAGE_PLACEHOLDER);
     }
 }
 
-/// What the model answered.
+/// A model's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// The answer in Markdown, at most 32,000 characters. Empty only where the model declined without a word, or called a
-    /// person without one.
+    /// The answer in Markdown, at most 32,000 characters. Empty only if the model refused or handed the conversation
+    /// over without a text.
     pub text: String,
-    /// How it ended.
+    /// How the answer ended.
     pub finish: Finish,
-    /// What it took.
+    /// The tokens that the answer took.
     pub usage: Usage,
     /// The model that answered, as the provider names it.
     pub model: String,
-    /// Why the model calls a person, if it does.
+    /// Why the model hands the conversation over to a person, if it does.
     pub hand_over: Option<String>,
 }
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// By itself.
+    /// The model finished its answer.
     Stop,
-    /// At the limit of tokens; the text is cut off.
+    /// The answer reached its length limit; the text is truncated.
     Length,
-    /// The model or its filter declined; the text says so, if it says anything.
+    /// The model or its content filter refused. The text says so, if there is any.
     Refusal,
 }
 
-/// Why a configuration makes no provider.
+/// Why a provider cannot be built from the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server has no model that could be taken for granted.
+    /// No model is set, and the server has no default model.
     #[error("no model is chosen for the server at {host}: set {variable} to one that it offers")]
     NoModel {
         /// The setting that is missing.
         variable: &'static str,
-        /// The server.
+        /// The server's host.
         host: String,
     },
-    /// No model is named, and the server does not tell which it has.
-    #[error("the server at {host} names no model ({why}): set {variable} to one that it offers")]
+    /// No model is set, and the server's list of models gave none.
+    #[error("found no model on the server at {host} ({why}): set {variable} to one that it offers")]
     ModelListUnavailable {
         /// The setting that is missing.
         variable: &'static str,
-        /// The server.
+        /// The server's host.
         host: String,
-        /// What came of asking.
+        /// What happened when mynah asked for the list.
         why: String,
     },
-    /// The provider's own server answers nobody without a key.
+    /// The provider's own server needs a key, and none is set.
     #[error("{host} needs a key: set {variable}")]
     NoKey {
         /// The setting that is missing.
         variable: &'static str,
-        /// The server.
+        /// The server's host.
         host: String,
     },
-    /// A key that no HTTP header can carry.
-    #[error("{0} holds characters that no key has, such as a line break: copy it again")]
+    /// The key cannot be sent in an HTTP header.
+    #[error("{0} contains characters that a key cannot have, such as a line break: copy the key again")]
     BadKey(&'static str),
-    /// A temperature that the protocol does not know.
-    #[error("MYNAH_AI_TEMPERATURE is {given}: {provider} takes 0 to {most}")]
+    /// The temperature is outside the provider's range.
+    #[error("MYNAH_AI_TEMPERATURE is {given}: {provider} accepts 0 to {most}")]
     TemperatureOutOfRange {
-        /// What is set.
+        /// The temperature that is set.
         given: f64,
         /// The provider's stored name.
         provider: &'static str,
-        /// The highest that it takes.
+        /// The highest temperature that the provider accepts.
         most: f64,
     },
-    /// A cap that lets the model say nothing.
-    #[error("MYNAH_AI_MAX_TOKENS is 0: leave it out, or set at least 1")]
+    /// The token limit is 0, so the model could not answer.
+    #[error("MYNAH_AI_MAX_TOKENS is 0: remove it, or set it to 1 or more")]
     ZeroMaxTokens,
     /// A file or folder of notes cannot be read.
-    #[error("the notes in {path} cannot be read: {source}")]
+    #[error("cannot read the notes in {path}: {source}")]
     UnreadableNotes {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: std::io::Error,
     },
-    /// A folder without notes.
-    #[error("the folder {0} holds no notes: put at least one Markdown file (.md) with some text into it")]
+    /// The folder contains no notes.
+    #[error("the folder {0} contains no notes: add at least one Markdown file (.md) with some text")]
     NoNotes(PathBuf),
-    /// A note that is no text.
+    /// A note is not UTF-8 text.
     #[error("the note {0} is not UTF-8 text: save it as UTF-8")]
     NoteNotUtf8(PathBuf),
-    /// A note above the limit.
+    /// A note is larger than the limit.
     #[error("the note {0} is larger than 1 MiB: split it")]
     NoteTooLarge(PathBuf),
-    /// A folder above the limit.
-    #[error("the notes in {0} are larger than 64 MiB together: take some out")]
+    /// All notes together are larger than the limit.
+    #[error("the notes in {0} are larger than 64 MiB in total: remove some")]
     NotesTooLarge(PathBuf),
-    /// The index of the notes could not be built.
-    #[error("the index of the notes could not be built: {0}")]
+    /// SQLite cannot build the index of the notes.
+    #[error("cannot build the index of the notes: {0}")]
     Index(#[from] rusqlite::Error),
 }
 
-/// The provider that `config` describes. `example` holds the built-in example business, as names and texts of Markdown
-/// files, for the offline provider without a folder of its own. Calls nobody; reads the offline provider's folder.
+/// Builds the provider that `config` describes. `example` holds the built-in example business as names and texts of
+/// Markdown files; the offline provider uses it if it has no folder of its own. Makes no network call. Reads the
+/// offline provider's folder.
 pub fn build_provider(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc<dyn Provider>, Error> {
     if config.max_tokens == Some(0) {
         return Err(Error::ZeroMaxTokens);
@@ -239,13 +246,13 @@ pub fn build_provider(config: &AiConfig, example: &[(&str, &str)]) -> Result<Arc
     })
 }
 
-/// The one who writes down what is said that `config` describes. Calls nobody.
+/// Builds the transcriber that `config` describes. Makes no network call.
 pub fn build_transcriber(config: &TranscriptionConfig, timeout: Duration) -> Result<Transcriber, Error> {
     Transcriber::new(config, timeout)
 }
 
-/// Names the model where nobody did and the server has none by default: the first that the server lists. Calls the server
-/// in that case only.
+/// Sets the model if the owner set none and the server has no default: the first suitable model that the server lists.
+/// Calls the server only in that case.
 pub async fn resolve_default_model(config: &mut AiConfig) -> Result<(), Error> {
     if config.model.is_none()
         && let ProviderConfig::OpenAi { base_url, api_key } = &config.provider
@@ -255,7 +262,7 @@ pub async fn resolve_default_model(config: &mut AiConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// The owner's temperature, if the provider knows such a one.
+/// Returns the temperature that is set, or an error if the provider does not accept it.
 fn checked_temperature(config: &AiConfig, provider: &'static str, most: f64) -> Result<Option<f64>, Error> {
     match config.temperature {
         Some(given) if !(0.0..=most).contains(&given) => Err(Error::TemperatureOutOfRange { given, provider, most }),
@@ -286,12 +293,12 @@ mod tests {
         let mut prompt = Prompt { system: "Be brief.".into(), messages: lines(&said), may_hand_over: false };
         assert_eq!((prompt.trim_to_tokens(10_000), prompt.messages.len()), (0, 5));
         assert_eq!(prompt.trim_to_tokens(100), 0);
-        assert_eq!(prompt.messages, lines(&said[2..]), "and it begins with the contact");
+        assert_eq!(prompt.messages, lines(&said[2..]), "and the first message is by the contact");
         assert_eq!(prompt.trim_to_tokens(0), 0);
         assert_eq!(
             (prompt.system.as_str(), prompt.messages),
             ("Be brief.", lines(&said[4..])),
-            "what was said last stays"
+            "the last message stays"
         );
     }
 
@@ -301,7 +308,11 @@ mod tests {
         let said = [(Role::Assistant, "yes?"), (Role::User, &long), (Role::User, &long), (Role::User, "and now?")];
         let mut prompt = Prompt { system: "Be brief.".into(), messages: lines(&said), may_hand_over: false };
         assert_eq!((prompt.trim_to_tokens(800), &prompt.messages), (1, &lines(&said[2..])));
-        assert_eq!((prompt.trim_to_tokens(0), prompt.messages), (1, lines(&said[3..])), "the last stays in any case");
+        assert_eq!(
+            (prompt.trim_to_tokens(0), prompt.messages),
+            (1, lines(&said[3..])),
+            "the last message always stays"
+        );
     }
 
     #[test]
@@ -309,7 +320,7 @@ mod tests {
         let said = [(Role::User, "one"), (Role::Assistant, "two"), (Role::User, "three")];
         let mut prompt = Prompt { system: "word ".repeat(400), messages: lines(&said), may_hand_over: false };
         prompt.trim_to_tokens(680);
-        assert_eq!(prompt.messages, lines(&said[2..]), "beside 671 tokens of instructions");
+        assert_eq!(prompt.messages, lines(&said[2..]), "the instructions take 671 tokens");
         let georgian = "ა".repeat(90);
         let said = [(Role::User, georgian.as_str()), (Role::Assistant, "two"), (Role::User, "three")];
         let mut prompt = Prompt { system: String::new(), messages: lines(&said), may_hand_over: false };
@@ -320,7 +331,7 @@ mod tests {
         for (may_hand_over, kept) in [(false, 3), (true, 1)] {
             let mut prompt = Prompt { system: String::new(), messages: lines(&said), may_hand_over };
             prompt.trim_to_tokens(100);
-            assert_eq!(prompt.messages.len(), kept, "the tool takes of the room, too");
+            assert_eq!(prompt.messages.len(), kept, "the tool takes tokens, too");
         }
     }
 
@@ -364,10 +375,10 @@ mod tests {
         assert_eq!(
             trim_and_count_images(lines(), 3_100),
             (0, vec![(told.clone(), 0), ("Yes?".into(), 0), (String::new(), 3)]),
-            "3,000 tokens for the last three"
+            "the last three images take 3,000 tokens"
         );
         assert_eq!(trim_and_count_images(lines(), 1_200), (0, vec![(told, 0), ("Yes?".into(), 0), (last.clone(), 1)]));
-        assert_eq!(trim_and_count_images(lines(), 0), (0, vec![(last, 1)]), "the last is shown in any case");
+        assert_eq!(trim_and_count_images(lines(), 0), (0, vec![(last, 1)]), "the last image is always shown");
     }
 
     fn config(provider: ProviderConfig) -> AiConfig {
@@ -407,8 +418,8 @@ mod tests {
     fn a_configuration_that_cannot_work_is_refused() {
         let mut config = config(ProviderConfig::Offline { folder: Some("/nowhere/notes".into()) });
         let refused = |config: &AiConfig| build_provider(config, &[]).err().unwrap().to_string();
-        assert!(refused(&config).starts_with("the notes in /nowhere/notes cannot be read: "));
+        assert!(refused(&config).starts_with("cannot read the notes in /nowhere/notes: "));
         config.max_tokens = Some(0);
-        assert_eq!(refused(&config), "MYNAH_AI_MAX_TOKENS is 0: leave it out, or set at least 1");
+        assert_eq!(refused(&config), "MYNAH_AI_MAX_TOKENS is 0: remove it, or set it to 1 or more");
     }
 }

@@ -1,12 +1,13 @@
-//! What a reasoning model thinks aloud is not for the contact.
+//! Removes the reasoning that some models put into their answer, because contacts must not see it.
 
 use std::borrow::Cow;
 
 const OPEN_TAG: &str = "<think>";
 const CLOSE_TAG: &str = "</think>";
 
-/// The text without `<think>…</think>`, trimmed. A block that leads and never closes is the whole text. A closing mark
-/// alone ends a block whose opening stood in the prompt (as with DeepSeek R1's chat template).
+/// Returns the text without `<think>…</think>`, trimmed. If the text begins with a block that never closes, the whole
+/// text is reasoning. A closing tag alone ends a block whose opening tag was in the prompt (as with DeepSeek R1's chat
+/// template).
 pub(super) fn strip_thinking(text: &str) -> Cow<'_, str> {
     let mut rest = text.trim();
     loop {

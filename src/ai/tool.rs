@@ -1,21 +1,21 @@
-//! The one tool that a model is offered: calling a person.
+//! The one tool that mynah offers to a model: handing the conversation over to a person.
 
 use serde_json::{Value, json};
 
-/// Its name, in both protocols.
+/// The tool's name, in both protocols.
 pub(super) const NAME: &str = "hand_over";
 
-/// When to call it.
+/// Tells the model when to call the tool.
 pub(super) const DESCRIPTION: &str = "Hand the conversation over to a person of the business. Call it when the customer \
     asks for a person, complains seriously, or needs something that you cannot do. The customer is told by the system.";
 
-/// Taken for the reason where the model gives none.
-const DEFAULT_REASON: &str = "the model asked for one";
+/// The reason that is used if the model gives none.
+const DEFAULT_REASON: &str = "the model asked for a person";
 
-/// The longest reason, in characters; it is for the operator to read.
+/// The longest reason, in characters. The operator reads it.
 const MAX_REASON_CHARS: usize = 500;
 
-/// JSON Schema of its arguments.
+/// Returns the JSON Schema of the tool's arguments.
 pub(super) fn parameters() -> Value {
     json!({
         "type": "object",
@@ -25,14 +25,14 @@ pub(super) fn parameters() -> Value {
     })
 }
 
-/// About how many tokens its offer takes in a request.
+/// Estimates how many tokens the tool's definition takes in a request.
 pub(super) fn definition_tokens() -> usize {
     [NAME, DESCRIPTION, &parameters().to_string()].into_iter().map(crate::text::estimate_tokens).sum()
 }
 
-/// The reason in a call's arguments, however badly they are formed.
+/// Returns the reason in a call's arguments, or the default reason if they are malformed.
 pub(super) fn parse_reason(arguments: &Value) -> String {
-    // OpenAI's protocol carries them as a string of JSON.
+    // OpenAI's protocol carries the arguments as a string of JSON.
     let parsed = arguments.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let reason = parsed.as_ref().unwrap_or(arguments).get("reason").and_then(Value::as_str).map(str::trim);
     let reason = reason.filter(|reason| !reason.is_empty()).unwrap_or(DEFAULT_REASON);

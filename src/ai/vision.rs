@@ -1,19 +1,19 @@
-//! What a model sees: how many of the images it is shown, and what stands for the others.
+//! Images in requests: how many a model is shown, and the placeholders for the others.
 
-/// How many images one request shows, the newest: each costs as much as a page of text, and Anthropic takes no more than
-/// 32 MB in all (Anthropic, "Errors": `request_too_large`).
+/// The most images in one request; mynah sends the newest. Each costs as much as a page of text, and Anthropic accepts
+/// at most 32 MB for the whole request (Anthropic, "Errors": `request_too_large`).
 pub(super) const MAX_IMAGES: usize = 5;
 
-/// Stands for an image before those that are shown.
+/// Stands for an image that is older than those shown.
 pub(super) const EARLIER_IMAGE_PLACEHOLDER: &str = "[an earlier image, not shown again]";
-/// Stands for an image where the model has no eyes.
+/// Stands for an image if the model has no vision.
 const NO_VISION_PLACEHOLDER: &str = "[image, which this model cannot see]";
 /// Stands for an image that the server cannot read.
 const UNREADABLE_IMAGE_PLACEHOLDER: &str = "[image, which could not be read]";
-/// Stands for an image by the business: no protocol takes one in an answer.
+/// Stands for an image by the business: no protocol accepts an image in an answer.
 pub(super) const SENT_IMAGE_PLACEHOLDER: &str = "[image, sent to the customer]";
 
-/// Puts words for an image under what was said with it.
+/// Appends a placeholder for an image to the text of its message, on a line of its own.
 pub(super) fn append_placeholder(text: &mut String, words: &str) {
     if !text.trim().is_empty() {
         text.push('\n');
@@ -21,17 +21,17 @@ pub(super) fn append_placeholder(text: &mut String, words: &str) {
     text.push_str(words);
 }
 
-/// The images that a request shows.
+/// Decides which images a request shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ImagePolicy {
-    /// How many, the newest.
+    /// The number of images; the newest are shown.
     pub(super) max_images: usize,
-    /// What stands for each of the others.
+    /// The text that stands for each of the others.
     pub(super) placeholder: &'static str,
 }
 
 impl ImagePolicy {
-    /// Of a model that takes so many images.
+    /// Returns the policy for a model that takes up to `max_images` images.
     pub(super) fn show_up_to(max_images: usize) -> ImagePolicy {
         ImagePolicy {
             max_images,
@@ -39,30 +39,30 @@ impl ImagePolicy {
         }
     }
 
-    /// Of a request whose images were refused.
+    /// The policy for a request whose images the server refused.
     pub(super) const AFTER_REFUSAL: ImagePolicy =
         ImagePolicy { max_images: 0, placeholder: UNREADABLE_IMAGE_PLACEHOLDER };
 }
 
-/// What a server has against a request with images.
+/// Why a server refuses a request with images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ImageError {
-    /// The model takes so many images, and no more.
+    /// The model takes at most this many images.
     Limit(usize),
-    /// It cannot read these.
+    /// The server cannot read these images.
     Unreadable,
 }
 
-/// How much of a message is looked at, in characters: llama.cpp repeats the request behind its words.
+/// How much of a message is scanned, in characters. llama.cpp repeats the request after its own message.
 const SCANNED_CHARS: usize = 200;
 
-/// Words about images.
+/// Words that show that a message is about images.
 const IMAGE_WORDS: [&str; 6] = ["image", "vision", "multimodal", "multi-modal", "mmproj", "content part"];
 
-/// How servers say that a model sees nothing. OpenAI: "image_url is only supported by certain models". Azure, Mistral,
-/// Ollama ("this model does not support image input"), LM Studio. llama.cpp: "image input is not supported", "Unsupported
-/// content part type". vLLM: "is not a multimodal model". DeepSeek: "unknown variant `image_url`". OpenRouter: "No endpoints
-/// found that support image input".
+/// How servers say that a model has no vision. OpenAI: "image_url is only supported by certain models". Azure, Mistral,
+/// Ollama ("this model does not support image input"), LM Studio. llama.cpp: "image input is not supported",
+/// "Unsupported content part type". vLLM: "is not a multimodal model". DeepSeek: "unknown variant `image_url`".
+/// OpenRouter: "No endpoints found that support image input".
 const NO_VISION_WORDINGS: [&str; 13] = [
     "not support",
     "n't support",
@@ -79,11 +79,11 @@ const NO_VISION_WORDINGS: [&str; 13] = [
     "missing data required",
 ];
 
-/// How servers say that they take text alone: Groq, FastAPI, and Python that adds a list to a string.
+/// How servers say that they accept only text: Groq, FastAPI, and Python code that adds a list to a string.
 const TEXT_ONLY_WORDINGS: [&str; 4] = ["must be a string", "valid string", "str type expected", "not \"list\""];
 
-/// How servers say that an image is no good. OpenAI: "You uploaded an unsupported image". Anthropic: "Could not process
-/// image", "image exceeds 5 MB maximum", "image dimensions exceed max allowed size".
+/// How servers say that they cannot use an image. OpenAI: "You uploaded an unsupported image". Anthropic: "Could not
+/// process image", "image exceeds 5 MB maximum", "image dimensions exceed max allowed size".
 const UNREADABLE_WORDINGS: [&str; 9] = [
     "unsupported image",
     "invalid image",
@@ -96,7 +96,7 @@ const UNREADABLE_WORDINGS: [&str; 9] = [
     "load image",
 ];
 
-/// What an error's message and code, in lower case, have against images.
+/// Classifies an error about images by its message and code, both in lower case. `None` if it is not about images.
 pub(super) fn classify_image_error(message: &str, code: &str) -> Option<ImageError> {
     let end = message.char_indices().nth(SCANNED_CHARS).map_or(message.len(), |(end, _)| end);
     let message = &message[..end];
@@ -119,7 +119,7 @@ pub(super) fn classify_image_error(message: &str, code: &str) -> Option<ImageErr
     Some(ImageError::Unreadable)
 }
 
-/// The number of images that the text begins with.
+/// Returns the number of images that the text begins with, such as in `5 images`.
 fn leading_image_count(text: &str) -> Option<usize> {
     let (digits, rest) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
     rest.trim_start().starts_with("image").then(|| digits.parse().ok())?

@@ -1,4 +1,4 @@
-//! The lines that go to a model: without blank ones, beginning and ending with the contact.
+//! The messages that mynah sends to a model: no blank ones, and the first and the last are by the contact.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use super::{Image, PromptMessage};
 use crate::fault::{Fault, FaultOwner};
 use crate::model::Role;
 
-/// The part of a conversation that is sent. Never empty; the first and the last line are by the contact.
+/// The part of a conversation that mynah sends. Never empty. The first and the last line are by the contact.
 pub(super) struct Window<'a>(Vec<OutgoingLine<'a>>);
 
-/// A line as it goes out.
+/// A line as mynah sends it.
 struct OutgoingLine<'a> {
     role: &'static str,
     text: Cow<'a, str>,
@@ -21,7 +21,7 @@ struct OutgoingLine<'a> {
 const USER: &str = "user";
 
 impl<'a> Window<'a> {
-    /// The lines without blank ones (Anthropic refuses them) and without those before the contact's first.
+    /// Takes the lines without the blank ones, which Anthropic refuses, and without those before the contact's first.
     pub(super) fn from_prompt(lines: &'a [PromptMessage]) -> Result<Window<'a>, Fault> {
         let mut window = Window(
             lines
@@ -33,37 +33,37 @@ impl<'a> Window<'a> {
         if window.0.last().is_none_or(|said| said.role != USER) {
             return Err(Fault::fail(
                 FaultOwner::Message,
-                "there is nothing to answer: the last line holds no words by the contact",
+                "there is nothing to answer: the conversation does not end with a message by the contact",
             ));
         }
         window.drop_until_user(0);
         Ok(window)
     }
 
-    /// Drops the older half. False where a single line is left already.
+    /// Drops the older half. Returns false, and drops nothing, if there is only one line.
     pub(super) fn drop_older_half(&mut self) -> bool {
         let half = self.0.len() / 2;
         self.drop_until_user(half);
         half > 0
     }
 
-    /// As they are, with the images that the model is to see.
-    pub(super) fn messages(&self, sight: ImagePolicy) -> Vec<Message<'a>> {
-        let mut left = sight.max_images;
+    /// Returns one message for each line. `policy` decides which images are shown.
+    pub(super) fn messages(&self, policy: ImagePolicy) -> Vec<Message<'a>> {
+        let mut left = policy.max_images;
         let newest_first = self.0.iter().rev().map(|said| {
             let shown = said.images.len().min(left);
             left -= shown;
-            said.message(shown, sight.placeholder)
+            said.message(shown, policy.placeholder)
         });
         let mut messages: Vec<Message<'a>> = newest_first.collect();
         messages.reverse();
         messages
     }
 
-    /// With neighbours of one role made one message.
-    pub(super) fn messages_merged_by_role(&self, sight: ImagePolicy) -> Vec<Message<'a>> {
+    /// Like [`messages`](Self::messages), but merges neighbors of the same role into one message.
+    pub(super) fn messages_merged_by_role(&self, policy: ImagePolicy) -> Vec<Message<'a>> {
         let mut messages: Vec<Message<'a>> = Vec::with_capacity(self.0.len());
-        for message in self.messages(sight) {
+        for message in self.messages(policy) {
             match messages.last_mut() {
                 Some(last) if last.role == message.role => {
                     message.pieces.into_iter().for_each(|piece| last.push(piece));
@@ -74,7 +74,7 @@ impl<'a> Window<'a> {
         messages
     }
 
-    /// How many characters they hold; an image, as many as stand for its tokens.
+    /// Returns the number of characters. An image counts as four characters for each of its tokens.
     pub(super) fn characters(&self) -> usize {
         let of =
             |said: &OutgoingLine| said.text.chars().count() + said.images.iter().map(Image::tokens).sum::<usize>() * 4;
@@ -99,11 +99,11 @@ impl<'a> OutgoingLine<'a> {
         said
     }
 
-    /// With the newest of its images shown, and each of the others told.
+    /// Returns the line with its `shown` newest images, and the text `instead` in place of each of the others.
     fn message(&self, shown: usize, instead: &str) -> Message<'a> {
-        let (told, shown) = self.images.split_at(self.images.len() - shown);
+        let (omitted, shown) = self.images.split_at(self.images.len() - shown);
         let mut text = self.text.clone();
-        for _ in told {
+        for _ in omitted {
             vision::append_placeholder(text.to_mut(), instead);
         }
         let text = Some(text).filter(|text| !text.trim().is_empty()).map(Piece::Text);
@@ -111,7 +111,7 @@ impl<'a> OutgoingLine<'a> {
     }
 }
 
-/// A person of the business speaks for the business, as the model does.
+/// Returns the role on the wire. An operator speaks for the business, as the assistant does.
 fn wire_role(role: Role) -> &'static str {
     match role {
         Role::User => USER,

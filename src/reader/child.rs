@@ -1,4 +1,4 @@
-//! The process that reads one file, and ends. It believes nothing of the file, and there is nothing in it to take: no
+//! The process that reads one file and exits. It does not trust the file, and it holds nothing worth stealing: no
 //! configuration, no data folder, no environment, no log.
 
 use std::fs;
@@ -12,27 +12,27 @@ use super::ChildReport;
 use crate::media::document::{self, DocumentText};
 use crate::media::{self, FileKind, Image, Unreadable};
 
-/// The most memory that it may take, in bytes of its address space: half as much again as the most that was measured. A
-/// progressive JPEG of 40 million pixels has nine bytes for each of them while it is unpacked, a PNG of sixteen bits eight, and
-/// a quarter of the image is in memory at four bytes for each colour while it is scaled: just below 400 MB with this program.
-/// The file comes to 16 MB, twice.
+/// The most memory that the process may take, in bytes of its address space: one and a half times the most that was
+/// measured. Unpacking a progressive JPEG of 40 million pixels takes nine bytes for each pixel, and a PNG of sixteen
+/// bits takes eight. Scaling holds a quarter of the image in memory, at four bytes for each color. With this program,
+/// that makes just below 400 MB. The file adds up to 16 MB, twice.
 const MAX_MEMORY_BYTES: u64 = 640 << 20;
 
 /// The most processor time, in seconds: several times what the largest picture takes on a small machine.
 const MAX_CPU_SECONDS: u64 = 20;
 
-/// As much of a document as is told to the model, in characters: some eight pages.
+/// How much of a document is shown to the model, in characters: about eight pages.
 const MAX_DOCUMENT_CHARS: usize = 12_000;
 
-/// Reads a file from stdin. What it is goes to stdout, a line of JSON; then what is in it, another; then the bytes of a
-/// picture. `pictures`: whether those are made fit for a model.
+/// Reads a file from stdin. Writes to stdout the kind of the file as one line of JSON, its content as another, and then
+/// the bytes of a picture. `pictures` says whether pictures are converted for a model.
 pub fn read_stdin(pictures: bool) -> io::Result<()> {
     limit_resources()?;
     let mut bytes = Vec::new();
     stdin().lock().take(document::MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     let mut out = stdout().lock();
     let kind = media::sniff(&bytes);
-    // Told first, since what follows may end this process.
+    // Written first, because reading the content may kill this process.
     write_json_line(&mut out, &kind)?;
     let (report, picture) = read_content(kind, bytes, pictures)
         .unwrap_or_else(|why| (ChildReport::Unreadable(why.to_string()), Bytes::new()));
@@ -59,15 +59,15 @@ fn write_json_line(out: &mut impl Write, what: &impl Serialize) -> io::Result<()
     out.flush()
 }
 
-/// Gives up what a reader of bytes needs not. Where memory runs short, this process is the one to go.
+/// Limits the process to what it needs. If memory runs short, the kernel kills this process first.
 fn limit_resources() -> io::Result<()> {
-    // Not everywhere there is, or may be written; the bounds below hold all the same.
+    // This file does not exist or is not writable everywhere. The limits below apply in any case.
     drop(fs::write("/proc/self/oom_score_adj", "1000"));
     let limits = [
         (Resource::As, MAX_MEMORY_BYTES),
         (Resource::Cpu, MAX_CPU_SECONDS),
         (Resource::Core, 0),
-        // No file is written, none is opened beside the three pipes, and no process or thread is started.
+        // The process writes no file, opens none besides stdin, stdout and stderr, and starts no process or thread.
         (Resource::Fsize, 0),
         (Resource::Nofile, 3),
         (Resource::Nproc, 0),

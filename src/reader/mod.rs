@@ -1,8 +1,8 @@
-//! Reading what contacts attach, in a process of its own for each file.
+//! Reads attachments, each in a separate process.
 //!
-//! Limits of bytes do not bound what a file makes of a library: a few kilobytes can become gigabytes of objects, or hours of
-//! work. An allocation that fails aborts the process, and no thread can be stopped. So our own executable is started for one
-//! file, with nothing but its bytes (`child`), and ended when it takes too long.
+//! A limit on the size of a file does not limit the work: a few kilobytes can become gigabytes of objects or hours of
+//! work in a library. A failed allocation aborts the process, and a thread cannot be stopped. So mynah starts its own
+//! executable for each file, passes it only the bytes of the file (`child`), and kills it if it takes too long.
 
 mod child;
 
@@ -26,46 +26,46 @@ use crate::media::{FileKind, Image};
 /// The command of our executable that reads a file.
 pub const COMMAND: &str = "read-file";
 
-/// Its flag that leaves pictures alone.
+/// The flag of that command that leaves pictures unchanged.
 pub const NO_PICTURES: &str = "no-pictures";
 
-/// Files that are read at once: a picture takes many times its size while it is scaled.
+/// How many files are read at once. Scaling a picture takes many times its size in memory.
 const MAX_CONCURRENT: usize = 2;
 
-/// How long one file may take. The child's own limit of processor time is half of that, so that two may share a processor.
+/// How long one file may take. The child's limit of processor time is half of this, so that two can share a processor.
 const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// The most that a child answers, in bytes: a picture of the largest size that is shown takes a third of it.
+/// The largest output of a child, in bytes. The largest picture that a model is shown takes a third of it.
 const MAX_OUTPUT_BYTES: u64 = 8 << 20;
 
-/// Starts the processes that read.
+/// Starts the processes that read files.
 pub struct Reader {
     program: PathBuf,
     arguments: Vec<String>,
     permits: Semaphore,
 }
 
-/// What a file is, and what became of it.
+/// What kind of file it is, and its content.
 #[derive(Debug)]
 pub struct ReadOutcome {
-    /// What it is by its content; unknown where even that could not be found out.
+    /// The kind, detected from the bytes. Unknown if even that failed.
     pub kind: FileKind,
-    /// What is in it. The error is a sentence for the operator.
+    /// The content. The error is a sentence for the operator.
     pub content: Result<Content, String>,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Debug)]
 pub enum Content {
-    /// A picture, made fit for a model.
+    /// A picture, converted for a model.
     Picture(Image),
-    /// A document's words.
+    /// The text of a document.
     Text(DocumentText),
-    /// Nothing that is read here, such as sound.
+    /// A file that is not read here, such as audio.
     Other,
 }
 
-/// What the child says of the content, before a picture's bytes.
+/// The child's report on the content, which precedes the bytes of a picture.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ChildReport {
@@ -76,28 +76,28 @@ enum ChildReport {
 }
 
 impl Reader {
-    /// Of this process' own executable; on Linux also where an upgrade has put another file in its place.
+    /// Uses the executable of this process. On Linux, this works even if an upgrade has replaced the file.
     pub fn from_current_executable() -> io::Result<Reader> {
         let running = Path::new("/proc/self/exe");
         Ok(Reader::from_program(if running.exists() { running.to_owned() } else { std::env::current_exe()? }))
     }
 
-    /// Of the executable at that path.
+    /// Uses the executable at `program`.
     pub fn from_program(program: PathBuf) -> Reader {
         Reader { program, arguments: vec![COMMAND.to_owned()], permits: Semaphore::new(MAX_CONCURRENT) }
     }
 
-    /// Reads a file, once there is a place. `pictures`: whether those are made fit for a model. Whatever happens to the child,
-    /// the file is one that cannot be read.
+    /// Reads a file as soon as a slot is free. `pictures` says whether pictures are converted for a model. Any failure
+    /// of the child counts as a file that cannot be read.
     pub async fn read(&self, bytes: &Bytes, pictures: bool) -> ReadOutcome {
-        let _place = self.permits.acquire().await;
+        let _permit = self.permits.acquire().await;
         let mut output = self.run_child(bytes, pictures).await;
-        if output.as_ref().is_ok_and(|told| told.was_interrupted()) {
-            // Who stops the service may signal all of its processes; the file is not to blame.
+        if output.as_ref().is_ok_and(|output| output.was_interrupted()) {
+            // Stopping the service may signal all of its processes. The file did not cause this, so it is read again.
             output = self.run_child(bytes, pictures).await;
         }
         match output {
-            Ok(told) => told.into_outcome(),
+            Ok(output) => output.into_outcome(),
             Err(why) => ReadOutcome { kind: FileKind::Unknown, content: Err(why) },
         }
     }
@@ -108,16 +108,16 @@ impl Reader {
         if !pictures {
             command.arg(format!("--{NO_PICTURES}"));
         }
-        // Nothing of ours goes along: no secret, no setting. A signal of the terminal is not for it.
+        // The child inherits no secret and no setting. Its own process group keeps the terminal's signals away from it.
         command.env_clear().current_dir("/").process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child =
-            command.spawn().map_err(|error| format!("the process that reads files cannot start: {error}"))?;
+            command.spawn().map_err(|error| format!("cannot start the process that reads files: {error}"))?;
         let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("the process that reads files has no pipes".to_owned());
         };
         let write = async {
-            // One that has ended takes nothing; its status says why.
+            // A child that has exited reads nothing. Its exit status says why.
             drop(stdin.write_all(bytes).await);
             drop(stdin);
         };
@@ -126,19 +126,19 @@ impl Reader {
         let whole = tokio::time::timeout(READ_TIMEOUT, async {
             let ((), read) = tokio::join!(write, output.read_to_end(&mut output_bytes));
             read?;
-            // Closes the pipe: one that would say more is not waited for.
+            // Closes the pipe, so that mynah does not wait for a child that would write more.
             drop(output);
             child.wait().await
         });
         match whole.await {
             Ok(Ok(status)) => Ok(ChildOutput { stdout: output_bytes, exit_status: Some(status) }),
-            Ok(Err(error)) => Err(format!("the process that reads files was lost: {error}")),
+            Ok(Err(error)) => Err(format!("lost contact with the process that reads files: {error}")),
             Err(_) => Ok(ChildOutput { stdout: output_bytes, exit_status: None }),
         }
     }
 }
 
-/// What a child said, and how it ended; `None` where its time was over.
+/// The output of a child, and its exit status: `None` if it ran out of time.
 struct ChildOutput {
     stdout: Vec<u8>,
     exit_status: Option<ExitStatus>,
@@ -153,20 +153,22 @@ impl ChildOutput {
     fn into_outcome(self) -> ReadOutcome {
         let (kind, rest) = split_json_line::<FileKind>(&self.stdout).unwrap_or((FileKind::Unknown, &[]));
         let content = match self.exit_status {
-            None => Err("it takes too long to read".to_owned()),
+            None => Err("it took too long to read".to_owned()),
             Some(status) if !status.success() => {
-                Err(format!("it takes too much memory or time to read, or breaks what reads it ({status})"))
+                Err(format!("reading it took too much memory or time, or crashed the reader ({status})"))
             }
-            Some(_) if self.stdout.len() as u64 > MAX_OUTPUT_BYTES => Err("what was read of it has no end".to_owned()),
-            Some(_) => parse_content(rest).unwrap_or_else(|| Err("what was read of it makes no sense".to_owned())),
+            Some(_) if self.stdout.len() as u64 > MAX_OUTPUT_BYTES => {
+                Err("the reader's output is too large".to_owned())
+            }
+            Some(_) => parse_content(rest).unwrap_or_else(|| Err("the reader's output is malformed".to_owned())),
         };
         ReadOutcome { kind, content }
     }
 }
 
-fn parse_content(said: &[u8]) -> Option<Result<Content, String>> {
-    let (told, rest) = split_json_line::<ChildReport>(said)?;
-    Some(Ok(match told {
+fn parse_content(output: &[u8]) -> Option<Result<Content, String>> {
+    let (report, rest) = split_json_line::<ChildReport>(output)?;
+    Some(Ok(match report {
         ChildReport::Unreadable(why) => return Some(Err(why)),
         ChildReport::Other => Content::Other,
         ChildReport::Text { text, truncated } => Content::Text(DocumentText { text, truncated }),
@@ -177,10 +179,10 @@ fn parse_content(said: &[u8]) -> Option<Result<Content, String>> {
     }))
 }
 
-/// A line of JSON, and what follows it.
-fn split_json_line<T: for<'a> Deserialize<'a>>(said: &[u8]) -> Option<(T, &[u8])> {
-    let end = said.iter().position(|byte| *byte == b'\n')?;
-    Some((serde_json::from_slice(&said[..end]).ok()?, &said[end + 1..]))
+/// Parses a line of JSON. Returns its value and the bytes that follow it.
+fn split_json_line<T: for<'a> Deserialize<'a>>(output: &[u8]) -> Option<(T, &[u8])> {
+    let end = output.iter().position(|byte| *byte == b'\n')?;
+    Some((serde_json::from_slice(&output[..end]).ok()?, &output[end + 1..]))
 }
 
 #[cfg(test)]

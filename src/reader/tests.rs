@@ -1,6 +1,6 @@
 use super::*;
 
-/// A stand-in for the executable.
+/// Returns a reader that runs a shell script in place of the executable.
 fn reader_running_script(script: &str) -> Reader {
     Reader { arguments: vec!["-c".to_owned(), script.to_owned()], ..Reader::from_program("/bin/sh".into()) }
 }
@@ -13,7 +13,7 @@ async fn read_error_of(script: &str) -> String {
 async fn what_a_child_reports_is_the_outcome() {
     let text =
         reader_running_script(r#"cat >/dev/null; echo '"pdf"'; echo '{"text":{"text":"Rye","truncated":true}}'"#);
-    // Without an environment, `cat` is found where the system keeps it.
+    // Without an environment, the shell finds `cat` in its default path.
     let found = text.read(&Bytes::from_static(b"file"), true).await;
     assert_eq!(found.kind, FileKind::Pdf);
     assert!(matches!(found.content, Ok(Content::Text(DocumentText { text, truncated: true })) if text == "Rye"));
@@ -33,23 +33,23 @@ async fn what_a_child_reports_is_the_outcome() {
 async fn a_child_that_fails_has_met_a_file_that_cannot_be_read() {
     for script in ["exit 1", "kill -ABRT $$", "kill -KILL $$"] {
         let found = reader_running_script(&format!(r#"echo '"pdf"'; {script}"#)).read(&Bytes::new(), true).await;
-        assert_eq!(found.kind, FileKind::Pdf, "known before it died");
+        assert_eq!(found.kind, FileKind::Pdf, "reported before it died");
         let why = found.content.unwrap_err();
-        assert!(why.starts_with("it takes too much memory or time to read, or breaks"), "{why}");
+        assert!(why.starts_with("reading it took too much memory or time, or crashed"), "{why}");
     }
     for garbage in ["", "echo", "echo pdf", r#"echo '"pdf"'; echo '{"text":1}'"#, r#"echo '"pdf"'; printf '"other"'"#] {
-        assert_eq!(read_error_of(garbage).await, "what was read of it makes no sense", "{garbage}");
+        assert_eq!(read_error_of(garbage).await, "the reader's output is malformed", "{garbage}");
     }
     let missing =
         Reader::from_program("/nonexistent/mynah".into()).read(&Bytes::new(), true).await.content.unwrap_err();
-    assert!(missing.starts_with("the process that reads files cannot start"), "{missing}");
+    assert!(missing.starts_with("cannot start the process that reads files"), "{missing}");
 }
 
-/// On a paused clock, where nothing else is to be done, the deadline is now.
+/// The clock is paused, so tokio advances it to the deadline as soon as there is nothing else to do.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_does_not_end_is_ended() {
-    assert_eq!(read_error_of("read line; while :; do :; done").await, "it takes too long to read");
-    assert_eq!(read_error_of(r#"exec <&- >&-; while :; do :; done"#).await, "it takes too long to read");
+    assert_eq!(read_error_of("read line; while :; do :; done").await, "it took too long to read");
+    assert_eq!(read_error_of(r#"exec <&- >&-; while :; do :; done"#).await, "it took too long to read");
 }
 
 #[tokio::test]
@@ -62,9 +62,9 @@ async fn a_child_that_writes_too_much_is_not_read_to_its_end() {
         tail / 1024,
         tail % 1024
     );
-    assert_eq!(read_error_of(&script).await, "what was read of it has no end");
+    assert_eq!(read_error_of(&script).await, "the reader's output is too large");
     let endless = read_error_of("echo '\"jpeg\"'; while echo xxxxxxxxxxxxxxxx; do :; done").await;
-    assert!(endless.contains("breaks what reads it"), "{endless}");
+    assert!(endless.contains("crashed the reader"), "{endless}");
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_child_that_was_interrupted_is_started_again() {
 
 #[tokio::test]
 async fn a_child_is_given_nothing_but_the_file() {
-    // What cargo sets for every test.
+    // Cargo sets these variables for every test.
     let script = r#"[ -z "$CARGO_MANIFEST_DIR$HOME$CARGO" ] && [ "$(pwd)" = / ] && [ "$*" = "" ] || exit 1
                     echo '"ogg"'; echo '"other"'"#;
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());

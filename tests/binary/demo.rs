@@ -67,5 +67,5 @@ async fn a_demo_whose_server_names_no_model_says_what_to_set() {
     let settings = world.settings.clone().without("MYNAH_AI_MODEL").with("OPENAI_BASE_URL", &nobody);
     let ran = settings.run(&["demo"]).await;
     assert_eq!(ran.status, Some(1), "{ran:?}");
-    assert!(ran.stderr.contains("names no model") && ran.stderr.contains("MYNAH_AI_MODEL"), "{ran:?}");
+    assert!(ran.stderr.contains("found no model") && ran.stderr.contains("MYNAH_AI_MODEL"), "{ran:?}");
 }

@@ -1,5 +1,5 @@
-//! What an error means: a lesson, a conversation that is too long, or a fault. Classes by Anthropic's errors and rate
-//! limits pages.
+//! Classifies errors: a quirk of the model, a conversation that is too long, or a fault. The classes follow Anthropic's
+//! pages on errors and rate limits.
 
 use std::time::Duration;
 
@@ -11,41 +11,42 @@ use crate::fault::{Fault, FaultOwner, RetryOutlook};
 /// What to do about an error.
 #[derive(Debug, PartialEq)]
 pub(super) enum ErrorClass {
-    /// Ask again, otherwise.
+    /// Ask again with a changed request.
     RetryWithQuirk(Quirk),
-    /// Ask again with fewer lines.
+    /// Ask again with fewer messages.
     TooLong,
     /// Ask again without the images.
     UnreadableImages,
-    /// A filter declined what was asked.
+    /// A content filter refused the request.
     ContentFiltered,
-    /// Nothing to be done here.
+    /// A changed request does not help; the call fails with this fault.
     Fault(Fault),
 }
 
-/// One thing to learn about the model.
+/// One quirk of the model that an error reveals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quirk {
-    /// `temperature` is refused (Opus 4.7, Sonnet 5 and later).
+    /// The model refuses `temperature` (Opus 4.7, Sonnet 5 and later).
     NoTemperature,
     /// The most tokens that the model can write.
     MaxTokens(u32),
-    /// The server knows no tools.
+    /// The server does not support tools.
     NoTools,
-    /// The model takes so many images; 0 where it sees nothing.
+    /// The most images that the model takes; 0 if it has no vision.
     MaxImages(usize),
 }
 
-/// How an account is told that it has no money or may spend no more.
+/// How the server says that the account has no credit left or has reached a spending limit.
 const ACCOUNT_WORDINGS: [&str; 5] = ["credit balance", "billing", "spend limit", "usage limit", "spending limit"];
 
-/// How a prompt is told that it does not fit.
+/// How the server says that the prompt does not fit.
 const TOO_LONG_WORDINGS: [&str; 4] = ["prompt is too long", "context limit", "context window", "context size"];
 
-/// How a filter says that it declined: "Output blocked by content filtering policy".
+/// How a content filter says that it refused: "Output blocked by content filtering policy".
 const CONTENT_FILTER_WORDINGS: [&str; 2] = ["content filter", "content_filter"];
 
-/// Judges `problem` as the answer to `request`. `words` tell it to operators, with the `settings` to look at.
+/// Classifies `problem`, the error that answers `request`. `description` is for operators; the fault adds which of the
+/// `settings` to check.
 pub(super) fn classify_error(
     problem: &ApiError,
     request: &Request<'_>,
@@ -55,14 +56,16 @@ pub(super) fn classify_error(
 ) -> ErrorClass {
     let AiSettingNames { model, base_url, api_key } = settings;
     let message = problem.message.to_lowercase();
-    let operator =
-        |words: String, what: &str| ErrorClass::Fault(Fault::fail(FaultOwner::Operator, format!("{words}; {what}")));
+    let operator = |description: String, remedy: &str| {
+        ErrorClass::Fault(Fault::fail(FaultOwner::Operator, format!("{description}; {remedy}")))
+    };
     let balance = "check the credit and the spending limits of the account";
 
     if problem.code == "enforced_spend_limit_reached" {
         return operator(description, balance);
     }
-    // llama.cpp and Ollama speak Messages, too, and tell their lack of eyes as they do elsewhere.
+    // llama.cpp and Ollama also implement Messages. They report missing vision in the same words as in Chat
+    // Completions.
     if request.images() > 0 && matches!(problem.status, 400 | 404 | 413 | 415 | 422 | 500 | 501) {
         match classify_image_error(&message, &problem.code) {
             Some(ImageError::Limit(most)) if most < request.images() => {
@@ -73,7 +76,7 @@ pub(super) fn classify_error(
         }
     }
     match problem.status {
-        300..=399 => operator(description, &format!("the address has moved: check {base_url}")),
+        300..=399 => operator(description, &format!("the server redirects to another address: check {base_url}")),
         400 | 422 => {
             if CONTENT_FILTER_WORDINGS.iter().any(|wording| message.contains(wording)) {
                 ErrorClass::ContentFiltered
@@ -91,11 +94,11 @@ pub(super) fn classify_error(
         }
         401 => operator(description, &format!("check {api_key}")),
         402 => operator(description, balance),
-        403 => operator(description, &format!("check what {api_key} may do")),
-        404 => operator(description, &format!("check {model}, and {base_url}, which is written without /v1")),
-        405 => operator(description, &format!("check {base_url}, which is written without /v1")),
+        403 => operator(description, &format!("check the permissions of {api_key}")),
+        404 => operator(description, &format!("check {model}, and check {base_url}, which needs no /v1 at the end")),
+        405 => operator(description, &format!("check {base_url}, which needs no /v1 at the end")),
         413 => ErrorClass::TooLong,
-        // A limit that passes says when; one that does not is a spending limit, and asking again never helps.
+        // A temporary limit says when to retry. One that does not is a spending limit, and a retry does not help.
         429 if retry_after.is_none() => operator(description, balance),
         408 | 409 | 429 | 500.. => {
             let overload = matches!(problem.status, 429 | 503 | 529) || problem.kind == "overloaded_error";

@@ -1,7 +1,8 @@
-//! Anthropic's Messages.
+//! Anthropic's Messages API.
 //!
-//! Nothing is sent that current models refuse: no temperature unless the owner sets one, no empty text, no assistant's
-//! line first. What a model refuses all the same is learned from its 400 and kept as long as the process runs.
+//! mynah sends nothing that current models refuse: no temperature unless the owner sets one, no empty text, and no
+//! message by the assistant first. If a model refuses a parameter anyway, mynah learns that quirk from the 400 and
+//! remembers it as long as the process runs.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -33,10 +34,10 @@ const OFFICIAL_HOST: &str = "api.anthropic.com";
 
 /// The version of the API that this file speaks.
 const API_VERSION: &str = "2023-06-01";
-/// How often one call may change its request to please the model.
+/// How many quirks one call may learn, each with a changed request.
 const MAX_QUIRKS_PER_CALL: u32 = 3;
 
-/// One model.
+/// One model at one server.
 pub(super) struct Anthropic {
     client: ApiClient,
     messages_url: Url,
@@ -71,7 +72,7 @@ impl Anthropic {
         };
         let reach = if host == OFFICIAL_HOST { AllowedTargets::PublicHttps } else { AllowedTargets::Any };
         let mut caller = ApiClient::new(config.timeout, Some(key), config.setting_names, reach);
-        // Other servers that speak Messages (llama.cpp) may need none.
+        // Other servers with this API (llama.cpp) may need no key.
         if host == OFFICIAL_HOST && !caller.has_key() {
             return Err(Error::NoKey { variable: config.setting_names.api_key, host });
         }
@@ -117,7 +118,7 @@ impl Anthropic {
     }
 
     fn record_quirk(&self, lesson: Quirk) {
-        tracing::info!(model = self.name, ?lesson, "the model refused a parameter; asking without it");
+        tracing::info!(model = self.name, ?lesson, "the model refused a parameter; asking again without it");
         let mut quirks = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
         match lesson {
             Quirk::NoTemperature => quirks.no_temperature = true,
@@ -127,7 +128,7 @@ impl Anthropic {
         }
     }
 
-    /// Asks until the model takes the request: with other parameters, once with half of the lines, and once
+    /// Asks until the model accepts the request: with changed parameters, once with half of the messages, and once
     /// without images.
     async fn ask(
         &self,
@@ -150,7 +151,7 @@ impl Anthropic {
                 meter.record_usage(usage_or_estimate(Some(figures), 0, 0));
             }
             let problem = match read {
-                // The window was full before a word was said.
+                // The context window was full before the answer began.
                 Some(Ok(answer)) if is_context_full(&answer) && !halved && window.drop_older_half() => {
                     halved = true;
                     continue;
@@ -170,19 +171,20 @@ impl Anthropic {
                     tracing::warn!(
                         model = self.name,
                         why = description,
-                        "the model refused the images; asking without them"
+                        "the model refused the images; asking again without them"
                     );
                     without_images = true;
                 }
                 ErrorClass::TooLong if !halved && window.drop_older_half() => halved = true,
                 ErrorClass::TooLong if request.images() > 0 => without_images = true,
                 ErrorClass::TooLong => {
-                    let why =
-                        format!("the conversation is too long for the model, and cannot be cut further: {description}");
+                    let why = format!(
+                        "the conversation is too long for the model and cannot be shortened further: {description}"
+                    );
                     return Err(Fault::TooLong { why });
                 }
                 ErrorClass::ContentFiltered => {
-                    tracing::warn!(model = self.name, why = description, "the model's server declined to answer");
+                    tracing::warn!(model = self.name, why = description, "the model's server refused to answer");
                     return Ok((Answer::declined(), reply));
                 }
                 ErrorClass::Fault(fault) => return Err(fault),
@@ -190,7 +192,7 @@ impl Anthropic {
         }
     }
 
-    /// The answer in our form, or why there is none.
+    /// Converts the answer, or returns why there is none.
     fn completion_from(&self, answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
         let reason = answer.stop_reason.as_deref().unwrap_or_default();
         let finish = match reason {
@@ -203,13 +205,12 @@ impl Anthropic {
             ("", _) if hand_over.is_some() => "",
             ("", Finish::Refusal) => "",
             ("", Finish::Length) if reason == "max_tokens" => {
-                let why =
-                    "the limit of tokens was used up by thinking before the answer began: raise MYNAH_AI_MAX_TOKENS";
-                // The next message would fare alike.
+                let why = "thinking used up the token limit before the answer began: raise MYNAH_AI_MAX_TOKENS";
+                // The next message would fail in the same way.
                 return Err(Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, why)));
             }
             ("", Finish::Length) => {
-                let why = "the conversation is too long for the model, and cannot be cut further";
+                let why = "the conversation is too long for the model and cannot be shortened further";
                 return Err(Fault::TooLong { why: self.client.describe_error(reply, why) });
             }
             ("", Finish::Stop) => {
@@ -227,10 +228,10 @@ impl Anthropic {
     fn malformed_response_fault(&self, reply: &ApiResponse) -> Fault {
         if reply.is_html {
             let address = self.client.setting_names().base_url;
-            let why = format!("a web page instead of an answer: check {address}, which is written without /v1");
+            let why = format!("a web page instead of an answer: check {address}, which needs no /v1 at the end");
             Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, &why))
         } else {
-            Fault::retry(self.client.describe_error(reply, "the answer is no Messages JSON"))
+            Fault::retry(self.client.describe_error(reply, "the answer is not Messages JSON"))
         }
     }
 
@@ -245,7 +246,7 @@ impl Anthropic {
         }
     }
 
-    /// Whether the model is among those listed, and how many are; `None` where the server lists none.
+    /// Returns whether the server lists the model, and how many models it lists. `None` if it has no list.
     async fn look_up_listing(&self) -> Result<Option<ListingResult>, Fault> {
         let mut reply = self.client.get(&self.models_url).await?;
         if reply.status == 200 {

@@ -75,7 +75,7 @@ async fn server_always_answering(answer: ResponseTemplate) -> MockServer {
     server
 }
 
-/// What comes of "Hello" when the server answers so.
+/// Completes "Hello" against a server that gives this answer.
 async fn complete_against(answer: ResponseTemplate) -> Result<Completion, Fault> {
     let server = server_always_answering(answer).await;
     provider(&server).complete(&hello()).await
@@ -355,7 +355,7 @@ fn an_unusable_server_is_reported_by_its_setting() {
     );
     let mut hot = config("https://api.anthropic.com", "sk-ant-1");
     hot.temperature = Some(1.2);
-    assert_eq!(wrong(&hot), "MYNAH_AI_TEMPERATURE is 1.2: anthropic takes 0 to 1");
+    assert_eq!(wrong(&hot), "MYNAH_AI_TEMPERATURE is 1.2: anthropic accepts 0 to 1");
 }
 
 #[tokio::test]
@@ -396,7 +396,7 @@ async fn errors_of_another_model_name_its_own_settings() {
         build(&AiConfig { setting_names: names, ..config("https://api.anthropic.com", key) }).err().unwrap().to_string()
     };
     assert_eq!(refused(" "), "api.anthropic.com needs a key: set MYNAH_AI_3_API_KEY");
-    assert!(refused("a\nb").starts_with("MYNAH_AI_3_API_KEY holds characters"));
+    assert!(refused("a\nb").starts_with("MYNAH_AI_3_API_KEY contains characters"));
 }
 
 #[tokio::test]

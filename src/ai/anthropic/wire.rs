@@ -1,4 +1,4 @@
-//! Messages on the wire (Anthropic's OpenAPI document: `CreateMessageParams`, `Message`, `ErrorResponse`).
+//! The Messages API on the wire (Anthropic's OpenAPI document: `CreateMessageParams`, `Message`, `ErrorResponse`).
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,7 +9,7 @@ use crate::ai::api_client::ApiResponse;
 use crate::ai::messages::{self, Message};
 use crate::ai::{Image, tool};
 
-/// `CreateMessageParams`, as far as it is used.
+/// `CreateMessageParams`: the fields that mynah uses.
 #[derive(Debug, Serialize)]
 pub(super) struct Request<'a> {
     pub(super) model: &'a str,
@@ -25,7 +25,7 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// How many images it shows.
+    /// Returns the number of images in the request.
     pub(super) fn images(&self) -> usize {
         self.messages.iter().map(Message::image_count).sum()
     }
@@ -35,21 +35,21 @@ fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S:
     messages::serialize_messages(messages, image_block, serializer)
 }
 
-/// `RequestImageBlock` with a `Base64ImageSource`.
+/// Returns a `RequestImageBlock` with a `Base64ImageSource`.
 fn image_block(image: &Image) -> Value {
     let data = BASE64_STANDARD.encode(&image.bytes);
     json!({ "type": "image", "source": { "type": "base64", "media_type": image.media_type, "data": data } })
 }
 
-/// `Tool`: the one that there is.
+/// Returns the tools, each a `Tool`. There is only one.
 pub(super) fn tools() -> Value {
     json!([{ "name": tool::NAME, "description": tool::DESCRIPTION, "input_schema": tool::parameters() }])
 }
 
-/// `Message`.
-/// How an answer ended that the model declined.
+/// The `stop_reason` of an answer in which the model refused.
 pub(super) const REFUSAL_STOP_REASON: &str = "refusal";
 
+/// `Message`.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Answer {
     #[serde(default)]
@@ -111,36 +111,37 @@ struct Details {
     error_code: Option<String>,
 }
 
-/// An error, with the status that its type stands for where it came within a 200.
+/// An error.
 #[derive(Debug, Default)]
 pub(super) struct ApiError {
+    /// The HTTP status. For an error within a 200, the status that its type stands for.
     pub(super) status: u16,
     pub(super) kind: String,
     pub(super) message: String,
     /// `error.details.error_code`.
     pub(super) code: String,
-    /// Told in the body as well as in the header.
+    /// The body holds it as well as the header.
     pub(super) request_id: Option<String>,
 }
 
 impl Answer {
-    /// What a model says that declines within the protocol.
+    /// Returns the answer of a model that refuses within the protocol.
     pub(super) fn declined() -> Answer {
         Answer { stop_reason: Some(REFUSAL_STOP_REASON.to_owned()), ..Answer::default() }
     }
 
-    /// Why a person is called, if one is.
+    /// Returns why the model hands the conversation over, if it does.
     pub(super) fn hand_over(&self) -> Option<String> {
         let ours = |block: &&Block| block.kind == "tool_use" && block.name.as_deref() == Some(tool::NAME);
         self.content.iter().find(ours).map(|block| tool::parse_reason(&block.input))
     }
 
-    /// All that is said; thinking and tools are left out.
+    /// Returns all the text, without thinking and tools.
     pub(super) fn text(&self) -> String {
         self.content.iter().filter(|block| block.kind == "text").filter_map(|block| block.text.as_deref()).collect()
     }
 
-    /// Tokens read, cached ones included, and tokens written.
+    /// Returns the input tokens, including cached ones, and the output tokens.
     pub(super) fn token_counts(&self) -> Option<(u64, u64)> {
         let usage = self.usage.as_ref()?;
         let cached = [usage.cache_creation_input_tokens, usage.cache_read_input_tokens];
@@ -148,7 +149,7 @@ impl Answer {
     }
 }
 
-/// The answer, or the error instead of it. `None` for a 2xx that is not to be understood.
+/// Returns the answer, or the error in its place. `None` for a 2xx that cannot be parsed.
 pub(super) fn parse_response(reply: &ApiResponse) -> Option<Result<Answer, ApiError>> {
     if !(200..300).contains(&reply.status) {
         return Some(Err(parse_error(reply)));
@@ -171,7 +172,7 @@ pub(super) fn parse_response(reply: &ApiResponse) -> Option<Result<Answer, ApiEr
     Some(Err(problem))
 }
 
-/// The error that a status other than 2xx brings.
+/// Parses the error in a response whose status is not 2xx.
 pub(super) fn parse_error(reply: &ApiResponse) -> ApiError {
     let mut problem = match serde_json::from_slice::<ErrorResponse>(&reply.body) {
         Ok(page) => ApiError::from_response(page),

@@ -10,20 +10,20 @@ use super::question::{Question, fts_expression};
 const CREATE_TABLE: &str = "CREATE VIRTUAL TABLE passages USING fts5(
     title, heading, text, tokenize = \"unicode61 remove_diacritics 2\")";
 const INSERT_PASSAGE: &str = "INSERT INTO passages (title, heading, text) VALUES (?1, ?2, ?3)";
-/// A word in a heading tells more than one in the text.
+/// A word in a heading weighs more than one in the text.
 const SEARCH_PASSAGES: &str = "SELECT rowid, title, heading, text FROM passages WHERE passages MATCH ?1
     ORDER BY bm25(passages, 2.0, 4.0, 1.0), rowid LIMIT 16";
 const PASSAGE_MATCHES: &str = "SELECT 1 FROM passages WHERE passages MATCH ?1 AND rowid = ?2";
 
-/// All passages. One search at a time.
+/// The index of all passages. It runs one search at a time.
 pub(super) struct Index(Mutex<Connection>);
 
-/// The passage that answers.
+/// The passage that answers a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FoundPassage {
-    /// Its heading, or the title of its note.
+    /// The heading of the passage, or the title of its note.
     pub(super) heading: String,
-    /// Its text in Markdown.
+    /// The text in Markdown.
     pub(super) text: String,
 }
 
@@ -43,11 +43,11 @@ impl Index {
         Ok(Index(Mutex::new(connection)))
     }
 
-    /// The best passage that shares enough words with the question: two in five, rounded up.
+    /// Returns the best passage that contains enough of the question's words: two in five, rounded up.
     pub(super) fn search(&self, question: &Question) -> rusqlite::Result<Option<FoundPassage>> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if question.content_words.is_empty() {
-            // "Where are you?" is made of nothing but such words, and so is the heading that answers it.
+            // "Where are you?" consists of stop words only, and so does the heading that answers it.
             let words: Vec<String> = question.all_words.iter().map(|word| format!("heading : \"{word}\"")).collect();
             return best_match(&connection, &words, words.len());
         }
@@ -56,7 +56,8 @@ impl Index {
     }
 }
 
-/// The passage in which the most of the words occur, and at least `least`; among equals the one that bm25 ranks higher.
+/// Returns the passage in which the largest number of the words occur, if at least `least` do. bm25 decides between
+/// equals.
 fn best_match(connection: &Connection, words: &[String], least: usize) -> rusqlite::Result<Option<FoundPassage>> {
     if words.is_empty() {
         return Ok(None);

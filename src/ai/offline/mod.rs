@@ -1,7 +1,8 @@
-//! No model: the best passage of the owner's notes, or a plain word that there is none.
+//! The offline responder. It has no model: it answers with the best passage of the owner's notes, or says that there is
+//! none.
 //!
-//! The notes are read once, cut into passages (`passage`), and put into a full-text index in memory (`index`). A
-//! question becomes a safe query (`question`, with its words in `words`).
+//! It reads the notes once, splits them into passages (`passage`), and puts these into a full-text index in memory
+//! (`index`). It turns a question into a safe query (`question`, with its word lists in `stop_words`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,11 +26,11 @@ use notes::Note;
 use passage::Passage;
 use question::Question;
 
-/// The most topics that are listed.
+/// The most topics that an answer lists.
 const MAX_LISTED_TOPICS: usize = 12;
-/// The longest question that is looked at, in characters.
+/// How much of a question is read, in characters.
 const MAX_QUESTION_CHARS: usize = 2_000;
-/// Said under each answer.
+/// Follows each answer except thanks.
 const DISCLAIMER: &str =
     "This is the offline responder: it quotes the business's notes, and no language model is involved.";
 
@@ -47,7 +48,7 @@ impl Offline {
         Offline::new(&notes, folder)
     }
 
-    /// Takes notes that are built in.
+    /// Uses the built-in notes.
     pub(super) fn from_example(example: &[(&str, &str)]) -> Result<Offline, Error> {
         let notes: Vec<Note> =
             example.iter().map(|(name, text)| Note { name: (*name).into(), text: (*text).into() }).collect();
@@ -59,8 +60,8 @@ impl Offline {
         if passages.is_empty() {
             return Err(Error::NoNotes(place.to_owned()));
         }
-        let told = format!("{} passages from {} notes in {}", passages.len(), notes.len(), place.display());
-        Ok(Offline { index: Arc::new(Index::new(&passages)?), topics: topics(&passages), summary: told })
+        let summary = format!("{} passages from {} notes in {}", passages.len(), notes.len(), place.display());
+        Ok(Offline { index: Arc::new(Index::new(&passages)?), topics: topics(&passages), summary })
     }
 
     fn topic_list(&self) -> String {
@@ -81,9 +82,9 @@ impl Offline {
         }
         let index = Arc::clone(&self.index);
         let found = tokio::task::spawn_blocking(move || index.search(&question)).await;
-        let found = found.map_err(|error| Fault::retry(format!("the search in the notes stopped: {error}")))?;
-        let found = found
-            .map_err(|error| Fault::fail(FaultOwner::Operator, format!("the notes cannot be searched: {error}")))?;
+        let found = found.map_err(|error| Fault::retry(format!("the search in the notes failed: {error}")))?;
+        let found =
+            found.map_err(|error| Fault::fail(FaultOwner::Operator, format!("cannot search the notes: {error}")))?;
         Ok(match found {
             Some(FoundPassage { heading, text }) => format!("**{heading}**\n\n{text}\n\n{DISCLAIMER}"),
             None => {
@@ -112,7 +113,7 @@ impl Provider for Offline {
     }
 }
 
-/// What the contact has said since the last answer.
+/// Returns what the contact has written since the last answer, up to the length limit.
 fn unanswered_text(prompt: &Prompt) -> String {
     let since = prompt.messages.iter().rposition(|line| line.role != Role::User).map_or(0, |place| place + 1);
     let mut text = String::new();
@@ -126,7 +127,7 @@ fn unanswered_text(prompt: &Prompt) -> String {
     text
 }
 
-/// The titles of the notes; where there are hardly any, the headings in them.
+/// Returns the titles of the notes, or the headings in them if there are fewer than three titles and more headings.
 fn topics(passages: &[Passage]) -> Vec<String> {
     let distinct = |of: fn(&Passage) -> &str| {
         let mut topics: Vec<String> = Vec::new();

@@ -8,21 +8,21 @@ use crate::ai::Error;
 
 /// The largest note, in bytes.
 const MAX_NOTE_BYTES: u64 = 1 << 20;
-/// The most that all notes may hold together, in bytes.
+/// The most bytes that all notes may have together.
 const MAX_TOTAL_BYTES: u64 = 64 << 20;
-/// How many folders deep notes are looked for; ends a walk through links that go in circles.
+/// How many folders deep mynah looks for notes. This ends a walk through links that form a circle.
 const MAX_FOLDER_DEPTH: u32 = 8;
 
-/// One file.
+/// One note, which is one file.
 #[derive(Debug)]
 pub(super) struct Note {
-    /// Its name, with `.md`.
+    /// The file name, with `.md`.
     pub(super) name: String,
-    /// Its text.
+    /// The text.
     pub(super) text: String,
 }
 
-/// Reads them all, in the order of their paths. Hidden files and folders are left out.
+/// Reads all notes in the folder, in the order of their paths. Skips hidden files and folders.
 pub(super) fn read_notes(folder: &Path) -> Result<Vec<Note>, Error> {
     let mut paths = Vec::new();
     collect_note_paths(folder, MAX_FOLDER_DEPTH, &mut paths)?;
@@ -53,7 +53,7 @@ fn collect_note_paths(folder: &Path, depth: u32, paths: &mut Vec<PathBuf>) -> Re
         }
         let path = entry.path();
         let markdown = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("md"));
-        // Follows links: mounted configuration often is one.
+        // Follows links, because mounted configuration often consists of links.
         match fs::metadata(&path) {
             Ok(kind) if kind.is_dir() && depth > 1 => collect_note_paths(&path, depth - 1, paths)?,
             Ok(kind) if kind.is_file() && markdown => paths.push(path),

@@ -1,4 +1,5 @@
-//! A note cut into passages: each a heading with as many of its paragraphs as one WhatsApp message holds with ease.
+//! Splits a note into passages. Each is a heading with as many of its paragraphs as fit easily into one WhatsApp
+//! message.
 
 use std::ops::Range;
 
@@ -6,21 +7,22 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use super::notes::Note;
 
-/// The longest passage, in characters. Twilio's messages hold 1,600, and a heading and a closing line are added.
+/// The longest passage, in characters. A message at Twilio holds 1,600, and the answer adds a heading and a closing
+/// line.
 const MAX_PASSAGE_CHARS: usize = 1_000;
 
-/// What is found as one.
+/// A part of a note that a search returns as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Passage {
-    /// The note's title: its first heading, or its name.
+    /// The note's title: its top-level heading, or else its file name.
     pub(super) title: String,
-    /// The headings below the title, `Cakes › Wedding cakes`; empty under the title itself.
+    /// The headings below the title, such as `Cakes › Wedding cakes`. Empty directly under the title.
     pub(super) heading: String,
     /// The paragraphs, as Markdown.
     pub(super) text: String,
 }
 
-/// All passages of a note.
+/// Returns all passages of a note.
 pub(super) fn split_note(note: &Note) -> Vec<Passage> {
     let source = note.text.trim_start_matches('\u{feff}');
     let mut cutter = PassageBuilder { title: title_from_file_name(&note.name), source, ..PassageBuilder::default() };
@@ -110,7 +112,7 @@ impl PassageBuilder<'_> {
     }
 }
 
-/// Where a long block is cut: at the end of a line, of a sentence, of a word, or anywhere.
+/// Returns where to cut a long block: at the end of a line, of a sentence, of a word, or anywhere.
 fn cut_point(block: &str) -> usize {
     let Some((end, _)) = block.char_indices().nth(MAX_PASSAGE_CHARS) else { return block.len() };
     let head = &block[..end];
@@ -120,7 +122,7 @@ fn cut_point(block: &str) -> usize {
         .unwrap_or(end)
 }
 
-/// `opening-hours.md` → `Opening hours`.
+/// Turns `opening-hours.md` into `Opening hours`.
 fn title_from_file_name(name: &str) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace(['-', '_'], " ");
     let mut chars = stem.chars();
@@ -171,6 +173,6 @@ mod tests {
             assert!(text.chars().count() <= 1_000 && text.ends_with('.'), "{text}");
         }
         assert!(passages[2].2.ends_with("\n\nShort."));
-        assert_eq!(cut_text(&"x".repeat(2_500)).len(), 3, "a block without any place to cut");
+        assert_eq!(cut_text(&"x".repeat(2_500)).len(), 3, "a block without a line, sentence or word to cut at");
     }
 }

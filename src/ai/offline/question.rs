@@ -1,23 +1,23 @@
-//! A question as words to look for: without accents, without the words that all questions share.
+//! Turns a question into search words, without accents and stop words.
 
 use super::stop_words;
 
-/// The most words of a question that are looked for.
+/// The most words of a question that are searched for.
 const MAX_WORDS: usize = 32;
 
-/// What a contact asked.
+/// A contact's question.
 #[derive(Debug, Default)]
 pub(super) struct Question {
-    /// The words that carry the question.
+    /// The words that are not stop words, greetings or thanks.
     pub(super) content_words: Vec<String>,
-    /// All of them, for questions such as "Where are you?".
+    /// All words, for questions such as "Where are you?".
     pub(super) all_words: Vec<String>,
     is_greeting: bool,
     is_thanks: bool,
 }
 
 impl Question {
-    /// Reads any text.
+    /// Parses any text.
     pub(super) fn parse(text: &str) -> Question {
         let mut question = Question::default();
         let (mut strong, mut weak) = (false, 0);
@@ -43,19 +43,19 @@ impl Question {
         question
     }
 
-    /// Whether it is a greeting and nothing more.
+    /// Returns whether the text is only a greeting.
     pub(super) fn is_greeting(&self) -> bool {
         self.is_greeting
     }
 
-    /// Whether it is thanks and nothing more.
+    /// Returns whether the text is only thanks.
     pub(super) fn is_thanks(&self) -> bool {
         self.is_thanks
     }
 }
 
-/// A word as FTS5 looks for it: itself or, by its stem, its kin. The word holds letters and digits only, so nothing in
-/// it can be syntax.
+/// Returns the FTS5 expression that finds a word and, by its stem, related words. The word consists of letters and
+/// digits, so it cannot contain syntax.
 pub(super) fn fts_expression(word: &str) -> String {
     let stem = stem(word);
     if let Some(one) = word.strip_suffix('s').filter(|one| one.len() == 3) {
@@ -69,13 +69,13 @@ pub(super) fn fts_expression(word: &str) -> String {
     }
 }
 
-/// The word without its ending, if four letters stay. Rough, for five languages at once.
+/// Returns the word without its ending, if four letters remain. This is approximate: it serves five languages at once.
 fn stem(word: &str) -> &str {
     let long = |stem: &&str| stem.chars().count() >= 4;
     stop_words::WORD_ENDINGS.iter().find_map(|end| word.strip_suffix(end).filter(long)).unwrap_or(word)
 }
 
-/// Lower case without accents, as the index's tokenizer folds text.
+/// Converts the text to lower case without accents, as the index's tokenizer does.
 fn fold_accents(text: &str) -> String {
     text.chars()
         .flat_map(char::to_lowercase)

@@ -1,4 +1,5 @@
-//! Words without weight, in English, German, Spanish, French and Italian: lower case, without accents, sorted.
+//! Stop words, greetings and thanks in English, German, Spanish, French and Italian: in lower case, without accents,
+//! sorted.
 
 /// English.
 #[rustfmt::skip]
@@ -68,14 +69,14 @@ const ITALIAN_STOP_WORDS: [&str; 139] = [
     "uno", "vi", "voglio", "voi", "vorrei", "vostra", "vostro",
 ];
 
-/// Greetings by themselves.
+/// Words that are a greeting by themselves.
 #[rustfmt::skip]
 const GREETINGS: [&str; 19] = [
     "allo", "bonjour", "bonsoir", "buonasera", "buongiorno", "ciao", "coucou", "greetings", "hallo", "hello", "hey",
     "hi", "hiya", "hola", "howdy", "moin", "salut", "salve", "servus",
 ];
 
-/// Greetings in company: "good morning", "guten Tag", "grüß Gott"; and what stands beside greetings and thanks.
+/// Words that form a greeting together ("good morning", "guten Tag", "grüß Gott"), or accompany greetings and thanks.
 #[rustfmt::skip]
 const GREETING_PARTS: [&str; 45] = [
     "abend", "afternoon", "again", "beaucoup", "buena", "buenas", "bueno", "buenos", "buon", "buona", "day", "dear",
@@ -90,7 +91,7 @@ const THANKS: [&str; 11] = [
     "cheers", "dank", "danke", "dankeschon", "gracias", "grazie", "merci", "thank", "thanks", "thx", "ty",
 ];
 
-/// Endings that are taken off, longest first.
+/// Endings that are removed from words, longest first.
 #[rustfmt::skip]
 pub(super) const WORD_ENDINGS: [&str; 36] = [
     "ations", "ciones", "ungen", "ments", "zione", "zioni", "ation", "mente", "ement", "cion", "ings", "ment", "ies",
@@ -98,24 +99,24 @@ pub(super) const WORD_ENDINGS: [&str; 36] = [
     "n", "y", "a", "o", "i",
 ];
 
-/// Whether the word is part of any question.
+/// Returns whether the word is a stop word.
 pub(super) fn is_stop_word(word: &str) -> bool {
     [&ENGLISH_STOP_WORDS[..], &GERMAN_STOP_WORDS, &SPANISH_STOP_WORDS, &FRENCH_STOP_WORDS, &ITALIAN_STOP_WORDS]
         .iter()
         .any(|list| list.binary_search(&word).is_ok())
 }
 
-/// Whether the word greets.
+/// Returns whether the word is a greeting.
 pub(super) fn is_greeting(word: &str) -> bool {
     GREETINGS.binary_search(&word).is_ok()
 }
 
-/// Whether the word belongs to a greeting or to thanks when nothing else is said.
+/// Returns whether the word belongs to a greeting or thanks if the text has no other words.
 pub(super) fn is_greeting_part(word: &str) -> bool {
     GREETING_PARTS.binary_search(&word).is_ok()
 }
 
-/// Whether the word thanks.
+/// Returns whether the word expresses thanks.
 pub(super) fn is_thanks(word: &str) -> bool {
     THANKS.binary_search(&word).is_ok()
 }

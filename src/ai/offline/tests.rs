@@ -138,7 +138,7 @@ async fn notes_are_found_in_folders_below_and_without_accents() {
     let place = folder.path().display();
     assert_eq!(offline.check().await.unwrap(), format!("the offline responder has 2 passages from 2 notes in {place}"));
     drop(fs::remove_dir_all(folder.path()));
-    assert_eq!(ask(&offline, "kasespatzle?").await, answer, "nothing is read again");
+    assert_eq!(ask(&offline, "kasespatzle?").await, answer, "the files are read only once");
 }
 
 #[tokio::test]
@@ -152,11 +152,11 @@ async fn a_single_note_tells_its_headings_as_topics() {
 #[test]
 fn notes_that_cannot_be_used_are_named() {
     let missing = Path::new("/nowhere/notes");
-    assert!(load_error(missing).starts_with("the notes in /nowhere/notes cannot be read: "));
+    assert!(load_error(missing).starts_with("cannot read the notes in /nowhere/notes: "));
     let empty = folder(&[("readme.txt", b"x")]);
-    assert!(load_error(empty.path()).starts_with(&format!("the folder {} holds no notes", empty.path().display())));
+    assert!(load_error(empty.path()).starts_with(&format!("the folder {} contains no notes", empty.path().display())));
     let blank = folder(&[("blank.md", b" \n")]);
-    assert!(load_error(blank.path()).starts_with(&format!("the folder {} holds no notes", blank.path().display())));
+    assert!(load_error(blank.path()).starts_with(&format!("the folder {} contains no notes", blank.path().display())));
     let latin = folder(&[("caf\u{e9}.md", b"caf\xe9")]);
     assert!(load_error(latin.path()).contains("/caf\u{e9}.md is not UTF-8 text"));
     let mebibyte = vec![b'x'; 1 << 20];
@@ -171,7 +171,7 @@ fn notes_beyond_the_total_are_refused() {
         let file = fs::File::create(folder.path().join(format!("{number}.md"))).unwrap();
         file.set_len(1 << 20).unwrap();
     }
-    assert!(load_error(folder.path()).ends_with("are larger than 64 MiB together: take some out"));
+    assert!(load_error(folder.path()).ends_with("are larger than 64 MiB in total: remove some"));
 }
 
 proptest! {

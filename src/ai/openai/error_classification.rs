@@ -1,5 +1,5 @@
-//! What an error means: a lesson, a conversation that is too long, or a fault. Classes by OpenAI's error codes guide and
-//! OpenRouter's errors page.
+//! Classifies errors: a quirk of the model, a conversation that is too long, or a fault. The classes follow OpenAI's
+//! guide to error codes and OpenRouter's page on errors.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use crate::fault::{Fault, FaultOwner, RetryOutlook};
 /// What to do about an error.
 #[derive(Debug, PartialEq)]
 pub(super) enum ErrorClass {
-    /// Ask again, otherwise.
+    /// Ask again with a changed request.
     RetryWithQuirk(Quirk),
-    /// Ask again with fewer lines.
+    /// Ask again with fewer messages.
     TooLong,
     /// Ask again without the images.
     UnreadableImages,
-    /// The cap on tokens left no room for an answer.
+    /// The token limit left no room for an answer.
     TokenCapReached,
-    /// A filter declined what was asked.
+    /// A content filter refused the request.
     ContentFiltered,
-    /// Nothing to be done here.
+    /// A changed request does not help; the call fails with this fault.
     Fault(Fault),
 }
 
-/// Codes of an account that answers nothing until its owner acts. They come as 429, and wrapped in other errors' words
-/// by gateways such as LiteLLM.
+/// Codes that say that the account cannot be used until its owner acts. They come with 429. Gateways such as LiteLLM
+/// wrap them in the messages of other errors.
 const ACCOUNT_CODES: [&str; 6] = [
     "insufficient_quota",
     "credit_balance_exhausted",
@@ -37,10 +37,10 @@ const ACCOUNT_CODES: [&str; 6] = [
     "invalid_api_key",
 ];
 
-/// Codes of a server that has too much to do, whatever its status.
+/// Codes that say that the server is overloaded, with any status.
 const OVERLOAD_CODES: [&str; 4] = ["rate_limit_exceeded", "slow_down", "server_is_overloaded", "overloaded_error"];
 
-/// How servers say that the prompt does not fit: OpenAI, llama.cpp, vLLM, and those that quote them.
+/// How servers say that the prompt does not fit: OpenAI, llama.cpp, vLLM, and servers that quote them.
 const TOO_LONG_WORDINGS: [&str; 9] = [
     "context_length_exceeded",
     "exceed_context_size",
@@ -53,7 +53,7 @@ const TOO_LONG_WORDINGS: [&str; 9] = [
     "too many tokens",
 ];
 
-/// How servers say that they do not know a parameter, or not this value of it.
+/// How servers say that they do not support a parameter or its value.
 const UNSUPPORTED_WORDINGS: [&str; 10] = [
     "unsupported",
     "not support",
@@ -67,7 +67,7 @@ const UNSUPPORTED_WORDINGS: [&str; 10] = [
     "only the default",
 ];
 
-/// How a filter says that it declined: Azure, OpenAI, and gateways that quote them or Anthropic.
+/// How a content filter says that it refused: Azure, OpenAI, and gateways that quote them or Anthropic.
 const CONTENT_FILTER_WORDINGS: [&str; 6] = [
     "content_filter",
     "content_policy_violation",
@@ -77,7 +77,8 @@ const CONTENT_FILTER_WORDINGS: [&str; 6] = [
     "flagged",
 ];
 
-/// Judges `problem` as the answer to `request`. `words` tell it to operators, with the `settings` to look at.
+/// Classifies `problem`, the error that answers `request`. `description` is for operators; the fault adds which of the
+/// `settings` to check.
 pub(super) fn classify_error(
     problem: &ApiError,
     request: &Request<'_>,
@@ -91,10 +92,11 @@ pub(super) fn classify_error(
     let mentions = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
     let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD_CODES.iter().any(|code| mentions(code));
     let hope = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
-    let retry = |words| ErrorClass::Fault(Fault::Retry { retry_after, why: words, outlook: hope });
-    let operator =
-        |words: String, what: &str| ErrorClass::Fault(Fault::fail(FaultOwner::Operator, format!("{words}; {what}")));
-    let given_up = |words| ErrorClass::Fault(Fault::fail(FaultOwner::Message, words));
+    let retry = |description| ErrorClass::Fault(Fault::Retry { retry_after, why: description, outlook: hope });
+    let operator = |description: String, remedy: &str| {
+        ErrorClass::Fault(Fault::fail(FaultOwner::Operator, format!("{description}; {remedy}")))
+    };
+    let given_up = |description| ErrorClass::Fault(Fault::fail(FaultOwner::Message, description));
 
     if ACCOUNT_CODES.iter().any(|code| mentions(code)) {
         return operator(description, "check the key, the balance and the spending limits of the account");
@@ -104,8 +106,8 @@ pub(super) fn classify_error(
     {
         return ErrorClass::ContentFiltered;
     }
-    // Before all that is read in words that llama.cpp may take from the request. It tells its lack of eyes as 500, OpenRouter
-    // as 404.
+    // This comes before all checks of the message, because llama.cpp may repeat the request in it. llama.cpp reports
+    // missing vision with 500, OpenRouter with 404.
     if request.images() > 0 && matches!(problem.status, 400 | 404 | 413 | 415 | 422 | 500 | 501) {
         match classify_image_error(&message, &problem.code) {
             Some(ImageError::Limit(most)) if most < request.images() => {
@@ -115,11 +117,12 @@ pub(super) fn classify_error(
             _ => {}
         }
     }
-    // "does not support tools" (Ollama), "requires --jinja" (llama.cpp, as 500), "requires --enable-auto-tool-choice" (vLLM).
+    // "does not support tools" (Ollama), "requires --jinja" (llama.cpp, as 500), "requires --enable-auto-tool-choice"
+    // (vLLM).
     if request.tools.is_some() && matches!(problem.status, 400 | 404 | 422 | 500) && message.contains("tool") {
         return ErrorClass::RetryWithQuirk(Quirk::NoTools);
     }
-    // llama.cpp tells a chat template's complaint as 500.
+    // llama.cpp reports an error of its chat template with 500.
     if matches!(problem.status, 400 | 413 | 422 | 500) {
         if TOO_LONG_WORDINGS.iter().any(|wording| {
             problem.code.contains(wording) || problem.kind.contains(wording) || message.contains(wording)
@@ -148,22 +151,23 @@ pub(super) fn classify_error(
         return given_up(description);
     }
     match problem.status {
-        300..=399 => operator(description, &format!("the address has moved: check {base_url}")),
+        300..=399 => operator(description, &format!("the server redirects to another address: check {base_url}")),
         401 => operator(description, &format!("check {api_key}")),
-        // OpenRouter: a 402 is for good unless it says when to come again.
+        // OpenRouter: a 402 is permanent unless it says when to retry.
         402 if retry_after.is_none() => operator(description, "check the balance of the account"),
-        403 => {
-            operator(description, &format!("check what {api_key} may do, and whether the provider serves this country"))
-        }
-        404 => operator(description, &format!("check {model}, and {base_url}, which mostly ends in /v1")),
-        405 => operator(description, &format!("check {base_url}, which mostly ends in /v1")),
+        403 => operator(
+            description,
+            &format!("check the permissions of {api_key}, and whether the provider serves this country"),
+        ),
+        404 => operator(description, &format!("check {model}, and check {base_url}, which usually ends in /v1")),
+        405 => operator(description, &format!("check {base_url}, which usually ends in /v1")),
         413 => ErrorClass::TooLong,
         402 | 408 | 409 | 425 | 429 | 500.. => retry(description),
         _ => given_up(description),
     }
 }
 
-/// The parameter of ours that the error names.
+/// Returns the quirk for the parameter in our request that the error names.
 fn refused_parameter(problem: &ApiError, request: &Request<'_>, message: &str) -> Option<Quirk> {
     let sent = [
         (request.max_tokens.is_some(), "max_tokens", Quirk::NoMaxTokens),
@@ -175,8 +179,9 @@ fn refused_parameter(problem: &ApiError, request: &Request<'_>, message: &str) -
     by_param.or_else(|| sent().find(|(_, name, _)| message.contains(name))).map(|(.., lesson)| lesson)
 }
 
-/// Whether a chat template complains: "System role not supported", "Conversation roles must alternate
-/// user/assistant/…", "Only user and assistant roles are supported", "'messages[0].role' does not support 'system'".
+/// Returns whether the error is a chat template's complaint about roles: "System role not supported", "Conversation
+/// roles must alternate user/assistant/…", "Only user and assistant roles are supported", "'messages[0].role' does not
+/// support 'system'".
 fn is_about_roles(message: &str) -> bool {
     message.contains("role")
         && (message.contains("alternat")

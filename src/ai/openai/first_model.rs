@@ -1,4 +1,4 @@
-//! A model for a server that has none by default, where the owner named none.
+//! Picks a model for a server without a default model if the owner set none.
 
 use secrecy::SecretString;
 use url::Url;
@@ -10,7 +10,7 @@ use crate::ai::model_list::ModelList;
 use crate::config::{AiConfig, is_openai};
 use crate::http::AllowedTargets;
 
-/// The first model that the server lists; `None` at OpenAI's own, which has a default.
+/// Returns the first suitable model that the server lists. `None` for OpenAI's own server, which has a default.
 pub(in crate::ai) async fn first_model(
     config: &AiConfig,
     base: &Url,
@@ -29,10 +29,10 @@ pub(in crate::ai) async fn first_model(
             let models: Option<ModelList> = serde_json::from_slice(&reply.body).ok();
             match models.as_ref().map(ModelList::first_chat_model) {
                 Some(Some(model)) => return Ok(Some(model.to_owned())),
-                Some(None) => "its list of models is empty".to_owned(),
+                Some(None) => "the server's list of models is empty".to_owned(),
                 None => {
                     let check = config.setting_names.base_url;
-                    caller.describe_error(&reply, &format!("what it lists is no list of models: check {check}"))
+                    caller.describe_error(&reply, &format!("the response is not a list of models: check {check}"))
                 }
             }
         }

@@ -1,8 +1,9 @@
-//! OpenAI's Chat Completions, at OpenAI or any server that speaks it: Ollama, llama.cpp, vLLM, OpenRouter, LiteLLM, Groq.
+//! OpenAI's Chat Completions API, at OpenAI or any compatible server: Ollama, llama.cpp, vLLM, OpenRouter, LiteLLM,
+//! Groq.
 //!
-//! Servers differ in what they refuse and in what they silently ignore. A refusal teaches (`learned`): the request is
-//! changed, sent again at once, and stays changed. An error is read in any of its shapes (`wire`) and judged in one
-//! place (`judge`).
+//! Servers differ in what they refuse and in what they silently ignore. mynah learns from a refusal (`quirks`): it
+//! changes the request, sends it again at once, and keeps the change. Errors are parsed in all their shapes (`wire`)
+//! and classified in one place (`error_classification`).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -36,7 +37,7 @@ use quirks::ModelQuirks;
 pub use transcription::Transcriber;
 use wire::{Answer, ApiError, Request};
 
-/// How often one call may change its request to please the server.
+/// How many quirks one call may learn, each with a changed request.
 const MAX_QUIRKS_PER_CALL: u32 = 3;
 
 /// One model at one server.
@@ -45,7 +46,7 @@ pub(super) struct OpenAi {
     completions_url: Url,
     models_url: Url,
     host: String,
-    /// Whether this is OpenAI's own server, where `max_tokens` is out of date.
+    /// Whether this is OpenAI's own server, where `max_tokens` is deprecated.
     is_official: bool,
     name: String,
     model: String,
@@ -85,8 +86,8 @@ impl OpenAi {
         *self.quirks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Only what the owner configured goes to OpenAI. Ollama reads `max_tokens` alone, and llama.cpp goes on for ever
-    /// without it, so any other server gets one.
+    /// Builds a request. OpenAI is sent only what the owner configured. Any other server is always sent a token limit:
+    /// Ollama reads only `max_tokens`, and llama.cpp never stops without it.
     fn request<'a>(
         &'a self,
         (system, offer_tools): (&'a str, bool),
@@ -96,10 +97,10 @@ impl OpenAi {
     ) -> Request<'a> {
         let cap = cap.or(self.max_tokens).or((!self.is_official).then_some(DEFAULT_MAX_TOKENS_COMPATIBLE));
         let (max_tokens, max_completion_tokens) = quirks.token_cap_parameters(cap, self.is_official);
-        let sight = if without_images { ImagePolicy::AFTER_REFUSAL } else { quirks.image_policy() };
+        let image_policy = if without_images { ImagePolicy::AFTER_REFUSAL } else { quirks.image_policy() };
         Request {
             model: &self.model,
-            messages: quirks.messages(system, window, sight),
+            messages: quirks.messages(system, window, image_policy),
             max_tokens,
             max_completion_tokens,
             temperature: quirks.temperature(self.temperature),
@@ -107,9 +108,8 @@ impl OpenAi {
         }
     }
 
-    /// Asks until the server takes the request: with other parameters, once with half of the lines, and once without images.
-    /// `None` where the
-    /// cap was too small for any answer.
+    /// Asks until the server accepts the request: with changed parameters, once with half of the messages, and once
+    /// without images. Returns `None` if the token limit was too small for any answer.
     async fn ask(
         &self,
         system_and_tools: (&str, bool),
@@ -149,7 +149,7 @@ impl OpenAi {
                     tracing::info!(
                         model = self.name,
                         ?lesson,
-                        "the model's server refused a parameter; asking without it"
+                        "the model's server refused a parameter; asking again without it"
                     );
                     self.quirks.lock().unwrap_or_else(PoisonError::into_inner).record(lesson);
                     quirks_learned += 1;
@@ -159,20 +159,21 @@ impl OpenAi {
                     tracing::warn!(
                         model = self.name,
                         why = description,
-                        "the model's server refused the images; asking without"
+                        "the model's server refused the images; asking again without them"
                     );
                     without_images = true;
                 }
                 ErrorClass::TooLong if !halved && window.drop_older_half() => halved = true,
                 ErrorClass::TooLong if request.images() > 0 => without_images = true,
                 ErrorClass::TooLong => {
-                    let why =
-                        format!("the conversation is too long for the model, and cannot be cut further: {description}");
+                    let why = format!(
+                        "the conversation is too long for the model and cannot be shortened further: {description}"
+                    );
                     return Err(Fault::TooLong { why });
                 }
                 ErrorClass::TokenCapReached => return Ok((None, reply)),
                 ErrorClass::ContentFiltered => {
-                    tracing::warn!(model = self.name, why = description, "the model's server declined to answer");
+                    tracing::warn!(model = self.name, why = description, "the model's server refused to answer");
                     return Ok((Some(Answer::declined()), reply));
                 }
                 ErrorClass::Fault(fault) => return Err(fault),
@@ -180,7 +181,7 @@ impl OpenAi {
         }
     }
 
-    /// The answer in our form, or why there is none.
+    /// Converts the answer, or returns why there is none.
     fn completion_from(&self, mut answer: Answer, reply: &ApiResponse, sent: usize) -> Result<Completion, Fault> {
         let hand_over = answer.hand_over();
         let (raw, refusal) = answer.take_text_and_refusal();
@@ -188,7 +189,7 @@ impl OpenAi {
         let reason = answer.choices.first().and_then(|choice| choice.finish_reason.as_deref()).unwrap_or_default();
         let finish = match reason {
             "error" => {
-                return Err(Fault::retry(self.client.describe_error(reply, "the model broke off with an error")));
+                return Err(Fault::retry(self.client.describe_error(reply, "the model stopped with an error")));
             }
             wire::CONTENT_FILTER_FINISH_REASON => Finish::Refusal,
             _ if refusal.is_some() => Finish::Refusal,
@@ -212,19 +213,18 @@ impl OpenAi {
     }
 
     fn token_cap_fault(&self, reply: &ApiResponse) -> Fault {
-        let why = "the limit of tokens was used up before the answer began, by reasoning that is not shown: raise \
-                   MYNAH_AI_MAX_TOKENS";
-        // The next message would fare alike.
+        let why = "hidden reasoning used up the token limit before the answer began: raise MYNAH_AI_MAX_TOKENS";
+        // The next message would fail in the same way.
         Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, why))
     }
 
     fn malformed_response_fault(&self, reply: &ApiResponse) -> Fault {
         if reply.is_html {
             let address = self.client.setting_names().base_url;
-            let why = format!("a web page instead of an answer: check {address}, which mostly ends in /v1");
+            let why = format!("a web page instead of an answer: check {address}, which usually ends in /v1");
             Fault::fail(FaultOwner::Operator, self.client.describe_error(reply, &why))
         } else {
-            Fault::retry(self.client.describe_error(reply, "the answer is no Chat Completions JSON"))
+            Fault::retry(self.client.describe_error(reply, "the answer is not Chat Completions JSON"))
         }
     }
 
@@ -235,19 +235,20 @@ impl OpenAi {
         }
     }
 
-    /// Whether the model is among those listed, and how many are; `None` where the server lists none, or not to us.
+    /// Returns whether the server lists the model, and how many models it lists. `None` if it has no list, or does not
+    /// show it to us.
     async fn look_up_listing(&self) -> Result<Option<ListingResult>, Fault> {
         let reply = self.client.get(&self.models_url).await?;
         if reply.status == 200 {
             let models: Option<ModelList> = serde_json::from_slice(&reply.body).ok();
             return Ok(models.map(|models| {
-                // Ollama lists `llama3.2:latest` for what is asked for as `llama3.2`.
+                // Ollama lists the model `llama3.2` as `llama3.2:latest`.
                 let fits = |id: &str| id == self.model || id.strip_suffix(":latest") == Some(&self.model);
                 models.find(fits)
             }));
         }
         let problem = wire::parse_error(&reply);
-        // A restricted key may be allowed to ask a model and not to list them.
+        // A restricted key may be allowed to ask a model but not to list models.
         if matches!(reply.status, 403..=405 | 501) || problem.message.to_lowercase().contains("scope") {
             return Ok(None);
         }

@@ -1,20 +1,20 @@
-//! What a server has taught about a model: which parameters it refuses and how it wants the roles. Kept as long as the
-//! process runs.
+//! What mynah has learned about a model from the server's refusals: which parameters it refuses, and which order of
+//! roles it needs. Kept as long as the process runs.
 
 use crate::ai::messages::Message;
 use crate::ai::vision::{ImagePolicy, MAX_IMAGES};
 use crate::ai::window::Window;
 
-/// Everything learned, as of one request.
+/// Everything learned so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ModelQuirks {
     no_max_tokens: bool,
     no_max_completion_tokens: bool,
     no_temperature: bool,
     no_tools: bool,
-    /// The chat template knows no system role, or wants the roles to take turns (vLLM with Gemma or Mistral).
+    /// The chat template has no system role, or requires that the roles alternate (vLLM with Gemma or Mistral).
     pub(super) needs_alternating_roles: bool,
-    /// How many images the model takes.
+    /// The most images that the model takes.
     max_images: usize,
 }
 
@@ -31,25 +31,25 @@ impl Default for ModelQuirks {
     }
 }
 
-/// One thing to learn.
+/// One quirk that an error reveals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quirk {
-    /// `max_tokens` is refused.
+    /// The server refuses `max_tokens`.
     NoMaxTokens,
-    /// `max_completion_tokens` is refused.
+    /// The server refuses `max_completion_tokens`.
     NoMaxCompletionTokens,
-    /// `temperature` is refused.
+    /// The server refuses `temperature`.
     NoTemperature,
-    /// The model, or its server as it is run, knows no tools.
+    /// The model does not support tools, or its server was started without them.
     NoTools,
-    /// No system role, and user and assistant take turns.
+    /// There is no system role, or user and assistant must alternate.
     AlternatingRoles,
-    /// The model takes so many images; 0 where it sees nothing.
+    /// The most images that the model takes; 0 if it has no vision.
     MaxImages(usize),
 }
 
 impl ModelQuirks {
-    /// Takes the lesson to heart.
+    /// Records a quirk.
     pub(super) fn record(&mut self, lesson: Quirk) {
         match lesson {
             Quirk::NoMaxTokens => self.no_max_tokens = true,
@@ -61,7 +61,8 @@ impl ModelQuirks {
         }
     }
 
-    /// `max_tokens` and `max_completion_tokens`: the one that the server is known for, else the other, else neither.
+    /// Returns `max_tokens` and `max_completion_tokens`: sets the one that the server is known to accept, the other if
+    /// the server refused that one, and neither if it refused both. `newer` prefers `max_completion_tokens`.
     pub(super) fn token_cap_parameters(self, tokens: Option<u32>, newer: bool) -> (Option<u32>, Option<u32>) {
         match (newer, self.no_max_tokens, self.no_max_completion_tokens) {
             (true, _, false) | (false, true, false) => (None, tokens),
@@ -70,25 +71,25 @@ impl ModelQuirks {
         }
     }
 
-    /// The temperature, unless it is refused.
+    /// Returns the temperature, unless the server refuses it.
     pub(super) fn temperature(self, configured: Option<f64>) -> Option<f64> {
         configured.filter(|_| !self.no_temperature)
     }
 
-    /// Whether tools may be offered.
+    /// Returns whether tools may be offered.
     pub(super) fn takes_tools(self) -> bool {
         !self.no_tools
     }
 
-    /// What the model can see.
+    /// Returns the policy for the images that the model takes.
     pub(super) fn image_policy(self) -> ImagePolicy {
         ImagePolicy::show_up_to(self.max_images)
     }
 
-    /// The messages in the form that the model takes.
-    pub(super) fn messages<'a>(self, system: &'a str, window: &Window<'a>, sight: ImagePolicy) -> Vec<Message<'a>> {
+    /// Returns the messages in the form that the model accepts.
+    pub(super) fn messages<'a>(self, system: &'a str, window: &Window<'a>, policy: ImagePolicy) -> Vec<Message<'a>> {
         if self.needs_alternating_roles {
-            let mut messages = window.messages_merged_by_role(sight);
+            let mut messages = window.messages_merged_by_role(policy);
             if let Some(first) = messages.first_mut().filter(|_| !system.is_empty()) {
                 first.prepend_text(system);
             }
@@ -96,6 +97,6 @@ impl ModelQuirks {
         }
         let system = Some(system).filter(|system| !system.is_empty());
         let system = system.map(|text| Message::text("system", text));
-        system.into_iter().chain(window.messages(sight)).collect()
+        system.into_iter().chain(window.messages(policy)).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! Writing down what is said: `/audio/transcriptions` at OpenAI or any server that has it (OpenAI's OpenAPI document,
-//! `CreateTranscriptionRequest`): Groq, LocalAI, whisper.cpp, Speaches.
+//! Transcription of voice notes: `/audio/transcriptions` at OpenAI or any server that has it, such as Groq, LocalAI,
+//! whisper.cpp and Speaches (OpenAI's OpenAPI document, `CreateTranscriptionRequest`).
 
 use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
@@ -15,7 +15,7 @@ use crate::config::{AiSettingNames, TranscriptionConfig, is_openai};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
 
-/// A model that listens, at one server.
+/// A transcription model at one server.
 pub struct Transcriber {
     client: ApiClient,
     transcriptions_url: Url,
@@ -48,11 +48,11 @@ impl Transcriber {
         })
     }
 
-    /// What is said in a sound of at most 25 MB; empty where nothing is. Servers know the format by the ending of the
-    /// file's name.
+    /// Returns the transcript of an audio file of at most 25 MB. Empty if nobody speaks. Servers recognize the format
+    /// by the extension of the file name.
     pub async fn transcribe(&self, file_name: &str, media_type: &str, sound: Bytes) -> Result<String, Fault> {
         let length = sound.len() as u64;
-        let unfit = || Fault::fail(FaultOwner::Message, "the sound's type is none that can be sent");
+        let unfit = || Fault::fail(FaultOwner::Message, "the audio file has a media type that cannot be sent");
         let part = Part::stream_with_length(sound, length).file_name(file_name.to_owned());
         let mut form = Form::new()
             .part("file", part.mime_str(media_type).map_err(|_| unfit())?)
@@ -71,11 +71,11 @@ impl Transcriber {
                 let why = "a web page instead of a transcript: check MYNAH_TRANSCRIPTION_BASE_URL";
                 Err(Fault::fail(FaultOwner::Operator, self.client.describe_error(&reply, why)))
             }
-            Err(_) => Err(Fault::retry(self.client.describe_error(&reply, "the answer is no transcript"))),
+            Err(_) => Err(Fault::retry(self.client.describe_error(&reply, "the answer is not a transcript"))),
         }
     }
 
-    /// Tries address and key; a sentence on what works. No sound is sent.
+    /// Tries the address and the key. Returns a sentence that says what works. Sends no audio.
     pub async fn check(&self) -> Result<String, Fault> {
         let mut reply = self.client.with_timeout(self.client.get(&self.models_url)).await?;
         match reply.status {
@@ -84,8 +84,8 @@ impl Transcriber {
                 let listed = models.map(|models| models.find(|id| id == self.model));
                 Ok(model_list::check_report(&self.model, &self.host, listed))
             }
-            // Servers that do nothing but listen may have no list.
-            404 | 405 | 501 => Ok(format!("{} answers; it tells nothing of its models", self.host)),
+            // Servers that only transcribe may have no list of models.
+            404 | 405 | 501 => Ok(format!("{} answers; the server lists no models", self.host)),
             _ => Err(self.fault_from_response(&mut reply)),
         }
     }
@@ -182,7 +182,7 @@ mod tests {
             (error(429, "rate_limit_exceeded"), true, "429"),
             (error(500, ""), true, "500"),
             (error(400, "invalid_file"), false, "400"),
-            (ResponseTemplate::new(200).set_body_string("nothing"), true, "no transcript"),
+            (ResponseTemplate::new(200).set_body_string("nothing"), true, "not a transcript"),
             (
                 ResponseTemplate::new(200).set_body_raw("<html>", "text/html"),
                 false,
@@ -207,7 +207,7 @@ mod tests {
             .await;
         let ears = transcriber(&server, None);
         assert!(ears.check().await.unwrap().contains("whisper-1"));
-        assert!(ears.check().await.unwrap().contains("tells nothing of its models"), "404 now");
+        assert!(ears.check().await.unwrap().contains("the server lists no models"), "404 now");
         assert!(server.received_requests().await.unwrap().iter().all(|request| request.method.as_str() == "GET"));
     }
 }

@@ -1,5 +1,5 @@
-//! Chat Completions on the wire (OpenAI's OpenAPI document: `CreateChatCompletionRequest`,
-//! `CreateChatCompletionResponse`, `ErrorResponse`), read as widely as compatible servers write it.
+//! The Chat Completions API on the wire (OpenAI's OpenAPI document: `CreateChatCompletionRequest`,
+//! `CreateChatCompletionResponse`, `ErrorResponse`). Responses are read in all the forms that compatible servers write.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +10,7 @@ use crate::ai::api_client::ApiResponse;
 use crate::ai::messages::{self, Message};
 use crate::ai::{Image, tool};
 
-/// `CreateChatCompletionRequest`, as far as it is used.
+/// `CreateChatCompletionRequest`: the fields that mynah uses.
 #[derive(Debug, Serialize)]
 pub(super) struct Request<'a> {
     pub(super) model: &'a str,
@@ -27,7 +27,7 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// One that says nothing: what an error is judged by where no model was asked.
+    /// Returns a request without messages, to classify an error if no model was asked.
     pub(super) fn empty(model: &'a str) -> Request<'a> {
         Request {
             model,
@@ -39,7 +39,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// How many images it shows.
+    /// Returns the number of images in the request.
     pub(super) fn images(&self) -> usize {
         self.messages.iter().map(Message::image_count).sum()
     }
@@ -49,23 +49,23 @@ fn messages<S: Serializer>(messages: &[Message<'_>], serializer: S) -> Result<S:
     messages::serialize_messages(messages, image_part, serializer)
 }
 
-/// `ChatCompletionRequestMessageContentPartImage`. Always with the image in it: not every server fetches one (ollama docs,
-/// "OpenAI compatibility"), and ours stand at no address.
+/// Returns a `ChatCompletionRequestMessageContentPartImage`. It always contains the image itself, because not every
+/// server fetches one (ollama docs, "OpenAI compatibility"), and our images have no URL.
 fn image_part(image: &Image) -> Value {
     let url = format!("data:{};base64,{}", image.media_type, BASE64_STANDARD.encode(&image.bytes));
     json!({ "type": "image_url", "image_url": { "url": url } })
 }
 
-/// `ChatCompletionTool`: the one that there is.
+/// Returns the tools, each a `ChatCompletionTool`. There is only one.
 pub(super) fn tools() -> Value {
     let function = json!({ "name": tool::NAME, "description": tool::DESCRIPTION, "parameters": tool::parameters() });
     json!([{ "type": "function", "function": function }])
 }
 
-/// How an answer ended that a filter declined.
+/// The `finish_reason` of an answer that a content filter stopped.
 pub(super) const CONTENT_FILTER_FINISH_REASON: &str = "content_filter";
 
-/// `CreateChatCompletionResponse`. OpenRouter answers 200 with an `error` once generation has begun.
+/// `CreateChatCompletionResponse`. If generation has begun, OpenRouter reports an error as a 200 with an `error`.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Answer {
     #[serde(default)]
@@ -116,7 +116,7 @@ struct ToolCall {
 struct Function {
     #[serde(default)]
     name: String,
-    /// A string of JSON; an object at some servers.
+    /// A string of JSON; some servers send an object.
     #[serde(default)]
     arguments: Value,
 }
@@ -128,7 +128,7 @@ enum Content {
     Parts(Vec<Part>),
 }
 
-/// Only text and refusals are read: reasoning comes in parts of other kinds (Mistral).
+/// mynah reads only text and refusals. Reasoning comes in parts of other kinds (Mistral).
 #[derive(Debug, Deserialize)]
 struct Part {
     #[serde(default, rename = "type")]
@@ -139,7 +139,7 @@ struct Part {
     refusal: Option<String>,
 }
 
-/// `{message, type, param, code}`; a bare string; or something else again.
+/// `{message, type, param, code}`, a plain string, or anything else.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum ErrorBody {
@@ -162,7 +162,7 @@ struct ErrorObject {
     metadata: Option<Value>,
 }
 
-/// An error's whole body: OpenAI's form, vLLM's older flat one, or FastAPI's `detail`.
+/// The whole body of an error: OpenAI's form, vLLM's older flat form, or FastAPI's `detail`.
 #[derive(Debug, Deserialize)]
 struct ErrorResponse {
     #[serde(default)]
@@ -177,7 +177,7 @@ struct ErrorResponse {
 #[serde(untagged)]
 enum Detail {
     Text(String),
-    // Without `input`, which repeats what the contact wrote.
+    // `input` is left out, because it repeats what the contact wrote.
     ValidationErrors(Vec<ValidationError>),
     Other(Value),
 }
@@ -190,35 +190,35 @@ struct ValidationError {
     msg: String,
 }
 
-/// An error in one form, whatever server it came from. All but the message in lower case.
+/// An error in one form for all servers. All fields but the message are in lower case.
 #[derive(Debug, Default)]
 pub(super) struct ApiError {
-    /// The HTTP status; for an error within a 200, the status that its code names, or 500.
+    /// The HTTP status. For an error within a 200, the status that its code names, or else 500.
     pub(super) status: u16,
     pub(super) message: String,
     pub(super) kind: String,
     pub(super) param: String,
     pub(super) code: String,
-    /// Whether a moderation names what it found (OpenRouter's metadata).
+    /// Whether moderation flagged the content (OpenRouter's metadata).
     pub(super) flagged: bool,
 }
 
 impl Answer {
-    /// What a server would have said whose filter declines within the protocol.
+    /// Returns the answer of a server whose content filter refuses within the protocol.
     pub(super) fn declined() -> Answer {
         let choice =
             Choice { message: None, finish_reason: Some(CONTENT_FILTER_FINISH_REASON.to_owned()), error: None };
         Answer { choices: vec![choice], ..Answer::default() }
     }
 
-    /// Why a person is called, if one is.
+    /// Returns why the model hands the conversation over, if it does.
     pub(super) fn hand_over(&self) -> Option<String> {
         let calls = self.choices.first()?.message.as_ref()?.tool_calls.as_deref()?;
         let call = calls.iter().filter_map(|call| call.function.as_ref()).find(|call| call.name == tool::NAME)?;
         Some(tool::parse_reason(&call.arguments))
     }
 
-    /// Text and refusal of the first choice.
+    /// Takes the text and the refusal out of the first choice.
     pub(super) fn take_text_and_refusal(&mut self) -> (String, Option<String>) {
         let Some(said) = self.choices.first_mut().and_then(|choice| choice.message.take()) else {
             return (String::new(), None);
@@ -239,14 +239,14 @@ impl Answer {
         (text, refusal)
     }
 
-    /// Tokens read and written, where the server tells both.
+    /// Returns the input and output tokens if the server reports both.
     pub(super) fn token_counts(&self) -> Option<(u64, u64)> {
         let usage = self.usage.as_ref()?;
         Some((usage.prompt_tokens?, usage.completion_tokens?))
     }
 }
 
-/// The answer, or the error in it or instead of it. `None` for a 2xx that is not to be understood.
+/// Returns the answer, or the error in it or in its place. `None` for a 2xx that cannot be parsed.
 pub(super) fn parse_response(reply: &ApiResponse) -> Option<Result<Answer, ApiError>> {
     if !(200..300).contains(&reply.status) {
         return Some(Err(parse_error(reply)));
@@ -264,7 +264,7 @@ pub(super) fn parse_response(reply: &ApiResponse) -> Option<Result<Answer, ApiEr
     })
 }
 
-/// The error that a status other than 2xx brings.
+/// Parses the error in a response whose status is not 2xx.
 pub(super) fn parse_error(reply: &ApiResponse) -> ApiError {
     // Google's compatible endpoint wraps the object in an array.
     let page = serde_json::from_slice::<ErrorResponse>(&reply.body)
@@ -317,7 +317,7 @@ impl Detail {
     }
 }
 
-/// A string, a number or nothing, as a word in lower case.
+/// Returns a string, a number or nothing as text in lower case.
 fn to_lowercase_word(value: Option<Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),

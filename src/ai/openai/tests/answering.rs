@@ -1,4 +1,4 @@
-//! What is read out of an answer.
+//! How answers are read.
 
 use super::*;
 

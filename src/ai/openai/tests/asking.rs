@@ -1,4 +1,4 @@
-//! What is sent, and what is learned from refusals.
+//! The requests that are sent, and the quirks learned from refusals.
 
 use super::*;
 
@@ -138,7 +138,7 @@ async fn an_unknown_field_in_fastapis_words_is_learned_too() {
     build(&compatible_server_config(&server)).unwrap().complete(&hello()).await.unwrap();
 }
 
-/// Refuses everything that it finds, one thing at a time.
+/// Refuses every parameter that it finds, one for each request.
 fn refuse_known_parameters(request: &Received) -> ResponseTemplate {
     let body: Value = request.body_json().unwrap();
     for name in ["max_tokens", "max_completion_tokens", "temperature"] {
@@ -288,7 +288,7 @@ fn an_unusable_server_is_reported_by_its_setting() {
     );
     let mut hot = config(openai, Some("sk-1"), None);
     hot.temperature = Some(2.5);
-    assert_eq!(wrong(&hot), "MYNAH_AI_TEMPERATURE is 2.5: openai takes 0 to 2");
+    assert_eq!(wrong(&hot), "MYNAH_AI_TEMPERATURE is 2.5: openai accepts 0 to 2");
     hot.temperature = Some(f64::NAN);
-    assert_eq!(wrong(&hot), "MYNAH_AI_TEMPERATURE is NaN: openai takes 0 to 2");
+    assert_eq!(wrong(&hot), "MYNAH_AI_TEMPERATURE is NaN: openai accepts 0 to 2");
 }

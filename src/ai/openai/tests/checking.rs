@@ -1,4 +1,4 @@
-//! What a check tries and tells.
+//! Checks of a model: what is called, and the report.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn model_list(ids: &[&str]) -> Value {
     json!({"object": "list", "data": data})
 }
 
-/// The one question that a check may ask.
+/// The only question that a check asks.
 fn hello_request_body() -> Value {
     json!({"model": "m1", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1})
 }
@@ -101,14 +101,14 @@ async fn where_no_model_is_named_the_first_that_can_answer_is_taken() {
 #[tokio::test]
 async fn a_server_that_names_no_model_is_an_error_that_says_what_to_set() {
     for (status, body, why) in [
-        (200, model_list(&[]), "its list of models is empty"),
-        (200, json!({"models": []}), "no list of models"),
+        (200, model_list(&[]), "the server's list of models is empty"),
+        (200, json!({"models": []}), "not a list of models"),
         (404, json!({"error": "no such page"}), "404: no such page"),
         (401, json!({"error": {"message": "Incorrect API key sk-test-key"}}), "401: Incorrect API key [key]"),
     ] {
         let server = server_listing_models(status, body).await;
         let error = first_model_of(&server).await.unwrap_err();
-        assert!(error.starts_with("the server at 127.0.0.1 names no model ("), "{error}");
+        assert!(error.starts_with("found no model on the server at 127.0.0.1 ("), "{error}");
         assert!(error.contains(why) && error.contains("MYNAH_AI_MODEL"), "{error}");
     }
     let nobody = config("http://127.0.0.1:9/v1", None, None);

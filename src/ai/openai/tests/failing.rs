@@ -1,4 +1,4 @@
-//! What a failure is judged to be.
+//! How failures are classified.
 
 use super::*;
 
@@ -219,5 +219,5 @@ async fn errors_of_another_model_name_its_own_settings() {
     let nameless = refused("http://127.0.0.1:9/v1", None, None);
     assert!(nameless.ends_with("set MYNAH_AI_2_MODEL to one that it offers"), "{nameless}");
     let broken = refused("http://127.0.0.1:9/v1", Some("a\nb"), Some("m1"));
-    assert!(broken.starts_with("MYNAH_AI_2_API_KEY holds characters"), "{broken}");
+    assert!(broken.starts_with("MYNAH_AI_2_API_KEY contains characters"), "{broken}");
 }

@@ -1,4 +1,4 @@
-//! Against a server that holds the requests to the letter.
+//! Tests against a server that checks each request exactly.
 
 use std::time::Duration;
 
@@ -71,14 +71,14 @@ async fn expect_request(server: &MockServer, body: Value, times: u64, answer: Re
     mock.respond_with(answer).expect(times).mount(server).await;
 }
 
-/// Answers every post alike.
+/// Gives the same answer to every post.
 async fn server_always_answering(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     server
 }
 
-/// What comes of "Hello" when the server answers so.
+/// Completes "Hello" against a server that gives this answer.
 async fn complete_against(answer: ResponseTemplate) -> Result<Completion, Fault> {
     let server = server_always_answering(answer).await;
     build(&compatible_server_config(&server)).unwrap().complete(&hello()).await
