@@ -1,23 +1,24 @@
-//! When a provider is left alone for a while: after failures in a row it is not asked, so that turns wait or go to another
-//! instead of spending their attempts on it, and one that struggles is not struck while it is down.
+//! A circuit breaker for a model provider. After several failures in a row the provider is not called for a while.
+//! Turns then wait or go to another provider instead of spending their attempts, and a provider in trouble gets no
+//! calls while it is down.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Time;
 
-/// Failures in a row that open it.
+/// Failures in a row that open the breaker.
 const FAILURE_THRESHOLD: u32 = 5;
 
-/// How long it is open at first; twice as long each time the probe that follows fails.
+/// How long the breaker is open at first. The time doubles each time the probe that follows fails.
 const INITIAL_OPEN_TIME: Duration = Duration::from_secs(30);
 
 const MAX_OPEN_TIME: Duration = Duration::from_secs(600);
 
-/// How long others wait for the outcome of a probe.
+/// How long other calls wait for the outcome of a probe.
 const PROBE_WAIT: Duration = Duration::from_secs(5);
 
-/// One provider's.
+/// The circuit breaker of one provider.
 #[derive(Debug, Default)]
 pub struct Breaker(Mutex<State>);
 
@@ -40,13 +41,14 @@ impl State {
 }
 
 impl Breaker {
-    /// Until when the provider is left alone, if it is: no use to queue for it.
+    /// Returns until when the provider is not called, if the breaker is open or a probe is running: there is no use in
+    /// queuing for it before then.
     pub fn rests(&self, now: Time) -> Option<Time> {
         self.state().retry_at(now)
     }
 
-    /// Whether the provider may be asked; where not, when to look again. Once its time has run out, one call goes through
-    /// to find out, and the others wait for what comes of it.
+    /// Checks whether the provider may be called. If not, `Err` holds when to check again. Once the open time has
+    /// passed, one call goes through as a probe, and the others wait for its outcome.
     pub fn try_call(&self, now: Time) -> Result<(), Time> {
         let mut state = self.state();
         if let Some(until) = state.retry_at(now) {
@@ -56,17 +58,19 @@ impl Breaker {
         Ok(())
     }
 
-    /// It answered.
+    /// Closes the breaker, because the provider answered.
     pub fn record_success(&self) {
         *self.state() = State::default();
     }
 
-    /// What went wrong was no fault of the provider, or nobody waited for its answer.
+    /// Ends a probe without a verdict, because the failure was not the provider's fault, or because nobody waited for
+    /// the answer.
     pub fn end_probe_undecided(&self) {
         self.state().probing = false;
     }
 
-    /// It failed; `after` is how long it asks to be left alone. Whether it is open from now on.
+    /// Counts a failure of the provider. `after` is how long the provider asks to be left alone. Returns whether this
+    /// failure opened the breaker.
     pub fn record_failure(&self, after: Option<Duration>, now: Time) -> bool {
         let mut state = self.state();
         state.failures += 1;
@@ -108,7 +112,7 @@ mod tests {
         assert_eq!(breaker.try_call(after(91)), Ok(()));
         breaker.record_success();
         assert_eq!(breaker.try_call(after(91)), Ok(()));
-        assert!(!breaker.record_failure(None, after(91)), "it counts from the start");
+        assert!(!breaker.record_failure(None, after(91)), "the count starts over");
         for failure in 2..=5 {
             assert_eq!(breaker.record_failure(None, after(91)), failure == 5);
         }
@@ -170,6 +174,6 @@ mod tests {
         assert_eq!(breaker.try_call(after(100)), Err(after(120)));
         assert_eq!(breaker.try_call(after(120)), Ok(()));
         breaker.end_probe_undecided();
-        assert_eq!(breaker.try_call(after(120)), Ok(()), "a probe without a verdict is made again");
+        assert_eq!(breaker.try_call(after(120)), Ok(()), "a probe without a verdict is repeated");
     }
 }

@@ -1,6 +1,6 @@
-//! The one source of time.
+//! The only source of time.
 //!
-//! Everything that stores or compares a time gets it from a [`Clock`]; nothing else asks the system. Tests hand in a
+//! All code that stores or compares a time gets it from a [`Clock`]; nothing else asks the system. Tests pass in a
 //! [`ManualClock`] and move it, so that no test waits.
 
 use std::fmt;
@@ -9,17 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z. The form in which times are stored.
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z. Times are stored in this form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(pub i64);
 
 impl Time {
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// How long ago `earlier` was, zero where it lies ahead.
+    /// Returns how long ago `earlier` was; zero if it lies ahead.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
@@ -39,7 +39,7 @@ impl Sub<Duration> for Time {
     }
 }
 
-/// RFC 3339 in UTC, to the millisecond.
+/// Prints RFC 3339 in UTC, to the millisecond.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
@@ -51,7 +51,7 @@ impl fmt::Display for Time {
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// Returns the current time.
     fn now(&self) -> Time;
 }
 
@@ -66,8 +66,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that runs `speed` times as fast as the machine's, from the moment it is made. The binary tests use it to see
-/// minutes of back-off pass in seconds.
+/// A clock that runs `speed` times as fast as the machine's, from the moment it is created. The binary tests use it so
+/// that minutes of back-off pass in seconds.
 #[derive(Debug)]
 pub struct FastClock {
     start: Time,
@@ -76,8 +76,9 @@ pub struct FastClock {
 }
 
 impl FastClock {
-    /// A clock that starts now and gains `speed` seconds in each second. The start is multiplied as well, so that a
-    /// process that is started again never finds itself in its own past.
+    /// Creates a clock that starts now and advances by `speed` seconds in each second. The time since the start of 2026
+    /// is multiplied as well, so that a process that is started again never starts at a time that has already passed
+    /// for it.
     pub fn new(speed: u32) -> FastClock {
         let epoch = Time(1_767_225_600_000); // 2026-01-01
         let now = SystemClock.now();
@@ -96,12 +97,12 @@ impl Clock for FastClock {
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// Creates a clock that shows `start`.
     pub fn new(start: Time) -> ManualClock {
         ManualClock(Arc::new(AtomicI64::new(start.0)))
     }
 
-    /// Moves the clock ahead.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
     }

@@ -1,10 +1,11 @@
-//! How many calls to one model run at once: fewer when it says that it is overloaded, slowly more when it is not.
+//! Limits how many calls to one model run at once. The limit falls when the model reports that it is overloaded, and
+//! rises slowly when it does not.
 
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// A limit that adapts: halved on overload, one more after as many good calls as are allowed at once.
+/// An adaptive limit: an overload halves it, and it rises by one after as many successful calls as are allowed at once.
 #[derive(Debug)]
 pub struct ConcurrencyLimit {
     permits: Semaphore,
@@ -15,13 +16,13 @@ pub struct ConcurrencyLimit {
 #[derive(Debug)]
 struct State {
     allowed: usize,
-    /// Permits to be taken away that were in use when the limit was lowered.
+    /// Permits still to be withdrawn: they were in use when the limit was lowered.
     permits_to_withdraw: usize,
     successes: usize,
 }
 
 impl ConcurrencyLimit {
-    /// A limit that starts at `most` and never exceeds it. `most` is at least 1.
+    /// Creates a limit that starts at `most`, or at 1 if `most` is 0, and never exceeds that.
     pub fn new(most: usize) -> ConcurrencyLimit {
         let max = most.max(1);
         ConcurrencyLimit {
@@ -31,18 +32,18 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Waits for a place.
+    /// Waits until a call may run.
     pub async fn acquire(&self) -> CallPermit<'_> {
         let permit = self.permits.acquire().await.expect("the semaphore is never closed");
         CallPermit { limit: self, permit: Some(permit) }
     }
 
-    /// How many calls may run at once now.
+    /// Returns how many calls may run at once now.
     pub fn allowed(&self) -> usize {
         self.state().allowed
     }
 
-    /// The model said that it is overloaded.
+    /// Halves the limit, because the model reported that it is overloaded. At least one call stays allowed.
     pub fn record_overload(&self) {
         let mut state = self.state();
         let fewer = (state.allowed / 2).max(1);
@@ -52,7 +53,7 @@ impl ConcurrencyLimit {
         state.permits_to_withdraw += surplus - self.permits.forget_permits(surplus);
     }
 
-    /// A call went well.
+    /// Counts a successful call, which may raise the limit.
     pub fn record_success(&self) {
         let mut state = self.state();
         state.successes += 1;
@@ -72,7 +73,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// A place among the calls that run; given back when it is dropped.
+/// The permission to run a call. It is given back when it is dropped.
 #[derive(Debug)]
 pub struct CallPermit<'a> {
     limit: &'a ConcurrencyLimit,
@@ -119,7 +120,7 @@ mod tests {
         limit.record_overload();
         limit.record_overload();
         limit.record_overload();
-        assert_eq!(limit.allowed(), 1, "never none");
+        assert_eq!(limit.allowed(), 1, "never zero");
         drop(places);
         assert_eq!(limit.permits.available_permits(), 1);
     }
@@ -134,7 +135,7 @@ mod tests {
         limit.record_overload();
         limit.record_success();
         limit.record_success();
-        assert_eq!((limit.allowed(), limit.permits.available_permits()), (3, 0), "four run");
+        assert_eq!((limit.allowed(), limit.permits.available_permits()), (3, 0), "four calls are running");
         drop(places);
         assert_eq!(limit.permits.available_permits(), 3);
     }
@@ -149,7 +150,7 @@ mod tests {
         };
         assert_eq!(calls(3), 4);
         limit.record_overload();
-        assert_eq!(calls(1), 2, "those before an overload do not count");
+        assert_eq!(calls(1), 2, "successes before an overload do not count");
         assert_eq!(calls(1), 3);
         assert_eq!(calls(2), 3);
         assert_eq!(calls(1), 4);

@@ -1,6 +1,8 @@
-//! Places where the binary tests end the process on purpose (feature `failpoints`; nothing otherwise).
+//! Places where the binary tests end the process on purpose (cargo feature `failpoints`; without it these functions do
+//! nothing).
 //!
-//! `MYNAH_FAILPOINT=after-claim` aborts at the first pass, `MYNAH_FAILPOINT=after-claim@3` at the third.
+//! `MYNAH_FAILPOINT=after-claim` aborts the process the first time it reaches that place,
+//! `MYNAH_FAILPOINT=after-claim@3` the third time.
 
 /// Ends the process here if the environment asks for it.
 #[cfg(feature = "failpoints")]
@@ -24,8 +26,8 @@ pub fn hit(name: &str) {
     }
 }
 
-/// Ends the process a tenth of a second from now if the environment asks for it: time for a request to be written to a
-/// provider that is slow to answer.
+/// Ends the process a tenth of a second from now if the environment asks for it. The delay lets a request be written to
+/// a provider that is slow to answer.
 #[cfg(feature = "failpoints")]
 pub fn hit_soon(name: &'static str) {
     if std::env::var("MYNAH_FAILPOINT").is_ok_and(|armed| armed.split('@').next() == Some(name)) {
@@ -36,12 +38,12 @@ pub fn hit_soon(name: &'static str) {
     }
 }
 
-/// Nothing: the feature is off.
+/// Does nothing: the feature is off.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn hit_soon(_name: &'static str) {}
 
-/// Nothing: the feature is off.
+/// Does nothing: the feature is off.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn hit(_name: &str) {}

@@ -1,89 +1,90 @@
-//! What went wrong outside, judged by whoever saw it.
+//! Failures of calls to the outside, classified by the code that sees them.
 //!
-//! A channel or a provider knows what a status or an error code means, so it decides here whether the call may be
-//! repeated. The worker obeys and asks nothing more.
+//! A channel or a model provider knows what a status or an error code means, so it decides here whether the call may be
+//! repeated. The worker obeys that decision without further checks.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why a call to the outside did not give what was asked. `why` is for operators: it says what happened and, where it
-/// is known, the provider's code; it never holds a credential and is never shown to a contact.
+/// Why a call to the outside failed. `why` is for operators: it says what happened and, if known, the provider's code.
+/// It never holds a credential and is never shown to a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Positively nothing was created, and a later try may succeed.
+    /// It is certain that nothing was created, and a later attempt may succeed.
     Retry {
-        /// The least time to wait, where the provider named one.
+        /// The least time to wait, if the provider gave one.
         retry_after: Option<Duration>,
         /// What happened.
         why: String,
-        /// What may be hoped of the later try.
+        /// How likely a later attempt is to succeed.
         outlook: RetryOutlook,
     },
-    /// It may or may not have taken effect: look it up before another try.
+    /// The call may or may not have taken effect: look it up before another attempt.
     Unknown {
         /// What happened.
         why: String,
     },
-    /// Positively nothing was created because the text is too long for the other side: split it and send the halves.
+    /// It is certain that nothing was created, because the text is too long for the other side: split it and send the
+    /// halves.
     TooLong {
         /// What happened.
         why: String,
     },
-    /// Positively nothing was created, and a repeat would fail alike.
+    /// It is certain that nothing was created, and a repeat would fail in the same way.
     Fail {
         /// What happened.
         why: String,
-        /// Who can mend it.
+        /// Who can fix it.
         owner: FaultOwner,
     },
 }
 
-/// What may be hoped of another try.
+/// How likely another attempt is to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryOutlook {
-    /// What failed mostly passes by itself.
+    /// The failure usually passes by itself.
     Likely,
     /// The other side did not answer in time.
     Timeout,
-    /// The other side has too much to do, and says so: it passes sooner where fewer ask at once.
+    /// The other side reports that it is overloaded. This passes sooner if fewer calls run at once.
     Overload,
-    /// It seldom passes.
+    /// The failure seldom passes.
     Unlikely {
-        /// After so many attempts in all, whatever the others failed of, the failure is permanent.
+        /// After this many attempts in all, whatever made the others fail, the failure is permanent.
         attempts: i64,
     },
-    /// It passes after a long wait, or once the operator acts, who has to know.
+    /// The failure passes after a long wait, or once the operator acts. The operator must be alerted.
     NeedsOperator,
 }
 
-/// Whose doing a permanent failure is.
+/// Who or what a permanent failure is due to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultOwner {
-    /// This one message: refused, malformed, unanswerable.
+    /// This one message: it is refused, malformed, or cannot be answered.
     Message,
     /// The contact cannot be reached or has opted out.
     Contact,
-    /// Credentials, balance, settings: everything fails until the operator acts.
+    /// Credentials, balance, or settings: every call fails until the operator acts.
     Operator,
 }
 
 impl Fault {
-    /// A failure that a later try may overcome.
+    /// Returns a fault that a later attempt may overcome.
     pub fn retry(why: impl Into<String>) -> Fault {
         Fault::Retry { retry_after: None, why: why.into(), outlook: RetryOutlook::Likely }
     }
 
-    /// A permanent failure.
+    /// Returns a permanent fault.
     pub fn fail(owner: FaultOwner, why: impl Into<String>) -> Fault {
         Fault::Fail { why: why.into(), owner }
     }
 
-    /// An outcome that is not known.
+    /// Returns a fault with an unknown outcome.
     pub fn unknown(why: impl Into<String>) -> Fault {
         Fault::Unknown { why: why.into() }
     }
 
-    /// What happened, for operators.
+    /// Returns what happened, for operators.
     pub fn why(&self) -> &str {
         match self {
             Fault::Retry { why, .. } | Fault::Unknown { why } | Fault::TooLong { why } | Fault::Fail { why, .. } => why,

@@ -1,10 +1,10 @@
-//! Files in the data folder, by their content: what contacts attach, and what an operator sends.
+//! Files in the data folder, named by their content: what contacts attach, and what operators send.
 //!
-//! A file lies at `ab/abcd…`, named by its SHA-256, so that the same content is kept once. Who needs it has a row in the
-//! database; what no row names any more is removed by the schedule, once nobody has put it there for a while. `put` comes
-//! before the row, so that a crash between the two leaves a file too many, never a row without its file.
+//! A file lies at `ab/abcd…`, named by its SHA-256, so that the same content is kept once. A conversation that needs a
+//! file has a row in the database. The schedule removes a file that no row names, once nobody has put it for a while.
+//! `put` comes before the row, so a crash between the two leaves an extra file, never a row without its file.
 //!
-//! Every function blocks: call them off the runtime's threads.
+//! Every function blocks: call it outside the runtime's threads.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -34,24 +34,24 @@ pub struct FileStoreError {
 }
 
 impl FileStoreError {
-    /// Whether there is no such file.
+    /// Returns whether the file does not exist.
     pub fn is_missing(&self) -> bool {
         self.error.kind() == ErrorKind::NotFound
     }
 }
 
-/// What a draft's name ends with: a file before it is whole.
+/// The suffix of a file that is still being written.
 const TEMP_SUFFIX: &str = ".new";
 
 impl FileStore {
-    /// The files in that folder, which is made when the first one is stored.
+    /// Creates a store of the files in `dir`. The folder is created when the first file is stored.
     pub fn new(dir: impl Into<PathBuf>) -> FileStore {
         FileStore { dir: dir.into() }
     }
 
-    /// Stores a file, readable by its owner only, and returns when it is on the disk. A crash leaves all of it or nothing.
-    /// One that is there already is as if put at `now`: what is [removed](Files::remove) as old is not lost to a second
-    /// owner.
+    /// Stores a file, readable by its owner only, and returns once it is on the disk. A crash leaves all of the file or
+    /// nothing. A file that already exists counts as put at `now`, so that [`FileStore::remove_if_older`] does not
+    /// remove it when a second owner has just put it.
     pub fn put(&self, content: &[u8], now: Time) -> Result<FileHash, FileStoreError> {
         let hash = FileHash::new(Sha256::digest(content).into());
         let path = self.path(&hash);
@@ -62,11 +62,12 @@ impl FileStore {
 
     fn write_if_absent(&self, content: &[u8], path: &Path, shelf: &Path, now: Time) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(shelf)?;
-        // Those who put do not hinder each other; who removes waits for all of them, and they for it.
+        // Writers share this lock and do not block each other. Removing takes it exclusively, so removing and writing
+        // wait for each other.
         let folder = File::open(&self.dir)?;
         folder.lock_shared()?;
         match OpenOptions::new().write(true).open(path) {
-            // It got its name when it was whole.
+            // A file gets its name only once it is written whole.
             Ok(file) if file.metadata()?.len() == content.len() as u64 => {
                 return file.set_modified(to_system_time(now));
             }
@@ -80,7 +81,7 @@ impl FileStore {
             drop(fs::remove_file(&draft));
         }
         written?;
-        // The name, and the shelf's own.
+        // Flushes the file's name and the name of its subfolder.
         File::open(shelf)?.sync_all()?;
         folder.sync_all()
     }
@@ -91,15 +92,16 @@ impl FileStore {
         File::open(&path).map_err(to_files_error(&path, "read"))
     }
 
-    /// The whole of a file.
+    /// Returns the content of a file.
     pub fn read(&self, hash: &FileHash) -> Result<Vec<u8>, FileStoreError> {
         let mut content = Vec::new();
         self.open(hash)?.read_to_end(&mut content).map_err(to_files_error(&self.path(hash), "read"))?;
         Ok(content)
     }
 
-    /// Removes a file, unless it was put at `before` or later; whether it was removed. Only after nobody was found to own
-    /// it: an owner's row is written soon after the file is put, so whoever is on the way shows in the time of the file.
+    /// Removes a file, unless it was put at `before` or later. Returns whether it removed the file. Call this only
+    /// after the file was found to have no owner. An owner's row is written soon after the file is put, so the time of
+    /// the file shows whether an owner may still be about to write its row.
     pub fn remove_if_older(&self, hash: &FileHash, before: Time) -> Result<bool, FileStoreError> {
         let path = self.path(hash);
         let removed = self.with_exclusive_lock(|| {
@@ -112,8 +114,8 @@ impl FileStore {
         or_if_missing(false, removed).map_err(to_files_error(&path, "removed"))
     }
 
-    /// The files of one of 256 shelves (the first byte of their hash) that were last put before that. What a crash left half
-    /// written there is removed on the way.
+    /// Returns the files of one of 256 subfolders (the first byte of their hash) that were last put before `before`. It
+    /// also removes files there that a crash left half written.
     pub fn files_older_than(&self, shelf: u8, before: Time) -> Result<Vec<FileHash>, FileStoreError> {
         let shelf = self.shard_dir(shelf);
         let found = self.with_exclusive_lock(|| {
@@ -123,7 +125,7 @@ impl FileStore {
                 let name = entry.file_name();
                 let Some(name) = name.to_str() else { continue };
                 if name.ends_with(TEMP_SUFFIX) {
-                    // Nobody puts anything just now.
+                    // The lock is exclusive, so nobody is writing this file.
                     fs::remove_file(entry.path())?;
                 } else if let Some(hash) = FileHash::parse(name)
                     && is_older(&entry.metadata()?, before)?
@@ -136,7 +138,7 @@ impl FileStore {
         or_if_missing(Vec::new(), found).map_err(to_files_error(&shelf, "listed"))
     }
 
-    /// Does something while nobody puts a file, in this process or another.
+    /// Runs `work` while nobody puts a file, in this process or another.
     fn with_exclusive_lock<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let folder = File::open(&self.dir)?;
         folder.lock()?;
@@ -147,7 +149,7 @@ impl FileStore {
         self.dir.join(format!("{shelf:02x}"))
     }
 
-    /// Where a file lies, or would lie.
+    /// Returns where a file lies, or would lie.
     pub fn path(&self, hash: &FileHash) -> PathBuf {
         self.shard_dir(hash.shard()).join(hash.to_string())
     }
@@ -194,7 +196,7 @@ mod tests {
         (folder, files)
     }
 
-    /// Every name below the folder.
+    /// Returns the name of every file in the subfolders.
     fn names(files: &FileStore) -> Vec<String> {
         let shelves = fs::read_dir(&files.dir).unwrap().map(|shelf| fs::read_dir(shelf.unwrap().path()).unwrap());
         shelves.flatten().map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
@@ -252,7 +254,7 @@ mod tests {
         assert!(!files.remove_if_older(&hash, NOW).unwrap());
         assert_eq!(files.files_older_than(hash.shard(), NOW + HOUR).unwrap(), [hash]);
         assert!(files.files_older_than(hash.shard().wrapping_add(1), NOW + HOUR).unwrap().is_empty());
-        // Another owner comes after it was found to be nobody's.
+        // Another owner puts the file after it was found to have none.
         files.put(b"abc", NOW + HOUR).unwrap();
         assert!(!files.remove_if_older(&hash, NOW + HOUR).unwrap());
         assert_eq!(files.read(&hash).unwrap(), b"abc");
@@ -275,7 +277,7 @@ mod tests {
         let hash = files.put(b"abc", NOW).unwrap();
         let putting = File::open(&files.dir).unwrap();
         putting.lock_shared().unwrap();
-        // Others may put.
+        // Others may still put files.
         files.put(b"abc", NOW).unwrap();
         let (done, removed) = std::sync::mpsc::channel();
         let remover = std::thread::spawn({

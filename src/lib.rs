@@ -1,13 +1,14 @@
 //! mynah answers a business's WhatsApp messages with a language model: one executable, one data folder.
 //!
-//! The map. A floor imports only lower floors; rooms on one floor do not know each other (`tests/api/floors.rs` reads
-//! the paths and names the line that climbs).
+//! The modules, by floor. A module imports only modules on lower floors. Modules on one floor do not import each other,
+//! except on floor 0. The test `tests/api/structure` reads the imports and names each line that breaks this rule.
 //!
-//! | floor | rooms |
+//! | floor | modules |
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`concurrency_limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] [`channel`] [`ai`] [`reader`] |
+//! | 2 | [`telemetry`] [`concurrency_limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] |
+//! | 2 | [`channel`] [`ai`] [`reader`] |
 //! | 3 | [`app`] |
 //! | 4 | [`work`] [`web`] [`simulator`] |
 //! | 5 | [`daemon`] |

@@ -1,4 +1,4 @@
-//! Secrets at rest: sealed with age for an identity that lies in the data folder.
+//! Secrets at rest: encrypted with age for an identity that lies in the data folder.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -8,30 +8,30 @@ use std::path::{Path, PathBuf};
 use age::x25519::Identity;
 use secrecy::ExposeSecret;
 
-/// Seals and opens with the installation's identity.
+/// Encrypts and decrypts with the installation's identity.
 pub struct Secrets {
     identity: Identity,
 }
 
-/// Why a secret cannot be sealed or opened.
+/// Why a secret cannot be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// The identity file cannot be read or made.
-    #[error("the age identity {0} cannot be used: {1}")]
+    /// The identity file cannot be read or created.
+    #[error("the age identity file {0} cannot be read or created: {1}")]
     File(PathBuf, std::io::Error),
-    /// The identity file holds something else.
-    #[error("the age identity {0} holds no identity (a line that begins with AGE-SECRET-KEY-1): {1}")]
+    /// The identity file does not contain an identity.
+    #[error("the age identity file {0} contains no identity (a line that begins with AGE-SECRET-KEY-1): {1}")]
     Identity(PathBuf, &'static str),
-    /// The ciphertext is damaged or was sealed for another identity.
-    #[error("a secret cannot be opened with this installation's age identity: {0}")]
+    /// The ciphertext is damaged or was encrypted for another identity.
+    #[error("a secret cannot be decrypted with this installation's age identity: {0}")]
     Open(#[from] age::DecryptError),
-    /// It cannot be sealed.
-    #[error("a secret cannot be sealed: {0}")]
+    /// The value cannot be encrypted.
+    #[error("a secret cannot be encrypted: {0}")]
     Seal(#[from] age::EncryptError),
 }
 
 impl Secrets {
-    /// Reads `identity.age.txt` in the data folder, or makes it, readable by its owner only.
+    /// Reads `identity.age.txt` in the data folder, or creates it, readable by its owner only.
     pub fn open(folder: &Path) -> Result<Secrets, SecretsError> {
         let path = folder.join("identity.age.txt");
         let file_error = |error| SecretsError::File(path.clone(), error);
@@ -43,7 +43,7 @@ impl Secrets {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let identity = Identity::generate();
-                // Written whole before it gets its name: a crash leaves no half identity behind.
+                // The file is written whole before it gets its name, so a crash leaves no half-written identity behind.
                 let draft = path.with_extension("new");
                 let mut file = OpenOptions::new()
                     .write(true)
@@ -52,7 +52,7 @@ impl Secrets {
                     .mode(0o600)
                     .open(&draft)
                     .map_err(file_error)?;
-                writeln!(file, "# The secrets in this folder's database are sealed for this identity. Keep a copy.")
+                writeln!(file, "# The secrets in this folder's database are encrypted for this identity. Keep a copy.")
                     .map_err(file_error)?;
                 writeln!(file, "{}", identity.to_string().expose_secret()).map_err(file_error)?;
                 file.sync_all().map_err(file_error)?;
@@ -64,12 +64,12 @@ impl Secrets {
         }
     }
 
-    /// Seals a value, as ASCII armor.
+    /// Encrypts a value and returns it as ASCII armor.
     pub fn seal(&self, plain: &[u8]) -> Result<String, SecretsError> {
         Ok(age::encrypt_and_armor(&self.identity.to_public(), plain)?)
     }
 
-    /// Opens what [`Secrets::seal`] made.
+    /// Decrypts what [`Secrets::seal`] returned.
     pub fn unseal(&self, sealed: &str) -> Result<Vec<u8>, SecretsError> {
         Ok(age::decrypt(&self.identity, sealed.as_bytes())?)
     }

@@ -1,7 +1,7 @@
 -- Times are milliseconds since 1970 (UTC). UUIDs are 16 bytes. JSON is text.
 
--- opted_out_at: nothing is sent since then. admitted_at: let in by the pairing code. noticed_at: last told to slow down, or
--- that the assistant is not for them.
+-- opted_out_at: nothing is sent since then. admitted_at: admitted by the pairing code. noticed_at: when the contact was
+-- last told to slow down, or that the assistant is not for them.
 CREATE TABLE contacts (
     id           INTEGER PRIMARY KEY,
     name         TEXT,
@@ -12,9 +12,9 @@ CREATE TABLE contacts (
     noticed_at   INTEGER
 ) STRICT;
 
--- seen_at: when the contact last wrote with it, to within a day; NULL is never.
--- accounts: of a user ID those at the provider that it came through, with blanks between, since it is the person's with one
--- business only; NULL where an operator named it and it never came.
+-- seen_at: when the contact last wrote with the address, to within a day; NULL if never.
+-- accounts: for a user ID, the accounts at the provider that it came through, separated by spaces, because it
+-- identifies the person to one business only. NULL if an operator named it and no message has come with it.
 CREATE TABLE addresses (
     kind       TEXT    NOT NULL CHECK (kind IN ('phone', 'bsuid')),
     value      TEXT    NOT NULL,
@@ -26,7 +26,8 @@ CREATE TABLE addresses (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX addresses_contact ON addresses (contact_id);
 
--- account: the account at the provider that it came through. mode: who answers. mode_until: when `human` ends by itself; NULL is never.
+-- account: the account at the provider that the conversation came through. mode: who answers. mode_until: when `human`
+-- ends by itself; NULL if never. reopened_at: when a template was last queued in it.
 CREATE TABLE conversations (
     id              BLOB    NOT NULL PRIMARY KEY,
     contact_id      INTEGER NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
@@ -44,12 +45,14 @@ CREATE TABLE conversations (
     reopened_at     INTEGER,
     is_open         INTEGER GENERATED ALWAYS AS (CASE WHEN ended_at IS NULL THEN 1 END) VIRTUAL
 ) STRICT, WITHOUT ROWID;
--- One open conversation with a contact on a number: NULLs, of ended ones, are never equal. Finds a contact's all as well.
+-- One open conversation with a contact on a number. Ended ones have NULL, and NULLs are never equal. The index also
+-- finds all conversations of a contact.
 CREATE UNIQUE INDEX conversations_contact ON conversations (contact_id, channel, our_address, is_open);
 CREATE INDEX conversations_ended ON conversations (ended_at) WHERE ended_at IS NOT NULL;
 
--- Our addresses to which contacts have written, by the account that they came through: a provider's list may hold what was
--- written to somebody else. Of their own, because conversations are deleted, and an index would be written with each.
+-- Our addresses to which contacts have written, by the account that they came through: a provider's list may contain
+-- messages to somebody else. This is a table of its own because conversations are deleted, and because an index would
+-- be written with each conversation.
 CREATE TABLE our_addresses (
     channel TEXT NOT NULL,
     account TEXT NOT NULL,
@@ -65,9 +68,9 @@ CREATE TRIGGER conversations_moved AFTER UPDATE OF account ON conversations WHEN
     ON CONFLICT DO NOTHING;
 END;
 
--- turn_id has no foreign key: both go with their conversation, and a key would want one more index. Nor has id an index
--- of its own: a message is always looked up within its conversation.
--- word: what a message asks of us that is nothing but a word for that; the model is not shown it.
+-- turn_id has no foreign key: both rows are deleted with their conversation, and a key would need one more index. id
+-- has no index of its own either: a message is always looked up within its conversation.
+-- word: the command of a message that is nothing but a command word; the model does not see the message.
 CREATE TABLE messages (
     id              BLOB    NOT NULL,
     conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
@@ -83,8 +86,8 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_window ON messages (conversation_id, turn_id, id);
 CREATE UNIQUE INDEX messages_provider ON messages (channel, provider_id) WHERE provider_id IS NOT NULL;
 
--- What contacts attached. mark: what stands for it in the message's text until it is read. hash: of the file as it came,
--- shown: of the one that the model is shown; both stand among the conversation's files.
+-- What contacts attached. mark: the placeholder in the message's text until the attachment is read. hash: of the
+-- original file. shown: the hash of the file that the model is shown. Both files are among the conversation's files.
 CREATE TABLE attachments (
     conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
     message_id      BLOB    NOT NULL,
@@ -99,11 +102,11 @@ CREATE TABLE attachments (
     error           TEXT,
     PRIMARY KEY (conversation_id, message_id, number)
 ) STRICT, WITHOUT ROWID;
--- Few wait: those of turns that wait, and for a moment those of turns that are not answered.
+-- Few attachments wait: those of turns that wait, and for a moment those of turns that are not answered.
 CREATE INDEX attachments_waiting ON attachments (state) WHERE state = 'waiting';
 
--- Which files a conversation holds, by the hash of their content, whoever sent them. A file that no row names is removed from
--- the folder of files.
+-- Which files a conversation holds, by the hash of their content, whoever sent them. A file that no row names is
+-- removed from the folder of files.
 CREATE TABLE files (
     conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
     hash            TEXT    NOT NULL,
@@ -116,14 +119,17 @@ CREATE TABLE files (
 CREATE INDEX files_hash ON files (hash);
 
 -- due_at: when a worker may claim the turn; NULL in `open` while the turn before it is active.
--- not_before: no sooner than that, whatever else it waits for. command: what it asks for that no model answers.
--- expires_at: until when a template in it may be sent, which the contact's last message has no part in.
--- crashes: deaths of the process while it was running; crashes_alone: those at which no other turn was.
--- reserved: the token of the claim whose calls are reserved in `spent` and not settled yet; only where a budget is set.
--- live: 1 in `open`, 0 while active, NULL when ended. A column of its own, so that the index over it is written only where
--- that changes.
--- conversation_id has no foreign key, which would want an index written with each turn: every turn has a message, so the
--- trigger finds them.
+-- not_before: the turn is not due before this, whatever else it waits for. command: what the turn asks for that no
+-- model answers.
+-- expires_at: until when a template in the turn may be sent, independent of the contact's last message.
+-- crashes: how often the process died while the turn was running. crashes_alone: how often it was then the only running
+-- turn.
+-- reserved: the token of the claim whose calls are reserved in `spent` and not settled yet; set only if there is a
+-- budget.
+-- live: 1 in `open`, 0 while active, NULL when ended. This is a column of its own so that the index over it is written
+-- only when it changes.
+-- conversation_id has no foreign key, because that would need an index that is written with each turn. Every turn has a
+-- message, so the trigger finds the turns.
 CREATE TABLE turns (
     id               INTEGER PRIMARY KEY,
     conversation_id  BLOB    NOT NULL,
@@ -150,10 +156,10 @@ CREATE TABLE turns (
     tokens_estimated INTEGER,
     cost_micros      INTEGER
 ) STRICT;
--- One open and one active turn in a conversation.
+-- At most one open and one active turn in a conversation.
 CREATE UNIQUE INDEX turns_live ON turns (conversation_id, live) WHERE live IS NOT NULL;
--- The newest of all keeps its row, which holds nothing that was said: status callbacks name turns, so a number is never
--- given twice. (AUTOINCREMENT would write one more page with each message.)
+-- The newest turn of all keeps its row, which contains no text of any message: status callbacks name turns, so an id
+-- must never be assigned twice. (AUTOINCREMENT would write one more page with each message.)
 CREATE TRIGGER conversations_turns BEFORE DELETE ON conversations BEGIN
     DELETE FROM parts WHERE id > (SELECT MAX(id) FROM turns) * 16 AND conversation_id = OLD.id;
     DELETE FROM turns WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id)
@@ -161,20 +167,21 @@ CREATE TRIGGER conversations_turns BEFORE DELETE ON conversations BEGIN
     UPDATE turns SET state = 'skipped', live = NULL, due_at = NULL, token = NULL, error = 'its conversation was deleted'
     WHERE id IN (SELECT turn_id FROM messages WHERE conversation_id = OLD.id);
 END;
--- For the list of what was not answered. One that ends 'done', as nearly all do, writes nothing here.
+-- For the list of turns that were not answered. A turn that ends 'done', as nearly all do, writes nothing here.
 CREATE INDEX turns_failed ON turns (state, id) WHERE state IN ('dead', 'expired', 'skipped');
 CREATE INDEX turns_requests ON turns (due_at) WHERE command IS NOT NULL AND due_at IS NOT NULL;
 CREATE INDEX turns_due ON turns (due_at) WHERE due_at IS NOT NULL;
 
--- id: the turn's times 16, plus the part's number, of which there are at most 15; an index of its own over the two would be
--- written with each part.
--- due_at: in `ready` when to post, NULL while the part before it is on its way; in `unknown` when to look next.
--- template, variables: what is sent in place of the body. file: the hash of what goes with it.
--- expires_at: after that it is not sent; NULL is 23 hours after the contact's last message.
--- posted_to: where it was posted last, which is where it is looked for: the contact may be answered elsewhere by then.
--- posted_by: the account that posted it last: its news comes from that one, and it is looked for there, also where our number has
--- been moved to another.
--- absences: looks that did not find it. looks_failed: looks that could not be made since the last that could.
+-- id: the turn's id times 16, plus the number of the part, which is at most 15. An index of its own over the two would
+-- be written with each part.
+-- due_at: in `ready`, when to post; NULL while the part before it is on its way. In `unknown`, when to look it up next.
+-- template, variables: what is sent instead of the body. file: the hash of the file that is sent with it.
+-- expires_at: the part is not sent after this; NULL means 23 hours after the contact's last message.
+-- posted_to: the address that the part was last posted to. Lookups use it, because the contact may be answered
+-- elsewhere by then.
+-- posted_by: the account that last posted the part. Its callbacks come from that account and lookups go there, even if
+-- our number has been moved to another account since.
+-- absences: lookups that did not find the part. looks_failed: lookups that failed since the last one that worked.
 CREATE TABLE parts (
     id              INTEGER PRIMARY KEY CHECK (number > 0),
     turn_id         INTEGER GENERATED ALWAYS AS (id / 16) VIRTUAL,
@@ -203,7 +210,8 @@ CREATE TABLE parts (
     error           TEXT
 ) STRICT;
 CREATE UNIQUE INDEX parts_in_flight ON parts (conversation_id) WHERE state IN ('sending', 'unknown');
--- What was taken and not delivered, which marks its turn. One that is delivered writes nothing here.
+-- Parts that the provider accepted and did not deliver; they mark their turn. A part that is delivered writes nothing
+-- here.
 CREATE INDEX parts_undelivered ON parts (id) WHERE status = 'failed';
 CREATE UNIQUE INDEX parts_provider ON parts (provider_id) WHERE provider_id IS NOT NULL;
 CREATE TRIGGER turns_parts BEFORE DELETE ON turns BEGIN
@@ -251,15 +259,17 @@ CREATE TABLE schedule (
     next_run_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- How far the provider's list of messages of one of our numbers (list) has been read for those whose webhook never came. began_at: what is older was never
--- ours to answer. caught_up_at: read to its end then, and all that had been missed was stored.
+-- How far the provider's list of messages (list) of one of our numbers has been read for messages whose webhook never
+-- came. began_at: older messages were never ours to answer. caught_up_at: when the list was last read to its end and
+-- everything that had been missed was stored.
 CREATE TABLE catch_ups (
     list         TEXT    NOT NULL PRIMARY KEY,
     began_at     INTEGER NOT NULL,
     caught_up_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What the model cost. scope: `all` or `contact ID`; period: `2026-11-01` or `2026-11`. Written only where a budget is set.
+-- What model calls cost. scope: `all` or `contact ID`. period: `2026-11-01` or `2026-11`. Written only if a budget is
+-- set.
 CREATE TABLE spent (
     scope  TEXT    NOT NULL,
     period TEXT    NOT NULL,
@@ -269,7 +279,7 @@ CREATE TABLE spent (
     PRIMARY KEY (period, scope)
 ) STRICT, WITHOUT ROWID;
 
--- Settings by their variables, such as MYNAH_TYPING; no secrets.
+-- Settings by their variables, such as MYNAH_TYPING. Secrets are not stored here.
 CREATE TABLE settings (
     key        TEXT    NOT NULL PRIMARY KEY,
     value      TEXT    NOT NULL,

@@ -1,4 +1,4 @@
-//! The cache of one process: bounded in bytes, the least wanted goes first.
+//! The cache of one process. It is bounded in bytes and evicts the values that are used least.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,16 @@ use super::Cache;
 use crate::clock::{Clock, Time};
 use crate::model::Rate;
 
-/// Bytes of values kept. A window of 20 messages takes about 10 KB, so this holds that of some 400 conversations; those
-/// that fall out are read from the store again.
+/// The most bytes of values kept. A context window of 20 messages takes about 10 KB, so this holds the windows of some
+/// 400 conversations. Windows that are evicted are read from the store again.
 const MAX_VALUE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Values in a cache of moka's, rates in a plain map: each webhook counts, and one number needs no bookkeeping of uses.
+/// Keeps values in a moka cache and rates in a plain map: every webhook counts a call, and a single number for each
+/// caller does not need moka's bookkeeping.
 pub struct MemoryCache {
     clock: Arc<dyn Clock>,
     values: Moka<String, Value>,
-    /// When the next call of each caller would arrive by its rate.
+    /// The theoretical arrival time of each caller's next call; see [`Rate`].
     next_arrivals: Mutex<HashMap<String, Time>>,
 }
 
@@ -31,7 +32,8 @@ struct Value {
     expires_at: Time,
 }
 
-/// moka tells the time by the machine, which is good for giving memory back; what counts is `until`, by our clock.
+/// moka expires values by the machine's clock, which is good enough to free memory. Whether a value is still valid is
+/// decided by `expires_at`, which is a time of our clock.
 struct ValueExpiry;
 
 impl Expiry<String, Value> for ValueExpiry {
@@ -45,10 +47,10 @@ impl Expiry<String, Value> for ValueExpiry {
 }
 
 impl MemoryCache {
-    /// Callers whose rate is known at once.
+    /// The most callers whose rates are kept at once.
     pub const MAX_CALLERS: usize = 50_000;
 
-    /// An empty cache.
+    /// Creates an empty cache.
     pub fn new(clock: Arc<dyn Clock>) -> MemoryCache {
         let weight = |key: &String, value: &Value| u32::try_from(key.len() + value.bytes.len()).unwrap_or(u32::MAX);
         MemoryCache {
@@ -87,7 +89,8 @@ impl Cache for MemoryCache {
             return Ok(());
         }
         if rates.len() >= MemoryCache::MAX_CALLERS {
-            // Whoever could call at once anyway is as good as unknown. Should all be busy, all begin anew: a cache may.
+            // A caller whose arrival time has passed has its whole burst again, like an unknown caller. If all are
+            // busy, all counts start over: a cache may forget them.
             rates.retain(|_, arrival| *arrival > now);
             if rates.len() >= MemoryCache::MAX_CALLERS {
                 rates.clear();

@@ -1,7 +1,8 @@
-//! What may be forgotten: a window of a conversation, how often somebody called.
+//! The cache: what may be forgotten, such as the context window of a conversation and call counts for rate limits.
 //!
-//! A cache that is broken is a miss, never an error, and nothing lives only here: whoever reads a miss goes to the store.
-//! To add a cache: a file with an implementation of [`Cache`], and an arm where the app is built.
+//! A cache that fails counts as a miss, never as an error. Nothing is stored in the cache alone: after a miss, the
+//! caller reads the store. To add a cache, add a file with an implementation of [`Cache`], and an arm where the app is
+//! built.
 
 mod memory;
 
@@ -14,25 +15,25 @@ pub use memory::MemoryCache;
 
 use crate::model::Rate;
 
-/// Keeps values for a while, and counts by rate.
+/// Keeps values for a while, and counts calls against a rate.
 #[async_trait]
 pub trait Cache: Send + Sync {
-    /// For `/readyz`: `memory`.
+    /// Returns the cache's name for `/readyz`: `memory`.
     fn name(&self) -> &'static str;
 
-    /// The value, if it is there and its time has not run out.
+    /// Returns the value if it is there and has not expired.
     async fn get(&self, key: &str) -> Option<Arc<[u8]>>;
 
-    /// Keeps a value for that long. It may go sooner.
+    /// Keeps a value for `ttl`. The cache may drop it sooner.
     async fn put(&self, key: &str, value: Arc<[u8]>, ttl: Duration);
 
     /// Drops a value.
     async fn remove(&self, key: &str);
 
-    /// Takes one of what `rate` grants to `key`. `Err` is how long until there is another; nothing was taken then. A
-    /// cache that has lost its count grants.
+    /// Takes one of the calls that `rate` grants to `key`. `Err` holds how long until another call is granted; nothing
+    /// is taken then. A cache that has lost its count grants the call.
     async fn take_from_rate(&self, key: &str, rate: Rate) -> Result<(), Duration>;
 
-    /// Gives back what was taken for a call that turned out to be none.
+    /// Gives back a call that was taken and turned out not to count.
     async fn return_to_rate(&self, key: &str, rate: Rate);
 }

@@ -1,11 +1,11 @@
-//! Where a contact is reached: a phone number or a business-scoped user ID.
+//! The addresses of a contact: a phone number or a business-scoped user ID.
 
 use std::fmt;
 
 use super::{NumberingError, Phone};
 
-/// A business-scoped user ID, which WhatsApp sends instead of the number of a person who hides it: two capitals, an
-/// optional `.ENT`, a dot, and up to 128 letters and digits (Meta, business-scoped user IDs). Prints masked.
+/// A business-scoped user ID, which WhatsApp sends instead of the phone number of a person who hides it: two capitals,
+/// an optional `.ENT`, a dot, and up to 128 letters and digits (Meta, business-scoped user IDs). Prints masked.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bsuid(String);
 
@@ -18,18 +18,18 @@ pub enum Address {
     Bsuid(Bsuid),
 }
 
-/// Why a text is no address.
+/// Why a text is not an address.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("neither a phone number (+15551234567) nor a business-scoped user ID (US.13491208655302741918)")]
 pub struct AddressError;
 
-/// Why what a person wrote is no address.
+/// Why a text that a person typed is not an address.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AddressInputError {
-    /// It is neither.
+    /// It is neither a phone number nor a user ID.
     #[error(transparent)]
     NotAnAddress(#[from] AddressError),
-    /// It is no phone number.
+    /// It is not a valid phone number.
     #[error(transparent)]
     Phone(#[from] NumberingError),
 }
@@ -46,7 +46,7 @@ impl Bsuid {
         if plain { Ok(Bsuid(text.to_owned())) } else { Err(AddressError) }
     }
 
-    /// The whole ID, for the store and the provider; not for logs.
+    /// Returns the whole ID, for the store and the provider; not for logs.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,7 +74,7 @@ impl Address {
         }
     }
 
-    /// Reads an address as people write it; see [`Phone::written`].
+    /// Reads an address as people write it; see [`Phone::parse_lenient`].
     pub fn parse_lenient(text: &str) -> Result<Address, AddressInputError> {
         if let Ok(bsuid) = Bsuid::parse(text) {
             return Ok(Address::Bsuid(bsuid));
@@ -86,7 +86,7 @@ impl Address {
         }
     }
 
-    /// The stored name of the kind: `phone` or `bsuid`.
+    /// Returns the stored name of the kind: `phone` or `bsuid`.
     pub fn kind(&self) -> &'static str {
         match self {
             Address::Phone(_) => "phone",
@@ -94,7 +94,7 @@ impl Address {
         }
     }
 
-    /// The whole address, for the store and the provider; not for logs.
+    /// Returns the whole address, for the store and the provider; not for logs.
     pub fn as_str(&self) -> &str {
         match self {
             Address::Phone(phone) => phone.as_str(),
@@ -103,7 +103,7 @@ impl Address {
     }
 }
 
-/// Masked, as its kind prints.
+/// Prints masked, as the phone number or the user ID does.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

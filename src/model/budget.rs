@@ -1,11 +1,11 @@
-//! What the model may cost, and what it did.
+//! What model calls may cost, and what they did cost.
 
-/// Limits of one period; `None` is no limit.
+/// The limits for one period; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// Calls to a model.
     pub calls: Option<i64>,
-    /// Tokens, both ways.
+    /// Tokens, input and output.
     pub tokens: Option<i64>,
     /// Millionths of a US dollar.
     pub micros: Option<i64>,
@@ -15,7 +15,7 @@ impl Budget {
     /// No limit.
     pub const NONE: Budget = Budget { calls: None, tokens: None, micros: None };
 
-    /// Whether nothing is limited.
+    /// Returns whether nothing is limited.
     pub fn is_none(&self) -> bool {
         *self == Budget::NONE
     }
@@ -24,11 +24,11 @@ impl Budget {
 /// The limits of all periods. Days and months are those of UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budgets {
-    /// Of one contact in a day.
+    /// For one contact in a day.
     pub contact_day: Budget,
-    /// Of all in a day.
+    /// For all contacts in a day.
     pub day: Budget,
-    /// Of all in a month.
+    /// For all contacts in a month.
     pub month: Budget,
 }
 
@@ -37,19 +37,19 @@ impl Budgets {
     pub const NONE: Budgets = Budgets { contact_day: Budget::NONE, day: Budget::NONE, month: Budget::NONE };
 }
 
-/// What calls took, or what is reserved for one before anybody knows what it takes.
+/// What calls cost, or what is reserved for a call before its cost is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Charge {
     /// Calls.
     pub calls: i64,
-    /// Tokens, both ways.
+    /// Tokens, input and output.
     pub tokens: i64,
     /// Millionths of a US dollar.
     pub micros: i64,
 }
 
 impl Charge {
-    /// This and `times` as much as the other.
+    /// Returns this charge plus `times` times the other.
     #[must_use]
     pub fn add_times(self, times: i64, other: Charge) -> Charge {
         let of = |one: i64, other: i64| one.saturating_add(other.saturating_mul(times));
@@ -61,17 +61,17 @@ impl Charge {
     }
 }
 
-/// What a million tokens cost, in millionths of a US dollar.
+/// The price of a million tokens, in millionths of a US dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Price {
-    /// Those that the model reads.
+    /// The price of input tokens.
     pub input: i64,
-    /// Those that it writes.
+    /// The price of output tokens.
     pub output: i64,
 }
 
 impl Price {
-    /// What so many tokens cost, in millionths of a US dollar, rounded up.
+    /// Returns the price of that many tokens, in millionths of a US dollar, rounded up.
     pub fn cost_micros(self, input: u32, output: u32) -> i64 {
         let total = i128::from(self.input) * i128::from(input) + i128::from(self.output) * i128::from(output);
         i64::try_from((total + 999_999) / 1_000_000).unwrap_or(i64::MAX)

@@ -1,8 +1,8 @@
-//! Approved message templates.
+//! The ids of approved message templates.
 
 use std::fmt;
 
-/// A template that WhatsApp has approved, by Twilio's name for it: `HX` and 32 hexadecimal digits.
+/// Twilio's id for a template that WhatsApp has approved: `HX` and 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentSid([u8; 34]);
 
@@ -13,7 +13,7 @@ impl ContentSid {
         text.as_bytes().try_into().ok().filter(|_| right).map(ContentSid)
     }
 
-    /// As Twilio writes it.
+    /// Returns the id as Twilio writes it.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("it was read from ASCII")
     }

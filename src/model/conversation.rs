@@ -1,10 +1,10 @@
-//! Talk with one contact on one of our numbers.
+//! Conversations: the messages between one contact and one of our numbers.
 
 use std::fmt;
 
 use uuid::Uuid;
 
-/// Names a conversation: a UUIDv7, so that ids sort by their beginning.
+/// The id of a conversation: a UUIDv7, so that ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConversationId(pub Uuid);
 
@@ -14,43 +14,44 @@ impl fmt::Display for ConversationId {
     }
 }
 
-/// What a person writes for a conversation: its id, or at least four characters of the beginning or of the end of it. Ids
-/// of one hour begin alike, so it is the end that a person copies.
+/// What a person types to name a conversation: its id, or at least four characters of its beginning or its end. Ids
+/// that were created within an hour begin alike, so people copy the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShortId {
-    /// In lower case, without hyphens.
+    /// The typed characters in lower case, without hyphens.
     digits: String,
 }
 
-/// Digits of an id.
+/// The number of digits in an id.
 const DIGITS: usize = 32;
 
-/// As few as git takes.
+/// The fewest digits that are accepted, as in git.
 const MIN_DIGITS: usize = 4;
 
 impl ShortId {
-    /// Hexadecimal digits, with or without hyphens. `None`: something else, or too little.
+    /// Reads hexadecimal digits, with or without hyphens. Returns `None` for anything else, and for too few or too many
+    /// digits.
     pub fn parse(text: &str) -> Option<ShortId> {
         let digits = text.trim().replace('-', "").to_ascii_lowercase();
         let fits = (MIN_DIGITS..=DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         fits.then_some(ShortId { digits })
     }
 
-    /// The id, where it is all there.
+    /// Returns the id if all of it was typed.
     pub fn full_id(&self) -> Option<ConversationId> {
         Uuid::try_parse(&self.digits).ok().map(ConversationId)
     }
 
-    /// The lowest and the highest id that begin like this.
+    /// Returns the lowest and the highest id that begin like this.
     pub fn prefix_range(&self) -> (ConversationId, ConversationId) {
         let filled = |with: &str| {
             let text = format!("{}{}", self.digits, with.repeat(DIGITS - self.digits.len()));
-            ConversationId(Uuid::try_parse(&text).expect("thirty-two hexadecimal digits are an id"))
+            ConversationId(Uuid::try_parse(&text).expect("32 hexadecimal digits are a UUID"))
         };
         (filled("0"), filled("f"))
     }
 
-    /// Whether that id ends like this.
+    /// Returns whether that id ends like this.
     pub fn is_suffix_of(&self, id: ConversationId) -> bool {
         id.0.simple().encode_lower(&mut Uuid::encode_buffer()).ends_with(&self.digits)
     }

@@ -1,26 +1,26 @@
-//! The name of a file that is kept.
+//! The name of a stored file.
 
 use std::fmt;
 
-/// A file by its content: the SHA-256 of it, written as 64 hexadecimal digits in lower case. It cannot hold a path, so that
-/// no name from outside ever becomes one.
+/// A file by its content: its SHA-256, written as 64 hexadecimal digits in lower case. It cannot hold a path, so no
+/// name from outside ever becomes one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileHash([u8; 32]);
 
 impl FileHash {
-    /// The hash with these bytes.
+    /// Creates a hash from its bytes.
     pub const fn new(digest: [u8; 32]) -> FileHash {
         FileHash(digest)
     }
 
-    /// Reads 64 hexadecimal digits in lower case; `None` is anything else.
+    /// Reads 64 hexadecimal digits in lower case; returns `None` for anything else.
     pub fn parse(text: &str) -> Option<FileHash> {
         let mut digest = [0; 32];
         hex::decode_to_slice(text, &mut digest).ok()?;
         (!text.bytes().any(|byte| byte.is_ascii_uppercase())).then_some(FileHash(digest))
     }
 
-    /// Its first byte: which of 256 shelves it lies on.
+    /// Returns the first byte, which selects one of the 256 subfolders.
     pub const fn shard(&self) -> u8 {
         self.0[0]
     }

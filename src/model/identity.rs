@@ -1,9 +1,9 @@
-//! Who wrote, by every address that a message tells of them.
+//! The identity of a sender: every address that a message carries.
 
 use super::{Address, Bsuid, Phone};
 
-/// The addresses of one person, as far as a message tells: a business-scoped user ID, a phone number, or both. Prints
-/// masked.
+/// The addresses of one person, as far as a message carries them: a business-scoped user ID, a phone number, or both.
+/// Prints masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     first: Address,
@@ -11,14 +11,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The same with another address. One of a kind that is there already changes nothing.
+    /// Returns the identity with another address. An address of a kind that is there already changes nothing.
     #[must_use]
     pub fn with_address(self, other: Option<Address>) -> Identity {
         let second = self.second.or(other.filter(|other| other.kind() != self.first.kind()));
         Identity { second, ..self }
     }
 
-    /// The business-scoped user ID, which stays the same while the person keeps their number.
+    /// Returns the business-scoped user ID, which stays the same while the person keeps their number.
     pub fn bsuid(&self) -> Option<&Bsuid> {
         self.addresses().find_map(|address| match address {
             Address::Bsuid(bsuid) => Some(bsuid),
@@ -26,7 +26,7 @@ impl Identity {
         })
     }
 
-    /// The phone number.
+    /// Returns the phone number.
     pub fn phone(&self) -> Option<&Phone> {
         self.addresses().find_map(|address| match address {
             Address::Phone(phone) => Some(phone),
@@ -34,7 +34,7 @@ impl Identity {
         })
     }
 
-    /// One address or two.
+    /// Returns the one or two addresses.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         std::iter::once(&self.first).chain(&self.second)
     }

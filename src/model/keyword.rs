@@ -1,23 +1,23 @@
-//! Words that a contact may say to the assistant itself, which the model never sees.
+//! Command words that a contact can send to mynah itself. The model never sees them.
 
-/// What such a word asks for.
+/// What a command word asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Nothing is sent any more, but one confirmation (WhatsApp leaves opt-out to the business; Twilio's own handling is
-    /// for SMS).
+    /// The contact opts out: nothing is sent any more except one confirmation. (WhatsApp leaves opt-out to the
+    /// business; Twilio's own handling is for SMS.)
     OptOut,
-    /// The end of that.
+    /// The contact opts in again.
     OptIn,
-    /// A new conversation.
+    /// The contact wants a new conversation.
     Reset,
-    /// What the assistant can do.
+    /// The contact asks what the assistant can do.
     Help,
-    /// A person.
+    /// The contact wants a person.
     Human,
 }
 
 impl Command {
-    /// The stored name.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Command::OptOut => "opt_out",
@@ -36,7 +36,7 @@ impl Command {
     }
 }
 
-/// The words that are always known.
+/// The command words that always work.
 const BUILT_IN_KEYWORDS: [(&str, Command); 8] = [
     ("stop", Command::OptOut),
     ("stopall", Command::OptOut),
@@ -48,12 +48,13 @@ const BUILT_IN_KEYWORDS: [(&str, Command); 8] = [
     ("/human", Command::Human),
 ];
 
-/// The words that are known, with those that the owner added.
+/// The built-in command words and those that the owner added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keywords(Vec<(String, Command)>);
 
 impl Keywords {
-    /// The known words and these for opting out and in, such as CANCEL or BAJA, which elsewhere are ordinary words.
+    /// Creates the list of the built-in words and the owner's words for opting out and in, such as CANCEL or BAJA.
+    /// Those are ordinary words elsewhere.
     pub fn new(opt_out: &[String], opt_in: &[String]) -> Keywords {
         let own =
             |words: &[String], command| words.iter().map(move |word| (normalize(word), command)).collect::<Vec<_>>();
@@ -61,9 +62,9 @@ impl Keywords {
         Keywords(known.chain(own(opt_out, Command::OptOut)).chain(own(opt_in, Command::OptIn)).collect())
     }
 
-    /// The command that a message is: the whole of it, in any case, whatever stands around the word.
+    /// Returns the command if the whole message is a command word, in any case and with any punctuation around it.
     pub fn command_in(&self, message: &str) -> Option<Command> {
-        // No keyword is a sentence.
+        // No command word is this long.
         if message.len() > 256 {
             return None;
         }
@@ -72,7 +73,8 @@ impl Keywords {
     }
 }
 
-/// A word as it is compared: lower case, without blanks, quotation marks, full stops and invisible characters around it.
+/// Returns a word in the form in which words are compared: in lower case, without the whitespace, punctuation and
+/// invisible characters around it.
 fn normalize(text: &str) -> String {
     let around = |char: char| {
         char.is_whitespace()
@@ -82,7 +84,7 @@ fn normalize(text: &str) -> String {
                 '.' | ',' | '!' | '?' | '¡' | '¿' | '"' | '\'' | '“' | '”' | '„' | '«' | '»' | '*' | '_' | '~'
             )
             || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fe0f}')
-            // What turns the direction of writing around: a phone that writes Arabic or Hebrew wraps words in it.
+            // Marks of the writing direction: a phone that writes Arabic or Hebrew wraps words in them.
             || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.trim_matches(around).to_lowercase()

@@ -1,37 +1,37 @@
-//! A file that goes out with a message.
+//! A file that is sent with a message.
 
 use super::FileHash;
 
-/// The longest text that WhatsApp shows below a picture or a film, in UTF-16 units (Meta, "Image messages").
+/// The longest caption that WhatsApp shows below an image or a video, in UTF-16 units (Meta, "Image messages").
 const MAX_CAPTION_UNITS: usize = 1024;
 
-/// A file that is kept, with what is to be known of it.
+/// A stored file and what is known about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
-    /// Where it is.
+    /// The hash that names it.
     pub hash: FileHash,
-    /// Its type by its content, such as `image/jpeg`.
+    /// Its media type from its content, such as `image/jpeg`.
     pub media_type: String,
     /// Its name, which the contact may see.
     pub name: String,
-    /// In bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
 impl Media {
-    /// Whether that text is shown with the file: below a picture or a film. With a document or a sound Twilio drops it
-    /// (Twilio, "Guidance on WhatsApp media messages").
+    /// Returns whether the text is shown with the file, which is the case below an image or a video. With a document or
+    /// an audio file Twilio drops it (Twilio, "Guidance on WhatsApp media messages").
     pub fn shows_caption(&self, text: &str) -> bool {
         let seen = self.media_type.starts_with("image/") || self.media_type.starts_with("video/");
         seen && text.encode_utf16().count() <= MAX_CAPTION_UNITS
     }
 
-    /// As the history tells it.
+    /// Returns the text that stands for the file in the history.
     pub fn history_text(&self) -> String {
         let what = match self.media_type.split('/').next() {
             Some("image") => "an image",
             Some("video") => "a video",
-            Some("audio") => "a sound",
+            Some("audio") => "an audio file",
             _ if self.media_type == "text/vcard" => "a contact card",
             _ => "a document",
         };
@@ -51,15 +51,15 @@ mod tests {
             name: "a.b".into(),
             size: 1,
         };
-        for (media_type, shows, told) in [
+        for (media_type, shows, history) in [
             ("image/png", true, "[sent an image: a.b]"),
             ("video/mp4", true, "[sent a video: a.b]"),
-            ("audio/ogg", false, "[sent a sound: a.b]"),
+            ("audio/ogg", false, "[sent an audio file: a.b]"),
             ("application/pdf", false, "[sent a document: a.b]"),
             ("text/vcard", false, "[sent a contact card: a.b]"),
         ] {
             let media = media(media_type);
-            assert_eq!((media.shows_caption("Hello"), media.history_text().as_str()), (shows, told));
+            assert_eq!((media.shows_caption("Hello"), media.history_text().as_str()), (shows, history));
             assert_eq!(
                 (media.shows_caption(&"x".repeat(1024)), media.shows_caption(&"x".repeat(1025))),
                 (shows, false)

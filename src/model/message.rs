@@ -1,10 +1,10 @@
-//! One thing said.
+//! Messages of a conversation.
 
 use std::fmt;
 
 use uuid::Uuid;
 
-/// Names a message: a UUIDv7.
+/// The id of a message: a UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub Uuid);
 
@@ -14,7 +14,7 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// Who said it.
+/// Who wrote a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The contact.
@@ -26,7 +26,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The stored name.
+    /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::User => "user",

@@ -1,6 +1,6 @@
-//! The words of the house: plain data, parsed at the edge and trusted inside. No input, no output.
+//! The domain types: plain data, parsed at the edge and trusted inside. No input or output.
 //!
-//! To add a noun: a file of its own, a `parse` where it comes from outside, and a `Debug` that masks what is private.
+//! To add a type, add a file with a `parse` if it comes from outside, and a `Debug` that masks what is private.
 
 mod address;
 mod budget;

@@ -1,39 +1,40 @@
-//! The numbering plans of the world, by Google's libphonenumber: which phone numbers can exist, and how people write them.
+//! The numbering plans of the world, from Google's libphonenumber: which phone numbers can exist, and how people write
+//! them.
 //!
-//! The plans take 4 MiB and 130 ms on a busy machine once they are first asked, and a country's patterns up to 1 MB and 15 ms;
-//! they stay in memory. So numbers are looked at where a person reads or writes them, not on the way of a message.
+//! On first use the plans take 4 MiB and 130 ms on a busy machine, and the patterns of each country up to 1 MB and 15
+//! ms. They stay in memory. So numbers are checked only where a person reads or types them, not for each message.
 
 use phonenumber::{Mode, PhoneNumber};
 
 use super::Phone;
 
-/// What people put between digits.
+/// The characters that people put between digits.
 const SEPARATORS: [char; 8] = [' ', '\u{a0}', '-', '.', '/', '(', ')', '\u{2011}'];
 
-/// Why a text that a person wrote is no phone number.
+/// Why a text that a person typed is not a phone number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberingError {
-    /// There is no country before it.
-    #[error("a phone number without its country: write it with + and the country, such as +49 30 901820")]
+    /// It does not start with a country code.
+    #[error("the phone number has no country code: write it with + and the country code, such as +49 30 901820")]
     MissingCountry,
-    /// There are other signs in it than digits and what stands between them.
-    #[error("not a phone number: expected + and digits, which may have blanks, dashes and brackets between them")]
+    /// It contains characters other than digits and separators.
+    #[error("not a phone number: expected + and digits, optionally with spaces, dashes and brackets between them")]
     Malformed,
-    /// No country gives out such a number.
-    #[error("no country gives out such a phone number: check its digits")]
+    /// No country assigns such a number.
+    #[error("no country assigns such a phone number: check its digits")]
     NotAssigned,
 }
 
 impl Phone {
-    /// Whether a numbering plan has a place for it. Numbers that do not validate exist all the same: those of tests, those
-    /// of ranges given out since the plans were written, and forms that only WhatsApp knows, such as +52 1 of Mexico. Slow
-    /// at first.
+    /// Returns whether a numbering plan has a place for the number. Numbers that do not validate can still exist: test
+    /// numbers, numbers from ranges assigned after the plans were written, and forms that only WhatsApp uses, such as
+    /// +52 1 for Mexico. The first call is slow.
     pub fn is_valid(&self) -> bool {
         parse_with_plan(self.as_str()).is_some_and(|number| number.is_valid())
     }
 
-    /// Reads a number as people write it: `+49 (0)151 1234-5678` is +4915112345678. A number in E.164 form stands for
-    /// itself, whether or not it validates.
+    /// Reads a number as people write it: `+49 (0)151 1234-5678` is +4915112345678. A number in E.164 form is taken as
+    /// it is, whether or not it validates.
     pub fn parse_lenient(text: &str) -> Result<Phone, NumberingError> {
         let text = text.trim();
         if let Ok(phone) = Phone::parse(text) {

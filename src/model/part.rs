@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Template, TurnId};
 
-/// The id under which the provider knows a message, such as Twilio's `SM…`.
+/// The provider's id of a message, such as Twilio's `SM…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderId(pub String);
 
@@ -14,7 +14,7 @@ impl fmt::Display for ProviderId {
     }
 }
 
-/// Names a part: the turn it answers and its place in the reply, counted from 1. Written `12.1`.
+/// Names a part: the turn that it answers and its place in the reply, counted from 1. Written `12.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartRef {
     /// The turn.
@@ -37,20 +37,21 @@ impl fmt::Display for PartRef {
     }
 }
 
-/// Where a part stands: `ready → sending → sent`, `sending → unknown → sent | ready | held`, `failed`.
+/// The state of a part: `ready → sending → sent`, `sending → unknown → sent | ready | held`, or `failed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PartState {
-    /// May be posted. The only state from which a post starts.
+    /// The part may be posted. A post starts only from this state.
     Ready,
-    /// Committed before the first byte of the post.
+    /// The part is being posted. This state is committed before the first byte is sent.
     Sending,
-    /// The post may have taken effect; evidence is being looked for.
+    /// The post may have taken effect; mynah looks for evidence.
     Unknown,
-    /// The provider took it and named it.
+    /// The provider accepted the part and gave it an id.
     Sent,
-    /// Unknown still after all looks, and the operator chose not to send again.
+    /// The part is not known to be sent, and it is not posted again: no lookup found it and the operator chose not to
+    /// repeat it, or nobody could look it up in time.
     Held,
-    /// Will not be sent.
+    /// The part will not be sent.
     Failed,
 }
 
@@ -58,7 +59,7 @@ impl PartState {
     const ALL: [PartState; 6] =
         [PartState::Ready, PartState::Sending, PartState::Unknown, PartState::Sent, PartState::Held, PartState::Failed];
 
-    /// The stored name.
+    /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
             PartState::Ready => "ready",
@@ -76,28 +77,28 @@ impl PartState {
     }
 }
 
-/// What the provider says became of a message it took. Moves only to a higher rank: callbacks repeat and overtake
-/// each other.
+/// The delivery status of a message that the provider accepted. It moves only to a higher rank, because callbacks
+/// repeat and overtake each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeliveryStatus {
-    /// Taken (`accepted`, `scheduled`).
+    /// The provider accepted it (`accepted`, `scheduled`).
     Accepted,
-    /// Waits at the provider.
+    /// It waits at the provider.
     Queued,
-    /// On its way.
+    /// It is on its way.
     Sending,
-    /// Handed to WhatsApp.
+    /// It was handed to WhatsApp.
     Sent,
-    /// Not delivered (`undelivered`, `failed`, `canceled`). A late `delivered` may still follow.
+    /// It was not delivered (`undelivered`, `failed`, `canceled`). A late `delivered` may still follow.
     Failed,
-    /// On the handset.
+    /// It is on the contact's phone.
     Delivered,
-    /// Seen.
+    /// The contact has seen it.
     Read,
 }
 
 impl DeliveryStatus {
-    /// Reads Twilio's `MessageStatus`. `None` for one that is not known, and for inbound ones.
+    /// Reads Twilio's `MessageStatus`. Returns `None` for an unknown status and for those of inbound messages.
     pub fn parse(text: &str) -> Option<DeliveryStatus> {
         Some(match text {
             "accepted" | "scheduled" => DeliveryStatus::Accepted,
@@ -111,7 +112,7 @@ impl DeliveryStatus {
         })
     }
 
-    /// The stored name.
+    /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
             DeliveryStatus::Accepted => "accepted",
@@ -124,7 +125,7 @@ impl DeliveryStatus {
         }
     }
 
-    /// The stored rank: a status replaces only one of lower rank.
+    /// Returns the stored rank: a status replaces only one of lower rank.
     pub const fn rank(self) -> i64 {
         self as i64
     }
@@ -133,16 +134,16 @@ impl DeliveryStatus {
 /// One message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Our address on the channel, as the inbound message named it (`whatsapp:+14155238886`).
+    /// Our address on the channel, as the inbound message gave it (`whatsapp:+14155238886`).
     pub from: String,
-    /// The contact's address in the channel's own form (`whatsapp:+15551234567`).
+    /// The contact's address in the channel's form (`whatsapp:+15551234567`).
     pub to: String,
-    /// The text, within the channel's limit; of no account where there is a template.
+    /// The text, within the channel's limit. It is ignored if there is a template.
     pub text: String,
-    /// The template that is sent in its place.
+    /// The template that is sent instead of the text.
     pub template: Option<Template>,
-    /// Where the provider fetches the file that goes with the text; the text may be empty then.
+    /// The URL where the provider fetches the file that goes with the text. The text may then be empty.
     pub media_url: Option<String>,
-    /// The part that this is, echoed by status callbacks.
+    /// The part that this message is. Status callbacks return it.
     pub reference: PartRef,
 }

@@ -12,7 +12,7 @@ pub struct Phone(String);
 pub struct PhoneError;
 
 impl Phone {
-    /// Reads `+15551234567`. Nothing is guessed: blanks, brackets and a missing plus sign are errors.
+    /// Reads `+15551234567`. Nothing is guessed: spaces, brackets and a missing plus sign are errors.
     pub fn parse(text: &str) -> Result<Phone, PhoneError> {
         let digits = text.strip_prefix('+').ok_or(PhoneError)?;
         let plain = (7..=15).contains(&digits.len())
@@ -21,13 +21,13 @@ impl Phone {
         if plain { Ok(Phone(text.to_owned())) } else { Err(PhoneError) }
     }
 
-    /// The whole number, for the store and the provider; not for logs.
+    /// Returns the whole number, for the store and the provider; not for logs.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// `+1…67`: enough to tell two apart in a log, not enough to call.
+/// Prints `+1…67`: enough to tell two numbers apart in a log, not enough to call one.
 impl fmt::Display for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}…{}", &self.0[..2], &self.0[self.0.len() - 2..])

@@ -1,26 +1,27 @@
-//! A rate as the generic cell rate algorithm sees it (ITU-T I.371): each call moves a "theoretical arrival time" on by one
-//! interval, and is granted while that lies no more than a whole period ahead. One number for each key is all its state,
-//! so it can lie in any cache; a library that keeps state of its own could not be shared between machines.
+//! Rate limits by the generic cell rate algorithm (ITU-T I.371). Each call moves a "theoretical arrival time" forward
+//! by one interval, and is granted while that time lies no more than a whole period ahead. The only state is one number
+//! for each key, so it can be kept in any cache. A library with state of its own could not be shared between machines.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock::Time;
 
-/// So many in so long: a burst of that size at once, then one at a time, evenly.
+/// A number of calls in a period: a burst of that many at once, then one at a time, evenly spaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many, at least one.
+    /// The number of calls, at least one.
     pub max_calls: NonZeroU32,
-    /// In what time.
+    /// The period in which they are granted.
     pub period: Duration,
 }
 
 impl Rate {
-    /// The new theoretical arrival time after one more call at `now`, or how long until a call is granted.
+    /// Returns the new theoretical arrival time after one more call at `now`. `Err` holds how long until a call is
+    /// granted.
     pub fn take(self, arrival: Option<Time>, now: Time) -> Result<Time, Duration> {
         let interval = self.interval();
-        // A clock that was set back must not shut anybody out for longer than a period.
+        // A clock that was set back must not lock anyone out for longer than a period.
         let limit = interval.saturating_mul(i64::from(self.max_calls.get()));
         let ahead = arrival.map_or(0, |arrival| (arrival.0 - now.0).clamp(0, limit));
         let next = ahead + interval;
@@ -30,12 +31,13 @@ impl Rate {
         Ok(Time(now.0 + next))
     }
 
-    /// The theoretical arrival time without one call that was granted and turned out to be none.
+    /// Returns the theoretical arrival time without one call that was granted and turned out not to count.
     pub fn give_back(self, arrival: Time) -> Time {
         Time(arrival.0 - self.interval())
     }
 
-    /// Between two calls, in milliseconds. Rounded up, or a period of few milliseconds would grant without end.
+    /// Returns the time between two calls, in milliseconds. It is rounded up, because otherwise a period of a few
+    /// milliseconds would grant calls without end.
     fn interval(self) -> i64 {
         let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX / 4).max(1);
         (period + i64::from(self.max_calls.get()) - 1) / i64::from(self.max_calls.get())
@@ -79,7 +81,7 @@ mod tests {
         state = state.map(|state| TWENTY_A_MINUTE.give_back(state));
         state = Some(TWENTY_A_MINUTE.take(state, now).unwrap());
         assert!(TWENTY_A_MINUTE.take(state, now).is_err());
-        // Of one who has been quiet since, nothing is saved up.
+        // A caller who has been quiet since then does not save anything up.
         state = state.map(|state| TWENTY_A_MINUTE.give_back(TWENTY_A_MINUTE.give_back(state)));
         let later = now + Duration::from_secs(600);
         for _ in 0..20 {

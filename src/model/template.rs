@@ -1,50 +1,50 @@
-//! A template as it is sent: its name, and what stands in its gaps.
+//! A template to be sent: its id and its variables.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::ContentSid;
 
-/// The most that all variables of a template may hold, in characters (Twilio, error 63021).
+/// The most characters that all variables of a template may hold (Twilio, error 63021).
 const MAX_VARIABLE_CHARS: usize = 1600;
 
-/// An approved template with its variables.
+/// An approved template and its variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// Which one.
+    /// The template's id.
     pub sid: ContentSid,
-    /// What is put into it.
+    /// The values of its variables.
     pub variables: Variables,
 }
 
-/// The variables of a template by their names, such as `1` or `order`. Its `Debug` shows the names alone.
+/// The variables of a template by their names, such as `1` or `order`. Its `Debug` shows only the names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Variables(BTreeMap<String, String>);
 
-/// Why WhatsApp would not take these variables (Twilio, error 21656).
+/// Why WhatsApp would not accept these variables (Twilio, error 21656).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum VariablesError {
-    /// A name that is none.
-    #[error("the variable's name {0:?} is none: letters, digits and _ make one, such as 1")]
+    /// A name is not valid.
+    #[error("{0:?} is not a valid name for a variable: use up to 64 letters, digits and _, such as 1")]
     Name(String),
-    /// Two of one name.
+    /// Two variables have the same name.
     #[error("the variable {0} is given twice")]
     Twice(String),
-    /// Nothing in it.
-    #[error("the variable {0} is empty, which WhatsApp does not take")]
+    /// A value is empty.
+    #[error("the variable {0} is empty, which WhatsApp does not accept")]
     Empty(String),
-    /// A line break, a tab, or too many spaces.
+    /// A value contains a line break, a tab, or too many spaces.
     #[error(
-        "the variable {0} holds a line break, a tab or more than four spaces in a row, which WhatsApp does not take"
+        "the variable {0} contains a line break, a tab or more than four spaces in a row, which WhatsApp does not accept"
     )]
     Spaces(String),
-    /// Too much in all.
-    #[error("the variables hold {0} characters in all, and Twilio takes {MAX_VARIABLE_CHARS}")]
+    /// The values are too long in total.
+    #[error("the variables hold {0} characters in total, and Twilio accepts at most {MAX_VARIABLE_CHARS}")]
     Long(usize),
 }
 
 impl Variables {
-    /// Those pairs of name and value.
+    /// Creates variables from pairs of name and value.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Variables, VariablesError> {
         let mut all = BTreeMap::new();
         for (name, value) in pairs {
@@ -67,9 +67,9 @@ impl Variables {
         if long > MAX_VARIABLE_CHARS { Err(VariablesError::Long(long)) } else { Ok(variables) }
     }
 
-    /// As Twilio takes them: a JSON object in a string. `None` where there are none.
+    /// Returns the variables as Twilio takes them: a JSON object in a string. Returns `None` if there are none.
     pub fn json(&self) -> Option<String> {
-        let json = || serde_json::to_string(&self.0).expect("strings are written to memory without failure");
+        let json = || serde_json::to_string(&self.0).expect("writing strings to memory as JSON does not fail");
         (!self.0.is_empty()).then(json)
     }
 
@@ -85,7 +85,7 @@ impl fmt::Debug for Variables {
     }
 }
 
-/// As the history tells it: `HX… with 1=Ana, 2=Monday`.
+/// Prints the template as it stands in the history: `HX… with 1=Ana, 2=Monday`.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.sid.as_str())?;

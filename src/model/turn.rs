@@ -1,8 +1,8 @@
-//! The work of answering what a contact has said since the last answer.
+//! Turns: the work of answering everything that a contact has said since the last answer.
 
 use std::fmt;
 
-/// Names a turn. Turns of one conversation have rising numbers.
+/// The id of a turn. The ids of turns in one conversation increase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TurnId(pub i64);
 
@@ -12,29 +12,29 @@ impl fmt::Display for TurnId {
     }
 }
 
-/// Where a turn stands: `open → running → sending → done`, with `retry`, `dead`, `expired` and `skipped`.
+/// The state of a turn: `open → running → sending → done`, or `retry`, `dead`, `expired` or `skipped`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TurnState {
-    /// Still takes messages; waits for its merge window and for the turn before it.
+    /// The turn still takes messages. It waits for its merge window and for the turn before it.
     Open,
-    /// A worker asks the model.
+    /// A worker is answering the turn.
     Running,
-    /// An attempt failed; another follows.
+    /// An attempt failed, and another follows.
     Retry,
-    /// The reply is stored; its parts are on their way.
+    /// The reply is stored, and its parts are being sent.
     Sending,
-    /// Answered.
+    /// The turn is answered.
     Done,
-    /// Given up; the reason is recorded.
+    /// mynah gave up. The reason is recorded.
     Dead,
-    /// Its deadline passed before it could be answered.
+    /// The deadline passed before the turn was answered.
     Expired,
-    /// Not answered, on purpose; the reason is recorded.
+    /// The turn must not be answered. The reason is recorded.
     Skipped,
 }
 
 impl TurnState {
-    /// All of them.
+    /// All states.
     pub const ALL: [TurnState; 8] = [
         TurnState::Open,
         TurnState::Running,
@@ -46,7 +46,7 @@ impl TurnState {
         TurnState::Skipped,
     ];
 
-    /// The stored name.
+    /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
             TurnState::Open => "open",
@@ -66,13 +66,13 @@ impl TurnState {
     }
 }
 
-/// Tokens that a model call took.
+/// The tokens that a model call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Tokens read, cached ones included.
+    /// Input tokens, including cached ones.
     pub input_tokens: u32,
-    /// Tokens written, hidden reasoning included.
+    /// Output tokens, including hidden reasoning.
     pub output_tokens: u32,
-    /// Whether the provider told no figures and these are characters divided by four.
+    /// Whether the provider gave no figures, so that these are characters divided by four.
     pub estimated: bool,
 }

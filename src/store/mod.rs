@@ -1,22 +1,23 @@
-//! The store: the only place with SQL.
+//! The store: the only module with SQL.
 //!
-//! One file per noun, each with its statements as constants beside the functions that map their rows. Every public
-//! method is one transaction: it either happened and is durable, or it did not happen. To add a noun: a file with an
-//! `impl Store` in the room it belongs to, a migration, and its promises in `tests/store`. Statements are `const NAME: &str`, so
-//! that `query_plans.rs` finds them and proves that they need no full scan.
+//! Each noun has a file, which holds its statements as constants beside the functions that map their rows. A public
+//! method is one transaction: either all of it took effect and is durable, or nothing did. A method that differs says
+//! so: some run several transactions, and some do not wait for the disk. To add a noun, add a file with an `impl Store`
+//! to the folder it belongs to, a migration, and tests in `tests/store`. Statements are `const NAME: &str`, so that
+//! `query_plans.rs` finds them and checks that they need no full scan.
 //!
-//! The rooms, from the ground up; a room imports only those above it in this list:
+//! The folders, from the ground up. A folder imports only folders above it in this list.
 //!
-//! | room | holds |
+//! | folder | holds |
 //! | --- | --- |
-//! | [`database`] | the seam: transactions, rows, ids, errors, the lock on the folder, [`Store`] |
-//! | [`sqlite`] | that seam over SQLite: one writer, several readers, migrations |
+//! | [`database`] | the interface to the database: transactions, rows, ids, errors, the folder lock, [`Store`] |
+//! | [`sqlite`] | its implementation for SQLite: one writer, several readers, migrations |
 //! | [`operations`] | alerts, budgets, retention, the schedule, settings, secrets, files |
 //! | [`contacts`] | who wrote, merging, opt-out, blocking |
 //! | [`conversations`] | listing, transcript, context window, ending |
-//! | [`queue`] | turns and parts: claims, outcomes, recovery, jobs |
-//! | [`inbound`] | receiving, catch-up, attachments, the webhook log |
-//! | [`outbound`] | replies, parts, reconciling, delivery statuses, templates |
+//! | [`queue`] | turns and parts: claim, settle, recover, jobs |
+//! | [`inbound`] | receive, catch-up, attachments, the webhook log |
+//! | [`outbound`] | replies, parts, reconcile, delivery statuses, templates |
 
 mod contacts;
 mod conversations;

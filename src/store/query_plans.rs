@@ -1,4 +1,4 @@
-//! No statement reads a whole table. Statements are found in the source, so none can be forgotten.
+//! Tests that no statement reads a whole table. They find the statements in the source, so that none is forgotten.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::sqlite::Sqlite;
 
-/// The statements of every file of the store, by file (from the store's folder) and name.
+/// Returns the statements of every file of the store, by file (from the store's folder) and name.
 fn statements() -> BTreeMap<String, String> {
     let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let mut files = Vec::new();
@@ -24,31 +24,31 @@ fn statements() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for path in files {
         let file = path.strip_prefix(&store).unwrap().to_str().unwrap().to_owned();
-        // SQLite's own room speaks its own dialect and reads no table of ours.
+        // The folder `sqlite` uses SQLite's own dialect and reads no table of ours.
         if !file.ends_with(".rs") || file == "query_plans.rs" || file.starts_with("sqlite/") {
             continue;
         }
         let source = std::fs::read_to_string(&path).unwrap();
-        let mut rest = source.as_str();
-        while let Some((_, after)) = rest.split_once("const ") {
-            rest = after;
+        let mut remaining = source.as_str();
+        while let Some((_, after)) = remaining.split_once("const ") {
+            remaining = after;
             let Some((name, value)) = after.split_once(": &str =") else { continue };
             if !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
                 continue;
             }
             let text = value.trim_start().strip_prefix('"').and_then(|text| text.split_once('"'));
-            let (sql, _) = text.unwrap_or_else(|| panic!("{file} {name} is no plain string"));
+            let (sql, _) = text.unwrap_or_else(|| panic!("{file} {name} is not a plain string"));
             assert!(!sql.contains('\\'), "{file} {name} holds an escape, which this test does not read");
             found.insert(format!("{file} {name}"), sql.to_owned());
         }
-        // Statements are constants: the text of one in any other place would be missed.
+        // Statements are constants: this test would miss the text of a statement in any other place.
         let verbs = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
         let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let constants: String = found.iter().filter(|(key, _)| key.starts_with(&file)).map(|(_, sql)| &**sql).collect();
         for verb in verbs {
             let found_in_code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-            let told = found_in_code.map(|line| line.matches(verb).count()).sum::<usize>();
-            assert_eq!(told, constants.matches(verb).count(), "{file}: a {verb}outside of the constants");
+            let in_code = found_in_code.map(|line| line.matches(verb).count()).sum::<usize>();
+            assert_eq!(in_code, constants.matches(verb).count(), "{file}: a {verb}outside the constants");
         }
     }
     found
@@ -62,7 +62,7 @@ fn database() -> (tempfile::TempDir, Connection) {
     (folder, connection)
 }
 
-/// The steps of a statement's plan (sqlite.org, EXPLAIN QUERY PLAN).
+/// Returns the steps of a statement's plan (sqlite.org, EXPLAIN QUERY PLAN).
 fn plan(connection: &Connection, sql: &str) -> Result<Vec<String>, rusqlite::Error> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     let mut rows = statement.raw_query();
@@ -78,8 +78,8 @@ fn texts(connection: &Connection, sql: &str) -> HashSet<String> {
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// Statements that read on until they have enough, and find enough soon: pages in the order of a key, which give every row
-/// that they read, and the few rows of small tables.
+/// Statements that may scan, because they stop once they have enough and find enough soon: pages in the order of a key,
+/// which return every row that they read, and the few rows of small tables.
 const ALLOWED_SCANS: [&str; 12] = [
     "queue/jobs.rs DONE",
     "operations/alerts.rs LATEST",
@@ -95,15 +95,15 @@ const ALLOWED_SCANS: [&str; 12] = [
     "conversations/short_ids.rs LATEST",
 ];
 
-/// The indexes of what is under way or has failed.
+/// Returns the partial indexes, which hold only what is in progress or has failed.
 fn partial_indexes(connection: &Connection) -> HashSet<String> {
     let conditions = ["state", "live", "due_at", "command", "status"];
     let of = |column| format!("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE {column} %'");
     conditions.iter().flat_map(|column| texts(connection, &of(column))).collect()
 }
 
-/// Whether a step costs more with every stored message. A search that only begins somewhere, such as `(rowid<?)`, reads on
-/// from there to the end if nothing else stops it.
+/// Whether a step costs more with every stored message. A search with only one bound, such as `(rowid<?)`, reads from
+/// there to the end if nothing else stops it.
 fn grows_with_table(step: &str, partial: &HashSet<String>) -> bool {
     let is_full_scan = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
     let between = step.contains("(rowid>? AND rowid<?)");
@@ -136,7 +136,7 @@ fn no_statement_reads_or_sorts_a_whole_table() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The test above can fail.
+/// Shows that the test above can fail.
 #[test]
 fn a_statement_that_reads_a_whole_table_is_noticed() {
     let (_folder, connection) = database();

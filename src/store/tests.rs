@@ -1,4 +1,4 @@
-//! What shows only from inside the room.
+//! Tests that need access to the store's private fields.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ fn inbound(id: &str) -> Inbound {
     }
 }
 
-/// Somebody else holds the database. Who has no patience gives up; who was to get a claim waits, since nobody else
-/// could ever finish what it hands out.
+/// Another connection holds the database. A caller with a timeout gives up. A caller that is about to receive a claim
+/// waits, because nobody else could ever finish the claimed work.
 #[tokio::test]
 async fn a_late_commit_leaves_no_work_in_nobodys_hands() {
     let folder = tempfile::tempdir().unwrap();
@@ -58,7 +58,7 @@ async fn a_late_commit_leaves_no_work_in_nobodys_hands() {
     assert_eq!(late, Err(StoreError::Timeout(0)));
     assert!(replied.unwrap().is_some());
 
-    // What came late was done all the same, and a repeat says so.
+    // The late writes were committed all the same, and a repeat reports that.
     store.write_timeout = WRITE_TIMEOUT;
     for id in ["SM2", "SM3"] {
         assert_eq!(store.receive_plain(inbound(id), None).await, Ok(ReceiveOutcome::Duplicate));

@@ -190,8 +190,8 @@ async fn a_number_is_taken_as_people_write_it_and_none_is_guessed() {
     let blocked = block("+49 (0)30 901820").await;
     assert_eq!((blocked.stderr.as_str(), &blocked.json()["address"]), ("", &json!("+4930901820")));
     for (address, why) in [
-        ("030 901820", "without its country"),
-        ("+49 1", "no country gives out"),
+        ("030 901820", "has no country code"),
+        ("+49 1", "no country assigns"),
         ("+1-800-FLOWERS", "neither a phone number"),
     ] {
         let refused = block(address).await;

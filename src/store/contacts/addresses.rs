@@ -1,4 +1,4 @@
-//! The addresses of contacts, as an operator sees them.
+//! The addresses of contacts, as they are shown to an operator.
 
 use super::resolve;
 use crate::clock::Time;
@@ -14,12 +14,12 @@ const CONTACT_OF: &str = "SELECT contact_id FROM conversations WHERE id = ?1";
 pub struct AddressRow {
     /// The address.
     pub address: Address,
-    /// When the contact last wrote with it, to within a day; `None` is never.
+    /// When the contact last wrote with it, to within a day; `None` if never.
     pub seen_at: Option<Time>,
 }
 
 impl Store {
-    /// The addresses of a conversation's contact.
+    /// Returns the addresses of a conversation's contact.
     pub async fn contact_addresses(&self, id: ConversationId) -> Result<Vec<AddressRow>, StoreError> {
         self.read(move |tx| {
             let Some(contact) = tx.fetch_optional(CONTACT_OF, args![&id], |row| row.int(0))? else {

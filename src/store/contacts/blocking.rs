@@ -1,4 +1,4 @@
-//! Contacts to whom nothing is answered or sent, by an operator's word.
+//! Blocks contacts for an operator: they get no answers and no messages.
 
 use super::opt_out::cancel_pending;
 use crate::clock::Time;
@@ -16,7 +16,7 @@ const NEW_ADDRESS: &str = "INSERT INTO addresses (kind, value, contact_id, creat
 const BLOCK: &str = "UPDATE contacts SET blocked_at = ?2 WHERE id = ?1";
 
 impl Store {
-    /// Nothing is answered or sent to that address any more, or again. The contact is made where there is none.
+    /// Blocks or unblocks the contact with that address. Creates the contact if there is none.
     pub async fn set_blocked(&self, address: Address, blocked: bool, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| {
             let (kind, value) = (address.kind(), address.as_str());

@@ -1,4 +1,5 @@
-//! Two contacts that turn out to be one person: what was said with either stays, and what was forbidden to one is forbidden.
+//! Merges two contacts that turn out to be one person. The messages of both stay, and an opt-out or block of either
+//! stays in force.
 
 use tracing::info;
 
@@ -15,7 +16,7 @@ const OPEN: &str = "
     SELECT id, channel, our_address, last_inbound_at, mode, mode_until FROM conversations
     WHERE contact_id = ?1 AND is_open = 1";
 
-/// What waits in it is answered all the same: an end takes nothing from a turn.
+/// Turns that wait in it are still answered: ending a conversation does not end its turns.
 const END: &str = "UPDATE conversations SET ended_at = ?2, revision = revision + 1 WHERE id = ?1";
 
 const SET_HUMAN: &str = "
@@ -27,7 +28,7 @@ const CONVERSATIONS: &str = "UPDATE conversations SET contact_id = ?2 WHERE cont
 
 const ADDRESSES: &str = "UPDATE addresses SET contact_id = ?2 WHERE contact_id = ?1";
 
-/// The smaller of two times, or the one that there is.
+/// Keeps the earlier of two times, or the only one. `noticed_at` keeps the later one.
 const MERGE_CONTACT_ROWS: &str = "
     UPDATE contacts SET name = COALESCE(contacts.name, o.name), created_at = MIN(contacts.created_at, o.created_at),
         opted_out_at = MIN(COALESCE(contacts.opted_out_at, o.opted_out_at), COALESCE(o.opted_out_at, contacts.opted_out_at)),
@@ -42,15 +43,15 @@ struct OpenConversation {
     id: ConversationId,
     our_number: (String, String),
     last_inbound_at: Time,
-    /// Whether a person answers it, and until when.
+    /// `None` if no person answers it. Otherwise until when, where the inner `None` means without an end.
     human_until: Option<Option<i64>>,
 }
 
-/// Makes one contact of two; which one is left. The younger, whose number is the greater: the greatest of all would be given
-/// again once its row is gone.
+/// Merges two contacts and returns the id of the one that is kept. The younger one with the greater id is kept, because
+/// the greatest id of all would be assigned again once its row is gone.
 pub(in crate::store) fn merge(tx: &mut dyn Tx, one: i64, other: i64, now: Time) -> Result<i64, StoreError> {
     let (gone, kept) = (one.min(other), one.max(other));
-    info!(gone, kept, "two contacts are one person: merged");
+    info!(gone, kept, "merged two contacts that are one person");
     let (of_gone, of_kept) = (contact_flags(tx, gone)?, contact_flags(tx, kept)?);
     cancel_if_newly_forbidden(tx, gone, of_kept, now)?;
     cancel_if_newly_forbidden(tx, kept, of_gone, now)?;
@@ -68,8 +69,8 @@ pub(in crate::store) fn merge(tx: &mut dyn Tx, one: i64, other: i64, now: Time) 
     Ok(kept)
 }
 
-/// Of two open conversations on one of our numbers the one goes on that was spoken in last. A person who answers the other
-/// one answers it from then on.
+/// Ends one of two open conversations on the same one of our numbers: the one whose latest message is older. If a
+/// person answers that conversation, they answer the other one from then on.
 fn end_older_conversation(
     tx: &mut dyn Tx,
     one: &OpenConversation,
@@ -81,7 +82,7 @@ fn end_older_conversation(
     tx.execute(END, args![&ends.id, now])?;
     if let Some(until) = ends.human_until {
         let until = match stays.human_until {
-            // NULL is never.
+            // `None` means without an end.
             Some(other) => until.zip(other).map(|(until, other)| until.max(other)),
             None => until,
         };

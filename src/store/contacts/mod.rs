@@ -1,7 +1,7 @@
-//! People: who wrote, by which addresses they are known, and what is forbidden to them.
+//! Contacts: who wrote, which addresses they have, and whether they opted out or are blocked.
 //!
-//! It may use the rooms below: `operations`, `sqlite`, `database`. To add something about a person: a file here, and if it must
-//! survive a merge of two contacts, a line in `merge`.
+//! This folder may import `operations`, `sqlite` and `database`. To add something about a contact, add a file here and,
+//! if it must survive a merge of two contacts, a line in `merge`.
 
 pub(in crate::store) mod addresses;
 pub(in crate::store) mod blocking;

@@ -1,4 +1,4 @@
-//! Silence towards a contact who opted out or is blocked.
+//! Cancels what is pending for a contact who opted out or is blocked.
 
 use crate::clock::Time;
 use crate::store::database::StoreError;
@@ -18,7 +18,7 @@ const FAIL_READY_PARTS: &str = "
     UPDATE parts SET state = 'failed', error = ?2, due_at = NULL
     WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'ready'";
 
-/// What is in the air is settled yet, and the turn then ends dead, because not all of it was sent.
+/// Parts in flight are still settled. The turn then ends `dead`, because not all of it was sent.
 const SET_TURN_ERROR: &str = "UPDATE turns SET error = COALESCE(error, ?2) WHERE id = ?1";
 
 const SKIP_SETTLED_SENDING_TURN: &str = "
@@ -26,8 +26,8 @@ const SKIP_SETTLED_SENDING_TURN: &str = "
     WHERE id = ?1 AND state = 'sending'
     AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state IN ('sending', 'unknown'))";
 
-/// Nothing of what is on its way to a contact goes out any more. A part that was already handed over is beyond recall; its
-/// turn ends when it is settled.
+/// Cancels everything that still waits to be sent to a contact. A part that was already posted cannot be recalled. Its
+/// turn ends when that part is settled.
 pub(in crate::store) fn cancel_pending(tx: &mut dyn Tx, contact: i64, why: &str, now: Time) -> Result<(), StoreError> {
     tx.execute(SKIP_TURNS, args![contact, why, now])?;
     for turn in tx.fetch_all(SENDING_TURNS, args![contact], |row| row.int(0))? {

@@ -1,9 +1,10 @@
-//! Whose message it is: a contact is found by user ID, then by phone number, and both become addresses of one contact.
+//! Finds the contact who sent a message: by user ID, then by phone number. Both become addresses of one contact.
 //!
-//! Two that were known apart are one where somebody writes with both addresses (`merge`). A phone number whose contact is known
-//! by another user ID has gone to another person: the number moves, and with it what was forbidden to it, but nothing that
-//! was said. A user ID is a person's with one business, so only two that came through one account are another: somebody has
-//! as many as there are accounts.
+//! If somebody writes with both addresses, and each belonged to a different contact, the two contacts are merged
+//! (`merge`). If the contact of a phone number is known by a different user ID, another person has the number now: it
+//! moves to that person together with its opt-out and block, but without any messages. A user ID identifies a person to
+//! one business only, so a person has one user ID for each account. Two user IDs therefore mean two persons only if
+//! both came through the same account.
 
 use std::time::Duration;
 
@@ -44,13 +45,13 @@ const INHERIT: &str = "
 const REDIRECT: &str = "
     UPDATE conversations SET reply_to = ?3 WHERE contact_id = ?1 AND reply_to = ?2 AND account = COALESCE(?4, account)";
 
-/// Written no oftener than that, since each page costs disk.
+/// `seen_at` is written at most this often, because each page that is written costs disk.
 const SEEN_AT_RESOLUTION: Duration = Duration::from_secs(24 * 3600);
 
-/// Answers go to a phone number that was seen in this time, even if the person hides it by now.
+/// Answers go to a phone number that was seen within this time, even if the person hides it now.
 const PHONE_REPLY_PERIOD: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Who wrote, and what was decided about them.
+/// The contact who wrote, and what was decided about them.
 pub(in crate::store) struct Contact {
     pub(in crate::store) id: i64,
     pub(in crate::store) opted_out: Option<Time>,
@@ -74,7 +75,7 @@ struct AddressHolder {
 /// One user ID of a contact.
 struct UserId {
     value: String,
-    /// The accounts that it came through, with blanks between; `None` where an operator named it.
+    /// The accounts that it came through, separated by spaces; `None` if an operator named it.
     accounts: Option<String>,
 }
 
@@ -83,13 +84,14 @@ impl UserId {
         self.accounts.as_deref().is_none_or(|accounts| accounts.split(' ').any(|one| one == account))
     }
 
-    /// Whether both are of one business, as far as is known.
+    /// Whether both may have come through the same account. True if the accounts of either are not known.
     fn may_share_account_with(&self, other: &UserId) -> bool {
         self.accounts.as_deref().is_none_or(|accounts| accounts.split(' ').any(|one| other.was_seen_through(one)))
     }
 }
 
-/// The contact who sent the message through that account, as they are known from now on.
+/// Returns the contact who sent the message through that account. Creates, merges, or updates contacts as the addresses
+/// of the message require.
 pub(in crate::store) fn resolve_contact(
     tx: &mut dyn Tx,
     inbound: &Inbound,
@@ -136,7 +138,7 @@ pub(in crate::store) fn resolve_contact(
         record_address_seen(tx, ("phone", phone.as_str(), None), by_phone.as_ref(), id, now)?;
     }
     let (marks, known_name) = contact_flags_and_name(tx, id)?;
-    // People change their names, and one who is known from Twilio's list alone has none yet.
+    // People change their names, and a contact who is known only from Twilio's list has no name yet.
     if let Some(name) = inbound.profile_name.as_deref().filter(|name| known_name.as_deref() != Some(*name)) {
         tx.execute(RENAME, args![id, name])?;
     }
@@ -149,7 +151,8 @@ pub(in crate::store) fn resolve_contact(
     })
 }
 
-/// Where a contact is answered who wrote that: at the number that came along, or at one that was seen of late.
+/// Returns where to answer a message: at the phone number that came with it, or else at a phone number of the contact
+/// that was seen recently, or else where the message came from.
 pub(in crate::store) fn reply_to(tx: &mut dyn Tx, inbound: &Inbound, contact: i64) -> Result<String, StoreError> {
     if inbound.from.phone().is_none() {
         let since = inbound.received_at - PHONE_REPLY_PERIOD;
@@ -162,7 +165,7 @@ pub(in crate::store) fn reply_to(tx: &mut dyn Tx, inbound: &Inbound, contact: i6
     Ok(inbound.reply_to.clone())
 }
 
-/// All addresses of a contact.
+/// Returns all addresses of a contact.
 pub(in crate::store) fn addresses(tx: &mut dyn Tx, contact: i64) -> Result<Vec<ContactAddress>, StoreError> {
     tx.fetch_all(ALL, args![contact], |row| {
         Ok(ContactAddress {
@@ -188,7 +191,7 @@ fn user_ids(tx: &mut dyn Tx, contact: i64) -> Result<Vec<UserId>, StoreError> {
     })
 }
 
-/// Notes that a user ID came through an account.
+/// Records that a user ID came through an account.
 fn record_account(tx: &mut dyn Tx, id: &str, before: Option<&str>, account: &str) -> Result<(), StoreError> {
     let accounts = match before {
         Some(accounts) if accounts.split(' ').any(|one| one == account) => return Ok(()),
@@ -198,7 +201,7 @@ fn record_account(tx: &mut dyn Tx, id: &str, before: Option<&str>, account: &str
     tx.execute(SET_ACCOUNTS, args![id, accounts.as_str()]).map(drop)
 }
 
-/// Notes that an address was seen: its kind, itself, and of a user ID the account.
+/// Records that an address was seen. The tuple holds its kind, its value and, for a user ID, the account.
 fn record_address_seen(
     tx: &mut dyn Tx,
     (kind, value, account): (&str, &str, Option<&str>),
@@ -214,16 +217,18 @@ fn record_address_seen(
     Ok(())
 }
 
-/// A phone number comes with another user ID than its contact has: another person has it by now. What waits for the one
-/// before goes to their user ID, and what was forbidden to the number stays so.
+/// Moves a phone number to another contact, because it came with a different user ID than its contact has: another
+/// person has it now. Answers that wait for the previous contact go to the previous contact's user ID. The opt-out and
+/// block of the number stay in force.
 fn move_phone_to(tx: &mut dyn Tx, inbound: &Inbound, before: i64, after: i64) -> Result<i64, StoreError> {
     let Some(phone) = inbound.from.phone() else { return Ok(after) };
-    info!(%phone, before, after, "a phone number comes with another user ID: taken for another person");
+    info!(%phone, before, after, "a phone number came with a different user ID and now belongs to another contact");
     let forbidden = contact_flags(tx, before)?;
     cancel_if_newly_forbidden(tx, after, forbidden, inbound.received_at)?;
     tx.execute(INHERIT, args![after, forbidden.opted_out_at, forbidden.blocked_at])?;
     tx.execute(MOVE, args![phone.as_str(), after])?;
-    // With the account of the conversation, else with any: never to the number, which is a stranger's now.
+    // To the user ID of the conversation's account, or else to any, but never to the number, which is somebody else's
+    // now.
     let Some(old) = inbound.address_in_channel_form(phone.as_str()) else { return Ok(after) };
     let ids = user_ids(tx, before)?;
     let of_each =

@@ -1,4 +1,4 @@
-//! What is forbidden to a contact, and what becomes of it where two contacts are one person or a number changes hands.
+//! Opt-outs and blocks of contacts, and how they carry over when contacts are merged or a number changes hands.
 
 use super::opt_out::cancel_pending;
 use crate::clock::Time;
@@ -9,7 +9,7 @@ use crate::store::database::args;
 const CONTACT_FLAGS: &str =
     "SELECT opted_out_at, blocked_at, admitted_at, noticed_at, name FROM contacts WHERE id = ?1";
 
-/// What is forbidden to a contact, since when.
+/// The times at which a contact opted out, was blocked, was admitted and was last sent a notice.
 #[derive(Clone, Copy, Default)]
 pub(in crate::store) struct ContactFlags {
     pub(in crate::store) opted_out_at: Option<i64>,
@@ -18,12 +18,12 @@ pub(in crate::store) struct ContactFlags {
     pub(in crate::store) noticed_at: Option<i64>,
 }
 
-/// What is forbidden to a contact.
+/// Returns the flags of a contact.
 pub(in crate::store) fn contact_flags(tx: &mut dyn Tx, contact: i64) -> Result<ContactFlags, StoreError> {
     Ok(contact_flags_and_name(tx, contact)?.0)
 }
 
-/// The same, and what they are called.
+/// Returns the flags and the name of a contact.
 pub(in crate::store) fn contact_flags_and_name(
     tx: &mut dyn Tx,
     contact: i64,
@@ -40,7 +40,8 @@ pub(in crate::store) fn contact_flags_and_name(
     Ok(found.unwrap_or_default())
 }
 
-/// Ends what is on its way to a contact who takes over what is forbidden to another, where it was not forbidden before.
+/// Cancels what is pending for a contact who takes over the flags `of` another, if those opt them out or block them and
+/// their own did not.
 pub(in crate::store) fn cancel_if_newly_forbidden(
     tx: &mut dyn Tx,
     contact: i64,

@@ -1,4 +1,4 @@
-//! How a conversation ends: idle, or by an operator.
+//! Ends conversations: when they are idle, or when an operator ends them.
 
 use crate::clock::Time;
 use crate::model::ConversationId;
@@ -6,14 +6,14 @@ use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::args;
 
-/// Conversations of one transaction.
+/// The most conversations that one transaction reads or ends.
 const BATCH_SIZE: i64 = 200;
 
-/// By id: an index over the times of open conversations would be written with each message.
+/// Ordered by id: an index over the times of open conversations would have to be written with each message.
 const OPEN: &str = "
     SELECT id, MAX(last_inbound_at, COALESCE(reopened_at, 0)), ended_at FROM conversations WHERE id > ?1 ORDER BY id LIMIT ?2";
 
-/// Not while something in it still waits for its answer: the answer belongs to it.
+/// Does not end a conversation while a turn in it still waits for its answer: the answer belongs to this conversation.
 const END_IDLE: &str = "
     UPDATE conversations SET ended_at = ?2, revision = revision + 1
     WHERE id = ?1 AND ended_at IS NULL AND MAX(last_inbound_at, COALESCE(reopened_at, 0)) < ?3 AND NOT EXISTS (
@@ -22,7 +22,8 @@ const END_IDLE: &str = "
 const END: &str = "UPDATE conversations SET ended_at = ?2, revision = revision + 1 WHERE id = ?1 AND ended_at IS NULL";
 
 impl Store {
-    /// Ends conversations in which the contact has said nothing since `before`, nor was sent a template; how many.
+    /// Ends conversations in which, since `before`, the contact has not written and no template was sent to them.
+    /// Returns how many it ended.
     pub async fn end_idle_conversations(&self, before: Time, now: Time) -> Result<usize, StoreError> {
         let mut ended = 0;
         let mut from = ConversationId(uuid::Uuid::nil());
@@ -53,7 +54,8 @@ impl Store {
         }
     }
 
-    /// Ends a conversation; the contact's next message begins a new one. `false`: no open conversation.
+    /// Ends a conversation; the contact's next message starts a new one. Returns `false` if there is no such open
+    /// conversation.
     pub async fn end_conversation(&self, id: ConversationId, now: Time) -> Result<bool, StoreError> {
         self.write(move |tx| Ok(tx.execute(END, args![&id, now])? == 1)).await
     }

@@ -1,4 +1,4 @@
-//! Conversations as an operator sees and steers them.
+//! Conversations as they are listed for an operator.
 
 use crate::clock::Time;
 use crate::model::ConversationId;
@@ -8,7 +8,7 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-/// Newest first, from before a time and id on.
+/// Newest first, those before an id.
 const LIST: &str = "
     SELECT c.id, c.contact_id, p.name, c.reply_to, c.our_address, c.mode, c.mode_until, c.started_at, c.last_inbound_at,
         c.ended_at, p.blocked_at, p.opted_out_at, c.account
@@ -25,23 +25,23 @@ const CONVERSATION: &str = "
 pub struct ConversationRow {
     /// Its id.
     pub id: ConversationId,
-    /// The name that the contact shows.
+    /// The name in the contact's profile.
     pub name: Option<String>,
-    /// Where answers go.
+    /// The address that answers go to.
     pub reply_to: String,
     /// The account at the provider that it came through.
     pub account: String,
     /// Our address.
     pub our_address: String,
-    /// Whether a person answers; and until when, if that ends by itself.
+    /// Whether a person answers.
     pub human_mode: bool,
-    /// When `human` ends by itself.
+    /// When human mode ends by itself, if it does.
     pub human_until: Option<Time>,
-    /// When it began.
+    /// When it started.
     pub started_at: Time,
     /// When the contact last wrote.
     pub last_inbound_at: Time,
-    /// When it ended.
+    /// When it ended, if it did.
     pub ended_at: Option<Time>,
     /// Whether the contact is blocked.
     pub blocked: bool,
@@ -50,7 +50,8 @@ pub struct ConversationRow {
 }
 
 impl ConversationRow {
-    /// With the mode as it is at that time: a person answers until then, though only the next message has it written down.
+    /// Returns the row with the mode at `now`. Human mode ends at `human_until`, but the row in the database changes
+    /// only with the next message.
     #[must_use]
     pub fn as_of(self, now: Time) -> ConversationRow {
         match self.human_until {
@@ -61,7 +62,7 @@ impl ConversationRow {
 }
 
 impl Store {
-    /// Conversations older than `before`, newest first.
+    /// Returns conversations older than `before`, newest first, at most `most`.
     pub async fn conversations(
         &self,
         before: Option<ConversationId>,
@@ -72,7 +73,7 @@ impl Store {
     }
 }
 
-/// One conversation.
+/// Returns one conversation.
 pub(in crate::store) fn find(tx: &mut dyn Tx, id: &ConversationId) -> Result<Option<ConversationRow>, StoreError> {
     tx.fetch_optional(CONVERSATION, args![id], conversation_from_row)
 }

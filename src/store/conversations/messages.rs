@@ -1,4 +1,4 @@
-//! Messages: what was said, in order.
+//! Stores the messages of a conversation.
 
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, Role, TurnId};
@@ -17,7 +17,7 @@ pub(in crate::store) struct NewMessage<'a> {
     pub(in crate::store) metadata: &'a str,
     pub(in crate::store) provider: Option<(&'a str, &'a str)>,
     pub(in crate::store) at: Time,
-    /// What it asks of us, where it is nothing but a word for that.
+    /// The stored name of its command, if the message is nothing but a command word or the pairing code.
     pub(in crate::store) request: Option<&'static str>,
 }
 

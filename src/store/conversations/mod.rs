@@ -1,7 +1,7 @@
 //! Conversations and their messages: listing, transcript, context window, ending.
 //!
-//! It may use the rooms below: `contacts`, `operations`, `sqlite`, `database`. To add something: a file here. A write to what the
-//! model sees raises the conversation's revision.
+//! This folder may import `contacts`, `operations`, `sqlite` and `database`. To add something, add a file here. A write
+//! that changes what the model sees must raise the conversation's revision.
 
 pub(in crate::store) mod ending;
 pub(in crate::store) mod listing;

@@ -1,4 +1,4 @@
-//! Which conversation a person means who wrote a piece of its id.
+//! Finds the conversations that a person means who typed a part of an id.
 
 use crate::model::{ConversationId, ShortId};
 use crate::store::database::Store;
@@ -9,12 +9,12 @@ const BEGIN: &str = "SELECT id FROM conversations WHERE id BETWEEN ?1 AND ?2 ORD
 
 const LATEST: &str = "SELECT id FROM conversations WHERE id > ?1 ORDER BY id DESC LIMIT ?2";
 
-/// The conversations whose ends are looked at, the latest first: no index knows ends. Who means an older one writes the
-/// beginning, or all of it.
+/// How many conversations are compared by the end of their id, the latest first: no index covers the ends of ids. For
+/// an older conversation, a person types the beginning of its id, or all of it.
 const MAX_SCANNED: i64 = 100_000;
 
 impl Store {
-    /// Up to `most` conversations whose id begins or ends like that.
+    /// Returns up to `most` conversations whose id begins or ends with `short`.
     pub async fn conversations_by_short_id(
         &self,
         short: ShortId,

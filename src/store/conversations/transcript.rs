@@ -1,4 +1,4 @@
-//! A conversation with what was said in it, as an operator reads it: messages, what came with them, what was not delivered.
+//! The transcript of a conversation, as an operator reads it: messages, their attachments, and what was not delivered.
 
 use super::listing::ConversationRow;
 use super::listing::find;
@@ -24,50 +24,50 @@ const UNDELIVERED: &str = "
 /// One message of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranscriptLine {
-    /// Who said it.
+    /// Who wrote it.
     pub role: Role,
-    /// What was said.
+    /// Its text.
     pub content: String,
-    /// When.
+    /// When it was sent.
     pub at: Time,
-    /// Its turn, and how that stands.
+    /// Its turn.
     pub turn: TurnId,
     /// The turn's state.
     pub turn_state: String,
     /// Why the turn was not answered, if it was not.
     pub turn_error: Option<String>,
-    /// The turn's messages that the provider took and did not deliver.
+    /// Parts of the turn that the provider accepted and did not deliver.
     pub undelivered: Vec<Undelivered>,
-    /// What came with it.
+    /// Its attachments.
     pub attachments: Vec<AttachmentRow>,
 }
 
-/// What came with a message, as an operator sees it.
+/// An attachment, as it is shown to an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachmentRow {
-    /// Its type: by its content where it was fetched, else as the provider told; may be empty.
+    /// Its media type: from its content if it was fetched, else as the provider gave it; may be empty.
     pub media_type: String,
     /// `waiting`, `read` or `unreadable`.
     pub state: String,
-    /// The file as it came, where it was fetched, and its bytes.
+    /// The original file if it was fetched, and its size in bytes.
     pub file: Option<(FileHash, i64)>,
-    /// Why it could not be read.
+    /// Why it could not be read, if it could not.
     pub error: Option<String>,
 }
 
-/// One message of a turn that the provider took and did not deliver.
+/// A part of a turn that the provider accepted and did not deliver.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Undelivered {
-    /// Which of the turn's messages, from 1.
+    /// The number of the part in the turn, from 1.
     pub message: i64,
     /// The provider's error code, such as 63016.
     pub code: Option<i64>,
-    /// The provider's words.
+    /// The provider's error message.
     pub provider_error: Option<String>,
 }
 
 impl Store {
-    /// One conversation with the last of what was said in it, oldest first.
+    /// Returns one conversation with its last `most` messages, oldest first.
     pub async fn conversation(
         &self,
         id: ConversationId,
@@ -75,9 +75,9 @@ impl Store {
     ) -> Result<Option<(ConversationRow, Vec<TranscriptLine>)>, StoreError> {
         self.read(move |tx| {
             let Some(found) = find(tx, &id)? else { return Ok(None) };
-            let mut said = tx.fetch_all(TRANSCRIPT, args![&id, most], |row| {
+            let mut lines = tx.fetch_all(TRANSCRIPT, args![&id, most], |row| {
                 let message = MessageId(row.uuid(6)?);
-                let said = TranscriptLine {
+                let line = TranscriptLine {
                     role: Role::parse(row.text(0)?).ok_or_else(|| StoreError::unexpected(0, "a role"))?,
                     content: row.text(1)?.to_owned(),
                     at: Time(row.int(2)?),
@@ -87,14 +87,14 @@ impl Store {
                     undelivered: Vec::new(),
                     attachments: Vec::new(),
                 };
-                Ok((message, said))
+                Ok((message, line))
             })?;
-            said.reverse();
-            for (message, said) in &mut said {
-                said.undelivered = undelivered_parts(tx, said.turn)?;
-                said.attachments = message_attachments(tx, &id, message)?;
+            lines.reverse();
+            for (message, line) in &mut lines {
+                line.undelivered = undelivered_parts(tx, line.turn)?;
+                line.attachments = message_attachments(tx, &id, message)?;
             }
-            Ok(Some((found, said.into_iter().map(|(_, said)| said).collect())))
+            Ok(Some((found, lines.into_iter().map(|(_, line)| line).collect())))
         })
         .await
     }
@@ -116,7 +116,7 @@ fn message_attachments(
     })
 }
 
-/// What of a turn was not delivered.
+/// Returns the parts of a turn that were not delivered.
 pub(in crate::store) fn undelivered_parts(tx: &mut dyn Tx, turn: TurnId) -> Result<Vec<Undelivered>, StoreError> {
     tx.fetch_all(UNDELIVERED, args![turn], |row| {
         Ok(Undelivered {

@@ -1,12 +1,12 @@
-//! The window of the history that the model sees.
+//! The context window: the messages of a conversation that the model sees.
 
 use crate::model::{ConversationId, ProviderId, Role, TurnId};
 use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::args;
 
-/// Ordered by turn, then by id: what was said while an earlier turn was being answered comes after that answer. Words for
-/// the assistant itself are none of it.
+/// Ordered by turn, then by id: a message that arrived while an earlier turn was being answered comes after that
+/// answer. Command words are left out.
 const WINDOW: &str = "
     SELECT role, content, provider_id, turn_id FROM messages
     WHERE conversation_id = ?1 AND turn_id <= ?2 AND word IS NULL
@@ -16,22 +16,22 @@ const HAS_LATER_TURN: &str = "SELECT 1 FROM messages WHERE conversation_id = ?1 
 
 const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
-/// One message of the window.
+/// One message of the context window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowLine {
     /// Its turn.
     pub turn: TurnId,
-    /// Who said it.
+    /// Who wrote it.
     pub role: Role,
-    /// What was said.
+    /// Its text.
     pub content: String,
-    /// The provider's id of an inbound message.
+    /// The provider's id, if the message is inbound.
     pub provider_id: Option<ProviderId>,
 }
 
 impl Store {
-    /// The last messages up to and with that turn, oldest first: at most `most`, in whole exchanges. An exchange that would
-    /// be cut in the middle is left out, unless it is the turn's own.
+    /// Returns the last messages up to and including that turn, oldest first: at most `most`, in whole exchanges. An
+    /// exchange that would be cut in the middle is left out, unless it is that turn's own.
     pub async fn context_window(
         &self,
         conversation: ConversationId,
@@ -41,8 +41,8 @@ impl Store {
         Ok(self.history(conversation, turn, most).await?.1)
     }
 
-    /// The same, with the conversation's revision at which that is all that was said last; `None` where a later turn holds
-    /// more.
+    /// Like [`Store::context_window`], together with the conversation's revision if these are its latest messages. The
+    /// revision is `None` if a later turn has messages.
     pub async fn history(
         &self,
         conversation: ConversationId,
@@ -53,7 +53,7 @@ impl Store {
             let later = tx.fetch_optional(HAS_LATER_TURN, args![&conversation, turn], |_| Ok(()))?.is_some();
             let revision =
                 if later { None } else { tx.fetch_optional(REVISION, args![&conversation], |row| row.int(0))? };
-            // One more than wanted tells whether the oldest exchange is whole.
+            // One line more than wanted shows whether the oldest exchange is whole.
             let wanted = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
             let mut lines = tx.fetch_all(WINDOW, args![&conversation, turn, wanted], |row| {
                 Ok(WindowLine {
@@ -70,8 +70,8 @@ impl Store {
     }
 }
 
-/// The last `most` of these lines, oldest first. An exchange that would be cut in the middle is left out, unless it is the
-/// last turn's own.
+/// Keeps the last `most` of these lines, which are oldest first. An exchange that would be cut in the middle is left
+/// out, unless it is that turn's own.
 pub fn keep_whole_exchanges(mut lines: Vec<WindowLine>, most: usize, turn: TurnId) -> Vec<WindowLine> {
     if lines.len() > most {
         let over = lines.len() - most;

@@ -1,9 +1,10 @@
-//! What each of our numbers has of its own, where the store has to know it.
+//! Values that differ between our numbers, where the store needs them.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Asked by the account that a conversation came through and by our address in it. Clones are the same.
+/// A value for each of our numbers, looked up by the account that a conversation came through and by our address in it.
+/// Clones share the lookup.
 #[derive(Clone)]
 pub struct ByNumber<T>(Arc<Find<T>>);
 
@@ -11,25 +12,25 @@ pub struct ByNumber<T>(Arc<Find<T>>);
 type Find<T> = dyn Fn(&str, &str) -> T + Send + Sync;
 
 impl<T> ByNumber<T> {
-    /// What `find` says.
+    /// Creates a lookup that calls `find`.
     pub fn new(find: impl Fn(&str, &str) -> T + Send + Sync + 'static) -> ByNumber<T> {
         ByNumber(Arc::new(find))
     }
 
-    /// That of the number.
+    /// Returns the value for that number.
     pub(in crate::store) fn get(&self, account: &str, ours: &str) -> T {
         self.0(account, ours)
     }
 }
 
-/// The same for all.
+/// The same value for every number.
 impl<T: Clone + Send + Sync + 'static> From<T> for ByNumber<T> {
     fn from(value: T) -> ByNumber<T> {
         ByNumber::new(move |_, _| value.clone())
     }
 }
 
-/// The same for all.
+/// The same text for every number.
 impl From<&str> for ByNumber<String> {
     fn from(text: &str) -> ByNumber<String> {
         ByNumber::from(text.to_owned())

@@ -1,4 +1,5 @@
-//! New ids: UUIDv7 by the clock that the caller was given, rising within this process even if that clock steps back.
+//! New ids: UUIDv7 from the time that the caller passes. They increase within this process even if the clock steps
+//! back.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +7,8 @@ use uuid::Uuid;
 
 use crate::clock::Time;
 
-/// Bits of the counter that orders ids of one millisecond (RFC 9562, method 1: the 12 bits of `rand_a`).
+/// The highest value of the counter that orders the ids of one millisecond (RFC 9562, method 1: the 12 bits of
+/// `rand_a`).
 const MAX_COUNTER: u16 = 0x0fff;
 
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ pub(in crate::store) struct IdGenerator {
 }
 
 impl IdGenerator {
-    /// The next id.
+    /// Returns the next id.
     pub(in crate::store) fn next(&self, now: Time) -> Uuid {
         let (millis, count) = {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,8 +32,8 @@ impl IdGenerator {
         uuid_v7(millis, count)
     }
 
-    /// An id for what was said at that time and is told only now: it stands where it would stand had it been told then. Those
-    /// of one moment rise when they are told one after the other.
+    /// Returns an id for a message that was sent at `at` but is stored only now. It sorts where it would have sorted if
+    /// it had been stored then. Ids for the same moment increase if they are requested one after the other.
     pub(in crate::store) fn backdated_id(&self, at: Time) -> Uuid {
         let (millis, count) = {
             let mut late = self.backdated.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,16 +45,16 @@ impl IdGenerator {
     }
 }
 
-/// Random but for the time and the counter.
+/// Returns an id that is random except for the time and the counter.
 fn uuid_v7(millis: i64, count: u16) -> Uuid {
-    let mut rest = [0; 10];
-    rest[..2].copy_from_slice(&count.to_be_bytes());
-    rest[2..].copy_from_slice(&fastrand::u64(..).to_be_bytes());
-    uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &rest).into_uuid()
+    let mut tail = [0; 10];
+    tail[..2].copy_from_slice(&count.to_be_bytes());
+    tail[2..].copy_from_slice(&fastrand::u64(..).to_be_bytes());
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &tail).into_uuid()
 }
 
-/// A random token, which a claim hands out and a finishing write must present. It tells claims apart and is no secret, so
-/// it costs no system call.
+/// Returns a random token. A claim hands it out, and the write that finishes the claim must present it. The token only
+/// tells claims apart and is not a secret, so creating it needs no system call.
 pub(in crate::store) fn new_claim_token() -> i64 {
     fastrand::i64(..)
 }
@@ -80,7 +82,7 @@ mod tests {
             .chain([after])
             .collect();
         assert!(before < late[0] && late.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(ids.backdated_id(Time(1_500_000)) < late[1], "an older one that is told after it");
+        assert!(ids.backdated_id(Time(1_500_000)) < late[1], "an older message that is stored after it");
         assert!(ids.next(Time(3_000_000)) > after);
     }
 }

@@ -1,30 +1,31 @@
-//! The lock on the data folder, which proves that no other process serves it.
+//! The lock on the data folder. It proves that no other process serves the folder.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
-/// Held by `serve` for as long as it runs; the operating system lets go of it when the process ends, however it ends.
+/// The lock, held by `serve` for as long as it runs. The operating system releases it when the process ends, however it
+/// ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
-/// Why the folder is not ours.
+/// Why the lock cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
+    /// Another process holds the lock: the folder, and the id of that process.
     #[error(
         "another mynah (process {1}) already serves the data folder {0}; stop it, or set MYNAH_DATA_DIR to another folder"
     )]
     Taken(String, String),
-    /// The lock file cannot be made.
+    /// The lock file cannot be created, read, or written.
     #[error("the lock file {0} cannot be used: {1}")]
     Io(String, std::io::Error),
 }
 
 impl FolderLock {
-    /// Takes the lock, or says who has it.
+    /// Takes the lock. If another process holds it, the error names that process.
     pub fn take(folder: &Path) -> Result<FolderLock, LockError> {
         let path = folder.join("mynah.lock");
         let lock_file_error = |error| LockError::Io(path.display().to_string(), error);

@@ -1,7 +1,7 @@
-//! The seam over the database: transactions, rows, ids, errors, the lock, and the [`Store`] itself.
+//! The interface to the database: transactions, rows, ids, errors, the lock, and the [`Store`] itself.
 //!
-//! It uses no other room, and every other room uses it. To add a database: an implementation of `Database` and `Tx` in a room of
-//! its own, like `sqlite`.
+//! It imports no other folder of the store, and every other folder imports it. To add a database, implement `Database`
+//! and `Tx` in a folder of its own, like `sqlite`.
 
 mod by_number;
 mod error;

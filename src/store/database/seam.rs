@@ -1,14 +1,15 @@
-//! The thin seam between the store's statements and a database.
+//! A thin layer between the store's statements and a database.
 //!
-//! SQL is written once, in the shared dialect: arguments `?1`, times as integer milliseconds, UUIDs as bytes, JSON as
-//! text, `ON CONFLICT`, partial indexes; no `RETURNING`, for which SQLite opens a table of its own at each call. A database runs it inside a [`Tx`] that it opened and commits.
+//! SQL is written once, in a dialect that databases share: arguments `?1`, times as integer milliseconds, UUIDs as
+//! bytes, JSON as text, `ON CONFLICT`, partial indexes. There is no `RETURNING`, because SQLite opens a temporary table
+//! for it at each call. A database runs the statements inside a [`Tx`] that it opens and commits.
 
 use super::StoreError;
 
 /// One argument of a statement.
 #[derive(Clone, Copy, Debug)]
 pub enum Arg<'a> {
-    /// SQL's NULL.
+    /// NULL.
     Null,
     /// An integer, also for times and flags.
     Int(i64),
@@ -66,26 +67,26 @@ macro_rules! args {
 }
 pub(crate) use args;
 
-/// One row of an answer. Columns count from 0.
+/// One row of a result. Columns are counted from 0.
 pub trait Row {
-    /// An integer or NULL.
+    /// Returns an integer or NULL.
     fn int_or_null(&self, column: usize) -> Result<Option<i64>, StoreError>;
-    /// Text or NULL.
+    /// Returns text or NULL.
     fn text_or_null(&self, column: usize) -> Result<Option<&str>, StoreError>;
-    /// Bytes or NULL.
+    /// Returns bytes or NULL.
     fn bytes_or_null(&self, column: usize) -> Result<Option<&[u8]>, StoreError>;
 
-    /// An integer.
+    /// Returns an integer.
     fn int(&self, column: usize) -> Result<i64, StoreError> {
         self.int_or_null(column)?.ok_or_else(|| StoreError::unexpected(column, "an integer"))
     }
 
-    /// Text.
+    /// Returns text.
     fn text(&self, column: usize) -> Result<&str, StoreError> {
         self.text_or_null(column)?.ok_or_else(|| StoreError::unexpected(column, "text"))
     }
 
-    /// A UUID.
+    /// Returns a UUID.
     fn uuid(&self, column: usize) -> Result<uuid::Uuid, StoreError> {
         let bytes = self.bytes_or_null(column)?.unwrap_or_default();
         uuid::Uuid::from_slice(bytes).map_err(|_| StoreError::unexpected(column, "a UUID"))
@@ -94,13 +95,13 @@ pub trait Row {
 
 /// An open transaction.
 pub trait Tx {
-    /// Runs a statement that answers no rows; how many rows it changed.
+    /// Runs a statement that returns no rows. Returns how many rows it changed.
     fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, StoreError>;
 
-    /// Runs an `INSERT` of one row into a table that gives it an id of its own; the id.
+    /// Runs an `INSERT` of one row into a table that assigns an id to it. Returns that id.
     fn insert(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<i64, StoreError>;
 
-    /// Runs a statement and hands each row to `each`.
+    /// Runs a statement and passes each row to `each`.
     fn for_each_row(
         &mut self,
         sql: &str,
@@ -108,13 +109,13 @@ pub trait Tx {
         each: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
 
-    /// What a claiming `SELECT` ends with so that claimers do not wait for each other; nothing where there is one
-    /// writer only.
+    /// Returns the clause that ends a claiming `SELECT`, so that workers that claim do not wait for each other. It is
+    /// empty where there is only one writer.
     fn skip_locked(&self) -> &'static str;
 }
 
 impl dyn Tx + '_ {
-    /// The first row, if there is one.
+    /// Returns the first row, if there is one.
     pub fn fetch_optional<T>(
         &mut self,
         sql: &str,
@@ -131,7 +132,7 @@ impl dyn Tx + '_ {
         Ok(found)
     }
 
-    /// Every row.
+    /// Returns all rows.
     pub fn fetch_all<T>(
         &mut self,
         sql: &str,
@@ -147,23 +148,23 @@ impl dyn Tx + '_ {
     }
 }
 
-/// Work to be done inside a transaction.
+/// Work to run inside a transaction.
 pub trait Job: Send {
-    /// Whether it must be on the disk before `finish` is called. What need not be survives the death of the process all
-    /// the same, and a power cut undoes it only together with all that was committed after it.
+    /// Whether the work must be on the disk before `finish` is called. Work without a flush still survives the death of
+    /// the process. A power cut undoes it only together with everything that was committed after it.
     fn needs_flush(&self) -> bool;
-    /// Does it. It is done again where its transaction was undone because of a neighbour.
+    /// Runs the work. It runs again if its transaction was undone because of another job in the same commit.
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError>;
-    /// Tells whoever waits: after the commit, or with the reason why there is none.
+    /// Reports the outcome to the caller: after the commit, or with the reason why there was none.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
-/// Something that runs transactions.
+/// A database that runs transactions.
 pub trait Database: Send + Sync {
-    /// Queues a job that writes. Its `finish` is called after the commit, and after the flush where it is durable.
+    /// Queues a job that writes. Its `finish` is called after the commit, and after the flush if the job needs one.
     fn write(&self, job: Box<dyn Job>);
     /// Runs a job that only reads.
     fn read(&self, job: Box<dyn Job>);
-    /// Why the database cannot write at the moment; `None` while it can.
+    /// Returns why the database cannot write at the moment; `None` while it can.
     fn write_error(&self) -> Option<String>;
 }

@@ -1,4 +1,4 @@
-//! The store: a database, opened, and the two ways to run a transaction on it.
+//! The opened database, and the ways to run a transaction on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,33 +12,34 @@ use super::ids::IdGenerator;
 use super::seam::{Database, Job, Tx};
 use crate::model::{Budgets, Charge, ContentSid};
 
-/// How long a caller waits for a commit. Twilio gives up after 15 s; a 503 in time is better than no answer.
+/// How long a caller waits for a commit. Twilio gives up after 15 s, and a 503 in time is better than no answer.
 pub(in crate::store) const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What the store needs to know of the configuration.
+/// The settings that the store needs.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
-    /// How long a new turn waits for more of a burst.
+    /// The merge window: how long a new turn waits for more messages of a burst.
     pub merge_window: Duration,
-    /// The idle time after which a contact's next message begins a new conversation.
+    /// The idle time after which a contact's next message starts a new conversation.
     pub conversation_ttl: Duration,
-    /// What the model may cost.
+    /// The limits on what the model may cost.
     pub budgets: Budgets,
-    /// What a call is reserved with until it is known what it took.
+    /// The amount that is reserved for a call until its cost is known.
     pub call_reservation: Charge,
-    /// What is sent in place of an answer that came too late for free text; see [`Store::reopening`].
+    /// The template that is sent in place of an answer that came too late for free text.
+    /// [`Store::with_reopen_templates`] sets one for each number.
     pub reopen_template: Option<ContentSid>,
 }
 
 impl StoreOptions {
-    /// Without a budget.
+    /// Creates options without a budget and without a template.
     pub const fn new(merge_window: Duration, conversation_ttl: Duration) -> StoreOptions {
         let call_reservation = Charge { calls: 1, tokens: 0, micros: 0 };
         StoreOptions { merge_window, conversation_ttl, budgets: Budgets::NONE, call_reservation, reopen_template: None }
     }
 }
 
-/// The database, opened.
+/// The opened database.
 #[derive(Clone)]
 pub struct Store {
     pub(in crate::store) database: Arc<dyn Database>,
@@ -53,7 +54,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store over a database that runs so many reads at once. `fatal` tells why the database has to be given up.
+    /// Creates a store over a database that runs `reads` reads at once. `fatal_errors` receives the reason when the
+    /// database can no longer be used.
     pub(in crate::store) fn over(
         database: Arc<dyn Database>,
         reads: usize,
@@ -73,30 +75,31 @@ impl Store {
         }
     }
 
-    /// The same where each of our numbers has a template of its own that opens a conversation again, or none.
+    /// Sets the template of each of our numbers that reopens a conversation. A number may have none.
     #[must_use]
     pub fn with_reopen_templates(self, templates: ByNumber<Option<ContentSid>>) -> Store {
         Store { reopen_templates: templates, ..self }
     }
 
-    /// The same where a number may have been moved to another account than its conversations came through: the one by which it
-    /// posts now.
+    /// Sets the account by which each number posts now. It differs from the account that a conversation came through if
+    /// the number was moved to another account since.
     #[must_use]
     pub fn with_posting_accounts(self, posting: ByNumber<String>) -> Store {
         Store { posting_accounts: posting, ..self }
     }
 
-    /// Why nothing can be written at the moment; `None` while all is well.
+    /// Returns why nothing can be written at the moment; `None` while writes work.
     pub fn write_error(&self) -> Option<String> {
         self.database.write_error()
     }
 
-    /// How many webhooks wait for their commit at this moment: the measure of a flood.
+    /// Returns how many webhooks wait for their commit at this moment, which shows whether mynah is flooded.
     pub fn uncommitted_webhooks(&self) -> usize {
         self.uncommitted_webhooks.load(Ordering::Relaxed)
     }
 
-    /// Waits until the file is found damaged or the disk fails; the reason. The process has to end then.
+    /// Waits until the file turns out to be damaged or the disk fails, and returns the reason. The process must then
+    /// end.
     pub async fn wait_for_fatal_error(&self) -> String {
         let mut fatal = self.fatal_errors.clone();
         loop {
@@ -110,8 +113,8 @@ impl Store {
         }
     }
 
-    /// Runs `work` in a transaction; the answer comes after the commit is on the disk, or after [`PATIENCE`]. It runs again
-    /// where a neighbour in the same commit failed, so it changes nothing but the transaction.
+    /// Runs `work` in a transaction. Returns after the commit is on the disk, or after [`WRITE_TIMEOUT`]. `work` runs
+    /// again if another job in the same commit failed, so it must change nothing but the transaction.
     pub(in crate::store) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -123,8 +126,8 @@ impl Store {
         }
     }
 
-    /// The same, and waits as long as it takes: for writes that hand out a token. One that was committed after its
-    /// caller had gone would leave work in nobody's hands until the next start.
+    /// Like [`Store::write`], but waits as long as it takes. This is for writes that hand out a token: if such a write
+    /// were committed after its caller had given up, nobody would own that work until the next start.
     pub(in crate::store) async fn write_without_timeout<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -135,8 +138,9 @@ impl Store {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// The same without waiting for the disk, for what a power cut may undo because the next start finds it out: a turn
-    /// that is claimed again, a part that is looked for. Halves the flushes of a message.
+    /// Like [`Store::write_without_timeout`], but does not wait for the disk. This is for writes that a power cut may
+    /// undo, because the next start makes up for them: a turn is claimed again, a part is looked up. It halves the
+    /// flushes for each message.
     pub(in crate::store) async fn write_unflushed<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -161,7 +165,7 @@ impl Store {
     }
 }
 
-/// A job with somebody who waits for its answer.
+/// A job with a caller that waits for its result.
 struct AwaitedJob<T, F> {
     work: F,
     durable: bool,
@@ -196,7 +200,7 @@ where
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         let AwaitedJob { value, answer, .. } = *self;
-        // Whoever asked may have stopped waiting; the work is done all the same.
+        // The caller may have stopped waiting. The work is done anyway.
         drop(answer.send(outcome.and_then(|()| value.ok_or(StoreError::Closed))));
     }
 }

@@ -1,4 +1,4 @@
-//! What the owner should know of: durable, and counted where it repeats.
+//! Alerts: what the owner should know. They are durable, and repeats are counted.
 
 use crate::clock::Time;
 use crate::store::database::Row;
@@ -16,25 +16,25 @@ const NEW: &str = "
 const LATEST: &str = "
     SELECT cause, subject, message, first_at, last_at, count FROM alerts ORDER BY last_at DESC LIMIT ?1";
 
-/// Something that the owner should know of.
+/// An alert: something that the owner should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// What kind of thing: a word such as `hand_over`.
+    /// The cause: a word such as `hand_over`.
     pub cause: String,
     /// What it is about, such as a conversation's id.
     pub subject: String,
-    /// A sentence on the latest of them.
+    /// A sentence about the latest occurrence.
     pub message: String,
-    /// The first.
+    /// When it first occurred.
     pub first_at: Time,
-    /// The latest.
+    /// When it last occurred.
     pub last_at: Time,
-    /// How many.
+    /// How often it occurred.
     pub count: i64,
 }
 
 impl Store {
-    /// Records an alert; one of the same cause and subject is counted.
+    /// Records an alert. If there is one with the same cause and subject, it is counted and gets the new message.
     pub async fn record_alert(
         &self,
         cause: &'static str,
@@ -45,13 +45,13 @@ impl Store {
         self.write(move |tx| record(tx, cause, &subject, &message, now)).await
     }
 
-    /// The latest alerts.
+    /// Returns the latest alerts, at most `most`.
     pub async fn alerts(&self, most: i64) -> Result<Vec<Alert>, StoreError> {
         self.read(move |tx| tx.fetch_all(LATEST, args![most], alert_from_row)).await
     }
 }
 
-/// Records an alert beside what led to it.
+/// Records an alert in the transaction of the event that caused it.
 pub(in crate::store) fn record(
     tx: &mut dyn Tx,
     cause: &str,

@@ -1,4 +1,4 @@
-//! What the model has cost, and the budgets that say how much it may.
+//! What model calls have cost, and the budgets that limit it.
 
 use crate::clock::Time;
 use crate::model::{Budget, Budgets, Charge};
@@ -17,10 +17,10 @@ const ADD_CHARGE: &str = "
 
 const DROP: &str = "DELETE FROM spent WHERE period = ?2 AND scope = ?1";
 
-/// A month's name comes before those of its days.
+/// A month's name sorts before the names of its days.
 const OLD: &str = "DELETE FROM spent WHERE period < ?1";
 
-/// One of the budgets, as it stands for one contact.
+/// A budget that is set, as it applies to one contact.
 pub(in crate::store) struct ActiveBudget {
     scope: String,
     period: String,
@@ -28,7 +28,7 @@ pub(in crate::store) struct ActiveBudget {
     name: &'static str,
 }
 
-/// What one contact spent today counts for another, who is the same person.
+/// Adds what the contact `gone` spent today to the contact `kept`, who is the same person.
 pub(in crate::store) fn merge_daily_charges(
     tx: &mut dyn Tx,
     gone: i64,
@@ -46,7 +46,8 @@ pub(in crate::store) fn merge_daily_charges(
     Ok(())
 }
 
-/// The name of a budget that is spent, if one is, and whether it is one of calls.
+/// Returns the name of a spent budget, if there is one, and whether its limit on calls is reached. A limit on calls
+/// takes precedence over limits on tokens and money.
 pub(in crate::store) fn exhausted_budget(
     tx: &mut dyn Tx,
     accounts: &[ActiveBudget],
@@ -70,7 +71,7 @@ pub(in crate::store) fn exhausted_budget(
 }
 
 impl Store {
-    /// Forgets what was spent in the months before that one; how many figures.
+    /// Deletes the figures of the months before the one of `before`. Returns how many figures it deleted.
     pub async fn delete_old_charges(&self, before: Time) -> Result<u64, StoreError> {
         self.write(move |tx| tx.execute(OLD, args![month(before).as_str()])).await
     }
@@ -88,7 +89,7 @@ pub(in crate::store) fn add_charge(
     Ok(())
 }
 
-/// The budgets that are set.
+/// Returns the budgets that are set, for one contact and the day and month of `at`.
 pub(in crate::store) fn active_budgets(options: StoreOptions, contact: i64, at: Time) -> Vec<ActiveBudget> {
     let budgets = options.budgets;
     if budgets == Budgets::NONE {
@@ -96,9 +97,9 @@ pub(in crate::store) fn active_budgets(options: StoreOptions, contact: i64, at: 
     }
     let (day, month) = (day(at), month(at));
     [
-        (scope(contact), day.clone(), budgets.contact_day, "of one contact for a day"),
-        ("all".to_owned(), day, budgets.day, "of all for a day"),
-        ("all".to_owned(), month, budgets.month, "of all for a month"),
+        (scope(contact), day.clone(), budgets.contact_day, "for one contact per day"),
+        ("all".to_owned(), day, budgets.day, "for all contacts per day"),
+        ("all".to_owned(), month, budgets.month, "for all contacts per month"),
     ]
     .into_iter()
     .filter(|(_, _, limit, _)| !limit.is_none())
@@ -110,12 +111,12 @@ fn scope(contact: i64) -> String {
     format!("contact {contact}")
 }
 
-/// `2026-11-01`, in UTC.
+/// Returns the day in UTC, such as `2026-11-01`.
 fn day(at: Time) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// `2026-11`.
+/// Returns the month in UTC, such as `2026-11`.
 fn month(at: Time) -> String {
     at.to_string().chars().take(7).collect()
 }

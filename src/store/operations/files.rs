@@ -1,4 +1,5 @@
-//! Which files are whose. The files themselves lie in a folder, by their content; a row here keeps one there.
+//! Which conversation holds which files. The files themselves lie in a folder, named by their content. A row here keeps
+//! a file there.
 
 use crate::clock::Time;
 use crate::model::{ConversationId, FileHash, Media, PartRef};
@@ -20,7 +21,7 @@ const FILE_OF_PART: &str = "
     WHERE p.id = ?1 * 16 + ?2";
 
 impl Store {
-    /// Those of the files that no conversation holds.
+    /// Returns those of the files that no conversation holds.
     pub async fn unused_files(&self, files: Vec<FileHash>) -> Result<Vec<FileHash>, StoreError> {
         self.read(move |tx| {
             let mut unowned = Vec::new();
@@ -34,7 +35,7 @@ impl Store {
         .await
     }
 
-    /// The file that goes out with a part.
+    /// Returns the file that is sent with a part.
     pub async fn file_of_part(&self, part: PartRef) -> Result<Option<Media>, StoreError> {
         self.read(move |tx| {
             tx.fetch_optional(FILE_OF_PART, args![part.turn, part.number], |row| {
@@ -50,7 +51,7 @@ impl Store {
     }
 }
 
-/// The conversation holds that file from now on, which lies in the folder already.
+/// Records that the conversation holds a file. The file must already lie in the folder.
 pub(in crate::store) fn add_file(
     tx: &mut dyn Tx,
     conversation: &ConversationId,

@@ -1,7 +1,7 @@
-//! What the owner runs the business with: alerts, budgets, retention, the schedule, stored settings, secrets, files.
+//! Operations: alerts, budgets, retention, the schedule, stored settings, secrets, files.
 //!
-//! It may use `database` and `sqlite`. To add something: a file with its statements beside an `impl Store`, and its promises in
-//! `tests/store/operations`.
+//! This folder may import `database` and `sqlite`. To add something, add a file with its statements beside an
+//! `impl Store`, and tests in `tests/store/operations`.
 
 pub(in crate::store) mod alerts;
 pub(in crate::store) mod budget;

@@ -1,4 +1,4 @@
-//! What is past its retention is deleted, a little at a time, so that no webhook waits for it.
+//! Deletes what is past its retention, a few rows at a time, so that no webhook waits for it.
 
 use crate::clock::Time;
 use crate::model::ConversationId;
@@ -6,20 +6,21 @@ use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::args;
 
-/// Conversations, alerts, or lines of the log, of one transaction.
+/// The most conversations, alerts, or rows of the webhook log that one transaction deletes.
 const AT_ONCE: i64 = 200;
 
-/// Not while a turn in it has no outcome yet, such as after a long time switched off: that is recorded first.
+/// Leaves out a conversation while a turn in it has no outcome yet, for example after mynah was switched off for a long
+/// time. The outcome is recorded first.
 const ENDED: &str = "
     SELECT id FROM conversations WHERE ended_at IS NOT NULL AND ended_at < ?1 AND NOT EXISTS (
         SELECT 1 FROM turns t WHERE t.conversation_id = conversations.id
         AND t.live IS NOT NULL)
     ORDER BY ended_at LIMIT ?2";
 
-/// Its messages, turns and parts go with it.
+/// Its messages, turns and parts are deleted with it.
 const DELETE: &str = "DELETE FROM conversations WHERE id = ?1";
 
-/// The oldest lines have the lowest numbers.
+/// The oldest rows have the lowest ids.
 const OLDEST_LOG: &str = "SELECT id, received_at FROM webhook_log ORDER BY id LIMIT ?1";
 
 const DELETE_LOG: &str = "DELETE FROM webhook_log WHERE id = ?1";
@@ -30,7 +31,7 @@ const OLD_ALERTS: &str = "
 const DELETE_ALERT: &str = "DELETE FROM alerts WHERE cause = ?1 AND subject = ?2";
 
 impl Store {
-    /// Deletes conversations that ended before that, with all that was said in them; how many.
+    /// Deletes conversations that ended before `before`, with all their messages. Returns how many it deleted.
     pub async fn delete_ended_conversations(&self, before: Time) -> Result<usize, StoreError> {
         self.delete_in_batches(move |tx| {
             let old = tx.fetch_all(ENDED, args![before, AT_ONCE], |row| row.uuid(0).map(ConversationId))?;
@@ -42,7 +43,7 @@ impl Store {
         .await
     }
 
-    /// Deletes lines of the webhook log that are older than that; how many.
+    /// Deletes rows of the webhook log that are older than `before`. Returns how many it deleted.
     pub async fn delete_webhook_log(&self, before: Time) -> Result<usize, StoreError> {
         self.delete_in_batches(move |tx| {
             let oldest = tx.fetch_all(OLDEST_LOG, args![AT_ONCE], |row| Ok((row.int(0)?, Time(row.int(1)?))))?;
@@ -55,7 +56,7 @@ impl Store {
         .await
     }
 
-    /// Deletes alerts that last happened before that; how many.
+    /// Deletes alerts that last occurred before `before`. Returns how many it deleted.
     pub async fn delete_alerts(&self, before: Time) -> Result<usize, StoreError> {
         self.delete_in_batches(move |tx| {
             let old = tx.fetch_all(OLD_ALERTS, args![before, AT_ONCE], |row| {

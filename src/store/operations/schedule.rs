@@ -1,4 +1,4 @@
-//! When the regular jobs ran, how that went, and when they run next.
+//! When the scheduled jobs ran, how that went, and when they run next.
 
 use crate::clock::Time;
 use crate::store::database::Store;
@@ -15,30 +15,30 @@ const RECORD_RUN: &str = "
 const ALL: &str =
     "SELECT job, last_run_at, took_ms, result, failed, next_run_at FROM schedule WHERE job > '' ORDER BY job";
 
-/// How a regular job stands.
+/// A scheduled job and its last run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduledJob {
     /// Its name.
     pub job: String,
-    /// When it last began.
+    /// When the last run started.
     pub last_run_at: Time,
-    /// How long that took, in milliseconds.
+    /// How long the last run took, in milliseconds.
     pub took_ms: i64,
-    /// What came of it, in a sentence.
+    /// The result of the last run, in a sentence.
     pub result: String,
-    /// Whether it failed.
+    /// Whether the last run failed.
     pub failed: bool,
     /// When it runs next.
     pub next_run_at: Time,
 }
 
 impl Store {
-    /// When a job runs next; `None` if it never ran.
+    /// Returns when a job runs next; `None` if it never ran.
     pub async fn next_run(&self, job: &'static str) -> Result<Option<Time>, StoreError> {
         self.read(move |tx| tx.fetch_optional(DUE, args![job], |row| row.int(0).map(Time))).await
     }
 
-    /// Records a run. Not flushed: one that a power cut takes back is made again.
+    /// Records a run. The write is not flushed: if a power cut undoes it, the job runs again.
     pub async fn record_run(&self, run: ScheduledJob) -> Result<(), StoreError> {
         self.write_unflushed(move |tx| {
             let (job, result, failed) = (run.job.as_str(), run.result.as_str(), i64::from(run.failed));
@@ -47,7 +47,7 @@ impl Store {
         .await
     }
 
-    /// Every job that ever ran.
+    /// Returns every job that ever ran.
     pub async fn schedule(&self) -> Result<Vec<ScheduledJob>, StoreError> {
         self.read(|tx| {
             tx.fetch_all(ALL, &[], |row| {

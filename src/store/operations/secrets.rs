@@ -1,4 +1,4 @@
-//! Secrets as they lie in the database: sealed for this installation's age identity.
+//! Secrets in the database, encrypted for this installation's age identity.
 
 use crate::clock::Time;
 use crate::store::database::Store;
@@ -11,12 +11,12 @@ const PUT: &str = "INSERT INTO secrets (name, sealed, updated_at) VALUES (?1, ?2
     ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at";
 
 impl Store {
-    /// The sealed value of that name.
+    /// Returns the encrypted value of that name.
     pub async fn sealed_secret(&self, name: &'static str) -> Result<Option<String>, StoreError> {
         self.read(move |tx| tx.fetch_optional(GET, args![name], |row| row.text(0).map(str::to_owned))).await
     }
 
-    /// Stores a sealed value under that name, over any that stands there.
+    /// Stores an encrypted value under that name and replaces any that exists.
     pub async fn put_sealed_secret(&self, name: &'static str, sealed: String, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| tx.execute(PUT, args![name, sealed.as_str(), now]).map(drop)).await
     }

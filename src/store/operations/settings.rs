@@ -1,5 +1,5 @@
-//! Stored settings: the layer of the configuration below the file, which an owner changes while mynah runs. Secrets are not
-//! among them; those are sealed.
+//! Stored settings: the layer of the configuration below the file. The owner can change them while mynah runs. Secrets
+//! are not among them; those are stored encrypted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,20 +20,20 @@ const PUT: &str = "
 const DELETE: &str = "DELETE FROM settings WHERE key = ?1";
 
 impl Store {
-    /// Stores a setting by its variable, such as `MYNAH_TYPING`. It counts from the next start on.
+    /// Stores a setting by its variable, such as `MYNAH_TYPING`. It takes effect at the next start.
     pub async fn put_setting(&self, key: &'static str, value: String, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| tx.execute(PUT, args![key, value.as_str(), now]).map(drop)).await
     }
 
-    /// Takes a stored setting away. `false`: there was none.
+    /// Deletes a stored setting. Returns `false` if there was none.
     pub async fn delete_setting(&self, key: impl Into<String>) -> Result<bool, StoreError> {
         let key = key.into();
         self.write(move |tx| Ok(tx.execute(DELETE, args![key.as_str()])? > 0)).await
     }
 }
 
-/// The stored settings of a database that may be in use, or may not be there, or be of an older program: read without
-/// opening it for good, so that nothing is migrated before it is known whose turn it is.
+/// Returns the stored settings of a database. The database may be in use, missing, or from an older program. It is only
+/// read and not migrated, because the configuration is read before the lock on the data folder is taken.
 pub fn stored_settings(database: &Path) -> Result<BTreeMap<String, String>, StoreError> {
     let mut stored = BTreeMap::new();
     sqlite::peek(database, "settings", &mut |tx: &mut dyn Tx| {

@@ -1,9 +1,10 @@
-//! Copying the log into the database beside the writer.
+//! Copies the write-ahead log into the database beside the writer.
 //!
-//! SQLite by itself does it within a commit, and everybody waits: for 32 MB that is a tenth of a second on a good disk and
-//! many seconds on an SD card. It also keeps to itself what went wrong there, and a flush that failed once must not be
-//! taken for done when it is tried again. So a thread of its own copies while the writer goes on; what was added meanwhile
-//! is little, and the writer copies that itself, because the log begins anew only at a commit that finds all of it copied.
+//! SQLite by itself copies within a commit, and everyone who writes waits: for 32 MB, a tenth of a second on a good
+//! disk and many seconds on an SD card. It also does not report what went wrong there, and a flush that failed once
+//! must not count as done when it is repeated. So a separate thread copies while the writer goes on. Little is added to
+//! the log meanwhile, and the writer copies that itself, because the log restarts only at a commit that finds all of it
+//! copied.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -14,10 +15,10 @@ use rusqlite::Connection;
 use super::transaction::classify_error;
 use crate::store::database::StoreError;
 
-/// Pages in the log at which it is copied. What is written often is copied once in so many pages.
+/// Number of pages in the log at which it is copied. A page that is written often is copied once in that many pages.
 pub(super) const CHECKPOINT_PAGES: usize = 32_000;
 
-/// Times that the thread copies: each finds what was added during the one before.
+/// How often the thread copies. Each round copies what was added to the log during the round before.
 const ROUNDS: usize = 3;
 
 thread_local! {
@@ -25,17 +26,19 @@ thread_local! {
     static WAL_PAGES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// When the log is copied, and who does it.
+/// Decides when the log is copied, and by whom.
 pub(super) struct Checkpoints {
     path: PathBuf,
     threshold: usize,
-    /// Pages in the log at which the next copy begins; more than `log` where a reader, or another process, was in the way.
+    /// Pages in the log at which the next copy starts. This is more than `threshold` after a copy that a reader or
+    /// another process held up.
     next_checkpoint: usize,
     copy_thread: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
 impl Checkpoints {
-    /// Takes over from SQLite on the writing connection, which one thread uses, of the database there. `log` is in pages.
+    /// Takes over checkpoints from SQLite on the writing connection, which only one thread uses. `path` is the database
+    /// file, and `threshold` is in pages.
     pub(super) fn new(connection: &Connection, path: PathBuf, threshold: usize) -> Checkpoints {
         connection.wal_hook(Some(|_, pages| {
             WAL_PAGES.set(usize::try_from(pages).unwrap_or(0));
@@ -44,13 +47,14 @@ impl Checkpoints {
         Checkpoints { path, threshold, next_checkpoint: threshold, copy_thread: None }
     }
 
-    /// After each commit. An error tells of the disk, not of what was committed: that is in the log, and stays there.
+    /// Starts or finishes a copy if one is due; called after each commit. An error is about the disk, not about what
+    /// was committed: that is in the log and stays there.
     pub(super) fn after_commit(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let pages = WAL_PAGES.get();
         if pages < self.threshold {
             self.next_checkpoint = self.threshold;
         }
-        // However slow the disk, the log ends somewhere.
+        // The log must not grow without limit, however slow the disk is.
         let must_wait = pages >= self.next_checkpoint.saturating_add(3 * self.threshold);
         match self.copy_thread.take_if(|copying| must_wait || copying.is_finished()) {
             Some(copying) => {
@@ -67,7 +71,7 @@ impl Checkpoints {
                 let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(copy_in_thread);
                 match spawned {
                     Ok(copying) => self.copy_thread = Some(copying),
-                    // Without a thread the writer does it, as SQLite would.
+                    // Without a thread the writer copies, as SQLite would.
                     Err(_) => {
                         self.next_checkpoint = pages + self.threshold / 4;
                         copy(connection)?;
@@ -80,7 +84,7 @@ impl Checkpoints {
     }
 }
 
-/// What a copy still does at the end is not cut off.
+/// Waits for a copy that is still running, so that it is not cut off.
 impl Drop for Checkpoints {
     fn drop(&mut self) {
         if let Some(copying) = self.copy_thread.take() {
@@ -89,7 +93,8 @@ impl Drop for Checkpoints {
     }
 }
 
-/// Copies what no reader is in the way of; it waits for nobody. That somebody else copies is no error.
+/// Copies everything that no reader holds up, and waits for nobody. It is not an error if another connection is
+/// copying.
 fn copy(connection: &Connection) -> Result<(), StoreError> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(classify_error)
 }
@@ -100,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// A database, written without flushes, whose log is copied at a hundred pages.
+    /// Opens a database that is written without flushes and whose log is copied at 100 pages.
     fn small_log_database(folder: &tempfile::TempDir) -> (Connection, Checkpoints) {
         let path = folder.path().join("a.db");
         let connection = Connection::open(&path).unwrap();

@@ -1,4 +1,4 @@
-//! SQLite: one writing connection on a thread of its own, a pool of reading ones.
+//! SQLite: one connection that writes, on a thread of its own, and a pool of connections that read.
 
 mod checkpoint;
 mod transaction;
@@ -22,13 +22,13 @@ use super::database::{Database, Job, Store, StoreError, StoreOptions, Tx};
 /// The oldest SQLite without the bug that corrupts a database in WAL mode (sqlite.org, release 3.51.3).
 const MIN_SQLITE_VERSION: i32 = 3_051_003;
 
-/// Connections that read at once: as many reads as there are connections, so that no thread waits for one.
+/// Number of connections that read. The store allows as many reads at once, so that no thread waits for a connection.
 const READ_CONNECTIONS: u32 = 4;
 
-/// Statements kept prepared on each connection.
+/// Number of statements kept prepared on each connection.
 const STATEMENT_CACHE_SIZE: usize = 128;
 
-/// The schema's steps, in order; each is as it was once released.
+/// Returns the migrations in order. A released migration is never changed.
 fn migration_steps() -> Vec<M<'static>> {
     [include_str!("../../../migrations/sqlite/0001_start.sql")]
         .map(|sql| {
@@ -41,7 +41,7 @@ fn migration_steps() -> Vec<M<'static>> {
 }
 
 impl Store {
-    /// Opens the SQLite file at `path`, which is made where it does not exist, and migrates it.
+    /// Opens the SQLite file at `path`, creates it if it does not exist, and migrates it.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Store, StoreError> {
         let (tell, fatal) = watch::channel(None);
         let database = Sqlite::open(path, Arc::new(move |why| drop(tell.send(Some(why)))))?;
@@ -56,12 +56,13 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file, brings its schema up to date, starts the writer. `fatal` is called once if the file turns out
-    /// damaged or the disk fails to make a write durable.
+    /// Opens the file, migrates its schema, and starts the writer. `fatal` is called once if the file turns out to be
+    /// damaged or the disk cannot make a write durable.
     pub(crate) fn open(path: &Path, fatal: Arc<dyn Fn(String) + Send + Sync>) -> Result<Sqlite, StoreError> {
         if rusqlite::version_number() < MIN_SQLITE_VERSION {
             return Err(StoreError::Open(format!(
-                "this executable holds SQLite {}, which can corrupt a database in WAL mode; build with 3.51.3 or newer",
+                "this executable contains SQLite {}, which can corrupt a database in WAL mode; \
+                 build it with SQLite 3.51.3 or newer",
                 rusqlite::version()
             )));
         }
@@ -87,7 +88,7 @@ impl Sqlite {
     }
 }
 
-/// Reads from a file as it is, where it is there and holds that table.
+/// Reads a table of the file at `path` without migrating it. Does nothing if there is no such file or table.
 pub(crate) fn peek(
     path: &Path,
     table: &str,
@@ -111,13 +112,14 @@ fn open_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     StoreError::Open(format!("the database {} cannot be opened: {error}", path.display()))
 }
 
-/// Keeps statements, and their plans: without QPSG many are planned anew at each call, for the values of their arguments.
+/// Caches statements and their plans. Without QPSG, SQLite plans many statements again at each call, for the values of
+/// their arguments.
 fn configure_statement_cache(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_SIZE);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
-/// A transaction that only reads, by statements that are kept; it ends when this is dropped.
+/// A transaction that only reads, begun and ended by cached statements. It ends when it is dropped.
 struct ReadTransaction<'a>(&'a Connection);
 
 impl ReadTransaction<'_> {
@@ -129,14 +131,15 @@ impl ReadTransaction<'_> {
 
 impl Drop for ReadTransaction<'_> {
     fn drop(&mut self) {
-        // It cannot fail but for a connection that no transaction is open on.
+        // This fails only on a connection without an open transaction.
         drop(self.0.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([])));
     }
 }
 
-/// busy_timeout comes first: switching to WAL needs the lock that another process may hold. page_size counts for a new
-/// file only: a message touches some thirty pages, each of which is written whole, so small ones spare the disk.
-/// temp_store: what a savepoint would undo is kept in memory, not in files of /var/tmp, which may be full or missing.
+/// Sets the pragmas. busy_timeout comes first, because switching to WAL needs the lock that another process may hold.
+/// page_size takes effect only for a new file: a message changes some thirty pages, and each is written whole, so small
+/// pages spare the disk. temp_store keeps what a savepoint would undo in memory, not in files in /var/tmp, which may be
+/// full or missing.
 fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
     configure_statement_cache(connection)?;
     connection.execute_batch(
@@ -151,7 +154,7 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
     )
 }
 
-/// All missing migrations in one transaction; a schema from a newer program is refused.
+/// Runs all missing migrations in one transaction. Refuses a schema from a newer program.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let steps = migration_steps();
     let found: i64 = connection
@@ -160,8 +163,8 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let known = steps.len();
     if found > i64::try_from(known).unwrap_or(i64::MAX) {
         return Err(StoreError::Open(format!(
-            "the database {} has schema {found}, this program knows up to {known}: run the newer program, or restore a backup \
-             made by this one",
+            "the database {} has schema {found}, but this program knows schemas up to {known} only: \
+             run the newer program, or restore a backup made by this one",
             path.display()
         )));
     }

@@ -1,4 +1,4 @@
-//! The seam's transaction, on a rusqlite connection.
+//! Implements [`Tx`] on a rusqlite connection.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, ffi};
@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, ToSql, ffi};
 use crate::store::database::StoreError;
 use crate::store::database::{Arg, Row, Tx};
 
-/// A connection inside a transaction that somebody else ends.
+/// A connection inside a transaction that the caller begins and ends.
 pub(super) struct SqliteTx<'a> {
     pub(super) connection: &'a Connection,
 }
@@ -77,7 +77,7 @@ impl Row for rusqlite::Row<'_> {
     }
 }
 
-/// Sorts SQLite's errors by what can be done about them (sqlite.org, result and error codes).
+/// Classifies SQLite's errors by what can be done about them (sqlite.org, result and error codes).
 pub(super) fn classify_error(error: rusqlite::Error) -> StoreError {
     let rusqlite::Error::SqliteFailure(failure, _) = &error else {
         return StoreError::Refused(error.to_string());

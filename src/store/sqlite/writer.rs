@@ -1,11 +1,12 @@
-//! The one writer, with group commit.
+//! The single writer, with group commit.
 //!
-//! It takes one job and what else waits, runs all inside one `BEGIN IMMEDIATE`, commits once, and only then answers
-//! everybody: one flush to the disk serves all of them. A group in which nobody needs the flush is committed without; the
-//! next flush takes it along.
+//! The writer takes one job and whatever else is queued, runs all of them inside one `BEGIN IMMEDIATE`, and commits
+//! once. After the commit it reports to every caller, so one flush to the disk serves all of them. A group in which no
+//! job needs the flush is committed without one; the next flush includes it.
 //!
-//! A job that fails undoes itself alone: the group is taken back and done again with a savepoint around each job.
-//! Savepoints from the start would have SQLite copy every page that a job touches, for failures that hardly ever come.
+//! A job that fails undoes only itself: the writer rolls the group back and runs it again with a savepoint around each
+//! job. With savepoints from the start, SQLite would copy every page that a job changes, for failures that hardly ever
+//! happen.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -21,23 +22,23 @@ use super::transaction::{SqliteTx, classify_error};
 use crate::store::database::Job;
 use crate::store::database::StoreError;
 
-/// The most jobs of one commit.
+/// The most jobs in one commit.
 const MAX_GROUP_SIZE: usize = 256;
 
-/// A transaction that runs longer than this is told by [`Writer::trouble`].
+/// [`Writer::write_error`] reports a transaction that runs longer than this.
 const SLOW_TRANSACTION: Duration = Duration::from_secs(8);
 
-/// Failures of the same kind are logged at most this often.
+/// Failures are logged at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Hands jobs to the writing thread.
+/// Passes jobs to the writing thread.
 pub(super) struct Writer {
     jobs: Option<Sender<Box<dyn Job>>>,
     health: Arc<Mutex<WriterHealth>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A job that ran, and how.
+/// A job that ran, and its result.
 type JobResult = (Box<dyn Job>, Result<(), StoreError>);
 
 #[derive(Default)]
@@ -89,14 +90,14 @@ impl Writer {
     }
 }
 
-/// Waits for what is queued: a store that is dropped has written everything it took.
+/// Waits until all queued jobs have run: a store that is dropped has written everything it accepted.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the database writer ended in a panic");
+            tracing::error!("the database writer panicked");
         }
     }
 }
@@ -107,7 +108,7 @@ struct WriterLoop {
     waiting: Receiver<Box<dyn Job>>,
     health: Arc<Mutex<WriterHealth>>,
     fatal: Arc<dyn Fn(String) + Send + Sync>,
-    /// Whether commits flush: `PRAGMA synchronous` is FULL, and not NORMAL.
+    /// Whether commits flush: `PRAGMA synchronous` is FULL, not NORMAL.
     flushes: bool,
 }
 
@@ -124,7 +125,8 @@ impl WriterLoop {
             lock(&self.health).running_since = Some(Instant::now());
             let changes = self.connection.total_changes();
             let outcome = self.run_group(&mut jobs, &mut group);
-            // A full disk may undo one statement only and leave the commit of the rest to succeed.
+            // A full disk may undo only one statement, so that the commit of the others succeeds. That is a failure
+            // too.
             let alone = group.iter().find(|(_, result)| matches!(result, Err(StoreError::Unavailable(_))));
             let reported = alone.filter(|_| outcome.is_ok()).map_or(&outcome, |(_, result)| result);
             self.record_outcome(reported, self.connection.total_changes() > changes);
@@ -139,7 +141,8 @@ impl WriterLoop {
         }
     }
 
-    /// Not with a damaged file, or a disk that failed to make a write durable.
+    /// Returns whether the writer can go on, and reports a fatal error. It cannot go on with a damaged file, or with a
+    /// disk that failed to make a write durable.
     fn can_continue(&self, outcome: &Result<(), StoreError>) -> bool {
         if let Err(StoreError::Fatal(why)) = outcome {
             (self.fatal)(why.clone());
@@ -147,7 +150,7 @@ impl WriterLoop {
         !matches!(outcome, Err(StoreError::Fatal(_)))
     }
 
-    /// Whether the writer goes on.
+    /// Copies the log if that is due. Returns whether the writer can go on.
     fn checkpoint_if_due(&mut self) -> bool {
         lock(&self.health).running_since = Some(Instant::now());
         let outcome = self.checkpoints.after_commit(&self.connection);
@@ -155,8 +158,8 @@ impl WriterLoop {
         self.can_continue(&outcome)
     }
 
-    /// Runs the jobs. An error here is everybody's in the group: nothing was committed. Those behind the one that undid the
-    /// transaction stay in `jobs`.
+    /// Runs the jobs. An error here counts for the whole group: nothing was committed. Jobs behind the one that undid
+    /// the transaction stay in `jobs`.
     fn run_group(&mut self, jobs: &mut VecDeque<Box<dyn Job>>, group: &mut Vec<JobResult>) -> Result<(), StoreError> {
         let flush = jobs.iter().any(|job| job.needs_flush());
         let mut group_result = self.set_flush_at_commit(flush).and_then(|()| self.statement("BEGIN IMMEDIATE"));
@@ -171,7 +174,7 @@ impl WriterLoop {
         if group_result.is_err() {
             group.extend(jobs.drain(..).map(|job| (job, Ok(()))));
         }
-        // One job alone needs no savepoint: what it did is undone with the transaction.
+        // A single job needs no savepoint: what it did is undone with the transaction.
         let single_job = jobs.len() == 1;
         while let Some(mut job) = jobs.pop_front() {
             let result = if single_job { self.run_job(job.as_mut()) } else { self.run_in_savepoint(job.as_mut()) };
@@ -193,7 +196,7 @@ impl WriterLoop {
             return self.commit();
         }
         if group_result.is_err() {
-            // Nothing more can be done about a rollback that fails: the connection is left to the next BEGIN.
+            // If the rollback fails, nothing more can be done here. The next BEGIN deals with the connection.
             drop(self.roll_back());
         }
         group_result
@@ -209,14 +212,14 @@ impl WriterLoop {
         outcome
     }
 
-    /// Some failures have undone the transaction already.
+    /// Rolls the transaction back, unless a failure has undone it already.
     fn roll_back(&self) -> Result<(), StoreError> {
         if self.connection.is_autocommit() { Ok(()) } else { self.statement("ROLLBACK") }
     }
 
     fn set_flush_at_commit(&mut self, flush: bool) -> Result<(), StoreError> {
         if flush != self.flushes {
-            // Not as a cached statement: the pragma takes effect when it is prepared.
+            // Not a cached statement: the pragma takes effect when it is prepared.
             let pragma = if flush { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
             self.connection.execute_batch(pragma).map_err(classify_error)?;
             self.flushes = flush;
@@ -249,7 +252,8 @@ impl WriterLoop {
             .map_err(classify_error)
     }
 
-    /// A commit that changed nothing wrote nothing, so it shows nothing about the disk.
+    /// Records the outcome for [`Writer::write_error`]. A commit that changed nothing wrote nothing, so it says nothing
+    /// about the disk.
     fn record_outcome(&self, outcome: &Result<(), StoreError>, changed: bool) {
         let mut health = lock(&self.health);
         health.running_since = None;

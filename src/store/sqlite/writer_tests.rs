@@ -1,4 +1,4 @@
-//! The writer with hand-made jobs: what one of them does to the others, and what a full disk does to all.
+//! Tests of the writer with hand-made jobs: how one job affects the others, and how a full disk affects all of them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::store::sqlite::checkpoint;
 
 type JobFn = Box<dyn Fn(&mut dyn Tx) -> Result<(), StoreError> + Send>;
 
-/// What a job's caller is told, and the rows that another connection sees at that moment.
+/// What a job's caller receives, and the rows that another connection sees at that moment.
 type JobReport = (Result<(), StoreError>, Vec<i64>);
 
 struct TestJob {
@@ -32,7 +32,7 @@ impl Job for TestJob {
     }
 }
 
-/// The bytes of the log's file, which is the longest that the log has been.
+/// Returns the size of the log file in bytes. The file is as large as the log has ever been.
 fn wal_size(path: &Path) -> u64 {
     std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len())
 }
@@ -55,7 +55,8 @@ impl TestWriter {
         TestWriter::with_checkpoints(checkpoint::CHECKPOINT_PAGES, |path| path.to_owned())
     }
 
-    /// Copies the log when it has so many pages, into the database at the path that is told.
+    /// Creates a writer that copies the log when it has `log` pages, into the database at the path that `copied`
+    /// returns.
     fn with_checkpoints(log: usize, copied: impl Fn(&Path) -> PathBuf) -> TestWriter {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
@@ -69,8 +70,8 @@ impl TestWriter {
     }
 
     fn queue(&self, work: impl Fn(&mut dyn Tx) -> Result<(), StoreError> + Send + 'static) -> Receiver<JobReport> {
-        let (told, wait) = channel();
-        self.writer.queue(Box::new(TestJob { work: Box::new(work), path: self.path.clone(), report_to: told }));
+        let (report_to, wait) = channel();
+        self.writer.queue(Box::new(TestJob { work: Box::new(work), path: self.path.clone(), report_to }));
         wait
     }
 
@@ -78,14 +79,14 @@ impl TestWriter {
         self.queue(work).recv().unwrap().0
     }
 
-    /// Holds the writer in a job of its own until the answer is dropped, so that what is queued meanwhile makes one group,
-    /// of which the first job is here already.
+    /// Holds the writer in a job until the sender is dropped, so that everything queued meanwhile forms one group. The
+    /// first job of that group is queued here.
     fn hold_writer(&self) -> (Sender<()>, Receiver<JobReport>) {
         let (release, wait) = channel::<()>();
         let (started, running) = channel();
         drop(self.queue(move |_| {
             started.send(()).unwrap();
-            // The sender is dropped: that is the signal.
+            // The error means that the sender was dropped, which is the signal.
             assert!(wait.recv().is_err());
             Ok(())
         }));
@@ -98,7 +99,7 @@ fn insert(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
     tx.execute("INSERT INTO t (id) VALUES (?1)", &[Arg::Int(id)]).map(drop)
 }
 
-/// The most pages that the file may have; never fewer than it has (sqlite.org, PRAGMA max_page_count).
+/// Sets the most pages that the file may have; never fewer than it has (sqlite.org, PRAGMA max_page_count).
 fn set_max_pages(tx: &mut dyn Tx, pages: &str) -> Result<(), StoreError> {
     tx.for_each_row(&format!("PRAGMA max_page_count = {pages}"), &[], &mut |_| Ok(()))
 }
@@ -148,10 +149,10 @@ fn a_full_database_refuses_writes_says_so_and_goes_on_by_itself_when_there_is_ro
     bench.run(|tx| set_max_pages(tx, "100000")).unwrap();
     bench.run(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop)).unwrap();
     assert_eq!((bench.writer.write_error(), stored_ids(&bench.path)), (None, vec![7]));
-    assert!(bench.fatal.try_recv().is_err(), "a full disk ends nothing");
+    assert!(bench.fatal.try_recv().is_err(), "a full disk does not end the writer");
 }
 
-/// SQLite undoes the whole transaction, and with it the jobs of the group that had run (sqlite.org, SQLITE_FULL).
+/// SQLite undoes the whole transaction, including the jobs of the group that had run (sqlite.org, SQLITE_FULL).
 #[test]
 fn nobody_in_the_group_of_a_write_that_fills_the_database_is_told_that_it_is_stored() {
     let bench = TestWriter::new();
@@ -160,16 +161,16 @@ fn nobody_in_the_group_of_a_write_that_fills_the_database_is_told_that_it_is_sto
     let full = bench.queue(|tx| tx.execute("INSERT INTO t VALUES (7, zeroblob(1000000))", &[]).map(drop));
     let behind = bench.queue(|tx| insert(tx, 8));
     drop(release);
-    for told in [first, full] {
-        let (outcome, seen) = told.recv().unwrap();
+    for report in [first, full] {
+        let (outcome, seen) = report.recv().unwrap();
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
         assert_eq!(seen, [0; 0]);
     }
-    assert_eq!(behind.recv().unwrap(), (Ok(()), vec![8]), "what is small enough still fits");
+    assert_eq!(behind.recv().unwrap(), (Ok(()), vec![8]), "a small row still fits");
 }
 
-/// A statement with a journal of its own is undone alone, and the commit of the rest succeeds: the trouble is told all
-/// the same.
+/// A statement with a journal of its own is undone alone, and the commit of the others succeeds. The failure is
+/// reported all the same.
 #[test]
 fn a_write_that_alone_finds_the_database_full_is_told_as_trouble() {
     let bench = TestWriter::new();
@@ -201,7 +202,7 @@ fn a_damaged_file_ends_the_writer_and_nobody_is_told_that_it_is_stored() {
     assert_eq!(first.recv().unwrap(), (Err(damaged()), vec![]));
     assert_eq!(finds.recv().unwrap(), (Err(damaged()), vec![]));
     assert_eq!(bench.fatal.recv().unwrap(), "disk image is malformed");
-    // Queued before the end or after it: never run.
+    // Whether this job was queued before the end or after it, it never ran.
     assert!(behind.recv().map_or(true, |(outcome, _)| outcome == Err(StoreError::Closed)));
     assert!(bench.queue(|tx| insert(tx, 3)).recv().map_or(true, |(outcome, _)| outcome == Err(StoreError::Closed)));
     assert_eq!(stored_ids(&bench.path), [0; 0]);
@@ -216,16 +217,16 @@ fn a_writer_that_is_dropped_has_written_everything_it_took() {
     let TestWriter { writer, path, _folder, .. } = bench;
     drop(writer);
     assert_eq!(stored_ids(&path), (0..=600).collect::<Vec<i64>>());
-    assert!(waits.iter().all(|told| told.try_recv().is_ok_and(|(outcome, _)| outcome.is_ok())));
+    assert!(waits.iter().all(|wait| wait.try_recv().is_ok_and(|(outcome, _)| outcome.is_ok())));
 }
 
-/// A page of the log, with its header.
+/// The size of a page in the log, with its header.
 const FRAME: u64 = 1024 + 24;
 
-/// Commits in which a copy has long been made.
+/// Number of commits after which a copy has certainly been made.
 const MANY: i64 = 3_000;
 
-/// Touches four or five pages.
+/// Inserts a row, which changes four or five pages.
 fn page(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
     tx.execute("INSERT INTO t VALUES (?1, randomblob(1000))", &[Arg::Int(id)]).map(drop)
 }
@@ -265,11 +266,11 @@ fn a_reader_that_takes_its_time_holds_up_the_log_and_nobody_who_writes() {
 #[test]
 fn a_log_that_cannot_be_copied_is_told_and_everything_is_stored() {
     let bench = TestWriter::with_checkpoints(10, |path| path.parent().unwrap().to_owned());
-    let told = (0..MANY).find_map(|id| {
+    let failure = (0..MANY).find_map(|id| {
         bench.run(move |tx| page(tx, id)).unwrap();
         bench.writer.write_error().map(|why| (id, why))
     });
-    let (last, why) = told.expect("it is told before many more are stored");
+    let (last, why) = failure.expect("the failure is reported before many more rows are stored");
     assert!(why.contains("unable to open"), "{why}");
     bench.run(|tx| insert(tx, -1)).unwrap();
     assert_eq!(stored_ids(&bench.path), (-1..=last).collect::<Vec<i64>>());
@@ -283,7 +284,7 @@ fn a_log_that_cannot_be_copied_because_the_file_is_damaged_ends_the_writer() {
         std::fs::write(&damaged, [7; 4096]).unwrap();
         damaged
     });
-    // What comes after the end is never run.
+    // Jobs after the end are never run.
     let writes = |id: &i64| {
         let id = *id;
         bench.queue(move |tx| page(tx, id)).recv().is_ok_and(|(outcome, _)| outcome.is_ok())
