@@ -105,7 +105,7 @@ impl Store {
             let since = tx.fetch_optional(LOOKUP_SINCE, args![part.turn, part.number], |row| row.int(0).map(Time))?;
             let Some(since) = since else { return Ok(LookupOutcome::AlreadySettled) };
             if now >= since + SEND_WITHIN {
-                let why = format!("unknown whether it was sent: no lookup could tell within 23 hours; last error: {why}");
+                let why = format!("unknown whether it was sent: no lookup could tell in 23 hours; last error: {why}");
                 settle::end_unsent(tx, part, Ending::HeldTooLate, &why, now, options)?;
                 return Ok(LookupOutcome::Held);
             }
