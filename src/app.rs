@@ -46,7 +46,7 @@ pub struct App {
     pub store: Store,
     /// The cache, whose contents may be lost at any time.
     pub cache: Arc<dyn Cache>,
-    /// Counts the refused requests of each sender. Separate from `cache`, because anybody can fill it, and it must not
+    /// Counts the refused webhooks of each client. Separate from `cache`, because anybody can fill it, and it must not
     /// displace what is known of contacts.
     pub refusal_cache: Arc<dyn Cache>,
     /// Our numbers, that of the main configuration first. Never empty.

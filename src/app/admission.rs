@@ -44,7 +44,6 @@ impl App {
 
     /// Stores a message that catch-up found at the provider because its webhook never came.
     ///
-    ///
     /// Such a message does not count against the contact's rate limit, and is never over it. Missed messages arrive all
     /// at once, and one turn answers them however many there are, in at most as many conversations as one contact may
     /// have waiting.

@@ -1,7 +1,6 @@
 //! The history of a conversation, as the model sees it. It comes from the cache if the cached window is certainly the
 //! latest, and from the store otherwise.
 //!
-//!
 //! Every write to a conversation raises its revision, whoever writes: this process, a command beside it, or another
 //! machine. A claim returns the revision, and a cached window counts only if it has the same one, so no answer uses a
 //! stale window.

@@ -1,6 +1,5 @@
 //! Receives a message: decides who wrote it, whether it is answered, and in which turn.
 //!
-//!
 //! What can be found out without the database is found out before and arrives as an [`Admission`]. What the database
 //! knows (who opted out, who is blocked, who answers this conversation) is decided here, in the transaction that stores
 //! the message, so that nothing can change in between.
@@ -56,7 +55,7 @@ const CONTINUE: &str = "
         mode_until = CASE WHEN mode_until <= ?3 THEN NULL ELSE mode_until END
     WHERE id = ?1";
 
-/// Ends no conversation in which a turn still waits for its answer: the answer belongs to it.
+/// Does not end a conversation in which a turn still waits for its answer: the answer belongs to it.
 const END_IDLE: &str = "
     UPDATE conversations SET ended_at = ?2
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = ?1

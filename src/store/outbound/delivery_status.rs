@@ -55,7 +55,8 @@ impl Store {
         self.apply_status_from(None, update, record, now).await
     }
 
-    /// Does the same for a callback from this account. A message that another account sent is not its own.
+    /// Like [`Store::apply_status`], for a callback from this account. A message that another account sent does not
+    /// count as its own.
     pub async fn apply_status_from(
         &self,
         account: Option<String>,

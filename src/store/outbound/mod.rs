@@ -1,6 +1,5 @@
 //! What goes out: replies and their parts, templates, operators' messages, delivery statuses.
 //!
-//!
 //! It may import all other folders of the store. To add a kind of outbound message, add a draft to `drafts` and a file
 //! that queues it.
 

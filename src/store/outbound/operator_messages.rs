@@ -28,7 +28,7 @@ const OPERATOR_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, command)
     VALUES (?1, 'open', 1, ?2, ?3, 'operator')";
 
-/// The result of queueing an operator's message.
+/// The result of queuing an operator's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorMessageOutcome {
     /// The message will be sent.

@@ -110,8 +110,8 @@ impl Store {
         self.reply_unless_human(claim, reply, parts, None, now).await
     }
 
-    /// Does the same for a turn that goes on although a person took over while the model was asked. `instead` is sent
-    /// then.
+    /// Like [`Store::reply`], for a turn that goes on although a person took over while the model was asked. `instead`
+    /// is sent then.
     pub async fn reply_unless_human(
         &self,
         claim: &TurnClaim,

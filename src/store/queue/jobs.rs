@@ -54,8 +54,8 @@ const REQUEUE_DEADLINE: &str = "
 
 const CLEAR_PARTS: &str = "DELETE FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'failed'";
 
-/// Deletes an answer of which no part was sent; otherwise the model would continue from a text that nobody has read. In
-/// an operator's turn the message stays, because it is what mynah sends.
+/// Deletes an answer if none of its parts was sent; otherwise the model would continue from a text that nobody has
+/// read. In an operator's turn the message stays, because it is what mynah sends.
 const DELETE_UNSENT_ANSWER: &str = "
     DELETE FROM messages WHERE turn_id = ?1 AND role = 'assistant'
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1 AND COALESCE(command, '') <> 'operator')";

@@ -1,8 +1,8 @@
 //! The durable queue: turns and parts. A worker claims each one, and it is settled once.
 //!
-//!
-//! It imports only `conversations`, `contacts`, `operations`, `sqlite` and `database`. To add a kind of work, add its
-//! claim to `claims`, its end to `settle`, and the recovery of what a dead process leaves of it to `recovery`.
+//! Within the store, it imports only `conversations`, `contacts`, `operations`, `sqlite` and `database`. To add a kind
+//! of work, add its claim to `claims`, its end to `settle`, and the recovery of what a dead process leaves of it to
+//! `recovery`.
 
 pub(in crate::store) mod backlog_limit;
 pub(in crate::store) mod claims;

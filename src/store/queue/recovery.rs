@@ -1,6 +1,5 @@
 //! What mynah does at its start with the work that the last process left behind.
 //!
-//!
 //! The lock on the data folder proves that no other process works here. Everything in flight therefore belongs to a
 //! dead process, and no lease has to expire.
 
@@ -21,11 +20,11 @@ const MAX_CRASHES_ALONE: i64 = 3;
 /// How long a turn that was running when the process died waits before it is retried, by the number of such crashes. A
 /// turn that was running at more crashes than there are delays is taken as their cause.
 ///
-///
 /// A crash does not name its cause: other turns ran too, and a kill from outside has no cause in here. So after the
-/// first crash, all turns are retried at once. After that, the delays grow. They seldom end before a burst of kills or
-/// a restart loop with another cause is over, and the turn that causes the crashes soon runs alone. That a turn ran
-/// alone at one crash proves no more than that it ran beside others, because a kill from outside can come at any time.
+/// first crash, all turns are retried at once. After that, the delays grow. A burst of kills, or a restart loop with
+/// another cause, seldom lasts longer than they do, and the turn that causes the crashes soon runs alone. That a turn
+/// ran alone at one crash proves no more than that it ran beside others, because a kill from outside can come at any
+/// time.
 const CRASH_RETRY_DELAYS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_secs(10),

@@ -1,7 +1,6 @@
 //! Budget reservations. A claim reserves the budget for a call to the model in its own transaction, before the call,
-//! and settles the reservation after the call. So any number of turns at once cannot spend what is left twice. A
+//! and settles the reservation after the call, so that any number of turns at once cannot spend what is left twice. A
 //! reservation that is never settled, because the process died, stays reserved: the call may have been made.
-//!
 //!
 //! Nothing is written here while no budget is set.
 

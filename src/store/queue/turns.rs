@@ -1,6 +1,5 @@
 //! Turns: a worker claims each one, and it is finished once.
 //!
-//!
 //! A claim returns a fence token, which the finishing write must name. If no turn has that token any more, the worker
 //! was stale: the write returns `false`, and changes nothing but the claim's budget reservation.
 
@@ -46,8 +45,8 @@ const DUE_REQUESTS: &str = "
 /// How long to wait before checking again whether calls in progress have left room in a budget.
 const BUDGET_RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// Claims no turn beside an active turn of the same conversation. The index over live turns would refuse that too, but
-/// then the whole claim would fail.
+/// Does not claim a turn beside an active turn of the same conversation. The index over live turns would refuse that
+/// too, but then the whole claim would fail.
 const CLAIM: &str = "
     UPDATE turns SET state = 'running', live = 0, attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
