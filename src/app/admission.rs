@@ -66,7 +66,7 @@ impl App {
         let reception = self.admission(account, &inbound, missed).await;
         let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
         let visible_to_model = reception.request().is_none();
-        // Taken from the limit before it is known what the message is.
+        // Taken from the rate limit before it is known whether the message counts.
         let rate = self.config.contact_policy.rate_limit.filter(|_| missed.is_none() && reception.rate_wait.is_none());
         let taken_rate = rate.map(|rate| (rate_keys(MESSAGE_RATE_KEY, &inbound), rate));
         let received = self.store.receive(inbound, record, reception).await?;

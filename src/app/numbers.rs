@@ -93,8 +93,8 @@ impl App {
     }
 
     /// Returns the transcriber for voice notes to that number; `None` if there is none. If no transcription server is
-    /// configured, the main model's server transcribes only what may go there anyway: a number whose model is elsewhere
-    /// may have a model of its own because nobody else is to know what its contacts say.
+    /// configured, the main model's server transcribes only for numbers whose model is on the same server. Another
+    /// number may have its own model so that nobody else learns what its contacts say.
     pub fn transcriber_of(&self, number: &Number) -> Option<&Transcriber> {
         let is_implied = self.config.media.transcription.as_ref().is_some_and(|listens| listens.uses_main_model_server);
         let models = self.main_number().config.ai.as_ref().zip(number.config.ai.as_ref());

@@ -30,7 +30,7 @@ const ADVANCE_STATUS: &str = "
 /// The result of a status callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusOutcome {
-    /// The message is not ours, and the callback carries no reference that says otherwise.
+    /// The message is not ours, and the callback carries no reference that says otherwise; or another account sent it.
     NotOurs,
     /// The callback carries our reference, but that part no longer exists, or has another provider id.
     PartGone,

@@ -185,7 +185,7 @@ fn insert_reply(
             parts.extend(tell.clone().map(Draft::from));
             notice_sent = tell.as_deref();
         } else if matches!(reply, Reply::OwnText { .. }) {
-            // The parts say that a person takes over.
+            // The parts say that a person takes over, which nobody does now.
             parts.clear();
         }
         handover::alert_person_wanted(tx, conversation, why, now)?;

@@ -19,7 +19,7 @@ const OPEN_CONVERSATION: &str = "
         ON o.contact_id = c.contact_id AND o.channel = c.channel AND o.our_address = c.our_address AND o.is_open = 1
     WHERE c.id = ?1";
 
-/// Copies the address from the conversation in which the contact last wrote on this number.
+/// Starts a conversation with the reply address of the one in which the contact last wrote on this number.
 const INSERT_CONVERSATION: &str = "
     INSERT INTO conversations (id, contact_id, channel, account, our_address, reply_to, started_at, last_inbound_at)
     SELECT ?2, l.contact_id, l.channel, l.account, l.our_address, l.reply_to, ?3, l.last_inbound_at

@@ -61,8 +61,8 @@ const TEMPLATE: &str = "
 const SET_REOPENED_AT: &str = "
     UPDATE conversations SET reopened_at = ?2 WHERE id = ?1 AND (reopened_at IS NULL OR reopened_at < last_inbound_at)";
 
-/// Does nothing while another turn is active: late news of a held part ends nothing, and a turn that is due beside an
-/// active one would make every claim fail.
+/// Does nothing while another turn is active: a late callback about a held part ends nothing, and a turn that is due
+/// beside an active one would make every claim fail.
 const WAKE_NEXT: &str = "
     UPDATE turns SET due_at = MAX(?2, created_at + ?3, COALESCE(not_before, 0))
     WHERE conversation_id = ?1 AND live = 1 AND due_at IS NULL
@@ -197,7 +197,7 @@ pub(in crate::store) fn expire(
     schedule_next_turn(tx, conversation, now, options).map(drop)
 }
 
-/// Ends a turn that is not answered on purpose.
+/// Ends a turn that must not be answered.
 pub(in crate::store) fn skip(
     tx: &mut dyn Tx,
     turn: TurnId,
