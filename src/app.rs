@@ -1,4 +1,4 @@
-//! The app: everything that runs shares, built once.
+//! The app: everything that the parts of a running process share, built once.
 
 mod admission;
 mod confidential_content;
@@ -36,63 +36,65 @@ use crate::reader::Reader;
 use crate::secrets::Secrets;
 use crate::store::{ByNumber, Store, StoreOptions};
 
-/// What web, workers and schedule share.
+/// What the web server, the workers and the schedule share.
 pub struct App {
-    /// The configuration it was built from.
+    /// The configuration that the app was built from.
     pub config: Config,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The database.
     pub store: Store,
-    /// What may be forgotten.
+    /// The cache, whose contents may be lost at any time.
     pub cache: Arc<dyn Cache>,
-    /// How often whom was refused. Apart, since anybody can fill it, and what is known of contacts must not give way.
+    /// Counts the refused webhooks of each client. Separate from `cache`, because anybody can fill it, and it must not
+    /// displace what is known of contacts.
     pub refusal_cache: Arc<dyn Cache>,
-    /// Our numbers, that of the main configuration first; never none.
+    /// Our numbers, that of the main configuration first. Never empty.
     pub numbers: Vec<Number>,
-    /// Which of them a conversation is on.
+    /// Tells which of the numbers a conversation is on.
     pub number_directory: NumberDirectory,
-    /// What contacts attach and operators send.
+    /// The files that contacts attach and operators send.
     pub files: FileStore,
-    /// Where the provider fetches what operators send; `None` where there is no channel.
+    /// The links under which the provider fetches what operators send; `None` if there is no channel.
     pub media_links: Option<MediaLinks>,
-    /// Who writes down what is said in voice notes; `None` where nobody does. Not on every number: see [`App::transcriber_of`].
+    /// Transcribes voice notes; `None` if nothing does. Does not serve every number: see [`App::transcriber_of`].
     pub transcriber: Option<Transcriber>,
-    /// Who finds out what is in a file.
+    /// Reads files in a child process.
     pub reader: Reader,
-    /// How many attachments are fetched and read at once: each is in memory meanwhile.
+    /// How many attachments are fetched and read at once. Each one is in memory meanwhile.
     pub fetch_slots: Semaphore,
-    /// How many are written down at once, apart from those: a server that listens may be slow.
+    /// How many voice notes are transcribed at once. Separate from the fetches, because a transcription server may be
+    /// slow.
     pub transcription_slots: Semaphore,
-    /// How long one attachment may take, by the runtime's clock and without its waits for a place.
+    /// How long one attachment may take, by the runtime's clock and without its waits for a slot.
     pub attachment_timeout: Duration,
     /// The turns that are being answered.
     pub running_turns: RunningTurns,
-    /// Wakes the worker when something was queued.
+    /// Wakes the worker when something is queued.
     pub wake: Notify,
-    /// Shared by whoever claims work; held alone while missed messages are stored, so that no turn is claimed of which a part
-    /// is still to come.
+    /// Held in common by everybody who claims work, and exclusively while missed messages are stored, so that no turn
+    /// is claimed while some of its messages are still to come.
     pub claim_lock: RwLock<()>,
 }
 
-/// A model, as it is asked.
+/// A model, with the limits under which it is called.
 pub struct Assistant {
-    /// Where to ask.
+    /// The provider to call.
     pub provider: Arc<dyn Provider>,
-    /// How many may ask at once. Shared by those who ask the same model otherwise.
+    /// How many calls may run at once. Shared by configurations that call the same model with other settings.
     pub limit: Arc<ConcurrencyLimit>,
-    /// Whether it is asked at all just now. Shared alike.
+    /// The circuit breaker of the model. Shared in the same way.
     pub breaker: Arc<Breaker>,
-    /// How many tokens it reads and writes in one call.
+    /// How many tokens the model reads and writes in one call.
     pub context_tokens: usize,
-    /// How many of those its answer may take.
+    /// How many of those tokens its answer may take.
     pub answer_tokens: usize,
-    /// The model's name, where it is known before it answers.
+    /// The model's name, if it is known before the model answers.
     pub model: Option<String>,
 }
 
 impl Assistant {
-    /// A model behind this provider.
+    /// Creates an assistant for a model of this provider.
     pub fn new(provider: Arc<dyn Provider>, config: &AiConfig) -> Assistant {
         Assistant {
             provider,
@@ -104,40 +106,40 @@ impl Assistant {
         }
     }
 
-    /// The tokens that a prompt may take.
+    /// Returns how many tokens a prompt may take.
     pub fn max_prompt_tokens(&self) -> usize {
         self.context_tokens - self.answer_tokens
     }
 }
 
-/// The business of the demo, which the offline provider knows when it is given no folder.
+/// The business of the demo. The offline provider uses it if no folder is configured.
 #[derive(RustEmbed)]
 #[folder = "assets/example"]
 struct ExampleBusiness;
 
-/// Attachments that are fetched at once, and those that are written down: of 16 MB at the most.
+/// How many attachments are fetched at once, and how many are transcribed. Each has at most 16 MB.
 const MAX_FETCHES: usize = 8;
 const MAX_TRANSCRIPTIONS: usize = 8;
 
-/// How long one attachment may take. A contact waits no longer than that for an answer to what they wrote beside it.
+/// How long one attachment may take. A contact waits no longer than this for an answer to what they wrote beside it.
 const ATTACHMENT_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long a transcript may take where no model tells.
+/// How long a transcription may take if no model is configured, whose timeout would apply.
 const DEFAULT_TRANSCRIPTION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The name under which the key for references in status callbacks is stored.
 const CALLBACK_KEY_NAME: &str = "status-callback-key";
 
 impl App {
-    /// Opens the data folder, the database and what the configuration names. Calls nobody.
+    /// Opens the data folder, the database, and everything that the configuration names. Sends no requests.
     pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<App> {
         let folder = &config.data.dir;
         fs::create_dir_all(folder)
-            .with_context(|| format!("the data folder {} cannot be made (MYNAH_DATA_DIR)", folder.display()))?;
+            .with_context(|| format!("the data folder {} cannot be created (MYNAH_DATA_DIR)", folder.display()))?;
         let store = open_store(&config)?;
         let files = media_files(&config);
         let number_configs = config.every_number();
-        // One for all: a callback names the turn, whose number is known.
+        // One key for all numbers: a callback names the turn, and the turn's number is known.
         let key = if number_configs.iter().any(|number| number.twilio.is_some()) {
             Some(callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?)
         } else {
@@ -159,7 +161,7 @@ impl App {
             numbers.push(Number { config: own.clone(), channel, assistants, confidential: confidence });
         }
         let directory = config.directory();
-        // As long as an answer of the model may take.
+        // A transcription may take as long as an answer of the model.
         let timeout = config.ai.as_ref().map_or(DEFAULT_TRANSCRIPTION_TIMEOUT, |ai| ai.timeout);
         let transcription = config.media.transcription.as_ref();
         let transcriber = transcription.map(|config| ai::build_transcriber(config, timeout)).transpose()?;
@@ -175,7 +177,7 @@ impl App {
             number_directory: directory,
             files,
             transcriber,
-            reader: Reader::from_current_executable().context("this program does not find its own file")?,
+            reader: Reader::from_current_executable().context("mynah cannot find the path of its own executable")?,
             fetch_slots: Semaphore::new(MAX_FETCHES),
             transcription_slots: Semaphore::new(MAX_TRANSCRIPTIONS),
             attachment_timeout: ATTACHMENT_TIMEOUT,
@@ -186,7 +188,7 @@ impl App {
         })
     }
 
-    /// What a contact reads where no answer can be had, in the words of the number that they wrote to.
+    /// Returns the texts that contacts get if no answer is available, as set for the number that they wrote to.
     pub fn apology_texts(&self) -> ByNumber<String> {
         let (directory, numbers) = (self.number_directory.clone(), &self.numbers);
         let texts: Vec<String> = numbers.iter().map(|number| number.config.texts.sorry.clone()).collect();
@@ -194,15 +196,16 @@ impl App {
     }
 }
 
-/// The files of the data folder.
+/// Returns the store for the files in the data folder.
 pub fn media_files(config: &Config) -> FileStore {
     FileStore::new(config.data.dir.join("media"))
 }
 
-/// The database that the configuration names, opened and migrated.
+/// Opens and migrates the database that the configuration names.
 pub fn open_store(config: &Config) -> Result<Store> {
     let numbers = config.every_number();
-    // Nobody knows yet which of the models will answer, nor how long the prompt will be.
+    // Which model will answer, and how long the prompt will be, is not known yet, so the reservation is the highest of
+    // all.
     let models = numbers.iter().flat_map(|number| number.ai.iter().chain(&number.fallbacks));
     let each = models.map(|ai| {
         let (input, output) = ai.max_call_tokens();
@@ -237,16 +240,17 @@ fn connect_provider(config: &AiConfig) -> Result<Arc<dyn Provider>> {
     Ok(ai::build_provider(config, &texts)?)
 }
 
-/// The key that proves a status callback's reference ours: made once for each installation, sealed in the database.
+/// Returns the key that proves that a reference in a status callback is ours. It is created once for each installation,
+/// and stored encrypted in the database.
 async fn callback_key(store: &Store, secrets: &Secrets, clock: &dyn Clock) -> Result<[u8; 32]> {
     if let Some(sealed) = store.sealed_secret(CALLBACK_KEY_NAME).await? {
         let key = secrets.unseal(&sealed).context(
-            "the data folder's age identity does not fit its database; restore identity.age.txt from the same backup",
+            "the data folder's age identity does not match its database; restore identity.age.txt from the same backup",
         )?;
         return key.try_into().map_err(|_| anyhow!("the stored {CALLBACK_KEY_NAME} is not 32 bytes"));
     }
     let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| anyhow!("no random numbers: {error}"))?;
+    getrandom::fill(&mut key).map_err(|error| anyhow!("the operating system returned no random bytes: {error}"))?;
     store.put_sealed_secret(CALLBACK_KEY_NAME, secrets.seal(&key)?, clock.now()).await?;
     Ok(key)
 }

@@ -1,4 +1,4 @@
-//! The front desk: what is found out about a message before it is stored, the same whichever way it came.
+//! Admission: what is found out about a message before it is stored, in the same way however the message came.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::store::{
     Admission, MissedWebhook, ReceiveOutcome, Received, SenderStatus, StoreError, WebhookRecord, WindowLine,
 };
 
-/// Messages of one stranger in a day that are held against the pairing code, which they might be guessing.
+/// How many messages of one unknown sender in a day are compared with the pairing code, because they might be guesses.
 const PAIRING_GUESS_RATE: Rate =
     Rate { max_calls: NonZeroU32::new(10).expect("ten is not zero"), period: Duration::from_secs(86_400) };
 
-/// What a rate of messages is counted under.
+/// The prefix of the cache keys that count messages.
 const MESSAGE_RATE_KEY: &str = "messages";
 
-/// A contact is told to slow down no more than once in this time, where no rate says.
+/// If no rate limit is set, a contact is told to slow down at most once in this time.
 const DEFAULT_SLOW_DOWN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// By what somebody's messages are counted: by each address that came along, so that nobody is counted anew who hides the
-/// number or shows it.
+/// Returns the cache keys that count somebody's messages: one for each address that the message carries, so that hiding
+/// or showing the phone number does not start a new count.
 fn rate_keys(what: &str, inbound: &Inbound) -> Vec<String> {
     inbound.from.addresses().map(|address| format!("{what} {}", address.as_str())).collect()
 }
 
 impl App {
-    /// Stores a contact's message, which came through that account, with the log of its webhook if there is one, and wakes
-    /// whoever answers it.
+    /// Stores a contact's message that came through the account, with the log of its webhook if there is one, and wakes
+    /// the worker.
     pub async fn receive(
         &self,
         account: &str,
@@ -42,10 +42,11 @@ impl App {
         self.admit_and_store(account, inbound, record, None).await
     }
 
-    /// The same for a message that was found at the provider because its webhook never came.
+    /// Stores a message that catch-up found at the provider because its webhook never came.
     ///
-    /// It does not use up the contact's rate, and is not above it: what was missed arrives in one go, and is answered by one
-    /// turn whatever there is of it, in as many conversations at the most as one contact may have waiting.
+    /// Such a message does not count against the contact's rate limit, and is never over it. Missed messages arrive all
+    /// at once, and one turn answers them however many there are, in at most as many conversations as one contact may
+    /// have waiting.
     pub async fn receive_missed(
         &self,
         account: &str,
@@ -65,7 +66,7 @@ impl App {
         let reception = self.admission(account, &inbound, missed).await;
         let (content, provider_id) = (inbound.text.clone(), inbound.provider_id.clone());
         let visible_to_model = reception.request().is_none();
-        // Taken before it is known what it was for.
+        // Taken from the rate limit before it is known whether the message counts.
         let rate = self.config.contact_policy.rate_limit.filter(|_| missed.is_none() && reception.rate_wait.is_none());
         let taken_rate = rate.map(|rate| (rate_keys(MESSAGE_RATE_KEY, &inbound), rate));
         let received = self.store.receive(inbound, record, reception).await?;
@@ -73,7 +74,7 @@ impl App {
             (received.outcome, received.conversation_revision)
         {
             if missed.is_some() {
-                // It may stand before what was said since.
+                // The message may belong before messages that are stored already.
                 self.forget_history(conversation).await;
             } else {
                 let line = WindowLine { turn, role: Role::User, content, provider_id: Some(provider_id) };
@@ -100,7 +101,7 @@ impl App {
             None => None,
         };
         let command = people.keywords.command_in(&inbound.keyword_text);
-        // The store may find a wish to begin anew too much, whatever the rate.
+        // The store may refuse a reset whatever the rate is.
         let too_much = wait.is_some() || command == Some(Command::Reset);
         let slow_down_interval = people.rate_limit.map_or(DEFAULT_SLOW_DOWN_INTERVAL, |rate| rate.period);
         Admission {
@@ -116,7 +117,7 @@ impl App {
         }
     }
 
-    /// Takes one from each of these, or none.
+    /// Takes one from each of these rates, or from none of them.
     async fn take_from_rates(&self, keys: &[String], rate: Rate) -> Result<(), Duration> {
         for (index, key) in keys.iter().enumerate() {
             if let Err(wait) = self.cache.take_from_rate(key, rate).await {
@@ -140,7 +141,7 @@ impl App {
         }
         let Some(code) = &people.pairing_code else { return SenderStatus::Unknown };
         let is_pairing_code = bool::from(inbound.keyword_text.trim().as_bytes().ct_eq(code.expose_secret().as_bytes()));
-        // Those who have come in already are told apart by the store; their messages count here too, and to no harm.
+        // The store recognizes senders that were admitted before. Their messages count here too, which does no harm.
         let may_guess = self.take_from_rates(&rate_keys("code", inbound), PAIRING_GUESS_RATE).await.is_ok();
         if is_pairing_code && may_guess { SenderStatus::HasPairingCode } else { SenderStatus::Unknown }
     }

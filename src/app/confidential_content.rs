@@ -1,23 +1,23 @@
-//! What the answers of a number must not tell.
+//! What the answers of a number must not reveal.
 
 use secrecy::ExposeSecret;
 
 use crate::config::{Config, NumberConfig, ProviderConfig};
 use crate::text::{ConfidentialText, Credentials};
 
-/// The shortest of our own credentials that is looked for.
+/// The shortest of our own credentials to search for.
 const MIN_CREDENTIAL_LENGTH: usize = 6;
 
-/// Found once, since every answer is read for it.
+/// Collected once, because every answer is searched for it.
 pub struct ConfidentialContent {
-    /// Our own credentials, those of every number, and those in the number's instructions.
+    /// Our own credentials, of every number, and the credentials in the number's instructions.
     pub secrets: Credentials,
     /// The number's instructions.
     pub instructions: ConfidentialText,
 }
 
 impl ConfidentialContent {
-    /// Of `own`, which is one of `every` number.
+    /// Collects the confidential content of `own`, which is one of `numbers`.
     pub(super) fn collect(config: &Config, numbers: &[NumberConfig], own: &NumberConfig) -> ConfidentialContent {
         let mut secrets = Credentials::find_in(&own.system_prompt);
         let twilio = numbers.iter().flat_map(|number| &number.twilio);

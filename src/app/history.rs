@@ -1,8 +1,9 @@
-//! The history of a conversation, as the model is shown it: from the cache where that is certainly the latest, else from
-//! the store.
+//! The history of a conversation, as the model sees it. It comes from the cache if the cached window is certainly the
+//! latest, and from the store otherwise.
 //!
-//! Every write to a conversation raises its revision, whoever writes: this process, a command beside it, another machine.
-//! A claim tells the revision, and a cached window counts only if it bears the same, so no answer comes from a stale one.
+//! Every write to a conversation raises its revision, whoever writes: this process, a command beside it, or another
+//! machine. A claim returns the revision, and a cached window counts only if it has the same one, so no answer uses a
+//! stale window.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use super::App;
 use crate::model::{ConversationId, ProviderId, Role, TurnId};
 use crate::store::{StoreError, TurnClaim, WindowLine, keep_whole_exchanges};
 
-/// A window as it lies in the cache: its revision, then a line of JSON for each message, so that a message is added to it
-/// without reading the others.
+/// A window as it is stored in the cache: its revision, then a line of JSON for each message, so that a message can be
+/// added without parsing the others.
 struct CachedWindow(Vec<u8>);
 
 #[derive(Serialize, Deserialize)]
@@ -24,14 +25,14 @@ struct CachedLine {
     provider_id: Option<String>,
 }
 
-/// A line of which only the turn is read.
+/// A line of which only the turn is parsed.
 #[derive(Deserialize)]
 struct LineTurn {
     turn: i64,
 }
 
 impl App {
-    /// The sliding window up to and with the claimed turn, oldest first.
+    /// Returns the context window up to and including the claimed turn, oldest first.
     pub async fn history(&self, claim: &TurnClaim) -> Result<Vec<WindowLine>, StoreError> {
         let max_messages = self.number_of(claim).config.max_context_messages;
         let kept = self.cache.get(&cache_key(claim.conversation)).await;
@@ -43,8 +44,9 @@ impl App {
             return Ok(keep_whole_exchanges(lines, max_messages, claim.turn));
         }
         let (revision, lines) = self.store.history(claim.conversation, claim.turn, max_messages).await?;
-        // Not where more was said already that a later turn answers: it would be missing there. Nor of a conversation that
-        // has just begun: most end with their first answer, and a crowd of those is no reason to fill the memory.
+        // Not cached if more was said already that a later turn answers, because it would be missing from the window.
+        // Nor if the conversation has just begun: most conversations end with their first answer, and should not fill
+        // the memory.
         if let Some(revision) = revision
             && lines.first().is_some_and(|line| line.turn < claim.turn)
         {
@@ -53,13 +55,13 @@ impl App {
         Ok(lines)
     }
 
-    /// Adds a line that was just stored, which raised the revision to `revision`; `None` is one that the model is not shown.
-    /// A window that is not at the one before it is dropped: somebody else wrote in between.
+    /// Adds a line that was just stored and that raised the revision to `revision`; `None` is a line that the model
+    /// does not see. Drops the window if it is not at the revision before, because somebody else wrote in between.
     pub async fn append_to_history(&self, conversation: ConversationId, revision: i64, line: Option<&WindowLine>) {
         let Some(bytes) = self.cache.get(&cache_key(conversation)).await else { return };
         match CachedWindow::split_revision(&bytes) {
             Some((kept, _)) if kept >= revision => {}
-            // Enough lines that the window can be cut between exchanges.
+            // Keeps enough lines to cut the window between exchanges.
             Some((kept, lines)) if kept + 1 == revision => {
                 match CachedWindow::append_line(revision, lines, line, self.longest_window() * 2) {
                     Some(kept) => self.cache_history(conversation, kept).await,
@@ -70,7 +72,7 @@ impl App {
         }
     }
 
-    /// Drops the window of a conversation; the store still has it.
+    /// Drops the cached window of a conversation. The store still has its messages.
     pub async fn forget_history(&self, conversation: ConversationId) {
         self.cache.remove(&cache_key(conversation)).await;
     }
@@ -91,7 +93,7 @@ impl CachedWindow {
         CachedWindow(bytes)
     }
 
-    /// The revision, and the lines behind it.
+    /// Returns the revision, and the lines after it.
     fn split_revision(bytes: &[u8]) -> Option<(i64, &[u8])> {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let revision = std::str::from_utf8(&bytes[..end]).ok()?.parse().ok()?;
@@ -103,8 +105,8 @@ impl CachedWindow {
         lines.map(|line| serde_json::from_slice::<CachedLine>(line).ok()?.into_window_line()).collect()
     }
 
-    /// The lines with one more, at most `most` of them. What was said while an earlier turn was being answered comes after
-    /// that answer. `None` where the lines cannot be read.
+    /// Returns the window with one more line, at most `max_lines` of them. What was said while an earlier turn was
+    /// being answered comes after that answer. Returns `None` if the lines cannot be parsed.
     fn append_line(revision: i64, lines: &[u8], line: Option<&WindowLine>, max_lines: usize) -> Option<CachedWindow> {
         let Some(line) = line else {
             let mut bytes = revision.to_string().into_bytes();
@@ -132,7 +134,7 @@ fn push_line(bytes: &mut Vec<u8>, line: &WindowLine) {
     bytes.push(b'\n');
     // JSON escapes line breaks, so each line is one.
     serde_json::to_writer(&mut *bytes, &CachedLine::from_window_line(line))
-        .expect("strings are written to memory without failure");
+        .expect("writing strings to memory cannot fail");
 }
 
 fn cache_key(conversation: ConversationId) -> String {

@@ -1,5 +1,5 @@
-//! The addresses under which the provider fetches what an operator sends. Each names a part, ends at a time, and carries a
-//! code over both, so that nobody finds another by guessing.
+//! The links under which the provider fetches what an operator sends. Each link names a part, expires, and carries a
+//! MAC over both, so that nobody can guess another one.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::model::PartRef;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// How long an address is good. The provider fetches as it sends, which may be hours after it took the message (Twilio,
-/// "WhatsApp": queued for up to four), and WhatsApp may fetch again.
+/// How long a link is valid. The provider fetches the file when it sends the message, which may be hours after it
+/// accepted the message (Twilio, "WhatsApp": queued for up to four), and WhatsApp may fetch the file again.
 const LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// Half of the code is enough: 128 bits, and a shorter address.
+/// Half of the MAC is enough: 128 bits, and a shorter URL.
 const MAC_BYTES: usize = 16;
 
-/// Writes and reads those addresses.
+/// Creates and verifies the links.
 pub struct MediaLinks {
     /// The public URL without a trailing slash.
     base_url: Option<String>,
@@ -28,7 +28,7 @@ pub struct MediaLinks {
 }
 
 impl MediaLinks {
-    /// With a key made from the installation's own, which has another purpose as well.
+    /// Derives a key from that of the installation, which has another purpose as well.
     pub(super) fn new(public_url: Option<&Url>, installation: &[u8; 32]) -> MediaLinks {
         let keyed = |key: &[u8]| HmacSha256::new_from_slice(key).expect("HMAC takes a key of any length");
         let derived = keyed(installation).chain_update(b"key of media links").finalize().into_bytes();
@@ -36,7 +36,7 @@ impl MediaLinks {
         MediaLinks { base_url, key: keyed(&derived) }
     }
 
-    /// Where the provider fetches the file of that part from now on; `None` without a public URL.
+    /// Returns the URL of the part's file, valid from now on; `None` without a public URL.
     pub fn url(&self, part: PartRef, now: Time) -> Option<String> {
         let base = self.base_url.as_ref()?;
         let until = (now + LINK_LIFETIME).millis();
@@ -44,7 +44,7 @@ impl MediaLinks {
         Some(format!("{base}/media/{part}?e={until}&m={code}"))
     }
 
-    /// The part that an address names, if the code in its query is ours and its time has not come.
+    /// Returns the part that a link names, if the MAC in its query is ours and the link has not expired.
     pub fn verified_part(&self, name: &str, query: &str, now: Time) -> Option<PartRef> {
         let field = |name| query.split('&').find_map(|pair| pair.strip_prefix(name));
         let (until, given) = (field("e=")?, field("m=")?);
@@ -56,7 +56,7 @@ impl MediaLinks {
     }
 
     fn mac(&self, name: &str, until: &str) -> [u8; MAC_BYTES] {
-        // No name and no time holds a space.
+        // Neither a name nor a time contains a space.
         let whole = self.key.clone().chain_update(name).chain_update(b" ").chain_update(until).finalize().into_bytes();
         let mut half = [0; MAC_BYTES];
         half.copy_from_slice(&whole[..MAC_BYTES]);
@@ -83,7 +83,7 @@ mod tests {
         let query = url.strip_prefix("https://bot.example.org/wa/media/12.3?").unwrap();
         assert_eq!(links.verified_part("12.3", query, NOW), Some(PART));
         assert_eq!(links.verified_part("12.3", query, NOW + LINK_LIFETIME - Duration::from_millis(1)), Some(PART));
-        assert_eq!(links.verified_part("12.3", query, NOW + LINK_LIFETIME), None, "its time has come");
+        assert_eq!(links.verified_part("12.3", query, NOW + LINK_LIFETIME), None, "the link has expired");
         assert_eq!(links.verified_part("12.2", query, NOW), None);
         let later =
             query.replace(&(NOW + LINK_LIFETIME).millis().to_string(), &(NOW + LINK_LIFETIME * 2).millis().to_string());

@@ -1,4 +1,4 @@
-//! Our numbers: each with its channel, its models and its own words.
+//! Our numbers: each with its channel, its models and its texts.
 
 use std::sync::Arc;
 
@@ -13,25 +13,25 @@ use crate::store::TurnClaim;
 
 /// One of our numbers.
 pub struct Number {
-    /// What it has of its own.
+    /// The configuration of this number.
     pub config: NumberConfig,
-    /// The way in and out; `None` until an account is configured.
+    /// The channel; `None` until an account is configured.
     pub channel: Option<Arc<dyn Channel>>,
-    /// What answers on it, in the order in which it is asked; empty until a model is configured: messages are accepted and
-    /// wait.
+    /// The models that answer on the number, in the order in which they are asked. Empty until a model is configured;
+    /// messages are accepted and wait.
     pub assistants: Vec<Arc<Assistant>>,
-    /// What its answers must not tell.
+    /// What the number's answers must not reveal.
     pub confidential: ConfidentialContent,
 }
 
 impl Number {
-    /// Its account at the provider; empty where it has none.
+    /// Returns the number's account at the provider; empty if it has none.
     pub fn account(&self) -> &str {
         let own = &self.config;
         own.twilio.as_ref().map_or("", |twilio| &twilio.account_sid)
     }
 
-    /// The name of its list of messages at the provider: no other number has it.
+    /// Returns the key of the number's message list at the provider. No other number has the same key.
     pub fn message_list_key(&self) -> String {
         let own = &self.config;
         let whole = own.twilio.iter().map(|twilio| match &twilio.sender {
@@ -42,38 +42,39 @@ impl Number {
 }
 
 impl App {
-    /// The number of the main configuration.
+    /// Returns the number of the main configuration.
     pub fn main_number(&self) -> &Number {
         &self.numbers[0]
     }
 
-    /// The number of a conversation, by the account that it came through and by our address in it.
+    /// Returns the number of a conversation, by the account that it came through and by our address in it.
     pub fn number(&self, account: &str, our_address: &str) -> &Number {
         &self.numbers[self.number_directory.find(account, our_address).0]
     }
 
-    /// The number that somebody wrote to. Where no number has that address, another one answers, and the owner is told.
+    /// Returns the number that somebody wrote to. If no number has that address, another number answers, with a warning
+    /// in the log.
     pub(super) fn number_for_inbound(&self, account: &str, our_address: &str) -> &Number {
         let (at, fit) = self.number_directory.find(account, our_address);
         let number = &self.numbers[at];
         if self.number_directory.has_several() && matches!(fit, NumberMatch::Account | NumberMatch::NoMatch) {
-            warn!(number = number.config.name, "a message came to an address that no number has; this one answers it");
+            warn!(number = number.config.name, "no number has the address of this message; this number answers it");
         }
         number
     }
 
-    /// The number on which that turn is answered.
+    /// Returns the number on which the turn is answered.
     pub fn number_of(&self, claim: &TurnClaim) -> &Number {
         self.number(&claim.account, &claim.from)
     }
 
-    /// The channel of that name on the number of a conversation.
+    /// Returns the channel of that name on the number of a conversation.
     pub fn channel(&self, name: &str, account: &str, our_address: &str) -> Option<&Arc<dyn Channel>> {
         self.number(account, our_address).channel.as_ref().filter(|channel| channel.name() == name)
     }
 
-    /// The channel of that name by which something was posted for a conversation. Its number may have been moved to another
-    /// account since, whose list does not have it.
+    /// Returns the channel of that name through which something was posted for a conversation. The number may have been
+    /// moved since to another account, whose list does not hold the message.
     pub fn channel_of_account(
         &self,
         posted_by: &str,
@@ -86,14 +87,14 @@ impl App {
         number.channel.as_ref().filter(|channel| channel.name() == name)
     }
 
-    /// The ways in and out, one for each number that has any.
+    /// Returns the channels, one for each number that has one.
     pub fn channels(&self) -> impl Iterator<Item = &Arc<dyn Channel>> {
         self.numbers.iter().filter_map(|number| number.channel.as_ref())
     }
 
-    /// Who writes down what is said in voice notes to that number; `None` where nobody does. The main model's server, where
-    /// nobody has named it for that, hears only what may go there anyway: a number whose model is elsewhere may have one of
-    /// its own because nobody else is to know what its contacts say.
+    /// Returns the transcriber for voice notes to that number; `None` if there is none. If no transcription server is
+    /// configured, the main model's server transcribes only for numbers whose model is on the same server. Another
+    /// number may have its own model so that nobody else learns what its contacts say.
     pub fn transcriber_of(&self, number: &Number) -> Option<&Transcriber> {
         let is_implied = self.config.media.transcription.as_ref().is_some_and(|listens| listens.uses_main_model_server);
         let models = self.main_number().config.ai.as_ref().zip(number.config.ai.as_ref());
@@ -101,32 +102,32 @@ impl App {
         self.transcriber.as_ref().filter(|_| !is_implied || asks_there)
     }
 
-    /// Whether any model is configured.
+    /// Returns whether any model is configured.
     pub fn has_any_model(&self) -> bool {
         self.numbers.iter().any(|number| !number.assistants.is_empty())
     }
 
-    /// The number's name, where there are several to tell apart.
+    /// Returns the number's name if there are several numbers to tell apart.
     pub fn name_if_several<'a>(&self, number: &'a Number) -> Option<&'a str> {
         self.number_directory.has_several().then_some(number.config.name.as_str())
     }
 }
 
-/// Models that are met so far. Numbers that ask the same one share what it can bear: how many may ask at once, and whether
-/// it is asked at all.
+/// The models that are connected so far. Numbers that ask the same model share its concurrency limit and its circuit
+/// breaker.
 pub(super) struct ModelRegistry {
-    /// Each model of each number.
+    /// Each configured model of each number.
     configured: Vec<AiConfig>,
     connected: Vec<(AiConfig, Arc<Assistant>)>,
 }
 
 impl ModelRegistry {
-    /// None of these is met yet.
+    /// Creates a registry in which no model is connected yet.
     pub(super) fn new(configured: Vec<AiConfig>) -> ModelRegistry {
         ModelRegistry { configured, connected: Vec::new() }
     }
 
-    /// The model of that configuration, made by `connect` where no number has it yet.
+    /// Returns the model of that configuration. `connect` creates it if no number has it yet.
     pub(super) fn get_or_connect(
         &mut self,
         config: &AiConfig,
@@ -135,7 +136,7 @@ impl ModelRegistry {
         if let Some((_, assistant)) = self.connected.iter().find(|(known, _)| known.has_same_settings(config)) {
             return Ok(Arc::clone(assistant));
         }
-        // The smallest: whoever set that knows of something that the model cannot bear.
+        // The smallest limit counts: whoever set it knows of something that the model cannot bear.
         let sharing = self.configured.iter().filter(|other| other.is_same_model(config));
         let concurrency = sharing.map(|other| other.concurrency).min().unwrap_or(config.concurrency);
         let mut assistant = connect(&AiConfig { concurrency, ..config.clone() })?;
@@ -210,9 +211,9 @@ mod tests {
         let mut models = ModelRegistry::new(Vec::new());
         let mut get = |config: &AiConfig| models.get_or_connect(config, connect_unused).unwrap();
         let first = get(&model());
-        assert!(Arc::ptr_eq(&first, &get(&model())), "asked alike");
+        assert!(Arc::ptr_eq(&first, &get(&model())), "the same settings");
         let warm = get(&AiConfig { temperature: Some(0.7), ..model() });
-        assert!(!Arc::ptr_eq(&first, &warm), "asked otherwise");
+        assert!(!Arc::ptr_eq(&first, &warm), "other settings");
         assert!(Arc::ptr_eq(&first.limit, &warm.limit) && Arc::ptr_eq(&first.breaker, &warm.breaker));
         for other in [AiConfig { model: Some("n".into()), ..model() }, model_with_key("sk-2")] {
             let other = get(&other);

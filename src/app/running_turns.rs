@@ -1,4 +1,4 @@
-//! The turns that a model is being asked about in this process, so that the asking can be given up.
+//! The turns about which this process is asking a model, so that the calls can be canceled.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,29 +7,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::TurnId;
 
-/// Tokens by turn. It only spares calls whose answer nobody wants any more: that such an answer is dropped is the store's
-/// doing.
+/// Cancellation tokens by turn. They only save calls whose answer is no longer wanted; the store drops such an answer
+/// in any case.
 #[derive(Debug, Default)]
 pub struct RunningTurns(Mutex<HashMap<TurnId, CancellationToken>>);
 
-/// A turn that is being answered, until it is dropped.
+/// A turn that is being answered, until this value is dropped.
 #[derive(Debug)]
 pub struct RunningTurn<'a> {
     running: &'a RunningTurns,
     turn: TurnId,
-    /// Cancelled when the answer is not wanted any more.
+    /// Canceled when the answer is no longer wanted.
     pub cancellation: CancellationToken,
 }
 
 impl RunningTurns {
-    /// Notes that a turn is being answered.
+    /// Records that a turn is being answered.
     pub fn begin(&self, turn: TurnId) -> RunningTurn<'_> {
         let unwanted = CancellationToken::new();
         self.lock().insert(turn, unwanted.clone());
         RunningTurn { running: self, turn, cancellation: unwanted }
     }
 
-    /// Gives up the asking about a turn, if it is under way here.
+    /// Cancels the call about a turn, if this process is making one.
     pub fn interrupt(&self, turn: TurnId) {
         if let Some(unwanted) = self.lock().get(&turn) {
             unwanted.cancel();

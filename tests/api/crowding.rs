@@ -31,7 +31,7 @@ async fn new_conversations_do_not_pile_up_while_the_model_is_down() {
         );
     }
     assert_eq!(house.query_integer(COUNT_USER_MESSAGES), 80, "all that was said is stored");
-    let why = "too much that the contact said before still waits to be answered";
+    let why = "the contact is at the backlog limit: too many turns still wait";
     let skipped =
         house.query_integer(&format!("SELECT COUNT(*) FROM turns WHERE state = 'skipped' AND error = '{why}'"));
     assert!(skipped >= 35, "{skipped} are told to be left out");

@@ -292,7 +292,7 @@ async fn a_message_to_a_number_that_nobody_has_is_answered_by_the_accounts_first
     );
     let (fields, _) = two.posts_by_sales().await.remove(0);
     assert_eq!(field(&fields, "From").as_deref(), Some(unknown), "from where the contact wrote to");
-    let warning = "a message came to an address that no number has";
+    let warning = "no number has the address of this message";
     assert_eq!((log.count_lines("WARN", warning), log.count_lines("WARN", "number=\"sales\"")), (2, 1));
     assert_eq!(log.count_lines("WARN", "+14155559999"), 0, "no whole number in the log");
 }

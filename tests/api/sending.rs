@@ -163,7 +163,7 @@ async fn a_part_that_cannot_be_looked_up_holds_up_its_conversation_for_at_most_2
         "the next message is answered, and the first answer is not sent again"
     );
     let why = house.turns().await[0].error.clone().unwrap();
-    assert!(why.contains("found out in time") && why.contains("20003"), "{why}");
+    assert!(why.contains("no lookup could tell in 23 hours") && why.contains("20003"), "{why}");
     assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'held'"), 1);
 }
 

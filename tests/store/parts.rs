@@ -128,7 +128,7 @@ pub async fn a_part_is_given_up_after_a_hundred_attempts_and_the_conversation_go
     fresh.assert_nothing_due(at(101_000)).await;
     assert_eq!(fresh.part_states(claim.turn), "failed failed");
     let why = fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn));
-    assert_eq!(why, ["dead|not sent in 100 attempts; the last failed: 63018: too many"]);
+    assert_eq!(why, ["dead|not sent in 100 attempts; last error: 63018: too many"]);
     assert_eq!(fresh.due_turn(at(101_000)).await.turn, waiting);
 }
 
@@ -218,7 +218,7 @@ pub async fn a_reply_in_ten_parts_is_not_cut_further(fresh: &FreshStore) {
     assert_eq!(halve(token).await, PartSplitOutcome::Failed);
     assert_eq!(fresh.part_states(claim.turn), ["failed"; 10].join(" "));
     let why = fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn));
-    assert_eq!(why, ["dead|21617: too long; not cut further, since the reply is in 10 parts already"]);
+    assert_eq!(why, ["dead|21617: too long; not split further, because the reply already has 10 parts"]);
     assert_eq!(fresh.due_turn(at(2_000)).await.turn, waiting);
 }
 

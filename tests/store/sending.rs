@@ -285,7 +285,7 @@ pub async fn a_template_that_cannot_be_sent_within_23_hours_ends_visibly(fresh: 
     let id = answered_conversation(fresh).await;
     let (queued, end) = (2 * TWENTY_THREE_HOURS, 3 * TWENTY_THREE_HOURS);
     let state = |turn: TurnId| fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {turn}")).remove(0);
-    let late = "expired|its time ran out: the template could not be sent within 23 hours";
+    let late = "expired|too late: the template could not be sent within 23 hours";
     // Nobody could claim it.
     let (_, unclaimed) = send_template(fresh, id, queued).await;
     assert_eq!(fresh.expire_overdue_turns(at(end - 1)).await.unwrap(), 0);

@@ -133,7 +133,7 @@ pub async fn a_part_that_cannot_be_looked_up_is_held_after_23_hours_and_the_conv
         assert_eq!(not_looked(part, end).await, LookupOutcome::AlreadySettled, "once");
     }
     for turn in [ann.turn, ben.turn] {
-        let why = "expired|it could not be found out in time whether it was sent; the last look failed: 401";
+        let why = "expired|unknown whether it was sent: no lookup could tell in 23 hours; last error: 401";
         assert_eq!(fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {turn}")), [why]);
     }
     assert_eq!(fresh.part_states(ann.turn), "held failed");

@@ -1,4 +1,4 @@
-//! What is known about a message before it is stored, and what became of it.
+//! What is known about a message before it is stored, and the result of receiving it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,40 +7,40 @@ use crate::clock::Time;
 use crate::model::{Address, Command, ConversationId, TurnId};
 use crate::store::queue::request::BuiltInRequest;
 
-/// What was found out about a message before it is stored. The default is a message like any other.
+/// What was found out about a message before it is stored. The default is an ordinary message.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
-    /// The account at the provider that it came through; empty where there is but one.
+    /// The account at the provider that the message came through; empty if there is only one.
     pub account: String,
-    /// What it asks for that no model answers.
+    /// The command in the message, which is answered without a model.
     pub command: Option<Command>,
-    /// Whether its sender is of those who may talk.
+    /// Whether the sender is allowed.
     pub sender: SenderStatus,
-    /// Who may talk where not everyone may: a sender may be known by an address that did not come along.
+    /// The allowlist, if there is one. The store may know the sender by an address that the message does not carry.
     pub allowed_senders: Arc<[Address]>,
-    /// How long until the sender's rate allows an answer, where it does not now.
+    /// How long until the rate limit allows an answer, if the sender is over it.
     pub rate_wait: Option<Duration>,
-    /// What tells a contact that asks for too much to slow down, and how often it may be said.
+    /// The text that tells a contact to slow down, and the least time between two of them.
     pub slow_down_notice: Option<(String, Duration)>,
-    /// What tells strangers that the assistant is not for them; `None` says nothing.
+    /// The text for unknown senders; `None` sends nothing.
     pub refusal_text: Option<String>,
-    /// Whether the model is asked again where it works on the messages before this one.
+    /// Whether to restart the turn if the model is working on the messages before this one.
     pub restart_running_turn: bool,
-    /// Where its webhook never came, and it was found at the provider.
+    /// Set if the webhook of the message never came and catch-up found the message at the provider.
     pub missed_webhook: Option<MissedWebhook>,
 }
 
-/// A message of which no webhook came. `received_at` is when it was said, by the provider's clock.
+/// A message whose webhook never came. Its `received_at` is when it was sent, by the provider's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissedWebhook {
-    /// When it was found.
+    /// When catch-up found the message.
     pub found_at: Time,
-    /// Whether that is too late to answer it: it is stored and shown, and a STOP or START is obeyed.
+    /// Whether the message is too old to answer. It is stored and shown, and a STOP or START takes effect.
     pub is_too_old: bool,
 }
 
 impl Admission {
-    /// What the message asks for, where it is nothing but a word for that: the model is not shown it.
+    /// Returns the request of a message that is nothing but a request. The model does not see such a message.
     pub fn request(&self) -> Option<BuiltInRequest> {
         match self.sender {
             SenderStatus::HasPairingCode => Some(BuiltInRequest::Admitted),
@@ -49,39 +49,41 @@ impl Admission {
     }
 }
 
-/// Whether somebody may talk, as far as the configuration tells.
+/// Whether a sender is allowed, as far as the configuration tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SenderStatus {
     /// Yes.
     #[default]
     Allowed,
-    /// Only if let in before.
+    /// Only if admitted before.
     Unknown,
     /// From now on: the message is the pairing code.
     HasPairingCode,
 }
 
-/// What became of a message.
+/// What happened to a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiveOutcome {
-    /// It is stored and a turn will answer it.
+    /// The message is stored, and a turn will answer it.
     Queued(TurnId),
-    /// It is stored and not answered: its turn says why.
+    /// The message is stored and not answered. Its turn holds the reason.
     Skipped(TurnId),
-    /// It was stored before; nothing changed.
+    /// The message was stored before. Nothing changed.
     Duplicate,
 }
 
-/// What became of a message, and where it stands.
+/// The result of receiving a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// What became of it.
+    /// What happened to the message.
     pub outcome: ReceiveOutcome,
-    /// Its conversation, with the revision that the message gave it; `None` where it was known.
+    /// The conversation, with the revision after this message. `None` for a duplicate, and for a message whose stored
+    /// text contains a quotation that the caller does not have.
     pub conversation_revision: Option<(ConversationId, i64)>,
-    /// Whether the work on its turn had begun and is given up.
+    /// Whether work on the turn had begun and was given up.
     pub turn_restarted: bool,
-    /// Whether it is one of those that use up the contact's rate: not what was known, nor what is blocked.
+    /// Whether the message counts against the contact's rate limit. Duplicates and messages from blocked contacts do
+    /// not.
     pub counts_against_rate: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What contacts attach: waiting to be read, and what became of it.
+//! What contacts attach: attachments that wait to be read, and the results of reading them.
 
 use crate::clock::Time;
 use crate::model::{Attachment, ConversationId, FileHash, Media, MessageId, ProviderId, TurnId};
@@ -16,9 +16,9 @@ const NEW: &str = "
 
 const INSERT_UNREADABLE: &str = "
     INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, error)
-    VALUES (?1, ?2, ?3, 'unreadable', ?4, ?5, ?6, 'not fetched: nothing of this contact is answered')";
+    VALUES (?1, ?2, ?3, 'unreadable', ?4, ?5, ?6, 'not fetched: mynah does not answer this message')";
 
-/// Those of a turn, in the order in which they came.
+/// The attachments of a turn, in the order in which they came.
 const OF_TURN: &str = "
     SELECT a.message_id, a.number, a.url, a.media_type, a.mark, a.state
     FROM messages m JOIN attachments a ON a.conversation_id = m.conversation_id AND a.message_id = m.id
@@ -39,7 +39,7 @@ const BUMP_REVISION: &str = "UPDATE conversations SET revision = revision + 1 WH
 
 const REVISION: &str = "SELECT revision FROM conversations WHERE id = ?1";
 
-/// The latest pictures up to a turn, the latest first.
+/// The latest pictures up to a turn, latest first.
 const PICTURES: &str = "
     SELECT m.provider_id, a.shown
     FROM messages m JOIN attachments a ON a.conversation_id = m.conversation_id AND a.message_id = m.id
@@ -49,11 +49,11 @@ const PICTURES: &str = "
 /// Something that a contact attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAttachment {
-    /// The message that it came with.
+    /// The message that the attachment came with.
     pub message: MessageId,
-    /// Its number there, from 0.
+    /// Its number in the message, from 0.
     pub number: i64,
-    /// Where it is, and what is known of it.
+    /// Where to fetch it, and what is known about it.
     pub attachment: Attachment,
     /// Whether it has not been read yet.
     pub waiting: bool,
@@ -61,41 +61,41 @@ pub struct StoredAttachment {
     pub unreadable: bool,
 }
 
-/// What became of an attachment.
+/// The result of reading an attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachmentOutcome {
-    /// The message that it came with.
+    /// The message that the attachment came with.
     pub message: MessageId,
-    /// Its number there.
+    /// Its number in the message.
     pub number: i64,
-    /// What stands in the message's text instead of its mark.
+    /// The text that replaces the placeholder in the message.
     pub text: String,
-    /// The file as it came, where it was fetched.
+    /// The file as it came, if it was fetched.
     pub file: Option<Media>,
-    /// The file that the model is shown.
+    /// The file that the model sees.
     pub model_image: Option<Media>,
     /// Why it could not be read, for the operator.
     pub error: Option<String>,
 }
 
-/// A picture that the model is shown with a message.
+/// A picture that the model sees with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelPicture {
-    /// The message that it came with.
+    /// The provider's id of the message that the picture came with.
     pub provider_id: ProviderId,
-    /// The file, by its hash.
+    /// The hash of the file.
     pub image: FileHash,
 }
 
 impl Store {
-    /// What came with the messages of a claimed turn, in order.
+    /// Returns the attachments of a claimed turn, in order.
     pub async fn turn_attachments(&self, claim: &TurnClaim) -> Result<Vec<StoredAttachment>, StoreError> {
         let (conversation, turn) = (claim.conversation, claim.turn);
         self.read(move |tx| tx.fetch_all(OF_TURN, args![&conversation, turn], attachment_from_row)).await
     }
 
-    /// Records what became of attachments of a claimed turn, and puts that into words in their messages: the conversation's
-    /// new revision. `None`: the claim was stale.
+    /// Records the results of reading the attachments of a claimed turn, and writes their texts into the messages.
+    /// Returns the conversation's new revision, or `None` if the claim was stale.
     pub async fn record_attachments(
         &self,
         claim: &TurnClaim,
@@ -114,7 +114,8 @@ impl Store {
         .await
     }
 
-    /// The latest pictures of the turns from `first` to `last` that the model is shown, oldest first: at most `most`.
+    /// Returns the latest pictures that the model sees of the turns from `first` to `last`, oldest first, at most
+    /// `most`.
     pub async fn pictures(
         &self,
         conversation: ConversationId,
@@ -153,7 +154,7 @@ pub(in crate::store) fn insert(
     Ok(())
 }
 
-/// Records what became of what waits in a turn.
+/// Records the results for the attachments that wait in a turn.
 pub(in crate::store) fn record_outcomes(
     tx: &mut dyn Tx,
     (conversation, turn): (&ConversationId, TurnId),
@@ -168,7 +169,7 @@ pub(in crate::store) fn record_outcomes(
     Ok(())
 }
 
-/// Records what became of one message's attachments, and puts it in the place of their marks.
+/// Records the results for one message's attachments, and replaces their placeholders with the texts.
 fn record_message_outcomes(
     tx: &mut dyn Tx,
     (conversation, turn): (&ConversationId, TurnId),
@@ -213,9 +214,11 @@ fn record_outcome(
     Ok(())
 }
 
-/// A message with words in the place of its marks. Each mark is a line of its own behind what the contact wrote, in their order. So
-/// they are looked for from the end, all of them before the first is replaced, since words may hold a mark; and as whole
-/// lines, since places, advertisements and quotes stand behind them and may hold one too.
+/// Returns the message with the texts in place of their placeholders. Each placeholder stands on a line of its own
+/// after what the contact wrote, in order. So the search starts at the end, and finds all placeholders before the first
+/// is replaced, because a text may contain a placeholder. It accepts whole lines only, because locations,
+/// advertisements and quotes come after the placeholders and may contain one too. Texts without a place are added at
+/// the end.
 fn replace_placeholders(content: &str, words: &[(&str, Option<&str>)]) -> String {
     let mut end = content.len();
     let mut places = Vec::with_capacity(words.len());
@@ -268,7 +271,7 @@ mod tests {
 
     #[test]
     fn words_take_the_places_of_their_marks_or_come_last() {
-        for (content, words, told) in [
+        for (content, words, expected) in [
             ("[image]", [("[image]", Some("[seen]"))].as_slice(), "[seen]"),
             (
                 "a [image]\n[image]\n[location: [image]]",
@@ -279,7 +282,7 @@ mod tests {
             ("[image]\n[image]", &[("[image]", Some("[seen]")), ("[image]", None)], "[seen]\n[image]"),
             ("see [image]", &[("[image]", Some("[seen]"))], "see [image]\n[seen]"),
         ] {
-            assert_eq!(replace_placeholders(content, words), told);
+            assert_eq!(replace_placeholders(content, words), expected);
         }
     }
 }

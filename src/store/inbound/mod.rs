@@ -1,7 +1,7 @@
-//! What comes in: messages with their attachments, the log of webhooks, messages whose webhook never came.
+//! What comes in: messages with their attachments, the log of webhooks, and messages whose webhook never came.
 //!
-//! It may use the rooms below: `queue`, `conversations`, `contacts`, `operations`, `sqlite`, `database`. To add something about an
-//! inbound message: a step in `receive`, which stores all of it in one transaction.
+//! Within the store, it imports only `queue`, `conversations`, `contacts`, `operations`, `sqlite` and `database`. To
+//! add something about an inbound message, add a step to `receive`, which stores everything in one transaction.
 
 pub(in crate::store) mod admission;
 pub(in crate::store) mod attachments;

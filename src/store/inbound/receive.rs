@@ -1,8 +1,8 @@
-//! Receiving a message: who wrote, whether it is answered, and by what turn.
+//! Receives a message: decides who wrote it, whether it is answered, and in which turn.
 //!
-//! What can be found out without the database is found out before and comes as a [`Reception`]; what the database knows
-//! (who opted out, who is blocked, who answers this conversation) is decided here, in the transaction that stores the
-//! message, so that nothing slips in between.
+//! What can be found out without the database is found out before and arrives as an [`Admission`]. What the database
+//! knows (who opted out, who is blocked, who answers this conversation) is decided here, in the transaction that stores
+//! the message, so that nothing can change in between.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,13 +38,15 @@ use crate::store::queue::request::BuiltInRequest;
 const STORED_MESSAGE: &str =
     "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
 
-/// A template that was sent counts like a word of theirs: what they answer belongs to it.
+/// A template that was sent counts like a message from the contact, because the contact's answer to it belongs to the
+/// conversation.
 const OPEN_CONVERSATION: &str = "
     SELECT id, MAX(last_inbound_at, COALESCE(reopened_at, 0)), revision, mode, mode_until FROM conversations
     WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND is_open = 1";
 
-/// A message that is found late at the provider does not take the answer back to where an older one came from. `human`
-/// ends by itself when its time has come. A number may have been moved to another account.
+/// A message that catch-up finds late does not move the reply address back to that of an older message. The mode
+/// `human` ends by itself at its set time. The account is written too, because a number may have been moved to another
+/// account.
 const CONTINUE: &str = "
     UPDATE conversations
     SET reply_to = CASE WHEN ?3 >= last_inbound_at THEN ?2 ELSE reply_to END,
@@ -53,7 +55,7 @@ const CONTINUE: &str = "
         mode_until = CASE WHEN mode_until <= ?3 THEN NULL ELSE mode_until END
     WHERE id = ?1";
 
-/// Not while something in it still waits for its answer: the answer belongs to it.
+/// Does not end a conversation in which a turn still waits for its answer: the answer belongs to it.
 const END_IDLE: &str = "
     UPDATE conversations SET ended_at = ?2
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = ?1
@@ -65,7 +67,7 @@ const NEW_CONVERSATION: &str = "
 
 const END_NOW: &str = "UPDATE conversations SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
 
-/// At most two: the open one and the active one.
+/// At most two turns: the open one and the active one.
 const LIVE_TURNS: &str = "
     SELECT id, state, created_at, command FROM turns
     WHERE conversation_id = ?1 AND live IS NOT NULL";
@@ -74,13 +76,14 @@ const NEW_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, not_before, command)
     VALUES (?1, 'open', 1, ?2, ?3, ?4, ?5)";
 
-/// A word waits for no more words, but for the contact's rate as all else does.
+/// A turn with a command does not wait for the end of the merge window, but it does wait for the contact's rate limit
+/// like any other turn.
 const SET_COMMAND: &str = "
     UPDATE turns SET command = ?2,
         due_at = CASE WHEN due_at IS NULL THEN NULL ELSE MIN(due_at, MAX(?3, COALESCE(not_before, 0))) END
     WHERE id = ?1";
 
-/// More pictures may follow, also once the turn before has ended. A word does not wait for them.
+/// More pictures may follow, even after the turn before has ended. A turn with a command does not wait for them.
 const WAIT_FOR_MORE: &str = "
     UPDATE turns SET
         not_before = CASE WHEN due_at IS NULL THEN MAX(COALESCE(not_before, 0), MIN(?2, created_at + ?3)) ELSE not_before END,
@@ -90,7 +93,8 @@ const WAIT_FOR_MORE: &str = "
 const SKIPPED_TURN: &str = "
     INSERT INTO turns (conversation_id, state, created_at, finished_at, error) VALUES (?1, 'skipped', ?2, ?2, ?3)";
 
-/// The attempt does not count: it was given up for more to read, which an operator's turn is not sent for.
+/// The attempt does not count, because the turn was given up only so that the model reads more. An operator's turn is
+/// not sent to a model, so it is not restarted.
 const RESTART: &str = "
     UPDATE turns SET state = 'retry', due_at = ?2, attempts = attempts - 1, token = NULL
     WHERE id = ?1 AND state = 'running' AND COALESCE(command, '') <> 'operator'";
@@ -101,37 +105,37 @@ const OPT_IN: &str = "UPDATE contacts SET opted_out_at = NULL WHERE id = ?1";
 
 const ADMIT: &str = "UPDATE contacts SET admitted_at = ?2 WHERE id = ?1";
 
-/// A turn that is older is not begun again for one more message: somebody who never stops writing gets an answer too.
+/// An older turn is not restarted for one more message, so that a contact who never stops writing gets an answer too.
 const RESTART_MAX_AGE: Duration = Duration::from_secs(30);
 
-/// An album comes as a message for each picture, one after the other as they are uploaded: after one the next is waited for
-/// so long...
+/// An album arrives as one message for each picture, one after the other as they are uploaded. After each picture,
+/// mynah waits this long for the next.
 const ALBUM_GAP: Duration = Duration::from_secs(3);
 
-/// ...and all of them, in milliseconds, no longer than this.
+/// The longest that mynah waits for all pictures of an album, in milliseconds.
 const ALBUM_MAX_MILLIS: i64 = 15_000;
 
-/// Somebody who may not talk is told so once in this time.
+/// A contact who is not allowed is told so at most once in this time.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 struct Conversation {
     id: ConversationId,
     revision: i64,
     human_mode: bool,
-    /// Whether more was said in it since the message, which was missed then.
+    /// Whether the conversation holds newer messages than this one, which was missed.
     is_out_of_order: bool,
 }
 
 enum Decision {
     Answer,
-    /// Not, and the contact is told that the assistant is not for them.
+    /// Do not answer; tell the contact that the assistant is not for them.
     RefuseUnknownSender,
-    /// Not, and the contact is told to slow down.
+    /// Do not answer; tell the contact to slow down.
     SlowDown(&'static str),
     Skip(&'static str),
 }
 
-/// Counts one webhook that waits, until it is dropped.
+/// Counts one webhook that waits for its commit, until it is dropped.
 struct UncommittedWebhook<'a>(&'a AtomicUsize);
 
 impl<'a> UncommittedWebhook<'a> {
@@ -148,7 +152,7 @@ impl Drop for UncommittedWebhook<'_> {
 }
 
 impl Store {
-    /// Stores a contact's message as one like any other; see [`Store::receive`].
+    /// Stores an ordinary message from a contact; see [`Store::receive`].
     pub async fn receive_plain(
         &self,
         inbound: Inbound,
@@ -157,7 +161,7 @@ impl Store {
         Ok(self.receive(inbound, record, Admission::default()).await?.outcome)
     }
 
-    /// Which of these messages are stored already.
+    /// Returns which of these messages are stored already.
     pub async fn stored_messages(
         &self,
         channel: &'static str,
@@ -175,8 +179,9 @@ impl Store {
         .await
     }
 
-    /// Stores a contact's message with the contact, the conversation, the turn that will answer it (or tells why it is not
-    /// answered) and the log of its webhook, all in one transaction. The same provider id again changes nothing but the log.
+    /// Stores a contact's message with the contact, the conversation, the turn that answers it (or that holds the
+    /// reason why it is not answered), and the log of its webhook, all in one transaction. If the provider id is stored
+    /// already, only the log changes.
     pub async fn receive(
         &self,
         inbound: Inbound,
@@ -185,7 +190,7 @@ impl Store {
     ) -> Result<Received, StoreError> {
         let _waits = UncommittedWebhook::count(&self.uncommitted_webhooks);
         let (ids, options) = (self.ids.clone(), self.options);
-        // Here and not in the transaction, where everybody would wait for it.
+        // Serialized here and not in the transaction, for which every other write waits.
         let metadata = serde_json::to_string(&inbound.metadata).unwrap_or_else(|_| "{}".into());
         let missed = reception.missed_webhook.is_some();
         let work = move |tx: &mut dyn Tx| {
@@ -203,12 +208,12 @@ impl Store {
             }
             Ok(received)
         };
-        // Nobody was told that a missed message is kept: one that a power cut takes back is listed again.
+        // Nobody was told that a missed message is stored. If a power cut undoes it, the provider lists it again.
         if missed { self.write_unflushed(work).await } else { self.write(work).await }
     }
 }
 
-/// One message on its way into the store.
+/// The transaction that stores one message.
 struct InboundTransaction<'a> {
     tx: &'a mut dyn Tx,
     ids: &'a IdGenerator,
@@ -218,17 +223,18 @@ struct InboundTransaction<'a> {
 }
 
 impl InboundTransaction<'_> {
-    /// When the message was said: what the contact said is ordered by that, and WhatsApp's 24 hours run from it.
+    /// When the message was sent. This orders what the contact said, and WhatsApp's 24 hours start here.
     fn sent_at(&self) -> Time {
         self.inbound.received_at
     }
 
-    /// When it is stored, which is later for one that was missed: what is done about it counts from then.
+    /// When the message is stored, which is later for a missed message. What mynah does about the message counts from
+    /// here.
     fn stored_at(&self) -> Time {
         self.reception.missed_webhook.map_or(self.sent_at(), |missed| missed.found_at)
     }
 
-    /// A new id for what was said then.
+    /// Returns a new id, made from the time at which the message was sent.
     fn new_message_id(&self) -> uuid::Uuid {
         if self.reception.missed_webhook.is_some() {
             self.ids.backdated_id(self.sent_at())
@@ -241,7 +247,8 @@ impl InboundTransaction<'_> {
         let contact = resolve::resolve_contact(self.tx, self.inbound, &self.reception.account)?;
         let mut conversation = self.find_or_start_conversation(contact.id)?;
         let decision = self.decide(&contact, &conversation)?;
-        // Strangers, and who was told to be quiet, fill no disk.
+        // Attachments are not read if the sender is unknown, was told to slow down, opted out or is blocked, so that
+        // such contacts cannot fill the disk.
         let read_attachments = match decision {
             Decision::Answer => true,
             Decision::Skip(_) => !contact.blocked && contact.opted_out.is_none(),
@@ -251,13 +258,13 @@ impl InboundTransaction<'_> {
             (
                 Decision::Answer | Decision::RefuseUnknownSender | Decision::SlowDown(_),
                 Some(MissedWebhook { is_too_old: true, .. }),
-            ) => Decision::Skip("it was missed, and found too late to be answered (MYNAH_CATCH_UP_WITHIN)"),
+            ) => Decision::Skip("the webhook was missed, and the message is too old to answer (MYNAH_CATCH_UP_WITHIN)"),
             (fate, _) => fate,
         };
         let (turn, restarted) = match fate {
             Decision::Answer => self.find_or_start_turn(&conversation)?,
             Decision::RefuseUnknownSender => {
-                (self.insert_skipped_turn(&conversation.id, "the contact is none of those who may talk")?, false)
+                (self.insert_skipped_turn(&conversation.id, "the contact is not allowed")?, false)
             }
             Decision::SlowDown(why) | Decision::Skip(why) => (self.insert_skipped_turn(&conversation.id, why)?, false),
         };
@@ -278,7 +285,7 @@ impl InboundTransaction<'_> {
                 if self.reception.command == Some(Command::Reset) {
                     self.tx.execute(END_NOW, args![&conversation.id, self.stored_at()])?;
                 }
-                // Whoever wants nothing more is told nothing more.
+                // A contact who opts out gets no notice.
                 let opts_out = self.reception.command == Some(Command::OptOut);
                 if let (Some(_), Some((text, every)), false) =
                     (self.reception.rate_wait, &self.reception.slow_down_notice, opts_out)
@@ -301,7 +308,7 @@ impl InboundTransaction<'_> {
             }
             Decision::Skip(_) => ReceiveOutcome::Skipped(turn),
         };
-        // Who keeps the history has only what came in, so that it must be read anew.
+        // The cached history would get the text without the quotation, so it must be read again.
         let place = text_with_quote.is_none().then_some((conversation.id, conversation.revision));
         let counts = !contact.blocked;
         Ok((
@@ -315,7 +322,7 @@ impl InboundTransaction<'_> {
         ))
     }
 
-    /// The contact's open conversation on the number written to.
+    /// Returns the contact's open conversation on the number that they wrote to, or starts one.
     fn find_or_start_conversation(&mut self, contact: i64) -> Result<Conversation, StoreError> {
         let (channel, said, now) = (self.inbound.channel, self.sent_at(), self.stored_at());
         let (ours, reply_to) = (self.inbound.to.as_str(), resolve::reply_to(self.tx, self.inbound, contact)?);
@@ -339,7 +346,7 @@ impl InboundTransaction<'_> {
         Ok(Conversation { id, revision: 1, human_mode: false, is_out_of_order: false })
     }
 
-    /// Whether the message is answered, and what it changes for the contact.
+    /// Decides whether the message is answered, and writes what it changes for the contact.
     fn decide(&mut self, contact: &Contact, conversation: &Conversation) -> Result<Decision, StoreError> {
         let (said, now) = (self.sent_at(), self.stored_at());
         if let (Some(_), Some(command)) = (self.reception.missed_webhook, self.reception.command)
@@ -348,7 +355,8 @@ impl InboundTransaction<'_> {
             return Ok(Decision::Skip(why));
         }
         if contact.blocked {
-            // It counts from the day on which they may talk again. Until then nothing is sent, and so nothing confirmed.
+            // A blocked contact's STOP or START counts from the day on which they are unblocked. Until then nothing is
+            // sent, so nothing is confirmed.
             match self.reception.command {
                 Some(Command::OptOut) => self.tx.execute(OPT_OUT, args![contact.id, said])?,
                 Some(Command::OptIn) => self.tx.execute(OPT_IN, args![contact.id])?,
@@ -356,16 +364,16 @@ impl InboundTransaction<'_> {
             };
             return Ok(Decision::Skip("the contact is blocked"));
         }
-        let mut stranger = self.reception.sender;
-        if stranger == SenderStatus::Unknown && !contact.admitted && self.is_allowed_sender(contact.id)? {
-            stranger = SenderStatus::Allowed;
+        let mut sender_status = self.reception.sender;
+        if sender_status == SenderStatus::Unknown && !contact.admitted && self.is_allowed_sender(contact.id)? {
+            sender_status = SenderStatus::Allowed;
         }
-        match stranger {
+        match sender_status {
             SenderStatus::HasPairingCode if !contact.admitted => {
                 self.tx.execute(ADMIT, args![contact.id, now])?;
                 return Ok(Decision::Answer);
             }
-            // Nobody has to be let in to want nothing more, or to take that back; all else is refused.
+            // Anybody may opt out, or opt in again, without having been admitted. Everything else is refused.
             SenderStatus::Unknown if !contact.admitted => match self.reception.command {
                 Some(Command::OptOut) => {}
                 Some(Command::OptIn) if contact.opted_out.is_some() => {}
@@ -384,12 +392,12 @@ impl InboundTransaction<'_> {
                 cancel_pending(self.tx, contact.id, "the contact opted out", now)?;
                 return Ok(Decision::Answer);
             }
-            // Each begins a conversation, so a flood of them would be a flood of answers.
+            // Each reset starts a conversation, so a flood of resets would be a flood of answers.
             Some(Command::Reset) if self.reception.rate_wait.is_some() => {
-                return Ok(Decision::SlowDown("the contact asks for too much at once"));
+                return Ok(Decision::SlowDown("the contact is over the rate limit"));
             }
             Some(Command::Reset) if is_backlog_full(self.tx, contact.id)? => {
-                return Ok(Decision::SlowDown("too much that the contact said before still waits to be answered"));
+                return Ok(Decision::SlowDown("the contact is at the backlog limit: too many turns still wait"));
             }
             Some(Command::Reset) => return Ok(Decision::Answer),
             _ => {}
@@ -401,15 +409,15 @@ impl InboundTransaction<'_> {
         })
     }
 
-    /// Whether an address of the sender's that did not come along is one of those that may talk.
+    /// Returns whether an address of the sender that the message does not carry is on the allowlist.
     fn is_allowed_sender(&mut self, contact: i64) -> Result<bool, StoreError> {
         let allowed = &self.reception.allowed_senders;
         Ok(!allowed.is_empty()
             && resolve::addresses(self.tx, contact)?.iter().any(|held| allowed.contains(&held.address)))
     }
 
-    /// The turn that answers the message: the open one, which takes everything said until it is claimed. A new one waits
-    /// while another is active. Whether work on it had begun.
+    /// Returns the turn that answers the message, and whether this restarted work that had begun on it. The open turn
+    /// takes everything that is said until it is claimed. A new turn waits while another one is active.
     fn find_or_start_turn(&mut self, conversation: &Conversation) -> Result<(TurnId, bool), StoreError> {
         let (now, overtaken, conversation) = (self.stored_at(), conversation.is_out_of_order, &conversation.id);
         let word = self.reception.request();
@@ -448,7 +456,7 @@ impl InboundTransaction<'_> {
         let soon = if command.is_some() { now } else { soon };
         let due = not_before.map_or(soon, |at| at.max(soon));
         let due = live.is_empty().then_some(due);
-        // It falls due when the active one has ended, which may be before the rest of an album is there.
+        // The turn becomes due when the active one has ended, which may be before the rest of an album has arrived.
         let not_before = if due.is_none() && album { not_before.max(Some(now + ALBUM_GAP)) } else { not_before };
         Ok((TurnId(self.tx.insert(NEW_TURN, args![conversation, now, due, not_before, command])?), false))
     }
@@ -457,7 +465,8 @@ impl InboundTransaction<'_> {
         Ok(TurnId(self.tx.insert(SKIPPED_TURN, args![conversation, self.stored_at(), why])?))
     }
 
-    /// Tells a contact something once in a while, and not while an answer is on its way.
+    /// Sends the contact a notice once in a while, and not while an answer is on its way. Sends none to a contact who
+    /// opted out.
     fn send_notice(
         &mut self,
         contact: &Contact,

@@ -1,4 +1,4 @@
-//! Attachments of turns that nobody answers any more, such as what came while a person answers.
+//! Attachments of turns that ended before they were read, such as those that came while a person answers.
 
 use super::attachments::AttachmentOutcome;
 use super::attachments::StoredAttachment;
@@ -10,7 +10,7 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-/// What waits is little: see its index.
+/// Few attachments wait, and a partial index lists them.
 const UNREAD_ATTACHMENTS: &str = "
     SELECT a.conversation_id, m.turn_id, c.channel, c.account, c.our_address, t.state, a.message_id, a.number, a.url,
         a.media_type, a.mark
@@ -29,20 +29,21 @@ pub struct UnreadAttachment {
     pub conversation: ConversationId,
     /// Its turn.
     pub turn: TurnId,
-    /// The channel that it came by.
+    /// The channel that the attachment came through.
     pub channel: String,
     /// The account at the channel's provider.
     pub account: String,
     /// Our address in the conversation.
     pub our_address: String,
-    /// Whether an answer was given up, as where a budget is spent; else none was to be given, as while a person answers.
+    /// Whether mynah gave up an answer, as when a budget is exhausted. Otherwise no answer was due, as while a person
+    /// answers.
     pub turn_failed: bool,
-    /// Itself.
+    /// The attachment itself.
     pub attachment: StoredAttachment,
 }
 
 impl Store {
-    /// Some of what waits and will not be asked about, at most `most`.
+    /// Returns attachments that wait in turns that have ended, at most `most`.
     pub async fn unread_attachments(&self, most: i64) -> Result<Vec<UnreadAttachment>, StoreError> {
         self.read(move |tx| {
             tx.fetch_all(UNREAD_ATTACHMENTS, args![most], |row| {
@@ -72,8 +73,8 @@ impl Store {
         .await
     }
 
-    /// Records what became of it, and puts that into words in its message. Should its turn be answered again by now, whoever
-    /// is the first to have read it is believed.
+    /// Records the result of reading the attachment, and writes its text into the message. If its turn is being
+    /// answered again meanwhile, the result that is recorded first counts.
     pub async fn record_unread_attachment(
         &self,
         left: &UnreadAttachment,

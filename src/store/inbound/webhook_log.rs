@@ -1,4 +1,4 @@
-//! The webhook log: what arrived, and what was answered.
+//! The webhook log: what arrived, and how mynah answered.
 
 use crate::clock::Time;
 use crate::model::MessageId;
@@ -11,12 +11,12 @@ const INSERT: &str = "
     INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us, message_id, error)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
-/// A webhook as it is logged. Headers and body come here with their secrets already redacted.
+/// A webhook as it is logged. The secrets in its headers and body are redacted already.
 #[derive(Clone, Debug)]
 pub struct WebhookRecord {
     /// The channel's name.
     pub channel: &'static str,
-    /// When it arrived.
+    /// When the webhook arrived.
     pub received_at: Time,
     /// Path and query.
     pub path: String,
@@ -24,16 +24,16 @@ pub struct WebhookRecord {
     pub headers: String,
     /// The body as text.
     pub body: String,
-    /// The HTTP status answered.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// When work on it began, to tell how long it took.
+    /// When work on the webhook began, to measure how long it took.
     pub began: std::time::Instant,
-    /// Why it was refused.
+    /// Why the webhook was refused.
     pub error: Option<String>,
 }
 
 impl WebhookRecord {
-    /// The same where it is answered with 403.
+    /// Returns the same record with status 403.
     pub(in crate::store) fn to_refused(&self, why: &str) -> WebhookRecord {
         WebhookRecord { status: 403, error: Some(why.to_owned()), ..self.clone() }
     }
@@ -46,7 +46,7 @@ const PROBE: &str = "
 const UNPROBE: &str = "DELETE FROM webhook_log WHERE id = ?1";
 
 impl Store {
-    /// Writes a row and takes it away again: whether the database can be written after trouble.
+    /// Writes a row and deletes it again, to check whether the database can be written after a failure.
     pub async fn probe_write(&self) -> Result<(), StoreError> {
         self.write(|tx| {
             let id = tx.insert(PROBE, &[])?;
@@ -61,7 +61,7 @@ impl Store {
     }
 }
 
-/// Logs a webhook beside what it led to.
+/// Logs a webhook in the transaction that stores what it led to.
 pub(in crate::store) fn insert(
     tx: &mut dyn Tx,
     record: &WebhookRecord,

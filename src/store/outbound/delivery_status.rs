@@ -1,5 +1,5 @@
-//! News from the provider of messages that were sent, and what it leaves behind: a message that was not delivered marks its
-//! turn for as long as no later news says that it was.
+//! Delivery statuses that the provider reports for messages that were sent. A message that was not delivered marks its
+//! turn until a later status says that it was delivered.
 
 use crate::clock::Time;
 use crate::model::{DeliveryStatus, PartRef, StatusUpdate, TurnId};
@@ -21,31 +21,31 @@ const UNSETTLED: &str = "
     SELECT 1 FROM parts WHERE id = ?1 * 16 + ?2 AND provider_id IS NULL
     AND state IN ('sending', 'unknown', 'ready', 'held')";
 
-/// Only upwards: callbacks repeat and overtake each other.
+/// The status moves forward only, because callbacks repeat and overtake each other.
 const ADVANCE_STATUS: &str = "
     UPDATE parts SET status = ?3, status_rank = ?4, status_at = ?5,
         error_code = COALESCE(?6, error_code), error = COALESCE(?7, error)
     WHERE id = ?1 * 16 + ?2 AND status_rank < ?4 AND provider_id = ?8";
 
-/// What a status callback was about.
+/// The result of a status callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusOutcome {
-    /// No message of ours, and nothing that says it was.
+    /// The message is not ours, and the callback carries no reference that says otherwise; or another account sent it.
     NotOurs,
-    /// It bears our proof, but that message is gone, or is known by another id.
+    /// The callback carries our reference, but that part no longer exists, or has another provider id.
     PartGone,
-    /// A message of ours of which this was known, or is older than what is known.
+    /// The message is ours, and the status is known already or older than the known one.
     NothingNew,
-    /// A message of ours, and nothing waited for it.
+    /// The message is ours; the status is recorded, and nothing waited for it.
     Recorded,
-    /// A message of ours; the next part, or the next turn, waits for its time now.
+    /// The message is ours, and the next part or turn that waited for it is scheduled now.
     NextIsScheduled,
 }
 
 impl Store {
-    /// Takes a status callback: it ties an unsettled part to its provider id if it bears our reference, and moves the
-    /// part's delivery status on. Once the part is on its way the next one is due. One of a message that is not ours is
-    /// logged as refused.
+    /// Applies a status callback. If the callback carries our reference, this ties an unsettled part to its provider
+    /// id. It moves the part's delivery status forward, and once the part is on its way, the next part is due. A
+    /// callback about a message that is not ours is logged as refused.
     pub async fn apply_status(
         &self,
         update: StatusUpdate,
@@ -55,7 +55,8 @@ impl Store {
         self.apply_status_from(None, update, record, now).await
     }
 
-    /// The same of what this account sent; what another did is not its own.
+    /// Like [`Store::apply_status`], for a callback from this account. A message that another account sent does not
+    /// count as its own.
     pub async fn apply_status_from(
         &self,
         account: Option<String>,
@@ -71,7 +72,7 @@ impl Store {
             };
             match &record {
                 Some(record) if taken == StatusOutcome::NotOurs => {
-                    webhook_log::insert(tx, &record.to_refused("it is about no message of ours"), None)?;
+                    webhook_log::insert(tx, &record.to_refused("the message is not one of ours"), None)?;
                 }
                 Some(record) => webhook_log::insert(tx, record, None)?,
                 None => {}
@@ -82,7 +83,7 @@ impl Store {
     }
 }
 
-/// Whether the message that a callback is about was sent by another account.
+/// Returns whether another account sent the message that a callback is about.
 fn is_from_other_account(tx: &mut dyn Tx, account: &str, update: &StatusUpdate) -> Result<bool, StoreError> {
     let Some(part) = part_by_provider_id(tx, update)?.or(update.reference) else { return Ok(false) };
     let sent_by =
@@ -119,7 +120,7 @@ fn apply_update(
             args![part.turn, part.number, status.as_str(), status.rank(), now, update.error_code, error, id],
         )?;
         new |= moved > 0;
-        // One that failed is out of the way too.
+        // A part that failed is out of the way too.
         if moved > 0 && status.rank() >= DeliveryStatus::Sent.rank() {
             more |= settle::advance_next_part(tx, part, now)?;
         }

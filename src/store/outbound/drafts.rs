@@ -1,4 +1,4 @@
-//! What is to be sent in one message: words, a file, or a template.
+//! What one outbound message holds: a text, a file, or a template.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,16 +15,16 @@ const OWN_MESSAGES: &str = "
     SELECT content, metadata, created_at FROM messages
     WHERE conversation_id = ?1 AND turn_id = ?2 AND role <> 'user' ORDER BY id";
 
-/// One message that is to be sent.
+/// One message to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
-    /// The words; with a file they may be empty.
+    /// The text; it may be empty if there is a file.
     pub text: String,
-    /// The file that goes with them.
+    /// The file to send with the text.
     pub file: Option<FileHash>,
-    /// The template that is sent in their place.
+    /// The template to send instead of the text.
     pub template: Option<Template>,
-    /// After this it is not sent; `None` is as long as WhatsApp takes free text.
+    /// After this time the message is not sent; `None` means as long as WhatsApp accepts free text.
     pub expires_at: Option<Time>,
 }
 
@@ -34,7 +34,7 @@ impl From<String> for Draft {
     }
 }
 
-/// What belongs to an operator's message beside what the history tells of it; kept with the message.
+/// What an operator's message holds beside its text in the history. It is stored with the message.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(in crate::store) struct OperatorMetadata {
@@ -63,12 +63,12 @@ impl OperatorMetadata {
     }
 
     pub(in crate::store) fn json(&self) -> String {
-        serde_json::to_string(self).expect("strings are written to memory without failure")
+        serde_json::to_string(self).expect("writing strings to memory cannot fail")
     }
 }
 
 impl Store {
-    /// What we have said of our own accord in a claimed turn, message by message.
+    /// Returns our own messages in a claimed turn, one draft for each message.
     pub async fn turn_drafts(&self, claim: &TurnClaim) -> Result<Vec<Draft>, StoreError> {
         let (conversation, turn) = (claim.conversation, claim.turn);
         self.read(move |tx| tx.fetch_all(OWN_MESSAGES, args![&conversation, turn], draft)).await

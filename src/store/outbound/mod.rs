@@ -1,6 +1,7 @@
 //! What goes out: replies and their parts, templates, operators' messages, delivery statuses.
 //!
-//! It may use all other rooms. To add a kind of outbound message: a draft in `drafts`, and a file that queues it.
+//! It may import all other folders of the store. To add a kind of outbound message, add a draft to `drafts` and a file
+//! that queues it.
 
 pub(in crate::store) mod delivery_status;
 pub(in crate::store) mod drafts;

@@ -1,4 +1,4 @@
-//! What an operator writes, or has written for them: a turn of its own, sent without a model.
+//! What an operator writes, or mynah writes for an operator: a turn of its own, sent without a model.
 
 use super::drafts::OperatorMetadata;
 use crate::clock::Time;
@@ -19,7 +19,8 @@ use crate::store::queue::handover::alert_person_answers;
 use crate::store::queue::handover::take_over;
 use crate::store::queue::limits::SEND_WITHIN;
 
-/// A word of the contact's may wait in it: the operator goes before, and it moves to the turn after that at the claim.
+/// The turn may hold a command from the contact. The operator's message goes first, and the command moves to the next
+/// turn at the claim.
 const MAKE_OPERATOR_TURN: &str = "
     UPDATE turns SET command = 'operator', due_at = ?2, not_before = NULL WHERE id = ?1";
 
@@ -27,28 +28,29 @@ const OPERATOR_TURN: &str = "
     INSERT INTO turns (conversation_id, state, live, created_at, due_at, command)
     VALUES (?1, 'open', 1, ?2, ?3, 'operator')";
 
-/// What became of an operator's message.
+/// The result of queuing an operator's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorMessageOutcome {
-    /// It will be sent.
+    /// The message will be sent.
     Queued(TurnId),
     /// There is no such conversation.
     NoConversation,
-    /// The contact opted out, or is blocked.
+    /// The contact opted out or is blocked.
     OptedOutOrBlocked,
     /// The contact last wrote too long ago for free text.
     TooLate,
 }
 
-/// One message of ours: what the history tells of it, and what else belongs to it.
+/// One message of ours: its text in the history, and its metadata.
 pub(in crate::store) struct OutboundMessage<'a> {
     pub(in crate::store) content: &'a str,
     pub(in crate::store) metadata: &'a str,
 }
 
 impl Store {
-    /// A person answers from now on: what was about to be answered is left to them. `tell` is said to the contact, if it
-    /// may be, and the owner gets an alert; without it both hear of it otherwise. `false`: no open conversation.
+    /// Hands the conversation to a person. Turns that wait are skipped, and left to that person. If `contact_notice` is
+    /// set, mynah sends it to the contact if it may, and alerts the owner; otherwise both learn of the handover in
+    /// another way. Returns `false` if the conversation is not open.
     pub async fn take_over(
         &self,
         id: ConversationId,
@@ -74,7 +76,7 @@ impl Store {
         .await
     }
 
-    /// An operator's message: it is sent, and a person answers from now on. It waits for what is being sent.
+    /// Sends an operator's message, and hands the conversation to a person. The message waits for what is being sent.
     pub async fn send_operator_message(
         &self,
         id: ConversationId,
@@ -90,8 +92,8 @@ impl Store {
         .await
     }
 
-    /// An operator's message with a file, which lies in the folder already. The text is shown below it, or where the
-    /// provider would drop it sent before it; it may be empty.
+    /// Sends an operator's message with a file that is in the media folder already. The text is shown below the file,
+    /// or sent before it if the provider would drop it there. The text may be empty.
     pub async fn send_operator_file(
         &self,
         id: ConversationId,
@@ -145,7 +147,7 @@ fn take_over_and_queue(
     queue_operator_turn(tx, ids, id, role, lines, now).map(OperatorMessageOutcome::Queued)
 }
 
-/// Queues what is said of our own accord: it waits for what is being sent, and goes before what waits.
+/// Queues messages of our own. They wait for what is being sent, and go before what waits.
 pub(in crate::store) fn queue_operator_turn(
     tx: &mut dyn Tx,
     ids: &IdGenerator,

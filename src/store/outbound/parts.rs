@@ -1,4 +1,4 @@
-//! What became of a part that was posted.
+//! The results of posting a part.
 
 use crate::clock::Time;
 use crate::model::{PartRef, ProviderId};
@@ -19,8 +19,8 @@ const RESCHEDULE: &str = "
     UPDATE parts SET state = ?3, due_at = ?4, error = ?5, token = NULL, absences = 0, looks_failed = 0
     WHERE id = ?1 * 16 + ?2";
 
-/// A reply that is in so many parts is not cut further. It began with a few, so a provider that finds even a tenth of it too
-/// long will not take it in any pieces.
+/// A reply that already has this many parts is not split further. It began with a few, so a provider that finds even a
+/// tenth of it too long will not accept it in any number of parts.
 const MAX_PARTS_TO_SPLIT: i64 = 10;
 
 const COUNT: &str = "SELECT COUNT(*) FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16";
@@ -35,33 +35,33 @@ const ADD: &str = "
     INSERT INTO parts (id, conversation_id, body, state)
     SELECT ?1 * 16 + ?3, conversation_id, ?4, 'ready' FROM parts WHERE id = ?1 * 16 + ?2";
 
-/// What became of a part that was sent.
+/// The result of marking a part as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartSentOutcome {
-    /// It was settled by somebody else in the meantime.
+    /// The claim was stale: the part was settled elsewhere in the meantime.
     StaleClaim,
-    /// The next part, or the next turn, waits for its time now.
+    /// The next part or turn that waited for it is scheduled now.
     NextIsScheduled,
-    /// Nothing else waited for it.
+    /// Nothing waited for it.
     NothingFollows,
-    /// Another part has that id, so it is not this one's: this one is looked for.
+    /// Another part has that provider id, so it does not belong to this part. mynah looks this part up.
     ProviderIdInUse,
 }
 
-/// What became of a part that was too long.
+/// The result of splitting a part that was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartSplitOutcome {
-    /// It was settled by somebody else in the meantime.
+    /// The claim was stale: the part was settled elsewhere in the meantime.
     StaleClaim,
-    /// Its halves are to be posted in its place.
+    /// Its halves are posted instead of it.
     Split,
-    /// The reply is in many parts already: it failed, and its turn with it.
+    /// The reply has many parts already. The part failed, and its turn with it.
     Failed,
 }
 
 impl Store {
-    /// The provider took the part and named it. Not flushed at once: a part of which a power cut takes this back is looked
-    /// for, and found.
+    /// Records that the provider accepted the part, under this id. Not flushed at once: if a power cut undoes this,
+    /// mynah looks the part up and finds it.
     pub async fn mark_part_sent(
         &self,
         part: PartRef,
@@ -75,7 +75,7 @@ impl Store {
                 return Ok(PartSentOutcome::StaleClaim);
             }
             if tx.fetch_optional(PROVIDER_ID_IN_USE, args![id.0.as_str()], |_| Ok(()))?.is_some() {
-                let why = format!("the provider gave it the id {id}, which another part has");
+                let why = format!("the provider gave it the id {id}, which another part already has");
                 reschedule(tx, part, "unknown", now + FIRST_LOOKUP_DELAY, &why)?;
                 return Ok(PartSentOutcome::ProviderIdInUse);
             }
@@ -85,12 +85,14 @@ impl Store {
         .await
     }
 
-    /// Positively nothing was created: it may be posted again at `due`. `false`: the claim was stale.
+    /// Returns the part to `ready` at `due`, because it is certain that the provider created nothing. Returns `false`
+    /// if the claim was stale.
     pub async fn retry_part(&self, part: PartRef, token: i64, due: Time, why: String) -> Result<bool, StoreError> {
         self.write_if_claimed(part, token, move |tx| reschedule(tx, part, "ready", due, &why)).await
     }
 
-    /// Nobody knows whether it was created: it is looked for from `due` on. `false`: the claim was stale.
+    /// Marks the part as unknown, because nobody knows whether the provider created it. mynah looks it up from `due`
+    /// on. Returns `false` if the claim was stale.
     pub async fn mark_part_unknown(
         &self,
         part: PartRef,
@@ -101,15 +103,15 @@ impl Store {
         self.write_if_claimed(part, token, move |tx| reschedule(tx, part, "unknown", due, &why)).await
     }
 
-    /// It cannot be sent, and nothing was created. `false`: the claim was stale.
+    /// Fails a part that cannot be sent and that the provider did not create. Returns `false` if the claim was stale.
     pub async fn fail_part(&self, part: PartRef, token: i64, why: String, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
         self.write_if_claimed(part, token, move |tx| settle::end_unsent(tx, part, Ending::Failed, &why, now, options))
             .await
     }
 
-    /// The provider refused it for its length (`why`), and nothing was created: its two halves take its place and those
-    /// behind it move up by one. A reply of many parts is not cut further, and fails.
+    /// Splits a part that the provider refused as too long (`why`) and did not create. Its two halves take its place,
+    /// and the parts after it move up by one. If the reply has many parts already, the part is not split, and fails.
     pub async fn split_part(
         &self,
         part: PartRef,
@@ -124,23 +126,23 @@ impl Store {
                 return Ok(PartSplitOutcome::StaleClaim);
             }
             if tx.fetch_optional(COUNT, args![part.turn], |row| row.int(0))? >= Some(MAX_PARTS_TO_SPLIT) {
-                let why = format!("{why}; not cut further, since the reply is in {MAX_PARTS_TO_SPLIT} parts already");
+                let why = format!("{why}; not split further, because the reply already has {MAX_PARTS_TO_SPLIT} parts");
                 settle::end_unsent(tx, part, Ending::Failed, &why, now, options)?;
                 return Ok(PartSplitOutcome::Failed);
             }
-            // The last first: each needs the place of the one behind it.
+            // The last part moves first, because each part needs the place of the one after it.
             for number in tx.fetch_all(LATER, args![part.turn, part.number], |row| row.int(0))? {
                 tx.execute(MOVE_UP, args![part.turn, number])?;
             }
             tx.execute(SHORTEN, args![part.turn, part.number, halves.0.as_str()])?;
             tx.execute(ADD, args![part.turn, part.number, part.number + 1, halves.1.as_str()])?;
-            reschedule(tx, part, "ready", now, "the provider refused it for its length; sent in two")?;
+            reschedule(tx, part, "ready", now, "the provider refused it as too long; split in two")?;
             Ok(PartSplitOutcome::Split)
         })
         .await
     }
 
-    /// Does `work` only while the claim holds.
+    /// Does `work` only if the claim is still valid. Returns whether it is.
     async fn write_if_claimed(
         &self,
         part: PartRef,

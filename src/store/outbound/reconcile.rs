@@ -1,4 +1,4 @@
-//! Parts of which nobody knows whether the provider created them: looked for until there is evidence.
+//! Reconciles parts that the provider may or may not have created: mynah looks them up until there is evidence.
 
 use super::parts;
 use super::parts::PROVIDER_ID_IN_USE;
@@ -27,26 +27,27 @@ const RECORD_FAILED_LOOKUP: &str = "
     UPDATE parts SET looks_failed = looks_failed + 1, due_at = ?3, error = ?4
     WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
-/// What a look led to.
+/// The result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupOutcome {
-    /// It was there; the part is sent.
+    /// The message was found; the part is sent.
     Found,
-    /// Not there; it is looked for again.
+    /// The message was not found; another lookup follows.
     NotFoundYet,
-    /// Not there in any of the looks: it may be posted again.
+    /// No lookup found the message; the part may be posted again.
     RetryPost,
-    /// Not there in any of the looks, and the operator chose not to post again; or nobody could look for too long.
+    /// No lookup found the message, and the operator chose not to post again; or lookups failed for too long.
     Held,
-    /// Nobody could look; another look follows.
+    /// The lookup failed; another one follows.
     LookupFailed,
-    /// Settled in the meantime, such as by a status callback.
+    /// The part was settled in the meantime, such as by a status callback.
     AlreadySettled,
 }
 
 impl Store {
-    /// Settles a look. `candidates` are messages at the provider that could be the part, oldest first; the first that no
-    /// part of ours holds is it. `hold`: do not post again when it is absent to the end.
+    /// Settles a lookup. `candidates` are messages at the provider that could be the part, oldest first. The first one
+    /// that belongs to no other part of ours is taken as this part. With `hold_if_absent`, a part that no lookup finds
+    /// is held and not posted again.
     pub async fn settle_lookup(
         &self,
         part: PartRef,
@@ -74,12 +75,12 @@ impl Store {
                     Ok(LookupOutcome::NotFoundYet)
                 }
                 None if hold_if_absent => {
-                    let why = "the provider cannot tell whether it was sent; held, as set by MYNAH_UNKNOWN_SENDS";
+                    let why = "unknown whether it was sent: not found at the provider; held (MYNAH_UNKNOWN_SENDS=hold)";
                     settle::end_unsent(tx, part, Ending::Held, why, now, options)?;
                     Ok(LookupOutcome::Held)
                 }
                 None => {
-                    parts::reschedule(tx, part, "ready", now, "not found at the provider in five looks")?;
+                    parts::reschedule(tx, part, "ready", now, "not found at the provider in five lookups")?;
                     Ok(LookupOutcome::RetryPost)
                 }
             }
@@ -87,10 +88,11 @@ impl Store {
         .await
     }
 
-    /// A look that could not be made: it is no evidence, so another follows at `due`. Not for ever, since the conversation
-    /// waits for it: 23 hours after the contact's last message, or after the first post, the part is held and its turn
-    /// ends `expired`. (The contact's messages move the first of the two, and must not keep their own answer waiting. A
-    /// template has only the second: it goes out long after they wrote.)
+    /// Records a lookup that failed. It is not evidence, so another lookup follows at `due`. That does not go on
+    /// forever, because the conversation waits for it: 23 hours after the contact's last message or after the first
+    /// post, whichever was earlier, the part is held and its turn ends `expired`. (The contact's messages move the
+    /// first of the two times, and must not keep their own answer waiting. A template has only the second, because it
+    /// is sent long after the contact wrote.)
     pub async fn record_failed_lookup(
         &self,
         part: PartRef,
@@ -103,7 +105,7 @@ impl Store {
             let since = tx.fetch_optional(LOOKUP_SINCE, args![part.turn, part.number], |row| row.int(0).map(Time))?;
             let Some(since) = since else { return Ok(LookupOutcome::AlreadySettled) };
             if now >= since + SEND_WITHIN {
-                let why = format!("it could not be found out in time whether it was sent; the last look failed: {why}");
+                let why = format!("unknown whether it was sent: no lookup could tell in 23 hours; last error: {why}");
                 settle::end_unsent(tx, part, Ending::HeldTooLate, &why, now, options)?;
                 return Ok(LookupOutcome::Held);
             }

@@ -1,4 +1,4 @@
-//! Replies: what a worker found to say, stored with its parts in one transaction.
+//! Replies of a worker, each stored with its parts in one transaction.
 
 use super::drafts::Draft;
 use crate::clock::Time;
@@ -24,7 +24,8 @@ const SENDING: &str = "
 
 const BUMP_REVISION: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
-/// Where the contact is answered by now: while the model was asked their number may have gone to somebody else.
+/// The address that the contact is answered at by now: while the model was asked, their number may have gone to
+/// somebody else.
 const REVISION_AND_REPLY_TO: &str = "SELECT revision, reply_to FROM conversations WHERE id = ?1";
 
 const INSERT_PART: &str = "
@@ -32,71 +33,72 @@ const INSERT_PART: &str = "
         expires_at, posted_to, posted_by)
     VALUES (?1 * 16 + ?2, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
-/// What a worker found to say.
+/// What a worker replies.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// The model answered.
     Answer {
-        /// Its text as it gave it, for the history.
+        /// Its text as the model gave it, for the history.
         text: String,
         /// The model's name.
         model: String,
-        /// What it took.
+        /// The tokens that the answer used.
         usage: Usage,
-        /// What that cost, in millionths of a US dollar.
+        /// The cost of the answer, in millionths of a US dollar.
         cost: i64,
-        /// Whether a person takes over with it.
+        /// Set if a person takes over with this answer.
         hand_over: Option<HandOver>,
     },
-    /// A text of our own, which the model had no part in.
+    /// A text of our own, written without a model.
     OwnText {
-        /// What is said.
+        /// The text.
         text: String,
-        /// Whether a person takes over with it, which is what is said then: nothing, should the conversation have ended.
+        /// Set if a person takes over with this text. The text says so, and is not sent if the conversation has ended.
         hand_over: Option<HandOver>,
     },
-    /// What an operator wrote, which is in the history already.
+    /// An operator's messages, which are in the history already.
     Operator,
-    /// No answer can be had; the turn ends `dead` once the contact has been told.
+    /// No answer is available; the turn ends `dead` once the contact has been told.
     Apology {
-        /// Why, for the operator.
+        /// The reason, for the operator.
         why: String,
     },
 }
 
-/// A reply that is stored, and whose first part is in the hands of who stored it.
+/// A stored reply whose first part is claimed by the worker that stored it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredReply {
     /// The first part, which is `sending`.
     pub part: PartRef,
-    /// Proof that it is.
+    /// The fence token of that part, which proves that the claim is still valid.
     pub token: i64,
-    /// Where it goes.
+    /// The address that the part goes to.
     pub to: String,
-    /// What it holds.
+    /// What the part holds.
     pub draft: Draft,
-    /// The conversation's revision with the reply.
+    /// The conversation's revision after the reply.
     pub revision: i64,
-    /// Whether it is what was to be said instead, because a person answers.
+    /// Whether the alternative was stored, because a person answers.
     pub is_alternative: bool,
 }
 
-/// That a person takes a conversation over.
+/// The handover of a conversation to a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandOver {
-    /// When the assistant takes it back; `None` is never.
+    /// When the assistant takes the conversation back; `None` means never.
     pub until: Option<Time>,
-    /// Why, for the operator.
+    /// The reason, for the operator.
     pub why: String,
-    /// What the contact is told of it after the reply, unless the conversation ended meanwhile: nobody takes over then.
+    /// What the contact is told about it after the reply. Nothing if the conversation ended meanwhile, because then
+    /// nobody takes over.
     pub contact_notice: Option<String>,
 }
 
 impl Store {
-    /// Stores the reply and its parts and moves the turn to `sending`. The first part leaves `sending` already, so that
-    /// the worker that wrote it may post it at once: it is on the disk before the first byte goes out. `None`: the claim
-    /// was stale, or there was nothing to say but that a person takes over, in a conversation that ended meanwhile. Only
-    /// beside what a hand-over tells may `parts` be empty.
+    /// Stores the reply and its parts, and moves the turn to `sending`. The first part is stored as `sending` already,
+    /// so that the worker that wrote it may post it at once: it is on the disk before the first byte goes out. Returns
+    /// `None` if the claim was stale, or if the reply only says that a person takes over and the conversation ended
+    /// meanwhile. `parts` may be empty only if a handover tells the contact something.
     pub async fn reply(
         &self,
         claim: &TurnClaim,
@@ -108,7 +110,8 @@ impl Store {
         self.reply_unless_human(claim, reply, parts, None, now).await
     }
 
-    /// The same for a turn that goes on though a person took over while the model was asked: `instead` is said then.
+    /// Like [`Store::reply`], for a turn that goes on although a person took over while the model was asked. `instead`
+    /// is sent then.
     pub async fn reply_unless_human(
         &self,
         claim: &TurnClaim,
@@ -141,7 +144,7 @@ impl Store {
     }
 }
 
-/// Moves the turn on, if the claim still holds.
+/// Moves the turn to `sending`. Returns `false` if the claim was stale.
 fn start_sending(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) -> Result<bool, StoreError> {
     let (error, model, usage, cost) = match reply {
         Reply::Answer { model, usage, cost, .. } => (None, Some(model.as_str()), Some(usage), Some(*cost)),
@@ -164,7 +167,7 @@ fn start_sending(tx: &mut dyn Tx, (turn, held): (TurnId, i64), reply: &Reply) ->
     Ok(moved == 1)
 }
 
-/// What is said, in the history and in parts.
+/// Stores the reply in the history and as parts.
 fn insert_reply(
     tx: &mut dyn Tx,
     ids: &IdGenerator,
@@ -182,13 +185,13 @@ fn insert_reply(
             parts.extend(tell.clone().map(Draft::from));
             notice_sent = tell.as_deref();
         } else if matches!(reply, Reply::OwnText { .. }) {
-            // They say that a person takes over.
+            // The parts say that a person takes over, which nobody does now.
             parts.clear();
         }
         handover::alert_person_wanted(tx, conversation, why, now)?;
     }
     if parts.is_empty() {
-        let why = "a person was wanted, in a conversation that ended meanwhile";
+        let why = "a person was wanted, but the conversation had ended";
         settle::skip(tx, turn, conversation, why, now, options)?;
         return Ok(None);
     }

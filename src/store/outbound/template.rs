@@ -1,5 +1,5 @@
-//! A template that an operator sends: it may go out where free text may not, and opens WhatsApp's window again once the
-//! contact answers.
+//! Templates that an operator sends. A template may be sent when free text may not, and WhatsApp's window opens again
+//! once the contact answers it.
 
 use super::drafts::OperatorMetadata;
 use super::operator_messages::OperatorMessageOutcome;
@@ -13,13 +13,13 @@ use crate::store::database::StoreError;
 use crate::store::database::args;
 use crate::store::queue::limits::SEND_WITHIN;
 
-/// The one with the same contact on the same number that goes on, be it this one or a later.
+/// The open conversation with the same contact on the same number, be it this one or a later one.
 const OPEN_CONVERSATION: &str = "
     SELECT o.id FROM conversations c JOIN conversations o
         ON o.contact_id = c.contact_id AND o.channel = c.channel AND o.our_address = c.our_address AND o.is_open = 1
     WHERE c.id = ?1";
 
-/// They are where they last wrote from on this number, whichever conversation that was in.
+/// Starts a conversation with the reply address of the one in which the contact last wrote on this number.
 const INSERT_CONVERSATION: &str = "
     INSERT INTO conversations (id, contact_id, channel, account, our_address, reply_to, started_at, last_inbound_at)
     SELECT ?2, l.contact_id, l.channel, l.account, l.our_address, l.reply_to, ?3, l.last_inbound_at
@@ -29,14 +29,15 @@ const INSERT_CONVERSATION: &str = "
         WHERE n.contact_id = l.contact_id AND n.channel = l.channel AND n.our_address = l.our_address
         AND (n.last_inbound_at, n.id) > (l.last_inbound_at, l.id))";
 
-/// So that it does not end as idle before the contact could answer.
+/// Keeps the conversation from ending as idle before the contact could answer.
 const SET_REOPENED_AT: &str = "UPDATE conversations SET reopened_at = ?2, revision = revision + 1 WHERE id = ?1";
 
 const SET_EXPIRES_AT: &str = "UPDATE turns SET expires_at = ?2 WHERE id = ?1";
 
 impl Store {
-    /// Queues a template for the contact of that conversation, and says in which conversation: the one that goes on with
-    /// them on that number, else a new one. Who answers there stays as it is. It is sent within 23 hours or not at all.
+    /// Queues a template for the contact of the conversation, and returns the conversation that it goes to: the open
+    /// one with the contact on that number, or else a new one. Who answers there does not change. The template is sent
+    /// within 23 hours or not at all.
     pub async fn send_template(
         &self,
         id: ConversationId,

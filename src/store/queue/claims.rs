@@ -1,4 +1,5 @@
-//! Everything that is due: turns and looks in one transaction, parts, which must be on the disk first, in another.
+//! Claims everything that is due: turns and lookups in one transaction, and parts in a second one, which is flushed to
+//! the disk before they are posted.
 
 use super::lookup_claims;
 use super::lookup_claims::LookupClaim;
@@ -14,39 +15,39 @@ use crate::store::database::StoreError;
 /// Claimed work.
 #[derive(Debug, Default)]
 pub struct Claims {
-    /// Turns to be answered.
+    /// Turns to answer.
     pub turns: Vec<TurnClaim>,
-    /// Parts to be posted.
+    /// Parts to post.
     pub parts: Vec<PartClaim>,
-    /// Parts to be looked for.
+    /// Parts to look up.
     pub lookups: Vec<LookupClaim>,
-    /// Parts that were tried too often, and why. They are not claimed: their turns have ended `dead`.
+    /// Parts that were tried too often, with the reason. They are not claimed; their turns have ended `dead`.
     pub given_up: Vec<(PartRef, String)>,
-    /// When the next of what was not claimed falls due.
+    /// When the next piece of unclaimed work is due.
     pub next_due: Option<Time>,
 }
 
 impl Claims {
-    /// Pieces of work.
+    /// Returns the number of claimed pieces of work.
     pub fn len(&self) -> usize {
         self.turns.len() + self.parts.len() + self.lookups.len()
     }
 
-    /// Whether nothing was due.
+    /// Returns whether nothing was claimed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl Store {
-    /// Claims up to `most` pieces of work, among them up to `most_turns` turns; with none of those, turns that no model has
-    /// to answer are claimed all the same. Turns past their deadline end `expired`.
+    /// Claims up to `most` pieces of work, of which up to `max_turns` are turns. If `max_turns` is 0, it still claims
+    /// turns that need no model. Turns past their deadline end `expired`.
     pub async fn claim(&self, now: Time, max_turns: usize, most: usize) -> Result<Claims, StoreError> {
         let (options, templates) = (self.options, self.reopen_templates.clone());
         let (mut claims, parts_due) = self
             .write_unflushed(move |tx| {
                 let unknown = lookup_claims::claim_due(tx, now, most)?;
-                // A part of them is kept for what is already said.
+                // Due parts get a quarter of the claims, because their text is already written.
                 let parts_due = part_claims::has_due(tx, now)?;
                 let reserved_for_parts = if parts_due { most.div_ceil(4) } else { 0 };
                 let requests_only = max_turns == 0;
@@ -65,7 +66,7 @@ impl Store {
         let left = most - claims.len();
         if parts_due && left > 0 {
             let posting = self.posting_accounts.clone();
-            // A part that is about to be posted is `sending` on the disk first.
+            // A part must be `sending` on the disk before it is posted.
             (claims.parts, claims.given_up) = self
                 .write_without_timeout(move |tx| {
                     let mut given_up = Vec::new();

@@ -1,4 +1,5 @@
-//! What an operator's turn leaves to the next one: what the contact said while it waited, and what has no room in it.
+//! Defers messages of an operator's turn to the next turn: what the contact said while the turn waited, and operator
+//! messages that do not fit in it.
 
 use super::limits::MAX_PARTS_PER_TEXT;
 use super::limits::MAX_PARTS_PER_TURN;
@@ -9,12 +10,12 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-/// What the contact said while an operator's messages waited, in order: what each asks for by a word, or NULL.
+/// The contact's messages in an operator's turn, in order: the built-in request of each, or NULL.
 const CONTACT_REQUESTS: &str = "
     SELECT word FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND role = 'user'
     ORDER BY id";
 
-/// What we said in it ourselves.
+/// Our own messages in the turn.
 const OWN_MESSAGES: &str = "
     SELECT id, metadata, OCTET_LENGTH(content) FROM messages
     WHERE conversation_id = ?1 AND turn_id = ?2 AND role <> 'user' ORDER BY id";
@@ -28,7 +29,7 @@ const ADD_REQUEST: &str = "UPDATE turns SET command = COALESCE(command, ?2) WHER
 
 const MOVE: &str = "UPDATE messages SET turn_id = ?3 WHERE conversation_id = ?1 AND turn_id = ?2 AND role = 'user'";
 
-/// Where a template is among them, they have its time.
+/// The next turn takes over the expiry, which is set if a template is among the messages.
 const MAKE_OPERATOR_TURN: &str = "
     UPDATE turns SET command = 'operator', not_before = NULL,
         expires_at = COALESCE(expires_at, (SELECT t.expires_at FROM turns t WHERE t.id = ?2))
@@ -39,12 +40,14 @@ const MOVE_OWN_MESSAGES: &str = "
 
 const BUMP_REVISION: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
-/// A text of so many bytes is surely one message: channels count UTF-16 units, of which it has no more.
+/// A text of at most this many bytes surely fits in one part. Channels count UTF-16 units, and a text has no more of
+/// those than bytes.
 const SINGLE_PART_BYTES: i64 = 1_000;
 
-/// The one turn that was open took what the contact said and what operators wrote. What the contact said is answered after
-/// them, by a turn of its own; what operators wrote beyond the parts that a turn can have is sent by the next. Whether there
-/// was any.
+/// Moves messages out of an operator's turn. While it was open, the turn collected what the contact said and what
+/// operators wrote. What the contact said moves to a turn of its own, which is answered after this one. Operator
+/// messages beyond the parts that a turn can have move to the next turn, which sends them. Returns whether any message
+/// moved.
 pub(in crate::store) fn defer_messages(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -55,7 +58,7 @@ pub(in crate::store) fn defer_messages(
         Ok(row.text_or_null(0)?.and_then(BuiltInRequest::parse))
     })?;
     if !contact_requests.is_empty() {
-        // Who asked for a person has one: the operator, who writes.
+        // A contact who asked for a person already has one: the operator who writes.
         let person = BuiltInRequest::Command(Command::Human);
         let words = contact_requests.iter().flatten().filter(|word| **word != person).copied();
         let word = words.reduce(|before, word| word.merged_with_earlier(Some(before))).map(BuiltInRequest::as_str);
@@ -75,8 +78,8 @@ pub(in crate::store) fn defer_messages(
     Ok(moved)
 }
 
-/// The turn after this one, which asks for `word` where it asks for nothing yet. There is one already where an operator's turn
-/// is answered again, long after.
+/// Returns the turn after this one, and sets its request to `word` if it has none. Uses the open turn if there is one,
+/// as when an operator's turn is requeued long after it ended.
 fn following_turn(
     tx: &mut dyn Tx,
     conversation: &ConversationId,
@@ -89,14 +92,14 @@ fn following_turn(
     }
 }
 
-/// The first of our messages that has no room in the turn.
+/// Returns the first of our messages that does not fit in the turn.
 fn first_surplus_message(
     tx: &mut dyn Tx,
     turn: TurnId,
     conversation: &ConversationId,
 ) -> Result<Option<MessageId>, StoreError> {
     let ours = tx.fetch_all(OWN_MESSAGES, args![conversation, turn], |row| {
-        // A file or a template is one, whatever is said of it.
+        // A file or a template is one part, however long its text in the history is.
         let one = row.text(1)? != "{}" || row.int(2)? <= SINGLE_PART_BYTES;
         Ok((MessageId(row.uuid(0)?), if one { 1 } else { MAX_PARTS_PER_TEXT }))
     })?;

@@ -24,13 +24,15 @@ const SKIP: &str = "
     WHERE id = ?1 AND state IN ('open', 'running', 'retry')";
 
 impl Store {
-    /// The assistant answers again, from the next message on. `false`: no open conversation.
+    /// Returns the conversation to the assistant, from the next message on. Returns `false` if the conversation is not
+    /// open.
     pub async fn return_to_assistant(&self, id: ConversationId) -> Result<bool, StoreError> {
         self.write(move |tx| Ok(tx.execute(SET_MODE, args![&id, "auto", None::<i64>, None::<&str>])? == 1)).await
     }
 }
 
-/// Hands a conversation to a person, beside what led to it.
+/// Hands a conversation to a person, in the transaction of the event that led to it. Returns `false` if the
+/// conversation is not open.
 pub(in crate::store) fn take_over(
     tx: &mut dyn Tx,
     id: &ConversationId,
@@ -47,18 +49,18 @@ pub(in crate::store) fn take_over(
             tx.execute(SKIP, args![turn, "a person answers this conversation", now])?;
         }
     }
-    // A word of the contact's may have waited for what was just ended.
+    // A command from the contact may have waited for a turn that was just skipped.
     settle::schedule_next_turn(tx, id, now, options)?;
     Ok(true)
 }
 
-/// Whether a person answers a conversation.
+/// Returns whether a person answers the conversation.
 pub(in crate::store) fn is_in_human_mode(tx: &mut dyn Tx, id: &ConversationId, now: Time) -> Result<bool, StoreError> {
     let found = find(tx, id)?;
     Ok(found.is_some_and(|found| found.human_mode && found.human_until.is_none_or(|until| until > now)))
 }
 
-/// Records that a person is wanted.
+/// Records the alert that a person is wanted.
 pub(in crate::store) fn alert_person_wanted(
     tx: &mut dyn Tx,
     id: &ConversationId,
@@ -68,7 +70,8 @@ pub(in crate::store) fn alert_person_wanted(
     alerts::record(tx, "hand_over", &id.to_string(), &format!("a person is wanted: {why}"), now)
 }
 
-/// Records that a person answers from now on, where none does yet: the operator may not be the only one to watch.
+/// Records the alert that a person answers from now on, unless one already does. Several operators may watch the
+/// conversation.
 pub(in crate::store) fn alert_person_answers(
     tx: &mut dyn Tx,
     id: &ConversationId,

@@ -12,7 +12,7 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-/// Those that have not ended: few, and in no order.
+/// Turns that have not ended. They are few, and come in no order.
 const LIVE: &str = "
     SELECT id, state FROM turns WHERE live IS NOT NULL";
 
@@ -20,10 +20,10 @@ const FAILED: &str = "
     SELECT id FROM turns WHERE state IN ('dead', 'expired', 'skipped') AND state = ?1 AND id < ?2
     ORDER BY id DESC LIMIT ?3";
 
-/// Read from the newest on: nearly every turn is one, so it reads little more than it gives.
+/// Reads from the newest turn on. Nearly every turn is `done`, so this reads little more than it returns.
 const DONE: &str = "SELECT id FROM turns WHERE state = 'done' AND id < ?1 ORDER BY id DESC LIMIT ?2";
 
-/// Of turns below a number, those of which a message was not delivered. The number is that of the part.
+/// Turns with a message that was not delivered. The limit `?1` is the id of a part, not of a turn.
 const UNDELIVERED: &str = "
     SELECT turn_id FROM parts WHERE status = 'failed' AND id < ?1 ORDER BY id DESC LIMIT ?2";
 
@@ -33,8 +33,8 @@ const ROW: &str = "
 const BACKLOG: &str = "
     SELECT COUNT(*), MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
 
-/// Not what we said of our own accord, such as a notice, which answers nobody. It is to be answered from now on, so that it may
-/// wait for a model as long as any other.
+/// Excludes turns in which mynah wrote on its own, such as a notice, because those answer nobody. `not_before` starts
+/// anew, so that the turn may wait for a model as long as any other.
 const REQUEUE: &str = "
     UPDATE turns SET state = 'retry', live = 0, due_at = ?2, not_before = ?2, attempts = 0, crashes = 0, crashes_alone = 0,
         finished_at = NULL, error = NULL
@@ -54,8 +54,8 @@ const REQUEUE_DEADLINE: &str = "
 
 const CLEAR_PARTS: &str = "DELETE FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'failed'";
 
-/// An answer of which nothing was sent, else the model would go on from what nobody has read. In an operator's turn it is what
-/// is to be sent.
+/// Deletes an answer if none of its parts was sent; otherwise the model would continue from a text that nobody has
+/// read. In an operator's turn the message stays, because it is what mynah sends.
 const DELETE_UNSENT_ANSWER: &str = "
     DELETE FROM messages WHERE turn_id = ?1 AND role = 'assistant'
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1 AND COALESCE(command, '') <> 'operator')";
@@ -68,57 +68,57 @@ const PARK: &str = "
     UPDATE turns SET due_at = NULL WHERE live = 1
     AND conversation_id = (SELECT conversation_id FROM turns WHERE id = ?1)";
 
-/// A turn that no worker has in hand.
+/// A turn that no worker has claimed.
 const UNCLAIMED_TURN: &str = "
     SELECT conversation_id FROM turns WHERE id = ?1 AND (state IN ('open', 'retry') OR (state = 'sending'
         AND NOT EXISTS (SELECT 1 FROM parts WHERE id > ?1 * 16 AND id < ?1 * 16 + 16 AND state = 'sending')))";
 
-/// A turn in a list.
+/// A turn in a list of jobs.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct JobRow {
-    /// The turn's number.
+    /// The turn's id.
     pub turn: i64,
     /// Its conversation.
     pub conversation: String,
-    /// `open`, `running`, `retry`, `sending`, `done`, `dead` or `expired`.
+    /// `open`, `running`, `retry`, `sending`, `done`, `dead`, `expired` or `skipped`.
     pub state: String,
-    /// Claims so far.
+    /// Attempts so far.
     pub attempts: i64,
     /// RFC 3339.
     pub created_at: String,
-    /// RFC 3339; when it may be claimed.
+    /// RFC 3339; the time from which the turn may be claimed.
     pub due_at: Option<String>,
     /// RFC 3339.
     pub finished_at: Option<String>,
-    /// Why it failed, or why its last attempt did.
+    /// Why the turn failed, or why its last attempt failed.
     pub error: Option<String>,
-    /// Its messages that the provider took and did not deliver.
+    /// Messages that the provider accepted and did not deliver.
     pub undelivered: Vec<Undelivered>,
 }
 
-/// What became of the wish to have a turn answered again.
+/// The result of a request to answer a turn again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequeueOutcome {
-    /// It will be answered.
+    /// The turn will be answered again.
     Requeued,
-    /// The contact's last message is so old that the answer could not be sent.
+    /// The contact's last message is so old that an answer could not be sent.
     TooLate,
-    /// No `dead` or `expired` turn has that number, something of it may have been sent, or its conversation has gone on.
+    /// No `dead` or `expired` turn has that id, part of its answer may have been sent, or its conversation has gone on.
     NotPossible,
 }
 
-/// How much waits to be answered.
+/// How many turns wait to be answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Turns.
+    /// The number of turns.
     pub waiting: i64,
-    /// When the oldest of them fell due.
+    /// The earliest due time among them.
     pub oldest_due: Option<Time>,
 }
 
 impl Store {
-    /// Turns, newest first: all that are not `done`, with those of which a message was not delivered; or those of one state.
-    /// `before` pages: only older numbers.
+    /// Lists turns, newest first: the turns in `state`; or, if it is `None`, all turns that are not `done` and all with
+    /// a message that was not delivered. `before` pages: only turns with a lower id are returned.
     pub async fn jobs(
         &self,
         state: Option<TurnState>,
@@ -130,7 +130,7 @@ impl Store {
             let wanted = |of| state.map_or(of != TurnState::Done, |state| state == of);
             let mut turns = turn_ids(tx, wanted, before, most)?;
             if state.is_none() {
-                // A turn has fifteen parts at the most.
+                // A turn has at most fifteen parts.
                 let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_mul(15);
                 turns.extend(tx.fetch_all(UNDELIVERED, args![before.saturating_mul(16), limit], |row| row.int(0))?);
                 turns.sort_unstable_by_key(|turn| std::cmp::Reverse(*turn));
@@ -148,7 +148,7 @@ impl Store {
         .await
     }
 
-    /// How much waits.
+    /// Returns how many turns wait.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
         self.read(|tx| {
             let backlog = tx.fetch_optional(BACKLOG, &[], |row| {
@@ -159,14 +159,14 @@ impl Store {
         .await
     }
 
-    /// Has a `dead` or `expired` turn answered again.
+    /// Queues a `dead` or `expired` turn to be answered again.
     pub async fn requeue(&self, turn: TurnId, now: Time) -> Result<RequeueOutcome, StoreError> {
         self.write(move |tx| {
             let ended = tx.fetch_optional(REQUEUE_DEADLINE, args![turn], |row| {
                 Ok((Time(row.int(0)?) + SEND_WITHIN).max(Time(row.int_or_null(1)?.unwrap_or(0))))
             })?;
             let Some(deadline) = ended else { return Ok(RequeueOutcome::NotPossible) };
-            // The next claim would only end it again.
+            // The next claim would only end the turn again.
             if deadline <= now {
                 return Ok(RequeueOutcome::TooLate);
             }
@@ -183,8 +183,8 @@ impl Store {
         .await
     }
 
-    /// Gives up a turn that waits: to be claimed, for its next part, or to find out what became of one, which is held then.
-    /// It ends `dead`. `false`: a worker has it in hand, or it has ended.
+    /// Gives up a turn that waits for a claim, for its next part, or for evidence about an unknown part, which becomes
+    /// `held`. The turn ends `dead`. Returns `false` if a worker has claimed the turn or if it has ended.
     pub async fn discard(&self, turn: TurnId, now: Time) -> Result<bool, StoreError> {
         let options = self.options;
         self.write(move |tx| {
@@ -200,7 +200,7 @@ impl Store {
     }
 }
 
-/// The numbers below `before` of turns in the states that are `wanted`: the highest `most`, highest first.
+/// Returns the ids below `before` of turns whose state is `wanted`: the highest `most` ids, highest first.
 fn turn_ids(
     tx: &mut dyn Tx,
     wanted: impl Fn(TurnState) -> bool,

@@ -1,4 +1,4 @@
-//! Parts of which nobody knows whether the provider created them, handed to a worker who looks for them.
+//! Parts that the provider may or may not have created, claimed by a worker that looks them up.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-/// When to look, counted from the moment the part became unknown and then from look to look; after the last of them
-/// the message is taken as not created.
+/// The delays between lookups. The first delay starts when the part becomes unknown, each other one at the lookup
+/// before it. If the last lookup does not find the message, mynah assumes that it was not created.
 pub(in crate::store) const LOOKUP_DELAYS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
@@ -18,10 +18,10 @@ pub(in crate::store) const LOOKUP_DELAYS: [Duration; 5] = [
     Duration::from_secs(90),
 ];
 
-/// When an unknown part is looked for first.
+/// The delay before the first lookup of an unknown part.
 pub const FIRST_LOOKUP_DELAY: Duration = LOOKUP_DELAYS[0];
 
-/// How long one look may take before another worker may look.
+/// How long one lookup may take before another worker may repeat it.
 const LOOKUP_LEASE: Duration = Duration::from_secs(60);
 
 const DUE: &str = "
@@ -34,7 +34,7 @@ const DUE: &str = "
 
 const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
-/// A part to be looked for.
+/// A part to look up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupClaim {
     /// The part.
@@ -43,7 +43,7 @@ pub struct LookupClaim {
     pub channel: String,
     /// The account at the provider that the conversation came through.
     pub account: String,
-    /// The account that posted it.
+    /// The account that posted the part.
     pub posted_by: String,
     /// Our address.
     pub from: String,
@@ -51,19 +51,19 @@ pub struct LookupClaim {
     pub to: String,
     /// The text as posted.
     pub text: String,
-    /// The template that was posted in its place.
+    /// The template that was posted instead of the text.
     pub template: Option<ContentSid>,
-    /// Whether a file went with it.
+    /// Whether a file was posted with the part.
     pub has_file: bool,
-    /// When the first post began.
+    /// When the first attempt to post the part began.
     pub first_tried_at: Time,
-    /// Looks that could not be made since the last that could.
+    /// Lookups that failed since the last one that worked.
     pub failed_lookups: i64,
-    /// Why the last of them could not be made; before the first, why it is not known whether it was sent.
+    /// Why the last lookup failed; before the first lookup, why it is unknown whether the part was sent.
     pub last_error: Option<String>,
 }
 
-/// Claims up to `most` parts that are to be looked for.
+/// Claims up to `most` parts that are due for a lookup.
 pub(in crate::store) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Result<Vec<LookupClaim>, StoreError> {
     let sql = format!("{DUE} {}", tx.skip_locked());
     let due = tx.fetch_all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {

@@ -1,5 +1,6 @@
-//! How often a contact was answered, and in how many turns in a row they said the same, over all their conversations on one
-//! of our numbers: a machine whose words begin new conversations is one all the same.
+//! Counts for the loop guard: how many turns of a contact were answered, and in how many turns in a row the contact
+//! said the same. Both count over all conversations of the contact on one of our numbers, because a bot's messages may
+//! start new conversations.
 
 use super::turns::TurnClaim;
 use crate::clock::Time;
@@ -9,26 +10,26 @@ use crate::store::database::StoreError;
 use crate::store::database::Tx;
 use crate::store::database::args;
 
-/// What the contact said last in the latest turn before that one.
+/// The contact's last message in the latest turn before the given one.
 const PREVIOUS_TURN: &str = "
     SELECT m.turn_id, m.content, t.created_at, t.command IS NULL AND t.state IN ('sending', 'done', 'dead')
     FROM messages m JOIN turns t ON t.id = m.turn_id
     WHERE m.conversation_id = ?1 AND m.turn_id < ?2 AND m.role = 'user'
     ORDER BY m.turn_id DESC, m.id DESC LIMIT 1";
 
-/// The index over a contact's conversations holds their ids in order, so none is written for this.
+/// The index over a contact's conversations holds their ids in order, so this query needs no index of its own.
 const EARLIER: &str = "
     SELECT id FROM conversations
     WHERE contact_id = ?1 AND channel = ?2 AND our_address = ?3 AND is_open IS NULL AND id < ?4
     ORDER BY id DESC LIMIT ?5";
 
-/// Turns that are looked at, and earlier conversations, at the most.
+/// The most queries for a turn, and the most earlier conversations.
 const MAX_QUERIES: i64 = 256;
 
 impl Store {
-    /// In how many turns in a row before `turn` the claim's contact said `text`, beginning with the latest, in this
-    /// conversation and in earlier ones on the same number: at most `most`, and none from before `since`. Turns that nothing
-    /// was said to, and those that asked for something of ours, are passed over.
+    /// Counts the turns in a row before `turn` in which the claim's contact said `text`. Starts with the latest, and
+    /// covers this conversation and earlier ones on the same number. Counts at most `most` turns, and none from before
+    /// `since`. Turns that were not answered, and turns with a built-in request, neither count nor end the row.
     pub async fn count_repeats(
         &self,
         claim: &TurnClaim,
@@ -55,8 +56,9 @@ impl Store {
         .await
     }
 
-    /// How many turns of the claim's contact that began after `since` were answered, before this one, in this conversation and in earlier
-    /// ones on the same number: at most `most`. Those that asked for something of ours do not count.
+    /// Counts the turns of the claim's contact before this one that began after `since` and were answered, in this
+    /// conversation and in earlier ones on the same number. Counts at most `most` turns. Turns with a built-in request
+    /// do not count.
     pub async fn count_answered(&self, claim: &TurnClaim, since: Time, most: usize) -> Result<usize, StoreError> {
         let earlier = EarlierTurns::of(claim, claim.turn);
         self.read(move |tx| {
@@ -73,15 +75,15 @@ impl Store {
     }
 }
 
-/// A turn, and what the contact said last in it.
+/// A turn, and the contact's last message in it.
 struct EarlierTurn {
     last_text: String,
     at: Time,
-    /// By us, and not in return for a word.
+    /// Whether mynah answered the turn, other than to a built-in request.
     answered: bool,
 }
 
-/// The turns of a contact on one of our numbers, the latest first, through their conversations.
+/// The turns of a contact on one of our numbers, latest first, across conversations.
 #[derive(Clone)]
 struct EarlierTurns {
     contact: i64,
@@ -94,7 +96,7 @@ struct EarlierTurns {
 }
 
 impl EarlierTurns {
-    /// Those before `turn`, of the contact and number of that claim.
+    /// Starts before `turn`, with the contact and the number of the claim.
     fn of(claim: &TurnClaim, turn: TurnId) -> EarlierTurns {
         EarlierTurns {
             contact: claim.contact,
@@ -107,7 +109,7 @@ impl EarlierTurns {
         }
     }
 
-    /// The one before; `None` where there is none, or enough have been looked at.
+    /// Returns the turn before, or `None` if there is none or enough queries were made.
     fn next(&mut self, tx: &mut dyn Tx) -> Result<Option<EarlierTurn>, StoreError> {
         while self.queries < MAX_QUERIES {
             self.queries += 1;

@@ -1,7 +1,8 @@
-//! The durable queue: turns and parts, claimed by a worker and settled once.
+//! The durable queue: turns and parts. A worker claims each one, and it is settled once.
 //!
-//! It may use the rooms below: `conversations`, `contacts`, `operations`, `sqlite`, `database`. To add a kind of work: its claim in
-//! `claims`, its end in `settle`, and what a dead process leaves of it in `recovery`.
+//! Within the store, it imports only `conversations`, `contacts`, `operations`, `sqlite` and `database`. To add a kind
+//! of work, add its claim to `claims`, its end to `settle`, and the recovery of what a dead process leaves of it to
+//! `recovery`.
 
 pub(in crate::store) mod backlog_limit;
 pub(in crate::store) mod claims;

@@ -1,5 +1,5 @@
-//! What a contact is told of our own accord, beside what is answered: once in a while, and not while an answer is on its
-//! way.
+//! Notices that mynah sends on its own, beside its answers. A contact gets one only once in a while, and not while an
+//! answer is on its way.
 
 use std::time::Duration;
 
@@ -20,30 +20,30 @@ const TURN: &str = "
 const PART: &str = "
     INSERT INTO parts (id, conversation_id, body, state, due_at) VALUES (?1 * 16 + 1, ?2, ?3, 'ready', ?4)";
 
-/// What waits to be answered waits for what is being said.
+/// Turns that wait to be answered wait until the notice is sent.
 const PARK: &str = "
     UPDATE turns SET due_at = NULL
     WHERE conversation_id = ?1 AND live = 1";
 
-/// It is part of the history, and a window that was kept without it is stale.
+/// The notice is part of the history, so a window that was cached without it is stale.
 const BUMP_REVISION: &str = "UPDATE conversations SET revision = revision + 1 WHERE id = ?1";
 
 const SET_NOTICED_AT: &str = "UPDATE contacts SET noticed_at = ?2 WHERE id = ?1";
 
-/// Something to tell a contact.
+/// A notice for a contact.
 pub(in crate::store) struct Notice<'a> {
     pub(in crate::store) contact: i64,
     pub(in crate::store) conversation: &'a ConversationId,
     pub(in crate::store) text: &'a str,
-    /// When the contact was last told anything so.
+    /// When the contact last got a notice.
     pub(in crate::store) last_noticed_at: Option<Time>,
-    /// In which time they are told no more than once.
+    /// The contact gets at most one notice in this time.
     pub(in crate::store) min_interval: Duration,
 }
 
 impl Notice<'_> {
-    /// Tells it, unless something was told lately or an answer is on its way. Whether it did, and raised the conversation's
-    /// revision.
+    /// Sends the notice, unless the contact got one lately or an answer is on its way. Returns whether it was sent,
+    /// which raises the conversation's revision.
     pub(in crate::store) fn send_if_due(
         &self,
         tx: &mut dyn Tx,

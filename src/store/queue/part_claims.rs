@@ -1,5 +1,5 @@
-//! Parts that may be posted now, handed to a worker. Only `ready` may be posted, and `sending` is on the disk before the
-//! first byte.
+//! Parts that may be posted now, claimed by a worker. Only a `ready` part may be posted, and it is `sending` on the
+//! disk before the first byte goes out.
 
 use super::limits::SEND_WITHIN;
 use super::settle;
@@ -14,9 +14,9 @@ use crate::store::database::Tx;
 use crate::store::database::args;
 use crate::store::database::ids::new_claim_token;
 
-/// A part that is claimed more often than this is given up. Its deadline does not end it: that moves on with each message
-/// of the contact, whose next turn waits for this one all the while. With the worker's waits these are about four hours of
-/// a provider that cannot be reached.
+/// A part that was claimed more often than this is given up. Its deadline does not end it: each message from the
+/// contact moves the deadline, while the contact's next turn waits for this one. With the worker's delays, this many
+/// attempts take about four hours if the provider cannot be reached.
 const MAX_ATTEMPTS: i64 = 100;
 
 const DUE: &str = "
@@ -38,32 +38,33 @@ const CLAIM: &str = "
 
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM parts WHERE due_at IS NOT NULL";
 
-/// A part in the hands of a worker.
+/// A part that a worker has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartClaim {
-    /// Proof that the claim is this one.
+    /// The fence token, which proves that the claim is still valid.
     pub token: i64,
-    /// How often it has been claimed, this time included.
+    /// How often the part has been claimed, including this time.
     pub attempt: i64,
     /// The channel's name.
     pub channel: String,
     /// The account at the provider that the conversation came through.
     pub account: String,
-    /// After this it is not sent.
+    /// After this time the part is not sent.
     pub deadline: Time,
-    /// The file that goes with it.
+    /// The file to send with the part.
     pub file: Option<FileHash>,
-    /// What to post; where the provider fetches the file is told as it is posted.
+    /// What to post. The worker adds the URL of the file when it posts the part.
     pub outgoing: Outgoing,
 }
 
-/// Whether any part may be posted now.
+/// Returns whether any part may be posted now.
 pub(in crate::store) fn has_due(tx: &mut dyn Tx, now: Time) -> Result<bool, StoreError> {
     Ok(tx.fetch_optional(ANY_DUE, args![now], |_| Ok(()))?.is_some())
 }
 
-/// Claims up to `most` parts that may be posted. Those past their deadline fail and their turns end `expired`; those
-/// that were tried too often fail, go to `given_up` with the reason, and their turns end `dead`.
+/// Claims up to `most` parts that may be posted. A part past its deadline fails, and its turn ends `expired`. A part
+/// that was tried too often fails and goes to `given_up` with the reason, and its turn ends `dead`. If the contact
+/// opted out or is blocked, the part fails, and its turn ends `skipped`.
 pub(in crate::store) fn claim_due(
     tx: &mut dyn Tx,
     now: Time,
@@ -75,9 +76,9 @@ pub(in crate::store) fn claim_due(
     let sql = format!("{DUE} {}", tx.skip_locked());
     let due = tx.fetch_all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim_from_row)?;
     let mut claims = Vec::with_capacity(due.len());
-    for (mut claim, conversation, error, silenced) in due {
+    for (mut claim, conversation, error, opted_out_or_blocked) in due {
         let part = claim.outgoing.reference;
-        if silenced {
+        if opted_out_or_blocked {
             let why = "the contact opted out or is blocked";
             settle::end_unsent(tx, part, Ending::OptedOutOrBlocked, why, now, options)?;
             continue;
@@ -88,8 +89,8 @@ pub(in crate::store) fn claim_due(
             continue;
         }
         if claim.attempt > MAX_ATTEMPTS {
-            let last = error.as_deref().unwrap_or("it is not known of what");
-            let why = format!("not sent in {MAX_ATTEMPTS} attempts; the last failed: {last}");
+            let last = error.as_deref().unwrap_or("unknown");
+            let why = format!("not sent in {MAX_ATTEMPTS} attempts; last error: {last}");
             settle::end_unsent(tx, part, Ending::Failed, &why, now, options)?;
             given_up.push((part, why));
             continue;
@@ -103,12 +104,12 @@ pub(in crate::store) fn claim_due(
     Ok(claims)
 }
 
-/// When the next part falls due to be posted or looked for.
+/// Returns when the next part is due to be posted or looked up.
 pub(in crate::store) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
     Ok(tx.fetch_optional(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
 
-/// The claim, its conversation, the last error, and whether the contact wants nothing more.
+/// Reads the claim, its conversation, the last error, and whether the contact opted out or is blocked.
 fn claim_from_row(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
     let variables = row.text_or_null(12)?.and_then(Variables::parse).unwrap_or_default();
     let template = row.text_or_null(11)?.and_then(ContentSid::parse).map(|sid| Template { sid, variables });
@@ -116,7 +117,7 @@ fn claim_from_row(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<St
         token: 0,
         attempt: row.int(2)? + 1,
         channel: row.text(4)?.to_owned(),
-        // What WhatsApp takes at any time has one of its own.
+        // A template, which WhatsApp accepts at any time, has a deadline of its own.
         deadline: row.int_or_null(14)?.map_or(Time(row.int(7)?) + SEND_WITHIN, Time),
         file: row.text_or_null(13)?.and_then(FileHash::parse),
         account: row.text(15)?.to_owned(),

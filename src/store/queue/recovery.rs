@@ -1,7 +1,7 @@
-//! What a start makes of the work that the last process left behind.
+//! What mynah does at its start with the work that the last process left behind.
 //!
-//! The lock on the data folder proves that nobody else works here, so everything in flight belongs to a dead process:
-//! no lease has to run out.
+//! The lock on the data folder proves that no other process works here. Everything in flight therefore belongs to a
+//! dead process, and no lease has to expire.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ use crate::store::database::Store;
 use crate::store::database::StoreError;
 use crate::store::database::args;
 
-/// A turn that was the only one running at so many deaths is their cause.
+/// A turn that was the only running one at this many crashes is taken as their cause.
 const MAX_CRASHES_ALONE: i64 = 3;
 
-/// How long a turn that was running when the process died waits to be answered again, by how often that has happened. One
-/// that was running at more deaths than these is taken as their cause.
+/// How long a turn that was running when the process died waits before it is retried, by the number of such crashes. A
+/// turn that was running at more crashes than there are delays is taken as their cause.
 ///
-/// A death names nobody: what caused it ran, but so did others, and a kill from outside has no cause in here. So after the
-/// first all are answered again at once. From then on the waits grow, which a burst of kills or a loop of restarts for some
-/// other reason seldom outlasts, and the cause soon runs alone. Once alone proves no more than once beside others: a kill
-/// from outside comes when it comes.
+/// A crash does not name its cause: other turns ran too, and a kill from outside has no cause in here. So after the
+/// first crash, all turns are retried at once. After that, the delays grow. A burst of kills, or a restart loop with
+/// another cause, seldom lasts longer than they do, and the turn that causes the crashes soon runs alone. That a turn
+/// ran alone at one crash proves no more than that it ran beside others, because a kill from outside can come at any
+/// time.
 const CRASH_RETRY_DELAYS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_secs(10),
@@ -33,7 +34,7 @@ const CRASH_RETRY_DELAYS: [Duration; 6] = [
     Duration::from_secs(60 * 60),
 ];
 
-/// Between turns that wait after the same death, so that the cause runs without the others.
+/// The delay between turns that wait after the same crash, so that the turn that caused it runs without the others.
 const CRASH_RETRY_SPACING: Duration = Duration::from_secs(5);
 
 const RUNNING: &str = "
@@ -50,7 +51,7 @@ const MARK_SENDING_UNKNOWN: &str = "
         error = 'the process ended while it was being sent'
     WHERE state IN ('sending', 'unknown') AND state = 'sending'";
 
-/// For the test that shows what the rule is for: it breaks it.
+/// Breaks rule 1 of docs/ARCHITECTURE.md, for the test that shows why the rule exists.
 #[cfg(feature = "failpoints")]
 const SENDING_BROKEN: &str = "
     UPDATE parts SET state = 'ready', due_at = ?1, token = NULL
@@ -65,20 +66,21 @@ const SCHEDULE_PARKED_TURNS: &str = "
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
         AND a.live = 0)";
 
-/// What was found.
+/// What the recovery found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
-    /// Turns that are answered again.
+    /// Turns that are retried.
     pub retried_turns: usize,
-    /// Turns given up because the process died under them too often.
+    /// Turns that were given up, because the process died too often while they were running.
     pub dead_turns: usize,
-    /// Parts of which it must be found out whether they were sent.
+    /// Parts that mynah looks up, because it is unknown whether they were sent.
     pub unknown_parts: u64,
 }
 
 impl Store {
-    /// Takes over what a dead process left: `running` turns are answered again, `sending` parts are looked for. Call it
-    /// once, under the lock on the data folder, before the first claim. `apology` tells the contact of a turn that is given up.
+    /// Takes over the work that a dead process left: `running` turns are retried, and `sending` parts become `unknown`
+    /// and are looked up. Call this once, under the lock on the data folder, before the first claim. `apology` is the
+    /// text for the contact of a turn that is given up.
     pub async fn recover(&self, now: Time, apology: ByNumber<String>) -> Result<RecoveryReport, StoreError> {
         self.write(move |tx| {
             let mut recovered = RecoveryReport::default();

@@ -1,20 +1,20 @@
-//! What a turn asks for that no model answers.
+//! Requests that mynah answers without a model.
 
 use crate::model::Command;
 
-/// What a turn asks for that no model answers.
+/// A request that mynah answers without a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuiltInRequest {
-    /// A word of the contact's.
+    /// A command word from the contact.
     Command(Command),
     /// The contact sent the pairing code.
     Admitted,
-    /// An operator's messages are to be sent.
+    /// An operator's messages wait to be sent.
     Operator,
 }
 
 impl BuiltInRequest {
-    /// The stored name.
+    /// Returns the name that is stored.
     pub(in crate::store) fn as_str(self) -> &'static str {
         match self {
             BuiltInRequest::Command(command) => command.as_str(),
@@ -23,9 +23,9 @@ impl BuiltInRequest {
         }
     }
 
-    /// What a turn asks for in which this was said after that: the later, but who wants a person gets one whatever else they
-    /// ask for, unless they want to begin anew or nothing more. An operator's turn stays one: what the contact asks for
-    /// is answered after it.
+    /// Returns the request of a turn in which `self` came after `before`. The later request counts, with two
+    /// exceptions. A request for a person stays, unless the contact later resets the conversation or opts out. An
+    /// operator's turn stays one, and what the contact asks for is answered after it.
     pub(in crate::store) fn merged_with_earlier(self, before: Option<BuiltInRequest>) -> BuiltInRequest {
         let gives_way = match self {
             BuiltInRequest::Command(Command::OptOut | Command::Reset | Command::Human) | BuiltInRequest::Operator => {
@@ -40,8 +40,8 @@ impl BuiltInRequest {
         }
     }
 
-    /// Whether a question beside it is answered, too. Whoever wants to begin anew, or a person, or nothing more, does not
-    /// wait for the model.
+    /// Returns whether a question beside the request is answered too. A contact who resets the conversation, asks for a
+    /// person or opts out does not wait for the model.
     pub fn also_answers_question(self) -> bool {
         matches!(self, BuiltInRequest::Admitted | BuiltInRequest::Command(Command::Help | Command::OptIn))
     }

@@ -1,6 +1,6 @@
-//! What a claim may cost: reserved in its own transaction before a call to the model, settled after it, so that any number of
-//! turns at once cannot spend what is left twice. What is never settled, because the process died, stays reserved: the call
-//! may have been made.
+//! Budget reservations. A claim reserves the budget for a call to the model in its own transaction, before the call,
+//! and settles the reservation after the call, so that any number of turns at once cannot spend what is left twice. A
+//! reservation that is never settled, because the process died, stays reserved: the call may have been made.
 //!
 //! Nothing is written here while no budget is set.
 
@@ -17,20 +17,20 @@ use crate::store::operations::budget::active_budgets;
 use crate::store::operations::budget::add_charge;
 use crate::store::operations::budget::exhausted_budget;
 
-/// Whose a turn is by now: two contacts may have become one while it ran.
+/// The contact that a turn belongs to now. Two contacts may have been merged while it ran.
 const CONTACT_OF_TURN: &str = "
     SELECT c.contact_id FROM turns t JOIN conversations c ON c.id = t.conversation_id WHERE t.id = ?1";
 
 const SET_RESERVED: &str = "UPDATE turns SET reserved = ?2 WHERE id = ?1";
 
-/// Whether another turn has a call under way, for which something is set aside.
+/// Finds another turn that has a call in progress with a reservation.
 const HAS_OTHER_CALL: &str = "
     SELECT 1 FROM turns WHERE live = 0 AND state = 'running' AND reserved IS NOT NULL AND id <> ?1 LIMIT 1";
 
 const CLEAR_RESERVED: &str = "UPDATE turns SET reserved = NULL WHERE id = ?1 AND reserved = ?2";
 
-/// What a claim has reserved, and when: it counts for that day and month, whenever it is settled. The turn bears the
-/// claim's token until then, so that it is settled once, whatever became of the turn.
+/// What a claim has reserved, and when. It counts for that day and month, whenever it is settled. The turn stores the
+/// claim's token until then, so that the reservation is settled once, however the turn ends.
 #[derive(Clone, Debug)]
 pub struct Reservation {
     contact: i64,
@@ -42,16 +42,16 @@ pub struct Reservation {
 /// The calls of one claim.
 #[derive(Clone, Copy, Debug)]
 struct ClaimedCalls {
-    /// How many are reserved.
+    /// How many calls are reserved.
     reserved: i64,
-    /// What those took of which that is known, and the number of all that were made.
+    /// The charge of the calls whose usage is known. Its `calls` counts all calls that were made.
     known_charge: Charge,
-    /// Those of which nobody knows what they took.
+    /// How many calls have unknown usage.
     unknown_charges: i64,
 }
 
 impl Reservation {
-    /// Notes calls that were made: what they took, but for `unknown` of them.
+    /// Records calls that were made: their charge, and how many of them have unknown usage.
     pub fn record_calls(&self, took: Charge, unknown: i64) {
         let mut calls = self.calls();
         calls.known_charge = calls.known_charge.add_times(1, took);
@@ -63,7 +63,7 @@ impl Reservation {
     }
 }
 
-/// The same where it is the same claim's.
+/// Two reservations are equal if they belong to the same claim.
 impl PartialEq for Reservation {
     fn eq(&self, other: &Reservation) -> bool {
         (self.contact, self.at, self.token) == (other.contact, other.at, other.token)
@@ -72,15 +72,15 @@ impl PartialEq for Reservation {
 
 impl Eq for Reservation {}
 
-/// A budget that leaves no room for a call.
+/// A budget that has no room for a call.
 pub(in crate::store) struct BudgetExhausted {
-    /// Its name.
+    /// The budget's name.
     pub(in crate::store) name: &'static str,
-    /// Whether there may be room again soon: calls under way mostly take less than what is set aside for them.
+    /// Whether there may be room again soon: calls in progress mostly use less than their reservation.
     pub(in crate::store) is_temporary: bool,
 }
 
-/// Reserves a call for a claim, or says which budget is full.
+/// Reserves a call for a claim, or returns the budget that is full. Reserves nothing if no budget is set.
 pub(in crate::store) fn reserve(
     tx: &mut dyn Tx,
     options: StoreOptions,
@@ -92,7 +92,7 @@ pub(in crate::store) fn reserve(
         return Ok(Ok(None));
     }
     if let Some((name, limits_calls)) = exhausted_budget(tx, &accounts)? {
-        // A call that is under way is one, whatever it takes.
+        // In a budget of calls, a call in progress counts as one, whatever it uses.
         let for_now = !limits_calls && tx.fetch_optional(HAS_OTHER_CALL, args![turn], |_| Ok(()))?.is_some();
         return Ok(Err(BudgetExhausted { name, is_temporary: for_now }));
     }
@@ -102,8 +102,7 @@ pub(in crate::store) fn reserve(
     Ok(Ok(Some(Reservation { contact, at: now, token, calls: Arc::new(Mutex::new(calls)) })))
 }
 
-/// Puts what a claim's calls took in the place of what is reserved for them. One of which nobody knows what it took keeps
-/// that.
+/// Replaces the reservation of a claim with the charge of its calls. A call with unknown usage keeps its reservation.
 pub(in crate::store) fn settle(
     tx: &mut dyn Tx,
     options: StoreOptions,
@@ -132,8 +131,8 @@ fn contact_of_turn(tx: &mut dyn Tx, turn: TurnId, reservation: &Reservation) -> 
 }
 
 impl Store {
-    /// Reserves what is lacking for another call by a claim, as where the next model is asked. `false`: a budget is spent,
-    /// and it may not be made.
+    /// Reserves what another call by a claim needs beyond its reservation, as when the next model is asked. Returns
+    /// `false` if a budget is exhausted; the call must not be made then.
     pub async fn reserve_another_call(&self, turn: TurnId, reservation: &Reservation) -> Result<bool, StoreError> {
         let calls = *reservation.calls();
         let missing_calls = calls.known_charge.calls + 1 - calls.reserved;
@@ -157,7 +156,7 @@ impl Store {
         Ok(reserved)
     }
 
-    /// Settles what a claim has reserved, where the turn was taken from it and it has nothing else to write.
+    /// Settles the reservation of a claim that lost its turn and has nothing else to write.
     pub async fn settle_reservation(&self, turn: TurnId, reservation: &Reservation) -> Result<(), StoreError> {
         let (reservation, options) = (reservation.clone(), self.options);
         self.write(move |tx| settle(tx, options, turn, Some(&reservation))).await

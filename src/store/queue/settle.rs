@@ -1,4 +1,4 @@
-//! How turns end, and what that sets free: each ends once, and the conversation goes on.
+//! Ends turns, and schedules what waited for them. Each turn ends once, and the conversation goes on.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::store::database::args;
 
 const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE id = ?1 * 16 + ?2";
 
-/// How long a part waits for word that the one before it is on its way. The provider takes messages in order and hands
-/// them on in any, so two that are posted at once may arrive swapped.
+/// How long a part waits for the news that the part before it is on its way. The provider accepts messages in order and
+/// delivers them in any order, so two that are posted at once may arrive swapped.
 const PART_SPACING: Duration = Duration::from_secs(3);
 
 const SENT: &str = "
@@ -23,7 +23,7 @@ const SENT: &str = "
 const NEXT_PART: &str = "
     UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready'";
 
-/// Not where it waits for another reason, such as a provider that wants fewer calls.
+/// Leaves out a part that waits for another reason, such as a rate limit of the provider.
 const NEXT_PART_NOW: &str = "
     UPDATE parts SET due_at = ?3
     WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready' AND attempts = 0 AND due_at > ?3";
@@ -61,29 +61,29 @@ const TEMPLATE: &str = "
 const SET_REOPENED_AT: &str = "
     UPDATE conversations SET reopened_at = ?2 WHERE id = ?1 AND (reopened_at IS NULL OR reopened_at < last_inbound_at)";
 
-/// Not while another turn is active: late news of a held part ends nothing, and a turn that fell due beside an active
-/// one would fail every claim.
+/// Does nothing while another turn is active: a late callback about a held part ends nothing, and a turn that is due
+/// beside an active one would make every claim fail.
 const WAKE_NEXT: &str = "
     UPDATE turns SET due_at = MAX(?2, created_at + ?3, COALESCE(not_before, 0))
     WHERE conversation_id = ?1 AND live = 1 AND due_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = ?1
         AND a.live = 0)";
 
-/// How a part ends that is not known to be sent, and its turn with it.
+/// How a part that is not known to be sent ends, and its turn with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Ending {
-    /// It was not sent and cannot be.
+    /// The part was not sent and cannot be.
     Failed,
-    /// It may have been sent, and the operator chose not to send it again.
+    /// The part may have been sent, and the operator chose not to send it again.
     Held,
-    /// It is not sent, because the contact wants nothing more.
+    /// The part is not sent, because the contact opted out or is blocked.
     OptedOutOrBlocked,
-    /// It may have been sent, and that could not be found out in time.
+    /// The part may have been sent, and mynah could not find out in time.
     HeldTooLate,
 }
 
 impl Ending {
-    /// The states of the part and of the turn.
+    /// Returns the states of the part and of the turn.
     const fn states(self) -> (&'static str, &'static str) {
         match self {
             Ending::Failed => ("failed", "dead"),
@@ -94,8 +94,8 @@ impl Ending {
     }
 }
 
-/// The provider took the part: the next one falls due in a moment, or the turn is done. Whether anything waits for its
-/// time now that waited for this.
+/// Records that the provider accepted the part. The next part becomes due after a short delay, or the turn is done.
+/// Returns whether this scheduled a part or a turn that waited for it.
 pub(in crate::store) fn mark_sent(
     tx: &mut dyn Tx,
     part: PartRef,
@@ -112,17 +112,19 @@ pub(in crate::store) fn mark_sent(
     schedule_next_turn(tx, &conversation, now, options)
 }
 
-/// The provider handed the part on: nothing can overtake it any more, so the next one is due. Whether there is one.
+/// Makes the next part due now: the provider has passed this one on, so the next cannot overtake it. Returns whether
+/// there is a next part.
 pub(in crate::store) fn advance_next_part(tx: &mut dyn Tx, part: PartRef, now: Time) -> Result<bool, StoreError> {
     Ok(tx.execute(NEXT_PART_NOW, args![part.turn, part.number, now])? > 0)
 }
 
 fn conversation_of_part(tx: &mut dyn Tx, part: PartRef) -> Result<ConversationId, StoreError> {
     tx.fetch_optional(CONVERSATION, args![part.turn, part.number], |row| row.uuid(0).map(ConversationId))?
-        .ok_or_else(|| StoreError::Refused(format!("part {part} is gone")))
+        .ok_or_else(|| StoreError::Refused(format!("part {part} no longer exists")))
 }
 
-/// No answer can be had for a turn in nobody's hands: `text` tells the contact, and the turn is dead once that is sent.
+/// Gives up a turn that no other worker has claimed: `text` tells the contact, and the turn ends `dead` once that is
+/// sent.
 pub(in crate::store) fn give_up_with_apology(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -136,7 +138,7 @@ pub(in crate::store) fn give_up_with_apology(
     Ok(())
 }
 
-/// The part will not be sent, or not again: neither will those after it, and the turn ends.
+/// Ends a part that is not sent, or not sent again. The parts after it fail, and the turn ends.
 pub(in crate::store) fn end_unsent(
     tx: &mut dyn Tx,
     part: PartRef,
@@ -153,8 +155,8 @@ pub(in crate::store) fn end_unsent(
     schedule_next_turn(tx, &conversation, now, options).map(drop)
 }
 
-/// The deadline passed before a turn in nobody's hands was answered: the template that the owner chose is sent in place of
-/// the answer, once until the contact writes again; without one the turn expires.
+/// Ends a turn that no worker has claimed and whose deadline passed before it was answered. The template that the owner
+/// chose is sent instead of the answer, once until the contact writes again. Without a template the turn expires.
 pub(in crate::store) fn expire_or_send_template(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -168,7 +170,7 @@ pub(in crate::store) fn expire_or_send_template(
     {
         tx.execute(
             START_SENDING_APOLOGY,
-            args![turn, "its time ran out; the template that opens the conversation again was sent"],
+            args![turn, "too late to answer; the template that reopens the conversation was sent instead"],
         )?;
         tx.execute(TEMPLATE, args![turn, conversation, template.as_str(), now, now + SEND_WITHIN])?;
         return Ok(());
@@ -176,7 +178,7 @@ pub(in crate::store) fn expire_or_send_template(
     expire(tx, turn, conversation, false, now, options)
 }
 
-/// The deadline passed before the turn could be answered, or the template in it sent.
+/// Expires a turn whose deadline passed before it was answered, or before the template in it was sent.
 pub(in crate::store) fn expire(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -186,16 +188,16 @@ pub(in crate::store) fn expire(
     options: StoreOptions,
 ) -> Result<(), StoreError> {
     let why = if template {
-        "its time ran out: the template could not be sent within 23 hours"
+        "too late: the template could not be sent within 23 hours"
     } else {
-        "its time ran out: 23 hours have passed since the contact's last message"
+        "too late: 23 hours have passed since the contact's last message"
     };
     tx.execute(END, args![turn, "expired", template.then_some(why), now])?;
     tx.execute(FAIL_LATER_PARTS, args![turn, 0, why])?;
     schedule_next_turn(tx, conversation, now, options).map(drop)
 }
 
-/// The turn is not answered, on purpose.
+/// Ends a turn that must not be answered.
 pub(in crate::store) fn skip(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -208,7 +210,8 @@ pub(in crate::store) fn skip(
     schedule_next_turn(tx, conversation, now, options).map(drop)
 }
 
-/// The turn is given up without a word to the contact. What may have been sent is held, since news of it may still come.
+/// Gives up a turn without telling the contact. Parts that may have been sent are held, because news of them may still
+/// come.
 pub(in crate::store) fn give_up_silently(
     tx: &mut dyn Tx,
     turn: TurnId,
@@ -223,7 +226,7 @@ pub(in crate::store) fn give_up_silently(
     schedule_next_turn(tx, conversation, now, options).map(drop)
 }
 
-/// The turn that waited for this one may be claimed, after what is left of its merge window.
+/// Makes the turn that waited for this one due, after what is left of its merge window. Returns whether there was one.
 pub(in crate::store) fn schedule_next_turn(
     tx: &mut dyn Tx,
     conversation: &ConversationId,

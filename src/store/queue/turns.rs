@@ -1,7 +1,7 @@
-//! Turns: claimed by a worker, finished once.
+//! Turns: a worker claims each one, and it is finished once.
 //!
-//! A claim hands out a token. A finishing write names it; one that matches no row came from a stale worker and answers
-//! `false`, and its transaction changes nothing.
+//! A claim returns a fence token, which the finishing write must name. If no turn has that token any more, the worker
+//! was stale: the write returns `false`, and changes nothing but the claim's budget reservation.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const DUE: &str = "
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
 
-/// Those that no model has to answer, where there is none.
+/// Only turns with a built-in request, for when no turn that needs a model may be claimed.
 const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
@@ -42,11 +42,11 @@ const DUE_REQUESTS: &str = "
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
 
-/// When it is looked again whether calls under way have left room in a budget.
+/// How long to wait before checking again whether calls in progress have left room in a budget.
 const BUDGET_RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// Not beside an active turn of the same conversation, which the index over live turns would not let through either: its
-/// refusal would be that of the whole claim.
+/// Does not claim a turn beside an active turn of the same conversation. The index over live turns would refuse that
+/// too, but then the whole claim would fail.
 const CLAIM: &str = "
     UPDATE turns SET state = 'running', live = 0, attempts = attempts + 1, due_at = NULL, claimed_at = ?2, token = ?3
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
@@ -71,53 +71,56 @@ const OVERDUE: &str = "
 
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM turns WHERE due_at IS NOT NULL";
 
-/// A turn in the hands of a worker.
+/// A turn that a worker has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnClaim {
     /// The turn.
     pub turn: TurnId,
     /// Its conversation.
     pub conversation: ConversationId,
-    /// How often it has been claimed, this time included.
+    /// How often the turn has been claimed, including this time.
     pub attempt: i64,
-    /// Whether nobody had claimed it before: an attempt that was given back counts no more, a claim always does.
+    /// Whether nobody claimed the turn before. An attempt that was given back no longer counts in `attempt`, but its
+    /// claim still counts here.
     pub is_first_claim: bool,
-    /// Proof that the claim is this one.
+    /// The fence token, which proves that the claim is still valid.
     pub token: i64,
     /// The channel's name.
     pub channel: String,
-    /// The account at the provider that it came through.
+    /// The account at the provider that the conversation came through.
     pub account: String,
     /// Our address.
     pub from: String,
-    /// Where the answer goes.
+    /// The address that the answer goes to.
     pub to: String,
-    /// After this nothing is sent.
+    /// After this time nothing is sent.
     pub deadline: Time,
-    /// After this no free text is sent; only a template has longer.
+    /// After this time no free text is sent; only a template may be sent later.
     pub free_text_until: Time,
-    /// Since when the contact has been waiting for an answer that we could have given: the latest of when they last wrote,
-    /// when that came to us, and the earliest time at which it was to be answered.
+    /// Since when the contact has been waiting for an answer that mynah could have given. This is the latest of three
+    /// times: when the contact last wrote, when that reached mynah, and the earliest time at which the turn could be
+    /// answered.
     pub waiting_since: Time,
     /// The conversation's revision at the claim.
     pub revision: i64,
-    /// Who wrote.
+    /// The contact who wrote.
     pub contact: i64,
-    /// Whether that conversation is the first with them.
+    /// Whether this conversation is the first with the contact.
     pub is_first_conversation: bool,
-    /// What is asked for that no model answers.
+    /// The request that is answered without a model.
     pub request: Option<BuiltInRequest>,
-    /// Whether a person answers the conversation by now.
+    /// Whether a person answers the conversation at the time of the claim.
     pub human_mode: bool,
-    /// What is reserved for calls to the model, where a budget is set. Each way of giving the claim back settles it, be the
-    /// claim stale or not.
+    /// What is reserved for calls to the model, if a budget is set. Every way to give the claim back settles it, even
+    /// if the claim is stale.
     pub reservation: Option<Reservation>,
-    /// The budget that is spent: the model may not be asked.
+    /// The budget that is exhausted: the model must not be asked.
     pub exhausted_budget: Option<&'static str>,
 }
 
 impl Store {
-    /// Ends turns that nobody could claim in time as `expired`; how many.
+    /// Ends turns that nobody claimed in time: as `expired`, or with a template instead of the answer. Returns how
+    /// many.
     pub async fn expire_overdue_turns(&self, now: Time) -> Result<usize, StoreError> {
         let (options, templates) = (self.options, self.reopen_templates.clone());
         self.write(move |tx| {
@@ -136,7 +139,7 @@ impl Store {
         .await
     }
 
-    /// An attempt failed; another follows at `due`. `false`: the claim was stale.
+    /// Schedules another attempt at `due` after one that failed. Returns `false` if the claim was stale.
     pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
         let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
@@ -146,7 +149,8 @@ impl Store {
         .await
     }
 
-    /// Gives the turn up: `apology` tells the contact, and it ends `dead` once that is sent. `false`: the claim was stale.
+    /// Gives the turn up: `apology` tells the contact, and the turn ends `dead` once that is sent. Returns `false` if
+    /// the claim was stale.
     pub async fn give_up_turn(
         &self,
         claim: &TurnClaim,
@@ -167,7 +171,7 @@ impl Store {
         .await
     }
 
-    /// Leaves the turn unanswered, and its conversation to a person. `false`: the claim was stale.
+    /// Leaves the turn unanswered, and its conversation to a person. Returns `false` if the claim was stale.
     pub async fn leave_to_person(
         &self,
         claim: &TurnClaim,
@@ -183,7 +187,7 @@ impl Store {
                 return Ok(false);
             }
             if !handover::take_over(tx, &conversation, until, &why, now, options)? {
-                // It has ended meanwhile, so that there is no more to leave to anybody than this turn.
+                // The conversation has ended meanwhile, so there is only this turn to skip.
                 settle::skip(tx, turn, &conversation, &why, now, options)?;
             }
             Ok(true)
@@ -191,7 +195,7 @@ impl Store {
         .await
     }
 
-    /// Gives a claim back untouched, as on shutdown: the attempt does not count. `false`: the claim was stale.
+    /// Gives a claim back unused, as on shutdown. The attempt does not count. Returns `false` if the claim was stale.
     pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
         let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
@@ -202,7 +206,8 @@ impl Store {
     }
 }
 
-/// Claims up to `most` turns that are due, the longest waiting first, perhaps only those that no model answers. Those past their deadline end `expired`.
+/// Claims up to `most` turns that are due, the longest waiting first. With `requests_only`, claims only turns with a
+/// built-in request. Turns past their deadline end `expired`, or with a template instead of the answer.
 pub(in crate::store) fn claim_due(
     tx: &mut dyn Tx,
     now: Time,
@@ -232,8 +237,8 @@ pub(in crate::store) fn claim_due(
         }
         claim.token = new_claim_token();
         if tx.execute(CLAIM, args![claim.turn, now, claim.token])? == 0 {
-            // A defect of ours; the end of the other turn wakes this one.
-            tracing::error!(turn = claim.turn.0, "a turn was due beside another of its conversation; it waits");
+            // This is a bug in mynah. The end of the other turn wakes this one.
+            tracing::error!(turn = claim.turn.0, "a turn was due beside an active turn of its conversation; it waits");
             tx.execute(PARK, args![claim.turn])?;
             continue;
         }
@@ -256,11 +261,11 @@ pub(in crate::store) fn claim_due(
     Ok(claims)
 }
 
-/// What is done where the time of a turn has run out.
+/// How a turn ends whose deadline has passed.
 struct OverdueTurn {
-    /// Whether a template is in it.
+    /// Whether the turn holds a template.
     is_template: bool,
-    /// The template that may be sent in place of an answer, but not in place of a template.
+    /// The template that may be sent instead of an answer, but not instead of another template.
     template_instead: Option<ContentSid>,
 }
 
@@ -281,7 +286,7 @@ impl OverdueTurn {
     }
 }
 
-/// When the next turn falls due, if any waits for a time.
+/// Returns when the next turn is due, if any turn has a due time.
 pub(in crate::store) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreError> {
     Ok(tx.fetch_optional(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
@@ -311,8 +316,9 @@ fn claim_from_row(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
     })
 }
 
-/// Why a turn is not answered after all. What the contact asked of us by a command is confirmed in any case, and an operator
-/// is heard unless the contact opted out.
+/// Returns why a turn is not answered after all. A blocked contact gets nothing. A contact who opted out gets only the
+/// confirmation of that. While a person answers, only built-in requests are answered, which include an operator's
+/// messages.
 fn skip_reason(row: &dyn Row, claim: &TurnClaim) -> Result<Option<&'static str>, StoreError> {
     let opted_out = row.int_or_null(11)?.is_some();
     if row.int_or_null(12)?.is_some() {
