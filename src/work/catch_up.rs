@@ -95,7 +95,7 @@ async fn catch_up_number(
             let id = message.provider_id.clone();
             match app.receive_missed(number.account(), message, missed).await.map(|received| received.outcome) {
                 Ok(ReceiveOutcome::Queued(turn)) => {
-                    info!(%turn, "accepted a missed message");
+                    info!(%turn, "a missed message was accepted");
                     counts.to_answer += 1;
                 }
                 Ok(ReceiveOutcome::Skipped(_)) if missed.is_too_old => counts.too_old += 1,
