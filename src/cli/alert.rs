@@ -1,4 +1,4 @@
-//! `mynah alert`: what the owner should know of. Works beside a running `serve`.
+//! `mynah alert`: lists alerts. Works while `serve` runs.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -16,12 +16,13 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List what called for you, the latest first: when, how often, the cause, what it is about
+    /// List alerts, the latest first: when each last happened, how often, its cause, its subject and a
+    /// sentence about it
     List {
-        /// How many at the most
+        /// The maximum number of alerts
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
-        /// One JSON document on stdout
+        /// Print one JSON document on stdout
         #[arg(long)]
         json: bool,
     },
@@ -33,7 +34,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     if json {
         println!("{:#}", Value::from(alerts.iter().map(alert_json).collect::<Vec<_>>()));
     } else if alerts.is_empty() {
-        println!("no alerts: nothing has called for you yet");
+        println!("no alerts");
     } else {
         print!("{}", columns(alerts.into_iter().map(row).collect()));
     }

@@ -1,4 +1,4 @@
-//! What came with a message, as people and programs read it.
+//! The attachments of a message, as text and as JSON.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(super) fn to_json(attachments: &[AttachmentRow], files: &FileStore) -> Vec<V
     attachments.iter().map(facts).collect()
 }
 
-/// A line for each.
+/// Returns one line for each attachment.
 pub(super) fn lines<'a>(attachments: &'a [AttachmentRow], files: &'a FileStore) -> impl Iterator<Item = String> + 'a {
     attachments.iter().map(|one| {
         let kind = one_line(&one.media_type);
@@ -56,9 +56,9 @@ mod tests {
         ];
         let files = FileStore::new("media");
         let place = format!("media/ab/{hash}");
-        let told: Vec<_> = lines(&rows, &files).collect();
+        let printed: Vec<_> = lines(&rows, &files).collect();
         assert_eq!(
-            told,
+            printed,
             [
                 format!("image/jpeg, 9 bytes in {place}"),
                 format!("application/pdf, 9 bytes in {place}; not read: it is locked with a password"),

@@ -1,4 +1,4 @@
-//! `mynah chat`: the same conversation in the terminal.
+//! `mynah chat`: the demo's conversation, in the terminal.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,10 +20,11 @@ use crate::simulator::{Bubble, Simulator};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {}
 
-/// How long an answer is waited for.
+/// How long the chat waits for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// How often to look whether the answer is complete: what the database records last changes nothing on the phone.
+/// How often the chat checks whether the answer is complete. The last change in the database does not show on the
+/// phone, so waiting for the phone alone is not enough.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(config: Config) -> Result<()> {
@@ -31,7 +32,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let stage = Sandbox::set_up(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
     let talk = TerminalChat { simulator: stage.simulator.clone(), app: Arc::clone(&stage.app), last_sid: None };
     stage.print_introduction();
-    println!("You write as a contact; the assistant answers. An empty line is skipped, Ctrl+D ends.");
+    println!("You write as a contact, and the assistant answers. Empty lines are ignored. Press Ctrl+D to end.");
     let mut running = tokio::spawn(stage.run(false, stop.clone()));
     let outcome = tokio::select! {
         biased;
@@ -43,11 +44,11 @@ pub(super) async fn run(config: Config) -> Result<()> {
     outcome
 }
 
-/// The person at the terminal, with the phone that they hold.
+/// The person at the terminal, with a simulated phone.
 struct TerminalChat {
     simulator: Simulator,
     app: Arc<App>,
-    /// The last bubble that was looked at. Not how many there were: a phone keeps only so many.
+    /// The last bubble that was printed. A count would not do: the phone keeps only a limited number of bubbles.
     last_sid: Option<String>,
 }
 
@@ -69,25 +70,27 @@ impl TerminalChat {
             }
             let delivered = self.simulator.send_inbound(CONTACT_NUMBER, "You", &line).await?;
             if delivered.status != 200 {
-                println!("(the webhook was answered with {})", delivered.status);
+                println!("(the webhook returned status {})", delivered.status);
                 continue;
             }
             tokio::select! {
                 answered = tokio::time::timeout(ANSWER_TIMEOUT, self.print_answers()) => match answered {
                     Ok(answered) => answered?,
-                    Err(_) => println!("(no answer in {} s; MYNAH_LOG=info shows why)", ANSWER_TIMEOUT.as_secs()),
+                    Err(_) => {
+                        println!("(no answer within {} s; set MYNAH_LOG=info to see why)", ANSWER_TIMEOUT.as_secs());
+                    },
                 },
                 () = stop.cancelled() => return Ok(()),
             }
         }
     }
 
-    /// Prints what arrives until all of the answer is there.
+    /// Prints what arrives until the answer is complete.
     async fn print_answers(&mut self) -> Result<()> {
         let mut changes = self.simulator.subscribe();
         let mut printed = false;
         loop {
-            // Asked before the look at the phone: once it is complete, all of it is on the phone.
+            // Checked before the phone is read: if the queue is done by then, the phone has the whole answer.
             let complete = is_queue_done(&self.app).await?;
             for text in new_answers(self.simulator.conversation(CONTACT_NUMBER), &mut self.last_sid) {
                 println!("{text}");
@@ -95,17 +98,17 @@ impl TerminalChat {
             }
             if complete {
                 if !printed {
-                    println!("(no answer; MYNAH_LOG=info shows why)");
+                    println!("(no answer; set MYNAH_LOG=info to see why)");
                 }
                 return Ok(());
             }
-            // One that missed changes looks at the phone all the same.
+            // A receiver that missed changes returns an error. The phone is read in any case.
             drop(tokio::time::timeout(POLL_INTERVAL, changes.recv()).await);
         }
     }
 }
 
-/// Whether nothing is left to be answered or sent.
+/// Returns whether nothing is left to answer or send.
 async fn is_queue_done(app: &App) -> Result<bool> {
     let jobs = app.store.jobs(None, None, 10).await?;
     let final_states =
@@ -113,7 +116,7 @@ async fn is_queue_done(app: &App) -> Result<bool> {
     Ok(jobs.iter().all(|job| final_states.contains(&job.state.as_str())))
 }
 
-/// What the assistant has said since the bubble `last`, which moves on.
+/// Returns what the assistant has said since the bubble `last`, and moves `last` on.
 fn new_answers(bubbles: Vec<Bubble>, last: &mut Option<String>) -> Vec<String> {
     let seen = last.as_ref().and_then(|sid| bubbles.iter().rposition(|bubble| bubble.sid == *sid));
     let new = bubbles.into_iter().skip(seen.map_or(0, |at| at + 1));
@@ -151,7 +154,7 @@ mod tests {
         Simulator::new(SimulatorConfig::new("AC1", "token", OURS, nowhere, clock))
     }
 
-    /// The assistant sends a message.
+    /// Sends a message as the assistant.
     async fn send(simulator: &Simulator, text: &str) {
         let fields =
             [("To", format!("whatsapp:{CONTACT_NUMBER}")), ("From", format!("whatsapp:{OURS}")), ("Body", text.into())];
@@ -166,25 +169,25 @@ mod tests {
     async fn every_part_of_every_answer_is_told_once_also_when_the_phone_forgets_the_oldest() {
         let simulator = simulator();
         let mut last = None;
-        let mut told = || new_answers(simulator.conversation(CONTACT_NUMBER), &mut last);
-        // A phone keeps 500 bubbles: three times as many come.
+        let mut printed = || new_answers(simulator.conversation(CONTACT_NUMBER), &mut last);
+        // A phone keeps 500 bubbles. Three times as many arrive.
         for number in 0..500 {
             simulator.add_inbound(CONTACT_NUMBER, "a question");
             let parts = [format!("{number} first"), format!("{number} second")];
             send(&simulator, &parts[0]).await;
             if number % 2 == 0 {
-                assert_eq!(told(), [parts[0].clone()]);
+                assert_eq!(printed(), [parts[0].clone()]);
                 send(&simulator, &parts[1]).await;
-                assert_eq!(told(), [parts[1].clone()]);
+                assert_eq!(printed(), [parts[1].clone()]);
             } else {
                 send(&simulator, &parts[1]).await;
-                assert_eq!(told(), parts);
+                assert_eq!(printed(), parts);
             }
-            assert_eq!(told(), [""; 0]);
+            assert_eq!(printed(), [""; 0]);
         }
         for number in 0..501 {
             send(&simulator, &number.to_string()).await;
         }
-        assert_eq!(told().len(), 500, "all that the phone still has");
+        assert_eq!(printed().len(), 500, "everything that the phone still has");
     }
 }

@@ -1,4 +1,4 @@
-//! `mynah check`: a line per check; exit status 1 if any fails.
+//! `mynah check`: prints a line per check. The exit status is 1 if a check fails.
 
 use std::sync::Arc;
 
@@ -12,21 +12,21 @@ use crate::fault::Fault;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Skip the checks that call out
+    /// Skip the checks that call Twilio or a model
     #[arg(long)]
     offline: bool,
-    /// One JSON document on stdout
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }
 
-/// One check and what came of it.
+/// A check and its result.
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,
     /// `ok`, `failed` or `skipped`.
     outcome: &'static str,
-    /// The number that it is about, where there are several.
+    /// The number that was checked, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<String>,
     detail: String,
@@ -69,14 +69,14 @@ pub(super) fn run(config: Result<Config>, arguments: &Arguments) -> Result<()> {
 }
 
 async fn run_checks(config: Config, offline: bool) -> Vec<Finding> {
-    let mut findings = vec![Finding::from_result("configuration", Ok("read, no errors".into()))];
+    let mut findings = vec![Finding::from_result("configuration", Ok("read without errors".into()))];
     findings.extend(config.warnings.iter().map(|warning| Finding::skipped("warning", warning)));
     let public = match &config.server.public_url {
         Some(url) => Ok(format!(
             "Twilio's webhook address is {}",
             url.as_str().trim_end_matches('/').to_owned() + "/webhooks/twilio"
         )),
-        None => Err("MYNAH_PUBLIC_URL is not set: no signature can be checked, so every webhook is refused".into()),
+        None => Err("MYNAH_PUBLIC_URL is not set: mynah cannot check signatures, so it refuses every webhook".into()),
     };
     findings.push(Finding::from_result("public URL", public));
     let database = config.data.database.clone();
@@ -103,7 +103,8 @@ async fn run_checks(config: Config, offline: bool) -> Vec<Finding> {
     if let Some(transcriber) = &app.transcriber {
         let lacks_transcription = |number: &&Number| number.channel.is_some() && app.transcriber_of(number).is_none();
         for number in app.numbers.iter().filter(lacks_transcription) {
-            let why = "voice notes are not read here: the model is this number's own (MYNAH_TRANSCRIPTION_BASE_URL)";
+            let why = "voice notes are not transcribed here: this number has a model of its own; set \
+                       MYNAH_TRANSCRIPTION_BASE_URL or MYNAH_TRANSCRIPTION_API_KEY";
             let name = app.name_if_several(number).map(str::to_owned);
             findings.push(Finding { number: name, ..Finding::skipped("transcription", why) });
         }
@@ -116,7 +117,7 @@ async fn run_checks(config: Config, offline: bool) -> Vec<Finding> {
     findings
 }
 
-/// What models said that were asked already: numbers share them.
+/// The results of models that were checked already. Numbers can share a model.
 type CheckedModels = Vec<(Arc<Assistant>, Result<String, String>)>;
 
 async fn check_number(app: &App, number: &Number, offline: bool, checked_models: &mut CheckedModels) -> Vec<Finding> {
@@ -130,7 +131,10 @@ async fn check_number(app: &App, number: &Number, offline: bool, checked_models:
         Some(channel) => Finding::from_result("Twilio", fault_as_text(channel.check().await)),
     }];
     if number.channel.is_none() && number.assistants.is_empty() && app.has_any_model() {
-        findings.push(Finding::skipped("model", "none is set, and nobody can write here"));
+        findings.push(Finding::skipped(
+            "model",
+            "no model is set; nobody can write to this number, because it has no sender",
+        ));
     } else if number.assistants.is_empty() {
         let why = "not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY";
         findings.push(Finding::from_result("model", Err(why.into())));

@@ -1,4 +1,4 @@
-//! `mynah cleanup`: the regular jobs, now. Works beside a running `serve`.
+//! `mynah cleanup`: runs the regular jobs now. Works while `serve` runs.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::work::schedule;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// One JSON document on stdout
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }

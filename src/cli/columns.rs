@@ -1,10 +1,10 @@
-//! Lists in columns.
+//! Prints lists in columns.
 
 use crate::text;
 
-/// Rows as lines, each column as wide as its widest cell. Cells may hold what strangers wrote: hidden characters are taken
-/// out, and each stays on its line. How wide a terminal shows an emoji or a Chinese character is not known here, so what
-/// people write goes into the last column, which nothing follows.
+/// Formats rows as lines, each column as wide as its widest cell. Cells may hold text from unknown senders, so hidden
+/// characters are removed and each cell stays on its line. The width of an emoji or a Chinese character in a terminal
+/// is unknown here, so text that people wrote belongs in the last column, which nothing follows.
 pub(super) fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
     let rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| one_line(&cell))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
@@ -19,7 +19,7 @@ pub(super) fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
     lines
 }
 
-/// A text as it may stand in a line of the terminal.
+/// Returns the text without hidden characters and on one line, so that it is safe to print.
 pub(super) fn one_line(text: &str) -> String {
     text::sanitize(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }

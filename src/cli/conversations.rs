@@ -1,5 +1,5 @@
-//! `mynah conversations`: what was said, and what an operator does about it. Works beside a running `serve`, which notices
-//! within a second.
+//! `mynah conversations`: shows conversations and acts on them for an operator. Works while `serve` runs, which picks
+//! up changes within a second.
 
 use std::path::PathBuf;
 
@@ -15,80 +15,80 @@ use crate::config::Config;
 use crate::model::{Address, ContentSid, ConversationId, ShortId};
 use crate::store::{OperatorMessageOutcome, Store};
 
-/// Messages of a transcript that are shown.
+/// How many messages of a transcript are shown, the latest.
 const MAX_MESSAGES: i64 = 200;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// One JSON document on stdout
+    /// Print one JSON document on stdout
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List conversations, the latest first
+    /// List conversations, the newest first
     List {
-        /// Only conversations that began before this one
+        /// List only conversations that began before this one
         #[arg(long, value_name = "ID", value_parser = parse_id)]
         before: Option<ShortId>,
-        /// How many at the most
+        /// The maximum number of conversations
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
-    /// Show a conversation and what was said last in it
+    /// Show a conversation and its latest messages
     Show {
-        /// The conversation: its id, or the beginning or end of it
+        /// The conversation: its id, or at least four characters from the beginning or the end of the id
         #[arg(value_parser = parse_id)]
         id: ShortId,
     },
-    /// Say who answers a conversation from now on
+    /// Set who answers a conversation from now on
     Mode {
-        /// The conversation: its id, or the beginning or end of it
+        /// The conversation: its id, or at least four characters from the beginning or the end of the id
         #[arg(value_parser = parse_id)]
         id: ShortId,
-        /// `human`: a person; `auto`: the assistant
+        /// `human`: a person answers; `auto`: the assistant answers
         mode: Mode,
     },
-    /// Write to the contact as a person; the assistant is silent from then on
+    /// Write to the contact as a person; the assistant falls silent
     Say {
-        /// The conversation: its id, or the beginning or end of it
+        /// The conversation: its id, or at least four characters from the beginning or the end of the id
         #[arg(value_parser = parse_id)]
         id: ShortId,
-        /// What to say
+        /// The text to send
         #[arg(required_unless_present = "file")]
         text: Option<String>,
-        /// A picture, document, film or sound that goes with it
+        /// A picture, a document, a video or a sound to send, with or without text
         #[arg(long, value_name = "PATH")]
         file: Option<PathBuf>,
     },
-    /// Send an approved template, also after WhatsApp's 24 hours; who answers stays as it is
+    /// Send an approved template, also after WhatsApp's 24 hours; this does not change who answers
     Template {
-        /// The conversation: its id, or the beginning or end of it
+        /// The conversation: its id, or at least four characters from the beginning or the end of the id
         #[arg(value_parser = parse_id)]
         id: ShortId,
-        /// The template's name at Twilio, HX and 32 digits
+        /// The template's ContentSid at Twilio: HX and 32 hexadecimal digits
         #[arg(value_parser = operator_messages::parse_content_sid)]
         content_sid: ContentSid,
-        /// What stands in one of its gaps, such as 1=Ana; once for each
+        /// The value of one variable of the template, such as 1=Ana; repeat for each variable
         #[arg(long = "var", value_name = "NAME=VALUE", value_parser = operator_messages::parse_variable)]
         variables: Vec<(String, String)>,
     },
     /// End a conversation; the contact's next message begins a new one
     End {
-        /// The conversation: its id, or the beginning or end of it
+        /// The conversation: its id, or at least four characters from the beginning or the end of the id
         #[arg(value_parser = parse_id)]
         id: ShortId,
     },
-    /// Neither answer nor write to somebody any more
+    /// Block somebody: mynah stores what they write, and neither answers nor writes to them
     Block {
         /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
         #[arg(value_parser = parse_address)]
         address: Address,
     },
-    /// Take a block back
+    /// Remove a block
     Unblock {
         /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
         #[arg(value_parser = parse_address)]
@@ -104,7 +104,7 @@ enum Mode {
 
 fn parse_id(text: &str) -> Result<ShortId, String> {
     let expected =
-        "neither the id of a conversation nor four or more characters of its beginning or end; `list` shows them";
+        "expected a conversation id, or four or more characters of its beginning or end; `list` shows the ids";
     ShortId::parse(text).ok_or_else(|| expected.into())
 }
 
@@ -129,9 +129,10 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         }
         Action::Show { id } => {
             let id = find_conversation(&store, id).await?;
-            let (row, said) = store.conversation(id, MAX_MESSAGES).await?.ok_or_else(|| no_such_conversation(id))?;
+            let (row, messages) =
+                store.conversation(id, MAX_MESSAGES).await?.ok_or_else(|| no_such_conversation(id))?;
             let addresses = store.contact_addresses(id).await?;
-            print_conversation(&row.as_of(now), &addresses, &said, (&numbers, &app::media_files(&config)), json);
+            print_conversation(&row.as_of(now), &addresses, &messages, (&numbers, &app::media_files(&config)), json);
         }
         Action::Mode { id, mode } => {
             let id = find_conversation(&store, id).await?;
@@ -152,15 +153,15 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                         json,
                         id,
                         json!({ "mode": "human", "until": json_time(until) }),
-                        "a person answers it now",
+                        "a person answers now",
                     );
                 }
-                Mode::Auto => print_result(json, id, json!({ "mode": "auto" }), "the assistant answers it again"),
+                Mode::Auto => print_result(json, id, json!({ "mode": "auto" }), "the assistant answers again"),
             }
         }
         Action::Say { id, text, file } => {
             let id = find_conversation(&store, id).await?;
-            let spoken = match (text, file) {
+            let queued = match (text, file) {
                 (text, Some(file)) => {
                     operator_messages::queue_file(&config, &store, id, text, &file, (until, now)).await?
                 }
@@ -170,13 +171,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                     store.send_operator_message(id, text, until, now).await?
                 }
             };
-            print_queue_result(&store, id, spoken, json).await?;
+            print_queue_result(&store, id, queued, json).await?;
         }
         Action::Template { id, content_sid, variables } => {
             let template = operator_messages::build_template(content_sid, variables)?;
             let id = find_conversation(&store, id).await?;
-            let (id, spoken) = store.send_template(id, template, now).await?;
-            print_queue_result(&store, id, spoken, json).await?;
+            let (id, queued) = store.send_template(id, template, now).await?;
+            print_queue_result(&store, id, queued, json).await?;
         }
         Action::End { id } => {
             let id = find_conversation(&store, id).await?;
@@ -203,11 +204,11 @@ async fn print_queue_result(
         }
         OperatorMessageOutcome::NoConversation => bail!(why_not_open(store, id).await?),
         OperatorMessageOutcome::OptedOutOrBlocked => {
-            bail!("conversation {id}: the contact opted out or is blocked; nothing may be sent")
+            bail!("conversation {id}: the contact opted out or is blocked, so mynah sends nothing")
         }
         OperatorMessageOutcome::TooLate => bail!(
-            "conversation {id}: the contact last wrote 23 hours ago or earlier, and WhatsApp takes no free text after 24 hours; \
-             `mynah conversations template` sends what it takes at any time"
+            "conversation {id}: the contact last wrote 23 hours ago or earlier, and WhatsApp accepts no free text \
+             after 24 hours; send a template with `mynah conversations template`, which WhatsApp accepts at any time"
         ),
     }
     Ok(())
@@ -219,35 +220,37 @@ async fn set_blocked(store: &Store, address: Address, blocked: bool, now: Time, 
         && blocked
         && !phone.is_valid()
     {
-        // It may be one that WhatsApp knows all the same, so it is taken as it is.
-        eprintln!("{shown}: no country gives out such a number; check its digits");
+        // WhatsApp may know this number all the same, so it is accepted as it is.
+        eprintln!("note: {shown}: no country gives out such a number; check its digits");
     }
     store.set_blocked(address, blocked, now).await?;
     if json {
         println!("{:#}", json!({ "address": shown, "blocked": blocked }));
     } else {
-        println!("{shown} is {}", if blocked { "blocked" } else { "not blocked any more" });
+        println!("{shown} is {}", if blocked { "blocked" } else { "no longer blocked" });
     }
     Ok(())
 }
 
-/// Conversations that fit a piece of an id are counted up to here.
+/// The most conversations that are counted for a part of an id.
 const MAX_COUNTED: usize = 100;
 
-/// The one conversation that is meant.
+/// Finds the one conversation with that id, or part of an id.
 async fn find_conversation(store: &Store, short: ShortId) -> Result<ConversationId> {
     if let Some(id) = short.full_id() {
         return Ok(id);
     }
     let found = store.conversations_by_short_id(short.clone(), MAX_COUNTED).await?;
     match found.as_slice() {
-        [] => bail!("no id of a conversation begins or ends with {short}; `mynah conversations list` shows them"),
+        [] => bail!(
+            "no conversation has an id that begins or ends with {short}; `mynah conversations list` shows the ids"
+        ),
         [id] => Ok(*id),
         [first, second, ..] => {
             let more = if found.len() == MAX_COUNTED { " or more" } else { "" };
             bail!(
-                "{}{more} conversations have an id that begins or ends with {short}, such as {first} and {second}: write \
-                 more of it, best of its end, where ids differ most",
+                "{}{more} conversations have an id that begins or ends with {short}, such as {first} and {second}: \
+                 write more of it, best from the end, where ids differ most",
                 found.len()
             )
         }
@@ -255,15 +258,15 @@ async fn find_conversation(store: &Store, short: ShortId) -> Result<Conversation
 }
 
 fn no_such_conversation(id: ConversationId) -> anyhow::Error {
-    anyhow!("there is no conversation {id}; `mynah conversations list` shows them")
+    anyhow!("there is no conversation {id}; `mynah conversations list` shows the ids")
 }
 
-/// Why nothing was done about a conversation.
+/// Returns why a command did nothing to a conversation.
 async fn why_not_open(store: &Store, id: ConversationId) -> Result<String> {
     Ok(match store.conversation(id, 1).await? {
         Some((row, _)) => match row.ended_at {
             Some(at) => format!("conversation {id} ended at {at}"),
-            None => format!("conversation {id} changed in this moment; try again"),
+            None => format!("conversation {id} changed at this moment; try again"),
         },
         None => no_such_conversation(id).to_string(),
     })

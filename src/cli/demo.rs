@@ -1,4 +1,4 @@
-//! `mynah demo`: a phone on a web page that answers.
+//! `mynah demo`: a simulated phone on a web page.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::daemon;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Address and port of the page; where it is taken, a free port is found [MYNAH_LISTEN]
+    /// Address and port of the page; if the port is taken, mynah picks a free one [MYNAH_LISTEN]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 }
@@ -26,12 +26,14 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let listen = config.server.listen;
     let stage = Sandbox::set_up(config, listen, true).await?;
-    println!("The demo runs. Open the phone and write to it:");
+    println!("The demo is running. Open this page and write to the phone:");
     println!();
     println!("    {}", stage.base_url);
     println!();
     stage.print_introduction();
-    println!("Every message takes the whole path: signed webhook, database, answer, Twilio's API (simulated here).");
-    println!("Ctrl+C ends it, and nothing is kept.");
+    println!(
+        "Each message takes the whole path: a signed webhook, the database, an answer, Twilio's API (simulated here)."
+    );
+    println!("Press Ctrl+C to end the demo. Nothing is kept.");
     stage.run(true, stop).await
 }

@@ -1,4 +1,4 @@
-//! `mynah jobs`: the queue. Works beside a running `serve`, which notices within a second.
+//! `mynah jobs`: shows the queue and acts on it. Works while `serve` runs, which picks up changes within a second.
 
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -18,18 +18,19 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List turns, newest first: those that are not done or of which a message was not delivered, or those of one state
+    /// List turns, the newest first: those that wait, failed or were skipped, and those with an undelivered message;
+    /// with --state, all turns of that state
     List {
-        /// Only turns of this state
+        /// List only turns in this state
         #[arg(long, value_parser = PossibleValuesParser::new(TurnState::ALL.map(TurnState::as_str)).try_map(parse_state))]
         state: Option<TurnState>,
-        /// Only turns older than this number
+        /// List only turns with a lower number than this
         #[arg(long, value_name = "TURN")]
         before: Option<i64>,
-        /// How many at the most
+        /// The maximum number of turns
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// One JSON document on stdout
+        /// Print one JSON document on stdout
         #[arg(long)]
         json: bool,
     },
@@ -37,15 +38,15 @@ enum Action {
     Retry {
         /// The turn's number
         turn: i64,
-        /// One JSON document on stdout
+        /// Print one JSON document on stdout
         #[arg(long)]
         json: bool,
     },
-    /// Give up a turn that waits, or whose message is in doubt: it ends dead, and the conversation goes on
+    /// Give up a turn that waits, or whose message may have been sent: the turn ends dead, and the conversation goes on
     Discard {
         /// The turn's number
         turn: i64,
-        /// One JSON document on stdout
+        /// Print one JSON document on stdout
         #[arg(long)]
         json: bool,
     },
@@ -70,7 +71,10 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 return Ok(());
             }
             if jobs.is_empty() {
-                println!("no turns{}", if state.is_some() { " of this state" } else { " wait and none has failed" });
+                println!(
+                    "no turns{}",
+                    if state.is_some() { " in this state" } else { " wait, failed or were skipped" }
+                );
             }
             for job in jobs {
                 let error = job.error.unwrap_or_default();
@@ -83,17 +87,17 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         Action::Retry { turn, json } => match store.requeue(TurnId(turn), now).await? {
             RequeueOutcome::Requeued => print_result(turn, TurnState::Retry, json, "will be answered again"),
             RequeueOutcome::TooLate => bail!(
-                "turn {turn} cannot be answered any more: the contact last wrote 23 hours ago or earlier, and WhatsApp \
-                 takes no free text after 24 hours; only a new message of theirs can be answered"
+                "turn {turn} can no longer be answered: the contact last wrote 23 hours ago or earlier, and WhatsApp \
+                 accepts no free text after 24 hours; mynah can answer when the contact writes again"
             ),
             RequeueOutcome::NotPossible => bail!(
-                "turn {turn} cannot be answered again: it is not dead or expired, something of it was sent, or its \
-                 conversation has gone on since"
+                "turn {turn} cannot be answered again: it is not dead or expired, part of its answer was sent, or its \
+                 conversation has gone on since then"
             ),
         },
         Action::Discard { turn, json } => {
             if !store.discard(TurnId(turn), now).await? {
-                bail!("turn {turn} does not wait: a worker has it in hand just now, or it has ended");
+                bail!("turn {turn} does not wait: a worker is processing it, or it has ended");
             }
             print_result(turn, TurnState::Dead, json, "is discarded");
         }
@@ -101,7 +105,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What became of a turn, for a person or a program.
+/// Prints the new state of a turn, as text or as JSON.
 fn print_result(turn: i64, state: TurnState, json: bool, words: &str) {
     if json {
         println!("{:#}", json!({ "turn": turn, "state": state.as_str() }));

@@ -1,4 +1,4 @@
-//! `mynah migrate`: brings the schema up to date, as `serve` does at its start.
+//! `mynah migrate`: brings the database schema up to date, as `serve` does when it starts.
 
 use anyhow::Result;
 use clap::Args;
@@ -9,7 +9,7 @@ use crate::config::Config;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// One JSON document on stdout
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }

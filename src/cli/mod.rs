@@ -1,6 +1,6 @@
-//! The commands: one file each.
+//! The commands, one file each.
 //!
-//! To add a command: a file with its arguments and a `run`, a variant of [`Command`], an arm in [`run`].
+//! To add a command, add a file with its arguments and a `run`, a variant of [`Command`], and an arm in [`run`].
 
 mod alert;
 mod attachments;
@@ -37,12 +37,12 @@ use crate::config::{Config, LogConfig, Sources};
 use crate::store::{Store, stored_settings};
 use crate::telemetry;
 
-const EXIT_STATUS_HELP: &str = "Exit status: 0 done; 1 failed, the cause on stderr; 2 wrong usage; 74 the database is damaged or its \
-                      disk fails, where a restart does not help.";
+const EXIT_STATUS_HELP: &str = "Exit status: 0 success; 1 failure, with the cause on stderr; 2 wrong usage; 74 the \
+                                database is damaged or its disk fails, and a restart does not help.";
 
-/// A business's own WhatsApp assistant: one executable, one data folder, no other service.
+/// A business's own WhatsApp assistant. It needs one executable and one data folder, and no other service.
 ///
-/// Settings come from flags, the environment, files and mynah.toml; docs/configuration.md lists them all.
+/// Settings come from flags, the environment, files and mynah.toml. docs/configuration.md lists them all.
 #[derive(Debug, Parser)]
 #[command(name = "mynah", version, propagate_version = true, max_term_width = 100, after_help = EXIT_STATUS_HELP)]
 pub struct Cli {
@@ -70,34 +70,34 @@ struct GlobalFlags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the appliance: web server, queue workers, scheduler
+    /// Run mynah: the web server, the queue workers and the regular jobs
     Serve(serve::Arguments),
-    /// Try it: a phone on a web page that answers; needs no account and no key
+    /// Try mynah with a simulated phone on a web page; needs no account and no key
     Demo(demo::Arguments),
-    /// Talk with the assistant in the terminal, through the whole path
+    /// Try mynah in the terminal; each message takes the whole path
     Chat(chat::Arguments),
-    /// See what called for you: a person is wanted, a budget is spent, a model fails
+    /// List alerts: a person is wanted, a budget is spent, a model fails
     Alert(alert::Arguments),
-    /// Check the configuration, the database and the credentials
+    /// Check the configuration, the database, Twilio and the models
     Check(check::Arguments),
-    /// End idle conversations and delete what is past its retention, now
+    /// Run the regular jobs now: end idle conversations, delete old ones
     Cleanup(cleanup::Arguments),
-    /// Look at conversations, answer them as a person, block somebody
+    /// Show conversations, write to contacts as a person, block somebody
     Conversations(conversations::Arguments),
-    /// Look at the queue, and answer failed turns again
+    /// Show the turns that wait or failed, retry them or give them up
     Jobs(jobs::Arguments),
-    /// Bring the database up to date
+    /// Bring the database schema up to date; `serve` does this when it starts
     Migrate(migrate::Arguments),
-    /// Read one file from stdin for `serve`, which starts it
+    /// Read one file from stdin; `serve` starts this command itself
     #[command(name = crate::reader::COMMAND, hide = true)]
     ReadFile(read_file::Arguments),
-    /// See when the regular jobs ran, how that went, and when they run next
+    /// Show when the regular jobs last ran, with what result, and when they run next
     Schedule(schedule::Arguments),
-    /// Look at stored settings, and change them
+    /// Show and change the settings that are stored in the database
     Settings(settings::Arguments),
 }
 
-/// Runs a command to its end. The error's first line says what went wrong, the chain below it why.
+/// Runs a command. The first line of an error says what went wrong; the chain below it says why.
 pub fn run(cli: Cli) -> Result<()> {
     restrict_umask();
     let Cli { global_flags: settings, command } = cli;
@@ -117,7 +117,7 @@ pub fn run(cli: Cli) -> Result<()> {
             block_on(demo::run(config))
         }
         Command::Chat(_) => {
-            // Lines of the log would stand between those of the talk.
+            // Log lines would mix with the conversation in the terminal.
             let config = load_sandbox_config(flags, BTreeMap::from([("MYNAH_LOG", "error".to_owned())]))?;
             let _log = start_log(&config.log)?;
             block_on(chat::run(config))
@@ -134,8 +134,8 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// What commands write, such as the database, its journal and logs, holds what people have said: it is for this user
-/// alone, whatever the shell or the service manager allows others.
+/// Makes new files readable by this user only, whatever umask the shell or the service manager set: the database, its
+/// journal and the logs hold what people have said.
 fn restrict_umask() {
     let others = Mode::RWXG | Mode::RWXO;
     let before = umask(others);
@@ -154,18 +154,19 @@ impl GlobalFlags {
     }
 }
 
-/// The configuration, with the settings that are stored in the database which the rest of it names.
+/// Loads the configuration, including the settings that are stored in the database. The other layers name that
+/// database.
 fn load(flags: BTreeMap<String, String>) -> Result<Config> {
     let sources = Sources::of_process(flags);
     let stored = match Config::load_data(sources.clone()) {
         Ok(data) => stored_settings(&data.database)?,
-        // Told below, with all that is wrong beside.
+        // `Config::load` below reports this error, together with all others.
         Err(_) => BTreeMap::new(),
     };
     Ok(Config::load(Sources { stored, ..sources })?)
 }
 
-/// The configuration of a command that plays on a stage of its own: the model may be configured, the account is not.
+/// Loads the configuration of a command that runs in a sandbox: it uses the configured model, but no Twilio account.
 fn load_sandbox_config(
     flags: BTreeMap<String, String>,
     command_defaults: BTreeMap<&'static str, String>,
@@ -173,7 +174,8 @@ fn load_sandbox_config(
     Ok(Config::load(Sources { command_defaults, sandbox: true, ..Sources::of_process(flags) })?)
 }
 
-/// The store of a command that looks into a database and makes none: a wrong folder is told, not filled.
+/// Opens the store for a command that needs an existing database. With a wrong data folder, it returns an error and
+/// creates nothing.
 fn open_existing_store(config: &Config) -> Result<Store> {
     ensure_database_exists(&config.data.database)?;
     open_store(config)
@@ -181,7 +183,7 @@ fn open_existing_store(config: &Config) -> Result<Store> {
 
 fn ensure_database_exists(database: &Path) -> Result<()> {
     if !database.exists() {
-        bail!("there is no database at {}; has `mynah serve` run with this MYNAH_DATA_DIR?", database.display());
+        bail!("there is no database at {}; check MYNAH_DATA_DIR, or run `mynah serve` first", database.display());
     }
     Ok(())
 }
@@ -197,19 +199,19 @@ fn log_warnings(config: &Config) {
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // The database's writer is a thread of its own and takes about as much as all the rest. More threads than are busy cost
-    // processor time at a low rate: they wake each other to look for work.
+    // The database writer has its own thread and takes about as much processor time as everything else together. Idle
+    // threads cost processor time when there is little to do, because they wake each other to look for work.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads((cores / 2).clamp(1, 4)).enable_all();
-    let runtime = runtime.build().context("the runtime cannot start")?;
+    let runtime = runtime.build().context("cannot start the async runtime")?;
     let outcome = runtime.block_on(work);
-    // A look-up or a read that hangs must not keep the process from ending.
+    // A DNS lookup or a file read that hangs must not keep the process from ending.
     runtime.shutdown_background();
     outcome
 }
 
-/// The clock that commands run by: the machine's, or in the binary tests a fast one.
+/// Returns the clock for commands: the system's, or a fast one in the binary tests.
 fn clock() -> Arc<dyn Clock> {
     #[cfg(feature = "failpoints")]
     if let Some(speed) = std::env::var("MYNAH_TEST_CLOCK_SPEED").ok().and_then(|speed| speed.parse().ok()) {

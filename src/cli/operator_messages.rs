@@ -1,4 +1,4 @@
-//! What an operator sends: words, a file, a template.
+//! What an operator sends: text, a file or a template.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,36 +15,36 @@ use crate::model::{ContentSid, ConversationId, Media, Template, Variables};
 use crate::store::{MAX_PARTS_PER_TEXT, OperatorMessageOutcome, Store};
 use crate::text;
 
-/// The largest file that WhatsApp takes through Twilio, and the largest picture, in bytes (Twilio, "Guidance on WhatsApp
-/// media messages"; it says 16 MB and 5 MB, which are taken at their smallest).
+/// The largest file and the largest picture that WhatsApp accepts through Twilio, in bytes. Source: Twilio, "Guidance
+/// on WhatsApp media messages". It says 16 MB and 5 MB; these are the smallest values that can mean.
 const MAX_FILE_BYTES: u64 = 16_000_000;
 const MAX_PICTURE_BYTES: u64 = 5_000_000;
 
-/// Of a file's name, in characters.
+/// The longest file name, in characters.
 const MAX_NAME_CHARS: usize = 120;
 
-const ACCEPTED_TYPES: &str = "WhatsApp takes JPEG and PNG pictures, PDF, Word (doc, docx), Excel (xlsx) and PowerPoint (pptx), MP4 \
-                     films, MP3, AAC, AMR and Ogg Opus sound, and vCards";
+const ACCEPTED_TYPES: &str = "WhatsApp accepts JPEG and PNG pictures, PDF, Word (doc, docx), Excel (xlsx) and \
+                              PowerPoint (pptx) files, MP4 videos, MP3, AAC, AMR and Ogg Opus sound, and vCards";
 
-/// Whether the text can be sent whole, beside so many other messages.
+/// Checks that the text can be sent whole, together with `other_messages` further messages.
 pub(super) fn check_sendable_text(text: &str, other_messages: usize) -> Result<()> {
-    // As it goes out.
+    // In the form in which it is sent.
     let text = text::sanitize(text);
     if text.trim().is_empty() {
-        bail!("there is nothing to say: the text is blank");
+        bail!("there is nothing to send: the text is blank");
     }
     let max_messages = MAX_PARTS_PER_TEXT - other_messages;
     if text::split(&text, TEXT_LIMIT, max_messages + 1).len() > max_messages {
         bail!(
-            "the text of {} characters is too long: at most {max_messages} messages of {TEXT_LIMIT} characters are sent at once; say it \
-             in pieces",
+            "the text of {} characters is too long: mynah sends at most {max_messages} messages of {TEXT_LIMIT} \
+             characters at once; send it in parts",
             text.chars().count()
         );
     }
     Ok(())
 }
 
-/// What is said with a file. The file is on the disk when this comes to the database.
+/// Queues a message with a file. The file is on the disk before the database refers to it.
 pub(super) async fn queue_file(
     config: &Config,
     store: &Store,
@@ -65,29 +65,30 @@ pub(super) async fn queue_file(
     Ok(store.send_operator_file(id, text.unwrap_or_default(), media, until, now).await?)
 }
 
-/// The file, if WhatsApp takes it, and its type.
+/// Reads the file and recognizes its type. It is an error if WhatsApp does not accept the file.
 fn read_sendable_file(path: &Path) -> Result<(Vec<u8>, &'static str)> {
     let shown = path.display();
-    let file = File::open(path).with_context(|| format!("the file {shown} cannot be read"))?;
-    let known = file.metadata().with_context(|| format!("the file {shown} cannot be read"))?;
+    let file = File::open(path).with_context(|| format!("cannot read the file {shown}"))?;
+    let known = file.metadata().with_context(|| format!("cannot read the file {shown}"))?;
     if !known.is_file() {
         bail!("{shown} is not a file");
     }
     let mut content = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut content)
-        .with_context(|| format!("the file {shown} cannot be read"))?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content).with_context(|| format!("cannot read the file {shown}"))?;
     if content.is_empty() {
         bail!("the file {shown} is empty");
     }
     if content.len() as u64 > MAX_FILE_BYTES {
-        bail!("the file {shown} is too large: WhatsApp takes 16 MB, and it has {:.1} MB", megabytes(known.len()));
+        bail!("the file {shown} is too large: it has {:.1} MB, and WhatsApp accepts 16 MB", megabytes(known.len()));
     }
     let Some(media_type) = sendable_media_type(&content) else {
-        bail!("the file {shown} is of a kind that WhatsApp does not take, by its content: {ACCEPTED_TYPES}");
+        bail!(
+            "the file {shown} is not of a type that WhatsApp accepts (judged by its content, not its name): \
+             {ACCEPTED_TYPES}"
+        );
     };
     if media_type.starts_with("image/") && content.len() as u64 > MAX_PICTURE_BYTES {
-        bail!("the picture {shown} is too large: WhatsApp takes 5 MB, and it has {:.1} MB", megabytes(known.len()));
+        bail!("the picture {shown} is too large: it has {:.1} MB, and WhatsApp accepts 5 MB", megabytes(known.len()));
     }
     Ok((content, media_type))
 }
@@ -97,46 +98,46 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// The file's own name, as the contact may see it.
+/// Returns the file's own name in a form that the contact may see.
 fn display_name(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name: String = text::sanitize(&name).chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
     if name.trim().is_empty() { "file".into() } else { name }
 }
 
-/// Whether Twilio can fetch a file from here.
+/// Checks that Twilio can fetch a file from mynah.
 fn check_reachable_by_twilio(config: &Config) -> Result<()> {
     let Some(url) = &config.server.public_url else {
         bail!(
-            "Twilio fetches a file from here, and MYNAH_PUBLIC_URL is not set: set it to the address that the world calls, such \
-             as https://bot.example.org"
+            "Twilio fetches the file from mynah, but MYNAH_PUBLIC_URL is not set: set it to an https address that \
+             Twilio can reach, such as https://bot.example.org"
         );
     };
-    // One on this machine reaches whatever is on this machine.
+    // A simulated Twilio on this machine can reach a local address.
     let is_simulated =
         config.twilio.as_ref().and_then(|twilio| twilio.api_base_url.as_ref()).is_some_and(is_local_address);
     if !is_simulated && (url.scheme() != "https" || is_local_address(url)) {
         bail!(
-            "Twilio fetches a file from here, and cannot reach {url}: set MYNAH_PUBLIC_URL to an https address that the world \
-             can call"
+            "Twilio fetches the file from mynah, but cannot reach {url}: set MYNAH_PUBLIC_URL to an https address that \
+             Twilio can reach"
         );
     }
     Ok(())
 }
 
-/// Reads `1=Ana`.
+/// Parses a variable such as `1=Ana`.
 pub(super) fn parse_variable(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE, such as 1=Ana")?;
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as 1=Ana")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
-/// Reads `HX…`.
+/// Parses a ContentSid (`HX…`).
 pub(super) fn parse_content_sid(text: &str) -> Result<ContentSid, &'static str> {
     ContentSid::parse(text)
-        .ok_or("not a ContentSid: HX and 32 hexadecimal digits, as the Content Template Builder shows it")
+        .ok_or("expected a ContentSid: HX and 32 hexadecimal digits, as Twilio's Content Template Builder shows it")
 }
 
-/// The template with what stands in its gaps.
+/// Builds the template with the values of its variables.
 pub(super) fn build_template(sid: ContentSid, variables: Vec<(String, String)>) -> Result<Template> {
     Ok(Template { sid, variables: Variables::new(variables)? })
 }
@@ -172,10 +173,10 @@ mod tests {
             (
                 "notes.pdf",
                 b"Dear Ana".to_vec(),
-                "of a kind that WhatsApp does not take, by its content: WhatsApp takes JPEG",
+                "is not of a type that WhatsApp accepts (judged by its content, not its name): WhatsApp accepts JPEG",
             ),
-            ("large.jpg", picture(5_000_001), "WhatsApp takes 5 MB, and it has 5.0 MB"),
-            ("large.pdf", document(16_000_001), "WhatsApp takes 16 MB, and it has 16.0 MB"),
+            ("large.jpg", picture(5_000_001), "it has 5.0 MB, and WhatsApp accepts 5 MB"),
+            ("large.pdf", document(16_000_001), "it has 16.0 MB, and WhatsApp accepts 16 MB"),
         ] {
             let path = folder.path().join(name);
             fs::write(&path, content).unwrap();
@@ -187,11 +188,10 @@ mod tests {
         assert_eq!(read_sendable_file(&path).unwrap().1, "application/pdf");
         fs::write(&path, picture(5_000_000)).unwrap();
         assert_eq!(read_sendable_file(&path).unwrap().1, "image/jpeg");
-        assert!(
-            read_sendable_file(&folder.path().join("none.pdf"))
-                .unwrap_err()
-                .to_string()
-                .contains("none.pdf cannot be read")
+        let missing = folder.path().join("none.pdf");
+        assert_eq!(
+            read_sendable_file(&missing).unwrap_err().to_string(),
+            format!("cannot read the file {}", missing.display())
         );
         assert!(read_sendable_file(folder.path()).unwrap_err().to_string().contains("is not a file"));
     }

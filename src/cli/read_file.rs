@@ -1,4 +1,5 @@
-//! `mynah read-file`: reads one file, as `serve` has it done for each that a contact attaches. No configuration, no log.
+//! `mynah read-file`: reads one file. `serve` starts this command for each file that a contact attaches. It uses no
+//! configuration and writes no log.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -7,11 +8,11 @@ use crate::reader;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Leave pictures alone
+    /// Do not read pictures
     #[arg(long = reader::NO_PICTURES)]
     no_pictures: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    reader::read_stdin(!arguments.no_pictures).context("the file on stdin cannot be read")
+    reader::read_stdin(!arguments.no_pictures).context("cannot read the file on stdin")
 }

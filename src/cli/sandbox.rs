@@ -1,5 +1,5 @@
-//! The stage that the demo and the chat play on: the whole appliance against the simulator, on a data folder that goes
-//! when they end.
+//! The sandbox of `demo` and `chat`: all of mynah against the simulator, with a temporary data folder that is removed
+//! at the end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -21,13 +21,13 @@ use crate::simulator::{PhonePage, Simulator, SimulatorConfig};
 const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const OUR_NUMBER: &str = "+14155238886";
 
-/// The contact's number on the stage: one that is reserved for fiction.
+/// The contact's number in the sandbox, from the range that is reserved for fiction.
 pub(super) const CONTACT_NUMBER: &str = "+12025550123";
 
-/// Everything that a stage needs, ready to run.
+/// Everything that a sandbox needs, ready to run.
 pub(super) struct Sandbox {
     pub(super) simulator: Simulator,
-    /// Where it can be reached from this machine.
+    /// The address that reaches the sandbox from this machine.
     pub(super) base_url: Url,
     pub(super) app: Arc<App>,
     listener: TcpListener,
@@ -35,13 +35,15 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Sets it up. `listen` is tried first; where it is taken, any free port of the same address serves.
+    /// Sets up the sandbox on `listen`, or on any free port of the same address if that port is taken.
     pub(super) async fn set_up(mut config: Config, listen: SocketAddr, page: bool) -> Result<Sandbox> {
         let folder = TempFolder::new()?;
         let listener = match TcpListener::bind(listen).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await.with_context(|| {
-                format!("{listen} cannot be listened on, nor any other port there; set MYNAH_LISTEN to another address")
+                format!(
+                    "cannot listen on {listen} or any other port of that address; set MYNAH_LISTEN to another address"
+                )
             })?,
         };
         let here = Url::parse(&format!("http://{}", loopback_if_unspecified(listener.local_addr()?)))?;
@@ -98,7 +100,7 @@ impl Sandbox {
         Ok(Sandbox { simulator: Simulator::new(settings), base_url: here, app, listener, folder })
     }
 
-    /// Says who answers, and what seems not meant.
+    /// Prints which model answers, and the configuration's warnings.
     pub(super) fn print_introduction(&self) {
         if let Some(assistant) = self.app.main_number().assistants.first() {
             println!("Answers come from: {}", assistant.provider.name());
@@ -108,7 +110,7 @@ impl Sandbox {
         }
     }
 
-    /// Runs until `stop`.
+    /// Runs the sandbox until `stop`.
     pub(super) async fn run(self, page: bool, stop: CancellationToken) -> Result<()> {
         let mut routes = axum::Router::new().nest("/simulator", self.simulator.api());
         if page {
@@ -126,7 +128,8 @@ impl Sandbox {
     }
 }
 
-/// An address that leads to a socket that listens on `address`: one that listens everywhere is reached on the loopback.
+/// Returns an address that reaches a socket listening on `address`: the loopback if the socket listens on all
+/// addresses.
 fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -136,13 +139,13 @@ fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// A folder that goes with the process.
+/// A folder that is removed when this value is dropped.
 struct TempFolder(PathBuf);
 
 impl TempFolder {
     fn new() -> Result<TempFolder> {
         let path = std::env::temp_dir().join(format!("mynah-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        std::fs::create_dir(&path).with_context(|| format!("cannot create the temporary folder {}", path.display()))?;
         Ok(TempFolder(path))
     }
 }
@@ -150,7 +153,7 @@ impl TempFolder {
 impl Drop for TempFolder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, folder = %self.0.display(), "a temporary folder is left behind");
+            tracing::warn!(%error, folder = %self.0.display(), "cannot remove a temporary folder");
         }
     }
 }

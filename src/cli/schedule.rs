@@ -1,4 +1,5 @@
-//! `mynah schedule`: when the regular jobs ran, how that went, and when they run next. Works beside a running `serve`.
+//! `mynah schedule`: shows when the regular jobs last ran, with what result, and when they run next. Works while
+//! `serve` runs.
 
 use anyhow::Result;
 use clap::Args;
@@ -10,7 +11,7 @@ use crate::store::ScheduledJob;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// One JSON document on stdout
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }
@@ -20,7 +21,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     if arguments.json {
         println!("{:#}", Value::from(jobs.iter().map(job_json).collect::<Vec<_>>()));
     } else if jobs.is_empty() {
-        println!("no regular job has run yet: `mynah serve` runs them, and so does `mynah cleanup`");
+        println!(
+            "no regular job has run yet: `mynah serve` runs them by the clock, and `mynah cleanup` runs them at once"
+        );
     } else {
         print!("{}", columns(jobs.into_iter().map(row).collect()));
     }

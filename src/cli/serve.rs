@@ -1,4 +1,4 @@
-//! `mynah serve`: the appliance.
+//! `mynah serve`: runs the web server, the queue workers and the regular jobs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,12 +34,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let folder = config.data.dir.clone();
     std::fs::create_dir_all(&folder)
-        .with_context(|| format!("the data folder {} cannot be made (MYNAH_DATA_DIR)", folder.display()))?;
+        .with_context(|| format!("cannot create the data folder {} (MYNAH_DATA_DIR)", folder.display()))?;
     let _lock = FolderLock::take(&folder)?;
     let listen = config.server.listen;
     let app = Arc::new(App::build(config, super::clock()).await?);
     let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("{listen} cannot be listened on; set MYNAH_LISTEN to a free address and port"))?;
+        .with_context(|| format!("cannot listen on {listen}; set MYNAH_LISTEN to a free address and port"))?;
     daemon::run(app, listener, Router::new(), stop).await
 }

@@ -1,5 +1,5 @@
-//! `mynah settings`: what is stored below the configuration file. Works beside a running `serve`, which takes it up when it
-//! starts next.
+//! `mynah settings`: shows and changes the settings that are stored in the database. They rank below the configuration
+//! file. Works while `serve` runs, which uses changed settings from its next start.
 
 use std::time::Duration;
 
@@ -12,43 +12,44 @@ use crate::config::{Config, Problems, Sources, StoredSetting, StoredSettingState
 use crate::store::{Store, StoreOptions, stored_settings};
 use crate::text;
 
-/// The most of a value that a list shows, in characters.
+/// The most characters of a value that the list shows.
 const MAX_SHOWN_CHARS: usize = 60;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// One JSON document on stdout
+    /// Print one JSON document on stdout
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List what is stored, and whether it counts
+    /// List the stored settings, and whether each is in effect
     List,
     /// Print a stored value
     Get {
-        /// The variable, such as MYNAH_TYPING
+        /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
     },
-    /// Store a value; it counts from the next start of `mynah serve`
+    /// Store a value; mynah uses it from the next start of `mynah serve`
     Set {
-        /// The variable, such as MYNAH_TYPING
+        /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
-        /// The value, as it would stand in the environment
+        /// The value, in the form that the environment variable takes
         #[arg(allow_hyphen_values = true)]
         value: String,
     },
-    /// Take a stored value away
+    /// Delete a stored value
     Unset {
-        /// The variable, such as MYNAH_TYPING
+        /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
     },
 }
 
-/// Takes the sources, not the configuration: where a stored setting is what is wrong with it, this is what mends it.
+/// Takes the sources and not a loaded configuration: if a stored setting breaks the configuration, this command has to
+/// be able to repair it.
 pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()> {
     let database = Config::load_data(sources.clone())?.database;
     super::ensure_database_exists(&database)?;
@@ -63,11 +64,14 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
                 _ if json => println!("{:#}", setting_json(&stored)),
                 Some(value) => println!("{value}"),
                 None => {
-                    bail!("{key} is a secret and is not shown; it does not count here, `mynah settings unset {key}`")
+                    bail!(
+                        "{key} is a secret, so it is not shown and has no effect here; delete it with \
+                         `mynah settings unset {key}`"
+                    )
                 }
             }
             if let (false, Some(why)) = (json, why_ineffective(&stored.state)) {
-                eprintln!("note: it does not count: {why}");
+                eprintln!("note: this value is not in effect: {why}");
             }
         }
         Action::Set { key, value } => {
@@ -78,8 +82,8 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
             let stored = find_stored(&sources, &key)?;
             match why_ineffective(&stored.state) {
                 _ if json => println!("{:#}", setting_json(&stored)),
-                None => println!("{key} is stored; it counts from the next start of `mynah serve`"),
-                Some(why) => println!("{key} is stored, but does not count: {why}"),
+                None => println!("{key} is stored; mynah uses it from the next start of `mynah serve`"),
+                Some(why) => println!("{key} is stored, but is not in effect: {why}"),
             }
         }
         Action::Unset { key } => {
@@ -89,37 +93,37 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
             if json {
                 println!("{:#}", json!({ "key": key, "stored": false }));
             } else {
-                println!("{key} is not stored any more, from the next start of `mynah serve`");
+                println!("{key} is deleted; this takes effect at the next start of `mynah serve`");
             }
             if let Err(problems) = Config::load(sources) {
-                eprintln!("note: as it is now, mynah does not start: {problems}");
+                eprintln!("note: with this configuration, mynah does not start: {problems}");
             }
         }
     }
     Ok(())
 }
 
-/// Why a value is not stored: a line that says so, then what is wrong with it.
+/// Builds the error for a value that was not stored: a line that says so, then its problems.
 fn not_stored_error(key: &str, problems: &Problems) -> anyhow::Error {
     let wrong: Vec<_> = problems.iter().map(ToString::to_string).collect();
     anyhow!("{} was not stored:\n{}", key.escape_debug(), wrong.join("\n"))
 }
 
-/// The stored setting of that name.
+/// Finds the stored setting of that name.
 fn find_stored(sources: &Sources, key: &str) -> Result<StoredSetting> {
     let Some(stored) = Config::stored_settings(sources).into_iter().find(|stored| stored.key == key) else {
         Config::find_setting(key)?;
-        bail!("{key} is not stored; `mynah settings list` shows what is");
+        bail!("{key} is not stored; `mynah settings list` shows the stored settings");
     };
     Ok(stored)
 }
 
-/// Why a stored setting does not count, if it does not.
-fn why_ineffective(fate: &StoredSettingState) -> Option<String> {
-    match fate {
+/// Returns why a stored setting is not in effect, or `None` if it is.
+fn why_ineffective(state: &StoredSettingState) -> Option<String> {
+    match state {
         StoredSettingState::Counts => None,
-        StoredSettingState::Hidden(by) => Some(format!("hidden by {by}")),
-        StoredSettingState::LeftOut(why) => Some(format!("left out, {why}")),
+        StoredSettingState::Hidden(by) => Some(format!("overridden by {by}")),
+        StoredSettingState::LeftOut(why) => Some(format!("ignored: {why}")),
     }
 }
 
@@ -138,10 +142,10 @@ fn print_list(all: Vec<StoredSetting>, json: bool) {
         return;
     }
     if all.is_empty() {
-        println!("no settings are stored; docs/configuration.md lists those that there are");
+        println!("no settings are stored; docs/configuration.md lists all settings");
     }
     let row = |stored: StoredSetting| {
-        let why = why_ineffective(&stored.state).unwrap_or_else(|| "counts".to_owned());
+        let why = why_ineffective(&stored.state).unwrap_or_else(|| "in effect".to_owned());
         let value = stored.value.unwrap_or_else(|| "(not shown)".to_owned());
         [stored.key, why, text::truncate(&value, MAX_SHOWN_CHARS).into_owned()]
     };

@@ -1,4 +1,4 @@
-//! Conversations as people and programs read them.
+//! Conversations, as text and as JSON.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub(super) fn json_time(time: Option<Time>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-/// Our numbers, as they are configured now.
+/// Our numbers, as currently configured.
 pub(super) struct ConfiguredNumbers {
     configs: Vec<NumberConfig>,
     directory: NumberDirectory,
@@ -26,7 +26,7 @@ impl ConfiguredNumbers {
         ConfiguredNumbers { configs: config.every_number(), directory: config.directory() }
     }
 
-    /// That of a conversation.
+    /// Returns the number of a conversation.
     pub(super) fn number_of(&self, row: &ConversationRow) -> &NumberConfig {
         &self.configs[self.directory.find(&row.account, &row.our_address).0]
     }
@@ -49,7 +49,7 @@ fn conversation_json(row: &ConversationRow, numbers: &ConfiguredNumbers) -> Valu
     })
 }
 
-/// What is special about a conversation, in a few words.
+/// Returns the remarks about a conversation, such as `ended` or `blocked`.
 fn remarks(row: &ConversationRow) -> String {
     let mut remarks = Vec::new();
     if row.ended_at.is_some() {
@@ -67,7 +67,7 @@ fn remarks(row: &ConversationRow) -> String {
     remarks.join(", ")
 }
 
-/// The list of conversations.
+/// Prints the list of conversations.
 pub(super) fn print_list(rows: &[ConversationRow], numbers: &ConfiguredNumbers, json: bool) {
     if json {
         println!("{:#}", Value::from(rows.iter().map(|row| conversation_json(row, numbers)).collect::<Vec<_>>()));
@@ -91,25 +91,25 @@ pub(super) fn print_list(rows: &[ConversationRow], numbers: &ConfiguredNumbers, 
     print!("{}", columns(rows.iter().map(row).collect()));
 }
 
-/// The name that the contact shows.
+/// Returns the contact's profile name, or a dash.
 fn display_name(row: &ConversationRow) -> String {
     let name = one_line(row.name.as_deref().unwrap_or_default());
     if name.is_empty() { "–".into() } else { name }
 }
 
-/// Whether a country gives out such a number; a user ID is none.
+/// Returns whether a country gives out such a number. A user ID is always valid.
 fn is_valid(address: &Address) -> bool {
     if let Address::Phone(phone) = address { phone.is_valid() } else { true }
 }
 
-/// An address of the contact, in a line.
+/// Formats an address of the contact as a line.
 fn address_line(row: &AddressRow) -> String {
     let seen = row.seen_at.map_or("never seen".to_owned(), |at| format!("seen {at}"));
     let doubt = if is_valid(&row.address) { "" } else { ", no country gives out such a number" };
     format!("{} ({seen}{doubt})", row.address.as_str())
 }
 
-/// One conversation, with what was said last in it.
+/// Prints one conversation with its latest messages.
 pub(super) fn print_conversation(
     row: &ConversationRow,
     addresses: &[AddressRow],
@@ -156,7 +156,7 @@ pub(super) fn print_conversation(
     if numbers.directory.has_several() {
         println!("on {} ({})", numbers.number_of(row).name, row.our_address);
     }
-    println!("began {}, last heard of {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
+    println!("began {}, last message {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
     for (at, said) in messages.iter().enumerate() {
         let state = if said.turn_state == "done" { String::new() } else { format!("  [{}]", said.turn_state) };
         println!("{}  {}{state}", said.at, said.role.as_str());
@@ -169,7 +169,7 @@ pub(super) fn print_conversation(
         if let Some(error) = &said.turn_error {
             println!("    ({})", one_line(error));
         }
-        // What is known of a turn's messages stands below the last thing said in it.
+        // Delivery failures of a turn appear below its last message.
         if messages.get(at + 1).is_none_or(|next| next.turn != said.turn) {
             for line in undelivered::lines(&said.undelivered) {
                 println!("    ({line})");

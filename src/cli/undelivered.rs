@@ -1,4 +1,4 @@
-//! Messages that the provider took and did not deliver, for a person or a program.
+//! Messages that the provider accepted and did not deliver, as text and as JSON.
 
 use serde_json::{Value, json};
 
@@ -6,19 +6,19 @@ use super::columns::one_line;
 use crate::channel::twilio;
 use crate::store::Undelivered;
 
-/// A line for each, with what can be done about it.
+/// Returns a line for each message, with the reason and what to do.
 pub(super) fn lines(undelivered: &[Undelivered]) -> impl Iterator<Item = String> {
     undelivered.iter().map(|part| {
         let why = match (part.code, &part.provider_error) {
             (Some(code), _) => format!("{} ({code})", explain_code(code)),
             (None, Some(said)) => one_line(said),
-            (None, None) => "the provider gives no reason".to_owned(),
+            (None, None) => "the provider gave no reason".to_owned(),
         };
         format!("message {} was not delivered: {why}", part.message)
     })
 }
 
-/// The same as JSON.
+/// Returns the same facts as JSON.
 pub(super) fn to_json(undelivered: &[Undelivered]) -> Value {
     let facts = |part: &Undelivered| {
         json!({
@@ -31,7 +31,7 @@ pub(super) fn to_json(undelivered: &[Undelivered]) -> Value {
     undelivered.iter().map(facts).collect()
 }
 
-/// All channels are Twilio's.
+/// Explains an error code. All channels are Twilio's today.
 fn explain_code(code: i64) -> String {
     twilio::explain_code(code).sentence
 }
@@ -57,7 +57,7 @@ mod tests {
                 "message 1 was not delivered: the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: \
                  they must write again first, or send a template with `mynah conversations template` (63016)",
                 "message 2 was not delivered: odd words",
-                "message 3 was not delivered: the provider gives no reason",
+                "message 3 was not delivered: the provider gave no reason",
                 "message 4 was not delivered: see https://www.twilio.com/docs/api/errors/1 (1)",
             ]
         );

@@ -1,4 +1,4 @@
-//! Whose request it is: the address of the client, also behind a proxy.
+//! Finds the client's address, also behind a proxy.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -6,15 +6,15 @@ use axum::http::HeaderMap;
 
 use crate::config::Network;
 
-/// The address at the other end of the connection, as the accept loop puts it into each request.
+/// The address at the other end of the connection. The accept loop puts it into each request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The client's address. `X-Forwarded-For` is believed only as far as trusted proxies wrote it: each appends the address
-/// that it was called from, so the last one that is not a trusted proxy's is the client's, and what stands before it is
-/// what the client claims. Never used for signatures.
+/// Returns the client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it. Each proxy appends
+/// the address that called it, so the last address that is not a trusted proxy's is the client's. Everything before it
+/// is only what the client claims. Signatures never depend on this address.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
@@ -32,8 +32,8 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Netwo
     client
 }
 
-/// What requests of a client are counted by. One who has IPv6 has the 2^64 addresses of a network, and could send each
-/// request from another.
+/// Returns the key by which a client's requests are counted. For IPv6 this is the /64 network: a client has 2^64
+/// addresses in it, and could send each request from another one.
 pub(super) fn rate_limit_key(client: IpAddr) -> String {
     match client.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -41,10 +41,10 @@ pub(super) fn rate_limit_key(client: IpAddr) -> String {
     }
 }
 
-/// An address, which some proxies write with its port.
+/// Parses an address. Some proxies append the port.
 fn parse_address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(text);
-    let address = bare.parse().ok().or_else(|| bare.rsplit_once(':')?.0.parse().ok())?;
+    let unbracketed = text.strip_prefix('[').and_then(|inner| inner.split(']').next()).unwrap_or(text);
+    let address = unbracketed.parse().ok().or_else(|| unbracketed.rsplit_once(':')?.0.parse().ok())?;
     Some(IpAddr::to_canonical(&address))
 }
 
@@ -70,7 +70,7 @@ mod tests {
             ("127.0.0.1", &["198.51.100.1"], "198.51.100.1"),
             ("::1", &["2001:db8::7"], "2001:db8::7"),
             ("::ffff:127.0.0.1", &["198.51.100.1"], "198.51.100.1"),
-            // What the client claims stands before what the proxies saw.
+            // The addresses that the client claims come before those that the proxies saw.
             ("127.0.0.1", &["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
             ("127.0.0.1", &["1.1.1.1", "198.51.100.1, 10.0.0.7"], "198.51.100.1"),
             ("127.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),

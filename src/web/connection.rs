@@ -1,10 +1,10 @@
-//! A client's connection, which has to send the whole header of a request in time.
+//! A client's connection, with a timeout for the header of each request.
 //!
-//! hyper has one timer for both the header and the idle time before it. A proxy keeps idle connections for a minute
-//! and would lose a request on one that we close at the same moment, so the two are told apart here.
+//! hyper has one timer for both the header and the idle time before it. A proxy keeps idle connections for a minute,
+//! and would lose a request on a connection that we close at the same moment. So this file times the header separately.
 //!
-//! It is also where the answers pass that no route makes: the one to a header that is late, and hyper's own to what it
-//! cannot read as a request. They get the security headers that every response bears.
+//! It also adds the security headers to the responses that no route creates: the one to a late header, and hyper's own
+//! to bytes that are not a valid request.
 
 use std::io;
 use std::pin::Pin;
@@ -20,35 +20,35 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::SecurityHeaders;
 
-/// From the first byte of a request, or from the start of the connection, to the end of the header.
+/// The time limit for a header, counted from the first byte of the request or from the start of the connection.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const REQUEST_TIMEOUT_HEAD: &str = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n";
 
-/// An answer of hyper's own is shorter: status, `content-length: 0`, `connection: close` and a date.
+/// hyper's own responses are shorter than this: status, `content-length: 0`, `connection: close` and a date.
 const MAX_HYPER_ANSWER_BYTES: usize = 256;
 
-/// A stream with a timer that runs while a header is incomplete.
+/// A TCP stream with a timer that runs while a header is incomplete.
 pub(super) struct Connection {
     stream: TcpStream,
     timer: Option<Pin<Box<Sleep>>>,
     phase: RequestPhase,
     headers: SecurityHeaders,
-    /// What is still to be written of an answer that was completed here.
+    /// What remains to be written of a response that got its security headers here.
     unwritten: Bytes,
 }
 
-/// Whether the connection is inside a request; the service tells it.
+/// Whether the connection is inside a request. The service sets this.
 #[derive(Clone, Default)]
 pub(super) struct RequestPhase(Arc<AtomicBool>);
 
 impl RequestPhase {
-    /// The header is complete.
+    /// Marks the header as complete.
     pub(super) fn begin_request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// The response is ready; what comes next is a new request.
+    /// Marks the response as ready. The next bytes begin a new request.
     pub(super) fn end_request(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
@@ -75,8 +75,8 @@ impl Connection {
     }
 }
 
-/// hyper's own answer to what it cannot read as a request, with the security headers; `None` for any other bytes. Routes
-/// set the headers themselves, so an error's head that is whole and has none is hyper's.
+/// Adds the security headers to hyper's own response to an invalid request. Returns `None` for any other bytes. Routes
+/// set the headers themselves, so a complete error response without them is hyper's.
 fn with_security_headers(bytes: &[u8], headers: &SecurityHeaders) -> Option<Bytes> {
     if bytes.len() > MAX_HYPER_ANSWER_BYTES || !bytes.starts_with(b"HTTP/1.1 4") {
         return None;
@@ -102,7 +102,7 @@ impl AsyncRead for Connection {
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        // The client has sent half a header; if it cannot even take the answer, closing is all that is left.
+        // The client has sent half a header. If it does not accept the response, closing the connection must do.
         drop(self.stream.try_write(format!("{REQUEST_TIMEOUT_HEAD}{}\r\n", self.headers.as_head_lines()).as_bytes()));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -113,7 +113,8 @@ impl AsyncWrite for Connection {
         ready!(self.poll_write_unwritten(cx))?;
         if let Some(answer) = with_security_headers(bytes, &self.headers) {
             self.unwritten = answer;
-            // Taken over; the flush that follows writes what the client does not take at once.
+            // These bytes are now in `unwritten`. The flush that follows writes what the client does not accept at
+            // once.
             return match self.poll_write_unwritten(cx) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
@@ -137,7 +138,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // An answer of hyper's own has no body, and so comes in one piece.
+        // hyper's own responses have no body, so they come in one slice.
         if let [whole] = slices {
             return self.poll_write(cx, whole);
         }

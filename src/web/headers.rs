@@ -1,4 +1,4 @@
-//! Security headers on every response, errors included. A page may set its own first.
+//! Adds security headers to every response, including errors. A page may set its own values.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::config::ServerConfig;
 
 const DENY_ALL_PERMISSIONS: &str = "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
-// `no-referrer` would make browsers send `Origin: null` with forms, so `same-origin`.
+// `same-origin`, because `no-referrer` makes browsers send `Origin: null` with forms.
 const BASE_HEADERS: [(HeaderName, HeaderValue); 8] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -27,10 +27,10 @@ const BASE_HEADERS: [(HeaderName, HeaderValue); 8] = [
     (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(DENY_ALL_PERMISSIONS)),
 ];
 
-/// A year, as the preload lists ask. Subdomains are the owner's to decide on.
+/// One year, as the preload lists require. Subdomains are left to the owner.
 const HSTS: (HeaderName, HeaderValue) = (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
 
-/// The headers that every response of this server bears.
+/// The security headers of every response.
 #[derive(Clone, Debug)]
 pub struct SecurityHeaders {
     all: Arc<[(HeaderName, HeaderValue)]>,
@@ -38,7 +38,7 @@ pub struct SecurityHeaders {
 }
 
 impl SecurityHeaders {
-    /// Browsers are told to come by https alone where the world does: TLS ends at the proxy in front.
+    /// Builds the headers. HSTS is included if the public URL is https: TLS ends at the proxy in front.
     pub fn from_config(config: &ServerConfig) -> SecurityHeaders {
         let https = config.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
         let all: Arc<[_]> = BASE_HEADERS.into_iter().chain(https.then_some(HSTS)).collect();
@@ -48,7 +48,7 @@ impl SecurityHeaders {
         SecurityHeaders { all, head_lines }
     }
 
-    /// The same as the lines of a head, for answers that no route makes.
+    /// Returns the headers as lines of an HTTP head, for responses that no route creates.
     pub(super) fn as_head_lines(&self) -> &str {
         &self.head_lines
     }

@@ -1,4 +1,4 @@
-//! For monitors.
+//! Health checks for monitors: `/healthz` and `/readyz`.
 
 use std::sync::Arc;
 
@@ -10,13 +10,22 @@ use serde_json::json;
 
 use crate::app::{App, Number};
 
-/// The process serves.
+/// Answers 200 as long as the process serves requests.
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 while messages can be stored, 503 while they cannot. What is not configured is told, but does not make it 503:
-/// messages are accepted and wait, and a proxy that stopped sending them here would lose them.
+/// Answers 200 as long as mynah can store messages, else 503.
+///
+/// A missing model does not cause a 503. Messages to that sender are accepted and wait, and a proxy that stopped
+/// sending them here would lose them.
+///
+/// `status` is not accurate in two cases, in which mynah refuses every webhook with 403 and the code is still 200:
+///
+/// - If no number has a sender, it is `not configured: messages are accepted and wait`.
+/// - If `MYNAH_PUBLIC_URL` is not set, it is `ready`, as long as all numbers with a sender have a model.
+///
+/// Its values stay as they are, because monitors may compare them.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let trouble = app.store.write_error();
     let backlog = match &trouble {
@@ -38,7 +47,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
         }
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why, json!(null)),
     };
-    // A main configuration without a sender may hold what others share.
+    // A number without a sender needs no model: the main configuration may only hold what other numbers share.
     let mut senders = app.numbers.iter().filter(|number| number.channel.is_some());
     let configured = twilio && senders.all(|number| !number.assistants.is_empty());
     let status_text = match (status, configured) {

@@ -1,4 +1,5 @@
-//! Files that an operator sends, for the provider to fetch: under a signed address that ends with a day.
+//! Serves the files that operators send, so that the provider can fetch them. The links are signed and expire after a
+//! day.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,16 +18,16 @@ use tracing::{debug, error};
 use crate::app::App;
 use crate::model::Media;
 
-/// Read and sent at a time, in bytes.
+/// How much of a file is read and sent at a time, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What a file's name may hold as it is (RFC 8187, `attr-char`).
+/// The characters to escape in a file name. The others are `attr-char` of RFC 8187.
 const FILENAME_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
-/// Twilio wants no more in a file's name (Twilio, "Accepted content types for media").
+/// The longest file name that Twilio accepts, in characters (Twilio, "Accepted content types for media").
 const MAX_PLAIN_NAME: usize = 20;
 
-/// The file of a part. Whatever is wrong with the address, there is nothing there.
+/// Serves the file of a part. Every wrong link gets the same 404.
 pub(super) async fn serve_file(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
@@ -36,17 +37,17 @@ pub(super) async fn serve_file(
     let part =
         links.and_then(|links| links.verified_part(&name, query.as_deref().unwrap_or_default(), app.clock.now()));
     let Some(part) = part else {
-        debug!("a file was asked for under an address that is not ours, or whose time is over");
+        debug!("refused a media link that is invalid or expired");
         return not_found();
     };
     let media = match app.store.file_of_part(part).await {
         Ok(Some(media)) => media,
         Ok(None) => {
-            debug!(%part, "a file was asked for that is gone");
+            debug!(%part, "refused a media link whose file is deleted");
             return not_found();
         }
         Err(error) => {
-            error!(%part, %error, "a file that was asked for could not be looked up");
+            error!(%part, %error, "cannot look up the file of a media link");
             return (StatusCode::SERVICE_UNAVAILABLE, "try again\n").into_response();
         }
     };
@@ -58,15 +59,15 @@ pub(super) async fn serve_file(
     });
     match opened.await {
         Ok(Ok((file, size))) => {
-            debug!(%part, size, "a file is fetched");
+            debug!(%part, size, "serving a file");
             file_response(file, size, &media)
         }
         Ok(Err(error)) => {
-            error!(%part, %error, "a file that is to be sent cannot be read");
+            error!(%part, %error, "cannot read the file of a media link");
             not_found()
         }
         Err(error) => {
-            error!(%part, %error, "a file that is to be sent cannot be read");
+            error!(%part, %error, "cannot read the file of a media link");
             not_found()
         }
     }
@@ -90,7 +91,7 @@ fn file_response(file: File, size: u64, media: &Media) -> Response {
     response
 }
 
-/// The file, piece by piece. Each is read on a thread that may wait.
+/// Streams the file in chunks. Each chunk is read on a blocking thread.
 fn file_chunks(file: File) -> impl Stream<Item = io::Result<Bytes>> {
     stream::try_unfold(file, |mut file| async move {
         let read = tokio::task::spawn_blocking(move || {
@@ -103,7 +104,7 @@ fn file_chunks(file: File) -> impl Stream<Item = io::Result<Bytes>> {
     })
 }
 
-/// The name that the file is shown under (RFC 6266): once in plain letters, once as it is.
+/// Builds the `Content-Disposition` header (RFC 6266). It holds the file name twice: in plain ASCII, and as it is.
 fn content_disposition(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' };
     let (stem, ending) = match name.rsplit_once('.') {
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_files_name_can_end_no_header() {
-        for (name, told) in [
+        for (name, expected) in [
             ("menu.pdf", "inline; filename=\"menu.pdf\"; filename*=UTF-8''menu.pdf"),
             (
                 "Speisekarte für Büro.pdf",
@@ -131,7 +132,7 @@ mod tests {
             ("é.é", "inline; filename=\"_._\"; filename*=UTF-8''%C3%A9.%C3%A9"),
         ] {
             let disposition = content_disposition(name);
-            assert_eq!(disposition, told);
+            assert_eq!(disposition, expected);
             assert!(HeaderValue::try_from(disposition).is_ok());
         }
     }

@@ -1,6 +1,6 @@
-//! What mynah serves: every route in one table.
+//! The web server, with every route in one table.
 //!
-//! To add a page: a handler in a file named after what it shows, and a line in [`routes`].
+//! To add a page, add a handler in a file of its own and a line in [`routes`].
 
 mod client_address;
 mod connection;
@@ -25,10 +25,10 @@ use crate::app::App;
 pub use self::headers::SecurityHeaders;
 pub use self::server::serve;
 
-/// The largest body of any request, in bytes.
+/// The largest request body, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// The routes of the appliance. `extra` are pages that only some commands serve, such as the demo's phone.
+/// Builds the routes. `extra` contains pages that only some commands serve, such as the demo's phone.
 pub fn routes(app: Arc<App>, extra: Router) -> Router {
     let headers = SecurityHeaders::from_config(&app.config.server);
     Router::new()
@@ -59,7 +59,7 @@ fn panic_response(panic: Box<dyn std::any::Any + Send>) -> Response {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("of an unknown kind");
-    tracing::error!(what, "a request ended in a panic");
-    (StatusCode::INTERNAL_SERVER_ERROR, "something went wrong here; the log says what\n").into_response()
+        .unwrap_or("unknown panic");
+    tracing::error!(what, "a request handler panicked");
+    (StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the log of mynah\n").into_response()
 }

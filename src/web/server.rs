@@ -1,4 +1,4 @@
-//! The accept loop: `axum::serve` has no time-outs, so this one does it with hyper.
+//! The accept loop. `axum::serve` has no timeouts, so this uses hyper directly.
 
 use std::io;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use super::SecurityHeaders;
 use super::client_address::Peer;
 use super::connection::{Connection, RequestPhase};
 
-/// How long a connection may be idle between two requests. Longer than a proxy keeps its own (nginx: 60 s), so that
-/// the proxy is the one that closes.
+/// How long a connection may be idle between two requests. This is longer than a proxy keeps its idle connections
+/// (nginx: 60 s), so that the proxy closes first.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// Connections at once; a flood waits in the kernel's queue instead of taking all file descriptors.
+/// The most connections at once. Further ones wait in the kernel's queue instead of using up all file descriptors.
 const MAX_CONNECTIONS: usize = 2048;
 
-/// How long requests in progress may go on after a stop.
+/// How long requests in progress may continue after a stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves until `stop`, then lets requests in progress end.
+/// Serves until `stop`, then waits up to ten seconds for requests in progress.
 pub async fn serve(listener: TcpListener, routes: Router, headers: SecurityHeaders, stop: CancellationToken) {
     serve_with(Arc::new(Semaphore::new(MAX_CONNECTIONS)), listener, routes, headers, stop).await;
 }
@@ -43,7 +43,7 @@ async fn serve_with(
 ) {
     let graceful = GracefulShutdown::new();
     loop {
-        // Told to stop, it waits for no place either: on a full house none may come free for long.
+        // A stop also ends the wait for a free slot, which may take long if all are in use.
         let accepted = tokio::select! {
             accepted = accept_next(&connection_slots, &listener) => accepted,
             () = stop.cancelled() => break,
@@ -52,12 +52,12 @@ async fn serve_with(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, or a connection that was gone before it was accepted.
-                warn!(%error, "a connection could not be accepted");
+                warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        // Answers are small and whole; waiting for more to send would only delay them.
+        // Responses are small and written at once. Nagle's algorithm would only delay them.
         drop(stream.set_nodelay(true));
         let phase = RequestPhase::default();
         let (router, request_phase) = (routes.clone(), phase.clone());
@@ -89,11 +89,11 @@ async fn serve_with(
         info!(connections = graceful.count(), "waiting for requests in progress");
     }
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        warn!("some requests did not end in time");
+        warn!("some requests did not finish in time");
     }
 }
 
-/// The next connection, once there is a place for it.
+/// Accepts the next connection once a slot is free.
 async fn accept_next(
     connection_slots: &Arc<Semaphore>,
     listener: &TcpListener,
@@ -116,10 +116,11 @@ mod tests {
         let headers =
             SecurityHeaders::from_config(&ServerConfig { listen, public_url: None, trusted_proxies: Vec::new() });
         let server = tokio::spawn(serve_with(full, listener, Router::new(), headers, stop.clone()));
-        // It has come to wait: this task goes on only once that one can go no further.
+        // This task continues only once the server can do nothing but wait.
         tokio::task::yield_now().await;
         stop.cancel();
-        // A paused clock leaps to the next timer once nothing else can run: a server that hangs ends the test at once.
+        // A paused clock jumps to the next timer once nothing else can run, so a server that hangs fails the test at
+        // once.
         tokio::time::pause();
         tokio::time::timeout(GRACE * 2, server).await.expect("it ends").unwrap();
     }

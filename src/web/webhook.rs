@@ -1,4 +1,4 @@
-//! Webhooks: verified, understood, committed, and only then acknowledged.
+//! Webhooks. Each is verified, parsed and committed, and only then acknowledged.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -25,28 +25,29 @@ use crate::fault::FaultOwner;
 use crate::model::{DeliveryStatus, Event, Rate, StatusUpdate, WebhookError, WebhookRequest};
 use crate::store::{ReceiveOutcome, StatusOutcome, StoreError, WebhookRecord};
 
-/// A body that is not complete by then is not waited for.
+/// How long a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Seconds after which a webhook that could not be stored is worth another try.
+/// How many seconds the caller of a webhook that could not be stored should wait before it retries.
 const RETRY_AFTER_SECONDS: &str = "10";
 
-/// Webhooks of one client that are refused one by one; what is above is turned away without a word in the log.
+/// How many forged webhooks of one client are refused and logged one by one. Further ones are refused without a log
+/// line.
 const REFUSAL_RATE: Rate =
     Rate { max_calls: NonZeroU32::new(60).expect("sixty is not zero"), period: Duration::from_secs(60) };
 
-/// How often it is told of one client that there are more.
+/// How often the log mentions that a client exceeds [`REFUSAL_RATE`].
 const REFUSAL_LOG_RATE: Rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(60) };
 
-/// Headers whose value is a secret, or proves one.
+/// Headers whose value is a secret, or is derived from one.
 const REDACTED_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-twilio-signature"];
 
-/// For a person or a monitor to see that the address is right.
+/// Answers a GET, so that a person or a monitor can see that the address is right.
 pub(super) async fn hello() -> &'static str {
     "this is the address for Twilio's webhooks; Twilio calls it with POST\n"
 }
 
-/// A message or a status callback from Twilio.
+/// Handles a message or a status callback from Twilio.
 pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Response {
     let began = Instant::now();
     let now = app.clock.now();
@@ -72,8 +73,8 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
     }
 }
 
-/// Turns away what Twilio did not sign. Only that counts against a client: Twilio calls from addresses that anybody with
-/// an account there shares, so a good signature is never held up by what else came from the same one.
+/// Refuses a webhook that Twilio did not sign. Only such webhooks count against a client's rate. Everybody with a
+/// Twilio account shares the addresses that Twilio calls from, so forged webhooks must not delay signed ones.
 async fn refuse_unsigned(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
     let peer = head.extensions.get::<Peer>().map(|Peer(peer)| *peer);
     let client =
@@ -86,8 +87,8 @@ async fn refuse_unsigned(app: &App, head: &Parts, refusal: &WebhookError) -> Res
             (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response()
         }
         Err(wait) => {
-            // Told in the log once in a while, or a flood of forgeries would be one of log lines. Of each client: that of
-            // one must not hide the next.
+            // Logged at most once per period, so that a flood of forged webhooks does not flood the log. Counted per
+            // client, so that one client does not hide another.
             if app.refusal_cache.take_from_rate(&format!("told {key}"), REFUSAL_LOG_RATE).await.is_ok() {
                 warn!(
                     client = rate_limit_key.as_ref().map(tracing::field::display),
@@ -95,7 +96,7 @@ async fn refuse_unsigned(app: &App, head: &Parts, refusal: &WebhookError) -> Res
                 );
             }
             let after = wait.as_secs().max(1).to_string();
-            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, after)], "too many requests without a signature\n")
+            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, after)], "too many requests without a valid signature\n")
                 .into_response()
         }
     }
@@ -116,10 +117,10 @@ async fn store_events(
             let reason = match refusal {
                 WebhookError::Malformed(reason) | WebhookError::Forged(reason) => reason,
             };
-            warn!(why = reason, "a signed webhook was not understood");
+            warn!(why = reason, "cannot parse a signed webhook");
             let record = webhook_record(channel.name(), delivery, StatusCode::BAD_REQUEST, Some(&reason), began, now);
             if let Err(error) = app.store.log_webhook(record).await {
-                warn!(%error, "a webhook could not be logged");
+                warn!(%error, "cannot store a webhook in the webhook log");
             }
             return (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response();
         }
@@ -138,24 +139,24 @@ async fn store_events(
                 received.map(drop)
             }
             Event::Status(update) => {
-                // Of several accounts, each speaks of what it sent itself.
+                // With several accounts, each may report only on messages that it sent itself.
                 let reporting_account = app.number_directory.has_several().then(|| account.to_owned());
                 let stored = app.store.apply_status_from(reporting_account, update.clone(), Some(record), now).await;
                 match &stored {
                     Ok(StatusOutcome::NotOurs) => {
-                        info!(id = %update.provider_id, "a status was refused: it is about no message of ours");
-                        return (StatusCode::FORBIDDEN, "this is no message of ours\n").into_response();
+                        info!(id = %update.provider_id, "refused a status callback about a message that is not ours");
+                        return (StatusCode::FORBIDDEN, "this message is not ours\n").into_response();
                     }
                     Ok(StatusOutcome::PartGone) => {
                         let part = update.reference.map(tracing::field::display);
-                        info!(part, id = %update.provider_id, "a status came of a message that is gone");
+                        info!(part, id = %update.provider_id, "ignored a status callback about a deleted message");
                     }
                     Ok(StatusOutcome::NothingNew) => {}
                     Ok(StatusOutcome::NextIsScheduled) => {
                         app.wake.notify_one();
                         report_failed_delivery(app, account, channel, &update, now).await;
                     }
-                    // Told also where it could not be stored: the provider may not say it again.
+                    // Reported even if it could not be stored, because the provider may not repeat it.
                     Ok(StatusOutcome::Recorded) | Err(_) => {
                         report_failed_delivery(app, account, channel, &update, now).await;
                     }
@@ -168,21 +169,21 @@ async fn store_events(
         }
     }
     crate::failpoint::hit("before-200");
-    // An empty answer without XML has been logged as an error by Twilio (11200), so the element is always there.
+    // Twilio logs an empty response without XML as an error (11200), so the response always contains the element.
     ([(CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>").into_response()
 }
 
-/// A message that was taken and then not delivered, with what can be done about it. What only the operator can mend is an
-/// alert too, one for each code and number.
+/// Logs a message that the provider accepted and did not deliver, with what can be done about it. If only the operator
+/// can fix the cause, this also raises an alert, one for each code and number.
 async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel, update: &StatusUpdate, now: Time) {
     if update.status != Some(DeliveryStatus::Failed) {
         return;
     }
     let part = update.reference.map(|part| part.to_string());
-    // Absent where the callback does not prove which part it is about; the id is there in any case.
+    // The part is absent if the callback does not prove which part it is about. The id is always known.
     let (part, id) = (part.as_deref(), &update.provider_id);
     let Some(code) = update.error_code else {
-        return warn!(part, %id, "a message was not delivered; the provider gives no reason");
+        return warn!(part, %id, "a message was not delivered; the provider gave no reason");
     };
     let ErrorExplanation { sentence, whose } = channel.explain_error(code);
     if whose == FaultOwner::Operator {
@@ -191,7 +192,7 @@ async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel,
         let message = format!("a message was not delivered: {sentence}");
         let subject = number.map_or(code.to_string(), |name| format!("{code} on {name}"));
         if let Err(error) = app.store.record_alert("delivery", subject, message, now).await {
-            warn!(%error, "an alert could not be stored");
+            warn!(%error, "cannot store an alert");
         }
     } else {
         warn!(part, %id, code, why = sentence, "a message was not delivered");
@@ -199,12 +200,16 @@ async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel,
 }
 
 fn unavailable(error: &StoreError) -> Response {
-    warn!(%error, "a webhook could not be stored");
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_AFTER_SECONDS)], "it could not be stored; try again\n")
+    warn!(%error, "cannot store a webhook");
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(RETRY_AFTER, RETRY_AFTER_SECONDS)],
+        "the webhook could not be stored; try again\n",
+    )
         .into_response()
 }
 
-/// The body, if it is small enough and arrives in time.
+/// Reads the body. The error is the response if the body is too large, incomplete or late.
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
     let too_large = || {
         let text = format!("the body is larger than {BODY_LIMIT} bytes\n");
@@ -217,12 +222,12 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body broke off\n").into_response()),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body is incomplete\n").into_response()),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response()),
     }
 }
 
-/// The webhook as it is logged: without signatures, credentials and our own proofs.
+/// Builds the log record of a webhook, without signatures, credentials and our own MACs.
 fn webhook_record(
     channel: &'static str,
     delivery: &WebhookRequest,
@@ -247,15 +252,15 @@ fn webhook_record(
     }
 }
 
-/// A JSON object with these members.
+/// Formats a JSON object with these members.
 fn json_object<'a>(members: impl Iterator<Item = (&'a String, &'a str)>) -> String {
     let mut text = Vec::with_capacity(1024);
     let written = serde_json::Serializer::new(&mut text).collect_map(members);
-    written.expect("strings are written to memory without failure");
+    written.expect("writing strings to memory does not fail");
     String::from_utf8(text).expect("JSON is UTF-8")
 }
 
-/// The query of a status callback bears a MAC (`m`) of ours.
+/// Redacts our MAC (`m`) in the query of a status callback.
 fn redact_mac(path_and_query: &str) -> String {
     let Some((path, query)) = path_and_query.split_once('?') else { return path_and_query.to_owned() };
     let kept: Vec<_> =
@@ -283,7 +288,7 @@ mod tests {
         (folder, app)
     }
 
-    /// How a forged webhook from there is answered.
+    /// Returns the status code that a forged webhook from this address gets.
     async fn refused_status(app: &App, from: IpAddr) -> StatusCode {
         let (mut head, ()) = axum::http::Request::post("/webhooks/twilio").body(()).unwrap().into_parts();
         head.extensions.insert(Peer(from));

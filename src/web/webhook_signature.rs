@@ -1,5 +1,5 @@
-//! Who speaks in a webhook: the account whose token signed it. It may speak of its own numbers alone, or whoever has a token
-//! of one account could put words into the mouths of another's contacts.
+//! Finds the account that signed a webhook. A webhook may be only about numbers of that account. Otherwise anybody with
+//! a token of one account could forge messages from another account's contacts.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use crate::channel::Channel;
 use crate::clock::Time;
 use crate::model::{Event, WebhookError, WebhookRequest};
 
-/// A webhook that an account of ours signed.
+/// A webhook that one of our accounts signed.
 pub(super) struct SignedWebhook<'a> {
-    /// A number of the account.
+    /// A number of that account.
     pub(super) number: &'a Number,
-    /// Its channel.
+    /// The channel of that number.
     pub(super) channel: &'a Arc<dyn Channel>,
-    /// What it tells, or why that is not to be understood.
+    /// The events of the webhook, or why it cannot be parsed.
     pub(super) events: Result<Vec<Event>, WebhookError>,
 }
 
-/// Finds out who signed it. `None` where nobody could have, because no number has an account.
+/// Finds the account that signed a webhook. Returns `None` if no number has an account, so that nobody can sign.
 pub(super) fn verify<'a>(
     app: &'a App,
     delivery: &WebhookRequest,
@@ -35,7 +35,7 @@ pub(super) fn verify<'a>(
         let signed = SignedWebhook { number, channel, events: channel.parse_events(delivery, now) };
         match &signed.events {
             Ok(events) => return Some(check_own_numbers_only(app, number, events).map(|()| signed)),
-            // Two accounts may have been given the same token.
+            // Two accounts may have the same token, so another number's channel may still parse it.
             Err(_) => drop(malformed.get_or_insert(signed)),
         }
     }
@@ -48,7 +48,7 @@ pub(super) fn verify<'a>(
 fn check_own_numbers_only(app: &App, number: &Number, events: &[Event]) -> Result<(), WebhookError> {
     let foreign = events.iter().any(|event| match event {
         Event::Message(inbound) => app.number_directory.belongs_to_other_account(number.account(), &inbound.to),
-        // The store knows which account a message of ours was sent by.
+        // The store checks this, because it knows which account sent the message.
         Event::Status(_) => false,
     });
     if foreign {

@@ -1,4 +1,4 @@
-//! Answering a turn: window, model, reply.
+//! Answers a turn: reads the context window, asks the model, stores the reply and sends its first part.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,22 +21,24 @@ use crate::store::{
 };
 use crate::text;
 
-/// The longest wait that a model may ask for at its first refusal, half of it at the second, a third at the third. One that
-/// asks for more is taken as giving no answer, and obeyed in that it is not asked again: a contact would rather hear now
-/// that there is none than be answered in hours. All waits of one turn are below three quarters of an hour by this.
+/// The longest wait that a model may ask for at its first refusal. At the second refusal the limit is half of it, at
+/// the third a third, and so on. If a model asks for more, mynah gives up and tells the contact: an apology now is
+/// better than an answer in hours. This keeps the sum of these waits below three quarters of an hour.
+///
+/// It is also how long a turn waits while every model's circuit breaker is open.
 const MODEL_WAIT_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// A question beside a word waits so long for a place at the model, and then again.
+/// How long a question beside a command waits before it tries again to get a model slot.
 const NO_SLOT_DELAY: Duration = Duration::from_secs(1);
 
-/// The most of one message that the model reads, in characters: four times what a contact can write at once.
+/// The most of one message that the model reads, in characters. This is four times what a contact can write at once.
 const MAX_LINE_CHARS: usize = 16_384;
 
-/// What the model reads where the contact sent nothing that can be read; the channel says the same of a message without text.
+/// What the model reads in place of a message with no readable text. The channel uses the same mark for a message
+/// without text.
 const EMPTY_MESSAGE_MARK: &str = "[empty message]";
 
-/// Claim in hand: finds out what is to be said, and says it. Where a model has to be asked and there is no place for it, it is
-/// given back.
+/// Answers a claimed turn. A turn that needs a model returns to the queue if it has no model slot.
 pub(super) async fn answer(
     app: &App,
     claim: &TurnClaim,
@@ -45,13 +47,13 @@ pub(super) async fn answer(
 ) -> Result<(), StoreError> {
     crate::failpoint::hit("after-claim");
     let Some(channel) = app.channel(&claim.channel, &claim.account, &claim.from) else {
-        // It was there at the claim's start or the turn would not have been claimed; give it back and wait.
+        // The conversation's number has no channel, so nothing can be sent. The turn returns to the queue.
         return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT))
             .await
             .map(drop);
     };
     let window = retry_while_unavailable(|| app.history(claim)).await?;
-    // A turn is one, however often it is claimed while it waits for a model or is asked about anew.
+    // A turn counts once in the loop guard, however often it is claimed.
     if claim.is_first_claim
         && let Some(why) = loop_guard::detect_loop(app, claim, &window).await?
     {
@@ -89,7 +91,7 @@ pub(super) async fn answer(
     }
 }
 
-/// The contact is told, the owner too, and no model is asked.
+/// Tells the contact that a budget is spent, and raises an alert, without asking a model.
 async fn apologize_over_budget(
     app: &App,
     channel: &dyn Channel,
@@ -97,13 +99,13 @@ async fn apologize_over_budget(
     budget: &str,
 ) -> Result<(), StoreError> {
     let why = format!("the budget {budget} is spent");
-    error!(turn = claim.turn.0, why, "the model is not asked");
+    error!(turn = claim.turn.0, why, "a budget is spent, so no model is asked");
     let now = app.clock.now();
     retry_while_unavailable(|| app.store.record_alert("budget", budget.to_owned(), why.clone(), now)).await?;
     apologise(app, channel, claim, &app.number_of(claim).config.texts.budget, why).await
 }
 
-/// Asks the model and stores what it says, with texts of our own `before` it where some were asked for.
+/// Asks the model and stores its answer. `leading_texts` are texts of our own that go before the answer.
 async fn answer_by_model(
     app: &App,
     claim: &TurnClaim,
@@ -140,7 +142,7 @@ async fn answer_by_model(
         let shown = window.len();
         warn!(
             turn = claim.turn.0,
-            shown, "what the contact said last fills the window: the model is shown none before"
+            shown, "the contact's latest messages fill the context window, so the model sees no earlier ones"
         );
     }
     let pictures = attachments::load_pictures(app, claim, &window).await?;
@@ -156,9 +158,10 @@ async fn answer_by_model(
         () = stop.cancelled() => {
             return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
-        // More was said meanwhile, and the turn is back in the queue. Should it not be, it is now.
+        // The contact wrote more, which has normally returned the turn to the queue already. Releasing it covers the
+        // rest.
         () = answering.cancellation.cancelled() => {
-            info!(turn = claim.turn.0, "the contact wrote more; asking again");
+            info!(turn = claim.turn.0, "the contact wrote more; asking the model again");
             return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };
@@ -174,7 +177,7 @@ async fn answer_by_model(
                 output_filter::filter_answer(app, claim, &text).await;
             let mut parts = text::split(&sent, channel.text_limit(), MAX_PARTS_PER_TEXT);
             if parts.is_empty() && hand_over.is_none() {
-                let why = "the model's answer holds no text".to_owned();
+                let why = "the model's answer contains no text".to_owned();
                 return retry_later(app, channel.as_ref(), claim, Fault::retry(why)).await;
             }
             parts.splice(..0, leading_texts);
@@ -187,12 +190,13 @@ async fn answer_by_model(
     }
 }
 
-/// Nobody may be asked just now: the turn waits without spending an attempt, as long as a contact would. What came to us late,
-/// or was held back, waits no shorter for that.
+/// Puts a turn back until a model may be asked, without using up an attempt, but gives up after [`MODEL_WAIT_TIMEOUT`].
+/// That time counts from `waiting_since`, so a message that arrived late or was held back may wait as long as any
+/// other.
 async fn wait_for_model(app: &App, channel: &dyn Channel, claim: &TurnClaim, until: Time) -> Result<(), StoreError> {
     let now = app.clock.now();
     if now.since(claim.waiting_since) > MODEL_WAIT_TIMEOUT {
-        let why = "no model could be asked for too long: each has failed again and again".to_owned();
+        let why = "no model could be asked for too long, because each of them kept failing".to_owned();
         return apologise(app, channel, claim, &app.number_of(claim).config.texts.busy, why).await;
     }
     log_if_stale(claim, retry_while_unavailable(|| app.store.release_turn(claim, until)).await?);
@@ -207,12 +211,17 @@ async fn retry_or_apologize(
     fault: Fault,
 ) -> Result<(), StoreError> {
     match fault {
-        // A model call has no effect that a second one would double.
+        // Retrying is safe: a model call has no effect that a second call would double.
         fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => retry_later(app, channel, claim, fault).await,
         fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
             if matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }) {
                 let number = app.name_if_several(app.number_of(claim));
-                error!(turn = claim.turn.0, number, why = fault.why(), "no answer can be had; the operator must act");
+                error!(
+                    turn = claim.turn.0,
+                    number,
+                    why = fault.why(),
+                    "the turn cannot be answered; the operator must act"
+                );
                 let now = app.clock.now();
                 let subject = number.map_or("answers".to_owned(), |name| format!("answers on {name}"));
                 retry_while_unavailable(|| {
@@ -220,16 +229,16 @@ async fn retry_or_apologize(
                 })
                 .await?;
             } else {
-                warn!(turn = claim.turn.0, why = fault.why(), "no answer can be had");
+                warn!(turn = claim.turn.0, why = fault.why(), "the turn cannot be answered");
             }
             apologise(app, channel, claim, fixed_replies::apology(app, claim, &fault), fault.why().to_owned()).await
         }
     }
 }
 
-/// The window as the model takes it: without what hides in it, and beginning with the user, since an answer without its
-/// question only confuses. What a person of ours wrote first, such as a template, is told in the user's place: what the
-/// contact says answers it.
+/// Converts the context window into prompt messages without hidden characters. The prompt begins with a user message,
+/// because an answer without its question confuses the model. Operator messages before it, such as a template, become
+/// part of a user message, because the contact may be answering them.
 fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<PromptMessage> {
     let first = window.iter().position(|line| line.role == Role::User).unwrap_or(window.len());
     let before: Vec<_> = window[..first].iter().filter(|line| line.role == Role::Operator).collect();
@@ -239,7 +248,7 @@ fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Promp
     let before = (!before.is_empty()).then(|| PromptMessage::new(Role::User, before));
     let lines = window.into_iter().zip(pictures).skip(first).map(|(line, images)| {
         let text = text::sanitize(&line.content);
-        // A message of which nothing is left is a message all the same: the model answers it like any other.
+        // A message of which nothing is left still gets an answer.
         let empty = line.role == Role::User && text.trim().is_empty();
         let text = if empty { EMPTY_MESSAGE_MARK.into() } else { text::truncate(&text, MAX_LINE_CHARS).into_owned() };
         PromptMessage { images, ..PromptMessage::new(line.role, text) }
@@ -247,7 +256,7 @@ fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<Promp
     before.into_iter().chain(lines).collect()
 }
 
-/// Another try later, or the end of tries.
+/// Schedules a retry, or apologizes if the retries are used up or would come too late.
 async fn retry_later(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault: Fault) -> Result<(), StoreError> {
     let sorry = fixed_replies::apology(app, claim, &fault);
     let (after, why) = match fault {
@@ -257,24 +266,30 @@ async fn retry_later(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault:
     if let Some(after) = after
         && after * u32::try_from(claim.attempt).unwrap_or(u32::MAX) > MODEL_WAIT_TIMEOUT
     {
-        warn!(turn = claim.turn.0, attempts = claim.attempt, ?after, why, "no answer that the contact could wait for");
-        let why = format!("no answer within reasonable time: the model asks to wait for {} s; {why}", after.as_secs());
+        warn!(
+            turn = claim.turn.0,
+            attempts = claim.attempt,
+            ?after,
+            why,
+            "the model asks for a longer wait than a contact can be expected to accept"
+        );
+        let why = format!("no answer in reasonable time: the model asks to wait for {} s; {why}", after.as_secs());
         return apologise(app, channel, claim, sorry, why).await;
     }
     let due =
         app.clock.now() + backoff::wait(claim.attempt, backoff::TURN_FIRST_WAIT, backoff::TURN_LONGEST_WAIT, after);
     if claim.attempt >= backoff::MAX_TURN_ATTEMPTS || due >= claim.deadline {
-        warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all tries");
-        let why = format!("no answer after {} tries; the last: {why}", claim.attempt);
+        warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all attempts");
+        let why = format!("no answer after {} attempts; the last error: {why}", claim.attempt);
         return apologise(app, channel, claim, sorry, why).await;
     }
-    warn!(turn = claim.turn.0, attempt = claim.attempt, why, "no answer yet; another try follows");
+    warn!(turn = claim.turn.0, attempt = claim.attempt, why, "no answer yet; retrying later");
     log_if_stale(claim, retry_while_unavailable(|| app.store.retry_turn(claim, due, why.clone())).await?);
     app.wake.notify_one();
     Ok(())
 }
 
-/// Tells the contact, once, that there is no answer; the turn ends `dead` with the reason.
+/// Tells the contact once that there is no answer. The turn ends `dead` with the reason.
 async fn apologise(
     app: &App,
     channel: &dyn Channel,
@@ -286,12 +301,12 @@ async fn apologise(
     if parts.is_empty() {
         parts.push("…".into());
     }
-    // A word beside the question has its answer all the same.
+    // A command beside the question still gets its fixed reply.
     parts.splice(..0, claim.request.map(|request| fixed_replies::fixed_reply(app, claim, request).1));
     send_texts(app, claim, Reply::Apology { why }, parts).await
 }
 
-/// What a person of ours wrote, in messages that can be sent.
+/// Splits an operator's message into parts that can be sent.
 fn split_draft(draft: Draft, limit: usize) -> Vec<Draft> {
     if draft.template.is_some() {
         return vec![draft];
@@ -303,7 +318,7 @@ fn split_draft(draft: Draft, limit: usize) -> Vec<Draft> {
     text::split(&text, limit, MAX_PARTS_PER_TEXT).into_iter().map(Draft::from).collect()
 }
 
-/// Says that in words alone.
+/// Stores and sends a reply that consists of text only.
 async fn send_texts(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<String>) -> Result<(), StoreError> {
     send_reply(app, claim, reply, parts.into_iter().map(Draft::from).collect()).await
 }
@@ -313,20 +328,21 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
     crate::failpoint::hit("before-reply");
     let now = app.clock.now();
     if now >= claim.deadline {
-        // What is not sent is no part of the history. The next claim ends the turn, or has it answered anew where the
-        // contact has written in the meantime.
+        // An answer that is not sent must not enter the history. The next claim ends the turn, or has it answered again
+        // if the contact has written in the meantime.
         let why = match reply {
             Reply::Answer { .. } | Reply::OwnText { .. } | Reply::Operator => {
-                "the answer came after its time had run out".to_owned()
+                "the answer came after its deadline".to_owned()
             }
             Reply::Apology { why } => why,
         };
-        warn!(turn = claim.turn.0, why, "too late for an answer");
+        warn!(turn = claim.turn.0, why, "the answer came too late to be sent");
         log_if_stale(claim, retry_while_unavailable(|| app.store.retry_turn(claim, now, why.clone())).await?);
         app.wake.notify_one();
         return Ok(());
     }
-    // The turn of a word goes on where a person takes over. What the model was asked beside it is left to them by then.
+    // If a person takes over meanwhile, a command still gets its fixed reply, but the question beside it is left to
+    // them.
     let reply_if_human = match (&reply, claim.request) {
         (Reply::Answer { .. } | Reply::Apology { .. }, Some(request)) => {
             let (reply, text) = fixed_replies::fixed_reply(app, claim, request);
@@ -339,7 +355,7 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
     })
     .await?;
     let Some(replied) = replied else {
-        info!(turn = claim.turn.0, "nothing is to be sent: another worker took over, or the conversation ended");
+        info!(turn = claim.turn.0, "nothing is sent: another worker took over, or the conversation ended");
         app.wake.notify_one();
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! Asking: the model in use, and where that cannot, those that stand behind it.
+//! Asks the first model, and the fallback models if it fails.
 
 use std::panic::AssertUnwindSafe;
 
@@ -14,24 +14,24 @@ use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::model::{Charge, Price};
 use crate::store::{StoreError, TurnClaim};
 
-/// What a model said.
+/// The answer of a model.
 pub(super) struct Answer {
-    /// Itself.
+    /// The model's response.
     pub(super) completion: Completion,
-    /// What it cost, in millionths of a US dollar.
+    /// The cost of the call, in millionths of a US dollar.
     pub(super) cost: i64,
 }
 
 /// Why there is no answer.
 pub(super) enum NoAnswer {
-    /// The last that was asked said so.
+    /// The fault of the last model that was asked.
     Fault(Fault),
-    /// Nobody may be asked before that time: all have failed too often lately.
+    /// The circuit breaker of every model is open until that time at the earliest.
     NoneAvailableUntil(Time),
 }
 
-/// Asks one after the other until one answers. What is wrong with the message itself is not put to the next, which would say
-/// the same; one that is too long is, if the next reads more.
+/// Asks the models in order until one answers. If the message itself is at fault, the next model is not asked, because
+/// it would refuse it too. If the prompt is too long, only models with a larger context window are asked next.
 pub(super) async fn ask_models(
     app: &App,
     claim: &TurnClaim,
@@ -47,12 +47,12 @@ pub(super) async fn ask_models(
         let place = match acquire_permit(app, assistant).await {
             Ok(place) => place,
             Err(until) => {
-                earliest_retry = Some(earliest_retry.map_or(until, |rest| rest.min(until)));
+                earliest_retry = Some(earliest_retry.map_or(until, |earliest| earliest.min(until)));
                 continue;
             }
         };
         let breaker_guard = BreakerGuard(assistant);
-        // The claim reserved a call for the first of them. Without another there is what is known of the last.
+        // The claim reserved one call. If the budget allows no further call, the last fault is the result.
         if let Some(reservation) = &claim.reservation
             && !retry_while_unavailable(|| app.store.reserve_another_call(claim.turn, reservation)).await?
         {
@@ -64,7 +64,9 @@ pub(super) async fn ask_models(
             let model = assistant.provider.name();
             warn!(
                 turn = claim.turn.0,
-                model, left_out, "the model is not shown all that the contact said last: it reads no more"
+                model,
+                left_out,
+                "the contact's latest messages do not fit into the model's context window; the oldest are left out"
             );
         }
         let mut usage_recorder = UsageRecorder::new(app, claim, assistant);
@@ -100,11 +102,11 @@ pub(super) async fn ask_models(
     }
     Ok(Err(match (last, earliest_retry) {
         (Some(fault), _) => NoAnswer::Fault(fault),
-        (None, rest) => NoAnswer::NoneAvailableUntil(rest.unwrap_or_else(|| app.clock.now())),
+        (None, earliest) => NoAnswer::NoneAvailableUntil(earliest.unwrap_or_else(|| app.clock.now())),
     }))
 }
 
-/// A call that is given up in the middle must not leave the others waiting for its verdict.
+/// Ends the circuit breaker's probe if a call is canceled. Other turns would otherwise wait for its result.
 struct BreakerGuard<'a>(&'a Assistant);
 
 impl Drop for BreakerGuard<'_> {
@@ -113,8 +115,7 @@ impl Drop for BreakerGuard<'_> {
     }
 }
 
-/// The calls to one model, which are put down to the claim whatever becomes of them, also where they are given up in the
-/// middle.
+/// Counts the calls to one model. When dropped, it charges them to the claim's reservation, even if they were canceled.
 struct UsageRecorder<'a> {
     claim: &'a TurnClaim,
     meter: Meter,
@@ -142,8 +143,8 @@ async fn record_failure(app: &App, assistant: &Assistant, fault: &Fault) -> Resu
     let (name, why, now) = (assistant.provider.name(), fault.why(), app.clock.now());
     let after = if let Fault::Retry { retry_after: after, .. } = fault { *after } else { None };
     if assistant.breaker.record_failure(after, now) {
-        error!(model = name, why, "the model fails again and again; it is left alone for a while");
-        let message = format!("{name} fails again and again; the last: {why}");
+        error!(model = name, why, "the model keeps failing; it is not asked for a while");
+        let message = format!("{name} keeps failing; the last error: {why}");
         retry_while_unavailable(|| app.store.record_alert("model", name.to_owned(), message.clone(), now)).await?;
     } else {
         warn!(model = name, why, "the model gave no answer");
@@ -151,8 +152,9 @@ async fn record_failure(app: &App, assistant: &Assistant, fault: &Fault) -> Resu
     Ok(())
 }
 
-/// Waits for a place at a model that may be asked. The wait may be as long as several calls, and the model be found to fail
-/// meanwhile, so those who have waited ask anew whether they may: they would run into one time-out after the other.
+/// Waits for a permit to call a model. The wait may be as long as several calls, and the circuit breaker may open
+/// meanwhile, so this checks the breaker again after the wait. Otherwise the waiting turns would run into one timeout
+/// after the other.
 async fn acquire_permit<'a>(app: &App, assistant: &'a Assistant) -> Result<CallPermit<'a>, Time> {
     if let Some(until) = assistant.breaker.rests(app.clock.now()) {
         return Err(until);
@@ -168,12 +170,12 @@ async fn complete(
     prompt: &Prompt,
     meter: &Meter,
 ) -> Result<Completion, Fault> {
-    // A panic is a defect of ours, and must not leave the turn in nobody's hands.
+    // A panic is a bug in mynah. It must not leave the turn without an owner.
     let asked = AssertUnwindSafe(assistant.provider.complete_metered(prompt, meter)).catch_unwind().await;
-    let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(FaultOwner::Message, "the model's adapter panicked")));
+    let outcome = asked.unwrap_or_else(|_| Err(Fault::fail(FaultOwner::Message, "the model adapter panicked")));
     match &outcome {
         Ok(_) => assistant.limit.record_success(),
-        // One that is slow or talks nonsense is not helped by fewer questions at once.
+        // Fewer concurrent calls do not help a model that is slow or returns nonsense.
         Err(Fault::Retry { outlook: RetryOutlook::Overload, .. }) => assistant.limit.record_overload(),
         Err(_) => {}
     }

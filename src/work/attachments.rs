@@ -1,5 +1,6 @@
-//! Reading what a contact attached, before the model is asked: pictures are shown to it, voice notes are written down, documents
-//! and contact cards are put into words. What cannot be read is told, to the model and to the contact, and holds up nothing.
+//! Reads a contact's attachments before the model is asked. Pictures are scaled for the model, voice notes are
+//! transcribed, documents and vCards become text. If an attachment cannot be read, the model and the contact are told,
+//! and the turn goes on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,39 +21,40 @@ use crate::reader::{Content, ReadOutcome};
 use crate::store::{AttachmentOutcome, Reservation, StoreError, StoredAttachment, TurnClaim, WindowLine};
 use crate::text;
 
-/// The largest file that is fetched, in bytes: what WhatsApp takes of media (Twilio, "WhatsApp media messages").
+/// The largest file that is fetched, in bytes. This is WhatsApp's limit for media (Twilio, "WhatsApp media messages").
 const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Files of one turn that are read.
+/// The most files of one turn that are read.
 const MAX_FILES: usize = 10;
 
-/// As much of a transcript, in characters: a quarter of an hour of speech.
+/// The longest transcript, in characters: about a quarter of an hour of speech.
 const MAX_TRANSCRIPT_CHARS: usize = 12_000;
 
-/// Tries at one file or transcript, with these waits between them.
+/// The waits between the attempts to fetch or transcribe one file.
 const RETRY_WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// What stands behind the name of what could not be read.
+/// What follows the name of an attachment that could not be read.
 const UNREADABLE_SUFFIX: &str = ", which cannot be read]";
 
-/// What a turn's attachments came to.
+/// The context window after the turn's attachments have been read.
 pub(super) struct WindowWithAttachments {
-    /// The window with their words.
+    /// The window with the text of the attachments.
     pub(super) window: Vec<WindowLine>,
-    /// Whether something could not be read.
+    /// Whether an attachment could not be read.
     pub(super) has_unreadable: bool,
-    /// Whether the contact said nothing but that.
+    /// Whether the turn consists only of attachments that could not be read.
     pub(super) is_only_unreadable: bool,
 }
 
-/// Reads what waits to be read. `None`: the claim was stale.
+/// Reads the turn's waiting attachments. Returns `None` if the claim was stale.
 pub(super) async fn read_all(
     app: &App,
     claim: &TurnClaim,
     channel: &Arc<dyn Channel>,
     mut window: Vec<WindowLine>,
 ) -> Result<Option<WindowWithAttachments>, StoreError> {
-    // Marks of attachments, and what took their place, end so; most messages are asked about for nothing else.
+    // Placeholders of attachments, and the texts that replace them, contain a bracket. Most messages have none, which
+    // saves a query.
     let may_hold = |line: &WindowLine| line.role == Role::User && line.turn == claim.turn && line.content.contains('[');
     if !window.iter().any(may_hold) {
         return Ok(Some(WindowWithAttachments { window, has_unreadable: false, is_only_unreadable: false }));
@@ -80,7 +82,7 @@ pub(super) async fn read_all(
     Ok(Some(WindowWithAttachments { window, has_unreadable: unreadable, is_only_unreadable: nothing_else }))
 }
 
-/// The pictures that the model is shown beside each line of the window.
+/// Loads the pictures that the model sees beside each line of the window.
 pub(super) async fn load_pictures(
     app: &App,
     claim: &TurnClaim,
@@ -97,35 +99,35 @@ pub(super) async fn load_pictures(
             continue;
         };
         let files = app.files.clone();
-        let seen = run_blocking(move || {
+        let loaded = run_blocking(move || {
             let bytes = files.read(&picture.image).map_err(|error| error.to_string())?;
             Image::from_stored(bytes.into()).map_err(|error| error.to_string())
         });
-        match seen.await {
+        match loaded.await {
             Ok(image) => shown[place].push(image),
-            Err(why) => warn!(turn = claim.turn.0, why, "a picture of the conversation cannot be shown"),
+            Err(why) => warn!(turn = claim.turn.0, why, "cannot load a picture of the conversation"),
         }
     }
     Ok(shown)
 }
 
-/// What stands for a picture that the model is shown.
+/// The placeholder of a picture that the model sees.
 const IMAGE_MARK: &str = "[image]";
 
-/// Pictures that the model is shown at once, the latest.
+/// The most pictures that the model sees at once: the latest.
 const MAX_PICTURES: i64 = 5;
 
-/// For whom an attachment is read.
+/// The turn and number for which an attachment is read.
 pub(super) struct ReadContext<'a> {
     pub(super) turn: TurnId,
     pub(super) number: &'a Number,
-    /// What calls are put down to.
+    /// The reservation that transcription calls are charged to.
     pub(super) reservation: Option<&'a Reservation>,
-    /// Whether what is said may be written down, which costs.
+    /// Whether voice notes may be transcribed, which costs money.
     pub(super) may_transcribe: bool,
 }
 
-/// What becomes of the attachment at that place of its turn.
+/// Fetches and reads an attachment. `index` is its position in the turn.
 pub(super) async fn read_attachment(
     app: &App,
     context: &ReadContext<'_>,
@@ -143,14 +145,14 @@ pub(super) async fn read_attachment(
         error: None,
     };
     let read = if index >= MAX_FILES {
-        Err(format!("more than {MAX_FILES} files came at once"))
+        Err(format!("the turn has more than {MAX_FILES} files"))
     } else if attachment.placeholder == "[video]" {
-        Err("videos are not read".to_owned())
+        Err("mynah does not read videos".to_owned())
     } else {
         fetch_and_describe(app, context, channel, stored, &mut outcome).await
     };
     if let Err(why) = read {
-        warn!(turn = context.turn.0, why, "an attachment cannot be read");
+        warn!(turn = context.turn.0, why, "cannot read an attachment");
         let name = outcome.text.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
         outcome.text = format!("[{name}{UNREADABLE_SUFFIX}");
         outcome.model_image = None;
@@ -159,7 +161,7 @@ pub(super) async fn read_attachment(
     outcome
 }
 
-/// Fetches a file and puts it into words. The error says why that cannot be done, for the operator.
+/// Fetches a file and describes it in `outcome`. The error is text for the operator.
 async fn fetch_and_describe(
     app: &App,
     context: &ReadContext<'_>,
@@ -181,7 +183,7 @@ async fn fetch_and_describe(
         if bytes.is_empty() {
             return Err("the file is empty".to_owned());
         }
-        // It has its own time.
+        // The reader has a time limit of its own.
         let ReadOutcome { kind, content } = app.reader.read(&bytes, app.config.media.vision).await;
         let file = store_file(app, kind.media_type(), bytes).await?;
         outcome.file = Some(file.clone());
@@ -195,27 +197,27 @@ async fn fetch_and_describe(
     match content? {
         Content::Picture(image) => outcome.model_image = Some(store_file(app, image.media_type, image.bytes).await?),
         Content::Text(read) => {
-            let rest = if read.truncated { "\n[the rest is left out]" } else { "" };
+            let ending = if read.truncated { "\n[the rest is left out]" } else { "" };
             outcome.text = match kind {
-                // It says itself what it is.
+                // The text of a vCard needs no label.
                 FileKind::VCard => read.text,
-                _ if mark == FILE_MARK => format!("[document]\n{}{rest}", read.text.trim()),
-                _ => format!("{mark}\n{}{rest}", read.text.trim()),
+                _ if mark == FILE_MARK => format!("[document]\n{}{ending}", read.text.trim()),
+                _ => format!("{mark}\n{}{ending}", read.text.trim()),
             };
         }
         Content::Other if kind.is_image() => {
-            return Err("the model is shown no pictures (MYNAH_AI_VISION)".to_owned());
+            return Err("the model sees no pictures (MYNAH_AI_VISION)".to_owned());
         }
         Content::Other if kind.is_audio() => {
-            let said = transcribe_voice(app, context, &mut time_limit, kind, file.hash).await?;
-            outcome.text = format!("{}\n{}", outcome.text, text::truncate(&said, MAX_TRANSCRIPT_CHARS));
+            let transcript = transcribe_voice(app, context, &mut time_limit, kind, file.hash).await?;
+            outcome.text = format!("{}\n{}", outcome.text, text::truncate(&transcript, MAX_TRANSCRIPT_CHARS));
         }
-        Content::Other => return Err(format!("files of this type are not read ({})", kind.media_type())),
+        Content::Other => return Err(format!("mynah does not read files of this type ({})", kind.media_type())),
     }
     Ok(())
 }
 
-/// What is said in a sound.
+/// Transcribes a voice note or another sound.
 async fn transcribe_voice(
     app: &App,
     context: &ReadContext<'_>,
@@ -224,62 +226,63 @@ async fn transcribe_voice(
     hash: FileHash,
 ) -> Result<String, String> {
     let Some(transcriber) = app.transcriber_of(context.number) else {
-        return Err("nothing is set that writes down what is said (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
+        return Err("no transcription is configured for this number (MYNAH_TRANSCRIPTION_BASE_URL)".to_owned());
     };
     if !context.may_transcribe {
-        return Err("it was not written down: its message was not answered either".to_owned());
+        return Err("the voice note was not transcribed, because its turn ended dead or expired".to_owned());
     }
     let _place = app.transcription_slots.acquire().await;
     let files = app.files.clone();
-    // Those who wait for a place do not hold their sound in memory.
+    // The sound is read only now, so that waiting transcriptions do not hold it in memory.
     let sound: Bytes = run_blocking(move || files.read(&hash).map_err(|error| error.to_string())).await?.into();
     let name = format!("voice.{}", kind.extension());
     let transcribe = || {
-        // It is a call like any other, of which nobody tells tokens or a price.
+        // A transcription counts as a call. The server reports neither tokens nor a price.
         if let Some(reservation) = context.reservation {
             reservation.record_calls(Charge { calls: 1, ..Charge::default() }, 0);
         }
         transcriber.transcribe(&name, kind.media_type(), sound.clone())
     };
-    let said = match time_limit.run(with_retries(transcribe)).await? {
-        Ok(said) => said,
+    let transcript = match time_limit.run(with_retries(transcribe)).await? {
+        Ok(transcript) => transcript,
         Err(fault) => return Err(report_transcription_fault(app, &fault).await),
     };
-    if text::sanitize(&said).trim().is_empty() {
-        return Err("nothing is said in it".to_owned());
+    if text::sanitize(&transcript).trim().is_empty() {
+        return Err("the recording contains no speech".to_owned());
     }
-    Ok(said)
+    Ok(transcript)
 }
 
-/// What is left of an attachment's time.
+/// The time that remains for an attachment.
 struct TimeLimit {
     remaining: Duration,
 }
 
 impl TimeLimit {
-    /// Works for as long as there is time.
+    /// Runs `work` within the remaining time.
     async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
         let began = Instant::now();
         let done = tokio::time::timeout(self.remaining, work).await;
         self.remaining = self.remaining.saturating_sub(began.elapsed());
-        done.map_err(|_| "it took too long to fetch it, or to write it down".to_owned())
+        done.map_err(|_| "fetching or transcribing it took too long".to_owned())
     }
 }
 
-/// Why nothing was written down. What only the owner can mend, such as a wrong key, is told them.
+/// Returns why a transcription failed. Raises an alert if only the owner can fix the cause, such as a wrong key.
 async fn report_transcription_fault(app: &App, fault: &Fault) -> String {
     if needs_operator(fault) {
-        error!(why = fault.why(), "voice notes cannot be written down; the operator must act");
+        error!(why = fault.why(), "voice notes cannot be transcribed; the operator must act");
         record_alert(app, "model", "voice notes".to_owned(), fault).await;
     }
     fault.why().to_owned()
 }
 
-/// Why a file was not fetched. What only the owner can mend, such as credentials that Twilio does not take, is told them.
+/// Returns why a file was not fetched. Raises an alert if only the owner can fix the cause, such as credentials that
+/// Twilio refuses.
 async fn report_fetch_fault(app: &App, context: &ReadContext<'_>, fault: &Fault) -> String {
     if needs_operator(fault) {
         let number = app.name_if_several(context.number);
-        error!(number, why = fault.why(), "what contacts attach cannot be fetched; the operator must act");
+        error!(number, why = fault.why(), "attachments cannot be fetched; the operator must act");
         let subject = number.map_or("attachments".to_owned(), |name| format!("attachments on {name}"));
         record_alert(app, "media", subject, fault).await;
     }
@@ -292,24 +295,24 @@ fn needs_operator(fault: &Fault) -> bool {
 
 async fn record_alert(app: &App, cause: &'static str, subject: String, fault: &Fault) {
     if let Err(error) = app.store.record_alert(cause, subject, fault.why().to_owned(), app.clock.now()).await {
-        error!(%error, "an alert could not be recorded");
+        error!(%error, "cannot store an alert");
     }
 }
 
-/// Stands for a file of which nothing is known.
+/// The placeholder of a file of unknown type.
 const FILE_MARK: &str = "[file]";
 
-/// Stores a file, before a row names it.
+/// Stores a file. The row that refers to it is written later.
 async fn store_file(app: &App, media_type: &str, bytes: Bytes) -> Result<Media, String> {
     let (files, now, size) = (app.files.clone(), app.clock.now(), bytes.len() as u64);
     let put = move || files.put(&bytes, now).map_err(|error: FileStoreError| error.to_string());
     let hash: FileHash = run_blocking(put).await?;
-    // What WhatsApp hands on has no name.
+    // WhatsApp does not tell the file's name.
     let name = media_type.split('/').next().unwrap_or_default().to_owned();
     Ok(Media { hash, media_type: media_type.to_owned(), name, size })
 }
 
-/// Tries again where that may help, for as long as a contact does not notice.
+/// Retries a call that may succeed later, within a time that a contact hardly notices.
 async fn with_retries<T, F: Future<Output = Result<T, Fault>>>(mut ask: impl FnMut() -> F) -> Result<T, Fault> {
     for wait in RETRY_WAITS {
         match ask().await {
@@ -320,10 +323,10 @@ async fn with_retries<T, F: Future<Output = Result<T, Fault>>>(mut ask: impl FnM
     ask().await
 }
 
-/// Runs what takes the disk for a while where it holds up nobody.
+/// Runs slow disk work on a blocking thread, where it delays no other task.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err("what keeps the files panicked".to_owned()))
+    done.unwrap_or_else(|_| Err("the file store panicked".to_owned()))
 }

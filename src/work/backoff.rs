@@ -1,20 +1,20 @@
-//! How long to wait before another try: by chance, so that those who failed together do not return together.
+//! Backoff with jitter, so that calls that failed together are not retried together.
 
 use std::time::Duration;
 
-/// Tries at one answer before the contact is told that there is none: with the waits below about a quarter of an hour.
+/// Attempts at one answer before mynah apologizes. With the waits below, they take about a quarter of an hour.
 pub(super) const MAX_TURN_ATTEMPTS: i64 = 8;
 
 pub(super) const TURN_FIRST_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) const TURN_LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// A random wait between an eighth and the whole of `base · 2^(attempt - 1)`, that itself at most `cap`; it comes on top of
-/// `least`. `attempt` counts from 1.
+/// Returns the wait before the next attempt: `minimum`, if any, plus a random time between one eighth and the whole of
+/// `base · 2^(attempt - 1)`, where that is at most `cap`. `attempt` counts from 1.
 pub(super) fn wait(attempt: i64, base: Duration, cap: Duration, minimum: Option<Duration>) -> Duration {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(20);
     let ceiling = base.saturating_mul(1 << doublings).min(cap);
-    // Without random numbers the ceiling itself is still a right answer.
+    // If random numbers are not available, the ceiling itself is a valid wait.
     let share = getrandom::u32().unwrap_or(u32::MAX);
     let share = f64::from(share) / f64::from(u32::MAX);
     let wait = ceiling.mul_f64(0.125 + 0.875 * share);

@@ -1,7 +1,9 @@
-//! Messages whose webhook never came: Twilio repeats none after an outage, but lists them.
+//! Catches up with messages whose webhook never came. Twilio does not repeat webhooks after an outage, but lists the
+//! messages.
 //!
-//! How far the list was read lies in the store and moves on only when all was read and stored, so that nothing is missed by
-//! a run that failed halfway. Each run begins a little before that, and what is known is passed over.
+//! The store remembers how far the list was read. That point advances only when everything was read and stored, so a
+//! run that fails halfway misses nothing. Each run starts some time before that point and skips messages that are
+//! stored.
 
 use std::time::Duration;
 
@@ -14,13 +16,15 @@ use crate::clock::Time;
 use crate::fault::Fault;
 use crate::store::{MissedWebhook, ReceiveOutcome, StoreError};
 
-/// Between two runs, in seconds of the app's clock.
+/// The interval between two runs, by the app's clock.
 pub(super) const CATCH_UP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// So much is read again each time: the provider may list a message late, and its clock is not ours.
+/// How much of the list is read again each time. The provider may list a message late, and its clock may differ from
+/// ours.
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
 
-/// The webhook of a younger one may be on its way, and tells more than the list does: the name, buttons, places.
+/// The age below which a message is left to its webhook. That may be on its way, and contains more than the list: the
+/// contact's name, buttons and locations.
 const MIN_AGE: Duration = Duration::from_secs(30);
 
 /// What a run found.
@@ -32,27 +36,27 @@ struct CatchUpCounts {
     not_storable: usize,
 }
 
-/// Stores what was missed, of each channel; what came of it, or why not all is known to be there.
+/// Catches up on all numbers. Returns a summary of what was found. The error says why messages may still be missing.
 pub(super) async fn run(app: &App) -> Result<String, String> {
     let Some(within) = app.config.work.catch_up_max_age else {
         return Ok("turned off (MYNAH_CATCH_UP_WITHIN)".to_owned());
     };
-    // Together: a provider that does not answer for one number holds up no other.
+    // In parallel, so that a list that hangs for one number does not delay the others.
     let list_fetches = app.numbers.iter().filter_map(|number| Some((number, number.channel.as_deref()?)));
-    let looks = join_all(list_fetches.map(|(number, channel)| async move {
+    let runs = join_all(list_fetches.map(|(number, channel)| async move {
         let mut found = CatchUpCounts::default();
         let outcome = catch_up_number(app, number, channel, within, &mut found).await;
         let named = |why: String| app.name_if_several(number).map_or(why.clone(), |name| format!("{name}: {why}"));
         (found, outcome.map_err(named))
     }));
     let (mut found, mut problems) = (CatchUpCounts::default(), Vec::new());
-    for (more, outcome) in looks.await {
+    for (more, outcome) in runs.await {
         found.add(&more);
         problems.extend(outcome.err());
     }
     match (problems.is_empty(), found.summary()) {
-        (true, told) => Ok(told.unwrap_or_else(|| "nothing was missed".to_owned())),
-        (false, told) => Err(problems.into_iter().chain(told).collect::<Vec<_>>().join("; ")),
+        (true, summary) => Ok(summary.unwrap_or_else(|| "nothing was missed".to_owned())),
+        (false, summary) => Err(problems.into_iter().chain(summary).collect::<Vec<_>>().join("; ")),
     }
 }
 
@@ -66,15 +70,15 @@ async fn catch_up_number(
     let (name, list, now) = (channel.name(), number.message_list_key(), app.clock.now());
     let read = app.store.catch_up_progress(list.as_str()).await.map_err(store_error_text)?;
     if read.is_none() {
-        // Whether the list can be read yet or not: what comes from now on is ours.
+        // Recorded even before the list is read: messages from now on are ours to answer.
         app.store.record_caught_up(list.as_str(), now).await.map_err(store_error_text)?;
     }
-    // At the first start of all there is nothing to catch up with: what is older was never ours to answer.
+    // There is nothing to catch up with at the very first start, because older messages were never ours to answer.
     let since = read.map_or(now, |read| {
-        // A clock that was ahead for a while has left times that have not come yet.
+        // If our clock was ahead for a while, the recorded times may lie in the future.
         (read.caught_up_at.min(now) - OVERLAP).max(read.began_at.min(now))
     });
-    // What is past its retention was deleted, and is not fetched again.
+    // Messages past their retention were deleted and must not be fetched again.
     let since = app.config.conversation.retention.map_or(since, |kept| since.max(now - kept));
     let ours = app.store.our_addresses(name, number.account().to_owned()).await.map_err(store_error_text)?;
     let InboundList { mut messages, incomplete_reason: cut_short } =
@@ -84,7 +88,7 @@ async fn catch_up_number(
     let known = app.store.stored_messages(name, ids).await.map_err(store_error_text)?;
     messages.retain(|message| !known.contains(&message.provider_id));
     if !messages.is_empty() {
-        // Nothing is claimed until all are there, so that each contact's are answered together.
+        // Nothing is claimed until all of them are stored, so that each contact's messages make one turn.
         let _claim_guard = app.claim_lock.write().await;
         for message in messages {
             let missed = MissedWebhook { found_at: now, is_too_old: is_too_old(message.received_at, max_age, now) };
@@ -97,9 +101,9 @@ async fn catch_up_number(
                 Ok(ReceiveOutcome::Skipped(_)) if missed.is_too_old => counts.too_old += 1,
                 Ok(ReceiveOutcome::Skipped(_)) => counts.skipped += 1,
                 Ok(ReceiveOutcome::Duplicate) => {}
-                // A defect of ours, of which the others know nothing.
+                // A bug in mynah about this one message. The others must not suffer from it.
                 Err(StoreError::Refused(why)) => {
-                    error!(%id, why, "a missed message cannot be stored");
+                    error!(%id, why, "cannot store a missed message");
                     counts.not_storable += 1;
                 }
                 Err(error) => return Err(store_error_text(error)),
@@ -121,7 +125,7 @@ fn store_error_text(error: StoreError) -> String {
 }
 
 fn list_error_text(fault: Fault) -> String {
-    format!("the list of messages cannot be read: {}", fault.why())
+    format!("cannot read the list of messages: {}", fault.why())
 }
 
 impl CatchUpCounts {
@@ -145,12 +149,12 @@ impl CatchUpCounts {
     }
 }
 
-/// Tells the log how a run went: a failure once for as long as it stays the same, and its end.
+/// Logs the outcome of a run: a failure only once for as long as it stays the same, and the recovery from it.
 pub(super) fn log_outcome(outcome: &Result<String, String>, previous: Option<&Result<String, String>>) {
     match (outcome, previous) {
         (Err(why), Some(Err(last))) if why == last => {}
-        (Err(why), _) => warn!(why, "missed messages may not all be known; the next try follows in a minute"),
-        (Ok(result), Some(Err(_))) => info!(result, "missed messages can be looked for again"),
+        (Err(why), _) => warn!(why, "catch-up failed, so some missed messages may be unknown; retrying in a minute"),
+        (Ok(result), Some(Err(_))) => info!(result, "catch-up works again"),
         (Ok(_), _) => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Posting a part. It is `sending` on the disk before this begins.
+//! Posts a part to the provider. The part is `sending` on the disk before this begins.
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -18,12 +18,12 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Claim in hand: posts it and settles what came of it.
+/// Posts a claimed part and records the outcome.
 pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreError> {
     let part = claim.outgoing.reference;
     if app.clock.now() >= claim.deadline {
-        // The next claim ends its turn, or goes on with it where the contact has written in the meantime.
-        let why = "its time ran out before it could be posted".to_owned();
+        // The next claim ends the turn, or goes on with it if the contact has written in the meantime.
+        let why = "its deadline passed before it could be sent".to_owned();
         retry_while_unavailable(|| app.store.retry_part(part, claim.token, app.clock.now(), why.clone())).await?;
         app.wake.notify_one();
         return Ok(());
@@ -33,11 +33,11 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             crate::failpoint::hit("before-connect");
             crate::failpoint::hit_soon("request-written");
             let outgoing = with_media_url(app, claim);
-            // A panic is a defect of ours; what was sent before it nobody knows.
+            // A panic is a bug in mynah. Nobody knows what was sent before it.
             match outgoing {
                 Ok(outgoing) => {
                     let sent = AssertUnwindSafe(channel.send(&outgoing)).catch_unwind().await;
-                    sent.unwrap_or_else(|_| Err(Fault::unknown("the channel panicked while it sent")))
+                    sent.unwrap_or_else(|_| Err(Fault::unknown("the channel panicked while sending")))
                 }
                 Err(fault) => Err(fault),
             }
@@ -51,26 +51,29 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             let sent = retry_while_unavailable(|| app.store.mark_part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
             if sent == PartSentOutcome::ProviderIdInUse {
-                error!(%part, %id, "the provider named a message that is another part's; looking for it");
+                error!(%part, %id, "the provider returned the id of another part's message; looking the part up");
             }
             if sent != PartSentOutcome::NothingFollows {
                 app.wake.notify_one();
             }
             sent != PartSentOutcome::StaleClaim
         }
-        Err(Fault::Retry { retry_after: after, why, outlook: hope }) => {
+        Err(Fault::Retry { retry_after: after, why, outlook }) => {
             let due = now + backoff::wait(claim.attempt, FIRST_WAIT, LONGEST_WAIT, after);
-            if hope == RetryOutlook::NeedsOperator {
-                error!(%part, attempt = claim.attempt, why, %due, "not sent; another try follows, and the operator may help");
+            if outlook == RetryOutlook::NeedsOperator {
+                error!(
+                    %part, attempt = claim.attempt, why, %due,
+                    "the part was not sent; retrying later, but the operator may have to act"
+                );
             } else {
-                warn!(%part, attempt = claim.attempt, why, "not sent; another try follows");
+                warn!(%part, attempt = claim.attempt, why, "the part was not sent; retrying later");
             }
             let held = retry_while_unavailable(|| app.store.retry_part(part, claim.token, due, why.clone())).await?;
             app.wake.notify_one();
             held
         }
         Err(Fault::Unknown { why }) => {
-            warn!(%part, why, "nobody knows whether it was sent; looking for it");
+            warn!(%part, why, "it is unknown whether the part was sent; looking it up");
             let held = retry_while_unavailable(|| {
                 app.store.mark_part_unknown(part, claim.token, now + FIRST_LOOKUP_DELAY, why.clone())
             })
@@ -94,19 +97,21 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
                 None => PartSplitOutcome::StaleClaim,
             };
             match halved {
-                PartSplitOutcome::Split => info!(%part, why, "not sent; its halves follow"),
-                PartSplitOutcome::Failed => warn!(%part, why, "not sent, and not cut further"),
+                PartSplitOutcome::Split => info!(%part, why, "the part is too long; sending it in two halves"),
+                PartSplitOutcome::Failed => {
+                    warn!(%part, why, "the part is too long and cannot be split further; it was not sent")
+                }
                 PartSplitOutcome::StaleClaim => {}
             }
             app.wake.notify_one();
             halved != PartSplitOutcome::StaleClaim
         }
-        Err(Fault::Fail { why, owner: whose }) => {
-            if whose == FaultOwner::Operator {
+        Err(Fault::Fail { why, owner }) => {
+            if owner == FaultOwner::Operator {
                 let number = app.name_if_several(app.number(&claim.account, &claim.outgoing.from));
-                error!(%part, number, why, "not sent; the operator must act");
+                error!(%part, number, why, "the part was not sent; the operator must act");
             } else {
-                warn!(%part, why, "not sent");
+                warn!(%part, why, "the part was not sent");
             }
             let held = retry_while_unavailable(|| app.store.fail_part(part, claim.token, why.clone(), now)).await?;
             app.wake.notify_one();
@@ -114,24 +119,24 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         }
     };
     if !claim_held {
-        info!(%part, "settled by somebody else in the meantime");
+        info!(%part, "the part was settled by another worker or a status callback");
     }
     Ok(())
 }
 
-/// What is posted, with the address at which the provider fetches the file that goes with it.
+/// Returns the outgoing message, with the link at which the provider fetches its file.
 fn with_media_url<'a>(app: &App, claim: &'a PartClaim) -> Result<Cow<'a, Outgoing>, Fault> {
     if claim.file.is_none() {
         return Ok(Cow::Borrowed(&claim.outgoing));
     }
     let links = app.media_links.as_ref();
     let url = links.and_then(|links| links.url(claim.outgoing.reference, app.clock.now()));
-    let missing = "the provider cannot fetch the file: MYNAH_PUBLIC_URL is not set";
+    let missing = "the provider cannot fetch the file, because MYNAH_PUBLIC_URL is not set";
     let url = url.ok_or_else(|| Fault::fail(FaultOwner::Operator, missing))?;
     Ok(Cow::Owned(Outgoing { media_url: Some(url), ..claim.outgoing.clone() }))
 }
 
-/// A failure that seldom passes is permanent once its attempts are used up.
+/// Turns a fault that rarely passes into a permanent one, once its attempts are used up.
 fn fail_if_attempts_used(fault: Fault, attempt: i64) -> Fault {
     match fault {
         Fault::Retry { why, outlook: RetryOutlook::Unlikely { attempts }, .. } if attempt >= attempts => {

@@ -1,11 +1,11 @@
-//! Texts of our own: the answers to what no model is asked, and what a contact reads instead of an error.
+//! Replies without a model: the answers to commands, and the texts that a contact reads instead of an error.
 
 use crate::app::App;
 use crate::fault::{Fault, RetryOutlook};
 use crate::model::{Command, Role};
 use crate::store::{BuiltInRequest, HandOver, Reply, TurnClaim, WindowLine};
 
-/// What is said to a request, as it is stored and as it is sent.
+/// Returns the reply to a request, in the form that is stored, and its text.
 pub(super) fn fixed_reply(app: &App, claim: &TurnClaim, request: BuiltInRequest) -> (Reply, String) {
     let texts = &app.number_of(claim).config.texts;
     let text = match request {
@@ -17,11 +17,11 @@ pub(super) fn fixed_reply(app: &App, claim: &TurnClaim, request: BuiltInRequest)
         BuiltInRequest::Admitted | BuiltInRequest::Operator => &texts.admitted,
     };
     let wanted = request == BuiltInRequest::Command(Command::Human);
-    let hand_over = wanted.then(|| hand_over(app, "the contact asked for one".to_owned(), None));
+    let hand_over = wanted.then(|| hand_over(app, "the contact asked for a person".to_owned(), None));
     (Reply::OwnText { text: text.clone(), hand_over }, text.clone())
 }
 
-/// That a person takes over, until the assistant returns.
+/// Builds a handover to a person that lasts until the assistant returns (`MYNAH_HUMAN_RETURN`).
 pub(super) fn hand_over(app: &App, why: String, tell: Option<String>) -> HandOver {
     HandOver {
         until: app.config.contact_policy.human_return.map(|after| app.clock.now() + after),
@@ -30,7 +30,7 @@ pub(super) fn hand_over(app: &App, why: String, tell: Option<String>) -> HandOve
     }
 }
 
-/// Whether the turn holds, beside a word, something that the model has to answer. Words are not in the window.
+/// Returns whether the turn contains a question for the model beside the command. Commands are not in the window.
 pub(super) fn also_needs_model(app: &App, request: BuiltInRequest, claim: &TurnClaim, window: &[WindowLine]) -> bool {
     request.also_answers_question()
         && !claim.human_mode
@@ -38,7 +38,8 @@ pub(super) fn also_needs_model(app: &App, request: BuiltInRequest, claim: &TurnC
         && window.iter().any(|line| line.turn == claim.turn && line.role == Role::User)
 }
 
-/// What a contact reads when the model gave no answer, by what went wrong. Never the error itself.
+/// Returns the text that the contact reads if the model gave no answer. It depends on the fault, but never shows the
+/// error.
 pub(super) fn apology<'a>(app: &'a App, claim: &TurnClaim, fault: &Fault) -> &'a str {
     let texts = &app.number_of(claim).config.texts;
     match fault {

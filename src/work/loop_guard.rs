@@ -1,4 +1,4 @@
-//! Another machine at the other end: two assistants that thank each other would never stop.
+//! The loop guard, which pauses conversations with other bots. Two bots that thank each other would never stop.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,29 +10,30 @@ use crate::app::App;
 use crate::model::{Rate, Role, TurnId};
 use crate::store::{StoreError, TurnClaim, WindowLine};
 
-/// So many turns are more than a person takes, of those answered within...
+/// The most turns that a person is expected to take within [`TURNS_PERIOD`].
 const MAX_TURNS: usize = 20;
 
-/// ...this time.
+/// The period for [`MAX_TURNS`].
 const TURNS_PERIOD: Duration = Duration::from_secs(600);
 
-/// Who takes no more than this need not be counted: nobody comes to more than [`TURNS`] by it, and few people are above it.
+/// A contact at or below this rate cannot exceed [`MAX_TURNS`], so their turns need not be counted in the store. Few
+/// people are above it.
 const UNSUSPICIOUS_RATE: Rate = Rate { max_calls: NonZeroU32::new(10).expect("ten is not zero"), period: TURNS_PERIOD };
 
-/// So many messages of one contact in a row that say the same, each answered.
+/// How many equal texts of one contact in a row, each answered, point to a bot.
 const MAX_REPEATS: usize = 5;
 
-/// How far back messages count as being in a row. Somebody who greets us once a day is no machine.
+/// How far back texts count as being in a row. A contact who sends the same greeting once a day is not a bot.
 const REPEATS_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
-/// Why a machine is suspected, if one is. What counts is what the contact said on our number, in whichever conversation:
-/// a machine's words may well end one and begin another.
+/// Returns why the contact may be a bot, if so. This counts everything that the contact said on our number, over all
+/// conversations, because the bot's words may end one conversation and begin another.
 pub(super) async fn detect_loop(
     app: &App,
     claim: &TurnClaim,
     window: &[WindowLine],
 ) -> Result<Option<&'static str>, StoreError> {
-    // What a person of ours sends, and what was asked of us, is no conversation of machines; a second try is no new turn.
+    // Operator messages and commands do not count, and a retry is not a new turn.
     if claim.request.is_some() || claim.attempt > 1 {
         return Ok(None);
     }
@@ -46,7 +47,7 @@ pub(super) async fn detect_loop(
     let keywords = &app.config.contact_policy.keywords;
     let mut contact_texts: Vec<(TurnId, &str)> = Vec::new();
     for line in window.iter().rev() {
-        // One for each turn: a person may well send the same twice in a burst.
+        // One text per turn, because a person may send the same text twice in a burst.
         let another = contact_texts.last().is_none_or(|(turn, _)| *turn != line.turn);
         if another && line.role == Role::User && keywords.command_in(&line.content).is_none() {
             contact_texts.push((line.turn, line.content.trim()));
@@ -57,10 +58,10 @@ pub(super) async fn detect_loop(
         return Ok(None);
     }
     let mut repeat_count = contact_texts.iter().take_while(|(_, text)| text == latest).count();
-    // Each message raises the revision, so nothing was said before a window that is as long.
+    // Each message raises the revision, so a window with as many lines as the revision is the whole history.
     let is_whole_history =
         claim.is_first_conversation && i64::try_from(window.len()).is_ok_and(|lines| lines >= claim.revision);
-    // Most contacts have said something else not long ago, and the store need not be asked.
+    // Most contacts have sent a different text recently. Then the store need not be asked.
     if repeat_count == contact_texts.len() && repeat_count < MAX_REPEATS && !is_whole_history {
         let since = app.clock.now() - REPEATS_PERIOD;
         repeat_count += retry_while_unavailable(|| {
@@ -68,24 +69,26 @@ pub(super) async fn detect_loop(
         })
         .await?;
     }
-    Ok((repeat_count >= MAX_REPEATS).then_some("the contact said the same five times in a row"))
+    Ok((repeat_count >= MAX_REPEATS).then_some("the contact sent the same text five times in a row"))
 }
 
-/// Whether it means something that a text comes again. People say `yes` and send photos one after the other; what stands in
-/// brackets is our mark for an attachment.
+/// Returns whether a repetition of this text is suspicious. People repeat `yes`, and send several photos in a row. A
+/// text in brackets is our placeholder for an attachment.
 fn counts_as_repeat(text: &str) -> bool {
     const MIN_CHARS: usize = 8;
     let mark = text.starts_with('[') && text.ends_with(']');
     !mark && text.chars().count() >= MIN_CHARS
 }
 
-/// Leaves the conversation to a person, and tells the owner. The contact is told nothing: that would go on with it.
+/// Hands the conversation to a person and raises an alert. The contact gets no message, because a bot would answer it.
 pub(super) async fn pause_conversation(app: &App, claim: &TurnClaim, why: &'static str) -> Result<(), StoreError> {
     let now = app.clock.now();
     let until = app.config.contact_policy.human_return.map(|after| now + after);
-    error!(turn = claim.turn.0, conversation = %claim.conversation, why, "another machine may be at the other end; paused");
+    error!(
+        turn = claim.turn.0, conversation = %claim.conversation, why,
+        "the other end may be a bot; the conversation is paused"
+    );
     retry_while_unavailable(|| app.store.leave_to_person(claim, until, why.to_owned(), now)).await?;
-    let (subject, message) =
-        (claim.conversation.to_string(), format!("paused: {why}; a machine may be at the other end"));
+    let (subject, message) = (claim.conversation.to_string(), format!("paused: {why}; the other end may be a bot"));
     retry_while_unavailable(|| app.store.record_alert("loop", subject.clone(), message.clone(), now)).await
 }

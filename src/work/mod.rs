@@ -1,7 +1,8 @@
-//! The work: claims what is due, answers, delivers, looks for what is unknown.
+//! The queue worker: claims due work, answers turns, delivers parts, reconciles unknown parts, and catches up.
 //!
-//! One file per verb. No verb holds a transaction while it waits on the world: it reads, asks, then writes once, fenced
-//! by its claim. To add a verb: a file, a claim in `store/claims.rs`, a way to give it back, an arm in [`perform`].
+//! Each kind of work has one file. None holds a transaction while it waits for a provider: it reads, calls, then writes
+//! once, fenced by the token of its claim. To add a kind of work, add a file, a claim in `store/queue`, a way to
+//! requeue it in `requeue`, and an arm in [`perform`].
 
 mod answer;
 mod ask;
@@ -32,15 +33,16 @@ enum WorkItem {
     Reconcile(LookupClaim),
 }
 
-/// The pieces of a claim, oldest promises first: what is already said goes out before new answers are written.
+/// Returns the work of a claim in order: parts of existing replies first, then lookups, then turns that need an answer.
 fn work_items(claims: Claims) -> impl Iterator<Item = WorkItem> {
     let parts = claims.parts.into_iter().map(WorkItem::Deliver);
     let unknown = claims.lookups.into_iter().map(WorkItem::Reconcile);
     parts.chain(unknown).chain(claims.turns.into_iter().map(WorkItem::Answer))
 }
 
-/// Does one piece, or gives it back. `may_ask`: whether there is a place for it at a model. An error is the store's, which takes nothing any more: what was claimed is recovered at
-/// the next start.
+/// Does one piece of work, or returns it to the queue. `has_model_slot`: whether it may call a model.
+///
+/// Errors come from the store, when it can neither record nor requeue the work. The next start then recovers the claim.
 async fn perform(
     app: &App,
     work: WorkItem,
@@ -56,8 +58,8 @@ async fn perform(
     }
 }
 
-/// Repeats a write that records what has happened until the database takes it: it is the only record there is. A write
-/// that came through late is harmless to repeat, since it is fenced.
+/// Retries a database operation until the database is available. An outcome must not get lost: nothing else records it.
+/// If a write that timed out succeeded after all, repeating it does no harm, because it is fenced.
 async fn retry_while_unavailable<T, F>(mut operation: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
@@ -65,7 +67,7 @@ where
     loop {
         match operation().await {
             Err(error @ (StoreError::Unavailable(_) | StoreError::Timeout(_))) => {
-                tracing::warn!(%error, "an outcome cannot be recorded yet");
+                tracing::warn!(%error, "the database is not available; retrying in a second");
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             }
             done => return done,

@@ -1,4 +1,4 @@
-//! Looking for a part of which nobody knows whether it was sent.
+//! Looks up unknown parts: those of which it is not known whether they were sent.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::store::{LookupClaim, LookupOutcome, StoreError};
 
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
-/// A provider that does not let us look will hardly let us send either, so the conversation loses little by this.
+/// This costs the conversation little: a provider that refuses lookups probably refuses sends, too.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Claim in hand: asks the provider and settles what it says.
+/// Looks a claimed part up in the provider's list and records the result.
 pub(super) async fn look_up_part(app: &App, claim: &LookupClaim) -> Result<(), StoreError> {
     let part = claim.part;
     let lookup = SentLookup {
@@ -32,20 +32,20 @@ pub(super) async fn look_up_part(app: &App, claim: &LookupClaim) -> Result<(), S
         Some(channel) => channel.find_sent(&lookup).await,
         None => Err(Fault::fail(
             FaultOwner::Operator,
-            format!("the account {posted_by} that posted it is not configured any more, so it cannot be looked for"),
+            format!("the account {posted_by} that posted the part is no longer configured, so mynah cannot look it up"),
         )),
     };
     match found {
         Ok(candidates) => {
             let hold = app.config.work.unknown_sends == UnknownSends::Hold;
             match app.store.settle_lookup(part, candidates, hold, app.clock.now()).await? {
-                LookupOutcome::Found => info!(%part, "it had been sent"),
+                LookupOutcome::Found => info!(%part, "the lookup found the part; it was sent"),
                 LookupOutcome::NotFoundYet | LookupOutcome::LookupFailed => {
-                    info!(%part, "not there yet; looking again");
+                    info!(%part, "the lookup did not find the part; looking again");
                 }
-                LookupOutcome::RetryPost => warn!(%part, "not there in five looks; sending it again"),
-                LookupOutcome::Held => warn!(%part, "not there in five looks; held for the operator"),
-                LookupOutcome::AlreadySettled => info!(%part, "settled in the meantime"),
+                LookupOutcome::RetryPost => warn!(%part, "five lookups did not find the part; sending it again"),
+                LookupOutcome::Held => warn!(%part, "five lookups did not find the part; held for the operator"),
+                LookupOutcome::AlreadySettled => info!(%part, "the part was settled in the meantime"),
             }
         }
         Err(fault) => reschedule_failed_lookup(app, claim, &fault).await?,
@@ -54,26 +54,26 @@ pub(super) async fn look_up_part(app: &App, claim: &LookupClaim) -> Result<(), S
     Ok(())
 }
 
-/// The look could not be made: another follows, less and less often.
+/// Schedules another lookup after one that failed, with growing delays.
 async fn reschedule_failed_lookup(app: &App, claim: &LookupClaim, fault: &Fault) -> Result<(), StoreError> {
     let (part, why, now) = (claim.part, fault.why(), app.clock.now());
     let after = if let Fault::Retry { retry_after: after, .. } = fault { *after } else { None };
     let due = next_lookup_at(claim, after, now);
     match app.store.record_failed_lookup(part, due, why.to_owned(), now).await? {
         LookupOutcome::Held => {
-            error!(%part, why, "it could not be found out in time whether it was sent; held, and not sent again");
+            error!(%part, why, "lookups failed for too long; the part may have been sent, so it is held, not resent");
         }
-        // Told once as what it is; the looks that follow would only repeat it.
+        // Logged once as an error. The following lookups would only repeat it.
         _ if needs_operator(fault) && (claim.failed_lookups == 0 || claim.last_error.as_deref() != Some(why)) => {
             let number = app.name_if_several(app.number(&claim.account, &claim.from));
-            error!(%part, number, why, "the provider could not be asked; the operator must act");
+            error!(%part, number, why, "a lookup at the provider failed; the operator must act");
         }
-        _ => warn!(%part, why, "the provider could not be asked"),
+        _ => warn!(%part, why, "a lookup at the provider failed; retrying later"),
     }
     Ok(())
 }
 
-/// When to look again after a look that could not be made.
+/// Returns when to look again after a lookup that failed.
 pub(super) fn next_lookup_at(claim: &LookupClaim, after: Option<Duration>, now: Time) -> Time {
     now + backoff::wait(claim.failed_lookups + 1, FIRST_WAIT, LONGEST_WAIT, after)
 }

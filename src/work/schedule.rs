@@ -1,7 +1,7 @@
-//! The regular jobs: what runs by the clock and not because somebody wrote.
+//! The regular jobs, which run by the clock.
 //!
-//! To add one: a row in [`JOBS`] and an arm in [`perform`]. The store remembers when each ran, how that went and when it
-//! runs next, also over a restart.
+//! To add a job, add a row in [`JOBS`] and an arm in [`perform`]. The store records when each job last ran, with what
+//! result, and when it runs next. It keeps this over a restart.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,9 @@ use crate::app::App;
 use crate::clock::Time;
 use crate::store::{ScheduledJob, StoreError};
 
-/// What was spent is known for at least so long; budgets need it for a month.
+/// How long usage is kept. Budgets need it for a month.
 const USAGE_RETENTION: Duration = Duration::from_secs(62 * 86_400);
 
-/// A regular job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
     ExpireTurns,
@@ -28,7 +27,7 @@ enum Job {
     RemoveFiles,
 }
 
-/// Names and intervals.
+/// The jobs with their names and intervals.
 const JOBS: [(Job, &str, Duration); 7] = [
     (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
@@ -39,11 +38,11 @@ const JOBS: [(Job, &str, Duration); 7] = [
     (Job::RemoveFiles, "remove_unused_files", Duration::from_secs(3600)),
 ];
 
-/// The name of the job that looks for missed messages. It asks the provider, so it has a time of its own: it never keeps the
-/// others waiting, and is none of those that `mynah cleanup` runs.
+/// The name of the job that catches up with missed messages. It calls the provider, so it has a schedule of its own: it
+/// never delays the other jobs, and `mynah cleanup` does not run it.
 const CATCH_UP_JOB: &str = "catch_up";
 
-/// Looks for missed messages, whenever that was last done. What came of it is recorded.
+/// Catches up with missed messages now, whether or not that is due, and records the result.
 pub async fn catch_up(app: &App) -> Result<ScheduledJob, StoreError> {
     let (now, began) = (app.clock.now(), Instant::now());
     let last = app.store.schedule().await?.into_iter().find(|run| run.job == CATCH_UP_JOB);
@@ -57,7 +56,7 @@ pub async fn catch_up(app: &App) -> Result<ScheduledJob, StoreError> {
     record(app, CATCH_UP_JOB, catch_up::CATCH_UP_INTERVAL, (now, began), result, failed).await
 }
 
-/// Runs the jobs that are due, or all of them. What each did is recorded, and told to the caller.
+/// Runs the jobs that are due, or `all` jobs. Records and returns the result of each.
 pub async fn run(app: &App, all: bool) -> Result<Vec<ScheduledJob>, StoreError> {
     let mut runs = Vec::new();
     for (job, name, every) in JOBS {
@@ -99,7 +98,7 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
         Job::ExpireTurns => {
             let turns = store.expire_overdue_turns(now).await?;
             if turns > 0 {
-                error!(turns, "turns expired unanswered: 23 hours have passed since the contact wrote");
+                error!(turns, "turns expired without an answer, because their 23 hours have passed");
             }
             Ok(format!("{turns} turns expired"))
         }
@@ -111,7 +110,7 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
             let Some(kept) = times.retention else { return Ok("conversations are kept".into()) };
             let deleted = store.delete_ended_conversations(now - kept).await?;
             if deleted > 0 {
-                info!(deleted, "conversations past their retention were deleted");
+                info!(deleted, "deleted conversations past their retention");
             }
             Ok(format!("{deleted} conversations deleted"))
         }
@@ -121,13 +120,13 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
             Ok(format!("{deleted} alerts deleted"))
         }
         Job::DeleteWebhookLog => {
-            let Some(kept) = times.webhook_log_retention else { return Ok("the log is kept".into()) };
+            let Some(kept) = times.webhook_log_retention else { return Ok("the webhook log is kept".into()) };
             let deleted = store.delete_webhook_log(now - kept).await?;
-            Ok(format!("{deleted} lines of the webhook log deleted"))
+            Ok(format!("{deleted} entries of the webhook log deleted"))
         }
         Job::ForgetOldUsage => {
             let forgotten = store.delete_old_charges(now - USAGE_RETENTION).await?;
-            Ok(format!("{forgotten} old figures of spending forgotten"))
+            Ok(format!("{forgotten} old usage records deleted"))
         }
         Job::RemoveFiles => {
             let removed = unused_files::remove_unused_files(app).await?;

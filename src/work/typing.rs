@@ -1,4 +1,4 @@
-//! Showing the contact that an answer is being written.
+//! Shows the contact the typing indicator while an answer is being written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use crate::channel::Channel;
 use crate::fault::Fault;
 use crate::model::ProviderId;
 
-/// WhatsApp takes the dots away after 25 s.
+/// WhatsApp removes the typing indicator after 25 s.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Shows the dots for as long as what it returns is kept. Nobody waits for the calls: one that fails or is slow must not
-/// delay the answer. Nor is one cut short, which would cost its connection.
+/// Shows the typing indicator until the returned guard is dropped. Nothing waits for the calls: a call that fails or is
+/// slow must not delay the answer. A running call is not canceled, because that would cost its connection.
 #[must_use]
 pub(super) fn keep_typing(channel: Arc<dyn Channel>, inbound: ProviderId) -> DropGuard {
     let stop = CancellationToken::new();
@@ -21,7 +21,7 @@ pub(super) fn keep_typing(channel: Arc<dyn Channel>, inbound: ProviderId) -> Dro
     tokio::spawn(async move {
         loop {
             if let Err(fault) = channel.send_typing(&inbound).await {
-                tracing::debug!(why = fault.why(), "the typing indicator was not shown");
+                tracing::debug!(why = fault.why(), "cannot show the typing indicator");
                 if matches!(fault, Fault::Fail { .. }) {
                     return;
                 }

@@ -1,5 +1,5 @@
-//! Reading what contacts attached to messages that the assistant does not answer: a person wants to see it, and the assistant to
-//! know of it when it returns.
+//! Reads the attachments of messages that the assistant does not answer. A person may want to see them, and the
+//! assistant needs them when it returns.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::attachments::{ReadContext, read_attachment};
 use crate::app::App;
 use crate::store::{AttachmentOutcome, StoreError, UnreadAttachment};
 
-/// How often that is looked for.
+/// How often the worker looks for unread attachments.
 pub(super) const READ_INTERVAL: Duration = Duration::from_secs(10);
 
-/// So much of it is read in one go.
+/// How many attachments are read at once.
 const BATCH_SIZE: i64 = 8;
 
-/// Reads some of it; how many.
+/// Reads a batch of unread attachments. Returns how many it read.
 pub async fn read_batch(app: &App) -> Result<usize, StoreError> {
     let unread = app.store.unread_attachments(BATCH_SIZE).await?;
     let read = join_all(unread.iter().map(|one| async move {
@@ -27,22 +27,22 @@ pub async fn read_batch(app: &App) -> Result<usize, StoreError> {
 
 async fn read_unread(app: &App, unread: &UnreadAttachment) -> AttachmentOutcome {
     let number = app.number(&unread.account, &unread.our_address);
-    let of = ReadContext {
+    let context = ReadContext {
         turn: unread.turn,
         number,
         reservation: None,
-        // What was given up may have been so for a budget.
+        // The turn may have failed because a budget is spent.
         may_transcribe: !unread.turn_failed,
     };
     match app.channel(&unread.channel, &unread.account, &unread.our_address) {
-        Some(channel) => read_attachment(app, &of, channel, 0, &unread.attachment).await,
+        Some(channel) => read_attachment(app, &context, channel, 0, &unread.attachment).await,
         None => AttachmentOutcome {
             message: unread.attachment.message,
             number: unread.attachment.number,
             text: unread.attachment.attachment.placeholder.clone(),
             file: None,
             model_image: None,
-            error: Some("the account that it came through is not configured any more".to_owned()),
+            error: Some("the account that received it is no longer configured".to_owned()),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! Files that nobody needs any more.
+//! Removes files that no conversation uses.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use tracing::info;
 
 use crate::app::App;
 
-/// A file is put before the row that keeps it: what was put so short a time ago may be waiting for its row.
+/// How old a file must be to be removed. A file is written before the row that refers to it, so a newer one may still
+/// wait for its row.
 const GRACE: Duration = Duration::from_secs(3600);
 
-/// Removes the files that no conversation holds, a shelf at a time; how many. A crash in the middle leaves the rest for the
-/// next time.
+/// Removes the files that no conversation uses, one shelf of the file store at a time. Returns how many it removed. If
+/// mynah crashes in the middle, the next run removes the rest.
 pub(super) async fn remove_unused_files(app: &App) -> Result<usize> {
     let before = app.clock.now() - GRACE;
     let mut removed = 0;
@@ -33,7 +34,7 @@ pub(super) async fn remove_unused_files(app: &App) -> Result<usize> {
         .await??;
     }
     if removed > 0 {
-        info!(removed, "files that no conversation holds were removed");
+        info!(removed, "removed files that no conversation uses");
     }
     Ok(removed)
 }

@@ -1,4 +1,4 @@
-//! The loop that claims what is due and hands it out.
+//! The worker loop, which claims due work and runs it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,45 +14,45 @@ use super::{WorkItem, perform, schedule, unread_attachments, work_items};
 use crate::app::App;
 use crate::store::{BuiltInRequest, Claims, StoreError};
 
-/// Work of other processes, such as a command, is noticed within this.
+/// How often the worker looks for work from other processes, such as commands.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The most to claim at once: enough to share one commit, few enough to spread over workers.
+/// The most work to claim at once. It shares one commit, but must leave work for other workers.
 const MAX_CLAIMED_AT_ONCE: usize = 64;
 
-/// So many webhooks waiting for their commit are a flood. Twilio gives a webhook up after seconds, while an answer has
-/// minutes and costs many times the processor time of an acknowledgement, so new work then begins only now and then.
+/// With more webhooks than this waiting for their commit, the worker slows down. Twilio gives a webhook up after
+/// seconds, while an answer has minutes and costs many times the processor time of an acknowledgment.
 const WEBHOOK_FLOOD_THRESHOLD: usize = 8;
 
-/// How long new work stands back in a flood.
+/// How long the worker pauses before each claim in such a flood of webhooks.
 const FLOOD_PAUSE: Duration = Duration::from_millis(100);
 
-/// After a failed claim: the database is in trouble.
+/// The wait after a failed claim, which means that the database is in trouble.
 const CLAIM_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// How long work in progress may go on after a stop before model calls are given back to the queue. A post is never cut
-/// short: its outcome would be unknown.
+/// How long work in progress may continue after a stop. Then model calls are canceled and their turns return to the
+/// queue. A post is never canceled, because its outcome would be unknown.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// How long a start waits for what was missed, which is answered with what waits already. A provider that does not answer
-/// holds nobody up for longer.
+/// How long the worker waits for the first catch-up, so that missed messages are answered together with those that wait
+/// already. A provider that does not answer delays the start no longer than this.
 const FIRST_CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Claims and performs until told to stop.
+/// Claims and runs work until it is stopped.
 pub struct Worker {
     app: Arc<App>,
-    /// For all work.
+    /// Slots for all work.
     slots: Arc<Semaphore>,
-    /// For turns that a model has to answer: fewer, so that a model that hangs does not hold up what needs none.
+    /// Slots for turns that need a model. There are fewer, so that a model that hangs does not block other work.
     model_slots: Arc<Semaphore>,
     tasks: TaskTracker,
-    /// Cuts model calls short.
+    /// Cancels model calls.
     cancel_model_calls: CancellationToken,
 }
 
 impl Worker {
-    /// A worker for the app; `MYNAH_WORKERS` turns are answered by a model at once, and a quarter as many more pieces of
-    /// work run beside them.
+    /// Creates a worker. It runs `MYNAH_WORKERS` turns that need a model at once, and a quarter as many further pieces
+    /// of work beside them.
     pub fn new(app: Arc<App>) -> Worker {
         let workers = app.config.work.workers;
         let slots = Arc::new(Semaphore::new(workers + workers.div_ceil(4)));
@@ -66,7 +66,7 @@ impl Worker {
         let mut next_catch_up = next_schedule_run + CATCH_UP_INTERVAL;
         let (mut next_attachment_read, mut attachment_reading) = (next_schedule_run, None);
         let mut catching_up = self.catch_up(&stop);
-        // Whether it is done or not, it goes on beside the queue.
+        // If the catch-up is not done by then, it continues in the background.
         drop(tokio::time::timeout(FIRST_CATCH_UP_TIMEOUT, &mut catching_up).await);
         while !stop.is_cancelled() {
             let now = self.app.clock.now();
@@ -81,15 +81,15 @@ impl Worker {
             if now >= next_schedule_run {
                 next_schedule_run = now + Duration::from_secs(60);
                 let app = Arc::clone(&self.app);
-                // Beside the queue, which need not wait for it.
+                // In the background, so that the queue does not wait for it.
                 self.tasks.spawn(async move {
                     if let Err(error) = schedule::run(&app, false).await {
-                        error!(%error, "the regular jobs could not be run");
+                        error!(%error, "cannot run the regular jobs");
                     }
                 });
             }
             if self.app.store.write_error().is_some() {
-                // Without traffic nothing else would notice that the trouble has passed. A failure is told by the store.
+                // Without traffic, nothing else would notice that the database has recovered. The store logs failures.
                 drop(self.app.store.probe_write().await);
             }
             if self.app.store.uncommitted_webhooks() > WEBHOOK_FLOOD_THRESHOLD {
@@ -107,12 +107,12 @@ impl Worker {
             let claims = match claim(&self.app, free_model_slots, free).await {
                 Ok(claims) => claims,
                 Err(error) => {
-                    error!(%error, "the queue cannot be read");
+                    error!(%error, "cannot claim work from the queue");
                     tokio::select! { () = tokio::time::sleep(CLAIM_RETRY_DELAY) => {}, () = stop.cancelled() => {} }
                     continue;
                 }
             };
-            // With as many turns as there are places for, more may be due: those that need no model.
+            // If every model slot got a turn, work that needs no model may still be due.
             let claimed_all_slots =
                 claims.len() >= free || (free_model_slots > 0 && claims.turns.len() >= free_model_slots);
             let next_due = claims.next_due;
@@ -131,7 +131,8 @@ impl Worker {
         self.finish().await;
     }
 
-    /// Looks for missed messages, beside the queue. One that is cut off by a stop or a defect is followed by another.
+    /// Catches up with missed messages in the background. A stop or a bug may interrupt it; the next run then starts
+    /// over.
     fn catch_up(&self, stop: &CancellationToken) -> JoinHandle<()> {
         let (app, stop) = (Arc::clone(&self.app), stop.clone());
         self.tasks.spawn(async move {
@@ -141,20 +142,20 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => {}
                 done = schedule::catch_up(&app) => if let Err(error) = done {
-                    error!(%error, "it cannot be recorded how the look for missed messages went");
+                    error!(%error, "cannot record the result of the catch-up");
                 }
             }
         })
     }
 
-    /// Reads what came with messages that are not answered, beside the queue.
+    /// Reads the attachments of messages that are not answered, in the background.
     fn read_unread_attachments(&self, stop: &CancellationToken) -> JoinHandle<()> {
         let (app, stop) = (Arc::clone(&self.app), stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 done = unread_attachments::read_batch(&app) => if let Err(error) = done {
-                    error!(%error, "what came with messages that are not answered cannot be read");
+                    error!(%error, "cannot read the attachments of messages that are not answered");
                 }
             }
         })
@@ -164,13 +165,14 @@ impl Worker {
         for work in work_items(claims) {
             // Claims never exceed the free slots, and only this loop takes them.
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
-            // More may want one than there are: a word is claimed without, and it shows later whether a question came with it.
+            // There may be too few model slots: a command is claimed without one, and only later it shows whether a
+            // question came with it.
             let place =
                 if may_need_model(&work) { Arc::clone(&self.model_slots).try_acquire_owned().ok() } else { None };
             let (app, cut) = (Arc::clone(&self.app), self.cancel_model_calls.clone());
             self.tasks.spawn(async move {
                 if let Err(error) = perform(&app, work, place.is_some(), &cut).await {
-                    error!(%error, "a piece of work can be neither recorded nor given back; the next start takes it over");
+                    error!(%error, "work can be neither recorded nor requeued; the next start recovers it");
                 }
                 drop((slot, place));
             });
@@ -189,26 +191,26 @@ impl Worker {
     }
 }
 
-/// Whether a model may have to be asked.
+/// Returns whether the work may need a model.
 fn may_need_model(work: &WorkItem) -> bool {
     matches!(work, WorkItem::Answer(claim) if claim.request.is_none_or(BuiltInRequest::also_answers_question))
 }
 
 async fn claim(app: &App, model_slots: usize, max_items: usize) -> Result<Claims, StoreError> {
-    // Without a model, turns wait unclaimed.
+    // If no number has a model, no turns that need one are claimed.
     let turns = if app.has_any_model() { model_slots } else { 0 };
     let claims = {
         let _shared = app.claim_lock.read().await;
         app.store.claim(app.clock.now(), turns, max_items).await?
     };
     for (part, why) in &claims.given_up {
-        error!(%part, why, "not sent, and given up");
+        error!(%part, why, "the part was not sent and is given up");
     }
     Ok(claims)
 }
 
-/// Does everything that is due now, and what falls due meanwhile at a clock that stands still; how many pieces. For
-/// tests and for commands that run once.
+/// Runs all work that is due, and work that becomes due meanwhile. With a clock that stands still, this ends. Returns
+/// how many pieces of work it ran. For tests and for commands that run once.
 pub async fn run_until_idle(app: &Arc<App>) -> Result<usize, StoreError> {
     let mut pieces_done = 0;
     loop {

@@ -399,7 +399,7 @@ async fn an_attachment_that_takes_too_long_does_not_hold_up_its_turn() {
     drain_after_waits(&house).await;
     assert_eq!(last_user_contents(&house).await[1], "and this?\n[image, which cannot be read]");
     assert_eq!(house.sent_texts().await, [UNREADABLE_TEXT, "Hello!", UNREADABLE_TEXT, "Hello!"]);
-    let why = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE 'it took too long%'";
+    let why = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE 'fetching or transcribing it took too long%'";
     assert_eq!(house.query_integer(why), 2);
 }
 

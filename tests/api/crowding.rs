@@ -84,7 +84,7 @@ async fn of_a_flood_the_model_is_shown_the_latest_that_it_can_read_and_the_log_s
     let characters: usize = said.iter().map(|text| text.chars().count()).sum();
     assert!(said.last().unwrap().starts_with("99 ") && characters <= 8_192 * 4, "{characters} in {}", said.len());
     assert_eq!(prompts[0][0].0, "system", "and the instructions are not crowded out");
-    assert_eq!(log.count_lines("WARN", "the model is not shown all that the contact said last"), 1);
-    assert_eq!(log.count_lines("WARN", "fills the window"), 1);
+    assert_eq!(log.count_lines("WARN", "the contact's latest messages do not fit into the model's context window"), 1);
+    assert_eq!(log.count_lines("WARN", "fill the context window"), 1);
     assert_eq!((house.query_integer(COUNT_USER_MESSAGES), house.sent_texts().await.len()), (100, 1));
 }

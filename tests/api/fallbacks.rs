@@ -67,7 +67,7 @@ async fn a_model_that_keeps_failing_is_not_asked_for_a_while_and_tried_again_lat
     assert_eq!(house.prompts().await.len(), 5, "after five failures nobody asks it");
     assert_eq!(house.sent_texts().await, ["From the spare."; 10]);
     let alerts = house.app.store.alerts(10).await.unwrap();
-    assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("again and again"));
+    assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("keeps failing"));
     house.advance(30);
     house.contact_writes(ANA, "and now?").await;
     house.drain().await;

@@ -248,5 +248,5 @@ async fn a_lost_file_is_reported_to_the_operator_only() {
     let answer = house.get(&last_media_path(&house).await).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     assert_eq!(body_bytes(answer).await, b"there is nothing here\n");
-    assert_eq!(log.count_lines("ERROR", "cannot be read"), 1);
+    assert_eq!(log.count_lines("ERROR", "cannot read the file of a media link"), 1);
 }

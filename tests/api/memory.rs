@@ -78,7 +78,7 @@ async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
     house.advance(24 * 3600 + 1);
     let runs = schedule::run(&house.app, false).await.unwrap();
     let results: Vec<_> = runs.iter().map(|run| run.result.as_str()).collect();
-    assert!(results.contains(&"1 conversations ended") && results.contains(&"1 lines of the webhook log deleted"));
+    assert!(results.contains(&"1 conversations ended") && results.contains(&"1 entries of the webhook log deleted"));
     assert_eq!(house.query_integer("SELECT COUNT(*) FROM conversations WHERE ended_at IS NULL"), 0);
     house.contact_writes(ANA, "me again").await;
     house.drain().await;

@@ -82,7 +82,7 @@ async fn a_voice_note_to_a_number_with_a_model_of_its_own_is_not_sent_to_the_mai
     two.sales_model_answers("From sales.").await;
     attach_file_to_sales(&two, "ME1", "audio/ogg", ResponseTemplate::new(200).set_body_bytes(VOICE)).await;
     assert_eq!(two.texts_sent_by_sales().await, ["Sales hears nothing."]);
-    let why = "SELECT COUNT(*) FROM attachments WHERE error LIKE 'nothing is set that writes down%'";
+    let why = "SELECT COUNT(*) FROM attachments WHERE error LIKE 'no transcription is configured%'";
     assert_eq!(two.test_app.query_integer(why), 1);
 }
 
@@ -125,7 +125,7 @@ async fn an_unknown_send_is_looked_up_by_the_numbers_account_and_an_alert_names_
     assert_eq!(looks[0].headers["authorization"], *basic_authorization(SALES_TOKEN));
     assert!(looks[0].url.query_pairs().any(|(name, value)| name == "From" && value == SALES));
     assert_eq!(requests_with_method(&two.test_app.twilio, "GET").await.len(), 0);
-    let told = "the provider could not be asked; the operator must act";
+    let told = "a lookup at the provider failed; the operator must act";
     assert_eq!((log.count_lines("ERROR", told), log.count_lines("ERROR", "number=\"sales\"")), (1, 1));
 }
 

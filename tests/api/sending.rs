@@ -386,7 +386,7 @@ async fn an_unknown_send_is_not_looked_up_in_another_account() {
         house.drain().await;
     }
     assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (1, vec!["sending".to_owned()]));
-    assert_eq!(log.count_lines("ERROR", "is not configured any more, so it cannot be looked for"), 1);
+    assert_eq!(log.count_lines("ERROR", "is no longer configured, so mynah cannot look it up"), 1);
     // The account is back.
     let house = house.restarted_with(&[("TWILIO_ACCOUNT_SID", ACCOUNT)]).await;
     house

@@ -74,7 +74,7 @@ async fn an_answer_that_comes_too_late_is_not_sent_and_its_turn_expires() {
     house.contact_writes(ANA, "hello").await;
     house.drain().await;
     assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (0, vec!["expired".to_owned()]));
-    assert_eq!(house.turns().await[0].error.as_deref(), Some("the answer came after its time had run out"));
+    assert_eq!(house.turns().await[0].error.as_deref(), Some("the answer came after its deadline"));
     let kept = house.query_integer("SELECT COUNT(*) FROM messages WHERE role = 'assistant'");
     assert_eq!(kept, 0, "the model will not think that it has said so");
     house.contact_writes(ANA, "hello again").await;

@@ -57,7 +57,10 @@ async fn every_command_that_reports_something_offers_json() {
         &["settings"],
     ] {
         let help = world.settings.run(&[command, &["--help"]].concat()).await;
-        assert!(help.stdout.contains("--json") && help.stdout.contains("One JSON document on stdout"), "{help:?}");
+        assert!(
+            help.stdout.contains("--json") && help.stdout.contains("Print one JSON document on stdout"),
+            "{help:?}"
+        );
     }
 }
 

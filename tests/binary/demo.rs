@@ -16,7 +16,7 @@ async fn wait_until_page_shows(server: &ServerProcess, text: &str) -> String {
 async fn wait_until_introduced(server: &mut ServerProcess) -> String {
     server.wait_until_ready().await;
     wait_until("it has introduced itself", TEST_TIMEOUT, || async {
-        Some(server.stdout()).filter(|out| out.contains("Ctrl+C ends it"))
+        Some(server.stdout()).filter(|out| out.contains("Press Ctrl+C to end the demo"))
     })
     .await
 }

@@ -28,7 +28,7 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     let id = first_conversation_id(&world).await;
 
     let told = settings.run(&["conversations", "mode", &id, "human"]).await;
-    assert!(told.status == Some(0) && told.stdout.contains("a person answers it now"), "{told:?}");
+    assert!(told.status == Some(0) && told.stdout.contains("a person answers now"), "{told:?}");
     wait_until_sent(&world, "A person will come.").await;
     let said = settings.run(&["conversations", "say", &id, "This is Eva.", "--json"]).await.json();
     assert_eq!(said["conversation"], id.as_str());
@@ -71,7 +71,7 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert!(text.contains("    [document: text/plain]\n    Rye bread: 4.50\n    (text/plain, 15 bytes in "), "{text}");
 
     let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
-    assert!(told.stdout.contains("the assistant answers it again"), "{told:?}");
+    assert!(told.stdout.contains("the assistant answers again"), "{told:?}");
     world.contact_writes((0, 2)).await;
     wait_until("the assistant answers", TEST_TIMEOUT, || async {
         (world.model.calls.load(std::sync::atomic::Ordering::SeqCst) > calls).then_some(())
@@ -112,7 +112,7 @@ async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_
     })
     .await;
     let again = world.settings.run(&["conversations", "unblock", &phone]).await;
-    assert_eq!((again.status, again.stdout.trim()), (Some(0), format!("{phone} is not blocked any more").as_str()));
+    assert_eq!((again.status, again.stdout.trim()), (Some(0), format!("{phone} is no longer blocked").as_str()));
     let unblocked = world.settings.run(&["conversations", "unblock", &phone, "--json"]).await.json();
     assert_eq!(unblocked, json!({ "address": phone, "blocked": false }));
     world.contact_writes((0, 2)).await;
@@ -147,7 +147,10 @@ async fn an_operator_sends_a_file_and_a_template() {
     let nowhere = bare.run(&["conversations", "say", &id, "--file", &photo]).await;
     assert!(nowhere.status == Some(1) && nowhere.stderr.contains("MYNAH_PUBLIC_URL"), "{nowhere:?}");
     let wrong = send(&["--file", &page]).await;
-    assert!(wrong.status == Some(1) && wrong.stderr.contains("page.html is of a kind"), "{wrong:?}");
+    assert!(
+        wrong.status == Some(1) && wrong.stderr.contains("page.html is not of a type that WhatsApp accepts"),
+        "{wrong:?}"
+    );
     assert_eq!(send(&[]).await.status, Some(2), "neither words nor a file");
     assert!(!settings.folder.join("media").exists());
 

@@ -96,7 +96,7 @@ async fn a_main_configuration_without_sender_and_model_is_sound_where_another_nu
     assert_eq!(check.status, Some(0), "{check:?}");
     for line in [
         "skipped  Twilio         main: no account and no sender are set",
-        "skipped  model          main: none is set, and nobody can write here",
+        "skipped  model          main: no model is set; nobody can write to this number, because it has no sender",
         "skipped  model          sales: configured, not called (--offline)",
     ] {
         assert!(check.stdout.contains(line), "{line}: {check:?}");
@@ -121,7 +121,7 @@ async fn a_check_tells_which_numbers_voice_notes_are_not_read() {
     std::fs::write(world.settings.folder.join("sales.toml"), sales).expect("the folder is there");
     let settings = world.settings.clone().without("OPENAI_BASE_URL").with("MYNAH_NUMBERS", "sales.toml");
     let check = settings.run(&["check", "--offline"]).await;
-    let line = "skipped  transcription  sales: voice notes are not read here";
+    let line = "skipped  transcription  sales: voice notes are not transcribed here";
     assert!(check.status == Some(0) && check.stdout.matches("transcription").count() == 2, "{check:?}");
     assert!(check.stdout.contains(line), "{check:?}");
 }

@@ -26,23 +26,23 @@ async fn settings_are_stored_listed_and_taken_away() {
     assert!(run_settings(settings, &["list"]).await.starts_with("no settings are stored"));
     assert_eq!(settings.run(&["settings", "list", "--json"]).await.json(), json!([]));
 
-    let stored = "MYNAH_TYPING is stored; it counts from the next start of `mynah serve`\n";
+    let stored = "MYNAH_TYPING is stored; mynah uses it from the next start of `mynah serve`\n";
     assert_eq!(run_settings(settings, &["set", "MYNAH_TYPING", "false"]).await, stored);
-    let hidden = "MYNAH_AI_MODEL is stored, but does not count: hidden by environment variable MYNAH_AI_MODEL\n";
+    let hidden = "MYNAH_AI_MODEL is stored, but is not in effect: overridden by environment variable MYNAH_AI_MODEL\n";
     assert_eq!(run_settings(settings, &["set", "MYNAH_AI_MODEL", "other"]).await, hidden);
     run_settings(settings, &["set", "MYNAH_TEXT_HELP", "-- Write to us.\nOr call."]).await;
     assert_eq!(run_settings(settings, &["get", "MYNAH_TEXT_HELP"]).await, "-- Write to us.\nOr call.\n");
     assert_eq!(
         run_settings(settings, &["list"]).await,
-        "MYNAH_AI_MODEL   hidden by environment variable MYNAH_AI_MODEL  other\n\
-         MYNAH_TEXT_HELP  counts                                         -- Write to us. Or call.\n\
-         MYNAH_TYPING     counts                                         false\n"
+        "MYNAH_AI_MODEL   overridden by environment variable MYNAH_AI_MODEL  other\n\
+         MYNAH_TEXT_HELP  in effect                                          -- Write to us. Or call.\n\
+         MYNAH_TYPING     in effect                                          false\n"
     );
     let got = settings.run(&["settings", "get", "MYNAH_AI_MODEL", "--json"]).await.json();
-    let why = "hidden by environment variable MYNAH_AI_MODEL";
+    let why = "overridden by environment variable MYNAH_AI_MODEL";
     assert_eq!(got, json!({ "key": "MYNAH_AI_MODEL", "value": "other", "state": "hidden", "why": why }));
 
-    let gone = "MYNAH_TYPING is not stored any more, from the next start of `mynah serve`\n";
+    let gone = "MYNAH_TYPING is deleted; this takes effect at the next start of `mynah serve`\n";
     assert_eq!(run_settings(settings, &["unset", "MYNAH_TYPING"]).await, gone);
     for action in ["get", "unset"] {
         assert!(run_refused(settings, &[action, "MYNAH_TYPING"]).await.contains("MYNAH_TYPING is not stored"));
