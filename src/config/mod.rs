@@ -1,7 +1,8 @@
-//! The configuration: one documented struct per concern, made from layers of which the first that has a value wins.
+//! The configuration: one documented struct per section. Values come from layers, and the first layer that has a value
+//! wins.
 //!
-//! To add a setting: a row in a file of `settings/`, a field and the line that reads it in the file of its concern, and
-//! `MYNAH_BLESS=1 cargo test reference` for `docs/configuration.md`.
+//! To add a setting, add a row in a file of `settings/`, add a field and read it in the file of its section, and run
+//! `MYNAH_BLESS=1 cargo test reference` to update `docs/configuration.md`.
 
 mod schema;
 mod sections;
@@ -32,44 +33,44 @@ pub use self::stored::{StoredSetting, StoredSettingState};
 use self::sections::{ai, contact_policy, fallback, log, media, number, numbers, server, texts, twilio, work};
 use self::sources::reader::SettingsReader;
 
-/// All that can be set. Its `Debug` shows no secret.
+/// All settings. `Debug` shows no secrets.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The web server.
     pub server: ServerConfig,
-    /// Where data is kept.
+    /// The data folder and the database.
     pub data: DataConfig,
-    /// The first WhatsApp number; `None` where nothing of it is set.
+    /// The first WhatsApp number; `None` if none of its settings is set.
     pub twilio: Option<TwilioConfig>,
-    /// The language model; `None` where nothing of it is set.
+    /// The language model; `None` if no provider is configured.
     pub ai: Option<AiConfig>,
-    /// The models that answer where that one cannot, in order.
+    /// The fallback models, in order.
     pub fallbacks: Vec<AiConfig>,
     /// How attachments are read.
     pub media: MediaConfig,
-    /// How answers are made.
+    /// How mynah answers.
     pub work: WorkConfig,
-    /// When a conversation ends.
+    /// When conversations end, and how long they are kept.
     pub conversation: ConversationConfig,
     /// Who may talk, and how much.
     pub contact_policy: ContactPolicyConfig,
-    /// What contacts read that no model wrote.
+    /// The fixed texts that contacts read.
     pub texts: Texts,
-    /// The numbers beside the first, each with all that is its own. See [`Config::every_number`].
+    /// The numbers after the first, each with its own settings. See [`Config::every_number`].
     pub further_numbers: Vec<NumberConfig>,
     /// What is logged.
     pub log: LogConfig,
-    /// What is no error and yet seems not meant, a sentence each; never a secret.
+    /// Settings that are valid but look like mistakes, one sentence each; never a secret.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads every setting. The error holds all that is wrong, not the first alone.
+    /// Reads every setting. The error holds all problems, not only the first.
     pub fn load(sources: Sources) -> Result<Config, Problems> {
         Config::read(&mut SettingsReader::new(sources))
     }
 
-    /// Where data is kept, which is found before the settings that are stored there.
+    /// Finds the data folder and the database, before the settings that are stored there are known.
     pub fn load_data(sources: Sources) -> Result<DataConfig, Problems> {
         let mut reader = SettingsReader::new(sources);
         let data = server::read_data(&mut reader);
@@ -111,7 +112,7 @@ impl Config {
             log,
             warnings: Vec::new(),
         };
-        // The stage has a number of its own.
+        // The sandbox has a number of its own.
         if !is_sandbox {
             config.further_numbers = numbers::read(reader, &config.shared());
         }
@@ -122,7 +123,7 @@ impl Config {
 }
 
 impl Config {
-    /// Every number: that of the main configuration, then those of files.
+    /// Returns every number: that of the main configuration, then those of the files.
     pub fn every_number(&self) -> Vec<NumberConfig> {
         let main = NumberConfig {
             name: number::MAIN_NUMBER.to_owned(),
@@ -139,7 +140,7 @@ impl Config {
         std::iter::once(main).chain(self.further_numbers.iter().cloned()).collect()
     }
 
-    /// What the numbers beside the first share with it.
+    /// Returns the settings that the further numbers share with the first.
     fn shared(&self) -> numbers::SharedConfig<'_> {
         numbers::SharedConfig {
             public_url: self.server.public_url.as_ref(),
@@ -148,7 +149,8 @@ impl Config {
         }
     }
 
-    /// Finds the number on which somebody wrote, as an index into [`Config::every_number`].
+    /// Returns the directory that finds the number that a contact wrote to, as an index into
+    /// [`Config::every_number`].
     pub fn directory(&self) -> NumberDirectory {
         let further = self.further_numbers.iter().map(|number| number.twilio.as_ref());
         NumberDirectory::of(std::iter::once(self.twilio.as_ref()).chain(further))

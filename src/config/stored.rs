@@ -1,4 +1,4 @@
-//! Stored settings: which values may be stored, and what comes of those that are.
+//! Stored settings: which values may be stored, and whether those that are stored take effect.
 
 use crate::config::Config;
 use crate::config::schema::nearest_name::nearest_name;
@@ -16,26 +16,26 @@ use crate::config::sources::value::candidate_place;
 pub struct StoredSetting {
     /// Its variable.
     pub key: String,
-    /// Its value; `None` where it is a secret's, which does not belong there.
+    /// Its value; `None` for a secret, which should not be stored there.
     pub value: Option<String>,
-    /// What comes of it.
+    /// Whether it takes effect.
     pub state: StoredSettingState,
 }
 
-/// What comes of a stored setting.
+/// Whether a stored setting takes effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredSettingState {
-    /// It holds.
+    /// It takes effect.
     Counts,
-    /// A higher layer has a value, too: this one, such as `environment variable MYNAH_TYPING`.
+    /// A higher layer overrides it: this one, such as `environment variable MYNAH_TYPING`.
     Hidden(String),
-    /// It cannot be used, for this reason.
+    /// mynah ignores it, for this reason.
     LeftOut(String),
 }
 
 impl Config {
-    /// Judges a value that is to be stored as if it were there already, whatever higher layers say. The errors are those that
-    /// it brings; what was wrong before is another matter.
+    /// Checks a value that is to be stored as if it were stored and no higher layer overrode it. The errors are those
+    /// that the value adds, not those that the configuration has without it.
     pub fn validate_setting(sources: &Sources, key: &str, value: &str) -> Result<&'static Setting, Problems> {
         let refused =
             |found: &str, expected: String| Problems::from_one(Problem::new(candidate_place(key), found, expected));
@@ -52,7 +52,7 @@ impl Config {
             return Err(refused(why, elsewhere));
         }
         if value.is_empty() {
-            return Err(refused("an empty value, which counts as none", setting.expects.to_owned()));
+            return Err(refused("an empty value, which counts as not set", setting.expects.to_owned()));
         }
         let before = Config::load(sources.clone()).err();
         let trial = Some((setting.key, value.to_owned()));
@@ -62,12 +62,12 @@ impl Config {
         }
     }
 
-    /// The stored settings, each with what comes of it.
+    /// Returns the stored settings, and whether each one takes effect.
     pub fn stored_settings(sources: &Sources) -> Vec<StoredSetting> {
         let reader = SettingsReader::new(sources.clone());
         let fate = |key: &str, value: &str| {
             let Some(setting) = settings::find(key) else {
-                return StoredSettingState::LeftOut("no setting of that name".to_owned());
+                return StoredSettingState::LeftOut("an unknown setting".to_owned());
             };
             if setting.can_be_stored() {
                 match reader.layers.find(setting) {
@@ -90,14 +90,14 @@ impl Config {
         stored.collect()
     }
 
-    /// The setting of that name; the error names the one that may be meant.
+    /// Returns the setting with this name. The error suggests a similar name.
     pub fn find_setting(key: &str) -> Result<&'static Setting, Problem> {
         settings::find(key)
-            .ok_or_else(|| Problem::new(candidate_place(key), "no setting of that name", suggest_variable(key)))
+            .ok_or_else(|| Problem::new(candidate_place(key), "an unknown setting", suggest_variable(key)))
     }
 }
 
-/// The variable that is meant by another name.
+/// Suggests the variable that a wrong name may stand for.
 fn suggest_variable(wrong: &str) -> String {
     let plain = wrong.to_ascii_uppercase().replace('-', "_");
     let ours = format!("MYNAH_{plain}");
@@ -126,41 +126,41 @@ mod tests {
             let told = "setting MYNAH_TYPING: found \"maybe\", expected true or false";
             assert_eq!(validation_errors(env, "MYNAH_TYPING", "maybe"), [told]);
         }
-        // What it would take with it.
+        // Errors that the value would cause elsewhere.
         let code = validation_errors(&[], "MYNAH_WHO", "code");
         assert!(code.len() == 1 && code[0].starts_with("MYNAH_PAIRING_CODE: found no value"), "{code:?}");
         assert_eq!(validation_errors(&[("MYNAH_PAIRING_CODE", "sesame42")], "MYNAH_WHO", "code"), [""; 0]);
-        // What was wrong before is not its fault.
+        // Errors that were there before are not reported.
         assert_eq!(validation_errors(&[("MYNAH_WORKERS", "many")], "MYNAH_TYPING", "false"), [""; 0]);
     }
 
     #[test]
     fn what_is_no_setting_or_cannot_be_one_is_refused_and_named() {
         for (key, value, told) in [
-            ("MYNAH_TYPNG", "true", "setting MYNAH_TYPNG: found no setting of that name, expected MYNAH_TYPING"),
-            ("typing", "true", "setting typing: found no setting of that name, expected MYNAH_TYPING"),
+            ("MYNAH_TYPNG", "true", "setting MYNAH_TYPNG: found an unknown setting, expected MYNAH_TYPING"),
+            ("typing", "true", "setting typing: found an unknown setting, expected MYNAH_TYPING"),
             (
                 "OPENAI_API_KEY",
                 "sk-canary",
-                "setting OPENAI_API_KEY: found a secret, which is not stored among the settings, expected it in the \
+                "setting OPENAI_API_KEY: found a secret, which cannot be stored as a setting, expected it in the \
                  environment, in a file that OPENAI_API_KEY_FILE names, or as a systemd credential",
             ),
             (
                 "MYNAH_DATA_DIR",
                 "/x",
-                "setting MYNAH_DATA_DIR: found what tells where stored settings lie, and so cannot be one, expected it as a \
-                 flag or in the environment",
+                "setting MYNAH_DATA_DIR: found a setting that mynah needs to find the database, so it cannot be stored \
+                 there, expected it as a flag or in the environment",
             ),
             (
                 "OPENAI_BASE_URL",
                 "http://127.0.0.1:11434/v1",
-                "setting OPENAI_BASE_URL: found an address that is called, which only whoever has the machine may set, \
-                 expected it in the environment or in the configuration file",
+                "setting OPENAI_BASE_URL: found an address that mynah calls, which can be set only on the machine \
+                 itself, expected it in the environment or in the configuration file",
             ),
             (
                 "MYNAH_TYPING",
                 "",
-                "setting MYNAH_TYPING: found an empty value, which counts as none, expected true or false",
+                "setting MYNAH_TYPING: found an empty value, which counts as not set, expected true or false",
             ),
         ] {
             assert_eq!(validation_errors(&[], key, value), [told]);
@@ -188,17 +188,17 @@ mod tests {
             fate("MYNAH_BURST"),
             StoredSettingState::LeftOut("found \"maybe\", expected next or restart".into())
         );
-        assert_eq!(fate("MYNAH_GONE"), StoredSettingState::LeftOut("no setting of that name".into()));
+        assert_eq!(fate("MYNAH_GONE"), StoredSettingState::LeftOut("an unknown setting".into()));
         assert!(matches!(fate("OPENAI_API_KEY"), StoredSettingState::LeftOut(why) if why.contains("a secret")));
         assert!(
-            matches!(fate("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("where stored settings lie"))
+            matches!(fate("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("to find the database"))
         );
         assert!(!format!("{told:?}").contains("canary"));
         let config = Config::load(sources).unwrap();
         assert_eq!(
             config.data.dir,
             std::path::Path::new("/nonexistent/./mynah-data"),
-            "it does not move its own folder"
+            "a stored setting does not move the data folder"
         );
     }
 
@@ -232,7 +232,7 @@ mod tests {
         let config = from(&stored);
         assert_eq!((config.work.workers, config.work.typing, config.ai.is_none()), (7, true, true));
         assert!(!format!("{config:?}").contains("169.254"), "{config:?}");
-        let told = "stored setting MYNAH_TYPING is \"maybe\", expected true or false; it is left out";
+        let told = "stored setting MYNAH_TYPING is \"maybe\", expected true or false; mynah ignores it";
         assert_eq!(config.warnings, [told]);
         write(&dir, "mynah.toml", "workers = 5");
         assert_eq!(from(&stored).work.workers, 5);

@@ -1,4 +1,4 @@
-//! Promises of the whole: layers, errors, secrets, bounds.
+//! Tests of the whole configuration: layers, errors, secrets, bounds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::schema::settings;
 use super::*;
 
-/// Sources of an environment alone, in a folder where nothing is.
+/// Returns sources with only this environment, in a folder that does not exist.
 pub(in crate::config) fn sources(env: &[(&str, &str)]) -> Sources {
     let env = env.iter().map(|(key, value)| ((*key).to_owned(), value.into())).collect();
     Sources { env, base_dir: "/nonexistent".into(), ..Sources::default() }
@@ -20,7 +20,7 @@ pub(in crate::config) fn load(env: &[(&str, &str)]) -> Result<Config, Problems> 
     Config::load(sources(env))
 }
 
-/// Each error of that environment.
+/// Returns each error of this environment.
 pub(in crate::config) fn errors(env: &[(&str, &str)]) -> Vec<String> {
     load(env).unwrap_err().iter().map(ToString::to_string).collect()
 }
@@ -147,11 +147,11 @@ fn a_file_of_a_setting_that_cannot_be_read_is_an_error_that_names_it() {
         ["environment variable OPENAI_API_KEY_FILE: found /nonexistent/key, which cannot be read (No such file or \
           directory (os error 2)), expected the path of a file that can be read"]
     );
-    // The key itself in the place of its path.
+    // The key itself instead of its path.
     assert_eq!(
         errors(&[("OPENAI_API_KEY_FILE", "sk-canary")]),
-        ["environment variable OPENAI_API_KEY_FILE: found a relative path, not shown, of a file that cannot be read \
-          (entity not found), expected the path of a file, from / or ./ on"]
+        ["environment variable OPENAI_API_KEY_FILE: found a relative path (not shown) of a file that cannot be read \
+          (entity not found), expected the path of a file, which begins with / or ./"]
     );
     assert_eq!(errors(&[("MYNAH_WORKERS_FILE", "/dev/zero")]).len(), 1);
 }
@@ -202,8 +202,9 @@ fn the_data_folder_holds_the_database_unless_another_is_named() {
 #[test]
 fn the_file_takes_texts_numbers_booleans_and_lists() {
     let dir = tempfile::tempdir().unwrap();
-    let text = "listen = '0.0.0.0:80'\nworkers = 0x10\nmax_context_messages = 1_0\nai_temperature = 0.5\nai_provider = 'offline'\n\
-                typing = false\nmerge_window = 0\ntrusted_proxies = ['10.0.0.0/8', '::1']\npublic_url = ''\n";
+    let text = "listen = '0.0.0.0:80'\nworkers = 0x10\nmax_context_messages = 1_0\nai_temperature = 0.5\n\
+                ai_provider = 'offline'\ntyping = false\nmerge_window = 0\ntrusted_proxies = ['10.0.0.0/8', '::1']\n\
+                public_url = ''\n";
     let path = write(&dir, "m.toml", text);
     let config = load(&[("MYNAH_CONFIG", &path)]).unwrap();
     assert_eq!(config.server.listen, "0.0.0.0:80".parse().unwrap());
@@ -238,7 +239,7 @@ fn all_errors_are_told_at_once() {
         "the configuration has 5 errors\n\
          file {path} key mynah_listen (line 1): found an unknown key, expected listen\n\
          environment variable MYNAH_LISTEN: found \"8080\", expected an address and port, such as 127.0.0.1:8080\n\
-         environment variable OPENAI_API_KEY: found a value that is not shown, expected an API key, without blanks\n\
+         environment variable OPENAI_API_KEY: found a value that is not shown, expected an API key without spaces\n\
          file {path} key workers (line 2): found \"many\", expected a whole number from 1 to 10000\n\
          environment variable MYNAH_LOG: found \"mynah=loud\", expected a filter, such as info or info,mynah=debug"
     );
@@ -280,7 +281,7 @@ fn no_error_and_no_warning_holds_a_secret() {
     assert!(cases.len() > 50);
     for (key, value) in cases {
         let setting = settings::find(key).unwrap();
-        // Beside the rest of an account, so that a value that is accepted is in the printed configuration.
+        // The rest of an account is set, too, so that an accepted value is in the printed configuration.
         let rest =
             [("TWILIO_WHATSAPP_FROM", "+14155238886"), ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001")];
         let rest: Vec<_> = rest.into_iter().filter(|(other, _)| *other != key).collect();
@@ -370,10 +371,10 @@ fn an_unknown_variable_of_ours_is_a_warning() {
     assert_eq!(
         config.unwrap().warnings,
         [
-            "environment variable MYNAH_CONFIG_FILE is no setting and is ignored; did you mean MYNAH_CONFIG?",
-            "environment variable MYNAH_FROBNICATE is no setting and is ignored; see docs/configuration.md",
-            "environment variable MYNAH_LISTN is no setting and is ignored; did you mean MYNAH_LISTEN?",
-            "environment variable MYNAH_WORKRES_FILE is no setting and is ignored; did you mean MYNAH_WORKERS_FILE?",
+            "environment variable MYNAH_CONFIG_FILE is not a setting and is ignored; did you mean MYNAH_CONFIG?",
+            "environment variable MYNAH_FROBNICATE is not a setting and is ignored; see docs/configuration.md",
+            "environment variable MYNAH_LISTN is not a setting and is ignored; did you mean MYNAH_LISTEN?",
+            "environment variable MYNAH_WORKRES_FILE is not a setting and is ignored; did you mean MYNAH_WORKERS_FILE?",
         ]
     );
 }
@@ -391,7 +392,7 @@ fn every_row_of_the_table_is_read_and_named_by_the_rule() {
     Config::read(&mut reader).unwrap();
     let table: BTreeSet<_> = settings::all().map(|setting| setting.key).collect();
     assert_eq!(reader.read_keys, table);
-    assert_eq!(table.len(), settings::all().count(), "no key stands twice");
+    assert_eq!(table.len(), settings::all().count(), "no key is in the table twice");
     for setting in settings::all().filter(|setting| setting.key != "MYNAH_CONFIG") {
         let name = setting.key.to_ascii_lowercase();
         assert_eq!(setting.file_key, name.strip_prefix("mynah_").unwrap_or(&name));

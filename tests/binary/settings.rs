@@ -48,7 +48,7 @@ async fn settings_are_stored_listed_and_taken_away() {
         assert!(run_refused(settings, &[action, "MYNAH_TYPING"]).await.contains("MYNAH_TYPING is not stored"));
         let unknown = run_refused(settings, &[action, "MYNAH_TYPNG"]).await;
         assert!(
-            unknown.starts_with("mynah: setting MYNAH_TYPNG: found no setting of that name, expected MYNAH_TYPING"),
+            unknown.starts_with("mynah: setting MYNAH_TYPNG: found an unknown setting, expected MYNAH_TYPING"),
             "{unknown}"
         );
     }
@@ -61,9 +61,13 @@ async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
     assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
     for (key, value, why) in [
         ("MYNAH_WORKERS", "many", "setting MYNAH_WORKERS: found \"many\", expected a whole number from 1 to 10000"),
-        ("MYNAH_WORKER", "7", "setting MYNAH_WORKER: found no setting of that name, expected MYNAH_WORKERS"),
-        ("OPENAI_API_KEY", "sk-canary", "setting OPENAI_API_KEY: found a secret, which is not stored"),
-        ("MYNAH_DATA_DIR", "/elsewhere", "setting MYNAH_DATA_DIR: found what tells where stored settings lie"),
+        ("MYNAH_WORKER", "7", "setting MYNAH_WORKER: found an unknown setting, expected MYNAH_WORKERS"),
+        ("OPENAI_API_KEY", "sk-canary", "setting OPENAI_API_KEY: found a secret, which cannot be stored"),
+        (
+            "MYNAH_DATA_DIR",
+            "/elsewhere",
+            "setting MYNAH_DATA_DIR: found a setting that mynah needs to find the database",
+        ),
         ("MYNAH_WHO", "code", "MYNAH_PAIRING_CODE: found no value"),
     ] {
         let told = run_refused(settings, &["set", key, value]).await;

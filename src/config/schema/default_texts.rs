@@ -1,22 +1,22 @@
-//! The default texts, which an owner is expected to change.
+//! The default texts. Owners are expected to change them.
 
-/// What the model is told where the owner says nothing. It holds the assistant to one business: WhatsApp's terms for
-/// businesses allow no general-purpose assistants. Simple Markdown is welcome, because it is turned into WhatsApp's own
-/// markup on the way out.
+/// The instructions for the model if the owner sets none. They limit the assistant to one business, because WhatsApp's
+/// terms for businesses allow no general-purpose assistants. They allow simple Markdown, because mynah turns it into
+/// WhatsApp's own formatting before it sends an answer.
 pub(in crate::config) const SYSTEM_PROMPT: &str = "\
-You are the WhatsApp assistant of a business. You help its customers with what concerns this business: its products and \
-services, opening hours, bookings, orders and questions about them.
+You are the WhatsApp assistant of a business. You help its customers with what concerns this business: its products \
+and services, opening hours, bookings, orders and questions about them.
 
 - Write in the language of the customer's last message.
 - Keep answers short: a few sentences, as people write on a phone. Ask one question at a time.
 - Simple Markdown is fine: bold, italics, short lists. No tables, no headings, no images.
-- Say only what these instructions or the conversation tell you. Never invent prices, dates, addresses, availability or \
-promises. Where you do not know, say so and suggest asking the business directly.
-- You are not a general-purpose assistant. Where a request has nothing to do with this business, decline in one friendly \
-sentence and say what you can help with.
+- Say only what these instructions or the conversation tell you. Never invent prices, dates, addresses, availability \
+or promises. Where you do not know, say so and suggest asking the business directly.
+- You are not a general-purpose assistant. Where a request has nothing to do with this business, decline in one \
+friendly sentence and say what you can help with.
 - If asked, say plainly that you are an automated assistant. Never ask for passwords or card numbers.";
 
-// What a contact reads; `settings/texts.rs` says when.
+// The texts that contacts read. `settings/texts.rs` says when each one is sent.
 pub(in crate::config) const SORRY: &str =
     "Sorry, I can't answer right now. Please try again in a little while, or contact us another way if it is urgent.";
 pub(in crate::config) const BUSY: &str =
@@ -29,7 +29,8 @@ pub(in crate::config) const MEDIA: &str = "Sorry, I couldn't open what you sent.
 pub(in crate::config) const SLOW_DOWN: &str = "You are faster than I am. I'll answer everything together in a moment.";
 pub(in crate::config) const BUDGET: &str =
     "Sorry, I can't answer any more for now. Please try again another day, or contact us another way.";
-pub(in crate::config) const HELP: &str = "I'm an automated assistant: just write what you need. /reset starts afresh, /human asks for a person, STOP ends all messages.";
+pub(in crate::config) const HELP: &str = "I'm an automated assistant: just write what you need. /reset starts afresh, \
+/human asks for a person, STOP ends all messages.";
 pub(in crate::config) const RESET: &str = "Done. Let's start afresh: how can I help?";
 pub(in crate::config) const HUMAN: &str =
     "I have asked a person to take over. They will answer here as soon as they can.";

@@ -1,7 +1,7 @@
-//! What there is to set: the table of settings with their defaults, the reference made from it, how values are parsed, and what is
-//! said of wrong ones.
+//! The table of settings with their defaults, the reference that is generated from it, the parsers of values, and the
+//! errors about wrong values.
 //!
-//! It uses no other room of the configuration. To add a setting: a row in a file of `settings/`.
+//! This module uses no other module of the configuration. To add a setting, add a row in a file of `settings/`.
 
 pub(in crate::config) mod default_texts;
 pub(in crate::config) mod names;

@@ -1,6 +1,7 @@
-//! The right name nearest to a wrong one.
+//! Suggests the known name that is nearest to a misspelled one.
 
-/// The name that takes the fewest slips of the finger from `wrong`, if it takes no more than half of its letters.
+/// Returns the name with the smallest edit distance to `wrong`. The distance may be at most half the length of `wrong`,
+/// or 2 if that is more.
 pub(in crate::config) fn nearest_name<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let max_distance = (wrong.chars().count() / 2).max(2);
     names
@@ -10,7 +11,7 @@ pub(in crate::config) fn nearest_name<'a>(wrong: &str, names: impl Iterator<Item
         .map(|(_, name)| name)
 }
 
-/// Letters added, left out, changed, or swapped with their neighbour.
+/// Counts the letters that are added, omitted, changed, or swapped with their neighbor.
 fn edit_distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     let mut before: Vec<usize> = Vec::new();

@@ -1,4 +1,5 @@
-//! Texts into values. What an error expects is in the table, unless one of these knows better.
+//! Parses texts into values. Errors take the expected form from the settings table, unless a parser here states a more
+//! exact one.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -14,14 +15,14 @@ use url::Url;
 use super::problem::Rejected;
 use crate::model::Phone;
 
-/// The outcome of reading one value.
+/// The result of parsing one value.
 pub(in crate::config) type Parsed<T> = Result<T, Rejected>;
 
 fn ok_or_rejected<T>(value: Option<T>) -> Parsed<T> {
     value.ok_or_else(Rejected::default)
 }
 
-/// `500ms`, `30s`, `5m`, `24h`, `90d`, or `0`.
+/// Parses a duration: `500ms`, `30s`, `5m`, `24h`, `90d`, or `0`.
 pub(in crate::config) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Parsed<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -38,64 +39,64 @@ pub(in crate::config) fn duration(text: &str, bounds: RangeInclusive<Duration>) 
     ok_or_rejected(length.filter(|length| bounds.contains(length)))
 }
 
-/// A whole number in decimal digits.
+/// Parses a whole number in decimal digits.
 pub(in crate::config) fn integer<T: FromStr + PartialOrd>(text: &str, bounds: RangeInclusive<T>) -> Parsed<T> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     ok_or_rejected(text.parse().ok().filter(|number| digits && bounds.contains(number)))
 }
 
-/// A number, which may have a point.
+/// Parses a number, with or without a decimal point.
 pub(in crate::config) fn decimal(text: &str, bounds: RangeInclusive<f64>) -> Parsed<f64> {
-    // No range contains NaN, so it needs no case of its own.
+    // No range contains NaN, so NaN needs no case of its own.
     ok_or_rejected(text.parse().ok().filter(|number| bounds.contains(number)))
 }
 
-/// One of a few words.
+/// Parses one of a few words.
 pub(in crate::config) fn choice<T: Copy>(text: &str, words: &[(&str, T)]) -> Parsed<T> {
     ok_or_rejected(words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
 }
 
-/// A text that is not blank, of at most `longest` UTF-16 code units.
+/// Parses a text that is not blank and has at most `longest` UTF-16 code units.
 pub(in crate::config) fn text(text: &str, longest: usize) -> Parsed<String> {
     let fits = !text.trim().is_empty() && (text.len() <= longest || text.encode_utf16().count() <= longest);
     ok_or_rejected(fits.then(|| text.to_owned()))
 }
 
-/// A name or key as it may stand in an HTTP header: visible ASCII, no blanks.
+/// Parses a name or key that fits an HTTP header: visible ASCII, no spaces.
 pub(in crate::config) fn visible_ascii(text: &str) -> Parsed<String> {
     ok_or_rejected((!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned()))
 }
 
-/// A language by its two letters (ISO 639-1).
+/// Parses a language code of two letters (ISO 639-1).
 pub(in crate::config) fn language(text: &str) -> Parsed<String> {
     let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_lowercase());
     ok_or_rejected(plain.then(|| text.to_owned()))
 }
 
-/// A secret word.
+/// Parses a secret: visible ASCII, no spaces.
 pub(in crate::config) fn secret(text: &str) -> Parsed<SecretString> {
     visible_ascii(text).map(SecretString::from)
 }
 
-/// A Twilio SID: two capitals and 32 hexadecimal digits.
+/// Parses a Twilio SID: the prefix `kind` (two capital letters) and 32 hexadecimal digits.
 pub(in crate::config) fn sid(text: &str, kind: &str) -> Parsed<String> {
     let digits = text.strip_prefix(kind);
     let right = digits.is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
     ok_or_rejected(right.then(|| text.to_owned()))
 }
 
-/// A WhatsApp number with or without its prefix, given with it.
+/// Parses a WhatsApp number with or without the prefix `whatsapp:`. The result has the prefix.
 pub(in crate::config) fn whatsapp_number(text: &str) -> Parsed<String> {
     let phone = Phone::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).ok();
     ok_or_rejected(phone.map(|phone| format!("whatsapp:{}", phone.as_str())))
 }
 
-/// An address and port.
+/// Parses an address and port.
 pub(in crate::config) fn socket(text: &str) -> Parsed<SocketAddr> {
     ok_or_rejected(text.parse().ok())
 }
 
-/// The address of an API, without the slashes at its end.
+/// Parses the address of an API. The result has no slashes at its end.
 pub(in crate::config) fn base_url(text: &str) -> Parsed<Url> {
     let mut url = ok_or_rejected(Url::parse(text).ok())?;
     let credentials = !url.username().is_empty() || url.password().is_some();
@@ -107,18 +108,18 @@ pub(in crate::config) fn base_url(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-/// The address that the world calls, perhaps with the path that a proxy puts us under.
+/// Parses the address at which mynah is reached from outside. It may have the path prefix of a proxy.
 pub(in crate::config) fn public_url(text: &str) -> Parsed<Url> {
     let url = base_url(text)?;
     if url.path().contains("/webhooks") {
-        // Pasted from Twilio's console; the path would be there twice.
-        let expected = Some("the same without /webhooks and what follows");
+        // Somebody pasted the webhook's address from Twilio's console. With it, the path would be there twice.
+        let expected = Some("the same URL without /webhooks and the rest of the path");
         return Err(Rejected { found: None, expected });
     }
     Ok(url)
 }
 
-/// The path of a SQLite file.
+/// Parses a database URL into the path of a SQLite file.
 pub(in crate::config) fn database(text: &str) -> Parsed<PathBuf> {
     if text.starts_with("postgres:") || text.starts_with("postgresql:") {
         let found = Some("a PostgreSQL address, but this build has no PostgreSQL support");
@@ -126,7 +127,7 @@ pub(in crate::config) fn database(text: &str) -> Parsed<PathBuf> {
     }
     let path = ok_or_rejected(text.strip_prefix("sqlite:").filter(|path| !path.contains(['?', '#'])))?;
     let path = match path.strip_prefix("//") {
-        // What stands before the third slash of a URL is a host, and a file has none.
+        // The part before the third slash of a URL is a host, and a file has none.
         Some(rest) if !rest.starts_with('/') => return ok_or_rejected(None),
         Some(rest) => ok_or_rejected(percent_decode_str(rest).decode_utf8().ok())?.into_owned(),
         None => path.to_owned(),
@@ -135,12 +136,12 @@ pub(in crate::config) fn database(text: &str) -> Parsed<PathBuf> {
     ok_or_rejected(file.then(|| PathBuf::from(path)))
 }
 
-/// A path of any kind.
+/// Parses a path.
 pub(in crate::config) fn path(text: &str) -> Parsed<PathBuf> {
     ok_or_rejected((!text.trim().is_empty() && !text.contains('\0')).then(|| PathBuf::from(text)))
 }
 
-/// A filter for logs.
+/// Parses a log filter.
 pub(in crate::config) fn filter(text: &str) -> Parsed<String> {
     ok_or_rejected(text.parse::<Targets>().is_ok().then(|| text.to_owned()))
 }
@@ -252,7 +253,7 @@ mod tests {
             assert_eq!(public_url(text).unwrap().as_str(), url);
         }
         let error = public_url("https://bot.example.org/webhooks/twilio").unwrap_err();
-        assert_eq!(error.expected, Some("the same without /webhooks and what follows"));
+        assert_eq!(error.expected, Some("the same URL without /webhooks and the rest of the path"));
     }
 
     #[test]

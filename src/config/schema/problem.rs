@@ -1,10 +1,10 @@
-//! What is wrong with a configuration: all of it at once, and never a secret.
+//! The errors of a configuration. All of them are reported at once, and none shows a secret.
 
 use std::fmt;
 
 use super::settings::Setting;
 
-/// One error: where it stands, what was found there and what is expected.
+/// One error: its place, what was found there, and what is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     place: String,
@@ -12,11 +12,11 @@ pub struct Problem {
     expected: String,
 }
 
-/// Every error of a configuration, never none. Prints their number on the first line, then each on a line of its own.
+/// All errors of a configuration, at least one. Displays their number on the first line, then each on its own line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
-/// Why a text is no value of its setting. What is `None` is said in the table's words.
+/// Why a text is not a valid value of its setting. A `None` field is filled from the settings table.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Rejected {
     pub(in crate::config) found: Option<&'static str>,
@@ -37,22 +37,22 @@ impl Problem {
         Problem::new(place, found, why.expected.unwrap_or(setting.expects))
     }
 
-    /// Where it stands.
+    /// Returns the place of the error.
     pub(in crate::config) fn place(&self) -> &str {
         &self.place
     }
 
-    /// What is wrong, without the place.
+    /// Describes the error without its place.
     pub(in crate::config) fn description(&self) -> String {
         format!("found {}, expected {}", self.found, self.expected)
     }
 }
 
-/// The longest value that an error repeats, in characters.
+/// The most characters of a value that an error shows.
 const MAX_SHOWN_CHARS: usize = 60;
 
-/// A value for an error. People put keys where addresses belong and passwords into addresses, so whatever could hold
-/// one is kept back too.
+/// Formats a value for an error. People paste keys where addresses belong, and put passwords into addresses, so a value
+/// that may contain a secret is not shown either.
 fn printable_value(setting: &Setting, value: &str) -> String {
     if setting.secret {
         return "a value that is not shown".to_owned();
@@ -66,7 +66,7 @@ fn printable_value(setting: &Setting, value: &str) -> String {
         && value.bytes().any(|byte| byte.is_ascii_digit());
     if credentials || key {
         let count = value.chars().count();
-        return format!("a value of {count} characters that is not shown, as it may hold a secret");
+        return format!("a value of {count} characters that is not shown because it may contain a secret");
     }
     match value.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => format!("{:?}…", &value[..end]),
@@ -75,24 +75,24 @@ fn printable_value(setting: &Setting, value: &str) -> String {
 }
 
 impl Problems {
-    /// `Err` where there is any.
+    /// Returns `Err` if there are any problems.
     pub(in crate::config) fn ensure_none(problems: Vec<Problem>) -> Result<(), Problems> {
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 
-    /// One error.
+    /// Wraps one error.
     pub(in crate::config) fn from_one(problem: Problem) -> Problems {
         Problems(vec![problem])
     }
 
-    /// Those that are not among others; `None` where all are.
+    /// Removes the errors that are also in `others`; `None` if no error is left.
     pub(in crate::config) fn without(self, others: Option<&Problems>) -> Option<Problems> {
         let known = |problem: &Problem| others.is_some_and(|others| others.0.contains(problem));
         let new: Vec<_> = self.0.into_iter().filter(|problem| !known(problem)).collect();
         (!new.is_empty()).then_some(Problems(new))
     }
 
-    /// Each error.
+    /// Iterates over the errors.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }

@@ -1,4 +1,4 @@
-//! `docs/configuration.md`, made from the table.
+//! Generates `docs/configuration.md` from the settings table.
 
 use std::fmt::Write;
 
@@ -10,28 +10,28 @@ use super::settings::Setting;
 const INTRO: &str = "\
 # Configuration
 
-<!-- Made from src/config/schema/settings by `MYNAH_BLESS=1 cargo test reference`. Change it there. -->
+<!-- Generated from src/config/schema/settings by `MYNAH_BLESS=1 cargo test reference`. Change it there. -->
 
-Everything has a default except the accounts: mynah starts without any of these settings.
+mynah starts without any settings. Every setting has a default, except those of your accounts.
 
-A setting is looked up in this order, and the first that has a value wins:
+mynah takes the value of a setting from the first of these places that has one:
 
-1. the command-line flag, where the command has one;
+1. the command-line flag, if the command has one;
 2. the environment variable;
-3. the file that the variable with `_FILE` appended names: `OPENAI_API_KEY_FILE=/run/secrets/openai`;
-4. the systemd credential of the variable's lower-case name: `LoadCredential=openai_api_key:/etc/mynah/openai`;
-5. the configuration file, by the key in the second column;
-6. the stored setting (`mynah settings`); secrets, base URLs and `MYNAH_NUMBERS` are not stored there, nor where the data folder is;
+3. the file named by the variable with `_FILE` appended: `OPENAI_API_KEY_FILE=/run/secrets/openai`;
+4. the systemd credential with the name of the variable in lower case:
+   `LoadCredential=openai_api_key:/etc/mynah/openai`;
+5. the configuration file, under the key in the second column;
+6. the stored settings (`mynah settings`);
 7. the default.
 
-`mynah settings set MYNAH_TYPING false` stores a setting in the database, judged like any other; `mynah settings list` shows \
-what is stored and what hides it, `get` and `unset` take a variable. The commands work beside a \
-running `mynah serve`, and what they change counts from its next start. `demo` and `chat` play on a folder of their own, and take nothing that is stored.
+An empty environment variable, an empty credential and an empty string in the file count as not set. mynah removes a
+newline at the end of a credential or of a file named by `_FILE`. Relative paths start from the directory in which mynah
+is started.
 
-An empty environment variable, an empty credential and an empty string in the file count as none. A newline at the end \
-of a file named by `_FILE` or of a credential is left out. Relative paths start from the directory in which mynah is started.
+## The configuration file
 
-The configuration file is the one that `MYNAH_CONFIG` names, else `./mynah.toml`, else `mynah.toml` in the data folder. \
+The configuration file is the one that `MYNAH_CONFIG` names, else `./mynah.toml`, else `mynah.toml` in the data folder.
 It is TOML without tables: strings, numbers, `true` and `false`, and arrays of strings for lists.
 
 ```toml
@@ -42,15 +42,29 @@ trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]
 max_context_messages = 30
 ```
 
-Durations are written `500ms`, `30s`, `5m`, `24h` or `90d`; `0` needs no unit. mynah does not start with a value that it \
-cannot read or a key that it does not know; it names all of them at once, and never shows the value of a secret \
-(marked 🔒 below). An unknown variable that begins with `MYNAH_` is a warning.
+Write durations as `500ms`, `30s`, `5m`, `24h` or `90d`. `0` needs no unit.
+
+## Stored settings
+
+`mynah settings set MYNAH_TYPING false` stores a setting in the database. mynah checks the value like any other.
+`mynah settings list` shows what is stored, and what overrides it. `mynah settings get` and `mynah settings unset` take
+a variable. You can run these commands while `mynah serve` runs. It uses the changes from its next start.
+
+You cannot store secrets, base URLs, `MYNAH_NUMBERS`, or the settings that tell mynah where the data folder is
+(`MYNAH_CONFIG` and `MYNAH_DATA_DIR`). `mynah demo` and `mynah chat` use a data folder of their own and ignore stored
+settings.
+
+## Errors
+
+If mynah cannot read a value, or does not know a key of the configuration file, it does not start. It lists all errors
+at once, and never shows the value of a secret (marked \"secret\" below). Two problems are only warnings: an unknown
+environment variable that begins with `MYNAH_`, and a stored setting whose value mynah cannot read. mynah ignores both.
 ";
 
-/// The longest default that fits a table, in bytes.
+/// The longest default that fits a table cell, in bytes.
 const MAX_CELL_BYTES: usize = 60;
 
-/// The reference of all settings, in Markdown.
+/// Returns the reference of all settings, in Markdown.
 pub fn reference() -> String {
     let mut text = INTRO.to_owned();
     for group in Group::ALL {
@@ -73,11 +87,11 @@ pub fn reference() -> String {
     text
 }
 
-const WRITE_NEVER_FAILS: &str = "writing to a string does not fail";
+const WRITE_NEVER_FAILS: &str = "writing to a string never fails";
 
 fn row(text: &mut String, setting: &Setting) {
     let key = setting.key;
-    let lock = if setting.secret { " 🔒" } else { "" };
+    let lock = if setting.secret { " (secret)" } else { "" };
     let file = if setting.file_key.is_empty() { "—".to_owned() } else { format!("`{}`", setting.file_key) };
     let default = match setting.default {
         DefaultValue::Unset => "none".to_owned(),
@@ -100,15 +114,20 @@ mod tests {
             std::fs::write(path, reference()).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == reference(), "{path} is not what the table says; run: MYNAH_BLESS=1 cargo test reference");
+        assert!(
+            committed == reference(),
+            "{path} differs from the settings table; run: MYNAH_BLESS=1 cargo test reference"
+        );
     }
 
     #[test]
     fn every_setting_is_told_with_its_default() {
         let text = reference();
         for row in [
-            "| `MYNAH_LISTEN` | `listen` | `127.0.0.1:8080` | an address and port, such as 127.0.0.1:8080 | Where the web server listens. |",
-            "| `OPENAI_API_KEY` 🔒 | `openai_api_key` | none | an API key, without blanks | The key. Servers of your own may need none. |",
+            "| `MYNAH_LISTEN` | `listen` | `127.0.0.1:8080` | an address and port, such as 127.0.0.1:8080 | Where the \
+             web server listens. |",
+            "| `OPENAI_API_KEY` (secret) | `openai_api_key` | none | an API key without spaces | The API key. Your own \
+             servers may need none. |",
         ] {
             assert!(text.lines().any(|line| line == row), "{row}");
         }

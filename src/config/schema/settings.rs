@@ -1,6 +1,6 @@
-//! The table of all settings: what they are called in each layer, what they expect, what they do without a value.
+//! The table of all settings: their names in each layer, the values that they take, and their defaults.
 //!
-//! To add one: a row in a file of `settings/`, a line that reads it in the file of its concern, and
+//! To add a setting, add a row in a file of `settings/`, read it in the file of its section, and run
 //! `MYNAH_BLESS=1 cargo test reference`.
 
 mod contact_policy;
@@ -16,30 +16,30 @@ use Group::{Ai, Answers, Logs, Media, People, Server, Texts, Twilio};
 pub struct Setting {
     /// The environment variable, such as `MYNAH_LISTEN`.
     pub key: &'static str,
-    /// The key in `mynah.toml`: the variable in lower case without `mynah_`. Empty where it cannot stand there.
+    /// The key in `mynah.toml`: the variable in lower case without `mynah_`. Empty if the file cannot hold the setting.
     pub file_key: &'static str,
-    /// Where the reference lists it.
+    /// The chapter of the reference that lists it.
     pub group: Group,
-    /// Whether its value is never shown.
+    /// Whether mynah never shows its value.
     pub secret: bool,
-    /// Whether the file may give an array of strings, the same as the strings with commas between.
+    /// Whether the file may hold an array of strings, which stands for the strings joined with commas.
     pub is_list: bool,
-    /// What holds where no layer gives a value.
+    /// The value if no layer has one.
     pub default: DefaultValue,
-    /// What a value looks like; completes `expected …`.
+    /// The form of a value; completes `expected …` in errors.
     pub expects: &'static str,
-    /// What it does, in whole sentences.
+    /// What the setting does, in full sentences.
     pub meaning: &'static str,
 }
 
-/// What holds where no layer gives a value.
+/// The value of a setting if no layer has one.
 #[derive(Debug)]
 pub enum DefaultValue {
-    /// The feature is off, or the other side decides.
+    /// None: the feature is off, or the other side decides.
     Unset,
-    /// This value, read like any other.
+    /// This value, parsed like any other.
     Value(&'static str),
-    /// A value that depends on others, in words.
+    /// A value that depends on other settings, described in words.
     Computed(&'static str),
 }
 
@@ -52,23 +52,23 @@ pub enum Group {
     Twilio,
     /// The language model.
     Ai,
-    /// What contacts attach.
+    /// Attachments of contacts.
     Media,
     /// How answers are made.
     Answers,
     /// Who may talk, and how much.
     People,
-    /// What contacts read that no model wrote.
+    /// The fixed texts that contacts read.
     Texts,
     /// Logs.
     Logs,
 }
 
 impl Group {
-    /// All, in the order of the reference.
+    /// All groups, in the order of the reference.
     pub const ALL: [Group; 8] = [Server, Twilio, Ai, Media, Answers, People, Texts, Logs];
 
-    /// The heading.
+    /// Returns the heading.
     pub fn title(self) -> &'static str {
         match self {
             Server => "Server and data",
@@ -84,41 +84,43 @@ impl Group {
 }
 
 impl Setting {
-    /// The command-line flag without its dashes: `MYNAH_DATA_DIR` is `data-dir`.
+    /// Returns the command-line flag without its dashes: `data-dir` for `MYNAH_DATA_DIR`.
     pub fn flag(&self) -> String {
         let name = self.key.strip_prefix("MYNAH_").unwrap_or(self.key);
         name.to_ascii_lowercase().replace('_', "-")
     }
 
-    /// Whether it may be stored.
+    /// Whether the database may store the setting.
     pub fn can_be_stored(&self) -> bool {
         self.why_not_storable().is_none()
     }
 
-    /// What it is that may not be stored: a secret, which is sealed elsewhere; what tells where the store is; an address that
-    /// is called, perhaps without TLS and inside of the owner's network, which is set by whoever has the machine, not by
-    /// whoever came to a page.
+    /// Returns why the database may not store the setting, or `None` if it may.
+    ///
+    /// Secrets are stored encrypted elsewhere. Some settings are needed to find the database. Base URLs are addresses
+    /// that mynah calls, perhaps without TLS and inside the owner's network: only somebody with access to the machine
+    /// may set them, not somebody who gets access to a web page.
     pub fn why_not_storable(&self) -> Option<&'static str> {
         if self.secret {
-            Some("a secret, which is not stored among the settings")
+            Some("a secret, which cannot be stored as a setting")
         } else if self.file_key.is_empty() || self.key == "MYNAH_DATA_DIR" {
-            Some("what tells where stored settings lie, and so cannot be one")
+            Some("a setting that mynah needs to find the database, so it cannot be stored there")
         } else if self.key == "MYNAH_NUMBERS" {
-            Some("a list of files, which only whoever has the machine may set")
+            Some("a list of files, which can be set only on the machine itself")
         } else if self.key.ends_with("_BASE_URL") {
-            Some("an address that is called, which only whoever has the machine may set")
+            Some("an address that mynah calls, which can be set only on the machine itself")
         } else {
             None
         }
     }
 }
 
-/// Every setting.
+/// Returns every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
     [table::ROWS, fallback::ROWS, media::ROWS, contact_policy::ROWS, texts::ROWS].into_iter().flatten()
 }
 
-/// The setting of that environment variable.
+/// Returns the setting with this environment variable.
 pub(in crate::config) fn find(key: &str) -> Option<&'static Setting> {
     all().find(|setting| setting.key == key)
 }

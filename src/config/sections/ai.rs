@@ -15,43 +15,44 @@ use crate::config::sources::reader::ReadSetting;
 use crate::config::sources::reader::SettingsReader;
 use crate::text;
 
-/// Which model answers, and how.
+/// A model, and how mynah calls it.
 #[derive(Clone, Debug)]
 pub struct AiConfig {
     /// The protocol, with its address and key.
     pub provider: ProviderConfig,
-    /// The model's name; `None` takes the provider's default.
+    /// The model's name; `None` for the provider's default.
     pub model: Option<String>,
-    /// The most tokens an answer may take; `None` takes the provider's default.
+    /// The most tokens that an answer may take; `None` for the provider's default.
     pub max_tokens: Option<u32>,
     /// Sampling temperature; `None` sends none.
     pub temperature: Option<f64>,
-    /// The whole of one call.
+    /// The time limit of one whole call.
     pub timeout: Duration,
-    /// Calls at once.
+    /// The most calls at once.
     pub concurrency: usize,
     /// How many tokens the model reads and writes in one call.
     pub context_tokens: usize,
-    /// What its own settings are called.
+    /// The names of the model's own settings.
     pub setting_names: AiSettingNames,
 }
 
-/// The model at OpenAI where the owner names none.
+/// The model at OpenAI if the owner names none.
 const DEFAULT_OPENAI_MODEL: &str = "gpt-5-mini";
 
-/// The model at Anthropic where the owner names none.
+/// The model at Anthropic if the owner names none.
 const DEFAULT_ANTHROPIC_MODEL: &str = "claude-sonnet-5";
 
-/// The cap at servers that speak OpenAI's protocol and are not OpenAI's, where the owner sets none: llama.cpp is unlimited
-/// without one.
+/// The token limit of an answer from servers that speak OpenAI's protocol and are not OpenAI's, if the owner sets none.
+/// Without a limit, llama.cpp may go on forever.
 pub const DEFAULT_MAX_TOKENS_COMPATIBLE: u32 = 1_024;
 
-/// The cap at Anthropic where the owner sets none: newer models think by default, and thinking counts. OpenAI's own server
-/// is sent none, and so much is reserved for an answer there.
+/// The token limit of an answer from Anthropic if the owner sets none. It is high because newer models think by
+/// default, and thinking counts. mynah sends OpenAI's own server no limit, and reserves this many tokens for an answer
+/// there.
 pub const DEFAULT_MAX_TOKENS_ANTHROPIC: u32 = 16_384;
 
 impl AiConfig {
-    /// The tokens that one call reads and writes at the most, as far as the settings tell.
+    /// Returns the most tokens that one call reads and writes, as far as the settings say.
     pub fn max_call_tokens(&self) -> (u32, u32) {
         let cap = match &self.provider {
             ProviderConfig::OpenAi { base_url, .. } if !is_openai(base_url.host_str().unwrap_or_default()) => {
@@ -63,24 +64,24 @@ impl AiConfig {
         (u32::try_from(self.context_tokens).unwrap_or(u32::MAX), self.max_tokens.unwrap_or(cap))
     }
 
-    /// Whether it is the same model at the same place by the same key, though it may be asked otherwise.
+    /// Whether both are the same model at the same server with the same key. Other settings may differ.
     pub fn is_same_model(&self, other: &AiConfig) -> bool {
         self.effective_model() == other.effective_model() && self.provider.is_same_server(&other.provider)
     }
 
-    /// Whether it is at the same place and asked by the same key, be it another model.
+    /// Whether both are at the same server with the same key. The models may differ.
     pub fn is_same_server(&self, other: &AiConfig) -> bool {
         self.provider.is_same_server(&other.provider)
     }
 
-    /// Whether it is asked in the very same way, too.
+    /// Whether both are the same model, called with the same settings.
     pub fn has_same_settings(&self, other: &AiConfig) -> bool {
-        // All that is printed is all that there is, but for the key.
+        // `Debug` prints every field except the key, which `is_same_model` compares.
         self.is_same_model(other) && format!("{self:?}") == format!("{other:?}")
     }
 
-    /// The model that is asked: the owner's, else the provider's default. `None` where only the server knows, and for the
-    /// offline provider, which asks none.
+    /// Returns the name of the model: the owner's, else the provider's default. `None` if only the server knows it, and
+    /// for the offline provider, which uses no model.
     pub fn effective_model(&self) -> Option<&str> {
         let named = self.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
         named.or(match &self.provider {
@@ -93,33 +94,35 @@ impl AiConfig {
     }
 }
 
-/// Tokens kept free for an answer, where no cap is set.
+/// The tokens that are kept free for an answer if no token limit is set.
 const DEFAULT_ANSWER_TOKENS: usize = 1_024;
 
 impl AiConfig {
-    /// How many tokens of the context are kept free for an answer.
+    /// Returns how many tokens of the context window are kept free for an answer.
     pub fn answer_tokens(&self) -> usize {
         let answer = self.max_tokens.map_or(DEFAULT_ANSWER_TOKENS, |most| usize::try_from(most).unwrap_or(usize::MAX));
         answer.min(self.context_tokens / 2)
     }
 
-    /// A warning, where these instructions leave no room for what is said: Ollama and its like would then drop the
-    /// instructions themselves, without an error.
+    /// Returns a warning if the instructions leave no room for the conversation. Ollama and similar servers would then
+    /// drop the instructions themselves, without an error.
     pub(in crate::config) fn context_too_small_warning(&self, instructions: &str) -> Option<String> {
         let (wanted, room) = (text::estimate_tokens(instructions), self.context_tokens - self.answer_tokens());
         let reads = !matches!(self.provider, ProviderConfig::Offline { .. });
-        // What a model is called and how much it reads are set by names that begin alike.
+        // The variables of the model's name and of its context window begin alike.
         let setting = self.setting_names.model.replace("_MODEL", "_CONTEXT_TOKENS");
         (reads && wanted >= room).then(|| {
             format!(
-                "MYNAH_SYSTEM_PROMPT takes about {wanted} tokens, and {setting} leaves {room} to all that the model reads: it \
-                 may lose its instructions; shorten them, or run the model with more and set that"
+                "MYNAH_SYSTEM_PROMPT takes about {wanted} tokens, but {setting} leaves {room} for all that the model \
+                 reads, so the model may lose its instructions; shorten them, or run the model with a larger context \
+                 window and raise {setting}"
             )
         })
     }
 }
 
-/// What says who is asked. A number whose file holds any of these has a model of its own...
+/// The settings that choose the model's server. A number whose file has any of these has a model of its own, and
+/// inherits none of them.
 pub(in crate::config) const PROVIDER_KEYS: [&str; 6] = [
     "MYNAH_AI_PROVIDER",
     "OPENAI_API_KEY",
@@ -129,7 +132,8 @@ pub(in crate::config) const PROVIDER_KEYS: [&str; 6] = [
     "MYNAH_OFFLINE_DIR",
 ];
 
-/// ...of which these are meant too, also where the file does not hold them: what fits one model need not fit another.
+/// The settings of the calls. A number with a model of its own inherits none of these either, because a value that fits
+/// one model need not fit another.
 pub(in crate::config) const MODEL_KEYS: [&str; 6] = [
     "MYNAH_AI_MODEL",
     "MYNAH_AI_MAX_TOKENS",
@@ -139,7 +143,7 @@ pub(in crate::config) const MODEL_KEYS: [&str; 6] = [
     "MYNAH_AI_CONTEXT_TOKENS",
 ];
 
-/// The protocols by name.
+/// The protocols by their names.
 pub(in crate::config) const PROTOCOLS: [(&str, Protocol); 3] =
     [("openai", Protocol::OpenAi), ("anthropic", Protocol::Anthropic), ("offline", Protocol::Offline)];
 
@@ -150,7 +154,7 @@ pub(in crate::config) enum Protocol {
     Offline,
 }
 
-/// Reads the model. `None` where no provider is named and none has a key or an address.
+/// Reads the model. Returns `None` if no provider is named and none has a key or an address.
 pub(in crate::config) fn read(reader: &mut SettingsReader) -> Option<AiConfig> {
     let kind = reader.read("MYNAH_AI_PROVIDER", |text| parse::choice(text, &PROTOCOLS));
     let model = reader.read("MYNAH_AI_MODEL", parse::visible_ascii);
@@ -174,19 +178,19 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> Option<AiConfig> {
         (ReadSetting::Absent, false, true) => Protocol::Anthropic,
         (ReadSetting::Absent, true, true) if reader.layers.is_sandbox() => {
             let note =
-                "there are settings for both OpenAI and Anthropic, and OpenAI's are taken; MYNAH_AI_PROVIDER chooses";
+                "there are settings for both OpenAI and Anthropic; mynah uses OpenAI unless MYNAH_AI_PROVIDER is set";
             reader.warn(note.to_owned());
             Protocol::OpenAi
         }
         (ReadSetting::Absent, true, true) => {
-            let found = "no value, though there are settings for both OpenAI and Anthropic";
+            let found = "no value, although there are settings for both OpenAI and Anthropic";
             let place = reader.place_where_missing("MYNAH_AI_PROVIDER", reader.name_where_missing("MYNAH_AI_PROVIDER"));
             reader.report(Problem::new(place, found, "openai or anthropic, to choose one"));
             return None;
         }
         (ReadSetting::Absent, false, false) => {
             if !model.is_absent() || folder.is_some() {
-                let warning = "no AI provider is set, so nobody answers; set MYNAH_AI_PROVIDER, or the provider's key";
+                let warning = "no AI provider is set, so no model answers; set MYNAH_AI_PROVIDER or the provider's key";
                 reader.warn(warning.to_owned());
             }
             return None;
@@ -215,8 +219,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> Option<AiConfig> {
             let base_url =
                 anthropic_url.valid().unwrap_or_else(|| reader::table_default("ANTHROPIC_BASE_URL", parse::base_url));
             if has_version(&base_url) {
-                let warning =
-                    "ANTHROPIC_BASE_URL has a /v1, which belongs to the path that follows, as in Anthropic's SDKs";
+                let warning = "ANTHROPIC_BASE_URL has a /v1; leave it out, as in Anthropic's SDKs: mynah adds it";
                 reader.warn(warning.to_owned());
             }
             if temperature.is_some_and(|temperature| temperature > 1.0) {
@@ -241,7 +244,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> Option<AiConfig> {
     })
 }
 
-/// Whether a part of the path is a version, such as `v1` or `v1beta`.
+/// Whether a segment of the path is a version, such as `v1` or `v1beta`.
 fn has_version(url: &Url) -> bool {
     let version =
         |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
@@ -301,10 +304,8 @@ mod tests {
         for openai in [OPENAI, OLLAMA] {
             assert_eq!(
                 errors(&[openai, ANTHROPIC]),
-                [
-                    "MYNAH_AI_PROVIDER: found no value, though there are settings for both OpenAI and Anthropic, expected \
-                  openai or anthropic, to choose one"
-                ]
+                ["MYNAH_AI_PROVIDER: found no value, although there are settings for both OpenAI and Anthropic, \
+                     expected openai or anthropic, to choose one"]
             );
         }
     }
@@ -316,7 +317,7 @@ mod tests {
             let config = staged(&[openai, ANTHROPIC]);
             assert!(matches!(config.ai.unwrap().provider, ProviderConfig::OpenAi { .. }));
             let warnings = config.warnings;
-            assert!(warnings.len() == 1 && warnings[0].contains("OpenAI's are taken"), "{warnings:?}");
+            assert!(warnings.len() == 1 && warnings[0].contains("mynah uses OpenAI"), "{warnings:?}");
             let config = staged(&[openai, ANTHROPIC, ("MYNAH_AI_PROVIDER", "anthropic")]);
             assert!(matches!(config.ai.unwrap().provider, ProviderConfig::Anthropic { .. }));
             assert_eq!(config.warnings, [""; 0]);
@@ -333,7 +334,7 @@ mod tests {
             );
         }
         assert!(load(&[("MYNAH_AI_PROVIDER", "openai"), OLLAMA]).is_ok());
-        // What is there and wrong is not also missing.
+        // A wrong value is not also reported as missing.
         assert_eq!(errors(&[("ANTHROPIC_API_KEY", "a b")]).len(), 1);
         assert_eq!(errors(&[("OPENAI_BASE_URL", "ollama")]).len(), 1);
     }

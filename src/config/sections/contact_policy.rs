@@ -19,41 +19,41 @@ use crate::text::LinkPolicy;
 /// Who may talk, and how much.
 #[derive(Clone, Debug)]
 pub struct ContactPolicyConfig {
-    /// Whether only those may talk whom `allowed` names or who sent the code.
+    /// Whether only contacts in `allowed_addresses` or with the pairing code may talk.
     pub is_restricted: bool,
-    /// Who may talk where not everyone may.
+    /// Who may talk if not everyone may.
     pub allowed_addresses: Arc<[Address]>,
-    /// The message that lets somebody in.
+    /// The message that lets a contact in.
     pub pairing_code: Option<SecretString>,
-    /// Whether those who may not talk are told so.
+    /// Whether mynah tells people who may not talk that they may not.
     pub tells_refused: bool,
-    /// How many messages of one contact are answered in what time.
+    /// How many messages of one contact mynah answers in a period.
     pub rate_limit: Option<Rate>,
-    /// Words that the model never sees.
+    /// The command words, which the model never sees.
     pub keywords: Keywords,
-    /// How long after an operator's last message the assistant takes over again; `None` is never.
+    /// How long after an operator's last message the assistant takes over again; `None` for never.
     pub human_return: Option<Duration>,
-    /// Whether the model may call a person.
+    /// Whether the model may hand a conversation over to a person.
     pub model_may_hand_over: bool,
     /// The links that the assistant may send.
     pub links: LinkPolicy,
-    /// What the model may cost.
+    /// The budgets for model calls.
     pub budgets: Budgets,
-    /// What models cost, by the beginning of their names.
+    /// What models cost, by prefix of their names.
     pub prices: Vec<(String, Price)>,
-    /// The template that opens a conversation again.
+    /// The template that mynah sends if WhatsApp's 24 hours have run out.
     pub reopen_template: Option<ContentSid>,
 }
 
 impl ContactPolicyConfig {
-    /// What that model costs: the price of the longest name that its own begins with, if there is one.
+    /// Returns the price of a model: that of the longest configured name that the model's name begins with.
     pub fn price(&self, model: &str) -> Option<Price> {
         let fits = self.prices.iter().filter(|(name, _)| model.starts_with(name.as_str()));
         fits.max_by_key(|(name, _)| name.len()).map(|(_, price)| *price)
     }
 
-    /// A warning for each of these models that counts as free while a budget limits money. Where only the server knows the
-    /// model, for having no prices at all.
+    /// Returns a warning for each of these models that has no price while a budget limits money. A model whose name
+    /// only the server knows counts as priced if there is any price at all.
     pub(in crate::config) fn unpriced_warnings<'a>(&self, models: impl Iterator<Item = &'a AiConfig>) -> Vec<String> {
         let Budgets { contact_day, day, month } = self.budgets;
         let limits =
@@ -69,9 +69,9 @@ impl ContactPolicyConfig {
             None => self.prices.is_empty(),
         });
         free.map(|ai| {
-            let model = ai.effective_model().unwrap_or("the model that the server names");
+            let model = ai.effective_model().unwrap_or("the model that the server lists first");
             format!(
-                "{} limits USD, and MYNAH_PRICES has no price for {model} ({}): it counts as free",
+                "{} limits USD, but MYNAH_PRICES has no price for {model} ({}): the model counts as free",
                 limits.join(", "),
                 ai.setting_names.model
             )
@@ -87,7 +87,7 @@ enum Access {
     ListedOrCode,
 }
 
-/// The template is the account's: a number of another account does not have it.
+/// A template belongs to an account, so a number of another account does not inherit it.
 pub(in crate::config) const REOPEN_TEMPLATE_KEY: &str = "MYNAH_REOPEN_TEMPLATE";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -102,7 +102,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> ContactPolicyConfi
         reader.report_missing("MYNAH_PAIRING_CODE", "MYNAH_WHO is code");
     }
     if who == Access::Listed && allowed.is_empty() {
-        reader.warnings.push("MYNAH_WHO is listed and MYNAH_ALLOWED names nobody: everyone is refused".to_owned());
+        reader.warnings.push("MYNAH_WHO is listed but MYNAH_ALLOWED is empty: mynah refuses everyone".to_owned());
     }
     let parse_words = |text: &str| parse_list(text, |item| Some(item.to_owned()));
     let opt_out: Vec<String> = reader.read_or_default("MYNAH_OPT_OUT_WORDS", parse_words);
@@ -133,14 +133,14 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> ContactPolicyConfi
     }
 }
 
-/// What a number may have of its own.
+/// The settings of this section that a number may have of its own.
 pub(in crate::config) struct NumberContactPolicy {
     pub(in crate::config) model_may_hand_over: bool,
     pub(in crate::config) links: LinkPolicy,
     pub(in crate::config) reopen_template: Option<ContentSid>,
 }
 
-/// Reads that.
+/// Reads the settings that a number may have of its own.
 pub(in crate::config) fn read_for_number(reader: &mut SettingsReader) -> NumberContactPolicy {
     NumberContactPolicy {
         model_may_hand_over: reader
@@ -150,7 +150,7 @@ pub(in crate::config) fn read_for_number(reader: &mut SettingsReader) -> NumberC
     }
 }
 
-/// Items with commas between, blanks around them left out; `none` alone is an empty list.
+/// Parses comma-separated items, without the spaces around them; `none` alone is an empty list.
 fn parse_list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>> {
     if text.trim() == "none" {
         return Ok(Vec::new());
@@ -161,20 +161,20 @@ fn parse_list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Parsed<Vec<T>>
         .ok_or_else(Rejected::default)
 }
 
-/// It is guessed at through the front door, so it may not be short; and it is taken out of every answer, so it may be no
-/// word that people use.
+/// Parses the pairing code. Anybody can send guesses, so a short code is refused. mynah also removes the code from
+/// every answer, so it must not be an ordinary word.
 fn parse_pairing_code(text: &str) -> Parsed<SecretString> {
     let code = parse::secret(text)?;
     let chars = || code.expose_secret().chars();
     if chars().count() < 6 || !chars().any(|char| char.is_ascii_digit()) { Err(Rejected::default()) } else { Ok(code) }
 }
 
-/// `HX…`.
+/// Parses a ContentSid: `HX…`.
 fn parse_template(text: &str) -> Parsed<ContentSid> {
     ContentSid::parse(text).ok_or_else(Rejected::default)
 }
 
-/// `20/1m`, or `0`.
+/// Parses `20/1m`, or `0` for no limit.
 fn parse_rate(text: &str) -> Parsed<Option<Rate>> {
     if text == "0" {
         return Ok(None);
@@ -185,7 +185,7 @@ fn parse_rate(text: &str) -> Parsed<Option<Rate>> {
     Ok(NonZeroU32::new(most).map(|most| Rate { max_calls: most, period }))
 }
 
-/// `allow`, `none`, or hosts, which are kept as addresses spell them: `bücher.example` is `xn--bcher-kva.example`.
+/// Parses `allow`, `none`, or hosts. Hosts are kept as URLs spell them: `bücher.example` as `xn--bcher-kva.example`.
 fn parse_links(text: &str) -> Parsed<LinkPolicy> {
     if text == "allow" {
         return Ok(LinkPolicy::Allow);
@@ -198,7 +198,7 @@ fn parse_links(text: &str) -> Parsed<LinkPolicy> {
     parse_list(text, host).map(LinkPolicy::Only)
 }
 
-/// `50 calls, 100000 tokens, 0.50 usd`.
+/// Parses `50 calls, 100000 tokens, 0.50 usd`.
 fn parse_budget(text: &str) -> Parsed<Budget> {
     let mut budget = Budget::default();
     let amounts = parse_list(text, |item| {
@@ -221,7 +221,7 @@ fn parse_budget(text: &str) -> Parsed<Budget> {
     Ok(budget)
 }
 
-/// `gpt-5-mini=0.25/2`.
+/// Parses `gpt-5-mini=0.25/2`.
 fn parse_price(item: &str) -> Option<(String, Price)> {
     let (model, prices) = item.split_once('=')?;
     let (input, output) = prices.split_once('/')?;
@@ -229,7 +229,7 @@ fn parse_price(item: &str) -> Option<(String, Price)> {
     Some((model, Price { input: parse_dollars(input.trim())?, output: parse_dollars(output.trim())? }))
 }
 
-/// Dollars into millionths, without the error of a floating point.
+/// Parses dollars into millionths of a dollar, without floating-point errors.
 fn parse_dollars(text: &str) -> Option<i64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -322,7 +322,7 @@ mod tests {
         let with = |more: &[(&str, &str)]| warned(&[&models[..], more].concat());
         let usd = ("MYNAH_BUDGET_DAY", "5 usd");
         let told = |model: &str| {
-            format!("MYNAH_BUDGET_DAY limits USD, and MYNAH_PRICES has no price for {model}: it counts as free")
+            format!("MYNAH_BUDGET_DAY limits USD, but MYNAH_PRICES has no price for {model}: the model counts as free")
         };
         let (first, second) = (told("gpt-5-mini (MYNAH_AI_MODEL)"), told("claude-opus-5 (MYNAH_AI_2_MODEL)"));
         assert_eq!(with(&[usd]), [first, second.clone()]);
@@ -331,7 +331,7 @@ mod tests {
             assert_eq!(with(quiet), [""; 0]);
         }
         let home = [("OPENAI_BASE_URL", "http://localhost:11434/v1"), usd];
-        assert!(warned(&home)[0].contains("the model that the server names (MYNAH_AI_MODEL)"));
+        assert!(warned(&home)[0].contains("the model that the server lists first (MYNAH_AI_MODEL)"));
     }
 
     #[test]

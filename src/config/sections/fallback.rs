@@ -1,4 +1,4 @@
-//! The models that answer where the one in use cannot.
+//! The fallback models, which answer if the first model cannot.
 
 use secrecy::SecretString;
 
@@ -12,7 +12,7 @@ use crate::config::schema::parse;
 use crate::config::sources::reader;
 use crate::config::sources::reader::SettingsReader;
 
-/// The settings of one of them.
+/// The settings of one fallback model.
 struct FallbackKeys {
     provider: &'static str,
     context_tokens: &'static str,
@@ -40,7 +40,7 @@ const FALLBACK_KEYS: [FallbackKeys; 2] = [
     },
 ];
 
-/// What belongs to them.
+/// Returns all settings of the fallback models.
 pub(in crate::config) fn all_keys() -> impl Iterator<Item = &'static str> {
     let of = |keys: &FallbackKeys| {
         [
@@ -54,7 +54,7 @@ pub(in crate::config) fn all_keys() -> impl Iterator<Item = &'static str> {
     FALLBACK_KEYS.iter().flat_map(of)
 }
 
-/// Reads them, in order. What is not theirs alone (cap, temperature, time-out) is as for the first.
+/// Reads the fallback models, in order. They share the token limit, temperature and timeout of the first model.
 pub(in crate::config) fn read(reader: &mut SettingsReader, first: Option<&AiConfig>) -> Vec<AiConfig> {
     let mut fallbacks = Vec::new();
     for keys in FALLBACK_KEYS {
@@ -67,20 +67,23 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, first: Option<&AiConf
         let other_settings_set = !model.is_absent() || !base_url.is_absent() || !api_key.is_absent();
         if kind.is_absent() {
             if other_settings_set {
-                reader.report_missing(keys.provider, "other settings of this fallback are set");
+                reader.report_missing(keys.provider, "other settings of this fallback model are set");
             }
             continue;
         }
         let (Some(kind), Some(first)) = (kind.valid(), first) else {
             if first.is_none() {
-                reader.warn(format!("{} is set without a first model, so it is not used", keys.provider));
+                reader.warn(format!("{} is set without a first model, so mynah does not use it", keys.provider));
             }
             continue;
         };
         let provider = match kind {
             Protocol::OpenAi => {
                 if base_url.is_absent() && api_key.is_absent() {
-                    reader.report_missing(names.api_key, "the fallback is openai and names no server of your own");
+                    reader.report_missing(
+                        names.api_key,
+                        "the provider of the fallback model is openai and no server of your own is set",
+                    );
                 }
                 let own = base_url.valid();
                 let base_url = own.unwrap_or_else(|| reader::table_default("OPENAI_BASE_URL", parse::base_url));
@@ -88,7 +91,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, first: Option<&AiConf
             }
             Protocol::Anthropic => {
                 if api_key.is_absent() {
-                    reader.report_missing(names.api_key, "the fallback is anthropic");
+                    reader.report_missing(names.api_key, "the provider of the fallback model is anthropic");
                 }
                 let own = base_url.valid();
                 let base_url = own.unwrap_or_else(|| reader::table_default("ANTHROPIC_BASE_URL", parse::base_url));

@@ -1,4 +1,4 @@
-//! What is assumed of a model by where it lives: on a machine of one's own, or at a provider of the world.
+//! Defaults that depend on where a model runs: on the owner's own machine, or at a hosted provider.
 
 use std::net::IpAddr;
 
@@ -6,21 +6,20 @@ use url::{Host, Url};
 
 use super::provider::ProviderConfig;
 
-/// Calls at once to a provider of the world, and to a machine of one's own.
+/// The most calls at once, to a hosted provider and to the owner's own machine.
 const HOSTED_CONCURRENCY: usize = 64;
 const LOCAL_CONCURRENCY: usize = 2;
 
-/// What hosted models read at the least nowadays, and what Ollama reads unless it is told otherwise (ollama docs, "context
-/// length").
+/// The smallest context window of today's hosted models, and Ollama's default (ollama docs, "context length").
 const HOSTED_CONTEXT_TOKENS: usize = 32_768;
 const LOCAL_CONTEXT_TOKENS: usize = 4_096;
 
-/// Calls at once, where nothing is set.
+/// Returns the most calls at once if the owner sets no number.
 pub(in crate::config) fn default_concurrency(provider: &ProviderConfig) -> usize {
     if is_local_provider(provider) { LOCAL_CONCURRENCY } else { HOSTED_CONCURRENCY }
 }
 
-/// The tokens of one call, where nothing is set.
+/// Returns the size of the context window, in tokens, if the owner sets none.
 pub(in crate::config) fn default_context_tokens(provider: &ProviderConfig) -> usize {
     if is_local_provider(provider) { LOCAL_CONTEXT_TOKENS } else { HOSTED_CONTEXT_TOKENS }
 }
@@ -34,11 +33,11 @@ fn is_local_provider(provider: &ProviderConfig) -> bool {
     }
 }
 
-/// Whether the address is this machine's or of a private network, where one box serves the model.
+/// Whether the address belongs to this machine or to a private network, where one machine serves the model.
 pub fn is_local_address(url: &Url) -> bool {
     let address = match url.host() {
         None => return false,
-        // A name without a dot is of this machine or of a container beside it.
+        // A name without a dot is that of this machine or of a container on it.
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
             return !name.contains('.')
@@ -49,7 +48,7 @@ pub fn is_local_address(url: &Url) -> bool {
     };
     match address {
         IpAddr::V4(v4) => {
-            // 100.64.0.0/10 is what overlay networks hand out (RFC 6598).
+            // Overlay networks use 100.64.0.0/10 (RFC 6598).
             let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
             v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
         }

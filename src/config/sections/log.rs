@@ -1,22 +1,22 @@
-//! What is logged, and where to.
+//! The log: what mynah logs, and where.
 
 use std::path::PathBuf;
 
 use crate::config::schema::parse;
 use crate::config::sources::reader::SettingsReader;
 
-/// What is logged, and where to.
+/// What mynah logs, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     /// A filter such as `info` or `info,mynah=debug`.
     pub filter: String,
-    /// How lines look on stderr.
+    /// The format of the log on stderr.
     pub format: LogFormat,
-    /// The folder of the daily JSON files; `None` writes to stderr alone.
+    /// The folder of the daily JSON files; `None` logs only to stderr.
     pub dir: Option<PathBuf>,
 }
 
-/// How a line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.

@@ -1,4 +1,4 @@
-//! What the model is shown of attachments, and who writes down what is said in them.
+//! Attachments: whether the model sees pictures, and which server transcribes voice notes.
 
 use secrecy::SecretString;
 use url::Url;
@@ -10,31 +10,31 @@ use crate::config::schema::parse;
 use crate::config::sources::reader;
 use crate::config::sources::reader::SettingsReader;
 
-/// How attachments are read.
+/// How mynah reads attachments.
 #[derive(Clone, Debug)]
 pub struct MediaConfig {
-    /// Whether the model is shown pictures.
+    /// Whether the model sees pictures.
     pub vision: bool,
-    /// Who writes down what is said; `None` where nobody does.
+    /// The server that transcribes voice notes; `None` if none does.
     pub transcription: Option<TranscriptionConfig>,
 }
 
-/// A server that writes down what is said, by OpenAI's `/audio/transcriptions`.
+/// A server that transcribes voice notes, with OpenAI's `/audio/transcriptions`.
 #[derive(Clone, Debug)]
 pub struct TranscriptionConfig {
-    /// With `/v1`.
+    /// The address, with `/v1`.
     pub base_url: Url,
     /// The key; servers without keys need none.
     pub api_key: Option<SecretString>,
     /// The model.
     pub model: String,
-    /// Whether it is the main model's server, which nobody named for this.
+    /// Whether this is the main model's server, used because the owner set no transcription server.
     pub uses_main_model_server: bool,
-    /// The language that is spoken (ISO 639-1, such as `de`); `None` lets the model find out.
+    /// The spoken language (ISO 639-1, such as `de`); `None` lets the model detect it.
     pub language: Option<String>,
 }
 
-/// The model that means none.
+/// The name of the model that turns transcription off.
 const NO_TRANSCRIPTION: &str = "off";
 
 pub(in crate::config) fn read(reader: &mut SettingsReader, ai: Option<&AiConfig>) -> MediaConfig {
@@ -57,7 +57,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, ai: Option<&AiConfig>
         _ => None,
     };
     let server = match (base_url.valid(), api_key.valid()) {
-        // Where it goes to OpenAI's own anyway, the key of the model is right.
+        // If both are at OpenAI's own server, the main model's key fits.
         (Some(base), None) if host_is_openai(&base) => {
             let key = main_model_server.map(|(_, key)| key);
             if key.is_none() && !key_given {
@@ -95,7 +95,7 @@ mod tests {
 
     const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-model");
 
-    /// Host, key and model of whoever writes down what is said.
+    /// Returns host, key and model of the transcription server.
     fn transcription_server(env: &[(&str, &str)]) -> Option<(String, Option<String>, String)> {
         let transcription = load(env).unwrap().media.transcription?;
         let key = transcription.api_key.map(|key| key.expose_secret().to_owned());
@@ -118,7 +118,7 @@ mod tests {
             (&[("ANTHROPIC_API_KEY", "sk-ant")], None),
             (&[("ANTHROPIC_API_KEY", "sk-ant"), own_key], is("api.openai.com", Some("sk-ears"), default)),
             (&[own], is("127.0.0.1", None, default)),
-            // The model's key goes to nobody else.
+            // The main model's key goes to no other server.
             (&[KEY, own], is("127.0.0.1", None, default)),
             (&[KEY, own, own_key], is("127.0.0.1", Some("sk-ears"), default)),
             (&[KEY, openai], is("api.openai.com", Some("sk-model"), default)),

@@ -1,6 +1,7 @@
-//! One documented struct per concern, with the function that reads it.
+//! One file per section of the configuration: a documented struct, and the function that reads it.
 //!
-//! It may use `schema` and `sources`. To add a concern: a file here, and a field of [`Config`](super::Config).
+//! This module may use `schema` and `sources`. To add a section, add a file here and a field in
+//! [`Config`](super::Config).
 
 pub(in crate::config) mod ai;
 pub(in crate::config) mod contact_policy;

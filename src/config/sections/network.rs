@@ -19,7 +19,7 @@ const LOOPBACK: [Network; 2] = [
 ];
 
 impl Network {
-    /// Reads `10.0.0.0/8`, `fd00::/8`, `192.0.2.7` or `::1`.
+    /// Parses `10.0.0.0/8`, `fd00::/8`, `192.0.2.7` or `::1`.
     pub fn parse(text: &str) -> Option<Network> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) if bits.bytes().all(|byte| byte.is_ascii_digit()) => (address, Some(bits)),
@@ -32,7 +32,8 @@ impl Network {
         Some(Network { address, bits })
     }
 
-    /// Whether the address lies in it. An IPv4 address that came over an IPv6 socket (`::ffff:10.0.0.1`) counts as IPv4.
+    /// Whether the network contains the address. An IPv4 address from an IPv6 socket (`::ffff:10.0.0.1`) counts as
+    /// IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -54,7 +55,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Reads networks with commas between; `loopback` is both of them, `none` alone is an empty list.
+/// Parses comma-separated networks. `loopback` stands for both loopback networks; `none` alone is an empty list.
 pub(in crate::config) fn parse_networks(text: &str) -> Result<Vec<Network>, Rejected> {
     if text.trim() == "none" {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Our numbers: what each has of its own, and on which of them somebody wrote.
+//! Our numbers: the settings of each, and which of them a contact wrote to.
 
 use super::ai::AiConfig;
 use super::texts::Texts;
@@ -7,56 +7,56 @@ use super::twilio::TwilioConfig;
 use crate::model::ContentSid;
 use crate::text::LinkPolicy;
 
-/// What a number has of its own.
+/// The settings of one number.
 #[derive(Clone, Debug)]
 pub struct NumberConfig {
-    /// `main` for that of the main configuration, else the name of its file without `.toml`.
+    /// `main` for the number of the main configuration, else the name of its file without `.toml`.
     pub name: String,
-    /// Its account and sender; `None` where the main configuration has none.
+    /// Its account and sender; `None` if the main configuration has none.
     pub twilio: Option<TwilioConfig>,
     /// The model that answers on it.
     pub ai: Option<AiConfig>,
-    /// The models that answer where that one cannot, in order.
+    /// The fallback models, in order.
     pub fallbacks: Vec<AiConfig>,
-    /// What the model is told before the conversation; not blank.
+    /// The instructions for the model; not blank.
     pub system_prompt: String,
-    /// How many of the last messages the model sees.
+    /// How many of the latest messages the model sees.
     pub max_context_messages: usize,
-    /// Whether the model may call a person.
+    /// Whether the model may hand a conversation over to a person.
     pub model_may_hand_over: bool,
     /// The links that the assistant may send.
     pub links: LinkPolicy,
-    /// The template that opens a conversation again.
+    /// The template that mynah sends if WhatsApp's 24 hours have run out.
     pub reopen_template: Option<ContentSid>,
-    /// What contacts read that no model wrote.
+    /// The fixed texts that contacts read.
     pub texts: Texts,
 }
 
-/// What the first number is called.
+/// The name of the first number.
 pub(in crate::config) const MAIN_NUMBER: &str = "main";
 
-/// Tells which of our numbers somebody wrote to. A few entries, so looking through them costs nothing.
+/// Finds the number that a contact wrote to. It has few entries, so a linear search is fast enough.
 #[derive(Clone, Debug)]
 pub struct NumberDirectory(Vec<DirectoryEntry>);
 
 #[derive(Clone, Debug)]
 struct DirectoryEntry {
-    /// Empty where the number has no account.
+    /// Empty if the number has no account.
     account: String,
-    /// Without the channel's prefix; `None` where a Messaging Service picks the sender.
+    /// Without the channel's prefix; `None` if a Messaging Service picks the sender.
     address: Option<String>,
 }
 
-/// Why it is that number.
+/// Why a number was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberMatch {
-    /// It has that address.
+    /// The number has this address.
     Address,
-    /// No number has that address; this one sends through a Messaging Service of the account, of which it is one.
+    /// No number has this address. This number sends through the account's Messaging Service.
     MessagingService,
-    /// No number has that address; this is the account's first.
+    /// No number has this address. This is the account's first number.
     Account,
-    /// Not even the account is known; this is the first of all.
+    /// The account is unknown, too. This is the first of all numbers.
     NoMatch,
 }
 
@@ -71,13 +71,13 @@ impl DirectoryEntry {
 }
 
 impl NumberDirectory {
-    /// Of numbers with these accounts and senders.
+    /// Builds the directory of numbers with these accounts and senders.
     pub(in crate::config) fn of<'a>(numbers: impl Iterator<Item = Option<&'a TwilioConfig>>) -> NumberDirectory {
         NumberDirectory(numbers.map(DirectoryEntry::from_twilio).collect())
     }
 
-    /// The number of a conversation, by the account that it came through and by our address in it. Whoever has the address
-    /// has the conversation, whichever account it came through before: a number may be moved to another account.
+    /// Finds the number of a conversation by its account and by our address in it. The number with this address is
+    /// found even if the conversation came through another account, because a number can move to another account.
     pub fn find(&self, account: &str, our_address: &str) -> (usize, NumberMatch) {
         let ours = without_channel_prefix(our_address);
         if let Some(at) = self.0.iter().position(|entry| entry.address.as_deref() == Some(ours)) {
@@ -90,7 +90,7 @@ impl NumberDirectory {
         self.0.iter().position(of_account).map_or((0, NumberMatch::NoMatch), |at| (at, NumberMatch::Account))
     }
 
-    /// Whether our address is that of a number of another account: nobody there may speak of it.
+    /// Whether our address belongs to a number of another account. This account may then send no webhook about it.
     pub fn belongs_to_other_account(&self, account: &str, our_address: &str) -> bool {
         let (at, fit) = self.find(account, our_address);
         fit == NumberMatch::Address && self.0[at].account != account
@@ -102,7 +102,7 @@ impl NumberDirectory {
     }
 }
 
-/// An address without the channel's prefix.
+/// Removes the channel's prefix from an address.
 fn without_channel_prefix(address: &str) -> &str {
     let address = address.trim();
     match address.split_once(':') {
@@ -138,7 +138,7 @@ mod tests {
             ("AC2", "+14155550002", (1, NumberMatch::Address)),
             ("AC2", "whatsapp:+14155559999", (2, NumberMatch::MessagingService)),
             ("AC3", "whatsapp:+14155559999", (3, NumberMatch::Account)),
-            // Moved from one account to another.
+            // The number was moved to another account.
             ("AC9", "whatsapp:+14155550003", (3, NumberMatch::Address)),
             ("AC9", "whatsapp:+14155559999", (0, NumberMatch::NoMatch)),
             ("", "whatsapp:+14155559999", (0, NumberMatch::NoMatch)),

@@ -1,8 +1,9 @@
-//! The numbers beside the first, each with a file of its own. What a number's file holds goes before every layer of the main
-//! configuration, from which the rest is taken: each setting for itself, but an account and a model only whole.
+//! The numbers after the first, each with a file of its own. The settings in a number's file override every layer of
+//! the main configuration. A number inherits the other settings one by one, except that it inherits an account or a
+//! model only as a whole.
 //!
-//! Which settings are a number's own is told by [`number`], which reads them: what else stands in the file is an error. To
-//! let a number have another of its own, read it there.
+//! The settings that `read_number` reads are those that a number may have of its own; every other key in the file is an
+//! error. To let a number have another setting of its own, read it there.
 
 use std::path::{Path, PathBuf};
 
@@ -27,14 +28,14 @@ use crate::config::sources::number_file::NumberFile;
 use crate::config::sources::reader::SettingsReader;
 use crate::config::sources::value::unreadable_file;
 
-/// What the numbers beside the first share with it, and what they must not.
+/// The parts of the main configuration that are needed to read further numbers.
 pub(in crate::config) struct SharedConfig<'a> {
     pub(in crate::config) public_url: Option<&'a Url>,
     pub(in crate::config) twilio: Option<&'a TwilioConfig>,
     pub(in crate::config) people: &'a ContactPolicyConfig,
 }
 
-/// Paths with commas between, or `none`.
+/// Parses comma-separated paths, or `none`.
 fn parse_paths(text: &str) -> Parsed<Vec<PathBuf>> {
     if text.trim() == "none" {
         return Ok(Vec::new());
@@ -43,14 +44,15 @@ fn parse_paths(text: &str) -> Parsed<Vec<PathBuf>> {
     text.split(',').map(|item| path(item.trim())).collect::<Option<_>>().ok_or_else(Rejected::default)
 }
 
-/// A number's name may be that of a credential, and stands in logs.
+/// Returns the number's name, which is also part of credential names and of log lines, so it may only have plain
+/// characters.
 fn number_name(path: &Path) -> Option<&str> {
     let name = path.file_stem()?.to_str()?;
     let plain = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
     name.chars().all(plain).then_some(name)
 }
 
-/// Reads the numbers beside the first, whose own settings `main` holds.
+/// Reads the numbers after the first. `main` holds the settings of the first number.
 pub(in crate::config) fn read(reader: &mut SettingsReader, main: &SharedConfig<'_>) -> Vec<NumberConfig> {
     let mut numbers: Vec<NumberConfig> = Vec::new();
     let mut names = vec![MAIN_NUMBER.to_owned()];
@@ -58,13 +60,13 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, main: &SharedConfig<'
         let place = list_place(reader);
         let full_path = reader.layers.sources.resolve_path(&path);
         let Some(name) = number_name(&path).map(str::to_owned) else {
-            let expected = "a file name of letters, digits, - and _, which is the number's name";
+            let expected = "a file name of letters, digits, - and _, because the file name is the number's name";
             reader.report(Problem::new(place, path.display().to_string(), expected));
             continue;
         };
         if names.contains(&name) {
-            let found = format!("{}, though a number is called {name} already", path.display());
-            reader.report(Problem::new(place, found, "a file of another name"));
+            let found = format!("{}, although another number is already called {name}", path.display());
+            reader.report(Problem::new(place, found, "a file with another name"));
             continue;
         }
         names.push(name.clone());
@@ -89,7 +91,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, main: &SharedConfig<'
 
 const NUMBERS_KEY: &str = "MYNAH_NUMBERS";
 
-/// Where the list of numbers stands.
+/// Returns the place of the list of numbers.
 fn list_place(reader: &SettingsReader) -> String {
     let setting = settings::find(NUMBERS_KEY);
     let found = setting.and_then(|setting| Some((setting, reader.layers.find(setting).ok()??)));
@@ -99,15 +101,15 @@ fn list_place(reader: &SettingsReader) -> String {
     )
 }
 
-/// Reads one number through its file.
+/// Reads one number. Its file is the first layer.
 fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[NumberConfig]) -> Option<NumberConfig> {
-    // Nobody sends for somebody else.
+    // No number sends for another.
     do_not_inherit(reader, [twilio::SENDER_KEY, twilio::MESSAGING_SERVICE_KEY]);
-    // An account is taken whole: a key of one with the SID of another opens neither.
+    // A number inherits an account as a whole: a key of one account does not work with the SID of another.
     if file_holds_any(reader, twilio::ACCOUNT_KEYS) || !has_any(reader, twilio::ACCOUNT_KEYS) {
         do_not_inherit(reader, twilio::ACCOUNT_KEYS);
     }
-    // So is a model, with those that stand behind it, who may be of another house.
+    // A number inherits a model as a whole, with its fallback models, which may be at other providers.
     let own_model = file_holds_any(reader, ai::PROVIDER_KEYS);
     if own_model {
         do_not_inherit(reader, ai::PROVIDER_KEYS);
@@ -122,7 +124,7 @@ fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[N
     if own_model && ai.is_none() && reader.problems.len() == before {
         reader.report_missing(
             "MYNAH_AI_PROVIDER",
-            "a setting of a model is set, and whoever names a model names all of it",
+            "other settings of a model are set, and a number with a model of its own inherits no provider",
         );
     }
     let fallbacks = fallback::read(reader, ai.as_ref());
@@ -132,15 +134,15 @@ fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[N
     let people = contact_policy::read_for_number(reader);
     let (system_prompt, texts) = (work::read_prompt(reader), texts::read(reader));
     let max_context_messages = work::read_max_context_messages(reader);
-    // Nothing of Twilio at all is fine in the main configuration alone.
+    // Only the main configuration may have no Twilio settings at all.
     if !file_holds_any(reader, [twilio::SENDER_KEY, twilio::MESSAGING_SERVICE_KEY])
         && !has_any(reader, twilio::ACCOUNT_KEYS)
     {
-        reader.report_missing(twilio::SENDER_KEY, "each number has a sender of its own");
+        reader.report_missing(twilio::SENDER_KEY, "each number needs a sender of its own");
     }
     let conflict = twilio.as_ref().and_then(|own| sender_conflict(own, main, others));
     if let (Some((key, found)), Some(own)) = (conflict, &reader.layers.number_file) {
-        let problem = Problem::new(own.place(key), found, "one sender for each number");
+        let problem = Problem::new(own.place(key), found, "a sender of its own for each number");
         reader.report(problem);
     }
     for warning in main.people.unpriced_warnings(ai.iter().chain(&fallbacks)) {
@@ -163,8 +165,8 @@ fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[N
     })
 }
 
-/// The setting that names a sender which another number has, with what is wrong about it. Two that send through services of
-/// one account cannot be told apart: a message names its account and our address, and not the service.
+/// Returns the setting that names a sender of another number, and a description of the conflict. Two Messaging Services
+/// of one account are a conflict, because a message names its account and our address, but not the service.
 fn sender_conflict(
     own: &TwilioConfig,
     main: &SharedConfig<'_>,
@@ -174,10 +176,10 @@ fn sender_conflict(
     let first = main.twilio.map(|twilio| (MAIN_NUMBER, twilio));
     first.into_iter().chain(others).find_map(|(name, other)| match (&own.sender, &other.sender) {
         (Sender::Number(own), Sender::Number(other)) if own == other => {
-            Some((twilio::SENDER_KEY, format!("the sender that the number {name} has")))
+            Some((twilio::SENDER_KEY, format!("the sender of the number {name}")))
         }
         (Sender::MessagingService(_), Sender::MessagingService(_)) if own.account_sid == other.account_sid => {
-            let found = format!("a Messaging Service of the account in which the number {name} has one, too");
+            let found = format!("a second Messaging Service in the account of the number {name}");
             Some((twilio::MESSAGING_SERVICE_KEY, found))
         }
         _ => None,
@@ -195,7 +197,7 @@ fn file_holds_any<'a>(reader: &SettingsReader, variables: impl IntoIterator<Item
     reader.layers.number_file.as_ref().is_some_and(|own| own.holds_any(variables, &reader.layers.sources))
 }
 
-/// Whether the number has any of these, be they its own or the main configuration's, right or wrong.
+/// Whether any of these settings has a value, right or wrong, in the number's file or in the main configuration.
 fn has_any<'a>(reader: &SettingsReader, variables: impl IntoIterator<Item = &'a str>) -> bool {
     let mut settings = variables.into_iter().filter_map(settings::find);
     settings.any(|setting| !matches!(reader.layers.find(setting), Ok(None)))

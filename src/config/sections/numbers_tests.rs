@@ -13,7 +13,7 @@ use crate::config::tests::write;
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 const OTHER_ACCOUNT: &str = "AC00000000000000000000000000000002";
 
-/// The main configuration: an account with all that belongs to one, two models, words.
+/// The main configuration: a complete account, two models, and texts.
 const MAIN: [(&str, &str); 16] = [
     ("MYNAH_NUMBERS", "sales.toml"),
     ("MYNAH_PUBLIC_URL", "https://bot.example.org"),
@@ -35,7 +35,7 @@ const MAIN: [(&str, &str); 16] = [
 
 const FROM: &str = "twilio_whatsapp_from = '+14155550002'\n";
 
-/// A folder with `sales.toml`, and the main configuration beside it.
+/// Returns a folder with `sales.toml`, and the main configuration in the environment.
 fn folder_with_sales(text: &str) -> (TempDir, Sources) {
     let dir = tempfile::tempdir().unwrap();
     write(&dir, "sales.toml", text);
@@ -50,7 +50,7 @@ fn load_sales(text: &str) -> NumberConfig {
     numbers.remove(0)
 }
 
-/// Each error, without the folder.
+/// Returns each error without the path of the folder.
 fn load_errors(dir: &TempDir, sources: Sources) -> Vec<String> {
     let folder = format!("{}/", dir.path().display());
     let problems = Config::load(sources).map(drop).unwrap_err();
@@ -62,7 +62,7 @@ fn errors(text: &str) -> Vec<String> {
     load_errors(&dir, sources)
 }
 
-/// The model, its key and its temperature.
+/// Returns the model, its key and its temperature.
 fn model_summary(ai: &AiConfig) -> (String, String, Option<f64>) {
     let key = |key: Option<&SecretString>| key.map(|key| key.expose_secret().to_owned()).unwrap_or_default();
     let key = match &ai.provider {
@@ -123,7 +123,7 @@ fn a_number_that_says_who_is_asked_has_a_model_of_its_own_whole() {
         (expected_model("gpt-main", "sk-main", Some(0.5)), expected_model("claude-sonnet-5", "sk-ant-main", Some(0.5)));
     for (text, expected) in [
         ("", vec![main.clone(), spare.clone()]),
-        // The same house asked otherwise.
+        // The same provider with another model.
         ("ai_model = 'gpt-sales'", vec![expected_model("gpt-sales", "sk-main", Some(0.5)), spare.clone()]),
         (
             "ai_temperature = 1",
@@ -132,12 +132,13 @@ fn a_number_that_says_who_is_asked_has_a_model_of_its_own_whole() {
                 expected_model("claude-sonnet-5", "sk-ant-main", Some(1.0)),
             ],
         ),
-        // Another house: neither the name nor the temperature of the main model, nor what stands behind it.
+        // Another provider: the number inherits neither name nor temperature of the main model, nor its fallback
+        // models.
         ("anthropic_api_key = 'sk-ant-sales'", vec![expected_model("claude-sonnet-5", "sk-ant-sales", None)]),
         ("openai_api_key = 'sk-sales'", vec![expected_model("gpt-5-mini", "sk-sales", None)]),
         ("openai_base_url = 'http://10.0.0.7/v1'\nai_model = 'llama'", vec![expected_model("llama", "", None)]),
         ("ai_provider = 'offline'\noffline_dir = '/srv/sales'", vec![expected_model("", "/srv/sales", None)]),
-        // Others behind the same.
+        // The same model with other fallback models.
         (
             "ai_2_provider = 'openai'\nai_2_api_key = 'sk-spare'\nai_2_model = 'gpt-spare'",
             vec![main.clone(), expected_model("gpt-spare", "sk-spare", Some(0.5))],
@@ -156,14 +157,15 @@ fn half_a_model_is_an_error_that_names_the_file() {
     for (text, error) in [
         (
             "ai_provider = 'openai'",
-            "file sales.toml: openai_api_key: found no value, expected an API key, without blanks, because the provider is openai and OPENAI_BASE_URL names no server of your own",
+            "file sales.toml: openai_api_key: found no value, expected an API key without spaces, because the provider \
+             is openai and OPENAI_BASE_URL names no server of your own",
         ),
         ("ai_provider = 'anthropic'", "file sales.toml: anthropic_api_key: found no value, expected "),
         ("offline_dir = '/srv/sales'", "file sales.toml: ai_provider: found no value, expected "),
         ("anthropic_base_url = 'https://proxy.example'", "file sales.toml: ai_provider: found no value, expected "),
         (
             "openai_api_key = 'a'\nanthropic_api_key = 'b'",
-            "file sales.toml: ai_provider: found no value, though there are settings for both",
+            "file sales.toml: ai_provider: found no value, although there are settings for both",
         ),
         ("ai_2_model = 'gpt-spare'", "file sales.toml: ai_2_provider: found no value, expected "),
     ] {
@@ -179,7 +181,11 @@ fn an_account_is_taken_whole() {
     let twilio = number.twilio.unwrap();
     let tokens: Vec<_> = twilio.auth_tokens.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!((twilio.account_sid.as_str(), tokens), (OTHER_ACCOUNT, vec!["token-sales"]));
-    assert_eq!((twilio.api_base_url, number.reopen_template), (None, None), "neither the region nor the template");
+    assert_eq!(
+        (twilio.api_base_url, number.reopen_template),
+        (None, None),
+        "a number with its own account inherits neither the region nor the template"
+    );
     for (text, keys) in [
         (format!("twilio_account_sid = '{OTHER_ACCOUNT}'"), &["twilio_auth_token"][..]),
         ("twilio_auth_token = 'x'".to_owned(), &["twilio_account_sid"]),
@@ -200,7 +206,7 @@ fn an_account_is_taken_whole() {
             "{errors:?}"
         );
     }
-    // Without an account there is none to take, also where the file is empty.
+    // If the main configuration has no account, a number cannot inherit one, even if its file is empty.
     let (dir, mut sources) = folder_with_sales("");
     sources.env.retain(|key, _| !key.starts_with("TWILIO_"));
     let errors_of_none = load_errors(&dir, sources);
@@ -224,8 +230,8 @@ fn each_number_has_a_sender_of_its_own() {
         (&format!("{FROM}{service}"), format!("{both}both, expected one of the two: set one of them only")),
         (
             "twilio_whatsapp_from = 'whatsapp:+14155550001'",
-            "file sales.toml key twilio_whatsapp_from (line 1): found the sender that the number main has, expected one \
-             sender for each number"
+            "file sales.toml key twilio_whatsapp_from (line 1): found the sender of the number main, expected a \
+             sender of its own for each number"
                 .to_owned(),
         ),
     ] {
@@ -236,10 +242,8 @@ fn each_number_has_a_sender_of_its_own() {
     sources.env.insert("MYNAH_NUMBERS".into(), "sales.toml,support.toml".into());
     assert_eq!(
         load_errors(&dir, sources.clone()),
-        [
-            "file support.toml key twilio_messaging_service_sid (line 2): found a Messaging Service of the account in which \
-          the number sales has one, too, expected one sender for each number"
-        ]
+        ["file support.toml key twilio_messaging_service_sid (line 2): found a second Messaging Service in the \
+          account of the number sales, expected a sender of its own for each number"]
     );
     write(&dir, "support.toml", &format!("{service}\ntwilio_account_sid = '{OTHER_ACCOUNT}'\ntwilio_auth_token = 'x'"));
     assert_eq!(Config::load(sources).unwrap().further_numbers.len(), 2, "each account may have one");
@@ -255,7 +259,7 @@ fn every_error_of_every_file_is_told_at_once_with_its_place() {
     sources.env.insert("MYNAH_TEXT_BUSY".into(), " ".into());
     let errors = load_errors(&dir, sources);
     let shared =
-        "found a setting that all numbers share, expected what is a number's own: its account, sender and models";
+        "found a setting that all numbers share, expected a setting of one number: its account, sender and models";
     for expected in [
         "environment variable MYNAH_WORKERS: found \"many\"",
         "environment variable MYNAH_TEXT_BUSY: found \" \"",
@@ -286,15 +290,19 @@ fn a_file_is_named_by_what_its_number_is_called() {
     assert_eq!(
         list("sales.toml, elsewhere/sales.toml"),
         [format!(
-            "{place}elsewhere/sales.toml, though a number is called sales already, expected a file of another name"
+            "{place}elsewhere/sales.toml, although another number is already called sales, expected a file with \
+             another name"
         )]
     );
-    assert!(list("main.toml")[0].starts_with(&format!("{place}main.toml, though a number is called main already")));
     assert!(
-        list("s a.toml")[0].ends_with("expected a file name of letters, digits, - and _, which is the number's name")
+        list("main.toml")[0].starts_with(&format!("{place}main.toml, although another number is already called main"))
     );
+    assert!(list("s a.toml")[0].ends_with("because the file name is the number's name"));
     for bad in ["sales.toml,", ","] {
-        assert!(list(bad)[0].starts_with(place) && list(bad)[0].contains("expected paths of TOML files"), "{bad}");
+        assert!(
+            list(bad)[0].starts_with(place) && list(bad)[0].contains("expected comma-separated paths of TOML files"),
+            "{bad}"
+        );
     }
 }
 
@@ -310,17 +318,17 @@ fn secrets_may_stand_in_files_of_their_own_and_in_credentials() {
     assert_eq!(number(&sources).system_prompt, "You answer for sales.");
     assert_eq!(model_summaries(&number(&sources)), [expected_model("gpt-5-mini", "sk-of-file", None)]);
     sources.env.insert("CREDENTIALS_DIRECTORY".into(), dir.path().join("credentials").into());
-    assert_eq!(model_summaries(&number(&sources))[0].1, "sk-of-file", "the file goes before");
+    assert_eq!(model_summaries(&number(&sources))[0].1, "sk-of-file", "the file overrides the credential");
     write(&dir, "sales.toml", &format!("{FROM}openai_api_key = 'sk-plain'"));
     assert_eq!(model_summaries(&number(&sources))[0].1, "sk-of-credential");
     write(&dir, "sales.toml", FROM);
     assert_eq!(
         model_summaries(&number(&sources))[0].1,
         "sk-of-credential",
-        "the credential alone makes a model of its own"
+        "a credential is enough for a model of its own"
     );
     std::fs::remove_file(dir.path().join("credentials/sales.openai_api_key")).unwrap();
-    assert_eq!(model_summaries(&number(&sources))[0].1, "sk-main", "another number's is none of its own");
+    assert_eq!(model_summaries(&number(&sources))[0].1, "sk-main", "a number does not use another number's credential");
 }
 
 #[test]
@@ -328,8 +336,8 @@ fn a_secret_that_is_given_wrongly_is_told_and_not_shown() {
     for (text, error) in [
         ("openai_api_key = 'can ary'", "key openai_api_key (line 2): found a value that is not shown"),
         ("openai_api_key = ['canary']", "key openai_api_key (line 2): found an array"),
-        ("openai_api_key_file = 'sk-canary'", "key openai_api_key_file (line 2): found a relative path, not shown"),
-        ("openai_api_key_file = ['canary']", "key openai_api_key_file (line 2): found no text"),
+        ("openai_api_key_file = 'sk-canary'", "key openai_api_key_file (line 2): found a relative path (not shown)"),
+        ("openai_api_key_file = ['canary']", "key openai_api_key_file (line 2): found a value that is not a string"),
         ("openai_api_key_file = './none'", "key openai_api_key_file (line 2): found "),
         ("openai_api_key_file = './empty'", "key openai_api_key_file (line 2): found an empty file"),
         (
@@ -382,10 +390,10 @@ fn what_seems_not_meant_is_told_with_the_file_unless_it_is_the_main_configuratio
     assert_eq!(
         warnings,
         [
-            "MYNAH_PUBLIC_URL is not set: every webhook from Twilio will be refused",
+            "MYNAH_PUBLIC_URL is not set: mynah refuses every webhook from Twilio",
             "file sales.toml: MYNAH_AI_TEMPERATURE is above 1, which Anthropic refuses",
-            "file sales.toml: MYNAH_BUDGET_DAY limits USD, and MYNAH_PRICES has no price for claude (MYNAH_AI_MODEL): it \
-             counts as free",
+            "file sales.toml: MYNAH_BUDGET_DAY limits USD, but MYNAH_PRICES has no price for claude (MYNAH_AI_MODEL): \
+             the model counts as free",
         ]
     );
 }
@@ -396,7 +404,7 @@ fn a_stage_has_no_numbers_and_the_list_is_not_stored() {
     let staged = Config::load(Sources { sandbox: true, ..sources.clone() }).unwrap();
     assert!(staged.further_numbers.is_empty());
     let refused = Config::validate_setting(&sources, "MYNAH_NUMBERS", "other.toml").unwrap_err().to_string();
-    assert!(refused.contains("found a list of files, which only whoever has the machine may set"), "{refused}");
+    assert!(refused.contains("found a list of files, which can be set only on the machine itself"), "{refused}");
 }
 
 #[test]

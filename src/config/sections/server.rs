@@ -14,18 +14,19 @@ use crate::config::sources::reader::SettingsReader;
 /// The web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Where it listens.
+    /// The address that it listens on.
     pub listen: SocketAddr,
-    /// The address that the world calls, without query; a path in it (a proxy's prefix) never ends in a slash.
+    /// The address at which mynah is reached from outside, without a query. Its path (the prefix of a proxy) never ends
+    /// in a slash.
     pub public_url: Option<Url>,
-    /// The proxies whose `X-Forwarded-*` headers are believed; empty believes nobody.
+    /// The proxies whose `X-Forwarded-For` header mynah believes; if empty, it believes none.
     pub trusted_proxies: Vec<Network>,
 }
 
-/// Where data is kept.
+/// The data folder and the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataConfig {
-    /// The data folder, relative to the working directory unless absolute.
+    /// The data folder, relative to the working directory unless it is absolute.
     pub dir: PathBuf,
     /// The SQLite file, likewise.
     pub database: PathBuf,
@@ -41,7 +42,8 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> ServerConfig {
 
 pub(in crate::config) fn read_data(reader: &mut SettingsReader) -> DataConfig {
     let dir = reader.read_path("MYNAH_DATA_DIR").unwrap_or_else(|| reader.layers.sources.default_data_dir());
-    // A stage keeps its data in a folder of its own; the variable is a common one, and may name something else's database.
+    // The sandbox keeps its data in a folder of its own. DATABASE_URL is a common variable, and may name the database
+    // of another program.
     if reader.layers.is_sandbox() {
         return DataConfig { database: dir.join("mynah.db"), dir };
     }

@@ -1,4 +1,4 @@
-//! What contacts read that no model wrote: the owner's words.
+//! The fixed texts that contacts read, in the owner's words.
 
 use crate::config::schema::parse;
 use crate::config::sources::reader::SettingsReader;
@@ -6,42 +6,42 @@ use crate::config::sources::reader::SettingsReader;
 /// The texts; each fits one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Texts {
-    /// What a contact reads when no answer can be had.
+    /// Sent if mynah has no answer and no other text fits.
     pub sorry: String,
-    /// Where the model had too much to do for too long.
+    /// Sent if the model is overloaded for too long.
     pub busy: String,
-    /// Where the model did not answer in time.
+    /// Sent if the model does not answer in time.
     pub timeout: String,
-    /// Where the model declined and said nothing.
+    /// Sent if the model declines and says nothing.
     pub declined: String,
-    /// Where the message does not fit into what the model can read.
+    /// Sent if the message is too long for the model.
     pub too_long: String,
-    /// Where an attachment cannot be read.
+    /// Sent if mynah cannot read an attachment.
     pub media: String,
-    /// Once for each burst above `MYNAH_RATE_LIMIT`.
+    /// Sent once for each burst above `MYNAH_RATE_LIMIT`, and for a `/reset` that mynah does not carry out.
     pub slow_down: String,
-    /// Where a budget is spent.
+    /// Sent if a budget is spent.
     pub budget: String,
     /// The answer to `/help`.
     pub help: String,
     /// The answer to `/reset`.
     pub reset: String,
-    /// Where a person takes over.
+    /// Sent when a person takes over.
     pub human: String,
     /// The one confirmation after STOP.
     pub stopped: String,
     /// The answer to START.
     pub started: String,
-    /// Where somebody may not talk.
+    /// Sent to somebody who may not talk with the assistant.
     pub stranger: String,
-    /// Where somebody sent the right pairing code.
+    /// Sent to somebody who sends the right pairing code.
     pub admitted: String,
-    /// What stands in place of a link that `MYNAH_LINKS` does not allow.
+    /// Takes the place of a link that `MYNAH_LINKS` does not allow.
     pub link: String,
 }
 
-/// The longest text that fits one message of every channel, in UTF-16 code units (Twilio, error 21617: 1,600, and fewer
-/// where characters count double).
+/// The longest text that fits one message on every channel, in UTF-16 code units (Twilio, error 21617: 1,600, and fewer
+/// if characters count double).
 const MAX_TEXT_UNITS: usize = 1_500;
 
 pub(in crate::config) fn read(reader: &mut SettingsReader) -> Texts {

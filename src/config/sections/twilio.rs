@@ -7,22 +7,22 @@ use crate::config::schema::parse;
 use crate::config::schema::problem::Problem;
 use crate::config::sources::reader::SettingsReader;
 
-/// How to reach Twilio and to know its webhooks.
+/// How mynah calls Twilio and checks its webhooks.
 #[derive(Clone, Debug)]
 pub struct TwilioConfig {
     /// `AC` and 32 hexadecimal digits.
     pub account_sid: String,
-    /// The auth tokens that may sign webhooks and make calls: the primary one, then, during a rotation, the secondary one.
+    /// The auth tokens that may sign webhooks and make calls: the primary one, then, during a rotation, the secondary.
     pub auth_tokens: Vec<SecretString>,
     /// API key SID and secret, used for calls instead of the auth token.
     pub api_key: Option<(String, SecretString)>,
-    /// Who sends.
+    /// The sender of messages.
     pub sender: Sender,
-    /// Overrides `https://api.twilio.com`, and with it `https://messaging.twilio.com`: a region's own where it is Twilio's,
-    /// else the same address. A path in it never ends in a slash.
+    /// Overrides `https://api.twilio.com`. It also overrides `https://messaging.twilio.com`: with the messaging address
+    /// of the same region if this is an address of Twilio's, else with this address. Its path never ends in a slash.
     pub api_base_url: Option<Url>,
-    /// The address that Twilio calls, before `/webhooks/…`; signatures are checked against it. `None`: every webhook is
-    /// refused.
+    /// The address that Twilio calls, without `/webhooks/…`. mynah checks signatures against it. With `None`, mynah
+    /// refuses every webhook.
     pub public_url: Option<Url>,
 }
 
@@ -35,11 +35,11 @@ pub enum Sender {
     MessagingService(String),
 }
 
-/// The setting that names the sender, and the other that does.
+/// The two settings that name the sender. A number has one of them.
 pub(in crate::config) const SENDER_KEY: &str = "TWILIO_WHATSAPP_FROM";
 pub(in crate::config) const MESSAGING_SERVICE_KEY: &str = "TWILIO_MESSAGING_SERVICE_SID";
 
-/// What belongs to an account.
+/// The settings of an account.
 pub(in crate::config) const ACCOUNT_KEYS: [&str; 6] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
@@ -49,7 +49,8 @@ pub(in crate::config) const ACCOUNT_KEYS: [&str; 6] = [
     "TWILIO_API_BASE_URL",
 ];
 
-/// Reads the account. `None` where no setting of it is there; a part of one is an error that names the rest.
+/// Reads the account. Returns `None` if none of its settings is set. If only some are set, each missing one is an
+/// error.
 pub(in crate::config) fn read(reader: &mut SettingsReader, public_url: Option<&Url>) -> Option<TwilioConfig> {
     let account_sid = reader.read("TWILIO_ACCOUNT_SID", |text| parse::sid(text, "AC"));
     let token = reader.read("TWILIO_AUTH_TOKEN", parse::secret);
@@ -72,7 +73,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, public_url: Option<&U
     ];
     let (present, _) = absent.into_iter().find(|(_, absent)| !absent)?;
     let why = format!("{} is set", reader.name_where_missing(present));
-    // An API key cannot stand in for the token: only the token signs webhooks (Twilio, REST API best practices).
+    // An API key cannot replace the auth token: only the token signs webhooks (Twilio, REST API best practices).
     for (key, missing) in absent.into_iter().take(2) {
         if missing {
             reader.report_missing(key, &why);
@@ -97,7 +98,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, public_url: Option<&U
         _ => {}
     }
     if public_url.is_none() {
-        reader.warn("MYNAH_PUBLIC_URL is not set: every webhook from Twilio will be refused".to_owned());
+        reader.warn("MYNAH_PUBLIC_URL is not set: mynah refuses every webhook from Twilio".to_owned());
     }
     let sender = match (from.valid(), service.valid()) {
         (Some(number), _) => Sender::Number(number),
@@ -157,7 +158,7 @@ mod tests {
             config.twilio.unwrap().sender,
             Sender::MessagingService("MG00000000000000000000000000000002".into())
         );
-        assert_eq!(config.warnings, ["MYNAH_PUBLIC_URL is not set: every webhook from Twilio will be refused"]);
+        assert_eq!(config.warnings, ["MYNAH_PUBLIC_URL is not set: mynah refuses every webhook from Twilio"]);
     }
 
     #[test]
@@ -173,7 +174,7 @@ mod tests {
             (&[SID, TOKEN, FROM, KEY_SECRET], &["TWILIO_API_KEY_SID"]),
             (&[("TWILIO_AUTH_TOKEN_SECONDARY", "x"), SID, FROM], &["TWILIO_AUTH_TOKEN"]),
             (&[SID, TOKEN, FROM, SERVICE], &[senders]),
-            // What is there and wrong is not also missing.
+            // A wrong value is not also reported as missing.
             (&[("TWILIO_ACCOUNT_SID", "AC1"), TOKEN, FROM], &["environment variable TWILIO_ACCOUNT_SID"]),
             (&[SID, TOKEN, ("TWILIO_WHATSAPP_FROM", "4155")], &["environment variable TWILIO_WHATSAPP_FROM"]),
         ] {
@@ -181,7 +182,7 @@ mod tests {
             let found: Vec<_> = errors.iter().map(|error| error.split(": ").next().unwrap()).collect();
             assert_eq!(found, places);
         }
-        let missing = "TWILIO_AUTH_TOKEN: found no value, expected the account's auth token, without blanks, because \
+        let missing = "TWILIO_AUTH_TOKEN: found no value, expected the account's auth token, without spaces, because \
                        TWILIO_ACCOUNT_SID is set";
         assert_eq!(errors(&[SID, FROM]), [missing]);
     }
@@ -191,10 +192,8 @@ mod tests {
         let token = ("TWILIO_ACCOUNT_SID", "0123456789abcdef0123456789abcdef");
         assert_eq!(
             errors(&[token, TOKEN, FROM]),
-            [
-                "environment variable TWILIO_ACCOUNT_SID: found a value of 32 characters that is not shown, as it may hold \
-              a secret, expected AC and 32 hexadecimal digits"
-            ]
+            ["environment variable TWILIO_ACCOUNT_SID: found a value of 32 characters that is not shown because it \
+                 may contain a secret, expected AC and 32 hexadecimal digits"]
         );
     }
 }

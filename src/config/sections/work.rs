@@ -1,64 +1,63 @@
-//! How answers are made, and when a conversation ends.
+//! How mynah answers, and when conversations end.
 
 use std::time::Duration;
 
 use crate::config::schema::parse;
 use crate::config::sources::reader::SettingsReader;
 
-/// How answers are made.
+/// How mynah answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkConfig {
-    /// Conversations being answered at once, 1 to 10,000.
+    /// The most conversations that mynah answers at once, 1 to 10,000.
     pub workers: usize,
-    /// How long a turn waits for more of a burst before its first claim, up to a minute; zero claims at once.
+    /// How long a turn waits for more messages of a burst before its first claim, up to a minute; zero for no wait.
     pub merge_window: Duration,
-    /// How many of the last messages the model sees, 1 to 200.
+    /// How many of the latest messages the model sees, 1 to 200.
     pub max_context_messages: usize,
-    /// What happens to a sent message whose fate stays unknown.
+    /// What happens to a part that stays unknown.
     pub unknown_sends: UnknownSends,
-    /// What becomes of a message that arrives while the model works.
+    /// What happens to a message that arrives while the model works.
     pub burst: BurstPolicy,
-    /// How old a message whose webhook never came may be, up to 23 hours, to be answered when it is found at the provider;
-    /// `None` where nobody looks for such.
+    /// How old a message may be for catch-up to answer it, up to 23 hours; `None` turns catch-up off.
     pub catch_up_max_age: Option<Duration>,
     /// Whether contacts see that an answer is being written.
     pub typing: bool,
-    /// What the model is told before the conversation; not blank.
+    /// The instructions for the model; not blank.
     pub system_prompt: String,
 }
 
-/// What happens to a sent message that the provider does not list after five looks.
+/// What happens to a part that is still unknown after five lookups in the provider's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownSends {
-    /// It is sent again.
+    /// mynah sends it again.
     Resend,
-    /// It waits for the operator.
+    /// It is held for the operator.
     Hold,
 }
 
-/// What becomes of a message that arrives while the model works on those before it.
+/// What happens to a message that arrives while the model works on earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BurstPolicy {
-    /// It is answered in the next turn.
+    /// mynah answers it in the next turn.
     Next,
-    /// The work is given up, and the model is asked again with all of them.
+    /// mynah gives up the running call and asks the model again with all messages.
     Restart,
 }
 
-/// When a conversation ends, and when it goes.
+/// When conversations end, and how long they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationConfig {
-    /// The idle time that ends it, at least a minute.
+    /// The idle time after which a conversation ends, at least a minute.
     pub ttl: Duration,
-    /// How long an ended one is kept; `None` keeps it.
+    /// How long an ended conversation is kept; `None` for forever.
     pub retention: Option<Duration>,
-    /// How long the log of webhooks is kept; `None` keeps it.
+    /// How long the log of webhooks is kept; `None` for forever.
     pub webhook_log_retention: Option<Duration>,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Nothing is answered later than so.
+/// mynah answers no message that is older than this.
 const MAX_CATCH_UP_AGE: Duration = Duration::from_secs(23 * 3600);
 
 pub(in crate::config) fn read(reader: &mut SettingsReader) -> WorkConfig {
@@ -97,7 +96,7 @@ pub(in crate::config) fn read_conversation(reader: &mut SettingsReader) -> Conve
     }
 }
 
-/// How long something is kept: at least `least`, or `0` for ever.
+/// Reads how long something is kept: at least `least`, or `0` for forever.
 fn read_retention(reader: &mut SettingsReader, key: &'static str, least: Duration) -> Option<Duration> {
     let kept = reader.read_or_default(key, |text| {
         parse::duration(text, Duration::ZERO..=Duration::ZERO).or_else(|_| parse::duration(text, least..=Duration::MAX))

@@ -20,20 +20,20 @@ pub(in crate::config) struct ConfigFile {
 pub(in crate::config) enum Entry {
     /// A string, number or boolean.
     Scalar(String),
-    /// An array of strings, with commas between.
+    /// An array of strings, joined with commas.
     List(String),
-    /// Something that no setting takes, in words.
+    /// A description of a value that no setting accepts.
     Unsupported(&'static str),
 }
 
 impl ConfigFile {
-    /// Reads a file's text and adds what is wrong with its form or its keys to `problems`. What can be read of a broken
-    /// file is kept, so that its other values are judged too.
+    /// Parses a file's text and adds errors of syntax and unknown keys to `problems`. It keeps the values that it can
+    /// read in a broken file, so that these are checked too.
     pub(in crate::config) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> ConfigFile {
         ConfigFile::parse_with_keys(path, text, problems, |key| settings::all().any(|setting| setting.file_key == key))
     }
 
-    /// The same for a file in which other keys may stand.
+    /// Like `parse`, for a file with other known keys.
     pub(in crate::config) fn parse_with_keys(
         path: &Path,
         text: &str,
@@ -43,7 +43,7 @@ impl ConfigFile {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut problems_by_line: Vec<(usize, Problem)> = Vec::new();
         for error in errors {
-            // The message, not the error's Display: that one prints the line, which may hold a secret.
+            // Use the message and not the error's Display, which prints the line, and the line may hold a secret.
             let line = error.span().map_or(1, |span| line_number(text, span.start));
             let place = format!("file {} line {line}", path.display());
             problems_by_line.push((
@@ -55,7 +55,7 @@ impl ConfigFile {
                 ),
             ));
         }
-        // One slip makes several errors, and the first tells it.
+        // One mistake causes several errors on a line. The first one describes it.
         problems_by_line.dedup_by_key(|(line, _)| *line);
         let mut values = BTreeMap::new();
         for (key, value) in table.into_inner() {
@@ -73,11 +73,12 @@ impl ConfigFile {
         ConfigFile { values }
     }
 
-    /// A setting's value with its line; `None` where there is none or an empty text. The error is what stands there instead.
+    /// Returns a setting's value with its line; `None` if it is missing or an empty text. The error describes a value
+    /// of the wrong type.
     pub(in crate::config) fn value(&self, setting: &Setting) -> Result<Option<(usize, String)>, (usize, &'static str)> {
         match self.get(setting.file_key) {
             Some((line, Entry::Scalar(value))) if !value.is_empty() => Ok(Some((*line, value.clone()))),
-            // An empty list is a decision, unlike an empty text.
+            // An empty list is a value, unlike an empty text.
             Some((line, Entry::List(items))) if setting.is_list && items.is_empty() => Ok(Some((*line, "none".into()))),
             Some((line, Entry::List(items))) if setting.is_list => Ok(Some((*line, items.clone()))),
             Some((line, Entry::List(_))) => Err((*line, "an array")),
@@ -86,18 +87,18 @@ impl ConfigFile {
         }
     }
 
-    /// Its keys, each with its line.
+    /// Iterates over the keys, each with its line.
     pub(in crate::config) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
         self.values.iter().map(|(key, (line, _))| (key.as_str(), *line))
     }
 
-    /// The value of a key and its line, counted from 1.
+    /// Returns the line of a key, counted from 1, and its value.
     pub(in crate::config) fn get(&self, key: &str) -> Option<&(usize, Entry)> {
         self.values.get(key)
     }
 }
 
-/// Where a key stands, for errors.
+/// Describes the place of a key, for errors.
 pub(in crate::config) fn place(path: &Path, key: &str, line: usize) -> String {
     format!("file {} key {} (line {line})", path.display(), key.escape_debug())
 }
@@ -125,7 +126,7 @@ fn to_entry(value: DeValue<'_>) -> Entry {
             for item in items {
                 match item.into_inner() {
                     DeValue::String(text) => texts.push(text),
-                    _ => return Entry::Unsupported("an array that holds more than strings"),
+                    _ => return Entry::Unsupported("an array with items that are not strings"),
                 }
             }
             Entry::List(texts.join(","))
@@ -161,11 +162,13 @@ mod tests {
             ),
             (
                 "config = 'x'",
-                "file mynah.toml key config (line 1): found an unknown key, expected one of the keys in docs/configuration.md",
+                "file mynah.toml key config (line 1): found an unknown key, expected one of the keys in \
+                 docs/configuration.md",
             ),
             (
                 "\"\" = 'x'",
-                "file mynah.toml key  (line 1): found an unknown key, expected one of the keys in docs/configuration.md",
+                "file mynah.toml key  (line 1): found an unknown key, expected one of the keys in \
+                 docs/configuration.md",
             ),
         ] {
             assert_eq!(errors(text), [error]);

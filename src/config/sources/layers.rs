@@ -1,6 +1,6 @@
-//! Where a setting's value comes from: the first layer that has one.
+//! Finds a setting's value: the first layer that has one wins.
 //!
-//! To add a layer: a variant of [`Origin`] and a step in [`Layers::find`].
+//! To add a layer, add a variant of [`Origin`] and a step in [`Layers::find`].
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,27 +19,27 @@ use crate::config::schema::problem::Problem;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
 
-/// The layers, and the configuration file if there is one.
+/// The layers, with the configuration file if there is one.
 pub(in crate::config) struct Layers {
     pub(in crate::config) sources: Sources,
     file: ConfigFile,
     file_path: PathBuf,
-    /// The file of the number that is read just now, which goes before every layer.
+    /// The file of the number that is being read. It overrides every layer.
     pub(in crate::config) number_file: Option<NumberFile>,
 }
 
 impl Layers {
-    /// Finds and reads the configuration file. A file that is named must be there.
+    /// Finds and reads the configuration file. If `MYNAH_CONFIG` names a file, it must exist.
     pub(in crate::config) fn open(sources: Sources, problems: &mut Vec<Problem>) -> Layers {
         let mut layers = Layers { sources, file: ConfigFile::default(), file_path: PathBuf::new(), number_file: None };
         for key in layers.sources.flags.keys().filter(|key| settings::find(key).is_none()) {
             problems.push(Problem::new(
                 format!("flag for {key}"),
                 "an unknown setting",
-                "one of docs/configuration.md",
+                "one of the settings in docs/configuration.md",
             ));
         }
-        let config = settings::find("MYNAH_CONFIG").expect("the table holds the configuration file");
+        let config = settings::find("MYNAH_CONFIG").expect("the settings table has MYNAH_CONFIG");
         let named = layers.find(config).unwrap_or_else(|problem| {
             problems.push(problem);
             None
@@ -55,7 +55,7 @@ impl Layers {
             }
             return layers;
         }
-        // The data folder as the layers above the file name it; what is wrong there, the reader tells later.
+        // Find the data folder through the layers above the file. The reader reports errors of MYNAH_DATA_DIR later.
         let data = settings::find("MYNAH_DATA_DIR").and_then(|setting| layers.find(setting).ok().flatten());
         let data = data.map_or_else(
             || layers.sources.default_data_dir(),
@@ -81,7 +81,7 @@ impl Layers {
         self.file_path = path;
     }
 
-    /// The setting's value from the first layer that has one. The error says why that one cannot be read.
+    /// Returns the setting's value from the first layer that has one. The error says why this layer cannot be read.
     pub(in crate::config) fn find(&self, setting: &Setting) -> Result<Option<FoundValue>, Problem> {
         if let Some(own) = &self.number_file {
             let found = own.find(setting, &self.sources)?;
@@ -106,7 +106,7 @@ impl Layers {
                 )),
             };
         }
-        // A setting that cannot stand in the file is the one that names the file.
+        // Only MYNAH_CONFIG has no file key. It has no other layers.
         if setting.file_key.is_empty() {
             return Ok(None);
         }
@@ -117,10 +117,10 @@ impl Layers {
             return match read_file(&path) {
                 Ok(text) if text.is_empty() => Err(Problem::new(place(), "an empty file", setting.expects)),
                 Ok(text) => found(text, Origin::EnvFile),
-                // Somebody may have put the secret itself where its path belongs.
+                // Somebody may have put the secret itself where its path belongs, so do not show it.
                 Err(error) if setting.secret && !is_explicit_path(written) => {
-                    let found = format!("a relative path, not shown, of a file that cannot be read ({})", error.kind());
-                    Err(Problem::new(place(), found, "the path of a file, from / or ./ on"))
+                    let found = format!("a relative path (not shown) of a file that cannot be read ({})", error.kind());
+                    Err(Problem::new(place(), found, "the path of a file, which begins with / or ./"))
                 }
                 Err(error) => Err(unreadable_file(place(), &path, &error, "the path of a file that can be read")),
             };
@@ -154,12 +154,12 @@ impl Layers {
         }
     }
 
-    /// Whether the command plays on a stage.
+    /// Whether the command runs in a sandbox.
     pub(in crate::config) fn is_sandbox(&self) -> bool {
         self.sources.sandbox
     }
 
-    /// Where a value stands, for errors.
+    /// Describes the place of a value, for errors.
     pub(in crate::config) fn describe_origin(&self, setting: &Setting, origin: &Origin) -> String {
         match origin {
             Origin::Candidate => candidate_place(setting.key),
@@ -170,7 +170,7 @@ impl Layers {
             Origin::File(line) => file::place(&self.file_path, setting.file_key, *line),
             Origin::NumberFile(place) => place.clone(),
             Origin::Stored => format!("stored setting {}", setting.key),
-            Origin::CommandDefault => format!("the command's own {}", setting.key),
+            Origin::CommandDefault => format!("the command's default for {}", setting.key),
         }
     }
 }

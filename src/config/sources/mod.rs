@@ -1,6 +1,7 @@
-//! Where values come from: flags, environment, files, credentials, `mynah.toml`, a number's file, stored settings.
+//! The layers that values come from: flags, environment, files, credentials, `mynah.toml`, a number's file, stored
+//! settings.
 //!
-//! It may use `schema`. To add a layer: a variant of `Origin` and a step in `Layers::find`.
+//! This module may use `schema`. To add a layer, add a variant of `Origin` and a step in `Layers::find`.
 
 pub(in crate::config) mod environment;
 pub(in crate::config) mod file;

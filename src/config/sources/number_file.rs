@@ -1,4 +1,4 @@
-//! The file of one further number. It goes before every layer of the main configuration.
+//! The file of one further number. It overrides every layer of the main configuration.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,20 +16,20 @@ use crate::config::schema::problem::Problem;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
 
-/// The file of one number, while it is read. Prints nothing, because it holds secrets.
+/// The file of one number, while mynah reads it. Has no `Debug`, because it holds secrets.
 pub(in crate::config) struct NumberFile {
     path: PathBuf,
     pub(in crate::config) name: String,
     file: ConfigFile,
-    /// The keys asked for so far.
+    /// The keys that were read so far.
     pub(in crate::config) own_keys: BTreeSet<&'static str>,
-    /// Settings by their variables that are not taken from the main configuration.
+    /// The settings, by variable, that the number does not inherit from the main configuration.
     pub(in crate::config) not_inherited: BTreeSet<&'static str>,
 }
 
-/// What may stand in a number's file.
-const OWN_SETTINGS_HELP: &str = "what is a number's own: its account, sender and models, its texts, system_prompt, max_context_messages, \
-                   links, model_hand_over and reopen_template (docs/numbers.md)";
+/// The settings that a number's file may hold.
+const OWN_SETTINGS_HELP: &str = "a setting of one number: its account, sender and models, its texts, system_prompt, \
+                                 max_context_messages, links, model_hand_over and reopen_template (docs/numbers.md)";
 
 impl NumberFile {
     pub(in crate::config) fn parse(path: PathBuf, name: String, text: &str, problems: &mut Vec<Problem>) -> NumberFile {
@@ -37,22 +37,23 @@ impl NumberFile {
         NumberFile { path, name, file, own_keys: BTreeSet::new(), not_inherited: BTreeSet::new() }
     }
 
-    /// Where it lies.
+    /// Returns the path of the file.
     pub(in crate::config) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Notes that a setting is a number's own.
+    /// Records that a number may have this setting of its own.
     pub(in crate::config) fn mark_own(&mut self, key: &'static str) {
         self.own_keys.insert(key);
     }
 
-    /// Whether a setting that the file does not hold is none, whatever the main configuration has.
+    /// Whether the number does not inherit this setting from the main configuration.
     pub(in crate::config) fn is_not_inherited(&self, variable: &str) -> bool {
         self.not_inherited.contains(variable)
     }
 
-    /// The setting's value: what its key with `_file` names, else the credential that is named after both, else the key.
+    /// Returns the setting's value: from the file that its key with `_file` names, else from the number's credential,
+    /// else from the key.
     pub(in crate::config) fn find(&self, setting: &Setting, sources: &Sources) -> Result<Option<FoundValue>, Problem> {
         let found = |value, place| Ok(Some(FoundValue { value, origin: Origin::NumberFile(place) }));
         let place = |key: &str, line| file::place(&self.path, key, line);
@@ -71,11 +72,11 @@ impl NumberFile {
                         Err(Problem::new(place(&named, *line), "an empty file", setting.expects))
                     }
                     Ok(text) => found(text, format!("file named by {}", place(&named, *line))),
-                    // Somebody may have put the secret itself where its path belongs.
+                    // Somebody may have put the secret itself where its path belongs, so do not show it.
                     Err(error) if setting.secret && !is_explicit_path(written) => {
                         let found =
-                            format!("a relative path, not shown, of a file that cannot be read ({})", error.kind());
-                        Err(Problem::new(place(&named, *line), found, "the path of a file, from / or ./ on"))
+                            format!("a relative path (not shown) of a file that cannot be read ({})", error.kind());
+                        Err(Problem::new(place(&named, *line), found, "the path of a file, which begins with / or ./"))
                     }
                     Err(error) => {
                         let expected = "the path of a file that can be read";
@@ -86,7 +87,7 @@ impl NumberFile {
             Some((_, Entry::Scalar(_))) | None => {}
             Some((line, Entry::List(_) | Entry::Unsupported(_))) => {
                 let expected = "the path of a file that can be read";
-                return Err(Problem::new(place(&named, *line), "no text", expected));
+                return Err(Problem::new(place(&named, *line), "a value that is not a string", expected));
             }
         }
         if let Some((name, path)) = self.credential(setting, sources) {
@@ -106,13 +107,13 @@ impl NumberFile {
         }
     }
 
-    /// The number's name and the variable's, as a credential: `sales.openai_api_key`.
+    /// Returns the credential named after the number and the variable, such as `sales.openai_api_key`, and its path.
     fn credential(&self, setting: &Setting, sources: &Sources) -> Option<(String, PathBuf)> {
         let name = format!("{}.{}", self.name, setting.key.to_ascii_lowercase());
         sources.credential(&name).map(|path| (name, path))
     }
 
-    /// Whether it holds any of these, right or wrong.
+    /// Whether the number sets any of these, right or wrong.
     pub(in crate::config) fn holds_any<'a>(
         &self,
         variables: impl IntoIterator<Item = &'a str>,
@@ -122,7 +123,7 @@ impl NumberFile {
         settings.map(|setting| self.find(setting, sources)).any(|found| !matches!(found, Ok(None)))
     }
 
-    /// Where a setting stands in it.
+    /// Describes the place of a setting in the file.
     pub(in crate::config) fn place(&self, variable: &str) -> String {
         let keys =
             settings::find(variable).map(|setting| [setting.file_key.to_owned(), format!("{}_file", setting.file_key)]);
@@ -130,7 +131,7 @@ impl NumberFile {
         found.map_or_else(|| format!("file {}", self.path.display()), |(line, key)| file::place(&self.path, &key, line))
     }
 
-    /// Each key that is no number's own.
+    /// Returns an error for each key that a number may not have of its own.
     pub(in crate::config) fn shared_setting_problems(&self) -> Vec<Problem> {
         let strange = self
             .file
@@ -143,7 +144,7 @@ impl NumberFile {
     }
 }
 
-/// The setting that a key stands for, perhaps by the path of a file.
+/// Returns the setting of a key, with or without `_file`.
 fn find_by_file_key(key: &str) -> Option<&'static Setting> {
     let of = |key: &str| settings::all().find(|setting| !setting.file_key.is_empty() && setting.file_key == key);
     of(key).or_else(|| of(key.strip_suffix("_file")?))

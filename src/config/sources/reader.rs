@@ -1,4 +1,4 @@
-//! Reads settings one by one and keeps every error, so that all are told at once.
+//! Reads settings one by one and collects every error, so that all are reported at once.
 
 use std::path::PathBuf;
 
@@ -13,28 +13,28 @@ use crate::config::schema::settings;
 use crate::config::schema::settings::DefaultValue;
 use crate::config::schema::settings::Setting;
 
-/// Reads the layers and collects what is wrong.
+/// Reads settings from the layers and collects problems and warnings.
 pub(in crate::config) struct SettingsReader {
     pub(in crate::config) layers: Layers,
     pub(in crate::config) problems: Vec<Problem>,
     pub(in crate::config) warnings: Vec<String>,
-    /// The settings asked for, so that a test can see that none of the table is forgotten.
+    /// The settings that were read, so that a test can check that no row of the table is forgotten.
     #[cfg(test)]
     pub(in crate::config) read_keys: std::collections::BTreeSet<&'static str>,
 }
 
-/// What came of one setting.
+/// The result of reading one setting.
 pub(in crate::config) enum ReadSetting<T> {
-    /// No layer has it.
+    /// No layer has a value.
     Absent,
-    /// It is there and wrong, and the error is noted.
+    /// The value is wrong, and the error is recorded.
     Invalid,
-    /// A value.
+    /// The value.
     Valid(T),
 }
 
 impl<T> ReadSetting<T> {
-    /// The value, if there is a right one.
+    /// Returns the value if it is valid.
     pub(in crate::config) fn valid(self) -> Option<T> {
         match self {
             ReadSetting::Valid(value) => Some(value),
@@ -42,7 +42,7 @@ impl<T> ReadSetting<T> {
         }
     }
 
-    /// Whether no layer has it.
+    /// Whether no layer has a value.
     pub(in crate::config) fn is_absent(&self) -> bool {
         matches!(self, ReadSetting::Absent)
     }
@@ -62,7 +62,7 @@ impl SettingsReader {
         }
     }
 
-    /// Reads a setting and notes what is wrong with it. It takes no default.
+    /// Reads a setting and records errors. It does not apply a default.
     pub(in crate::config) fn read<T>(
         &mut self,
         key: &'static str,
@@ -78,10 +78,11 @@ impl SettingsReader {
             Ok(None) => ReadSetting::Absent,
             Ok(Some(FoundValue { value, origin })) => match parse(&value) {
                 Ok(value) => ReadSetting::Valid(value),
-                // It was right when it was stored: a newer program must start all the same.
+                // The value was valid when it was stored. A newer version that does not accept it must start all the
+                // same.
                 Err(_) if matches!(origin, Origin::Stored) => {
                     let place = self.layers.describe_origin(setting, &origin);
-                    self.warn_once(format!("{place} is {value:?}, expected {}; it is left out", setting.expects));
+                    self.warn_once(format!("{place} is {value:?}, expected {}; mynah ignores it", setting.expects));
                     ReadSetting::Absent
                 }
                 Err(why) => {
@@ -97,8 +98,8 @@ impl SettingsReader {
         }
     }
 
-    /// Reads a setting whose default is a value of the table. A wrong one gives the default too, since its error is
-    /// noted and nothing comes of the rest.
+    /// Reads a setting whose default is a value in the table. A wrong value gives the default, too: its error is
+    /// recorded, so the configuration is not used anyway.
     pub(in crate::config) fn read_or_default<T>(
         &mut self,
         key: &'static str,
@@ -108,25 +109,25 @@ impl SettingsReader {
         read.valid().unwrap_or_else(|| table_default(key, parse))
     }
 
-    /// Reads a path; a relative one starts from the sources' folder.
+    /// Reads a path. A relative path starts from the folder of the sources.
     pub(in crate::config) fn read_path(&mut self, key: &'static str) -> Option<PathBuf> {
         let path = self.read(key, parse::path).valid()?;
         Some(self.layers.sources.resolve_path(&path))
     }
 
-    /// Notes that a setting is needed, and why.
+    /// Records the error that a setting is missing, and why it is needed.
     pub(in crate::config) fn report_missing(&mut self, key: &'static str, why: &str) {
         let expected = format!("{}, because {why}", setting(key).expects);
         let place = self.place_where_missing(key, self.name_where_missing(key));
         self.report(Problem::new(place, "no value", expected));
     }
 
-    /// What a setting is called where it is missing: in a number's file by its key there.
+    /// Returns the name of a missing setting: the variable, or the key if it is missing in a number's file.
     pub(in crate::config) fn name_where_missing(&self, key: &'static str) -> &'static str {
         if self.is_not_inherited(key) { setting(key).file_key } else { key }
     }
 
-    /// Where a setting is missing, with others, that are called so.
+    /// Describes the place where a setting is missing. `names` is what to call it there, perhaps with other settings.
     pub(in crate::config) fn place_where_missing(&self, key: &str, names: &str) -> String {
         match &self.layers.number_file {
             Some(own) if own.is_not_inherited(key) => format!("file {}: {names}", own.path().display()),
@@ -134,19 +135,20 @@ impl SettingsReader {
         }
     }
 
-    /// Whether a number is read that does not take that setting from the main configuration.
+    /// Whether the reader reads a number that does not inherit this setting from the main configuration.
     fn is_not_inherited(&self, key: &str) -> bool {
         self.layers.number_file.as_ref().is_some_and(|own| own.is_not_inherited(key))
     }
 
-    /// Notes what is wrong, once: numbers share what their files do not hold.
+    /// Records an error, once: numbers inherit settings, so the same error can occur for each number.
     pub(in crate::config) fn report(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    /// Notes what seems not meant; of a number, with its file, unless it was said of the main configuration.
+    /// Records a warning. A warning about a number names its file. It is dropped if the main configuration has the same
+    /// one.
     pub(in crate::config) fn warn(&mut self, warning: String) {
         match &self.layers.number_file {
             Some(_) if self.warnings.contains(&warning) => {}
@@ -162,12 +164,12 @@ impl SettingsReader {
     }
 }
 
-/// The default of the table, read as any value.
+/// Returns the default from the table, parsed like any value.
 pub(in crate::config) fn table_default<T>(key: &'static str, parse: impl Fn(&str) -> Result<T, Rejected>) -> T {
-    let DefaultValue::Value(value) = setting(key).default else { unreachable!("{key} has a default in the table") };
-    parse(value).unwrap_or_else(|_| unreachable!("the default of {key} is right"))
+    let DefaultValue::Value(value) = setting(key).default else { unreachable!("{key} has no default in the table") };
+    parse(value).unwrap_or_else(|_| unreachable!("the default of {key} does not parse"))
 }
 
 fn setting(key: &'static str) -> &'static Setting {
-    settings::find(key).expect("settings are read by keys of the table")
+    settings::find(key).expect("only settings of the table are read")
 }

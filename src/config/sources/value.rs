@@ -1,4 +1,4 @@
-//! A value as it is written somewhere, and the files that hold one.
+//! A value as written in a layer, and the files that hold values.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::schema::problem::Problem;
 
-/// A value as written. Prints nothing, because it may be a secret.
+/// A value as written. Has no `Debug`, because it may be a secret.
 pub(in crate::config) struct FoundValue {
     pub(in crate::config) value: String,
     pub(in crate::config) origin: Origin,
@@ -14,27 +14,27 @@ pub(in crate::config) struct FoundValue {
 
 /// The layer that a value comes from.
 pub(in crate::config) enum Origin {
-    /// None yet: it is tried.
+    /// No layer yet: the value is only checked.
     Candidate,
     Flag,
     Env,
     /// The file that `<KEY>_FILE` names.
     EnvFile,
     Credential,
-    /// The line of `mynah.toml`.
+    /// This line of `mynah.toml`.
     File(usize),
-    /// A number's own file, or what it names: the whole place.
+    /// A number's file, or a file or credential of the number: a description of the place.
     NumberFile(String),
-    /// The store.
+    /// A stored setting.
     Stored,
-    /// The command's own.
+    /// The command's own default.
     CommandDefault,
 }
 
-/// No setting is longer; a wrong path (`/dev/zero`) ends here.
+/// The most bytes that are read from a file. No setting is longer, and this stops at a wrong path such as `/dev/zero`.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// A file's text without the newline at its end.
+/// Reads a file's text, without the newline at its end.
 pub(in crate::config) fn read_file(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let size = fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
@@ -50,7 +50,7 @@ pub(in crate::config) fn read_file(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Whether a text can only be a path: it starts at the root or at a folder.
+/// Whether a text can only be a path, because it begins with `/`, `./` or `../`.
 pub(in crate::config) fn is_explicit_path(path: &Path) -> bool {
     path.is_absolute() || path.starts_with(".") || path.starts_with("..")
 }
@@ -59,7 +59,7 @@ pub(in crate::config) fn unreadable_file(place: String, path: &Path, error: &io:
     Problem::new(place, format!("{}, which cannot be read ({error})", path.display()), expected)
 }
 
-/// Where a value on trial stands, for errors.
+/// Describes the place of a value that is to be stored, for errors.
 pub(in crate::config) fn candidate_place(key: &str) -> String {
     format!("setting {}", key.escape_debug())
 }

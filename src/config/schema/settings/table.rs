@@ -1,11 +1,11 @@
-//! The rows of server, account, model, answers and logs.
+//! The settings of the server, Twilio, the model, answers and logs.
 
 use super::DefaultValue::{Computed, Unset, Value};
 use super::Group::{Ai, Answers, Logs, Server, Twilio};
 use super::Setting;
 use crate::config::schema::default_texts;
 
-/// What most settings have in common.
+/// The fields that most settings share.
 pub(in crate::config) const ROW_DEFAULTS: Setting = Setting {
     key: "",
     file_key: "",
@@ -17,13 +17,13 @@ pub(in crate::config) const ROW_DEFAULTS: Setting = Setting {
     meaning: "",
 };
 
-/// In the order of the reference.
+/// The rows, in the order of the reference.
 pub(in crate::config) const ROWS: &[Setting] = &[
     Setting {
         key: "MYNAH_CONFIG",
-        default: Computed("`./mynah.toml`, else `mynah.toml` in the data folder, where there is one"),
+        default: Computed("`./mynah.toml`, else `mynah.toml` in the data folder, if there is one"),
         expects: "the path of a TOML file that can be read",
-        meaning: "The configuration file. Only as a flag or an environment variable.",
+        meaning: "The configuration file. You can set it only as a flag or as an environment variable.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -31,7 +31,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "data_dir",
         default: Computed("`$STATE_DIRECTORY`, else `./mynah-data`"),
         expects: "a folder, such as /var/lib/mynah",
-        meaning: "The data folder: database and keys. What is written there, and in the log folder, only its owner can read.",
+        meaning: "The data folder. It holds the database, its keys and the files that people send. Only the user that \
+                  runs mynah can read what mynah writes there and to the log folder.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -45,8 +46,9 @@ pub(in crate::config) const ROWS: &[Setting] = &[
     Setting {
         key: "MYNAH_PUBLIC_URL",
         file_key: "public_url",
-        expects: "an http or https address without query, such as https://bot.example.org",
-        meaning: "The address that Twilio calls. Signatures are checked against it; without it every webhook is refused.",
+        expects: "an http or https URL without a query, such as https://bot.example.org",
+        meaning: "The address that Twilio calls. mynah checks the signatures of webhooks against it, and refuses every \
+                  webhook if it is not set.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -54,8 +56,9 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "trusted_proxies",
         is_list: true,
         default: Value("loopback"),
-        expects: "addresses or networks with commas between, such as 10.0.0.0/8, or loopback, or none",
-        meaning: "The proxies whose `X-Forwarded-For` is believed, to tell clients apart. Signatures never depend on it.",
+        expects: "comma-separated IP addresses, networks such as 10.0.0.0/8, or loopback; or none",
+        meaning: "The proxies whose `X-Forwarded-For` header mynah believes. mynah uses the header to tell clients \
+                  apart. Signatures never depend on it.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -65,7 +68,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         secret: true,
         default: Computed("`mynah.db` in the data folder"),
         expects: "sqlite:///absolute/path or sqlite:path",
-        meaning: "The database.",
+        meaning: "The SQLite database.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -73,7 +76,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "twilio_account_sid",
         group: Twilio,
         expects: "AC and 32 hexadecimal digits",
-        meaning: "The account, or the subaccount that owns the sender.",
+        meaning: "The SID of the account or subaccount that owns the sender.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -81,8 +84,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "twilio_auth_token",
         group: Twilio,
         secret: true,
-        expects: "the account's auth token, without blanks",
-        meaning: "Checks the signatures of webhooks. Also used for calls where there is no API key.",
+        expects: "the account's auth token, without spaces",
+        meaning: "Checks the signatures of webhooks. mynah also calls Twilio with it if no API key is set.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -90,9 +93,9 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "twilio_auth_token_secondary",
         group: Twilio,
         secret: true,
-        expects: "the account's secondary auth token, without blanks",
-        meaning: "Signatures by this token are accepted as well, and calls are made with it where Twilio refuses the other, so \
-                  that tokens can be rotated without a gap.",
+        expects: "the account's secondary auth token, without spaces",
+        meaning: "mynah also accepts signatures made with this token, and calls Twilio with it if Twilio refuses the \
+                  first token. This lets you rotate tokens without a gap.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -100,7 +103,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "twilio_api_key_sid",
         group: Twilio,
         expects: "SK and 32 hexadecimal digits",
-        meaning: "An API key, used for calls in place of the auth token. It cannot check signatures.",
+        meaning: "An API key, with which mynah calls Twilio instead of the auth token. It cannot check signatures, so \
+                  `TWILIO_AUTH_TOKEN` is still needed.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -108,7 +112,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "twilio_api_key_secret",
         group: Twilio,
         secret: true,
-        expects: "the secret of the API key, without blanks",
+        expects: "the secret of the API key, without spaces",
         meaning: "The secret of `TWILIO_API_KEY_SID`.",
         ..ROW_DEFAULTS
     },
@@ -117,7 +121,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "twilio_whatsapp_from",
         group: Twilio,
         expects: "a number such as +14155238886 or whatsapp:+14155238886",
-        meaning: "The WhatsApp number that sends. This or `TWILIO_MESSAGING_SERVICE_SID`.",
+        meaning: "The WhatsApp number that sends. Set this or `TWILIO_MESSAGING_SERVICE_SID`.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -125,16 +129,16 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "twilio_messaging_service_sid",
         group: Twilio,
         expects: "MG and 32 hexadecimal digits",
-        meaning: "The Messaging Service that sends. This or `TWILIO_WHATSAPP_FROM`.",
+        meaning: "The Messaging Service that sends. Set this or `TWILIO_WHATSAPP_FROM`.",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "TWILIO_API_BASE_URL",
         file_key: "twilio_api_base_url",
         group: Twilio,
-        default: Computed("Twilio's own"),
-        expects: "an http or https address without query, such as https://api.dublin.ie1.twilio.com",
-        meaning: "Another address for Twilio's API: a region, or a stand-in for tests.",
+        default: Computed("`https://api.twilio.com`"),
+        expects: "an http or https URL without a query, such as https://api.dublin.ie1.twilio.com",
+        meaning: "Another address of Twilio's API, such as that of a region or of a test server.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -143,45 +147,49 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Twilio,
         is_list: true,
         default: Value("none"),
-        expects: "paths of TOML files with commas between, such as sales.toml, support.toml, or none",
-        meaning: "Further WhatsApp numbers, a file each, with what is a number's own: see [numbers.md](numbers.md).",
+        expects: "comma-separated paths of TOML files, such as sales.toml, support.toml; or none",
+        meaning: "Further WhatsApp numbers. Each file holds the settings of one number: see [numbers.md](numbers.md).",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "MYNAH_AI_PROVIDER",
         file_key: "ai_provider",
         group: Ai,
-        default: Computed("the one whose key or address is set"),
+        default: Computed("`openai` if its key or address is set, `anthropic` if its key is set"),
         expects: "openai, anthropic or offline",
-        meaning: "Who answers. `openai` is every server that speaks OpenAI's Chat Completions, Ollama too; `offline` needs \
-                  no model and answers with the best passage of your own texts.",
+        meaning: "The provider of the model. `openai` is any server that speaks OpenAI's Chat Completions, such as \
+                  Ollama. `offline` needs no model and answers with the best passage of your own texts. Set this if \
+                  both OpenAI and Anthropic are configured.",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "MYNAH_AI_MODEL",
         file_key: "ai_model",
         group: Ai,
-        default: Computed("the provider's"),
+        default: Computed(
+            "`gpt-5-mini` at OpenAI's own server, `claude-sonnet-5` for Anthropic; required for other \
+                           servers",
+        ),
         expects: "the name of a model",
-        meaning: "The model.",
+        meaning: "The name of the model.",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "MYNAH_AI_MAX_TOKENS",
         file_key: "ai_max_tokens",
         group: Ai,
-        default: Computed("the provider's"),
+        default: Computed("16384 for Anthropic; none for OpenAI's own server; 1024 for other servers"),
         expects: "a whole number from 1 to 4294967295",
-        meaning: "The most tokens that an answer may take. Models that think count their thoughts in it.",
+        meaning: "The most tokens that an answer may take. The tokens that a model uses to think count, too.",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "MYNAH_AI_TEMPERATURE",
         file_key: "ai_temperature",
         group: Ai,
-        default: Computed("none is sent"),
+        default: Computed("mynah sends none"),
         expects: "a number from 0 to 2",
-        meaning: "The sampling temperature. Recent models refuse it: leave it out unless you need it.",
+        meaning: "The sampling temperature. Recent models refuse it, so leave it out unless you need it.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -190,26 +198,27 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Ai,
         default: Value("120s"),
         expects: "a duration from 1s to 1h",
-        meaning: "How long one call may take in all.",
+        meaning: "The time limit for one whole call to the model.",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "MYNAH_AI_CONCURRENCY",
         file_key: "ai_concurrency",
         group: Ai,
-        default: Computed("64; 2 where the model's address is private or this machine"),
+        default: Computed("64; 2 if the model's address is private or this machine"),
         expects: "a whole number from 1 to 10000",
-        meaning: "Calls at once.",
+        meaning: "How many calls to the model may run at once.",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "MYNAH_AI_CONTEXT_TOKENS",
         file_key: "ai_context_tokens",
         group: Ai,
-        default: Computed("32768; 4096 where the model's address is private or this machine"),
+        default: Computed("32768; 4096 if the model's address is private or this machine"),
         expects: "a whole number from 1024 to 10000000",
-        meaning: "How many tokens the model reads and writes in one call. Older messages are left out before it is too many; \
-                  Ollama would leave them out without a word. Set it to what your model is run with.",
+        meaning: "The size of the context window: how many tokens the model reads and writes in one call. mynah leaves \
+                  out older messages to stay within it. Ollama would drop them without an error. Set it to the context \
+                  length that your model runs with.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -217,8 +226,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "openai_api_key",
         group: Ai,
         secret: true,
-        expects: "an API key, without blanks",
-        meaning: "The key. Servers of your own may need none.",
+        expects: "an API key without spaces",
+        meaning: "The API key. Your own servers may need none.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -226,8 +235,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "openai_base_url",
         group: Ai,
         default: Value("https://api.openai.com/v1"),
-        expects: "an http or https address without query, such as http://127.0.0.1:11434/v1",
-        meaning: "The address with `/v1`, as in OpenAI's SDKs.",
+        expects: "an http or https URL without a query, such as http://127.0.0.1:11434/v1",
+        meaning: "The address of the API, with `/v1`, as in OpenAI's SDKs.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -235,8 +244,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "anthropic_api_key",
         group: Ai,
         secret: true,
-        expects: "an API key, without blanks",
-        meaning: "The key.",
+        expects: "an API key without spaces",
+        meaning: "The API key.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -244,17 +253,17 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "anthropic_base_url",
         group: Ai,
         default: Value("https://api.anthropic.com"),
-        expects: "an http or https address without query, such as https://api.anthropic.com",
-        meaning: "The address without `/v1`, as in Anthropic's SDKs.",
+        expects: "an http or https URL without a query, such as https://api.anthropic.com",
+        meaning: "The address of the API, without `/v1`, as in Anthropic's SDKs.",
         ..ROW_DEFAULTS
     },
     Setting {
         key: "MYNAH_OFFLINE_DIR",
         file_key: "offline_dir",
         group: Ai,
-        default: Computed("an example business that is built in"),
+        default: Computed("a built-in example business"),
         expects: "a folder of Markdown files",
-        meaning: "The texts that the `offline` provider answers from.",
+        meaning: "The texts from which the `offline` provider answers.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -263,7 +272,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value(default_texts::SYSTEM_PROMPT),
         expects: "a text that is not blank",
-        meaning: "What the model is told before the conversation: who it speaks for, what it may say.",
+        meaning: "The instructions that the model gets before the conversation: whom it speaks for, and what it may \
+                  say.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -272,7 +282,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("20"),
         expects: "a whole number from 1 to 200",
-        meaning: "How many of the last messages the model sees.",
+        meaning: "How many of the latest messages the model sees.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -281,7 +291,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("24h"),
         expects: "a duration of at least 1m, such as 24h",
-        meaning: "The idle time after which a conversation ends; the next message starts a new one.",
+        meaning: "A conversation ends after this idle time. The contact's next message begins a new one.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -289,8 +299,9 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "retention",
         group: Answers,
         default: Value("90d"),
-        expects: "a duration of at least 1d, such as 90d, or 0 to keep them",
-        meaning: "How long an ended conversation is kept, with all that was said in it, and an alert; `0` keeps both.",
+        expects: "a duration of at least 1d, such as 90d, or 0 to keep them forever",
+        meaning: "How long mynah keeps an ended conversation with everything that was said in it, and an alert after \
+                  it last happened. `0` keeps both forever.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -298,8 +309,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "webhook_log_retention",
         group: Answers,
         default: Value("7d"),
-        expects: "a duration of at least 1h, such as 7d, or 0 to keep it",
-        meaning: "How long the log of webhooks is kept; `0` keeps it.",
+        expects: "a duration of at least 1h, such as 7d, or 0 to keep it forever",
+        meaning: "How long mynah keeps the log of webhooks. `0` keeps it forever.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -308,7 +319,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("1s"),
         expects: "a duration from 0 to 60s",
-        meaning: "How long an answer waits for more of a burst of messages; `0` answers at once.",
+        meaning: "How long mynah waits for more messages of a burst before it answers. `0` answers at once.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -317,8 +328,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("next"),
         expects: "next or restart",
-        meaning: "What becomes of a message that arrives while the model works: `next` answers it after that answer, \
-                  `restart` gives that answer up and asks again with both.",
+        meaning: "What mynah does with a message that arrives while the model works: `next` answers it after the \
+                  current answer, `restart` gives up the current answer and asks the model again with all messages.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -327,7 +338,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("256"),
         expects: "a whole number from 1 to 10000",
-        meaning: "Conversations being answered at once.",
+        meaning: "How many conversations mynah answers at once.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -336,8 +347,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("resend"),
         expects: "resend or hold",
-        meaning: "What happens to a message that was handed over but that Twilio does not list after five looks: `resend` \
-                  sends it again, `hold` leaves it to you.",
+        meaning: "What mynah does with a message if it does not know whether Twilio accepted it, and five lookups do \
+                  not find it in Twilio's list: `resend` sends it again, `hold` leaves it to you.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -346,9 +357,10 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("12h"),
         expects: "a duration from 0 to 23h, such as 12h, or off",
-        meaning: "Messages whose webhook never came, as while mynah did not run, are found in Twilio's list, at each start and \
-                  every minute. Those that are no older than this are answered; older ones are stored and shown, and `0` \
-                  answers none. `off` asks for no list.",
+        meaning: "How old a message may be for catch-up to answer it. At each start and every minute, catch-up reads \
+                  Twilio's list and finds messages whose webhook never came, for example while mynah did not run. \
+                  mynah stores and shows older messages but does not answer them. `0` answers none. With `off`, mynah \
+                  does not read the list.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -357,7 +369,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Answers,
         default: Value("true"),
         expects: "true or false",
-        meaning: "Whether contacts see that an answer is being written. Also marks their message as read.",
+        meaning: "Whether contacts see that an answer is being written. This also marks their message as read.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -366,7 +378,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Logs,
         default: Value("info"),
         expects: "a filter, such as info or info,mynah=debug",
-        meaning: "What is logged.",
+        meaning: "What mynah logs.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -375,7 +387,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Logs,
         default: Value("text"),
         expects: "text or json",
-        meaning: "How lines look on stderr.",
+        meaning: "The format of the log on stderr.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -383,7 +395,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "log_dir",
         group: Logs,
         expects: "a folder, such as /var/log/mynah",
-        meaning: "Also writes the log as JSON to a file per day here, `mynah.YYYY-MM-DD.log`, and keeps two weeks of them.",
+        meaning: "A folder for log files. mynah also writes the log there as JSON, in one file per day \
+                  (`mynah.YYYY-MM-DD.log`), and keeps the files of the last two weeks.",
         ..ROW_DEFAULTS
     },
 ];
