@@ -1,8 +1,7 @@
 //! Messaging channels: one folder per channel, all behind [`Channel`].
 //!
 //! A channel knows its provider's wire format. It knows nothing about the store, the model or the web framework. To add
-//! a
-//! channel, add a folder with an implementation of [`Channel`], and one line where the app is built.
+//! a channel, add a folder with an implementation of [`Channel`], and one line where the app is built.
 
 use std::collections::HashSet;
 
@@ -45,8 +44,8 @@ pub trait Channel: Send + Sync {
     async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault>;
 
     /// Returns the messages from contacts that the provider lists since then. Where a listed message does not show that
-    /// it
-    /// was sent to us, it counts if it was sent to one of `our_addresses`: addresses for which webhooks have arrived.
+    /// it was sent to us, it counts if it was sent to one of `our_addresses`: addresses for which webhooks have
+    /// arrived.
     async fn list_inbound(&self, since: Time, our_addresses: &HashSet<String>) -> Result<InboundList, Fault>;
 
     /// Fetches an attachment of at most `max_bytes` bytes. A URL that is not the provider's own is refused and not

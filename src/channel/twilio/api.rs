@@ -106,8 +106,7 @@ impl Api {
 
     /// Requests a file's own URL at Twilio and returns the response, usually a redirect, without reading its body. The
     /// caller has already checked the account and the host. If Twilio does not find the file, it was therefore deleted,
-    /// by
-    /// hand or at the end of the account's retention time.
+    /// by hand or at the end of the account's retention time.
     pub(super) async fn open_file(&self, url: Url) -> Result<Response, Fault> {
         let count = self.credentials.len();
         let first = self.accepted_credential.load(Ordering::Relaxed);
@@ -134,9 +133,8 @@ impl Api {
     /// Makes the call and returns the body of a success, of at most `limit` bytes.
     ///
     /// After a token rotation, the token that is configured first may no longer be valid. A call whose credentials
-    /// Twilio
-    /// rejects has no effect, so it is repeated with the next token. Later calls start with the token that Twilio
-    /// accepted.
+    /// Twilio rejects has no effect, so it is repeated with the next token. Later calls start with the token that
+    /// Twilio accepted.
     pub(super) async fn call(
         &self,
         request: RequestBuilder,
@@ -237,14 +235,12 @@ fn basic_auth(user: &str, password: &SecretString) -> HeaderValue {
 /// Classifies a call that got no response.
 ///
 /// `is_connect` is true for failures to resolve, connect or complete the TLS handshake (hyper-util,
-/// `Client::connect_to`).
-/// All of them happen before the request is handed to a connection, so nothing was sent. A pooled connection that turns
-/// out
-/// to be closed is not a failure while the request still waits in its queue: hyper hands the request back
-/// (`TrySendError::message`) and hyper-util puts it on another connection (`TrySendError::Retryable`, only if the
-/// connection was reused). Once hyper has taken the request from the queue to write it, hyper does not hand it back and
-/// hyper-util does not repeat it. Neither does reqwest, whose own retries are for HTTP/2. Every other failure, timeouts
-/// included, may have reached Twilio.
+/// `Client::connect_to`). All of them happen before the request is handed to a connection, so nothing was sent. A
+/// pooled connection that turns out to be closed is not a failure while the request still waits in its queue: hyper
+/// hands the request back (`TrySendError::message`) and hyper-util puts it on another connection
+/// (`TrySendError::Retryable`, only if the connection was reused). Once hyper has taken the request from the queue to
+/// write it, hyper does not hand it back and hyper-util does not repeat it. Neither does reqwest, whose own retries are
+/// for HTTP/2. Every other failure, timeouts included, may have reached Twilio.
 fn fault_without_response(error: reqwest::Error, effect: SideEffect) -> Fault {
     if error.is_builder() {
         let why = format!("mynah cannot call Twilio: check TWILIO_API_BASE_URL ({})", http::describe_error(error));

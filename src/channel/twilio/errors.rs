@@ -2,8 +2,7 @@
 //! "Error and warning dictionary").
 //!
 //! Twilio warns that codes change. A code that is not listed here is classified by its HTTP status alone. To add a
-//! code,
-//! add a line in numeric order.
+//! code, add a line in numeric order.
 
 use std::time::Duration;
 

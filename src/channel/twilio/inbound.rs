@@ -91,8 +91,7 @@ fn parse_sender(from: &str, fields: &WebhookFields<'_>) -> Option<Identity> {
 
 /// Returns whether the webhook is a status callback. Body does not help, because a message may come without one. If
 /// Twilio's settings are wrong, a message that arrives at the status URL is still a message, and a status that arrives
-/// at
-/// the message URL is still a status.
+/// at the message URL is still a status.
 fn is_status(fields: &WebhookFields<'_>, path_and_query: &str) -> bool {
     if fields.get("SmsStatus") == Some("received") {
         return false;

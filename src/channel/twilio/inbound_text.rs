@@ -34,8 +34,7 @@ pub(super) fn describe_message(fields: &WebhookFields<'_>) -> String {
 }
 
 /// Returns what the contact typed or pressed, without any descriptions. If a Messaging Service recognized one of its
-/// own
-/// keywords (Advanced Opt-Out), the result is that command: the service's list may be longer than ours and in other
+/// own keywords (Advanced Opt-Out), the result is that command: the service's list may be longer than ours and in other
 /// languages. For a button, the result is the label that the contact read or, without a label, the id that the owner
 /// chose.
 pub(super) fn keyword_text<'a>(fields: &WebhookFields<'a>) -> &'a str {

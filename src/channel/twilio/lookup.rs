@@ -24,21 +24,17 @@ use crate::model::{Inbound, ProviderId};
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Rows on a page. Twilio allows up to a thousand. But mynah reads the list every minute, and the first page then
-/// mostly
-/// holds messages that are already known, of at most a day.
+/// mostly holds messages that are already known, of at most a day.
 const PAGE_ROWS: &str = "100";
 
 /// Rows may be slightly out of order, and Twilio's clock differs from ours. Twilio dates a message by its own clock,
-/// and we
-/// date the post by ours. If our clock is ahead, the message seems older than its post. A message that is skipped for
-/// that
-/// reason is sent twice, so the bound is wide. An extra match is harmless, because the store skips ids that our parts
-/// hold.
+/// and we date the post by ours. If our clock is ahead, the message seems older than its post. A message that is
+/// skipped for that reason is sent twice, so the bound is wide. An extra match is harmless, because the store skips ids
+/// that our parts hold.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Twilio's dates have a resolution of one second. A message whose webhook arrived is dated by its arrival here, which
-/// is
-/// later than Twilio's date. A listed message of the same second was therefore more likely sent after it than before
+/// is later than Twilio's date. A listed message of the same second was therefore more likely sent after it than before
 /// it.
 const WITHIN_A_SECOND: Duration = Duration::from_millis(999);
 
@@ -117,8 +113,7 @@ const REPEATED_PAGE_REASON: &str = "Twilio's list of messages repeats a page, so
 /// Returns the ids of the messages that match the lookup, oldest first.
 ///
 /// If there is no match, the text may be sent again, so every possible match is included. A message that failed was
-/// still
-/// created. A queued message has no sender yet if a service picks it. A message whose body is withheld may match.
+/// still created. A queued message has no sender yet if a service picks it. A message whose body is withheld may match.
 pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
     let mut query = vec![("To", lookup.to.as_str()), ("PageSize", PAGE_ROWS)];
     let service = match sender {
@@ -162,12 +157,11 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -
 /// locations.
 ///
 /// Not every message to a service's sender has a row that names the service. A row that names none counts if the
-/// message
-/// was sent to one of `ours`: the account may have senders that belong to someone else, for whom we must not answer.
+/// message was sent to one of `ours`: the account may have senders that belong to someone else, for whom we must not
+/// answer.
 ///
 /// The oldest messages may be missing: at most [`MAX_INBOUND_PAGES`] pages are read, and the log reports when the list
-/// is
-/// longer.
+/// is longer.
 pub(super) async fn list_inbound(
     api: &Api,
     sender: &Sender,

@@ -1,9 +1,8 @@
 //! Fetches files that contacts send (Twilio, "Media resource").
 //!
 //! A file's URL comes from a webhook and requires our credentials, so it is called only if it is a file of our own
-//! account
-//! at Twilio's own address. Twilio answers with one redirect to the storage that holds the file. The storage gets no
-//! credentials: with them it answers with an error, and it may belong to anyone.
+//! account at Twilio's own address. Twilio answers with one redirect to the storage that holds the file. The storage
+//! gets no credentials: with them it answers with an error, and it may belong to anyone.
 
 use bytes::Bytes;
 use reqwest::Response;
@@ -30,8 +29,7 @@ struct MediaEntry {
 }
 
 /// Returns the attachments of a listed message, for which Twilio gives only their count. Each URL names the attachment
-/// by
-/// its index in the message's own media list.
+/// by its index in the message's own media list.
 pub(super) fn attachments_of_listed(api: &Api, message: &ProviderId, count: usize) -> Vec<Attachment> {
     let list = format!("{}/Messages/{}/Media.json", api.account_url, message.0);
     let all = (0..count.min(super::inbound_text::MAX_MEDIA)).map(|number| Attachment {

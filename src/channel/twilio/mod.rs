@@ -3,8 +3,7 @@
 //! Inbound: `signature` checks that Twilio sent a webhook, `form` decodes it, `inbound` and `status` read it, and
 //! `inbound_text` writes it as text for the model. Outbound: `api` makes the calls and classifies failures by `errors`,
 //! `send` posts messages, `lookup` reads Twilio's list of messages, and `media` fetches attachments. To support a new
-//! kind
-//! of message, add its text in `inbound_text`. To classify a new error code, add a line in `errors`.
+//! kind of message, add its text in `inbound_text`. To classify a new error code, add a line in `errors`.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -48,8 +47,7 @@ pub struct Twilio {
 
 impl Twilio {
     /// Creates a channel for this account. `callback_key` authenticates the part that a status callback's URL names.
-    /// Keep
-    /// it secret, and keep it the same across restarts.
+    /// Keep it secret, and keep it the same across restarts.
     #[expect(clippy::needless_pass_by_value, reason = "the channel takes over the secrets; the caller keeps no copy")]
     pub fn new(config: TwilioConfig, callback_key: [u8; 32]) -> Twilio {
         let api = api::Api::new(&config);
@@ -134,8 +132,7 @@ pub fn explain_code(code: i64) -> ErrorExplanation {
 }
 
 /// Parses a message's id at Twilio. Today an id is `SM` or `MM` and 32 hexadecimal digits. This code requires only 1 to
-/// 64
-/// visible ASCII characters.
+/// 64 visible ASCII characters.
 fn parse_provider_id(text: &str) -> Option<ProviderId> {
     let plain = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     plain.then(|| ProviderId(text.to_owned()))

@@ -2,8 +2,7 @@
 //! `request_validator`).
 //!
 //! The signature covers the URL that Twilio is configured to call. It is therefore checked over the configured public
-//! URL
-//! and never over `Host` or `X-Forwarded-*`, which a proxy of ours may set.
+//! URL and never over `Host` or `X-Forwarded-*`, which a proxy of ours may set.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -121,8 +120,7 @@ fn mac(key: &HmacSha1, url: [&str; 2], pairs: &[(&[u8], &[u8])]) -> HmacSha1 {
 }
 
 /// Returns the URL without and with its port. Twilio's back end is not consistent about the port, so its libraries
-/// accept
-/// both forms.
+/// accept both forms.
 fn base_urls_without_and_with_port(url: &Url) -> Option<[String; 2]> {
     let port = url.port_or_known_default()?;
     let origin = &url[..Position::AfterHost];

@@ -63,8 +63,7 @@ impl StatusCallbacks {
 }
 
 /// Returns whether Twilio accepts the URL. It refuses a StatusCallback whose host has an underscore, and the whole
-/// message
-/// with it (OpenAPI, CreateMessage).
+/// message with it (OpenAPI, CreateMessage).
 fn is_callable_by_twilio(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(host)) => !host.contains('_'),
