@@ -68,10 +68,7 @@ struct Draft {
 
 async fn send_message(State(simulator): State<Simulator>, headers: HeaderMap, Form(draft): Form<Draft>) -> Response {
     if !is_same_origin(&headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            "This form was sent from another site. Open the phone page and write there.\n",
-        )
+        return (StatusCode::FORBIDDEN, "This form was sent from another site. Open the phone page and write there.\n")
             .into_response();
     }
     // Forms send line breaks as CR LF.
