@@ -1,11 +1,11 @@
-// Updates the phone in place. Without this script the page works by forms and reloads.
+// Updates the phone in place. Without this script, the page works with forms and reloads.
 'use strict';
 (() => {
   const root = document.documentElement;
   const THEME = 'mynah-theme';
   const remembered = () => { try { return localStorage.getItem(THEME); } catch { return null; } };
   const remember = (theme) => { try { localStorage.setItem(THEME, theme); } catch { /* private browsing */ } };
-  // Before the first paint, so that nothing flashes.
+  // Set the theme before the first paint, so that the page does not flash.
   if (remembered()) root.dataset.theme = remembered();
 
   const start = () => {
@@ -22,7 +22,7 @@
       remember(root.dataset.theme);
     });
 
-    // The reader's own clock, not the server's.
+    // Show times in the reader's time zone, not the server's.
     const localTime = (scope) => {
       for (const time of scope.querySelectorAll('time')) {
         const at = new Date(time.dateTime);
@@ -32,13 +32,13 @@
     };
     localTime(bubbles);
 
-    // The log is reversed: 0 is its end, and what is above counts down.
+    // The log is reversed: 0 is its end, and positions above it are negative.
     const atEnd = () => log.scrollTop > -24;
     let unread = 0;
     const toEnd = () => { log.scrollTop = 0; unread = 0; fresh.hidden = true; };
     fresh.addEventListener('click', () => { toEnd(); text.focus(); });
     log.addEventListener('scroll', () => { if (atEnd()) { unread = 0; fresh.hidden = true; } }, { passive: true });
-    // What is being read stays where it is.
+    // Keep the scroll position while someone reads older messages.
     const keepPlace = (change) => {
       const end = atEnd();
       const before = log.scrollHeight;
@@ -54,7 +54,7 @@
       const bubble = holder.content.firstElementChild;
       const known = byId(`m-${sid}`);
       if (known) {
-        // Only what changed: a bubble that is put in anew would be read out again.
+        // Update only what changed: a screen reader would read a replaced bubble again.
         known.dataset.status = bubble.dataset.status;
         for (const part of ['.ticks .sr', ':scope > .problem']) {
           const [old, now] = [known.querySelector(part), bubble.querySelector(part)];
@@ -88,8 +88,8 @@
     source.addEventListener('reload', () => { source.close(); location.reload(); });
     source.addEventListener('open', () => { lost.textContent = ''; });
     source.addEventListener('error', () => {
-      lost.textContent = 'No connection: mynah may have stopped. Start it again, and this page goes on by itself.';
-      // A refusal ends the source for good; a reload tries anew.
+      lost.textContent = 'No connection: mynah may have stopped. Start it again, and this page reconnects by itself.';
+      // A refused connection ends the event source for good, so reload the page.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
     });
     addEventListener('pagehide', () => source.close());
@@ -105,7 +105,7 @@
         if (answer.type === 'opaqueredirect') return true;
         problem.textContent = `Not sent: mynah answered ${answer.status}. Shorten the message or try again.`;
       } catch {
-        problem.textContent = 'Not sent: mynah does not answer. Is it still running? Try again when it is.';
+        problem.textContent = 'Not sent: mynah does not answer. Check that it is running, and try again.';
       }
       return false;
     };

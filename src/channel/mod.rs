@@ -1,7 +1,7 @@
-//! Ways in and out: one folder per channel, all behind [`Channel`].
+//! Messaging channels: one folder per channel, all behind [`Channel`].
 //!
-//! A channel knows its provider's wire format and nothing of the store, the model or the web framework. To add one: a
-//! folder, an implementation of [`Channel`], one line where the app is built.
+//! A channel knows its provider's wire format. It knows nothing about the store, the model or the web framework. To add
+//! a channel, add a folder with an implementation of [`Channel`], and one line where the app is built.
 
 use std::collections::HashSet;
 
@@ -14,66 +14,67 @@ use crate::model::{Attachment, Event, Inbound, Outgoing, ProviderId, WebhookErro
 
 pub mod twilio;
 
-/// A way in and out.
+/// A way to receive messages from contacts and to send messages to them.
 #[async_trait]
 pub trait Channel: Send + Sync {
     /// The stored name, such as `twilio`.
     fn name(&self) -> &'static str;
 
-    /// The longest text that one message may hold, in UTF-16 code units.
+    /// The maximum length of one message's text, in UTF-16 code units.
     fn text_limit(&self) -> usize;
 
-    /// Whether the provider sent this. Nothing is parsed before this says yes.
+    /// Checks that the provider sent this request. Nothing is parsed before this check succeeds.
     fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError>;
 
-    /// What a verified webhook tells. `now` is when it arrived.
+    /// Reads the events in a verified webhook. `now` is the time it arrived.
     fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError>;
 
-    /// What an error code of the provider's means, such as that of a message that was taken and not delivered.
+    /// Explains one of the provider's error codes, such as that of a message that was accepted but not delivered.
     fn explain_error(&self, code: i64) -> ErrorExplanation {
         ErrorExplanation { sentence: format!("the provider's error {code}"), whose: FaultOwner::Message }
     }
 
-    /// Sends one message. The fault says whether anything can have been created.
+    /// Sends one message. The fault says whether the provider can have created the message.
     async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault>;
 
-    /// Shows the contact that an answer is being written, and marks `inbound` read.
+    /// Shows the contact a typing indicator and marks `inbound` as read.
     async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault>;
 
-    /// Messages at the provider that could be the one looked for, oldest first.
+    /// Returns the ids of the provider's messages that match the lookup, oldest first.
     async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault>;
 
-    /// Messages from contacts that the provider lists since then. Where what stands in the list does not tell that it was
-    /// written to us, it counts if it was written to one of `ours`: addresses to which webhooks have come.
+    /// Returns the messages from contacts that the provider lists since then. Where a listed message does not show that
+    /// it was sent to us, it counts if it was sent to one of `our_addresses`: addresses for which webhooks have
+    /// arrived.
     async fn list_inbound(&self, since: Time, our_addresses: &HashSet<String>) -> Result<InboundList, Fault>;
 
-    /// Fetches what a contact sent, of at most `most` bytes. An address that is not the provider's own is refused and not
+    /// Fetches an attachment of at most `max_bytes` bytes. A URL that is not the provider's own is refused and not
     /// called.
     async fn fetch_attachment(&self, attachment: &Attachment, max_bytes: usize) -> Result<Bytes, Fault>;
 
-    /// Tries the credentials without changing anything; a sentence on what works.
+    /// Tries the credentials without changing anything. Returns a sentence that says what works.
     async fn check(&self) -> Result<String, Fault>;
 }
 
-/// What an error code means.
+/// The meaning of an error code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorExplanation {
-    /// What happened and how to mend it, for operators; without a full stop.
+    /// What happened and how to fix it, for operators; without a full stop.
     pub sentence: String,
-    /// Who can mend it.
+    /// Who can fix it.
     pub whose: FaultOwner,
 }
 
 /// Messages from contacts, as the provider lists them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InboundList {
-    /// Oldest first. `received_at` is the provider's time, perhaps to the second only.
+    /// Oldest first. `received_at` is the provider's time, which may have a resolution of one second.
     pub messages: Vec<Inbound>,
-    /// Why older ones may be missing that another look may find; `None` where this is all there is.
+    /// Why older messages may be missing that another fetch may find; `None` if the list is complete.
     pub incomplete_reason: Option<String>,
 }
 
-/// A sent message to be found again.
+/// A sent message to look up at the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentLookup {
     /// Our address, as in [`Outgoing::from`].
@@ -82,8 +83,8 @@ pub struct SentLookup {
     pub to: String,
     /// The text, exactly as posted; `None` for a template, whose text is the provider's.
     pub text: Option<String>,
-    /// Whether a file went with it.
+    /// Whether the message has a file.
     pub with_file: bool,
-    /// When the first post of it began.
+    /// When the first attempt to post it began.
     pub not_before: Time,
 }

@@ -1,4 +1,4 @@
-//! The text of documents, up to a limit.
+//! Extracts the text of documents, up to a limit.
 
 use super::charset::decode_text;
 use super::kind::FileKind;
@@ -8,21 +8,23 @@ use super::text_collector::TextCollector;
 use super::unreadable::{Unreadable, catch_panic};
 use super::vcard;
 
-/// The largest file that is opened, in bytes: what Twilio takes for WhatsApp (Twilio, "Accepted content types for media").
+/// The size of the largest file that is opened, in bytes: Twilio's limit for WhatsApp (Twilio, "Accepted content types
+/// for media").
 pub const MAX_FILE_BYTES: usize = 16 << 20;
 
-/// What was read.
+/// The text of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentText {
-    /// In the order of the document, without its form: a line for each paragraph or row, a tab between cells.
+    /// The text in the order of the document, without formatting: a line for each paragraph or row, a tab between
+    /// cells.
     pub text: String,
-    /// Whether there is more in the document.
+    /// Whether the document has more text.
     pub truncated: bool,
 }
 
-/// The text of a document of that kind, at most `most_chars` characters of it. Contacts (vCard) come in words. Stops where a
-/// document would unpack to more than [`office`] and [`pdf`] allow. Takes up to seconds: to be called where blocking is
-/// allowed.
+/// Extracts at most `max_chars` characters of text from a document of that kind. Contacts (vCard) are described in
+/// words. Stops if a document would unpack to more than [`office`] and [`pdf`] allow. This takes up to a few seconds.
+/// Call it where blocking is allowed.
 pub fn extract_text(kind: FileKind, bytes: &[u8], max_chars: usize) -> Result<DocumentText, Unreadable> {
     if bytes.is_empty() {
         return Err(Unreadable::Empty);
@@ -107,7 +109,7 @@ mod tests {
         assert_eq!(extract_sniffed(card, 100), complete_text("[contact: Ana Lopez, +1 555]"));
         assert_eq!(
             extract_sniffed(b"BEGIN:VCARD\nEND:VCARD", 9).unwrap_err().to_string(),
-            "it is damaged, or no contact card at all"
+            "it is damaged or not a valid contact card"
         );
     }
 
@@ -116,7 +118,7 @@ mod tests {
         assert_eq!(extract_sniffed(b"", 9).unwrap_err().to_string(), "it is empty");
         assert_eq!(
             extract_sniffed(b"MZ\x90\0\x03", 9).unwrap_err().to_string(),
-            "files of this kind cannot be read here"
+            "files of this kind are not supported"
         );
         assert_eq!(
             extract_text(FileKind::Text, b"MZ\x90\0", 9).unwrap_err(),
@@ -125,7 +127,7 @@ mod tests {
         let old = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0";
         assert_eq!(
             extract_sniffed(old, 9).unwrap_err().to_string(),
-            "Office files from before 2007 (.doc, .xls, .ppt) cannot be read here"
+            "Office files from before 2007 (.doc, .xls, .ppt) are not supported"
         );
         assert_eq!(extract_text(FileKind::Text, b" \n\n", 9).unwrap_err(), Unreadable::NoText);
     }

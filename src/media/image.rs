@@ -1,4 +1,4 @@
-//! Images as vision models take them.
+//! Prepares images for vision models.
 
 use std::fmt;
 use std::io::Cursor;
@@ -14,10 +14,10 @@ use super::image_header;
 use super::kind::{FileKind, sniff};
 use super::unreadable::{Unreadable, catch_panic};
 
-/// An image that a model may be shown. Cheap to clone.
+/// An image for a model. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {
-    /// `image/jpeg`, `image/png`, `image/gif` or `image/webp`: what both OpenAI and Anthropic take.
+    /// `image/jpeg` or `image/png`, which all servers read.
     pub media_type: &'static str,
     /// The file.
     pub bytes: Bytes,
@@ -27,41 +27,42 @@ pub struct Image {
     pub height: u32,
 }
 
-/// The pixels of one token (Anthropic, "Vision": "tokens = (width px * height px)/750"). OpenAI's tiles of 512 pixels
-/// and patches of 32 pixels come to no more.
+/// The pixels per token (Anthropic, "Vision": "tokens = (width px * height px)/750"). OpenAI's tiles of 512 pixels
+/// and patches of 32 pixels do not result in more tokens.
 const PIXELS_PER_TOKEN: u64 = 750;
 
-/// What the smallest image takes at models that cut every image into the same number of pieces, such as Gemma.
+/// The tokens of the smallest image with models that split every image into the same number of pieces, such as Gemma.
 const MIN_TOKENS: u64 = 256;
 
-/// What the largest takes. Servers scale down what is larger: OpenAI to 1,536 patches, which count up to 1.62 times
-/// (OpenAI, "Images and vision").
+/// The tokens of the largest image. Servers scale down larger images: OpenAI to 1,536 patches, each of which counts as
+/// up to 1.62 tokens (OpenAI, "Images and vision").
 const MAX_TOKENS: u64 = 2_500;
 
-/// The longer side of what is sent, in pixels: Anthropic scales down what is larger (Anthropic, "Vision": "no more than 1568
-/// pixels"), and OpenAI looks at less (OpenAI, "Images and vision": 768 pixels on the shorter side).
+/// The maximum length of the longer side of an image, in pixels. Anthropic scales down larger images (Anthropic,
+/// "Vision": "no more than 1568 pixels"), and OpenAI uses fewer pixels (OpenAI, "Images and vision": 768 pixels on the
+/// shorter side).
 const MAX_SIDE: u32 = 1_568;
 
-/// The most pixels that are unpacked: those of any phone's photo but the largest ones, and 240 MB where a JPEG is a
-/// progressive one, which needs six bytes for each.
+/// The maximum number of pixels to decode. Photos of all phones but the largest ones have fewer. A progressive JPEG
+/// needs six bytes for each pixel, 240 MB in all.
 const MAX_PIXELS: u64 = 40_000_000;
 
-/// The most memory that a decoder may take beside its header, in bytes: four for each pixel, and a spare.
+/// The maximum memory of a decoder besides its header, in bytes: four for each pixel, and some spare.
 const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 5;
 
-/// The longest file that is left as it is, in bytes.
+/// The size of the largest file that is left unchanged, in bytes.
 const MAX_UNCHANGED_BYTES: usize = 1 << 20;
 
-/// The quality of JPEG: letters stay readable, and a photo of the longest side takes about 300 KB.
+/// The JPEG quality. Letters stay readable, and a photo with the maximum side length takes about 300 KB.
 const JPEG_QUALITY: u8 = 80;
 
 impl Image {
-    /// The image in a file: JPEG or PNG, which all servers read (llama.cpp does not read WebP, and OpenAI no GIF that
-    /// moves), upright, scaled down where it is large, without what a camera or an editor wrote beside it, such as the place
-    /// (Exif, XMP, IPTC, comments). A small one without such notes is left as it is. A file that would unpack to more than forty
-    /// million pixels is not unpacked.
+    /// Reads the image in a file and returns it as JPEG or PNG, which all servers read (llama.cpp does not read WebP,
+    /// and OpenAI does not read animated GIFs). The image is upright, scaled down if it is large, and without the
+    /// metadata of a camera or an editor, such as the location (Exif, XMP, IPTC, comments). A small JPEG or PNG without
+    /// metadata is left unchanged. A file that would decode to more than forty million pixels is not decoded.
     ///
-    /// Takes up to a second or two: to be called where blocking is allowed.
+    /// This takes up to a second or two. Call it where blocking is allowed.
     pub fn for_model(bytes: &Bytes) -> Result<Image, Unreadable> {
         if bytes.is_empty() {
             return Err(Unreadable::Empty);
@@ -91,12 +92,12 @@ impl Image {
         limits.reserve(decoder.total_bytes()).map_err(to_unreadable)?;
         decoder.set_limits(limits).map_err(to_unreadable)?;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        // All of it, so that what is broken is found here and not by the model's server.
+        // Decode the whole image, so that damage is found here and not by the model's server.
         let mut image = DynamicImage::from_decoder(decoder).map_err(to_unreadable)?;
 
         let media_type = kind.media_type();
         let small = width.max(height) <= MAX_SIDE && bytes.len() <= MAX_UNCHANGED_BYTES;
-        // Only JPEG and PNG are looked at so.
+        // Headers are read only from JPEG and PNG.
         if small && image_header::read_header(kind, bytes).is_some_and(|bare| bare.has_no_metadata) {
             return Ok(Image { media_type, bytes: bytes.clone(), width, height });
         }
@@ -111,14 +112,14 @@ impl Image {
         Ok(Image { media_type: FileKind::Jpeg.media_type(), bytes: jpeg.into(), width, height })
     }
 
-    /// One that [`Image::for_model`] made, from where it was kept: its size alone is looked at.
+    /// Restores an image that [`Image::for_model`] made and that was stored. Only the headers are read.
     pub fn from_stored(bytes: Bytes) -> Result<Image, Unreadable> {
         let kind = sniff(&bytes);
         let bare = image_header::read_header(kind, &bytes).ok_or(Unreadable::Damaged("image"))?;
         Ok(Image { media_type: kind.media_type(), bytes, width: bare.width, height: bare.height })
     }
 
-    /// About how many tokens it takes of a model's context, rather too many than too few.
+    /// Estimates how many tokens of a model's context the image takes, rather too many than too few.
     #[must_use]
     pub fn tokens(&self) -> usize {
         let tokens = (u64::from(self.width) * u64::from(self.height)).div_ceil(PIXELS_PER_TOKEN);
@@ -135,7 +136,7 @@ fn to_unreadable(error: ImageError) -> Unreadable {
     }
 }
 
-/// JPEG cannot be seen through: what could shows white, as on paper.
+/// Replaces transparency by a white background, because JPEG does not support it.
 fn flatten_on_white(image: &DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.to_rgb8();
@@ -151,7 +152,7 @@ fn flatten_on_white(image: &DynamicImage) -> RgbImage {
     })
 }
 
-/// Without what it shows.
+/// Prints the image's type and size, not its content.
 impl fmt::Debug for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}x{} in {} bytes", self.media_type, self.width, self.height, self.bytes.len())
@@ -173,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Red above, blue below.
+    /// Creates an image that is red above and blue below.
     fn picture(width: u32, height: u32) -> DynamicImage {
         let colour = |_, y| if y < height / 2 { Rgb([200, 30, 30]) } else { Rgb([30, 30, 200]) };
         RgbImage::from_fn(width, height, colour).into()
@@ -222,7 +223,7 @@ mod tests {
             assert!(is_near(decoded(&image).get_pixel(700, 100), [200, 30, 30]));
         }
         let image = Image::for_model(&encoded(&picture(3, 3_000), ImageFormat::Png)).unwrap();
-        assert_eq!((image.width, image.height), (2, 1_568), "however narrow");
+        assert_eq!((image.width, image.height), (2, 1_568), "a narrow image too");
     }
 
     #[test]
@@ -235,10 +236,10 @@ mod tests {
         assert!(image.media_type == "image/jpeg" && image.bytes.len() < MAX_UNCHANGED_BYTES, "{image:?}");
     }
 
-    /// A JPEG whose camera lay on its side, and noted so.
+    /// Creates a JPEG from a camera that was turned on its side and recorded that.
     fn sideways_jpeg() -> Bytes {
         let jpeg = encoded(&picture(64, 48), ImageFormat::Jpeg);
-        // TIFF, little-endian: one entry, orientation 6, which is a quarter to the right.
+        // TIFF, little-endian: one entry, orientation 6, which is a quarter turn to the right.
         let exif = b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
         let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
         [&jpeg[..2], &[0xff, 0xe1], &length, exif, &jpeg[2..]].concat().into()
@@ -305,7 +306,7 @@ mod tests {
         assert!(png.len() < 1 << 20, "{}", png.len());
         let error = Image::for_model(&png.into()).unwrap_err();
         assert_eq!(error.to_string(), "it is too large: it has more than 40 million pixels");
-        // A header alone, which claims four thousand million pixels.
+        // Only a header, which claims four billion pixels.
         let mut gif = b"GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\xff\xff\xff".to_vec();
         gif.extend_from_slice(b",\0\0\0\0\xff\xff\xff\xff\0\x02\x02\x44\x01\0;");
         assert_eq!(Image::for_model(&gif.into()).unwrap_err(), TOO_LARGE);
@@ -314,7 +315,7 @@ mod tests {
         assert_eq!(Image::for_model(&deep).unwrap_err(), TOO_LARGE);
     }
 
-    /// A PNG whose header tells another size.
+    /// Changes the size in a PNG's header.
     fn png_claiming_size(width: u32, height: u32, png: &[u8]) -> Bytes {
         let mut png = png.to_vec();
         png[16..20].copy_from_slice(&width.to_be_bytes());
@@ -324,7 +325,7 @@ mod tests {
         png.into()
     }
 
-    /// The check of a chunk (PNG, annex D).
+    /// Returns the checksum of a chunk (PNG, annex D).
     fn png_crc(chunk: &[u8]) -> [u8; 4] {
         let check = chunk.iter().fold(u32::MAX, |check, byte| {
             (0..8).fold(check ^ u32::from(*byte), |check, _| (check >> 1) ^ (0xedb8_8320 * (check & 1)))
@@ -344,10 +345,10 @@ mod tests {
             webp.slice(..webp.len() / 2),
         ] {
             let error = Image::for_model(&broken).unwrap_err();
-            assert_eq!(error.to_string(), "it is damaged, or no image at all", "{broken:?}");
+            assert_eq!(error.to_string(), "it is damaged or not a valid image", "{broken:?}");
         }
         assert_eq!(Image::for_model(&Bytes::new()).unwrap_err().to_string(), "it is empty");
         let heic = Image::for_model(&Bytes::from_static(b"\0\0\0\x18ftypheic\0\0\0\0")).unwrap_err();
-        assert_eq!(heic.to_string(), "photos in Apple's format (HEIC) cannot be read here");
+        assert_eq!(heic.to_string(), "photos in Apple's format (HEIC) are not supported");
     }
 }

@@ -1,20 +1,22 @@
-//! What stands in a JPEG or PNG beside the image, read without a library.
+//! Reads the headers of JPEG and PNG files without a library, and detects metadata beside the image.
 
 use super::kind::FileKind;
 
-/// What the headers of an image file say.
+/// The headers of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ImageHeader {
     /// In pixels.
     pub(super) width: u32,
     /// In pixels.
     pub(super) height: u32,
-    /// Whether there is nothing but what is needed to show it: no notes of a camera or an editor (Exif, XMP, IPTC, comments),
-    /// no preview, nothing behind its end. What is not known here may tell of a place or a person.
+    /// Whether the file has only what is needed to show the image: no metadata of a camera or an editor (Exif, XMP,
+    /// IPTC, comments), no preview, and nothing after its end. Unknown segments count as metadata, because they may
+    /// reveal a location or a person.
     pub(super) has_no_metadata: bool,
 }
 
-/// Of a file that begins as an image of that kind; `None` for other kinds, and where its structure ends in the middle.
+/// Reads the headers of a file that begins as an image of that kind. Returns `None` for other kinds, and if the file is
+/// cut off.
 pub(super) fn read_header(kind: FileKind, bytes: &[u8]) -> Option<ImageHeader> {
     match kind {
         FileKind::Jpeg => read_jpeg_header(bytes),
@@ -23,7 +25,7 @@ pub(super) fn read_header(kind: FileKind, bytes: &[u8]) -> Option<ImageHeader> {
     }
 }
 
-/// Segments, each with its length, up to the scans (ITU-T T.81, annex B).
+/// Reads JPEG segments, each with its length, and skips the scans (ITU-T T.81, annex B).
 fn read_jpeg_header(bytes: &[u8]) -> Option<ImageHeader> {
     let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
     let (mut size, mut alone) = (None, true);
@@ -44,18 +46,18 @@ fn read_jpeg_header(bytes: &[u8]) -> Option<ImageHeader> {
         let segment = rest.get(4..2 + length)?;
         rest = &rest[2 + length..];
         match marker {
-            // A frame, but for DHT, JPG and DAC, whose numbers stand among those.
+            // A frame, except DHT, JPG and DAC, whose numbers are in the same range.
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
                 size = size.or(Some((read_u16(segment, 3)?.into(), read_u16(segment, 1)?.into())));
             }
             0xda => {
-                // The scan: up to a marker that is no escaped byte and no restart.
+                // The scan ends at a marker that is neither an escaped byte nor a restart.
                 let ends = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
                 rest = &rest[rest.windows(2).position(ends)?..];
             }
-            // Tables, and how often the scan restarts.
+            // Tables, and the restart interval.
             0xc4 | 0xcc | 0xdb | 0xdd => {}
-            // JFIF, whose preview makes it longer; Adobe's note on colours.
+            // JFIF, which is longer if it has a preview; Adobe's color segment.
             0xe0 if segment.starts_with(b"JFIF\0") && segment.len() == 14 => {}
             0xee if segment.starts_with(b"Adobe") && segment.len() == 12 => {}
             _ => alone = false,
@@ -63,7 +65,7 @@ fn read_jpeg_header(bytes: &[u8]) -> Option<ImageHeader> {
     }
 }
 
-/// Chunks, each with its length (PNG, 5.3).
+/// Reads PNG chunks, each with its length (PNG, 5.3).
 fn read_png_header(bytes: &[u8]) -> Option<ImageHeader> {
     let long = |at: usize| Some(u32::from(read_u16(bytes, at)?) << 16 | u32::from(read_u16(bytes, at + 2)?));
     let (width, height) = (long(16)?, long(20)?);
@@ -83,7 +85,7 @@ fn read_png_header(bytes: &[u8]) -> Option<ImageHeader> {
     }
 }
 
-/// Sixteen bits, the high ones first.
+/// Reads a big-endian 16-bit number.
 fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at.checked_add(2)?).map(|two| u16::from_be_bytes([two[0], two[1]]))
 }
@@ -102,7 +104,7 @@ mod tests {
         bytes.into_inner()
     }
 
-    /// A segment or chunk behind the first.
+    /// Creates a file with a segment after the JPEG start marker, or a chunk after the first PNG chunk.
     fn with_segment(kind: FileKind, name: &[u8], content: &[u8]) -> Vec<u8> {
         match kind {
             FileKind::Jpeg => {
@@ -113,7 +115,7 @@ mod tests {
             _ => {
                 let length = u32::try_from(content.len()).unwrap().to_be_bytes();
                 let file = file(ImageFormat::Png);
-                // Nobody looks at the check here.
+                // The checksum is not checked here.
                 [&file[..33], &length, name, content, &[0; 4], &file[33..]].concat()
             }
         }
@@ -126,7 +128,7 @@ mod tests {
         for (kind, format) in [(FileKind::Jpeg, ImageFormat::Jpeg), (FileKind::Png, ImageFormat::Png)] {
             let whole = file(format);
             assert_eq!(read_header(kind, &whole), alone);
-            assert_eq!(read_header(kind, &[&whole[..], b"film"].concat()), noted, "behind its end");
+            assert_eq!(read_header(kind, &[&whole[..], b"film"].concat()), noted, "after its end");
             for end in 0..whole.len() {
                 assert_eq!(read_header(kind, &whole[..end]), None, "{kind:?} of {end} bytes");
             }

@@ -1,10 +1,10 @@
-//! What a file is, by its content.
+//! Detects the kind of a file from its content.
 
 use serde::{Deserialize, Serialize};
 
 use super::charset;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
@@ -14,19 +14,19 @@ pub enum FileKind {
     Png,
     /// A photo or a sticker.
     Webp,
-    /// A drawing, perhaps one that moves.
+    /// A drawing, perhaps animated.
     Gif,
-    /// A photo as Apple's phones keep it (HEIC, AVIF).
+    /// A photo in the format of Apple's phones (HEIC, AVIF).
     Heic,
     /// Ogg: Opus in WhatsApp's voice notes, Vorbis elsewhere.
     Ogg,
     /// MPEG layer 3.
     Mp3,
-    /// MPEG-4 with sound alone.
+    /// MPEG-4 with sound only.
     M4a,
     /// AAC without a container.
     Aac,
-    /// Adaptive Multi-Rate, of old phones.
+    /// Adaptive Multi-Rate, from old phones.
     Amr,
     /// Wave.
     Wav,
@@ -54,18 +54,18 @@ pub enum FileKind {
     VCard,
     /// Plain text: notes, CSV, Markdown, calendars.
     Text,
-    /// Nothing that is known here, or no bytes.
+    /// An unknown kind, or no bytes.
     Unknown,
 }
 
 impl FileKind {
-    /// Whether [`super::Image::for_model`] reads it.
+    /// Returns whether the file is an image. [`super::Image::for_model`] reads all of these except HEIC.
     #[must_use]
     pub fn is_image(self) -> bool {
         matches!(self, FileKind::Jpeg | FileKind::Png | FileKind::Webp | FileKind::Gif | FileKind::Heic)
     }
 
-    /// Whether somebody may be heard in it, and nobody seen.
+    /// Returns whether the file is sound without video.
     #[must_use]
     pub fn is_audio(self) -> bool {
         matches!(
@@ -80,20 +80,20 @@ impl FileKind {
         )
     }
 
-    /// Whether it moves.
+    /// Returns whether the file is a video.
     #[must_use]
     pub fn is_video(self) -> bool {
         matches!(self, FileKind::Mp4 | FileKind::Webm)
     }
 
-    /// Whether [`document::text`](super::document::text) reads it.
+    /// Returns whether [`document::extract_text`](super::document::extract_text) reads the file.
     #[must_use]
     pub fn is_document(self) -> bool {
         use FileKind::{Docx, OpenDocument, Pdf, Pptx, Text, VCard, Xlsx};
         matches!(self, Pdf | Docx | Xlsx | Pptx | OpenDocument | VCard | Text)
     }
 
-    /// The type to store and serve it under.
+    /// Returns the media type to store and serve the file with.
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
@@ -124,7 +124,7 @@ impl FileKind {
         }
     }
 
-    /// The ending of a file's name, without the dot.
+    /// Returns the file name extension without the dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -155,7 +155,8 @@ impl FileKind {
         }
     }
 
-    /// What people call it, after "no" or at the beginning of a sentence in the plural.
+    /// Returns the usual name of the kind. Names of kinds that can be damaged are singular, for "not a valid …". The
+    /// other names are plural, for "… are not supported".
     pub(super) fn plain_name(self) -> &'static str {
         match self {
             FileKind::Pdf => "PDF",
@@ -165,15 +166,15 @@ impl FileKind {
             FileKind::Heic => "photos in Apple's format (HEIC)",
             FileKind::LegacyOffice => "Office files from before 2007 (.doc, .xls, .ppt)",
             FileKind::Zip => "archives",
-            kind if kind.is_image() => "image",
-            kind if kind.is_audio() => "sound",
+            kind if kind.is_image() => "images",
+            kind if kind.is_audio() => "audio files",
             kind if kind.is_video() => "videos",
             _ => "files of this kind",
         }
     }
 }
 
-/// What the bytes are.
+/// Detects the kind of a file from its bytes.
 #[must_use]
 pub fn sniff(bytes: &[u8]) -> FileKind {
     let at = |place: usize, magic: &[u8]| bytes.get(place..).is_some_and(|rest| rest.starts_with(magic));
@@ -185,7 +186,7 @@ pub fn sniff(bytes: &[u8]) -> FileKind {
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => FileKind::Gif,
         [b'O', b'g', b'g', b'S', ..] => FileKind::Ogg,
         [b'I', b'D', b'3', ..] => FileKind::Mp3,
-        // Eleven bits of synchronisation, then version and layer: layer 0 is AAC's ADTS (ISO 13818-7).
+        // Eleven bits of synchronization, then version and layer: layer 0 is AAC's ADTS (ISO 13818-7).
         [0xff, second, ..] if second & 0xf6 == 0xf0 => FileKind::Aac,
         [0xff, second, ..] if second & 0xe6 == 0xe2 => FileKind::Mp3,
         [b'#', b'!', b'A', b'M', b'R', ..] => FileKind::Amr,
@@ -194,13 +195,13 @@ pub fn sniff(bytes: &[u8]) -> FileKind {
         [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => FileKind::LegacyOffice,
         [b'P', b'K', 3, 4, ..] => sniff_zip(bytes),
         _ if at(4, b"ftyp") => sniff_iso_media(bytes),
-        // Readers look for it in the first kilobyte (Adobe, "PDF Reference" 1.7, implementation note 13).
+        // PDF readers look for this header in the first kilobyte (Adobe, "PDF Reference" 1.7, implementation note 13).
         _ if contains_bytes(&bytes[..bytes.len().min(1_024)], b"%PDF-") => FileKind::Pdf,
         _ => sniff_text(bytes),
     }
 }
 
-/// The names of an archive's entries stand in it as they are.
+/// Detects the kind of an archive from its entries' names, which are not compressed.
 fn sniff_zip(bytes: &[u8]) -> FileKind {
     let parts = [
         (&b"word/document.xml"[..], FileKind::Docx),
@@ -211,7 +212,8 @@ fn sniff_zip(bytes: &[u8]) -> FileKind {
     parts.into_iter().find(|(part, _)| contains_bytes(bytes, part)).map_or(FileKind::Zip, |(_, kind)| kind)
 }
 
-/// The ISO container: a photo, sound, or a video, which has a handler of pictures (ISO 14496-12, `hdlr`).
+/// Detects the kind of a file in the ISO container: a photo, sound, or a video, which has a video handler (ISO
+/// 14496-12, `hdlr`).
 fn sniff_iso_media(bytes: &[u8]) -> FileKind {
     let brand = bytes.get(8..12).unwrap_or_default();
     if [&b"heic"[..], b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"].contains(&brand) {

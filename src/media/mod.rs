@@ -1,8 +1,9 @@
-//! What contacts send beside text, in the form in which a model takes it. No input or output: bytes in, bytes or words out.
+//! Converts the files that contacts send to a form that a model accepts. This module does no input or output: it takes
+//! bytes and returns bytes or text.
 //!
-//! What a file is, its content says (`kind`), not its name or what the sender calls it. Everything here stops at a limit,
-//! whatever a file claims of itself; but what a file makes of a library no limit here can bound, so it runs in a process of its
-//! own (`reader`).
+//! A file's content decides its kind (`kind`), not its name or the type that the sender gives. Everything here has
+//! limits, whatever a file claims about itself. But no limit here can control what a file makes a library do, so this
+//! code runs in its own process (`reader`).
 
 mod charset;
 pub mod document;

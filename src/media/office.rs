@@ -1,4 +1,4 @@
-//! The text of Office and OpenDocument files, which are archives of XML.
+//! Extracts the text of Office and OpenDocument files, which are archives of XML.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use super::text_collector::TextCollector;
 use super::unreadable::Unreadable;
 use super::xml::{Archive, XmlEvent, XmlReader, attribute};
 
-/// The most sheets that are looked at.
+/// The maximum number of sheets to read.
 const MAX_SHEETS: usize = 200;
 
-/// The most empty cells that a row is told to have between two others.
+/// The maximum number of tabs for empty cells in a row, and of spaces in OpenDocument's `text:s`.
 const MAX_GAP: usize = 20;
 
-/// Gathers its text, until there is enough or a limit is met.
+/// Collects the text of a document until the collector is full or a limit is reached.
 pub(super) fn gather_text(kind: FileKind, bytes: &[u8], gathered: &mut TextCollector) -> Result<(), Unreadable> {
     let mut parts = Archive::open(bytes)?;
     match kind {
@@ -33,9 +33,10 @@ pub(super) fn gather_text(kind: FileKind, bytes: &[u8], gathered: &mut TextColle
     }
 }
 
-/// Word (`w:p`, `w:t`, `w:tab`, `w:br`, `w:tc`, `w:tr`), PowerPoint (`a:p`, `a:t`, `a:br`) and OpenDocument (`text:p`,
-/// `text:h`, `text:tab`, `text:s`, `table:table-cell`). Word and PowerPoint keep their words in `t`, OpenDocument anywhere in
-/// a paragraph. What stands for older programs (`mc:Fallback`) and notes beside the text is passed over.
+/// Reads the paragraphs of Word (`w:p`, `w:t`, `w:tab`, `w:br`, `w:tc`, `w:tr`), PowerPoint (`a:p`, `a:t`, `a:br`) and
+/// OpenDocument (`text:p`, `text:h`, `text:tab`, `text:s`, `table:table-cell`). Word and PowerPoint have their text in
+/// `t`, OpenDocument anywhere in a paragraph. Skips content for older programs (`mc:Fallback`), annotations and tracked
+/// changes.
 fn read_paragraphs(xml: &mut XmlReader<'_>, gathered: &mut TextCollector) -> Result<(), Unreadable> {
     let (mut is_open_document, mut in_text, mut paragraphs, mut cells, mut hidden_depth) =
         (false, 0_u32, 0_u32, 0_u32, 0_u32);
@@ -81,7 +82,8 @@ fn read_paragraphs(xml: &mut XmlReader<'_>, gathered: &mut TextCollector) -> Res
     Ok(())
 }
 
-/// Excel: the sheets in the order of the book, each row a line. Numbers stand as they are kept, dates as days since 1900.
+/// Reads an Excel workbook: the sheets in the order of the workbook, each row on a line. Numbers appear as they are
+/// stored, dates as days since 1900.
 fn read_workbook(parts: &mut Archive<'_>, gathered: &mut TextCollector) -> Result<(), Unreadable> {
     let mut sheets: Vec<(String, String)> = Vec::new();
     parts.read_xml("xl/workbook.xml", |xml| {
@@ -124,7 +126,7 @@ fn read_workbook(parts: &mut Archive<'_>, gathered: &mut TextCollector) -> Resul
     Ok(())
 }
 
-/// The strings that cells share. Readings of Japanese names (`rPh`) are left out.
+/// Reads the strings that cells share. Leaves out phonetic readings of Japanese text (`rPh`).
 fn read_shared_strings(xml: &mut XmlReader<'_>, shared: &mut Vec<String>) -> Result<(), Unreadable> {
     let (mut in_text, mut in_phonetic) = (false, false);
     while let Some(piece) = xml.next()? {
@@ -186,7 +188,7 @@ fn read_sheet(xml: &mut XmlReader<'_>, shared: &[String], gathered: &mut TextCol
     Ok(())
 }
 
-/// `C7` is the third column, 2.
+/// Returns the index of a cell's column: `C7` is in the third column, 2.
 fn column_index(place: &str) -> Option<usize> {
     let letters = place.bytes().take_while(u8::is_ascii_uppercase).take(3);
     letters.map(|letter| usize::from(letter - b'A') + 1).reduce(|number, letter| number * 26 + letter).map(|n| n - 1)
@@ -282,7 +284,7 @@ mod tests {
         let xml = "<office:document-content><office:body><office:text><text:h>Title</text:h><text:p>One<text:s text:c=\"2\"/>two\
                    <text:span> three</text:span><office:annotation><text:p>hidden</text:p></office:annotation></text:p>\
                    </office:text></office:body></office:document-content>";
-        // Its first entry is kept unpacked, as the format wants it, so that it can be told by its content.
+        // The format requires an uncompressed first entry, so that the kind can be detected from the content.
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         zip.start_file("mimetype", options).unwrap();
@@ -298,7 +300,7 @@ mod tests {
         let bomb = docx_with_body(&" ".repeat(21 << 20));
         assert!(bomb.len() < 100_000, "{}", bomb.len());
         let error = extract_text(FileKind::Docx, &bomb, 10_000).unwrap_err();
-        assert_eq!(error.to_string(), "it is too large: it unpacks to more than is read");
+        assert_eq!(error.to_string(), "it is too large: it unpacks to more than the limit");
         // Many slides, each below the limit.
         let blank = " ".repeat(14 << 20);
         let names: Vec<String> = (1..=4).map(|number| format!("ppt/slides/slide{number}.xml")).collect();
@@ -329,6 +331,6 @@ mod tests {
         let broken = zip_of(&[("word/document.xml", b"<w:p><w:t>Hello</w:t")]);
         assert_eq!(extract_text(FileKind::Docx, &broken, 100).unwrap_err(), DAMAGED);
         assert_eq!(extract_text(FileKind::Docx, &docx_with_body("<w:p/>"), 100).unwrap_err(), Unreadable::NoText);
-        assert_eq!(extract_text(FileKind::Zip, &whole, 100).unwrap_err().to_string(), "archives cannot be read here");
+        assert_eq!(extract_text(FileKind::Zip, &whole, 100).unwrap_err().to_string(), "archives are not supported");
     }
 }

@@ -1,32 +1,32 @@
-//! The text of a PDF, page by page.
+//! Extracts the text of a PDF, page by page.
 
 use lopdf::{DecompressError, Document, Error, LoadOptions};
 
 use super::text_collector::TextCollector;
 use super::unreadable::Unreadable;
 
-/// The most pages that are looked at.
+/// The maximum number of pages to read.
 const MAX_PAGES: usize = 100;
 
-/// The most that one page unpacks to, in bytes. lopdf makes an object of each operator, so memory is some fifty times that;
-/// a page full of letters has a twentieth of it.
+/// The maximum unpacked size of one page, in bytes. lopdf makes an object of each operator, so the memory is about
+/// fifty times this size. A page full of text has about a twentieth of this size.
 const MAX_PAGE_BYTES: usize = 4 << 20;
 
-/// The most that all pages unpack to together, in bytes.
+/// The maximum unpacked size of all pages together, in bytes.
 const MAX_PAGES_BYTES: usize = 32 << 20;
 
-/// The most that one stream of objects unpacks to, in bytes, and all of them.
+/// The maximum unpacked size in bytes of one object stream, and of all object streams.
 const MAX_OBJECT_STREAM_BYTES: usize = 4 << 20;
 const MAX_OBJECT_STREAMS_BYTES: usize = 32 << 20;
 
-const TOO_LARGE: Unreadable = Unreadable::TooLarge("it unpacks to more than is read");
+const TOO_LARGE: Unreadable = Unreadable::TooLarge("it unpacks to more than the limit");
 
-/// Gathers its text, until there is enough or a limit is met.
+/// Collects the text of a PDF until the collector is full or a limit is reached.
 pub(super) fn gather_text(bytes: &[u8], gathered: &mut TextCollector) -> Result<(), Unreadable> {
     let max_stream_bytes = MAX_OBJECT_STREAM_BYTES.min(MAX_OBJECT_STREAMS_BYTES / count_object_streams(bytes).max(1));
     let options = LoadOptions { max_decompressed_size: Some(max_stream_bytes), ..LoadOptions::default() };
     let document = Document::load_mem_with_options(bytes, options).map_err(to_unreadable)?;
-    // One that opens without a password is not encrypted any more.
+    // A PDF that opens without a password is already decrypted.
     if document.is_encrypted() && document.encryption_state.is_none() {
         return Err(Unreadable::PasswordProtected);
     }
@@ -35,7 +35,7 @@ pub(super) fn gather_text(bytes: &[u8], gathered: &mut TextCollector) -> Result<
     let mut too_large = false;
     for (number, id) in pages.iter().take(MAX_PAGES) {
         let most = bytes_left.min(MAX_PAGE_BYTES);
-        // A page that is a large drawing is passed over.
+        // Skip a page that is a large drawing.
         let Ok(content) = document.get_page_content_with_limit(*id, most) else {
             too_large = true;
             continue;
@@ -45,7 +45,7 @@ pub(super) fn gather_text(bytes: &[u8], gathered: &mut TextCollector) -> Result<
         match document.extract_text_with_limit(&[*number], most) {
             Ok(text) => gathered.push(&text),
             Err(Error::Decompress(DecompressError::MemoryLimitExceeded { .. })) => too_large = true,
-            // A broken page is no reason not to read the others.
+            // Skip a damaged page and read the others.
             Err(_) => {}
         }
         gathered.push("\n\n");
@@ -69,7 +69,8 @@ fn to_unreadable(error: Error) -> Unreadable {
     }
 }
 
-/// How many streams are unpacked while the file is opened, as their type is written, be it disguised: `/Obj#53tm`.
+/// Counts the streams that are unpacked when the file is opened, by the names of their types. Also finds escaped names:
+/// `/Obj#53tm`.
 fn count_object_streams(bytes: &[u8]) -> usize {
     let names = bytes.split(|byte| *byte == b'/').skip(1);
     names.filter(|rest| name_is(rest, b"ObjStm") || name_is(rest, b"XRef")).count()
@@ -99,7 +100,7 @@ mod tests {
     use super::super::{FileKind, sniff};
     use super::*;
 
-    /// A PDF with these contents of pages.
+    /// Creates a PDF whose pages have these contents.
     fn document_with_pages(contents: &[Vec<u8>]) -> Document {
         let mut document = Document::with_version("1.5");
         let pages = document.new_object_id();
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn a_pdf_of_pictures_is_reported_so() {
         let scan = pdf_with_pages(&[b"q 595 0 0 842 0 0 cm /Im1 Do Q".to_vec()]);
-        assert_eq!(extract_pdf(&scan, 100).unwrap_err().to_string(), "there is no text in it, only pictures perhaps");
+        assert_eq!(extract_pdf(&scan, 100).unwrap_err().to_string(), "it contains no text, perhaps only images");
     }
 
     fn encrypted_pdf(password: &str) -> Vec<u8> {
@@ -223,7 +224,7 @@ mod tests {
     fn what_is_no_pdf_is_reported_so() {
         let whole = pdf_with_pages(&[page_saying("Hello")]);
         for broken in [&b"%PDF-1.7\n"[..], b"%PDF-1.4 and then nothing of it", &whole[..200]] {
-            assert_eq!(extract_pdf(broken, 100).unwrap_err().to_string(), "it is damaged, or no PDF at all");
+            assert_eq!(extract_pdf(broken, 100).unwrap_err().to_string(), "it is damaged or not a valid PDF");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What WhatsApp takes of us.
+//! Decides which files WhatsApp accepts from us.
 
 use super::FileKind;
 use super::kind::{contains_bytes, sniff};
 
-/// The type under which WhatsApp takes a file through Twilio; `None` is one that it does not take (Twilio, "Guidance on
-/// WhatsApp media messages"). By the content, since Twilio refuses a file whose type does not fit it.
+/// Returns the media type with which WhatsApp accepts a file through Twilio, or `None` if it does not accept the file
+/// (Twilio, "Guidance on WhatsApp media messages"). The content decides, because Twilio refuses a file whose type does
+/// not match its content.
 #[must_use]
 pub fn sendable_media_type(bytes: &[u8]) -> Option<&'static str> {
     let kind = sniff(bytes);
@@ -18,9 +19,9 @@ pub fn sendable_media_type(bytes: &[u8]) -> Option<&'static str> {
         | FileKind::Aac
         | FileKind::Amr
         | FileKind::VCard => true,
-        // Not behind other bytes, where readers find it too.
+        // The header must come first, although PDF readers also find it after other bytes.
         FileKind::Pdf => bytes.starts_with(b"%PDF-"),
-        // Word's alone: the name of its stream, in UTF-16.
+        // Only Word files, which contain this stream name in UTF-16.
         FileKind::LegacyOffice => contains_bytes(bytes, b"W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0"),
         // Only with Opus inside.
         FileKind::Ogg => contains_bytes(&bytes[..bytes.len().min(128)], b"OpusHead"),
@@ -30,7 +31,7 @@ pub fn sendable_media_type(bytes: &[u8]) -> Option<&'static str> {
     taken.then(|| kind.media_type())
 }
 
-/// Not QuickTime, which stands in the same container.
+/// Returns whether a file is an MP4 video and not QuickTime, which uses the same container.
 fn is_mp4_video(bytes: &[u8]) -> bool {
     let brands = [b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"MSNV", b"dash"];
     bytes.get(8..12).is_some_and(|brand| brands.iter().any(|known| known.as_slice() == brand))

@@ -1,6 +1,6 @@
-//! Text that is gathered up to a limit.
+//! Collects text up to a limit.
 
-/// Text that is gathered until there is enough, without trailing blanks and without more than one empty line on end.
+/// Collects text up to a limit, without trailing spaces on lines and without more than one blank line in a row.
 pub(super) struct TextCollector {
     pub(super) text: String,
     chars_left: usize,
@@ -8,7 +8,8 @@ pub(super) struct TextCollector {
     pub(super) full: bool,
 }
 
-/// As many characters are looked at, be they added or not: a sheet may name a long string of blank lines for each cell.
+/// The maximum number of characters to read, added or not: each cell of a sheet may refer to a long string of blank
+/// lines.
 pub(super) const MAX_CHARS_SEEN: usize = 32 << 20;
 
 impl TextCollector {
@@ -16,22 +17,22 @@ impl TextCollector {
         TextCollector { text: String::new(), chars_left: most_chars, chars_seen: 0, full: false }
     }
 
-    /// Whether there is enough; what follows is not looked at.
+    /// Returns whether the limit is reached. More text is ignored.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Says that there is more.
+    /// Records that the document has more text.
     pub(super) fn mark_truncated(&mut self) {
         self.full = true;
     }
 
-    /// Whether there is nothing but blanks.
+    /// Returns whether the text is only whitespace.
     pub(super) fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
     }
 
-    /// Adds text as far as there is room.
+    /// Adds text up to the limit.
     pub(super) fn push(&mut self, text: &str) {
         for char in text.chars() {
             self.chars_seen += 1;

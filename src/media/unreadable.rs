@@ -1,31 +1,32 @@
-//! Why a file cannot be read.
+//! The reasons why a file cannot be read.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Why a file is not shown or read. Each is a sentence about "it", the file, for the model, the contact and the operator.
+/// Why a file is not shown or read. Each message is about "it", the file, for the model, the contact and the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// No bytes.
     #[error("it is empty")]
     Empty,
-    /// Not what it seems to be, or broken.
-    #[error("it is damaged, or no {0} at all")]
+    /// The file is damaged, or not of the kind that it seems to be.
+    #[error("it is damaged or not a valid {0}")]
     Damaged(&'static str),
-    /// Above one of the limits, packed or unpacked.
+    /// The file exceeds one of the limits, compressed or decompressed.
     #[error("it is too large: {0}")]
     TooLarge(&'static str),
     /// Encrypted.
     #[error("it is locked with a password")]
     PasswordProtected,
-    /// A scan, or pictures alone.
-    #[error("there is no text in it, only pictures perhaps")]
+    /// A scan, or a file with only images.
+    #[error("it contains no text, perhaps only images")]
     NoText,
-    /// A kind of file that nobody reads here.
-    #[error("{0} cannot be read here")]
+    /// A kind of file that mynah does not read.
+    #[error("{0} are not supported")]
     Unsupported(&'static str),
 }
 
-/// Runs a reader of other people's files; where it panics, the file was made to break it, or found a defect of its own.
+/// Runs a function that reads a file. If the function panics, the file counts as damaged: it was made to break the
+/// library, or it triggers a bug in it.
 pub(super) fn catch_panic<T>(
     what: &'static str,
     read: impl FnOnce() -> Result<T, Unreadable>,
@@ -41,6 +42,6 @@ mod tests {
     fn a_reader_that_panics_has_met_a_damaged_file() {
         let outcome: Result<(), _> = catch_panic("PDF", || panic!("index out of bounds"));
         assert_eq!(outcome, Err(Unreadable::Damaged("PDF")));
-        assert_eq!(Unreadable::Damaged("PDF").to_string(), "it is damaged, or no PDF at all");
+        assert_eq!(Unreadable::Damaged("PDF").to_string(), "it is damaged or not a valid PDF");
     }
 }

@@ -1,17 +1,17 @@
-//! Contact cards (vCard, RFC 6350, and its older versions) in words.
+//! Describes contact cards (vCard, RFC 6350, and its older versions) in words.
 
 use std::fmt::Write;
 
-/// The most cards that are told of.
+/// The maximum number of cards in the description.
 const MAX_CARDS: usize = 20;
-/// The most lines of one card that are looked at, and the most that is told of it.
+/// The maximum number of properties to read from one card, and of facts to describe from it.
 const MAX_PROPERTIES: usize = 200;
 const MAX_FACTS: usize = 20;
-/// The longest name or number, in characters.
+/// The maximum length of a name or number, in characters.
 const MAX_VALUE_CHARS: usize = 100;
 
-/// The contacts in a card file, a line for each: `[contact: Ana Lopez, Bakery Ltd, +1 555 123 4567]`. `None` where there is
-/// none.
+/// Describes the contacts in a card file, one on a line: `[contact: Ana Lopez, Bakery Ltd, +1 555 123 4567]`. Returns
+/// `None` if there are none.
 #[must_use]
 pub fn describe_contacts(cards: &str) -> Option<String> {
     let mut description = String::new();
@@ -27,13 +27,13 @@ pub fn describe_contacts(cards: &str) -> Option<String> {
         }
         count += 1;
         let line = if description.is_empty() { "" } else { "\n" };
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(description, "{line}[contact: {}]", facts.join(", "));
     }
     (!description.is_empty()).then_some(description)
 }
 
-/// Name, business, numbers and addresses, each once.
+/// Returns the name, business, phone numbers and email addresses, each once.
 fn contact_details(card: &str) -> Vec<String> {
     let properties: Vec<(String, String)> = card.lines().filter_map(parse_property).take(MAX_PROPERTIES).collect();
     let all = |name: &'static str| {
@@ -52,7 +52,8 @@ fn contact_details(card: &str) -> Vec<String> {
     facts
 }
 
-/// `item1.TEL;type=CELL;waid=15551234567:+1 555 123 4567` is `TEL` and the number. `None` where there is no value.
+/// Parses a property: `item1.TEL;type=CELL;waid=15551234567:+1 555 123 4567` gives `TEL` and the number. Returns `None`
+/// if there is no value.
 fn parse_property(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once(':')?;
     let (name, parameters) = name.split_once(';').unwrap_or((name, ""));
@@ -60,7 +61,7 @@ fn parse_property(line: &str) -> Option<(String, String)> {
     let quoted = parameters.to_ascii_uppercase().contains("QUOTED-PRINTABLE");
     let value = if quoted { decode_quoted_printable(value) } else { value.to_owned() };
     let value = value.strip_prefix("tel:").unwrap_or(&value);
-    // Of a name or a business the parts that are there: `Lopez;Ana;;;`.
+    // Keep the parts of a name or a business that are not empty: `Lopez;Ana;;;`.
     let parts = value.replace("\\;", "\u{1}").replace("\\n", " ").replace('\\', "");
     let parts: Vec<&str> = parts.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
     let plain = |char: char| if char.is_control() || matches!(char, '[' | ']') { ' ' } else { char };
@@ -69,7 +70,8 @@ fn parse_property(line: &str) -> Option<(String, String)> {
     (!value.is_empty()).then_some((name, value))
 }
 
-/// Long lines are folded: with a blank at the beginning of the next, or with `=` at the end where they are quoted.
+/// Unfolds long lines: a folded line continues on a line that begins with a space or, if it is quoted-printable, ends
+/// in `=`.
 fn unfold_lines(cards: &str) -> String {
     let cards = cards.replace("\r\n", "\n").replace("=\n", "").replace("\n ", "").replace("\n\t", "");
     let upper = |line: &str| {
@@ -79,7 +81,7 @@ fn unfold_lines(cards: &str) -> String {
     cards.lines().map(upper).collect::<Vec<_>>().join("\n")
 }
 
-/// Quoted-printable (vCard 2.1), as UTF-8.
+/// Decodes quoted-printable text (vCard 2.1) as UTF-8.
 fn decode_quoted_printable(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! The XML in an archive, read as it is unpacked and up to a limit.
+//! Reads the XML in an archive while it is unpacked, up to a limit.
 
 use std::io::{BufRead, BufReader, Cursor, Read};
 
@@ -10,46 +10,46 @@ use zip::result::ZipError;
 
 use super::unreadable::Unreadable;
 
-/// The most that one entry unpacks to, in bytes, and all that are read.
+/// The maximum unpacked size in bytes of one entry, and of all entries that are read.
 const MAX_ENTRY_BYTES: u64 = 20 << 20;
 const MAX_TOTAL_BYTES: u64 = 40 << 20;
 
-/// The most attributes of one element that are looked at.
+/// The maximum number of attributes to read from one element.
 const MAX_ATTRIBUTES: usize = 50;
 
-/// The most parts of one kind that are listed.
+/// The maximum number of numbered entries to list, such as slides.
 const MAX_NUMBERED_ENTRIES: usize = 200;
 
-pub(super) const TOO_LARGE: Unreadable = Unreadable::TooLarge("it unpacks to more than is read");
+pub(super) const TOO_LARGE: Unreadable = Unreadable::TooLarge("it unpacks to more than the limit");
 pub(super) const DAMAGED: Unreadable = Unreadable::Damaged("Office document");
 
-/// The entries of an archive, with what may still be unpacked of them.
+/// An archive, with the number of bytes that may still be unpacked.
 pub(super) struct Archive<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     bytes_left: u64,
 }
 
-/// One entry's XML as it comes.
+/// A reader of one entry's XML.
 pub(super) struct XmlReader<'a> {
     reader: Reader<&'a mut dyn BufRead>,
     buffer: Vec<u8>,
-    /// The end of an element without content, which is told next.
+    /// The name of an element without content, whose end event comes next.
     pending_end: Option<String>,
 }
 
 impl<'a> Archive<'a> {
-    /// An archive's.
+    /// Opens an archive.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Archive<'a>, Unreadable> {
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| DAMAGED)?;
         Ok(Archive { archive, bytes_left: MAX_TOTAL_BYTES })
     }
 
-    /// Whether there is such an entry.
+    /// Returns whether the archive has an entry of that name.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.archive.index_for_name(name).is_some()
     }
 
-    /// Reads one entry up to the limit, which no header is believed.
+    /// Reads one entry up to the limit. The sizes in the archive's headers are not trusted.
     pub(super) fn read_xml(
         &mut self,
         name: &str,
@@ -68,11 +68,11 @@ impl<'a> Archive<'a> {
         };
         let rest = unpacked.into_inner().limit();
         self.bytes_left -= most - rest;
-        // What broke off at the limit is too large, whatever it looks like.
+        // An entry that was cut off at the limit is too large, even if its XML looks damaged.
         if rest == 0 { Err(TOO_LARGE) } else { outcome }
     }
 
-    /// The entries `prefix1.xml`, `prefix2.xml` and so on that there are, in their order.
+    /// Returns the entries `prefix1.xml`, `prefix2.xml` and so on that the archive has, in numeric order.
     pub(super) fn numbered_entries(&self, prefix: &str) -> Vec<String> {
         let number = |name: &str| name.strip_prefix(prefix)?.strip_suffix(".xml")?.parse::<u32>().ok();
         let names = self.archive.file_names().flatten();
@@ -82,18 +82,18 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// What stands in the XML, as far as it matters here. Names are without their prefix.
+/// The XML events that matter here. Names are without their prefix.
 pub(super) enum XmlEvent {
     /// An element begins, with its attributes.
     Start(String, Vec<(String, String)>),
     /// An element ends.
     End(String),
-    /// Words, their entities resolved.
+    /// Text, with its entities resolved.
     Text(String),
 }
 
 impl XmlReader<'_> {
-    /// The next piece; `None` at the end. An element without content begins and ends.
+    /// Returns the next event, or `None` at the end. An element without content gives a start and an end.
     pub(super) fn next(&mut self) -> Result<Option<XmlEvent>, Unreadable> {
         if let Some(name) = self.pending_end.take() {
             return Ok(Some(XmlEvent::End(name)));
@@ -134,7 +134,7 @@ fn start_event(start: &BytesStart<'_>) -> XmlEvent {
     XmlEvent::Start(local_name(start), attributes.collect())
 }
 
-/// The value of an attribute.
+/// Returns the value of an attribute.
 pub(super) fn attribute<'a>(attributes: &'a [(String, String)], name: &str) -> Option<&'a str> {
     attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }

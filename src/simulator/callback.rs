@@ -1,4 +1,4 @@
-//! What becomes of a message that was taken: it moves on, and the status callback is told of each step.
+//! Delivers accepted messages: moves each one from status to status and posts a status callback for each.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use super::fault_injection::increment;
 use super::{Simulator, Status, lock};
 
-/// A message on its way.
+/// A message being delivered.
 pub(super) struct SimulatedDelivery {
     pub(super) sid: String,
     /// The contact, without the channel's prefix.
     pub(super) contact: String,
-    /// The `StatusCallback` exactly as it was given: that text is what is signed.
+    /// The `StatusCallback` exactly as the caller gave it, because that text is signed.
     pub(super) callback: Option<String>,
     pub(super) service: Option<String>,
-    /// The error with which it ends as `undelivered`.
+    /// The error with which the message becomes `undelivered`.
     pub(super) error: Option<u32>,
 }
 
 impl Simulator {
-    /// Lets the message travel in the background.
+    /// Delivers the message in the background.
     pub(super) fn spawn_delivery(&self, journey: SimulatedDelivery) {
         let simulator = self.clone();
         self.inner.tasks.spawn(async move {
@@ -47,7 +47,7 @@ impl Simulator {
                 let result = self.post_signed(callback, &self.callback_params(&journey, status)).await;
                 if !matches!(result, Ok(200..300)) {
                     increment(&self.inner.counts.callbacks_failed);
-                    tracing::debug!(sid = journey.sid, status = status.as_str(), ?result, "status callback not taken");
+                    tracing::debug!(sid = journey.sid, status = status.as_str(), ?result, "status callback refused");
                 }
             }
         }
@@ -71,10 +71,10 @@ impl Simulator {
         self.publish(change);
     }
 
-    /// The parameters of a status callback for a WhatsApp message (as captured from Twilio).
+    /// Returns the parameters of a status callback for a WhatsApp message (as captured from Twilio).
     fn callback_params(&self, journey: &SimulatedDelivery, status: Status) -> Vec<(String, String)> {
         let shown = journey.contact.len().saturating_sub(4);
-        // Twilio puts XXXX in place of the last four digits here, and here alone.
+        // Only in this parameter, Twilio replaces the last four digits by XXXX.
         let masked = format!("{}XXXX", journey.contact.get(..shown).unwrap_or_default());
         let mut params = vec![
             ("ChannelPrefix", "whatsapp".to_owned()),

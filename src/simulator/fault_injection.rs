@@ -1,4 +1,4 @@
-//! Faults on order, for tests, and counts of what was asked.
+//! Injected faults for tests, and counts of calls and webhooks.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use super::lock;
 
-/// How the stand-in fails one call.
+/// How the simulator fails one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InjectedFault {
     /// 429 with code 20429; nothing is created.
     TooManyRequests {
-        /// Whole seconds for `Retry-After`, where it is sent.
+        /// The whole seconds of `Retry-After`; `None` to send no such header.
         retry_after: Option<Duration>,
     },
     /// 503 with `Retry-After`; nothing is created.
     Unavailable {
-        /// Whole seconds.
+        /// The whole seconds of `Retry-After`.
         retry_after: Duration,
     },
     /// 500 with code 20500.
@@ -25,12 +25,12 @@ pub enum InjectedFault {
         /// Whether the message is created nevertheless.
         created: bool,
     },
-    /// The connection is cut before a byte of an answer.
+    /// The connection is cut before the first byte of a response.
     Drop {
         /// Whether the message is created nevertheless.
         created: bool,
     },
-    /// No answer until the caller gives up.
+    /// There is no response until the caller gives up.
     Hang {
         /// Whether the message is created nevertheless.
         created: bool,
@@ -42,7 +42,7 @@ pub enum InjectedFault {
     },
     /// 401 with code 20003.
     Unauthorized,
-    /// The message is taken, and then `undelivered` with this code.
+    /// The message is accepted and then becomes `undelivered` with this code.
     Undelivered {
         /// Twilio's error code, such as 63024.
         code: u32,
@@ -50,7 +50,7 @@ pub enum InjectedFault {
 }
 
 impl InjectedFault {
-    /// Whether a message comes into being all the same.
+    /// Returns whether the message is created nevertheless.
     pub(super) fn creates_message(&self) -> bool {
         matches!(
             self,
@@ -62,7 +62,7 @@ impl InjectedFault {
     }
 }
 
-/// A call of the API that can be made to fail.
+/// An API call that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiCall {
     /// `POST Messages.json`.
@@ -73,7 +73,7 @@ pub enum ApiCall {
     Typing,
 }
 
-/// The faults that were ordered, first come first served per call.
+/// The queued faults, first in first out for each kind of call.
 #[derive(Default)]
 pub(super) struct FaultQueue([Mutex<VecDeque<InjectedFault>>; 3]);
 
@@ -105,27 +105,27 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Calls to send a message, with right credentials.
+    /// Calls to send a message, with valid credentials.
     sends,
     /// Messages created by them.
     created,
     /// Calls that listed messages or looked one up.
     lookups,
-    /// Calls to show the typing dots.
+    /// Calls to show the typing indicator.
     typings,
-    /// Calls with wrong credentials.
+    /// Calls with invalid credentials.
     unauthorized,
-    /// Webhooks posted, repeats included.
+    /// Webhooks posted, including repeats.
     webhooks,
-    /// Of these, the ones without a 2xx.
+    /// Webhooks that were not answered with a 2xx.
     webhooks_failed,
     /// Status callbacks posted.
     callbacks,
-    /// Of these, the ones without a 2xx.
+    /// Status callbacks that were not answered with a 2xx.
     callbacks_failed,
 }
 
-/// Counts one.
+/// Adds one to a counter.
 pub(super) fn increment(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

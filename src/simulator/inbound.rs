@@ -1,5 +1,5 @@
-//! A contact writes: the message enters the account's list and the webhook is called, signed and retried as Twilio
-//! signs and retries.
+//! Simulates messages from contacts: adds the message to the account's list and calls the webhook, signed and retried
+//! as Twilio does.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use super::{Simulator, Status, lock};
 use crate::clock::Time;
 use crate::http;
 
-/// Twilio waits this long for an answer, all tries together.
+/// Twilio waits this long for a response, all attempts together.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
-/// A longer answer is refused (error 11750).
+/// Twilio refuses a longer response (error 11750).
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// A webhook that was answered.
@@ -26,7 +26,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub struct WebhookAnswer {
     /// The message's SID.
     pub sid: String,
-    /// The webhook's HTTP status; the message counts as taken where it is 2xx.
+    /// The webhook's HTTP status. A 2xx means that the message was accepted.
     pub status: u16,
 }
 
@@ -36,14 +36,15 @@ pub struct WebhookAnswer {
 pub struct WebhookUnanswered {
     /// The message's SID.
     pub sid: String,
-    /// What happened, without the address.
+    /// What happened, without the URL.
     pub why: String,
 }
 
 impl Simulator {
-    /// A contact writes `text`: the message enters the account's list and the phone's conversation, and the webhook is
-    /// posted with all that Twilio sends. `from` is `+15551234567`, or a business-scoped user ID for a person who hides
-    /// the number. Any answer is `Ok`; without a 2xx the bubble shows that the message was not taken.
+    /// Sends `text` from a contact: adds the message to the account's list and to the phone's conversation, and posts
+    /// the webhook with all the parameters that Twilio sends. `from` is `+15551234567`, or a business-scoped user ID
+    /// for a person who hides the number. Any response is `Ok`. Without a 2xx, the bubble shows that the message was
+    /// not delivered.
     pub async fn send_inbound(
         &self,
         from: &str,
@@ -54,12 +55,13 @@ impl Simulator {
         self.call_webhook(from, profile, text, sid).await
     }
 
-    /// A contact writes, and the webhook is never called: as when it was lost on the way. The SID.
+    /// Adds a message from a contact without calling the webhook, as if the webhook was lost. Returns the SID.
     pub fn add_inbound(&self, from: &str, text: &str) -> String {
         self.add_inbound_at(from, text, self.now())
     }
 
-    /// The same at that time, no earlier than what arrived before: the list tells it so.
+    /// Adds a message like [`Simulator::add_inbound`], but with this time. It must not be earlier than the message
+    /// added before, because the list is in order of arrival.
     pub fn add_inbound_at(&self, from: &str, text: &str, now: Time) -> String {
         let sid = self.new_sid("SM");
         lock(&self.inner.message_log).add(Message {
@@ -89,7 +91,7 @@ impl Simulator {
         sid
     }
 
-    /// Calls the webhook for a message that has arrived, and shows on the phone what came of it.
+    /// Calls the webhook for a message that was added, and shows the result on the phone.
     pub(super) async fn call_webhook(
         &self,
         from: &str,
@@ -104,7 +106,7 @@ impl Simulator {
             Err(unanswered) => Some(format!("Not delivered: the webhook did not answer ({}).", unanswered.why)),
         };
         let status = if problem.is_none() { Status::Delivered } else { Status::Undelivered };
-        // The dots may have been quicker than the webhook's answer: what is read stays read.
+        // A typing indicator may arrive before the webhook's response. A message that is read stays read.
         let change = {
             let mut phones = lock(&self.inner.phones);
             let read = phones.status(from, &sid) == Some(Status::Read);
@@ -114,8 +116,8 @@ impl Simulator {
         result
     }
 
-    /// The parameters of a WhatsApp text message's webhook, to be changed at will and given to [`Simulator::post`]
-    /// (Twilio, "Twilio's request to your incoming message webhook URL").
+    /// Returns the parameters of a WhatsApp text message's webhook (Twilio, "Twilio's request to your incoming message
+    /// webhook URL"). Change them as needed and pass them to [`Simulator::post_webhook`].
     pub fn inbound_params(&self, sid: &str, from: &str, profile: &str, text: &str) -> Vec<(String, String)> {
         let digits = from.strip_prefix('+');
         let context = match digits {
@@ -147,8 +149,8 @@ impl Simulator {
         params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Posts a webhook with just these parameters, signed: a repeat, a picture, a field that nobody knows. Neither the
-    /// account's list nor a phone takes note; `sid` only comes back with the result.
+    /// Posts a signed webhook with exactly these parameters, for example a repeat, an image or an unknown field. The
+    /// account's list and the phones do not change. `sid` is only returned with the result.
     pub async fn post_webhook(
         &self,
         params: Vec<(String, String)>,
@@ -165,8 +167,8 @@ impl Simulator {
         }
     }
 
-    /// One signed post; the status, or what went wrong. Only a connection that could not be made is tried again, once
-    /// (Twilio's default, `rc=1` and `rp=ct`, "Webhooks connection overrides").
+    /// Makes one signed post. Returns the status, or what went wrong. Retries only a failed connection, once (Twilio's
+    /// default, `rc=1` and `rp=ct`, "Webhooks connection overrides").
     pub(super) async fn post_signed(&self, url: &str, params: &[(String, String)]) -> Result<u16, String> {
         let signature = sign(self.auth_token(), url, params);
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
@@ -197,12 +199,12 @@ impl Simulator {
         };
         match tokio::time::timeout(WEBHOOK_TIMEOUT, answer).await {
             Ok(result) => result,
-            Err(_) => Err(format!("no answer within {} s", WEBHOOK_TIMEOUT.as_secs())),
+            Err(_) => Err(format!("no response within {} s", WEBHOOK_TIMEOUT.as_secs())),
         }
     }
 }
 
-/// The business-scoped user ID that WhatsApp would send beside this number: always the same one.
+/// Returns the business-scoped user ID that WhatsApp would send with this number. It is always the same for a number.
 fn user_id_for(from: &str) -> String {
     if !from.starts_with('+') {
         return from.to_owned();

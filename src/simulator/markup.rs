@@ -1,16 +1,17 @@
-//! WhatsApp's markup as HTML. Everything that a person wrote is escaped; the only tags are the ones made here.
+//! Renders WhatsApp's markup as HTML. All text that a person wrote is escaped; the only tags are the ones made here.
 //!
-//! `*bold*`, `_italic_`, `~strike~`, `` `code` ``, ```` ```monospace``` ````, `> quote`, `- item` or `* item`, `1. item`
-//! (WhatsApp help, "How to format your messages"). Addresses that begin with `http://` or `https://` become links.
+//! Supports `*bold*`, `_italic_`, `~strike~`, `` `code` ``, ```` ```monospace``` ````, `> quote`, `- item` or `* item`,
+//! and `1. item` (WhatsApp help, "How to format your messages"). URLs that begin with `http://` or `https://` become
+//! links.
 
-/// The fence of monospaced text.
+/// The marker around monospaced text.
 const FENCE: &str = "```";
 
-/// The HTML of a message's text.
+/// Renders a message's text as HTML.
 pub(super) fn to_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let mut rest = text;
-    // Monospaced text over several lines is a block of its own; on one line it is part of the line.
+    // Monospaced text over several lines is a separate block. Within one line it is part of the line.
     while let Some((before, mono, after)) = fenced_block(rest) {
         write_lines(before, &mut out);
         out.push_str("<pre><code>");
@@ -22,7 +23,7 @@ pub(super) fn to_html(text: &str) -> String {
     out
 }
 
-/// The first fenced text that spans lines: what is before it, in it and after it.
+/// Returns the text before, inside and after the first fence that spans lines.
 fn fenced_block(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     loop {
@@ -56,7 +57,7 @@ impl LineBlock {
     }
 }
 
-/// What kind of line it is, the number that it bears, and its text.
+/// Returns the kind of a line, its number in a list, and its text.
 fn classify_line(line: &str) -> (LineBlock, Option<u32>, &str) {
     if let Some(text) = line.strip_prefix("> ") {
         return (LineBlock::Quote, None, text);
@@ -81,7 +82,7 @@ fn write_lines(text: &str, out: &mut String) {
     let mut open: Option<LineBlock> = None;
     for line in text.lines() {
         let (block, number, text) = classify_line(line);
-        // The blank line that sets a list or a quote apart is the distance between two blocks already.
+        // A blank line after a list or a quote only ends that block: blocks already have space between them.
         if text.trim().is_empty()
             && block == LineBlock::Plain
             && let Some(before) = open.filter(|open| *open != LineBlock::Plain)
@@ -114,10 +115,11 @@ fn write_lines(text: &str, out: &mut String) {
     }
 }
 
-/// Delimiter, tag, and the bit that says that it is open already: nothing nests in itself, so the depth is bounded.
+/// The delimiter, the tag, and the bit that says that the span is already open. No span nests in itself, so the depth
+/// is bounded.
 const SPANS: [(u8, &str, u8); 3] = [(b'*', "b", 1), (b'_', "i", 2), (b'~', "s", 4)];
 
-/// One line. `open` holds the spans around it.
+/// Writes one line. `open` holds the spans around it.
 fn write_inline(text: &str, open: u8, out: &mut String) {
     let bytes = text.as_bytes();
     let (mut at, mut plain) = (0, 0);
@@ -148,7 +150,7 @@ fn write_inline(text: &str, open: u8, out: &mut String) {
     write_escaped(&text[plain..], out);
 }
 
-/// Where the span that opens at `at` closes: it opens before and closes after text that is not blank, at the edge of a
+/// Returns the end of the span that opens at `at`. A span opens before and closes after nonblank text, at the edge of a
 /// word.
 fn span_end(text: &str, at: usize) -> Option<usize> {
     let mark = text.as_bytes()[at];
@@ -166,7 +168,7 @@ fn span_end(text: &str, at: usize) -> Option<usize> {
     (at + 1..text.len()).find(closes)
 }
 
-/// Code that opens at `at`, between one or three backticks: its end and its HTML.
+/// Returns the end and the HTML of the code that opens at `at`, between one or three backticks.
 fn render_code(text: &str, at: usize) -> Option<(usize, String)> {
     let mark = if text[at..].starts_with(FENCE) { FENCE } else { "`" };
     let inside = at + mark.len();
@@ -180,7 +182,7 @@ fn render_code(text: &str, at: usize) -> Option<(usize, String)> {
     Some((close + mark.len(), html))
 }
 
-/// A link that begins at `at`: its end and its HTML.
+/// Returns the end and the HTML of the link that begins at `at`.
 fn render_link(text: &str, at: usize) -> Option<(usize, String)> {
     let rest = &text[at..];
     let scheme = ["https://", "http://"].into_iter().find(|scheme| rest.starts_with(scheme))?;
@@ -200,7 +202,7 @@ fn render_link(text: &str, at: usize) -> Option<(usize, String)> {
     Some((at + address.len(), html))
 }
 
-/// Text that means nothing to a browser, in a tag or between two.
+/// Writes text with the characters escaped that have a meaning in HTML, in attributes or between tags.
 fn write_escaped(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {

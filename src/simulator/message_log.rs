@@ -1,4 +1,4 @@
-//! The account's messages, as Twilio's Message resource lists them.
+//! The account's messages, in the form of Twilio's Message resource.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Status;
 use crate::clock::Time;
 
-/// Messages kept; the oldest goes first.
+/// Messages kept. The oldest is removed first.
 const MAX_MESSAGES: usize = 10_000;
 
 /// One message of the account.
@@ -16,7 +16,7 @@ const MAX_MESSAGES: usize = 10_000;
 pub(super) struct Message {
     pub(super) sid: String,
     pub(super) inbound: bool,
-    /// With the channel's prefix, as `whatsapp:+15551234567`.
+    /// The address with the channel's prefix, as `whatsapp:+15551234567`.
     pub(super) from: String,
     pub(super) to: String,
     pub(super) body: String,
@@ -30,10 +30,10 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// The Message resource of the REST API.
+    /// Returns the Message resource of the REST API.
     pub(super) fn json(&self, account: &str) -> Value {
         let uri = format!("/2010-04-01/Accounts/{account}/Messages/{}", self.sid);
-        // A service chooses the sender only after it has taken the message.
+        // A service chooses the sender only after it has accepted the message.
         let unassigned = self.status == Status::Accepted;
         json!({
             "account_sid": account,
@@ -60,13 +60,13 @@ impl Message {
     }
 }
 
-/// `Thu, 24 Aug 2023 05:01:45 +0000`.
+/// Formats a time as `Thu, 24 Aug 2023 05:01:45 +0000`.
 fn rfc_2822(time: Time) -> String {
     let time = Timestamp::from_millisecond(time.millis()).unwrap_or_default();
     time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
-/// Which messages a list holds. Times count in milliseconds; a message that was never sent is in no list by date.
+/// The filters of a list. Times are in milliseconds. A message that was never sent does not match a filter by date.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
     pub(super) to: Option<String>,
@@ -87,17 +87,17 @@ impl Filter {
     }
 }
 
-/// The account's messages, in the order of their making.
+/// The account's messages, in order of creation.
 #[derive(Default)]
 pub(super) struct MessageLog {
     messages: VecDeque<Message>,
-    /// The place of each, counted from the first ever.
+    /// The position of each message, counted from the first message ever.
     positions: HashMap<String, u64>,
     dropped: u64,
 }
 
 impl MessageLog {
-    /// Adds a message; the oldest gives way.
+    /// Adds a message. If the log is full, the oldest message is removed.
     pub(super) fn add(&mut self, message: Message) {
         if self.messages.len() == MAX_MESSAGES
             && let Some(oldest) = self.messages.pop_front()
@@ -113,18 +113,18 @@ impl MessageLog {
         usize::try_from(self.positions.get(sid)? - self.dropped).ok()
     }
 
-    /// The message of that SID.
+    /// Returns the message with that SID.
     pub(super) fn get(&self, sid: &str) -> Option<&Message> {
         self.messages.get(self.position(sid)?)
     }
 
-    /// The same, to be changed.
+    /// Returns the message with that SID for changes.
     pub(super) fn get_mut(&mut self, sid: &str) -> Option<&mut Message> {
         let place = self.position(sid)?;
         self.messages.get_mut(place)
     }
 
-    /// Up to `size` messages, newest first, older than the one of SID `after`; and whether more follow.
+    /// Returns up to `size` messages, newest first, older than the one with the SID `after`, and whether more follow.
     pub(super) fn page(&self, filter: &Filter, after: Option<&str>, size: usize) -> (Vec<&Message>, bool) {
         let end = match after {
             Some(sid) => self.position(sid).unwrap_or(0),

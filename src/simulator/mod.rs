@@ -1,11 +1,11 @@
-//! A small Twilio inside the executable, for the demo, the terminal chat, the admin's test phone and the tests.
+//! A small Twilio inside the executable, for the demo, the terminal chat and the tests.
 //!
-//! It stands on the far side of HTTP: it calls the webhook as Twilio does and answers the REST calls as Twilio does.
-//! It knows nothing of how its caller works, so what runs against it runs against the real one. Behaviour follows
-//! Twilio's documents, also where something friendlier would be easier.
+//! It works over HTTP: it calls the webhook and answers REST calls as Twilio does. It knows nothing about its caller,
+//! so code that works with the simulator works with Twilio. Its behavior follows Twilio's documentation, even where a
+//! more friendly behavior would be easier.
 //!
-//! To add a REST call: a handler in `api`, a route beside the others. To add a fault: a [`Misbehaviour`] and its answer
-//! in `api::answer`. The phone that people look at is `page`; what a phone holds is `phones`.
+//! To add a REST call, add a handler and a route in `api`. To add a fault, add an [`InjectedFault`] and its response in
+//! `api::errors::faulty_response`. `page` is the phone as a web page; `phones` holds the messages of each phone.
 
 mod api;
 mod callback;
@@ -45,32 +45,32 @@ use fault_injection::{Counters, FaultQueue};
 use message_log::MessageLog;
 use phones::Phones;
 
-/// Changes that a slow subscriber may lag behind before it misses some.
+/// The number of changes that a slow subscriber may lag behind before it misses some.
 const CHANGE_BUFFER: usize = 1_024;
 
-/// What the stand-in stands in for.
+/// The account and the phone that the simulator has.
 #[derive(Clone)]
 pub struct SimulatorConfig {
     /// `AC` and 32 hexadecimal digits.
     pub account_sid: String,
-    /// The auth token: signs webhooks and opens the API.
+    /// The auth token. It signs webhooks and authorizes API calls.
     pub auth_token: SecretString,
-    /// An API key's SID and secret, which open the API as well.
+    /// An API key's SID and secret, which authorize API calls too.
     pub api_key: Option<(String, SecretString)>,
     /// The business's number, as `+14155238886`.
     pub our_number: String,
-    /// The webhook of inbound messages, whole: `http://127.0.0.1:8080/webhooks/twilio`.
+    /// The whole URL of the webhook for inbound messages: `http://127.0.0.1:8080/webhooks/twilio`.
     pub webhook_url: Url,
-    /// Tells the time of every message.
+    /// The clock for the time of every message.
     pub clock: Arc<dyn Clock>,
-    /// The pause before each status of a message that was sent; zero in tests.
+    /// The delay before each status of a sent message; zero in tests.
     pub status_delay: Duration,
     /// The phone on the web page.
     pub page: PhonePage,
 }
 
 impl SimulatorConfig {
-    /// A stand-in without an API key, whose messages are read at once.
+    /// Creates a configuration without an API key, in which sent messages are read at once.
     pub fn new(
         account_sid: impl Into<String>,
         auth_token: impl Into<SecretString>,
@@ -91,22 +91,22 @@ impl SimulatorConfig {
     }
 }
 
-/// The phone on the web page: who holds it, and whom it writes to.
+/// The phone on the web page: its user, and the business that it writes to.
 #[derive(Clone, Debug)]
 pub struct PhonePage {
     /// The business's name, such as `Blue Door Bakery`.
     pub title: String,
-    /// Who answers, such as `Offline responder: no account, no key`.
+    /// The model that answers, such as `Offline responder: no account, no key`.
     pub responder: String,
-    /// Questions offered as buttons while nothing was said.
+    /// Questions offered as buttons until there is a message.
     pub suggestions: Vec<String>,
-    /// The number of the person who holds the phone, as `+12025550142`.
+    /// The number of the phone's user, as `+12025550142`.
     pub contact: String,
-    /// The name that this person shows.
+    /// The profile name of the phone's user.
     pub profile: String,
 }
 
-/// A shop by the name of `Test phone`, and a number that is reserved for fiction.
+/// A business named `Test phone`, and a number that is reserved for fiction.
 impl Default for PhonePage {
     fn default() -> PhonePage {
         PhonePage {
@@ -119,7 +119,7 @@ impl Default for PhonePage {
     }
 }
 
-/// A small Twilio. Clones are the same one.
+/// A small Twilio. Clones share one state.
 #[derive(Clone)]
 pub struct Simulator {
     inner: Arc<Inner>,
@@ -138,17 +138,17 @@ struct Inner {
     shutdown: CancellationToken,
     /// The installed WhatsApp sender, `XE…`.
     install_sid: String,
-    /// Names this process's run to a page that outlives it.
+    /// The id of this run of the process, for a page that stays open longer.
     run_id: String,
 }
 
 impl Simulator {
-    /// A stand-in that has seen no message.
+    /// Creates a simulator without messages.
     pub fn new(config: SimulatorConfig) -> Simulator {
         let tasks = TaskTracker::new();
-        // Closed at once, so that `settled` ends whenever the last task has.
+        // Close the tracker at once, so that `wait_until_idle` ends when the last task has ended.
         tasks.close();
-        // Each call carries a time-out of its own; these only bound what that one misses.
+        // Each call has its own timeout. These only limit what that timeout does not cover.
         let client = http::client(Duration::from_secs(16), Duration::from_secs(16), http::AllowedTargets::Any);
         let inner = Inner {
             config,
@@ -167,52 +167,53 @@ impl Simulator {
         Simulator { inner: Arc::new(inner) }
     }
 
-    /// The REST API, to be nested under any prefix: sending, listing and looking up messages, and the typing indicator.
+    /// Returns the REST API for nesting under any prefix: sending, listing and looking up messages, and the typing
+    /// indicator.
     pub fn api(&self) -> Router {
         api::router(self.clone())
     }
 
-    /// The phone as a web page: `/`, `/send`, `/events` and `/assets/…`.
+    /// Returns the phone as a web page: `/`, `/send`, `/events` and `/assets/…`.
     pub fn page(&self) -> Router {
         page::router(self.clone())
     }
 
-    /// All that was said on a phone, oldest first; the last 500 messages. `phone` is `+15551234567`.
+    /// Returns the last 500 messages on a phone, oldest first. `phone` is `+15551234567`.
     pub fn conversation(&self, phone: &str) -> Vec<Bubble> {
         lock(&self.inner.phones).conversation(phone)
     }
 
-    /// Every change on every phone from now on. A receiver that lags 1,024 changes misses the oldest.
+    /// Subscribes to every later change on every phone. A receiver that lags behind by 1,024 changes misses the oldest.
     pub fn subscribe(&self) -> broadcast::Receiver<PhoneChange> {
         self.inner.changes.subscribe()
     }
 
-    /// The next call to send a message fails like this, after those ordered before.
+    /// Makes the next call that sends a message fail like this, after the faults queued before.
     pub fn fail_next(&self, misbehaviour: InjectedFault) {
         self.fail_next_call(ApiCall::Send, misbehaviour);
     }
 
-    /// The next call of that kind fails like this, after those ordered before.
+    /// Makes the next call of that kind fail like this, after the faults queued before.
     pub fn fail_next_call(&self, call: ApiCall, misbehaviour: InjectedFault) {
         self.inner.fault_queue.push(call, misbehaviour);
     }
 
-    /// Whether status callbacks are lost on the way.
+    /// Sets whether status callbacks get lost.
     pub fn mute_callbacks(&self, mute: bool) {
         self.inner.callbacks_muted.store(mute, Ordering::Relaxed);
     }
 
-    /// How often each thing happened.
+    /// Returns how often each thing happened.
     pub fn counts(&self) -> Counts {
         self.inner.counts.read()
     }
 
-    /// Waits until every message has travelled its way and every callback was answered.
+    /// Waits until every message has its final status and every callback was answered.
     pub async fn wait_until_idle(&self) {
         self.inner.tasks.wait().await;
     }
 
-    /// Ends the open event streams, calls that hang and messages on their way, so that a server can stop.
+    /// Ends the open event streams, hanging calls and running deliveries, so that a server can stop.
     pub fn close(&self) {
         self.inner.shutdown.cancel();
     }
@@ -238,30 +239,30 @@ impl Simulator {
         self.publish([Some(added), stopped].into_iter().flatten());
     }
 
-    /// Tells the subscribers. Without any, nothing is kept.
+    /// Notifies the subscribers. Without subscribers, changes are not kept.
     fn publish(&self, changes: impl IntoIterator<Item = PhoneChange>) {
         for change in changes {
-            // An error means that nobody listens.
+            // An error means that there are no subscribers.
             let _ = self.inner.changes.send(change);
         }
     }
 }
 
-/// Names the account only: the configuration holds secrets.
+/// Prints only the account, because the configuration holds secrets.
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulator").field("account_sid", &self.inner.config.account_sid).finish_non_exhaustive()
     }
 }
 
-/// The lock; a holder that panicked left nothing half done.
+/// Locks a mutex. A poisoned lock is usable, because a holder that panicked leaves nothing half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sixteen bytes from the system.
+/// Returns sixteen random bytes from the system.
 fn random_bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    getrandom::fill(&mut bytes).expect("the system provides random bytes");
     bytes
 }

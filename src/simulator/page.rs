@@ -1,4 +1,4 @@
-//! The phone as a web page. It works by forms and reloads; a script, where it runs, updates it in place.
+//! The phone as a web page. It works with forms and reloads. If scripts are enabled, a script updates it in place.
 
 #[cfg(test)]
 mod tests;
@@ -28,10 +28,10 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::view::{self, PhoneView};
 use super::{Simulator, lock};
 
-/// The longest message, in characters; WhatsApp's own limit for what a person writes.
+/// The maximum length of a message, in characters: WhatsApp's own limit for what a person writes.
 const MAX_TEXT_CHARS: usize = 4_096;
 
-/// Everything comes from this address; nothing is inline.
+/// Everything is loaded from this origin; nothing is inline.
 const CONTENT_SECURITY: &str =
     "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'self'";
 
@@ -68,13 +68,10 @@ struct Draft {
 
 async fn send_message(State(simulator): State<Simulator>, headers: HeaderMap, Form(draft): Form<Draft>) -> Response {
     if !is_same_origin(&headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            "This form was sent from another site. Open the phone itself and write there.\n",
-        )
+        return (StatusCode::FORBIDDEN, "This form was sent from another site. Open the phone page and write there.\n")
             .into_response();
     }
-    // A form sends its line ends as CR LF.
+    // Forms send line breaks as CR LF.
     let text = draft.text.replace("\r\n", "\n");
     let text = text.trim();
     if text.is_empty() {
@@ -83,23 +80,23 @@ async fn send_message(State(simulator): State<Simulator>, headers: HeaderMap, Fo
     let length = text.chars().count();
     if length > MAX_TEXT_CHARS {
         let why = format!(
-            "This message has {length} characters; WhatsApp takes {MAX_TEXT_CHARS} at most. Shorten it and send again."
+            "This message has {length} characters; WhatsApp's limit is {MAX_TEXT_CHARS}. Shorten it and send it again."
         );
         return simulator.render_phone_page(StatusCode::UNPROCESSABLE_ENTITY, text, Some(why));
     }
     let (from, profile) = (simulator.inner.config.page.contact.clone(), simulator.inner.config.page.profile.clone());
     let sid = simulator.add_inbound(&from, text);
-    // A task of its own: a browser that leaves early must not take the message with it.
+    // Use a separate task, so that the message is not lost if the browser disconnects.
     let (call, text) = (simulator.clone(), text.to_owned());
     let task = simulator.inner.tasks.spawn(async move { call.call_webhook(&from, &profile, &text, sid).await });
     if let Ok(Err(unanswered)) = task.await {
-        tracing::warn!(why = unanswered.why, "the phone's message was not taken");
+        tracing::warn!(why = unanswered.why, "the webhook did not answer for the phone's message");
     }
     Redirect::to("/").into_response()
 }
 
-/// Whether a page of ours sent the form. Browsers say where a form comes from in `Sec-Fetch-Site`, older ones in
-/// `Origin`; who says neither is no browser.
+/// Returns whether a page of ours sent the form. Browsers name the origin of a form in `Sec-Fetch-Site`, older ones in
+/// `Origin`. A client that sends neither is not a browser.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = headers.get("sec-fetch-site") {
@@ -137,19 +134,20 @@ impl Simulator {
         match html {
             Ok(html) => (status, Html(html)).into_response(),
             Err(error) => {
-                tracing::error!(%error, "the phone page could not be rendered");
-                (StatusCode::INTERNAL_SERVER_ERROR, "The page could not be made. The log says why.\n").into_response()
+                tracing::error!(%error, "mynah could not render the phone page");
+                let body = "The page could not be rendered. See mynah's log for the reason.\n";
+                (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
             }
         }
     }
 
-    /// The last change that a viewer has seen; `None` where it saw another run of this program.
+    /// Parses the last change that a viewer has seen. Returns `None` if it belongs to another run of this process.
     fn parse_seen(&self, id: &str) -> Option<u64> {
         let (run, change) = id.rsplit_once('-')?;
         change.parse().ok().filter(|_| run == self.inner.run_id)
     }
 
-    /// What a viewer has missed since `seen`, as events; then that far is seen.
+    /// Returns the changes since `seen` as events, and moves `seen` forward.
     fn unseen_events(&self, seen: &mut u64) -> Vec<Event> {
         let news = lock(&self.inner.phones).update_since(&self.inner.config.page.contact, *seen);
         *seen = news.latest;
@@ -173,14 +171,14 @@ struct EventsQuery {
     after: String,
 }
 
-/// Server-sent events: `bubble` (a new or changed one, `{sid, html}`), `typing` (milliseconds left, 0 for none) and
-/// `reload` (the page belongs to an earlier run).
+/// Sends server-sent events: `bubble` (a new or changed one, `{sid, html}`), `typing` (milliseconds left, 0 for none)
+/// and `reload` (the page belongs to an earlier run).
 async fn stream_events(
     State(simulator): State<Simulator>,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Response {
-    // Subscribed before the first look, so that nothing falls between.
+    // Subscribe before the first read, so that no change is missed.
     let mut changes = simulator.subscribe();
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&query.after);
     let seen = simulator.parse_seen(last);
@@ -204,7 +202,7 @@ async fn stream_events(
                 };
                 match change {
                     Ok(change) if change.phone() != simulator.inner.config.page.contact => {}
-                    // One that lagged looks at the phone itself, and so misses nothing.
+                    // A receiver that lags reads the phone itself, so it misses nothing.
                     Ok(_) | Err(RecvError::Lagged(_)) => break,
                     Err(RecvError::Closed) => return,
                 }
@@ -215,12 +213,12 @@ async fn stream_events(
 }
 
 async fn serve_asset(Path(file): Path<String>, headers: HeaderMap) -> Response {
-    // Files in folders belong to others.
+    // Files in folders are not part of the page.
     let Some(asset) = Some(file).filter(|file| !file.contains('/')).and_then(|file| Assets::get(&file)) else {
-        return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();
+        return (StatusCode::NOT_FOUND, "This file does not exist.\n").into_response();
     };
     let tag = format!("\"{}\"", hex::encode(&asset.metadata.sha256_hash()[..12]));
-    // Asked for again each time, and answered by 304 while it is the same.
+    // The browser revalidates each time and gets a 304 while the file is unchanged.
     let cached = [(CACHE_CONTROL, "no-cache"), (ETAG, tag.as_str())];
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known == tag.as_str()) {
         return (StatusCode::NOT_MODIFIED, cached).into_response();

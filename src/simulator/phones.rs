@@ -1,4 +1,4 @@
-//! What the contacts' phones show: bubbles, ticks, typing dots.
+//! The contacts' phones: bubbles, ticks, typing indicators.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ use crate::clock::Time;
 
 /// Bubbles kept per phone.
 const MAX_BUBBLES_PER_PHONE: usize = 500;
-/// Phones kept; the one that was quiet longest goes first.
+/// Phones kept. The one that was quiet longest is removed first.
 const MAX_PHONES: usize = 1_000;
 
 /// One message on a phone.
@@ -15,17 +15,17 @@ const MAX_PHONES: usize = 1_000;
 pub struct Bubble {
     /// The message's SID, `SM` and 32 hexadecimal digits.
     pub sid: String,
-    /// Written by the person who holds the phone; otherwise by the business.
+    /// Whether the phone's user wrote it; otherwise the business did.
     pub from_contact: bool,
     /// The text, with WhatsApp's markup as it was sent.
     pub text: String,
     /// When it was written.
     pub at: Time,
-    /// What became of it.
+    /// Its status.
     pub status: Status,
-    /// Why it was not delivered, in words for the person at the phone.
+    /// Why it was not delivered, for the phone's user.
     pub problem: Option<String>,
-    /// The change that touched it last.
+    /// The last change to it.
     pub(super) last_change: u64,
 }
 
@@ -48,17 +48,17 @@ pub enum PhoneChange {
         /// Its status now.
         status: Status,
     },
-    /// The business began to write, or stopped.
+    /// The business started or stopped typing.
     Typing {
         /// Whose phone.
         phone: String,
-        /// When the dots vanish by themselves; `None` where they have.
+        /// When the typing indicator disappears by itself; `None` if it has disappeared.
         until: Option<Time>,
     },
 }
 
 impl PhoneChange {
-    /// Whose phone it is, as `+15551234567`.
+    /// Returns whose phone it is, as `+15551234567`.
     pub fn phone(&self) -> &str {
         match self {
             PhoneChange::Bubble { phone, .. }
@@ -68,13 +68,13 @@ impl PhoneChange {
     }
 }
 
-/// A phone as a viewer that has seen everything up to a certain change finds it.
+/// The changes to a phone since a certain change.
 pub(super) struct PhoneUpdate {
     /// Bubbles that are new or changed, oldest first.
     pub(super) bubbles: Vec<Bubble>,
-    /// When the typing dots vanish.
+    /// When the typing indicator disappears.
     pub(super) typing_until: Option<Time>,
-    /// The last change of all.
+    /// The last change on any phone.
     pub(super) latest: u64,
 }
 
@@ -105,12 +105,12 @@ impl Phones {
             }
             self.phones.insert(number.to_owned(), Phone::default());
         }
-        let phone = self.phones.get_mut(number).expect("it was inserted above");
+        let phone = self.phones.get_mut(number).expect("the phone was inserted above");
         phone.last_change = change;
         (phone, change)
     }
 
-    /// Adds a bubble. One from the business ends the typing dots, which is the second change.
+    /// Adds a bubble. A bubble from the business ends the typing indicator, which is the second change.
     pub(super) fn add_bubble(&mut self, number: &str, mut bubble: Bubble) -> (PhoneChange, Option<PhoneChange>) {
         let (phone, change) = self.record_change(number);
         bubble.last_change = change;
@@ -123,7 +123,7 @@ impl Phones {
         (PhoneChange::Bubble { phone: number.to_owned(), bubble }, stopped)
     }
 
-    /// Moves a bubble's status.
+    /// Sets a bubble's status.
     pub(super) fn set_status(
         &mut self,
         number: &str,
@@ -140,12 +140,12 @@ impl Phones {
         Some(PhoneChange::Status { phone: number.to_owned(), sid: sid.to_owned(), status })
     }
 
-    /// A bubble's status.
+    /// Returns a bubble's status.
     pub(super) fn status(&self, number: &str, sid: &str) -> Option<Status> {
         self.phones.get(number)?.bubbles.iter().rfind(|bubble| bubble.sid == sid).map(|bubble| bubble.status)
     }
 
-    /// Shows the dots and marks that message, and the taken ones before it, as read.
+    /// Shows the typing indicator and marks that message, and the delivered ones before it, as read.
     pub(super) fn show_typing(&mut self, number: &str, sid: &str, until: Time) -> Vec<PhoneChange> {
         let (phone, change) = self.record_change(number);
         phone.typing_until = Some(until);
@@ -164,12 +164,12 @@ impl Phones {
         changes
     }
 
-    /// The phone's bubbles, oldest first.
+    /// Returns the phone's bubbles, oldest first.
     pub(super) fn conversation(&self, number: &str) -> Vec<Bubble> {
         self.phones.get(number).map(|phone| phone.bubbles.iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// What a viewer who has seen change `after` has not seen yet.
+    /// Returns the changes since the change `after`.
     pub(super) fn update_since(&self, number: &str, after: u64) -> PhoneUpdate {
         let phone = self.phones.get(number);
         PhoneUpdate {

@@ -1,20 +1,20 @@
-//! Signs a request as Twilio does. Written apart from the channel's own check on purpose: two hands that agree on the
-//! published vectors are worth more than one that agrees with itself.
+//! Signs a request as Twilio does. This code is deliberately separate from the channel's own check: two independent
+//! implementations that agree on the published test vectors prove more than one that agrees with itself.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-/// The `X-Twilio-Signature` of a form post: HMAC-SHA1, keyed with the auth token, over the URL as configured (without
-/// its fragment) followed by each distinct parameter's name and value in byte order; in base64 (Twilio, "Webhooks
-/// security").
+/// Returns the `X-Twilio-Signature` of a form post in Base64: HMAC-SHA1, keyed with the auth token, over the URL as
+/// configured (without its fragment) followed by each distinct parameter's name and value in byte order (Twilio,
+/// "Webhooks security").
 pub fn sign(auth_token: &str, url: &str, params: &[(String, String)]) -> String {
     let mut pairs: Vec<(&str, &str)> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     pairs.sort_unstable();
     // A repeated name is signed over the set of its values, as Twilio's Python and Node libraries do.
     pairs.dedup();
-    let mut mac = Hmac::<Sha1>::new_from_slice(auth_token.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha1>::new_from_slice(auth_token.as_bytes()).expect("HMAC accepts a key of any length");
     mac.update(without_fragment(url).as_bytes());
     for (name, value) in pairs {
         mac.update(name.as_bytes());
@@ -23,7 +23,7 @@ pub fn sign(auth_token: &str, url: &str, params: &[(String, String)]) -> String 
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// The address without what follows `#`, which is neither sent nor signed.
+/// Returns the URL without its fragment, which is neither sent nor signed.
 pub(super) fn without_fragment(url: &str) -> &str {
     url.split_once('#').map_or(url, |(address, _)| address)
 }

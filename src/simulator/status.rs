@@ -1,26 +1,26 @@
-//! What became of a message, in Twilio's words.
+//! The status of a message, as Twilio names it.
 
 /// A message's status, in the order in which it moves (Twilio, "Messages resource", status values).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
-    /// From a contact: taken by the stand-in.
+    /// From a contact: received by the simulator.
     Received,
-    /// Taken for a Messaging Service; the sender is not chosen yet.
+    /// Accepted for a Messaging Service; the sender is not chosen yet.
     Accepted,
-    /// Waits to be sent.
+    /// Waiting to be sent.
     Queued,
-    /// Handed to WhatsApp. On a contact's bubble: the webhook is being called.
+    /// Handed to WhatsApp. On a contact's bubble: the simulator is calling the webhook.
     Sent,
-    /// On the handset. On a contact's bubble: the webhook was taken.
+    /// On the phone. On a contact's bubble: the webhook accepted the message.
     Delivered,
-    /// Seen. On a contact's bubble: the other side has shown that it writes.
+    /// Read. On a contact's bubble: the business has shown a typing indicator.
     Read,
-    /// Refused after all. On a contact's bubble: the webhook was not taken.
+    /// Refused after it was accepted. On a contact's bubble: the webhook did not accept the message.
     Undelivered,
 }
 
 impl Status {
-    /// Twilio's name of it.
+    /// Returns Twilio's name of the status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Status::Received => "received",

@@ -29,7 +29,7 @@ impl ReceivedRequest {
     }
 }
 
-/// A webhook that takes everything with one status and keeps it.
+/// A webhook that answers everything with one status and keeps the requests.
 #[derive(Clone)]
 struct Webhook {
     address: String,
@@ -67,7 +67,7 @@ fn simulator(webhook: &str) -> Simulator {
     Simulator::new(SimulatorConfig::new(ACCOUNT, "12345", "+14155238886", Url::parse(webhook).unwrap(), clock))
 }
 
-/// The API at an address of its own, as its caller sees it.
+/// Serves the API at its own address. Returns the URL of the Messages resource.
 async fn serve_api(simulator: &Simulator) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! What the phone page shows, ready for its templates. A bubble is rendered by one template, for the page and for live
-//! updates alike.
+//! The views of the phone page for its templates. One template renders a bubble, both for the page and for live
+//! updates.
 
 use askama::Template;
 use jiff::Timestamp;
@@ -14,20 +14,20 @@ use crate::clock::Time;
 #[template(path = "phone.html")]
 pub(super) struct PhoneView<'a> {
     pub(super) title: &'a str,
-    /// Up to two letters of the title, for the round picture.
+    /// Up to two letters of the title, for the avatar.
     pub(super) initials: String,
     pub(super) responder: &'a str,
     pub(super) number: &'a str,
     pub(super) contact: &'a str,
     pub(super) suggestions: &'a [String],
-    /// Each one rendered by [`BubbleView`].
+    /// The bubbles, each rendered by [`BubbleView`].
     pub(super) bubbles: Vec<String>,
     pub(super) typing: bool,
-    /// An answer is awaited: without JavaScript the page looks again by itself.
+    /// Whether an answer is expected. Without JavaScript, the page then reloads by itself.
     pub(super) waiting: bool,
     /// The last change that the page shows, for `/events`.
     pub(super) seen: String,
-    /// What was typed and not taken, with the reason.
+    /// The text of a message that was not accepted; `problem` is the reason.
     pub(super) draft: &'a str,
     pub(super) problem: Option<String>,
 }
@@ -46,7 +46,7 @@ struct BubbleView<'a> {
 }
 
 impl BubbleView<'_> {
-    /// The name of the ticks.
+    /// Returns the description of the ticks.
     fn ticks(&self) -> &'static str {
         match self.status {
             Status::Undelivered => "not delivered",
@@ -55,7 +55,7 @@ impl BubbleView<'_> {
     }
 }
 
-/// A bubble's HTML.
+/// Renders a bubble as HTML.
 pub(super) fn render_bubble(bubble: &Bubble) -> Result<String, askama::Error> {
     let time = Timestamp::from_millisecond(bubble.at.millis()).unwrap_or_default();
     BubbleView {
@@ -70,13 +70,14 @@ pub(super) fn render_bubble(bubble: &Bubble) -> Result<String, askama::Error> {
     .render()
 }
 
-/// The first letters of the first two words.
+/// Returns the first letters of the first two words.
 pub(super) fn initials(title: &str) -> String {
     let letters = title.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     letters.take(2).flat_map(char::to_uppercase).collect()
 }
 
-/// Whether the last word is the contact's, was taken or is being taken, and is fresh enough to be answered.
+/// Returns whether the last message is from the contact, was not refused, and is at most two minutes old, so that an
+/// answer is expected.
 pub(super) fn awaits_answer(bubbles: &[Bubble], now: Time) -> bool {
     bubbles.last().is_some_and(|last| {
         last.from_contact

@@ -1,27 +1,28 @@
-//! Whether a text repeats another one word for word.
+//! Detects whether a text repeats confidential text word for word.
 
 use std::collections::HashSet;
 
-/// So many letters in a row, word for word, are repeated and not said anew.
+/// This many identical letters in a row count as repeated, not as coincidence.
 const PIECE_LETTERS: usize = 30;
 
-/// A text with fewer letters of the original is no repetition of it: a policy that stands there is there to be told.
+/// A text that repeats fewer letters is not a leak: instructions contain policies that customers may read.
 const MIN_REPEATED_LETTERS: usize = 500;
 
-/// A text that others may repeat, such as a model's instructions.
+/// A text that answers must not repeat, such as a model's instructions.
 pub struct ConfidentialText {
-    /// Its letters and digits, all of them small.
+    /// The text's letters and digits in lower case.
     letters: Vec<char>,
 }
 
 impl ConfidentialText {
-    /// That text.
+    /// Creates a confidential text.
     #[must_use]
     pub fn new(text: &str) -> ConfidentialText {
         ConfidentialText { letters: normalized_letters(text) }
     }
 
-    /// Whether at least half of it stands in the text, and 500 letters of it, whatever became of blanks and case.
+    /// Returns whether `text` repeats at least half of the confidential text and at least 500 of its letters. Only
+    /// letters and digits count; case does not.
     #[must_use]
     pub fn is_repeated_in(&self, text: &str) -> bool {
         // No text has more letters than bytes. Most answers are shorter.
@@ -52,7 +53,7 @@ fn normalized_letters(text: &str) -> Vec<char> {
 mod tests {
     use super::*;
 
-    /// Instructions of some length, with a policy of 600 letters that customers may read.
+    /// Returns long instructions, and the policy of 600 letters in them that customers may read.
     fn instructions() -> (String, String) {
         let policy: String =
             (1..=16).map(|n| format!("Return {n}: bring it back within {n} days, and we pay. ")).collect();
@@ -75,7 +76,7 @@ mod tests {
         assert!(!original.is_repeated_in(&"We open at seven. ".repeat(100)));
     }
 
-    /// Half of eight hundred letters are too few.
+    /// Half of eight hundred letters is too short to count.
     #[test]
     fn half_of_a_text_that_is_not_long_may_be_repeated() {
         let system: String = (10..39).map(|n| format!("Return {n}: within {n} days, and we pay. ")).collect();
@@ -93,7 +94,8 @@ mod tests {
         assert!(!ConfidentialText::new(&system).is_repeated_in(&answer));
     }
 
-    /// An original that repeats itself stands whole in a few of its letters, however many bytes are around them.
+    /// If the confidential text repeats itself, a few letters contain all of its pieces. The answer is too short in
+    /// letters, although not in bytes.
     #[test]
     fn a_text_of_few_letters_repeats_nothing() {
         let rule = "Always be brief, and kind, and honest to whoever writes to the shop. ";

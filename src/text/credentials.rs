@@ -1,8 +1,8 @@
-//! What a text holds in confidence, by the looks of it and by the owner's word.
+//! Finds the secrets in the owner's instructions, by their form or because the owner marked them as confidential.
 
 use self::MatchRule::{Anywhere, WholeWord};
 
-/// How providers begin their keys and tokens, so that leaked ones can be found.
+/// The prefixes of providers' keys and tokens.
 const KEY_PREFIXES: [&str; 34] = [
     "sk-",
     "sk_live_",
@@ -40,16 +40,16 @@ const KEY_PREFIXES: [&str; 34] = [
     "AGE-SECRET-KEY-1",
 ];
 
-/// The least that follows such a beginning.
+/// The minimum length of the text after such a prefix.
 const MIN_KEY_BODY: usize = 12;
 
-/// The least of a word that is taken for a token by its looks alone.
+/// The minimum length of a word that counts as a token by its form alone.
 const MIN_TOKEN_LENGTH: usize = 20;
 
-/// Letters of one kind in a row that make a word of a language, or a number, rather than chance.
+/// This many characters of one kind in a row are part of a word or a number, not of a random token.
 const MIN_RUN: usize = 4;
 
-/// After these and a colon or an equals sign stands a credential.
+/// A credential follows one of these labels and a colon or an equals sign.
 const LABELS: [&str; 21] = [
     "password",
     "passwd",
@@ -74,7 +74,7 @@ const LABELS: [&str; 21] = [
     "mot de passe",
 ];
 
-/// What stands after a label to say that there is no credential, or what it is like.
+/// Words after a label that say that there is no credential, or describe it.
 const PLACEHOLDER_WORDS: [&str; 20] = [
     "none",
     "nothing",
@@ -98,28 +98,29 @@ const PLACEHOLDER_WORDS: [&str; 20] = [
     "aucun",
 ];
 
-/// What may stand around a credential to mark it as one.
+/// Marks that may enclose a credential.
 const QUOTE_MARKS: [char; 5] = ['*', '_', '`', '"', '\''];
 
-/// A line that begins so names what the owner wants kept, with commas between.
+/// The prefix of a line that lists what the owner wants to keep confidential, separated by commas.
 const CONFIDENTIAL_LABEL: &str = "confidential:";
 
-/// How a secret is found again in another text.
+/// How a secret matches in another text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MatchRule {
-    /// Wherever its letters stand.
+    /// The secret matches anywhere, also inside a word.
     Anywhere,
-    /// As a word or words of its own.
+    /// The secret matches only as a whole word or whole words.
     WholeWord,
 }
 
-/// The secrets of the owner's instructions, in small letters of ASCII.
+/// The secrets of the owner's instructions, with ASCII letters in lower case.
 pub struct Credentials(Vec<(String, MatchRule)>);
 
 impl Credentials {
-    /// Finds in a text: keys and tokens with a known beginning, key blocks, long words of chance letters and digits, what
-    /// follows `password:` and its like, and what a line `Confidential: this, that` names. Hours, prices, links, codes of
-    /// coupons, account and part numbers are none of these: they stand in instructions to be told.
+    /// Finds the secrets in a text: keys and tokens with a known prefix, key blocks, long words of random letters and
+    /// digits, values after labels such as `password:`, and the items of a line `Confidential: this, that`. Opening
+    /// hours, prices, links, coupon codes, account numbers and part numbers do not count as secrets: instructions
+    /// contain them so that the assistant can tell them.
     #[must_use]
     pub fn find_in(text: &str) -> Credentials {
         let mut found = Vec::new();
@@ -140,21 +141,21 @@ impl Credentials {
                 found.extend(line.split_whitespace().flat_map(find_keys).map(|key| (key.to_owned(), Anywhere)));
             }
         }
-        // A line of one or two characters would take every such word out of every answer.
+        // A secret of one or two characters would remove every such word from every answer.
         found.retain(|(secret, _)| secret.chars().count() >= 3);
         found.iter_mut().for_each(|(secret, _)| secret.make_ascii_lowercase());
         Credentials(found)
     }
 
-    /// Adds one that is a secret wherever its letters stand.
+    /// Adds a secret that matches anywhere.
     pub fn add(&mut self, secret: &str) {
         self.0.push((secret.to_ascii_lowercase(), Anywhere));
     }
 
-    /// The text with `instead` in the place of each, in whatever case; `None` where it holds none.
+    /// Replaces each secret in the text by `instead`, ignoring ASCII case. Returns `None` if the text contains none.
     #[must_use]
     pub fn redact(&self, text: &str, instead: &str) -> Option<String> {
-        // The case of ASCII only, so that what is found in one stands at the same place in the other.
+        // Change only the case of ASCII letters, so that positions are the same in both texts.
         let mut lower = text.to_ascii_lowercase();
         let mut kept: Option<String> = None;
         for (secret, look) in &self.0 {
@@ -167,17 +168,17 @@ impl Credentials {
     }
 }
 
-/// What follows the mark, if the line bears it; a bullet or emphasis may stand before it.
+/// Returns the text after the label `confidential:`, if the line has it. A bullet or emphasis may precede the label.
 fn confidential_items(line: &str) -> Option<&str> {
     let line = line.trim_start_matches(|char: char| !char.is_alphanumeric());
     let (head, rest) = line.split_at_checked(CONFIDENTIAL_LABEL.len())?;
     head.eq_ignore_ascii_case(CONFIDENTIAL_LABEL).then(|| rest.trim_start_matches('*'))
 }
 
-/// The words directly after a label such as `password:`.
+/// Returns the words directly after labels such as `password:`.
 fn labelled_secrets(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
-    // The case of ASCII only, so that what is found in one stands at the same place in the other.
+    // Change only the case of ASCII letters, so that positions are the same in both texts.
     let lower = line.to_ascii_lowercase();
     for label in LABELS {
         for (at, _) in lower.match_indices(label) {
@@ -189,8 +190,8 @@ fn labelled_secrets(line: &str) -> Vec<&str> {
                 word.trim_end_matches(|char| QUOTE_MARKS.contains(&char) || ['.', ',', ';', ')'].contains(&char));
             let (before, behind) = (&after[..after.len() - rest.len()], &word[secret.len()..]);
             let quoted = QUOTE_MARKS.iter().any(|mark| before.contains(*mark) && behind.contains(*mark));
-            // "Password: please ask at the counter", "Our secret: time, flour and water.": prose goes on or ends a sentence,
-            // a credential that is a plain word ends there.
+            // "Password: please ask at the counter", "Our secret: time, flour and water.": prose continues or ends a
+            // sentence. A credential that is a plain word ends the line.
             let goes_on = behind.is_empty() && rest.len() > word.len();
             let ends = !quoted && behind.contains(['.', ',', ';']);
             let prose = secret.chars().all(char::is_alphabetic) && (goes_on || ends);
@@ -203,7 +204,7 @@ fn labelled_secrets(line: &str) -> Vec<&str> {
     words
 }
 
-/// What looks like a key in a word, which may be an address.
+/// Returns the keys in a word, which may be a URL or an email address.
 fn find_keys(word: &str) -> Vec<&str> {
     let address = word.contains("://") || word.contains('@') || word.starts_with("www.") || is_host_with_path(word);
     let pieces = word.split(|char: char| !(char.is_ascii_alphanumeric() || "_-+.".contains(char)));
@@ -216,23 +217,24 @@ fn find_keys(word: &str) -> Vec<&str> {
     found
 }
 
-/// `bakery.example/menu`.
+/// Returns whether a word is a host with a path, such as `bakery.example/menu`.
 fn is_host_with_path(word: &str) -> bool {
     word.split_once('/').is_some_and(|(host, _)| host.contains('.'))
 }
 
-/// Whether a piece has the form of a provider's credential.
+/// Returns whether a piece has the form of a provider's credential.
 fn is_provider_key(piece: &str) -> bool {
     let hexadecimal = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let digit = piece.bytes().any(|byte| byte.is_ascii_digit());
     let begins = |prefix: &&str| piece.strip_prefix(*prefix).is_some_and(|body| body.len() >= MIN_KEY_BODY);
     let twilio = piece.strip_prefix("AC").or_else(|| piece.strip_prefix("SK")).is_some_and(hexadecimal);
-    // A JSON web token: three parts of base64url, the first an object.
+    // A JSON web token: three parts of base64url, the first of which is a JSON object.
     let token = piece.starts_with("eyJ") && piece.matches('.').count() == 2 && piece.len() >= 30;
     twilio || token || digit && KEY_PREFIXES.iter().any(begins)
 }
 
-/// Whether a word is long, of small and capital letters and digits, and mostly of no words and numbers.
+/// Returns whether a word looks random: it is long, has lower-case and upper-case letters and digits, and consists
+/// mostly of characters outside words and numbers.
 fn looks_random(word: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
     let has = |kind: fn(&u8) -> bool| word.bytes().any(|byte| kind(&byte));
@@ -241,12 +243,12 @@ fn looks_random(word: &str) -> bool {
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_digit)
-        // Dashes and slashes part the words of a slug and of opening hours.
+        // Dashes and slashes separate the words of a slug and the times of opening hours.
         && word.split(|char: char| !char.is_ascii_alphanumeric()).any(|piece| piece.len() >= MIN_KEY_BODY)
         && count_in_runs(word.as_bytes()) * 2 < word.len()
 }
 
-/// How many characters stand in runs of one kind; the capital that begins a word belongs to it.
+/// Returns how many characters are in runs of one kind. A capital letter at the start of a word belongs to its run.
 fn count_in_runs(word: &[u8]) -> usize {
     let kind = |byte: u8| (byte.is_ascii_lowercase(), byte.is_ascii_uppercase(), byte.is_ascii_digit());
     let (mut all, mut from) = (0, 0);
@@ -264,7 +266,8 @@ fn count_in_runs(word: &[u8]) -> usize {
     all
 }
 
-/// The text with `instead` in place of each occurrence; `None` where there is none. `lower` is the text in small letters.
+/// Replaces each occurrence of a secret by `instead`. Returns `None` if there is none. `lower` is the text in lower
+/// case.
 fn replace_secret(text: &str, lower: &str, secret: &str, look: MatchRule, instead: &str) -> Option<String> {
     let mut kept = String::new();
     let mut from = 0;

@@ -1,4 +1,4 @@
-//! Links in what a model wrote, by the owner's policy.
+//! Filters the links in a model's answer by the owner's policy.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,20 +6,20 @@ use std::ops::Range;
 use linkify::{Link, LinkFinder, LinkKind};
 use url::Url;
 
-/// Which links a contact may be sent.
+/// The links that mynah may send to a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkPolicy {
-    /// Any.
+    /// All links.
     Allow,
-    /// Those to these hosts and to what is below them, in lower case. Empty: none.
+    /// Only links to these hosts and their subdomains. The hosts are in lower case. An empty list allows no links.
     Only(Vec<String>),
 }
 
-/// WhatsApp's, but that of code.
+/// WhatsApp's markers, except the one for code.
 const EMPHASIS_MARKERS: [char; 3] = ['_', '*', '~'];
 
-/// Replaces each link that the policy does not allow by `instead`. Everything that WhatsApp would make a link counts:
-/// addresses with a scheme, and bare names such as `example.org/offer`. E-mail addresses stay.
+/// Replaces each link that the policy does not allow by `instead`. Everything that WhatsApp turns into a link counts:
+/// URLs with a scheme, and bare names such as `example.org/offer`. Email addresses stay.
 #[must_use]
 pub fn replace_links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> Cow<'a, str> {
     let LinkPolicy::Only(hosts) = policy else { return Cow::Borrowed(text) };
@@ -27,11 +27,12 @@ pub fn replace_links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> C
     finder.url_must_have_scheme(false);
     let passes = |link: &Link| *link.kind() == LinkKind::Email || is_allowed(link.as_str(), hosts);
     let (allowed_links, foreign_links): (Vec<_>, Vec<_>) = finder.links(text).partition(passes);
-    // WhatsApp makes a link of a name between its markers; the finder takes them for a part of the name and sees none.
+    // WhatsApp makes a link of a name between its markers. The finder takes the markers for part of the name and finds
+    // no link.
     let bare = blank_out_markers(text);
     let within = |link: &Link| allowed_links.iter().any(|own| own.start() <= link.start() && link.end() <= own.end());
     let hidden = finder.links(&bare).filter(|link| !passes(link) && !within(link));
-    // Nor does it know names that end in another script, or hold what no name of a host may.
+    // The finder also misses names that end in another script or contain characters that host names cannot have.
     let seen = |at: usize| allowed_links.iter().chain(&foreign_links).any(|link| link.start() <= at && at < link.end());
     let unseen: Vec<_> =
         links_with_scheme(&bare).filter(|link| !seen(link.start) && !is_allowed(&bare[link.clone()], hosts)).collect();
@@ -39,7 +40,7 @@ pub fn replace_links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> C
         .into_iter()
         .chain(hidden)
         .map(|link| {
-            // A marker at the end belongs to what stands around the link.
+            // A marker at the end belongs to the text around the link.
             link.start()..link.start() + link.as_str().trim_end_matches(EMPHASIS_MARKERS).len()
         })
         .chain(unseen)
@@ -61,7 +62,7 @@ pub fn replace_links<'a>(text: &'a str, policy: &LinkPolicy, instead: &str) -> C
     Cow::Owned(kept)
 }
 
-/// Where `http://` or `https://` begins a word, and where the word ends without its punctuation.
+/// Returns the ranges of words from `http://` or `https://` to their end, without trailing punctuation.
 fn links_with_scheme(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices("://").filter_map(|(at, _)| {
         let scheme = ["https", "http"].into_iter().find(|scheme| {
@@ -75,7 +76,7 @@ fn links_with_scheme(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The text with a blank for each marker at the edge of a word, so that all else stays at its place.
+/// Replaces each marker at the edge of a word by a space, so that all positions stay the same.
 fn blank_out_markers(text: &str) -> String {
     let mut bare = String::with_capacity(text.len());
     let mut rest = text;
@@ -94,7 +95,7 @@ fn blank_out_markers(text: &str) -> String {
 fn is_allowed(link: &str, hosts: &[String]) -> bool {
     let url = if link.contains("://") { Url::parse(link) } else { Url::parse(&format!("https://{link}")) };
     let Ok(url) = url else { return false };
-    // What stands before an @ looks like the host and is not.
+    // Text before an @ looks like the host but is not.
     let disguised = !url.username().is_empty() || url.password().is_some();
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     !disguised

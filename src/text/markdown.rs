@@ -1,4 +1,4 @@
-//! Markdown into WhatsApp's markup, by walking the events of a CommonMark parser.
+//! Converts Markdown to WhatsApp's markup by walking the events of a CommonMark parser.
 
 mod html;
 mod inline;
@@ -20,24 +20,25 @@ use inline::{Emphasis, InlineText};
 use page::{BlockKind, Page};
 use table::Table;
 
-/// How often a fence tagged `markdown` or a block of HTML is read as Markdown again. Each level reads its text once
-/// more, so without an end a hostile text would cost the square of its length.
+/// The maximum depth to which a fence tagged `markdown` or a block of HTML is read as Markdown again. Each level reads
+/// its text once more, so without a limit a hostile text would take quadratic time.
 const MAX_LEVELS: usize = 3;
 
-/// Turns Markdown (CommonMark with tables, strikethrough and task lists) into WhatsApp's markup (`*bold*`, `_italic_`,
+/// Converts Markdown (CommonMark with tables, strikethrough and task lists) to WhatsApp's markup (`*bold*`, `_italic_`,
 /// `~strike~`, `` `code` ``, fences, `- ` and `1. ` lists, `> ` quotes; WhatsApp help, "How to format your messages").
 ///
-/// Never fails: what is not Markdown passes as it is. No line ends in a space outside code, no more than one blank line
-/// stands in a row, and the ends are trimmed; blank input gives an empty string. Time is linear in the input.
+/// Never fails: text that is not Markdown passes unchanged. Outside code, no line ends in a space and there is never
+/// more than one blank line in a row. The result is trimmed; blank input gives an empty string. Time is linear in the
+/// input.
 ///
-/// - Markers that WhatsApp would show as they are (inside a word, around a space, over a line break) are dropped, moved
-///   or set again on each line. Signs that are arithmetic (`2 * 3`, `5*3*2`, `x**2 + y**2`) stay.
-/// - Words are kept in their order. Only what is not shown goes: tags of HTML, comments, titles of links, the language of
-///   a fence, the boxes of tasks. A table's headers are repeated on each row.
+/// - Markers that WhatsApp would show literally (inside a word, around a space, across a line break) are dropped, moved
+///   or repeated on each line. Characters that are arithmetic (`2 * 3`, `5*3*2`, `x**2 + y**2`) stay.
+/// - Words keep their order. Only parts that are not shown are removed: HTML tags, comments, link titles, the language of
+///   a fence, the check boxes of tasks. A table's headers are repeated on each row.
 ///
-/// A second pass over the result changes nothing, but for two things that the two languages spell alike: `*x*` is bold
-/// in WhatsApp and emphasis in Markdown, so bold (headings and table headers are bold) becomes `_x_`, and `*_x_*`
-/// becomes `_x_`; and what was escaped (`\*x\*`, `&amp;lt;`) is read as markup once its escape is gone.
+/// A second pass over the result changes nothing, with two exceptions in which both languages use the same spelling.
+/// `*x*` is bold in WhatsApp and emphasis in Markdown, so bold (headings and table headers are bold) becomes `_x_`, and
+/// `*_x_*` becomes `_x_`. Escaped text (`\*x\*`, `&amp;lt;`) is read as markup once its escape is gone.
 #[must_use]
 pub fn to_whatsapp(markdown: &str) -> String {
     convert(markdown, MAX_LEVELS)
@@ -56,28 +57,28 @@ fn parser(source: &str) -> Parser<'_> {
     Parser::new_ext(source, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS)
 }
 
-/// One conversion under way.
+/// One conversion in progress.
 struct Converter<'a> {
     source: &'a str,
     levels: usize,
     page: Page,
     inline: InlineText,
-    /// The block whose words are being gathered.
+    /// The block whose words are being collected.
     open_block: Option<BlockKind>,
-    /// How far the source has been written, to see whether a blank line precedes the next block.
+    /// How much of the source has been written, to see whether a blank line precedes the next block.
     written_to: usize,
-    /// The links that stand bare in the source: no marker opens inside one.
+    /// The bare links in the source. No marker opens inside a link.
     bare_links: Vec<Range<usize>>,
-    /// Definitions (`[label]: target`) that nothing refers to, last first. A parser swallows them; a reader of
-    /// `[Ann]: hello` would miss them.
+    /// Definitions (`[label]: target`) that nothing refers to, last first. The parser drops them, but text such as
+    /// `[Ann]: hello` must not get lost.
     unused_definitions: Vec<Range<usize>>,
-    /// Of each open list the last number, as the source has it and as it was written; `None` for bullets.
+    /// For each open list, the last number in the source and the last number written; `None` for bullets.
     lists: Vec<Option<(u64, u64)>>,
-    /// The text of the open code block, and whether it is Markdown to be unwrapped.
+    /// The text of the open code block, and whether it is Markdown to unwrap.
     code: Option<(String, bool)>,
     html: Option<String>,
     table: Table,
-    /// Where the labels of the open links begin, and their targets.
+    /// The starts of the open links' labels, and their targets.
     open_links: Vec<(usize, String)>,
 }
 
@@ -132,7 +133,7 @@ impl<'a> Converter<'a> {
                     self.written_to = self.end_of(&at);
                 }
                 Event::TaskListMarker(_) => {}
-                // Not enabled; kept as text should the parser ever send them.
+                // Not enabled. If the parser ever sends them, keep them as text.
                 Event::InlineMath(text) | Event::DisplayMath(text) | Event::FootnoteReference(text) => {
                     self.current_text(&at).push(&text);
                 }
@@ -231,7 +232,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    /// The words of the open block; opens one where a tight list's item has none.
+    /// Returns the text of the open block. Opens a block if an item of a tight list has none.
     fn current_text(&mut self, at: &Range<usize>) -> &mut InlineText {
         if self.open_block.is_none() && !self.table.is_open() {
             self.begin_block(BlockKind::Paragraph, at.start);
@@ -242,7 +243,7 @@ impl<'a> Converter<'a> {
 
     fn begin_block(&mut self, kind: BlockKind, start: usize) {
         self.flush_before(start);
-        // The blank line is looked for now: words move the reach on.
+        // Look for the blank line now: text moves `written_to` forward.
         self.page.space_before(kind, self.blank_before(start));
         self.open_block = Some(kind);
         if kind == BlockKind::Heading {
@@ -250,7 +251,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    /// Writes the open block, and the orphaned definitions that stand before `start`.
+    /// Writes the open block and the unused definitions before `start`.
     fn flush_before(&mut self, start: usize) {
         self.flush();
         while let Some(orphan) = self.unused_definitions.pop_if(|orphan| orphan.start < start) {
@@ -265,7 +266,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    /// Writes a block whose text is finished.
+    /// Writes a finished block.
     fn write_block(&mut self, kind: BlockKind, at: &Range<usize>, body: &str) {
         self.page.space_before(kind, self.blank_before(at.start));
         self.page.write(kind, body);
@@ -275,7 +276,7 @@ impl<'a> Converter<'a> {
     fn end_heading(&mut self, level: HeadingLevel, at: &Range<usize>) {
         let underlined = !self.source[at.start..].trim_start().starts_with('#');
         if underlined && level == HeadingLevel::H2 && self.inline.spans_lines() {
-            // Several lines over `---` are a paragraph and a rule in a model's mind, not a heading of three lines.
+            // A model means several lines above `---` as a paragraph and a rule, not as a heading of several lines.
             self.inline.forget_open();
             self.open_block = Some(BlockKind::Paragraph);
             self.flush();
@@ -308,7 +309,7 @@ impl<'a> Converter<'a> {
                 let text = self.source[start..].trim_start();
                 let digits = text.bytes().take(9).take_while(u8::is_ascii_digit).count();
                 let number = text[..digits].parse().unwrap_or(1);
-                // The source's own number, but `1. 1. 1.` is Markdown's way to say 1, 2, 3.
+                // Use the number in the source, except that `1. 1. 1.` means 1, 2, 3 in Markdown.
                 *shown = if number == *last { *shown + 1 } else { number };
                 *last = number;
                 format!("{shown}. ")
@@ -328,12 +329,13 @@ impl<'a> Converter<'a> {
         if literal { words.open_literal(signs) } else { words.open(mark) }
     }
 
-    /// A `*` is left over at `at`: where it ends a run of just two, the run may be a marker that Markdown refused.
+    /// Handles a `*` at `at` that is not part of emphasis. If it ends a run of exactly two, the run may be a marker
+    /// that Markdown refused.
     fn pair_leftover_star(&mut self, at: usize) {
         let Some(head) = self.source[..at].strip_suffix('*') else { return };
         let after = self.source[at + 1..].chars().next();
         let alone = !head.ends_with(['*', '\\']) && after != Some('*');
-        // The first of the two was left over as well if the words hold both.
+        // If the text ends in both stars, the first one is not part of emphasis either.
         if alone && self.open_links.is_empty() && self.inline.text_from(0).ends_with("**") && !self.in_bare_link(at) {
             self.inline.pair_loose_bold(after.is_some_and(|sign| !sign.is_whitespace()));
         }
@@ -360,8 +362,8 @@ fn is_markdown(info: &str) -> bool {
     language.eq_ignore_ascii_case("markdown") || language.eq_ignore_ascii_case("md")
 }
 
-/// Whether emphasis is in truth arithmetic or a name (`5*3*2`, `x**2 + y**2`, `10~20~30`): it opens inside an ASCII word
-/// and either is a single sign or has a digit at its side.
+/// Returns whether emphasis is really arithmetic or a name (`5*3*2`, `x**2 + y**2`, `10~20~30`): it opens inside an
+/// ASCII word, and its marker is a single character or is next to a digit.
 fn is_arithmetic(source: &str, at: &Range<usize>, width: usize) -> bool {
     let before = source[..at.start].chars().next_back();
     let Some(before) = before.filter(char::is_ascii_alphanumeric) else { return false };

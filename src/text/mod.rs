@@ -1,12 +1,13 @@
-//! Text for WhatsApp: Markdown turned into its markup, and long texts split into messages; for both sides, text without
-//! what hides in it.
+//! Text for WhatsApp: converts Markdown to WhatsApp's markup and splits long texts into messages. For text in both
+//! directions: removes hidden characters.
 //!
-//! WhatsApp knows `*bold*`, `_italic_`, `~strike~`, code, lists and quotes, and nothing else of Markdown; a model writes
-//! Markdown whatever it is told. [`whatsapp`] converts what the model wrote; [`split`] then cuts it into messages, and
-//! [`halve`] cuts one that the provider still refused. Convert first, split after: only then are lengths final.
+//! WhatsApp supports `*bold*`, `_italic_`, `~strike~`, code, lists and quotes, and nothing else of Markdown. A model
+//! writes Markdown whatever its instructions say. [`to_whatsapp`] converts the model's answer. [`split()`] then splits
+//! it into messages, and [`split_in_half`] splits a message that the provider still refused. Convert before you split,
+//! because only then are the lengths final.
 //!
-//! To add: a new construct is one arm in `markdown.rs` and one row in its table of tests; a new way to cut is one
-//! level in `split/cut.rs`, coarse before fine.
+//! To support a new construct, add one arm in `markdown.rs` and one row in its table of tests. To add a new kind of
+//! cut, add one level in `split/cut.rs`, coarse before fine.
 
 mod confidential_text;
 mod credentials;

@@ -1,26 +1,32 @@
-//! Text without what nobody can see and somebody could misuse.
+//! Removes characters that are invisible and can be misused.
 //!
-//! What goes to the model, to a contact and to the logs passes here. The store keeps what was said as it was said.
+//! Text for the model, for contacts and for the log passes through here. The store keeps messages unchanged.
 
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The most code points of one grapheme. A family of four with skin tones has 11, an Indic conjunct about 8; what is
-/// longer is a pile of combining marks.
+/// The maximum number of code points in one grapheme. A family of four with skin tones has 11, and an Indic conjunct
+/// has about 8. A longer grapheme is a pile of combining marks.
 const MAX_GRAPHEME_CHARS: usize = 16;
 
-/// Takes out control characters (but line breaks and tabs), the characters that turn the direction of writing around
-/// what follows (U+202A–202E, U+2066–2069; Unicode TR 36, "Bidirectional text spoofing"), what has no width (U+200B, U+00AD,
-/// U+2060–2064), Unicode tags (U+E0000–E007F), annotations and noncharacters. Of what is invisible and shapes the
-/// character before it, which carries hidden text as well, stays what that character takes: joiners (U+200C, U+200D)
-/// in scripts that join and in emoji, U+FE0E and U+FE0F after emoji and symbols, the selectors of ideographs after those.
-/// A line break is `\n`. A grapheme keeps its first 16 code points.
+/// Removes hidden characters:
 ///
-/// A second pass changes nothing, and the result is never longer.
+/// - control characters, except line breaks and tabs
+/// - characters that change the writing direction of the text after them (U+202A–202E, U+2066–2069; Unicode TR 36,
+///   "Bidirectional text spoofing")
+/// - characters without width (U+200B, U+00AD, U+2060–2064)
+/// - Unicode tags (U+E0000–E007F), annotations and noncharacters
+///
+/// Invisible characters that shape the character before them can also carry hidden text. They stay only where that
+/// character uses them: joiners (U+200C, U+200D) in scripts that join and in emoji, U+FE0E and U+FE0F after emoji and
+/// symbols, and ideographic selectors after ideographs. Line breaks become `\n`. A grapheme keeps its first 16 code
+/// points.
+///
+/// A second pass changes nothing, and the result is never longer than the input.
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    // Almost every text is clean, and is then only looked at.
+    // Almost every text is clean, and is then only read.
     if text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
@@ -42,13 +48,13 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     let piled = kept.graphemes(true).any(|grapheme| grapheme.chars().nth(MAX_GRAPHEME_CHARS).is_some());
     if piled {
         kept = kept.graphemes(true).flat_map(|grapheme| grapheme.chars().take(MAX_GRAPHEME_CHARS)).collect();
-        // What was cut may have been what a character before it needed.
+        // A removed code point may be one that a character before it needed, so sanitize again.
         kept = sanitize(&kept).into_owned();
     }
     if kept == text { Cow::Borrowed(text) } else { Cow::Owned(kept) }
 }
 
-/// At most `most` code points of a text, cut between graphemes; `…` tells that it was cut.
+/// Returns at most `max_chars` code points of a text, cut between graphemes. A text that was cut ends in `…`.
 #[must_use]
 pub fn truncate(text: &str, max_chars: usize) -> Cow<'_, str> {
     if text.len() <= max_chars || text.chars().nth(max_chars).is_none() {
@@ -67,14 +73,14 @@ pub fn truncate(text: &str, max_chars: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Whether a character is one that [`clean`] takes out wherever it stands.
+/// Returns whether [`sanitize`] removes this character everywhere.
 pub fn is_hidden(char: char) -> bool {
     match char {
         '\n' | '\t' => false,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        // The soft hyphen, the space without width, the joiner of words and invisible operators.
+        // The soft hyphen, the zero-width space, the word joiner and invisible operators.
         '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' => true,
-        // Deprecated formatting, interlinear annotations, the byte order mark, the replacement of an object.
+        // Deprecated formatting, interlinear annotations, the byte order mark, the object replacement character.
         '\u{206a}'..='\u{206f}' | '\u{fff9}'..='\u{fffc}' | '\u{feff}' => true,
         '\u{e0000}'..='\u{e007f}' => true,
         // Noncharacters.
@@ -83,18 +89,18 @@ pub fn is_hidden(char: char) -> bool {
     }
 }
 
-/// Whether a character is invisible and shapes the one before it.
+/// Returns whether a character is invisible and shapes the one before it.
 fn is_shaping(char: char) -> bool {
     matches!(char, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Whether `base` is a character that `shape` has an effect on, by Unicode's lists of variation sequences; `next` is what
-/// follows.
+/// Returns whether `shape` has an effect on `base`, by Unicode's lists of variation sequences. `next` is the character
+/// that follows.
 fn accepts_shaping(base: char, shape: char, next: Option<char>) -> bool {
     match shape {
         '\u{200c}' => is_joining_script(base),
         '\u{200d}' => is_joining_script(base) || is_pictographic(base) || base == '\u{fe0f}',
-        // A digit takes one as a part of a keycap.
+        // A digit uses a selector as part of a keycap.
         '\u{fe0e}' | '\u{fe0f}' if matches!(base, '0'..='9' | '#' | '*') => next == Some('\u{20e3}'),
         '\u{fe0e}' | '\u{fe0f}' => is_pictographic(base),
         '\u{fe00}'..='\u{fe02}' | '\u{e0100}'..='\u{e01ef}' => is_ideograph(base),
@@ -102,8 +108,8 @@ fn accepts_shaping(base: char, shape: char, next: Option<char>) -> bool {
     }
 }
 
-/// Whether a letter or mark is of a script whose writing needs joiners: Hebrew and Arabic to Tibetan and Burmese, Khmer and
-/// Mongolian, and their supplements.
+/// Returns whether a letter or mark belongs to a script that needs joiners: Hebrew and Arabic to Tibetan and Burmese,
+/// Khmer and Mongolian, and their supplements.
 fn is_joining_script(char: char) -> bool {
     matches!(char,
         '\u{590}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{1a00}'..='\u{1cff}' | '\u{a800}'..='\u{abff}'
@@ -111,7 +117,7 @@ fn is_joining_script(char: char) -> bool {
         | '\u{1e900}'..='\u{1eeff}')
 }
 
-/// Whether a character is shown as a picture, or may be.
+/// Returns whether a character is or can be shown as a pictograph.
 fn is_pictographic(char: char) -> bool {
     matches!(char,
         '©' | '®' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}'
@@ -173,7 +179,7 @@ mod tests {
     fn a_pile_of_combining_marks_is_cut() {
         let pile = format!("a{}b", "\u{301}".repeat(4_095));
         assert_eq!(sanitize(&pile), format!("a{}b", "\u{301}".repeat(15)));
-        // The cap of the key is cut off, and what it has left is as on any digit.
+        // The keycap (U+20E3) is cut off. The selector before it then has no effect on the digit and is removed too.
         let signs = "\u{600}".repeat(14);
         assert_eq!(sanitize(&format!("{signs}1\u{fe0f}\u{20e3}")), format!("{signs}1"));
     }

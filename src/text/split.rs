@@ -1,4 +1,4 @@
-//! Long texts cut into messages.
+//! Splits long texts into messages.
 
 mod cut;
 mod fence;
@@ -11,22 +11,24 @@ use unicode_segmentation::UnicodeSegmentation;
 use cut::{CutRequest, fitting_prefix_len};
 use fence::Fence;
 
-/// Ends the last message where more would have been needed.
+/// The end of the last message if the text needs more messages than allowed.
 const TRUNCATION_MARK: &str = " …";
 
-/// UTF-16 units of the shortest limit: a fence closed and opened again, the sign for more, and a character.
+/// The lowest limit in UTF-16 units. It leaves room for a fence that is closed and opened again, the truncation mark,
+/// and a character.
 const MIN_LIMIT: usize = 20;
 
-/// Splits converted text into at most `most` messages of at most `limit` UTF-16 code units each, counted as Twilio and
-/// Meta count them. A `limit` under 20 counts as 20.
+/// Splits converted text into at most `max_messages` messages of at most `limit` UTF-16 code units each, as Twilio and
+/// Meta count them. A `limit` below 20 counts as 20.
 ///
-/// Cuts at a blank line, else at a line's end, a sentence's, a word's, a grapheme's; a boundary in the first 60 % of a
-/// message is passed over for a finer one, so that no stub goes out. A grapheme is cut only where it alone exceeds the
-/// limit. A link that fits into one message is kept whole. A code fence that is cut is closed at the end of the message
-/// and opened again in the next. Where `most` messages do not hold the text, the last one ends in ` …`.
+/// Cuts at a blank line or, if there is none, at the end of a line, sentence, word or grapheme, in this order. A
+/// boundary in the first 60 % of a message is skipped in favor of a finer one, so that no message is very short. A
+/// grapheme is cut only if it exceeds the limit by itself. A link that fits into one message is kept whole. A code
+/// fence that is cut is closed at the end of the message and opened again in the next. If `max_messages` messages
+/// cannot hold the text, the last one ends in ` …`.
 ///
-/// No message is blank, begins with a blank line or ends in white space; blank text, or `most` of 0, gives none. A
-/// message that is split again stays as it is.
+/// No message is blank, begins with a blank line or ends in whitespace. Blank text, or a `max_messages` of 0, gives no
+/// message. Splitting a message again does not change it.
 #[must_use]
 pub fn split(text: &str, limit: usize, max_messages: usize) -> Vec<String> {
     let limit = limit.max(MIN_LIMIT);
@@ -56,15 +58,15 @@ pub fn split(text: &str, limit: usize, max_messages: usize) -> Vec<String> {
     parts
 }
 
-/// Cuts a text that the provider refused as too long in two, near its middle, by the rules of [`split`]. Both halves
-/// are shorter than the text, in UTF-16 code units, and not blank. `None` where there is nothing to cut: fewer than two
-/// graphemes between the ends.
+/// Splits a text that the provider refused as too long in two, near its middle, by the rules of [`split()`]. Both
+/// halves are not blank and are shorter than the text in UTF-16 code units. Returns `None` if the trimmed text has
+/// fewer than two graphemes.
 #[must_use]
 pub fn split_in_half(text: &str) -> Option<(String, String)> {
     let text = text.trim();
     text.graphemes(true).nth(1)?;
     let units = utf16_len(text);
-    // The window ends at five eighths and its first 60 % is passed over: the cut falls between 3/8 and 5/8.
+    // The budget is five eighths and its first 60 % is skipped, so the cut falls between 3/8 and 5/8.
     let budget = (units * 5 / 8).max(1);
     let cut = CutRequest { text, budget, max_link_units: units, is_hard_limit: false };
     let taken = take_first(cut, None);
@@ -76,12 +78,12 @@ pub fn split_in_half(text: &str) -> Option<(String, String)> {
     if shorter(&halves.0) && shorter(&halves.1) {
         return Some(halves);
     }
-    // Little more than a fence: cut it plainly.
+    // The text is little more than a fence: cut it without closing and reopening the fence.
     let at = cut.last_grapheme_end(fitting_prefix_len(text, budget));
     Some((text[..at].trim_end().to_owned(), text[at..].trim_start().to_owned()))
 }
 
-/// The first message of a text that does not fit.
+/// The first message of a text that does not fit into one.
 struct FirstMessage<'a> {
     body: &'a str,
     rest: &'a str,
@@ -90,28 +92,28 @@ struct FirstMessage<'a> {
     opening: Option<Fence>,
 }
 
-/// Takes the first message off a text, where `fence` is open at the text's start.
+/// Takes the first message from a text. `fence` is open at the start of the text.
 fn take_first(cut: CutRequest<'_>, fence: Option<Fence>) -> FirstMessage<'_> {
     let text = cut.text;
     let mut at = cut.find_cut();
     let mut open = fence::state_after(&text[..at], fence);
     let mut room = 0;
-    // The line that closes a fence needs room; with less room the cut may fall into another fence, with a longer line.
+    // The line that closes a fence needs room. With less room, the cut may fall into another fence with a longer line.
     while let Some(more) = open.fence.map(Fence::closing_units).filter(|more| *more > room) {
         room = more;
         at = CutRequest { budget: cut.budget.saturating_sub(room).max(1), ..cut }.find_cut();
         open = fence::state_after(&text[..at], fence);
     }
     if let Some(line) = open.empty_fence_start.filter(|line| *line > 0) {
-        // Only the fence's first line would stay behind: it goes along.
+        // The message would end with only the fence's first line: move that line to the next message.
         at = line;
         open = fence::state_after(&text[..at], fence);
     }
     let body = text[..at].trim_end();
     let mut rest = &text[at..];
     if !text[..at].ends_with('\n') {
-        // Cut inside a line: the message begins with the next word, not with the space before it. Cut at a line's end,
-        // the next line keeps its indentation.
+        // After a cut inside a line, the next message begins with the next word, not with the space before it. After a
+        // cut at the end of a line, the next line keeps its indentation.
         rest = rest.trim_start_matches(|sign: char| sign.is_whitespace() && !matches!(sign, '\n' | '\r'));
     }
     rest = trim_blank_lines(rest);
@@ -120,7 +122,7 @@ fn take_first(cut: CutRequest<'_>, fence: Option<Fence>) -> FirstMessage<'_> {
     if let Some(inside) = closing {
         let line = rest.split('\n').next().unwrap_or_default();
         if inside.is_closed_by(line) {
-            // The line that is added closes it, so the source's own is left out.
+            // The added line closes the fence, so leave out the source's own closing line.
             rest = trim_blank_lines(&rest[line.len()..]);
             opening = None;
         }
@@ -128,7 +130,7 @@ fn take_first(cut: CutRequest<'_>, fence: Option<Fence>) -> FirstMessage<'_> {
     FirstMessage { body, rest, closing, opening }
 }
 
-/// A text without blank lines at its start and white space at its end. The first line keeps its indentation.
+/// Removes blank lines at the start and whitespace at the end. The first line keeps its indentation.
 fn trim_blank_lines(text: &str) -> &str {
     let text = text.trim_end();
     let words = text.len() - text.trim_start().len();

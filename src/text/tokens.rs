@@ -1,11 +1,13 @@
-//! How much of a model's context a text takes.
+//! Estimates how many tokens of a model's context a text takes.
 
-/// What is written around each message.
+/// The overhead of each message.
 const TOKENS_PER_MESSAGE: usize = 4;
 
-/// About how many tokens a text is, rather too many than too few, as tokenizers differ: three letters or blanks of ASCII are
-/// one, as in German or Spanish, where English has four; two digits or signs, as in addresses; a character of any other
-/// script is one of its own, and one beyond the first plane, such as an emoji, three. A few more for the message around it.
+/// Estimates the number of tokens in a text. Tokenizers differ, so the estimate is rather too high than too low. Three
+/// ASCII letters or spaces are one token, as in German or Spanish (English has four to a token). So are two ASCII
+/// digits or punctuation marks, as in URLs. A character of any other script is one token. A character beyond the basic
+/// plane, such as an emoji, is three; one of the symbols U+2600–27BF is two. Each message adds a few tokens of
+/// overhead.
 #[must_use]
 pub fn estimate_tokens(text: &str) -> usize {
     // In sixths of a token.
@@ -23,7 +25,8 @@ pub fn estimate_tokens(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    /// Three characters a token, the signs of an address two, an emoji of one code point two or three.
+    /// The real ratios: three characters to a token, two in URLs, and two or three tokens to an emoji of one code
+    /// point.
     #[test]
     fn the_estimate_is_on_the_high_side() {
         for (text, least) in [

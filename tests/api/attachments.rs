@@ -537,7 +537,10 @@ async fn a_file_at_another_address_is_not_fetched() {
     assert_eq!(elsewhere.received_requests().await.unwrap().len(), 0);
     assert_eq!(house.sent_texts().await, [UNREADABLE_TEXT, "Hello!"]);
     let why = "SELECT COUNT(*) FROM attachments WHERE state = 'unreadable' AND error LIKE '%own address%'";
-    assert_eq!((house.query_integer(why), log.count_lines("WARN", "not at Twilio's own address")), (1, 1));
+    assert_eq!(
+        (house.query_integer(why), log.count_lines("WARN", "not one of our account at Twilio's own address")),
+        (1, 1)
+    );
 }
 
 #[tokio::test]

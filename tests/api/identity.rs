@@ -101,9 +101,9 @@ async fn a_user_id_of_odd_shape_loses_no_message_and_is_told_of() {
     deliver_message(&house, ANA, "Hi", &[("ExternalUserId", "whatsapp:not/one")]).await;
     house.drain().await;
     assert_eq!(house.sent_texts().await, ["Hello!"]);
-    assert_eq!(log.count_lines("WARN", "ExternalUserId is no user ID"), 1);
+    assert_eq!(log.count_lines("WARN", "ExternalUserId is not a user ID"), 1);
     deliver_message(&house, ANA, "Hi", &[("ExternalUserId", "whatsapp:+12025550109")]).await;
-    assert_eq!(log.count_lines("WARN", "ExternalUserId is no user ID"), 2, "nor is a number");
+    assert_eq!(log.count_lines("WARN", "ExternalUserId is not a user ID"), 2, "nor is a number");
     assert_eq!(log.count_lines("WARN", "not/one"), 0, "whatever it holds, it may be private");
     let kept = "SELECT COUNT(*) FROM messages WHERE metadata LIKE '%\"ExternalUserId\":\"whatsapp:not/one\"%'";
     assert_eq!(house.query_integer(kept), 1);

@@ -164,7 +164,7 @@ async fn a_warning_about_a_rotated_token_names_its_account() {
     let old = Mock::given(method("POST")).and(header("authorization", basic_authorization(SALES_TOKEN).as_str()));
     old.respond_with(ResponseTemplate::new(401)).with_priority(1).mount(&two.twilio).await;
     two.contact_writes_to_sales(BEN, "hello").await;
-    assert_eq!(log.count_lines("WARN", "takes the account's other auth token now"), 1);
+    assert_eq!(log.count_lines("WARN", "now accepts the account's other auth token"), 1);
     assert_eq!(log.count_lines("WARN", &format!("account=\"{SALES_ACCOUNT}\"")), 1);
     assert_eq!(requests_with_method(&two.twilio, "POST").await.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Calls to Twilio's REST API, and the judgement of what a failed one means.
+//! Calls to Twilio's REST API, and the classification of failed calls.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,57 +18,57 @@ use crate::http::{self, AllowedTargets, BodyError};
 
 const DEFAULT_BASE_URL: &str = "https://api.twilio.com";
 
-/// The whole of a call; connecting may take 10 s of it.
+/// The timeout of a whole call, including up to 10 s for connecting.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A file of 16 MB over a slow line.
+/// Enough for a file of 16 MB over a slow connection.
 const FILE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// No answer makes us wait longer than this.
+/// The longest wait that a response can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// For an answer that bids us wait until a date: no clock here to compare it with.
+/// The wait if a `Retry-After` header holds a date: this code has no clock to compare it with.
 const RETRY_AFTER_FOR_DATES: Duration = Duration::from_secs(30);
 
-/// What a file is that Twilio does not find any more.
+/// The error for a file that Twilio no longer finds.
 const FILE_GONE: &str = "the file is gone at Twilio: it was deleted there (HTTP 404)";
 
-/// Twilio does not know the credentials.
+/// Twilio's error code for credentials that it does not know.
 const UNKNOWN_CREDENTIALS_CODE: i64 = 20003;
 
 /// The account at Twilio, with a pool of connections. Holds the credentials; has no `Debug`.
 pub(super) struct Api {
     pub(super) client: Client,
-    /// Without a trailing slash; a page's `next_page_uri` is relative to it.
+    /// The API's URL without a trailing slash. A page's `next_page_uri` is relative to it.
     pub(super) base_url: String,
     /// The Messages resource of our account.
     pub(super) messages_url: String,
     /// Our account's SID.
     account_sid: String,
-    /// Our account, before what is in it.
+    /// The URL of our account, which is the prefix of the URLs of its resources.
     pub(super) account_url: String,
-    /// The typing indicators.
+    /// The URL of the typing indicators.
     pub(super) typing_url: String,
-    /// For where Twilio keeps media, which is not told who we are.
+    /// The client for the storage where Twilio keeps media. It sends no credentials.
     pub(super) storage_client: Client,
-    /// What may open the account: the API key alone, or each auth token.
+    /// The `Authorization` values for the account: only the API key, or each auth token.
     credentials: Vec<HeaderValue>,
-    /// Which of them Twilio took last.
+    /// The index of the credential that Twilio accepted last.
     accepted_credential: AtomicUsize,
-    /// How long a file may take to come.
+    /// The timeout for downloading a file.
     pub(super) file_timeout: Duration,
 }
 
-/// Whether a call may be repeated freely.
+/// Whether it is safe to repeat a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SideEffect {
-    /// A repeat does no harm.
+    /// Repeating the call is harmless.
     None,
-    /// A repeat sends a second message: there is no idempotency key for it.
+    /// Repeating the call sends a second message, because Twilio has no idempotency key for it.
     CreatesMessage,
 }
 
-/// A JSON answer of Twilio's that names an error.
+/// The JSON body of a Twilio error response.
 #[derive(Deserialize)]
 struct ErrorBody {
     code: Option<i64>,
@@ -81,7 +81,7 @@ impl Api {
     }
 
     pub(super) fn with_client(config: &TwilioConfig, client: Client) -> Api {
-        // A stand-in keeps its media where it likes, Twilio in the world.
+        // A replacement server for Twilio may keep its media anywhere. Twilio keeps its media on public hosts.
         let own = config.api_base_url.as_ref().and_then(Url::host_str).is_some_and(|host| !is_twilio(host));
         let storage_client = http::client(
             FILE_TIMEOUT,
@@ -104,9 +104,9 @@ impl Api {
         }
     }
 
-    /// What a file's own address at Twilio answers, a redirect as a rule. Its body is not read yet. The account and the host
-    /// are known to be right by then, so what Twilio does not find there was deleted, by hand or after the time that the
-    /// account keeps files.
+    /// Requests a file's own URL at Twilio and returns the response, usually a redirect, without reading its body. The
+    /// caller has already checked the account and the host. If Twilio does not find the file, it was therefore deleted,
+    /// by hand or at the end of the account's retention time.
     pub(super) async fn open_file(&self, url: Url) -> Result<Response, Fault> {
         let count = self.credentials.len();
         let first = self.accepted_credential.load(Ordering::Relaxed);
@@ -130,10 +130,11 @@ impl Api {
         Err(refusal.unwrap_or_else(|| Fault::fail(FaultOwner::Operator, "no credentials for Twilio")))
     }
 
-    /// Makes the call; the body of a success, of at most `limit` bytes.
+    /// Makes the call and returns the body of a success, of at most `limit` bytes.
     ///
-    /// Once tokens are rotated, the one that was set first may be the one that is gone. A call that Twilio did not let in
-    /// had no effect, so it is made again with the next token, and the one that is taken comes first from then on.
+    /// After a token rotation, the token that is configured first may no longer be valid. A call whose credentials
+    /// Twilio rejects has no effect, so it is repeated with the next token. Later calls start with the token that
+    /// Twilio accepted.
     pub(super) async fn call(
         &self,
         request: RequestBuilder,
@@ -145,15 +146,15 @@ impl Api {
         let mut fault =
             Fault::fail(FaultOwner::Operator, "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key");
         for at in (first..first + count).map(|at| at % count) {
-            let request = request.try_clone().expect("its body is in memory");
+            let request = request.try_clone().expect("the request body is in memory");
             match call_with_credential(request, &self.credentials[at], effect, limit).await {
                 Ok(body) => {
                     if self.accepted_credential.swap(at, Ordering::Relaxed) != at {
                         let account = &self.account_sid;
                         tracing::warn!(
                             account,
-                            "Twilio takes the account's other auth token now: set it as the first (TWILIO_AUTH_TOKEN, or \
-                             twilio_auth_token in the file of the account's number)"
+                            "Twilio now accepts the account's other auth token: configure it as the first one \
+                             (TWILIO_AUTH_TOKEN, or twilio_auth_token in the file of the account's number)"
                         );
                     }
                     return Ok(body);
@@ -166,8 +167,9 @@ impl Api {
     }
 }
 
-/// Where the typing indicators are: Twilio has them at a host of their own, in each region (`api.dublin.ie1.twilio.com`,
-/// `messaging.dublin.ie1.twilio.com`); a stand-in answers for both.
+/// Returns the base URL of the typing indicators. Twilio serves them on a separate host in each region
+/// (`messaging.dublin.ie1.twilio.com` beside `api.dublin.ie1.twilio.com`). A replacement server for Twilio serves both
+/// APIs.
 fn messaging_base_url(base: &str) -> String {
     let region = |host: &str| {
         let rest = host.strip_prefix("api.")?;
@@ -181,14 +183,14 @@ fn messaging_base_url(base: &str) -> String {
     moved.unwrap_or_else(|| base.to_owned())
 }
 
-/// Whether a host is one of Twilio's own.
+/// Returns whether a host is one of Twilio's own.
 pub(super) fn is_twilio(host: &str) -> bool {
     host == "twilio.com" || host.ends_with(".twilio.com")
 }
 
-/// Why a call did not succeed.
+/// Why a call failed.
 enum CallFailure {
-    /// Twilio does not know the credentials.
+    /// Twilio rejected the credentials.
     Unauthorized(Fault),
     Other(Fault),
 }
@@ -206,7 +208,7 @@ async fn call_with_credential(
     let body = http::read_body(response, limit).await;
     if (200..300).contains(&status) {
         let lost =
-            |error| maybe_done_fault(effect, format!("Twilio's answer was lost ({})", describe_body_error(error)));
+            |error| maybe_done_fault(effect, format!("Twilio's response was lost ({})", describe_body_error(error)));
         return body.map_err(|error| CallFailure::Other(lost(error)));
     }
     let code = body.ok().and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok()).and_then(|body| body.code);
@@ -215,7 +217,7 @@ async fn call_with_credential(
     Err(if let_in { CallFailure::Other(fault) } else { CallFailure::Unauthorized(fault) })
 }
 
-/// The API key where there is one, else the account's SID with each of its tokens (Twilio, "API requests").
+/// Returns the API key if there is one, otherwise the account's SID with each of its tokens (Twilio, "API requests").
 fn credentials(config: &TwilioConfig) -> Vec<HeaderValue> {
     match &config.api_key {
         Some((sid, secret)) => vec![basic_auth(sid, secret)],
@@ -230,27 +232,27 @@ fn basic_auth(user: &str, password: &SecretString) -> HeaderValue {
     value
 }
 
-/// A call that got no answer.
+/// Classifies a call that got no response.
 ///
-/// `is_connect` is true of failures to resolve, connect or shake hands (hyper-util, `Client::connect_to`), all before
-/// the request is handed to a connection: nothing was sent. A pooled connection that turns out closed is no failure at
-/// all while the request still waits in its queue: hyper hands the request back (`TrySendError::message`) and hyper-util
-/// puts it on another connection (`TrySendError::Retryable`, only where the connection was reused). Once hyper has taken
-/// it from the queue to write it, it is not handed back and not repeated; neither does reqwest, whose own retries are
-/// for HTTP/2. What is left, time-outs included, may have reached Twilio.
+/// `is_connect` is true for failures to resolve, connect or complete the TLS handshake (hyper-util,
+/// `Client::connect_to`). All of them happen before the request is handed to a connection, so nothing was sent. A
+/// pooled connection that turns out to be closed is not a failure while the request still waits in its queue: hyper
+/// hands the request back (`TrySendError::message`) and hyper-util puts it on another connection
+/// (`TrySendError::Retryable`, only if the connection was reused). Once hyper has taken the request from the queue to
+/// write it, hyper does not hand it back and hyper-util does not repeat it. Neither does reqwest, whose own retries are
+/// for HTTP/2. Every other failure, timeouts included, may have reached Twilio.
 fn fault_without_response(error: reqwest::Error, effect: SideEffect) -> Fault {
     if error.is_builder() {
-        let why =
-            format!("the call to Twilio cannot be made: check TWILIO_API_BASE_URL ({})", http::describe_error(error));
+        let why = format!("mynah cannot call Twilio: check TWILIO_API_BASE_URL ({})", http::describe_error(error));
         Fault::fail(FaultOwner::Operator, why)
     } else if error.is_connect() {
-        Fault::retry(format!("Twilio cannot be reached ({})", http::describe_error(error)))
+        Fault::retry(format!("mynah cannot reach Twilio ({})", http::describe_error(error)))
     } else {
         maybe_done_fault(effect, format!("Twilio did not answer ({})", http::describe_error(error)))
     }
 }
 
-/// A call that was answered, but not by a success. Pure, so that every line of it is tested.
+/// Classifies a call whose response is not a success. Pure, so that tests cover every line.
 pub(super) fn fault_from_response(
     status: u16,
     code: Option<i64>,
@@ -265,7 +267,7 @@ pub(super) fn fault_from_response(
         }
         (None, None) => format!("{} (Twilio HTTP {status})", describe_status(status)),
     };
-    // Not processed, so safe to repeat (Twilio, error 20429); but a daily limit is told by a 429 too.
+    // Twilio did not process the call, so it is safe to repeat (Twilio, error 20429). But a daily limit is a 429 too.
     if code == Some(20429) || (status == 429 && known.is_none()) {
         return Fault::Retry { retry_after: after, why, outlook: RetryOutlook::Overload };
     }
@@ -294,7 +296,7 @@ pub(super) fn fault_from_response(
             Fault::fail(FaultOwner::Operator, why)
         }
         (Some(ErrorClass::Message), _) => Fault::fail(FaultOwner::Message, why),
-        // Not an answer of Twilio's own: what stands between may have let the call through.
+        // Not Twilio's own response: a proxy in between may have let the call through.
         (None, ..=399 | 408) => maybe_done_fault(effect, why),
         (None, _) => Fault::fail(FaultOwner::Message, why),
     }
@@ -302,19 +304,19 @@ pub(super) fn fault_from_response(
 
 fn describe_status(status: u16) -> &'static str {
     match status {
-        ..=399 => "the answer is not one of Twilio's: check TWILIO_API_BASE_URL",
+        ..=399 => "the response is not one of Twilio's: check TWILIO_API_BASE_URL",
         401 | 403 => {
             "Twilio does not accept the credentials: check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or the API key"
         }
         404 => "Twilio does not know this address: check TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL",
-        408 => "Twilio waited too long for the call",
-        429 => "Twilio takes no more calls at the moment",
+        408 => "Twilio timed out waiting for the call",
+        429 => "Twilio accepts no more calls at the moment",
         500.. => "Twilio had an internal error",
         _ => "Twilio refused the call",
     }
 }
 
-/// It may have taken effect, which matters only where that creates something.
+/// Returns the fault of a call that may have taken effect, which matters only if the call creates a message.
 pub(super) fn maybe_done_fault(effect: SideEffect, why: String) -> Fault {
     match effect {
         SideEffect::None => Fault::retry(why),
@@ -329,7 +331,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 fn describe_body_error(error: BodyError) -> String {
     match error {
-        // Its own words would name the URL, and with it the contact.
+        // The error's own text would contain the URL, and with it the contact.
         BodyError::Broken(error) => http::describe_error(error),
         BodyError::TooLarge(_) => error.to_string(),
     }

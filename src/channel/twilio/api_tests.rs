@@ -37,7 +37,7 @@ fn only_what_was_certainly_not_processed_is_repeated() {
         let fault = fault_of_post(400, Some(code));
         assert!(matches!(&fault, Fault::Retry { retry_after: Some(after), .. } if after.as_secs() >= 60), "{fault:?}");
     }
-    // A daily limit passes by itself, though the operator may shorten the wait.
+    // A daily limit ends by itself, but the operator may shorten the wait.
     let limit = fault_of_post(429, Some(63038));
     assert!(
         matches!(limit, Fault::Retry { retry_after, outlook: RetryOutlook::NeedsOperator, .. } if retry_after == seconds(3600)),
@@ -49,7 +49,7 @@ fn only_what_was_certainly_not_processed_is_repeated() {
 
 #[test]
 fn a_server_error_leaves_a_post_unknown_and_lets_a_lookup_be_repeated() {
-    // Even a code that elsewhere is a refusal: behind a 5xx nothing is certain.
+    // This holds even for a code that is a refusal with other statuses: with a 5xx, nothing is certain.
     for (status, code) in [(500, None), (502, None), (503, None), (504, None), (500, Some(20500)), (500, Some(21211))] {
         assert!(matches!(fault_of_post(status, code), Fault::Unknown { .. }), "{status} {code:?}");
         assert!(
@@ -92,7 +92,8 @@ fn a_refusal_says_whose_it_is() {
 fn a_reason_is_a_sentence_with_the_code() {
     assert_eq!(
         fault_of_post(400, Some(21211)).why(),
-        "the contact's number is not valid: nothing can be sent to it, ask them for another way (Twilio 21211)"
+        "the contact's number is not valid: nothing can be sent to it, so ask the contact for another address \
+         (Twilio 21211)"
     );
     assert_eq!(
         fault_of_post(400, Some(99999)).why(),

@@ -1,29 +1,29 @@
-//! Twilio's error codes: what each means, in a plain sentence with its remedy, and whether a repeat may help (Twilio,
+//! Twilio's error codes: the meaning and the remedy of each in a plain sentence, and whether a retry may help (Twilio,
 //! "Error and warning dictionary").
 //!
-//! Twilio warns that codes change, so a code that is not here has a meaning by its HTTP status alone. To add one: a
-//! line, in order of the numbers.
+//! Twilio warns that codes change. A code that is not listed here is classified by its HTTP status alone. To add a
+//! code, add a line in numeric order.
 
 use std::time::Duration;
 
 use crate::fault::FaultOwner;
 
-/// What to do about a code. A refusal created nothing, save where its class is [`Class::Unknown`].
+/// What to do about a code. A refused call created no message, unless its class is [`ErrorClass::Unknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Try again with back-off.
+    /// Retry with backoff.
     Retry,
-    /// Try again, but not before so long.
+    /// Retry, but not before this much time has passed.
     RetryAfter(Duration),
-    /// Try again after so long, up to so many attempts; then it will never be taken.
+    /// Retry after this much time, up to this many attempts. After that, Twilio will never accept the message.
     RetryFewTimes(i64, Duration),
-    /// Nothing is taken for so long, unless the operator acts: try again then.
+    /// Twilio accepts nothing for this long, unless the operator acts. Retry after that.
     AccountLimit(Duration),
-    /// It may have taken effect: look it up first.
+    /// The call may have taken effect: look up the message first.
     Unknown,
-    /// This message will never be taken.
+    /// Twilio will never accept this message.
     Message,
-    /// This message will never be taken, and others like it bring the operator into trouble.
+    /// Twilio will never accept this message, and more messages like it cause trouble for the operator.
     Policy,
     /// Split the text and send the pieces.
     TooLong,
@@ -33,19 +33,19 @@ pub enum ErrorClass {
     Operator,
 }
 
-/// One code.
+/// One error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorCode {
     /// Twilio's number, such as 63016.
     pub code: i64,
     /// What to do about it.
     pub class: ErrorClass,
-    /// What happened, a colon, and how to mend it, for operators; without a full stop.
+    /// What happened, a colon, and how to fix it, for operators; without a full stop.
     pub sentence: &'static str,
 }
 
 impl ErrorClass {
-    /// Whose doing it is, where a message has failed for good.
+    /// Returns who is responsible if a message has failed for good.
     pub fn whose(self) -> FaultOwner {
         match self {
             ErrorClass::Operator | ErrorClass::AccountLimit(_) | ErrorClass::Policy => FaultOwner::Operator,
@@ -60,12 +60,12 @@ impl ErrorClass {
     }
 }
 
-/// What is known about a code, of a refused call or a status callback.
+/// Looks up a code from a refused call or a status callback.
 pub fn look_up(code: i64) -> Option<&'static ErrorCode> {
     CODES.binary_search_by_key(&code, |known| known.code).ok().map(|at| &CODES[at])
 }
 
-/// Where Twilio itself explains a code.
+/// Returns a reference to Twilio's own explanation of a code.
 pub(super) fn docs_reference(code: i64) -> String {
     format!("see https://www.twilio.com/docs/api/errors/{code}")
 }
@@ -78,29 +78,29 @@ const fn retry_after_minutes(count: u64) -> ErrorClass {
     ErrorClass::RetryAfter(Duration::from_secs(60 * count))
 }
 
-/// What WhatsApp or Twilio got wrong by themselves mostly goes well the next time, or never.
+/// For internal errors of WhatsApp or Twilio: a retry usually succeeds soon, or never.
 const RETRY_FEW_TIMES: ErrorClass = ErrorClass::RetryFewTimes(4, Duration::ZERO);
 
-/// What a carrier did not deliver is tried once more.
+/// For messages that a carrier did not deliver: one retry.
 const RETRY_ONCE: ErrorClass = ErrorClass::RetryFewTimes(2, Duration::from_secs(60));
 
-const NOT_DELIVERED_BY_CARRIER: &str = "the carrier did not deliver the message: try again in an hour or so";
-const QUEUE_FULL: &str = "Twilio's queue for this sender is full: fewer messages must be sent until it has drained";
+const NOT_DELIVERED_BY_CARRIER: &str = "the carrier did not deliver the message: try again in about an hour";
+const QUEUE_FULL: &str = "Twilio's queue for this sender is full: send fewer messages until it has drained";
 const WEBHOOK_UNREACHABLE: &str =
     "Twilio could not call our webhook: check that MYNAH_PUBLIC_URL is reachable from the internet";
 const WEBHOOK_ANSWER_UNREADABLE: &str =
-    "Twilio could not read our webhook's answer: check that no proxy in front of mynah changes it";
-const WHATSAPP_INTERNAL_ERROR: &str = "WhatsApp had an internal error: it mostly passes by itself; if it does not, see the status pages of Meta and \
-                       Twilio";
-const NOT_OUR_SENDER: &str = "the sender is not a WhatsApp sender of this account: check TWILIO_WHATSAPP_FROM and its state in the \
-                      Twilio Console under Messaging, Senders";
-const INVALID_NUMBER: &str = "the contact's number is not valid: nothing can be sent to it, ask them for another way";
-const CONTENT_REJECTED: &str = "WhatsApp does not take this content: write it anew, as plain text";
-const INVALID_PARAMETER: &str = "a parameter of the message is not valid for WhatsApp: for a template, compare its variables with the \
-                      template in the Twilio Console";
-const EMPTY_TEXT: &str =
-    "the message has no text: see what the model answered, and change the assistant's instructions";
-const TEXT_TOO_LONG: &str = "the text is too long for one message: write it anew in shorter pieces";
+    "Twilio could not read our webhook's response: check that no proxy in front of mynah changes it";
+const WHATSAPP_INTERNAL_ERROR: &str = "WhatsApp had an internal error: it usually goes away by itself; if it does not, \
+                       see the status pages of Meta and Twilio";
+const NOT_OUR_SENDER: &str = "the sender is not a WhatsApp sender of this account: check TWILIO_WHATSAPP_FROM, and the \
+                      sender's state in the Twilio Console under Messaging, Senders";
+const INVALID_NUMBER: &str =
+    "the contact's number is not valid: nothing can be sent to it, so ask the contact for another address";
+const CONTENT_REJECTED: &str = "WhatsApp does not accept this content: rewrite it as plain text";
+const INVALID_PARAMETER: &str = "a parameter of the message is not valid for WhatsApp: for a template, compare its \
+                      variables with the template in the Twilio Console";
+const EMPTY_TEXT: &str = "the message has no text: check the model's answer, and change the assistant's instructions";
+const TEXT_TOO_LONG: &str = "the text is too long for one message: rewrite it in shorter pieces";
 
 static CODES: &[ErrorCode] = &[
     entry(11200, ErrorClass::Operator, WEBHOOK_UNREACHABLE),
@@ -108,7 +108,7 @@ static CODES: &[ErrorCode] = &[
     entry(
         11243,
         ErrorClass::Operator,
-        "the connection overrides behind the # of the webhook's address are not valid: correct them in the Twilio Console",
+        "the connection overrides after the # in the webhook's URL are not valid: correct them in the Twilio Console",
     ),
     entry(11750, ErrorClass::Operator, WEBHOOK_ANSWER_UNREADABLE),
     entry(12100, ErrorClass::Operator, WEBHOOK_ANSWER_UNREADABLE),
@@ -128,24 +128,26 @@ static CODES: &[ErrorCode] = &[
     entry(
         20422,
         ErrorClass::Message,
-        "Twilio found the request malformed: this is a defect of mynah, please report it with this code",
+        "Twilio says that the request is malformed: this is a bug in mynah, please report it with this code",
     ),
     entry(
         20429,
         ErrorClass::Retry,
-        "Twilio takes no more calls at the moment: it is called again by itself in a while",
+        "Twilio accepts no more calls at the moment: mynah retries by itself after a while",
     ),
     entry(
         20500,
         ErrorClass::Unknown,
-        "Twilio had an internal error and may or may not have taken the message: it is looked for before it is sent again",
+        "Twilio had an internal error and may or may not have accepted the message: mynah looks it up \
+         before it sends it again",
     ),
     entry(21211, ErrorClass::Contact, INVALID_NUMBER),
     entry(21401, ErrorClass::Contact, INVALID_NUMBER),
     entry(
         21408,
         ErrorClass::Operator,
-        "the account may not send to the contact's country: allow it in the Twilio Console under Messaging, Geo permissions",
+        "the account may not send to the contact's country: allow it in the Twilio Console under Messaging, Geo \
+         permissions",
     ),
     entry(21601, ErrorClass::Operator, NOT_OUR_SENDER),
     entry(21602, ErrorClass::Message, EMPTY_TEXT),
@@ -155,23 +157,20 @@ static CODES: &[ErrorCode] = &[
         ErrorClass::Contact,
         "a trial account may send to verified numbers only: verify the contact's number or upgrade the Twilio account",
     ),
-    entry(21610, ErrorClass::Contact, "the contact has opted out: they must write START before they can be answered"),
+    entry(21610, ErrorClass::Contact, "the contact has opted out: they must write START before mynah can answer them"),
     entry(21611, retry_after_minutes(10), QUEUE_FULL),
     entry(
         21614,
         ErrorClass::Contact,
-        "the contact's number is not a mobile number: ask them for one that is on WhatsApp",
+        "the contact's number is not a mobile number: ask the contact for one that is on WhatsApp",
     ),
     entry(21617, ErrorClass::TooLong, TEXT_TOO_LONG),
-    entry(
-        21619,
-        ErrorClass::Message,
-        "Twilio could not fetch the attachment, or it is empty: its address must be public",
-    ),
+    entry(21619, ErrorClass::Message, "Twilio could not fetch the attachment, or it is empty: its URL must be public"),
     entry(
         21656,
         ErrorClass::Message,
-        "the variables do not fit the template: each of its gaps needs one, which is not empty and holds no line break",
+        "the variables do not fit the template: each placeholder needs a variable that is not empty and has no line \
+         break",
     ),
     entry(21658, ErrorClass::TooLong, TEXT_TOO_LONG),
     entry(21659, ErrorClass::Operator, NOT_OUR_SENDER),
@@ -197,12 +196,13 @@ static CODES: &[ErrorCode] = &[
     entry(
         63013,
         ErrorClass::Policy,
-        "the message breaks a policy of WhatsApp: read Meta's Business Messaging Policy and change the assistant's instructions",
+        "the message violates a WhatsApp policy: read Meta's Business Messaging Policy and change the assistant's \
+         instructions",
     ),
     entry(
         63014,
         ErrorClass::Contact,
-        "the contact has blocked this number or withdrawn consent: do not write to them before they write again",
+        "the contact has blocked this number or withdrawn consent: do not write to them until they write again",
     ),
     entry(
         63015,
@@ -212,19 +212,22 @@ static CODES: &[ErrorCode] = &[
     entry(
         63016,
         ErrorClass::Contact,
-        "the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: they must write again first, or send a template with `mynah conversations template`",
+        "the contact last wrote more than 24 hours ago, so WhatsApp accepts no free text: they must write again \
+         first, or you send a template with `mynah conversations template`",
     ),
     entry(
         63017,
         retry_after_minutes(1),
-        "the account sends more messages per second than Twilio allows: send fewer at once, or ask Twilio for more",
+        "the account sends more messages per second than Twilio allows: send fewer at once, or ask Twilio for a higher \
+         limit",
     ),
     entry(
         63018,
         retry_after_minutes(10),
-        "the sender has reached WhatsApp's limit of messages: send fewer, or have the limit raised in Meta's Business Manager",
+        "the sender has reached WhatsApp's message limit: send fewer, or get the limit raised in Meta's Business \
+         Manager",
     ),
-    entry(63019, ErrorClass::Message, "WhatsApp could not fetch the attachment: its address must be public"),
+    entry(63019, ErrorClass::Message, "WhatsApp could not fetch the attachment: its URL must be public"),
     entry(
         63020,
         ErrorClass::Operator,
@@ -236,25 +239,27 @@ static CODES: &[ErrorCode] = &[
     entry(
         63024,
         ErrorClass::Contact,
-        "WhatsApp does not take the contact as a recipient: check the number, and that they use a current WhatsApp",
+        "WhatsApp does not accept the contact as a recipient: check the number, and that their WhatsApp is up to date",
     ),
     entry(63025, ErrorClass::Message, INVALID_PARAMETER),
     entry(63030, ErrorClass::Message, INVALID_PARAMETER),
     entry(
         63032,
         ErrorClass::Contact,
-        "Meta does not deliver to this contact, who is part of one of its experiments: they can be answered once they write again",
+        "Meta does not deliver to this contact, who is part of one of its experiments: mynah can answer once they \
+         write again",
     ),
     entry(63033, ErrorClass::Contact, "WhatsApp has blocked the contact as a recipient: reach them another way"),
     entry(
         63038,
         ErrorClass::AccountLimit(Duration::from_secs(3600)),
-        "the account has reached Twilio's limit of messages for 24 hours: wait, or upgrade the Twilio account",
+        "the account has reached Twilio's message limit for 24 hours: wait, or upgrade the Twilio account",
     ),
     entry(
         63049,
         ErrorClass::Message,
-        "Meta chose not to deliver the message, which it takes for marketing: send less of it, or wait for the contact to write",
+        "Meta chose not to deliver the message because it considers it marketing: send less of it, or wait for the \
+         contact to write",
     ),
     entry(
         63051,
@@ -272,7 +277,7 @@ mod tests {
         assert!(CODES.is_sorted_by(|one, next| one.code < next.code));
     }
 
-    /// What Twilio documents for WhatsApp and for calls to its API.
+    /// The codes that Twilio documents for WhatsApp and for calls to its API.
     const DOCUMENTED: [i64; 62] = [
         11200, 11205, 11243, 11750, 12100, 12200, 12300, 14103, 20003, 20404, 20422, 20429, 20500, 21211, 21401, 21408,
         21601, 21602, 21606, 21608, 21610, 21611, 21614, 21617, 21619, 21656, 21658, 21659, 30001, 30003, 30004, 30005,

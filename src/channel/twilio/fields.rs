@@ -8,7 +8,7 @@ use crate::model::WebhookError;
 /// Twilio sends 15 to 30.
 const MAX_FIELDS: usize = 200;
 
-/// Kept elsewhere or of no use, hence not in the metadata.
+/// Fields that are stored elsewhere or have no use, and so are not in the metadata.
 const NOT_METADATA: [&str; 8] =
     ["Body", "From", "To", "MessageSid", "SmsMessageSid", "SmsSid", "AccountSid", "ApiVersion"];
 
@@ -18,7 +18,8 @@ pub(super) struct WebhookFields<'a>(Vec<(&'a str, &'a str)>);
 impl<'a> WebhookFields<'a> {
     pub(super) fn from_form(form: &'a Form) -> Result<WebhookFields<'a>, WebhookError> {
         if form.len() > MAX_FIELDS {
-            return Err(malformed(format!("{} fields, where at most {MAX_FIELDS} are taken", form.len())));
+            let count = form.len();
+            return Err(malformed(format!("the request has {count} fields, more than the limit of {MAX_FIELDS}")));
         }
         let mut fields = Vec::with_capacity(form.len());
         for (name, value) in form.pairs() {
@@ -28,7 +29,7 @@ impl<'a> WebhookFields<'a> {
         Ok(WebhookFields(fields))
     }
 
-    /// The first value of that name that is not empty.
+    /// Returns the first value of that name that is not empty.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| *value)
     }
@@ -57,11 +58,11 @@ impl<'a> WebhookFields<'a> {
     }
 }
 
-/// `name` says which field it is, whether or not that is readable.
+/// Decodes a field's name or value. Errors identify the field by `name`, which need not be valid UTF-8.
 fn decode_field<'a>(bytes: &'a [u8], name: &[u8]) -> Result<&'a str, WebhookError> {
     let field = || String::from_utf8_lossy(&name[..name.len().min(64)]).escape_debug().to_string();
     let text = std::str::from_utf8(bytes).map_err(|_| malformed(format!("the field {} is not UTF-8", field())))?;
-    if text.contains('\0') { Err(malformed(format!("the field {} holds a NUL", field()))) } else { Ok(text) }
+    if text.contains('\0') { Err(malformed(format!("the field {} contains a NUL", field()))) } else { Ok(text) }
 }
 
 pub(super) fn malformed(why: impl Into<String>) -> WebhookError {

@@ -1,6 +1,7 @@
 //! A form-urlencoded body, decoded once into one buffer.
 //!
-//! Works on bytes: a signature covers whatever was sent, valid UTF-8 or not, and is checked before anything is read.
+//! The decoder works on bytes: a signature covers the bytes that were sent, valid UTF-8 or not, and is checked before
+//! anything else is read.
 
 /// Decoded names and values, in the order received.
 pub(super) struct Form {
@@ -8,7 +9,7 @@ pub(super) struct Form {
     fields: Vec<Field>,
 }
 
-/// Where a name and the value behind it lie in the buffer.
+/// The positions of a name and its value in the buffer.
 struct Field {
     start: usize,
     split: usize,
@@ -16,9 +17,9 @@ struct Field {
 }
 
 impl Form {
-    /// Decodes a body. Never fails: a broken escape stands for itself, a name without `=` has an empty value.
+    /// Decodes a body. Never fails: a broken escape is kept as it is, and a name without `=` has an empty value.
     pub(super) fn decode(body: &[u8]) -> Form {
-        // Decoding never lengthens, so this is the only allocation for the text; Twilio sends 15 to 30 fields.
+        // Decoding never makes the text longer, so this is its only allocation. Twilio sends 15 to 30 fields.
         let mut bytes = Vec::with_capacity(body.len());
         let mut fields = Vec::with_capacity(32);
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
@@ -33,12 +34,12 @@ impl Form {
         Form { bytes, fields }
     }
 
-    /// How many fields there are, repeated names counted each time.
+    /// Returns the number of fields. A repeated name counts each time.
     pub(super) fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// Names and values in the order received.
+    /// Returns names and values in the order received.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.fields.iter().map(|field| (&self.bytes[field.start..field.split], &self.bytes[field.split..field.end]))
     }

@@ -1,6 +1,7 @@
-//! What a verified webhook tells: a message from a contact, or the status of one of ours (Twilio, "Webhook request").
+//! Reads a verified webhook: a message from a contact, or the status of one of our messages (Twilio, "Webhook
+//! request").
 //!
-//! Parameters come and go without notice, so whatever is not known is kept in the metadata.
+//! Twilio adds and removes parameters without notice, so every unknown parameter is kept in the metadata.
 
 use super::fields::{WebhookFields, malformed};
 use super::form::Form;
@@ -9,10 +10,10 @@ use super::{CHANNEL_NAME, inbound_text, parse_provider_id, signature};
 use crate::clock::Time;
 use crate::model::{Address, Event, Identity, Inbound, Phone, WebhookError, WebhookRequest};
 
-/// Before each address of WhatsApp's.
+/// The prefix of every WhatsApp address.
 const WHATSAPP_PREFIX: &str = "whatsapp:";
 
-/// Reads a verified delivery to the account `account_sid`.
+/// Reads a verified webhook for the account `account_sid`.
 pub(super) fn parse_events(
     account_sid: &str,
     callbacks: &StatusCallbacks,
@@ -38,7 +39,7 @@ pub(super) fn parse_events(
     let from = fields.get("From").ok_or_else(|| malformed("From is missing"))?;
     let sender =
         parse_sender(from, &fields).ok_or_else(|| malformed("From is neither a phone number nor a user ID"))?;
-    // A number that comes beside the user ID is seen now, and goes before it.
+    // A phone number that comes with the user ID is current, and replies go to it.
     let reply_to = match (sender.phone(), parse_address(from)) {
         (Some(phone), Some(Address::Bsuid(_))) => format!("{WHATSAPP_PREFIX}{}", phone.as_str()),
         _ => from.to_owned(),
@@ -60,13 +61,14 @@ pub(super) fn parse_events(
     }))])
 }
 
-/// The person behind `whatsapp:+15551234567` or `whatsapp:US.1349…`.
+/// Parses `whatsapp:+15551234567` or `whatsapp:US.1349…`.
 pub(super) fn parse_address(text: &str) -> Option<Address> {
     Address::parse(text.strip_prefix(WHATSAPP_PREFIX).unwrap_or(text)).ok()
 }
 
-/// Who wrote: the phone number or user ID of `From`, and the other one where it came along, as `ExternalUserId` or `WaId`.
-/// What `From` says counts; the ID of the parent (`ParentExternalUserId`) is another one, and tells nobody apart here.
+/// Reads the sender: the phone number or user ID in `From`, and the other one if `ExternalUserId` or `WaId` has it.
+/// `From`
+/// takes precedence. The parent's ID (`ParentExternalUserId`) is a different one and is not used to identify contacts.
 fn parse_sender(from: &str, fields: &WebhookFields<'_>) -> Option<Identity> {
     let first = parse_address(from)?;
     let other = match &first {
@@ -75,7 +77,7 @@ fn parse_sender(from: &str, fields: &WebhookFields<'_>) -> Option<Identity> {
             if id.is_none() {
                 tracing::warn!(
                     message = fields.get("MessageSid"),
-                    "ExternalUserId is no user ID of a known form, and is left out; the message's metadata has it"
+                    "ExternalUserId is not a user ID of a known form; mynah ignores it and keeps it in the metadata"
                 );
             }
             id
@@ -87,8 +89,9 @@ fn parse_sender(from: &str, fields: &WebhookFields<'_>) -> Option<Identity> {
     Some(Identity::from(first).with_address(other))
 }
 
-/// A message may come without a Body, so Body tells nothing. A message that was sent to the status address by a
-/// mistake in Twilio's settings is a message all the same, and a status at the other address is a status.
+/// Returns whether the webhook is a status callback. Body does not help, because a message may come without one. If
+/// Twilio's settings are wrong, a message that arrives at the status URL is still a message, and a status that arrives
+/// at the message URL is still a status.
 fn is_status(fields: &WebhookFields<'_>, path_and_query: &str) -> bool {
     if fields.get("SmsStatus") == Some("received") {
         return false;

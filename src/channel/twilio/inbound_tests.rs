@@ -25,7 +25,7 @@ fn encode_form(fields: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// A text message with these fields changed; an empty value takes a field away.
+/// Returns a text message with these fields changed. An empty value empties a field.
 fn message_body(changes: &[(&str, &str)]) -> String {
     let mut fields = vec![
         ("SmsMessageSid", SID),
@@ -107,7 +107,7 @@ fn a_person_without_a_number_can_write() {
     assert_eq!(read.profile_name, None);
 }
 
-/// The phone number and user ID that a message tells, and where it is answered.
+/// Returns the phone number and user ID of a message, and the address for the reply.
 fn parsed_addresses(changes: &[(&str, &str)]) -> (Option<String>, Option<String>, String) {
     let read = parse_inbound(&message_body(changes));
     let phone = read.from.phone().map(|phone| phone.as_str().to_owned());
@@ -133,14 +133,14 @@ fn a_person_is_known_by_number_and_user_id_whichever_comes_first() {
     assert_eq!(
         parsed_addresses(&[("From", ID)]),
         expected_addresses(phone, bsuid, &to_phone),
-        "the number is seen, and goes first"
+        "the phone number is current, and the reply goes to it"
     );
     assert_eq!(parsed_addresses(&[("From", ID), ("WaId", "")]), expected_addresses("", bsuid, ID));
     assert_eq!(parsed_addresses(&[("From", ID), ("WaId", "ana")]), expected_addresses("", bsuid, ID));
     let parent = [("ParentExternalUserId", "whatsapp:US.ENT.118")];
     assert_eq!(parsed_addresses(&parent), expected_addresses(phone, "", &to_phone));
     assert_eq!(parse_inbound(&message_body(&parent)).metadata["ParentExternalUserId"], "whatsapp:US.ENT.118");
-    // In Brazil and Mexico it is another than that of the sender.
+    // In Brazil and Mexico, WaId differs from the sender's number.
     assert_eq!(parsed_addresses(&[("WaId", "551187654321")]), expected_addresses(phone, "", &to_phone));
 }
 
@@ -183,10 +183,10 @@ fn what_is_not_a_message_is_refused_with_its_reason() {
 fn text_that_is_not_utf8_is_refused_by_the_name_of_its_field() {
     let base = message_body(&[]);
     assert_malformed(format!("{base}&Label=%ff"), "the field Label is not UTF-8");
-    assert_malformed(format!("{base}&Label=a%00b"), "the field Label holds a NUL");
-    assert_malformed(format!("{base}&La%00=b"), "the field La\\0 holds a NUL");
+    assert_malformed(format!("{base}&Label=a%00b"), "the field Label contains a NUL");
+    assert_malformed(format!("{base}&La%00=b"), "the field La\\0 contains a NUL");
     assert_malformed(format!("{base}&La%ff=b"), "the field La\u{fffd} is not UTF-8");
-    // A character cut in two between a name and its value is no character.
+    // The two halves of a character that is split between a name and its value are not valid.
     assert_malformed(format!("{base}&A%c3=%a9"), "the field A\u{fffd} is not UTF-8");
 }
 
@@ -195,7 +195,7 @@ fn two_hundred_fields_are_taken_and_no_more() {
     let base = message_body(&[]); // 13 fields
     let more = |count: usize| format!("{base}{}", "&x=1".repeat(count));
     assert!(parse_event("/webhooks/twilio", more(187)).is_ok());
-    assert_malformed(more(188), "201 fields, where at most 200 are taken");
+    assert_malformed(more(188), "the request has 201 fields, more than the limit of 200");
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn a_message_without_a_body_is_a_message_wherever_it_arrives() {
     let attachment = Attachment { url: url.into(), media_type: "image/jpeg".into(), placeholder: "[image]".into() };
     assert_eq!((read_so.text.as_str(), read_so.attachments), ("[image]", vec![attachment]));
     let sticker = parse_inbound(&format!("{bodiless}&MessageType=sticker"));
-    assert_eq!((sticker.text.as_str(), sticker.attachments), ("[sticker]", vec![]), "it says what it says");
-    assert!(matches!(parse_event("/webhooks/twilio/status", &bodiless), Ok(Event::Message(_))), "wrongly configured");
+    assert_eq!((sticker.text.as_str(), sticker.attachments), ("[sticker]", vec![]), "a sticker has no attachment");
+    assert!(matches!(parse_event("/webhooks/twilio/status", &bodiless), Ok(Event::Message(_))), "wrong URL");
     let old = message_body(&[("SmsStatus", "")]);
     assert!(matches!(parse_event("/webhooks/twilio", old), Ok(Event::Message(_))), "no MessageStatus");
 }
@@ -253,11 +253,7 @@ fn a_status_tells_which_part_it_is_about() {
     assert_eq!(parse_status(path, &fields), expected);
     assert_eq!(parse_status(&path.replace("12.1", "12.2"), &fields).reference, None, "a code for another part");
     assert_eq!(parse_status("/webhooks/twilio/status", &fields).reference, None);
-    assert_eq!(
-        parse_status("/webhooks/twilio", &fields).status,
-        Some(DeliveryStatus::Delivered),
-        "at the other address"
-    );
+    assert_eq!(parse_status("/webhooks/twilio", &fields).status, Some(DeliveryStatus::Delivered), "at the message URL");
 }
 
 #[test]

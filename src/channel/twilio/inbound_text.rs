@@ -1,14 +1,15 @@
-//! An inbound message in words, also where it was a picture, a place or a button: what the model reads.
+//! The text of an inbound message for the model. It also describes images, locations and buttons in words.
 
 use std::fmt::{self, Write};
 
 use super::fields::WebhookFields;
 use crate::model::{Attachment, QUOTE_PLACEHOLDER};
 
-/// WhatsApp carries one attachment per message, Twilio's other channels ten.
+/// The maximum number of attachments. A WhatsApp message has one; a message in Twilio's other channels has up to ten.
 pub(super) const MAX_MEDIA: usize = 10;
 
-/// What was said. Body comes first and to the letter; what else there is follows, a line in square brackets each.
+/// Returns the message as text. Body comes first, unchanged. Everything else follows, each on a line in square
+/// brackets.
 pub(super) fn describe_message(fields: &WebhookFields<'_>) -> String {
     let mut text = fields.get("Body").filter(|body| !body.trim().is_empty()).unwrap_or_default().to_owned();
     mark_reaction(fields, &mut text);
@@ -25,16 +26,17 @@ pub(super) fn describe_message(fields: &WebhookFields<'_>) -> String {
     if text.is_empty() {
         text.push_str(&placeholder_for_type(fields.get("MessageType")));
     }
-    // What the quoted message said is known to the store alone, which puts it here.
+    // Only the store knows the quoted message. It replaces this placeholder with its text.
     if fields.get("OriginalRepliedMessageSid").is_some() {
         append_line(&mut text, format_args!("{QUOTE_PLACEHOLDER}"));
     }
     text
 }
 
-/// What was written or pressed, without a word about the rest. Where a Messaging Service took it for one of its own words
-/// (Advanced Opt-Out), it is that one: its list may be longer than ours, and in other languages. A button's label is what
-/// the contact read; its id, which the owner chose, stands for it where there is no label.
+/// Returns what the contact typed or pressed, without any descriptions. If a Messaging Service recognized one of its
+/// own keywords (Advanced Opt-Out), the result is that command: the service's list may be longer than ours and in other
+/// languages. For a button, the result is the label that the contact read or, without a label, the id that the owner
+/// chose.
 pub(super) fn keyword_text<'a>(fields: &WebhookFields<'a>) -> &'a str {
     match fields.get("OptOutType").map(str::trim) {
         Some(kind) if kind.eq_ignore_ascii_case("STOP") => return "STOP",
@@ -48,7 +50,7 @@ pub(super) fn keyword_text<'a>(fields: &WebhookFields<'a>) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Text for a listed message, of which Twilio tells no more than its body and the number of its attachments.
+/// Returns the text of a listed message, for which Twilio gives only the body and the number of attachments.
 pub(super) fn describe_listed(body: Option<String>, media: usize) -> String {
     let mut text = body.filter(|body| !body.trim().is_empty()).unwrap_or_default();
     for _ in 0..media.min(MAX_MEDIA) {
@@ -57,10 +59,10 @@ pub(super) fn describe_listed(body: Option<String>, media: usize) -> String {
     if text.is_empty() { "[empty message]".to_owned() } else { text }
 }
 
-/// Stands for what is not known to be of some type.
+/// Stands for a file of unknown type.
 pub(super) const FILE_MARK: &str = "[file]";
 
-/// A quick reply or a list entry. Twilio mostly repeats its label in Body; its id is for programs.
+/// Appends a quick reply or a list entry. Twilio usually repeats the label in Body. The id is for programs.
 fn append_choice(fields: &WebhookFields<'_>, text: &mut String) {
     let label = fields.get("ButtonText").or_else(|| fields.get("ListTitle"));
     match label {
@@ -74,7 +76,7 @@ fn append_choice(fields: &WebhookFields<'_>, text: &mut String) {
     }
 }
 
-/// Numbers and marks of what came along.
+/// Returns the indexes and descriptions of the message's files.
 fn media_marks(fields: &WebhookFields<'_>) -> impl Iterator<Item = (usize, String)> {
     let declared_count = fields.get("NumMedia").and_then(|number| number.trim().parse::<usize>().ok()).unwrap_or(0);
     let kind = |number| fields.get(&format!("MediaContentType{number}"));
@@ -84,7 +86,7 @@ fn media_marks(fields: &WebhookFields<'_>) -> impl Iterator<Item = (usize, Strin
     (0..MAX_MEDIA).take_while(there).map(move |number| (number, media_mark(kind(number), fields.get("MessageType"))))
 }
 
-/// What came along and can be fetched. A sticker says what it says.
+/// Returns the files that can be fetched. A sticker is described in the text but not fetched.
 pub(super) fn attachments(fields: &WebhookFields<'_>) -> Vec<Attachment> {
     let all = media_marks(fields).filter(|(_, mark)| mark != STICKER_MARK);
     let found = all.filter_map(|(number, mark)| {
@@ -133,14 +135,14 @@ fn append_location(fields: &WebhookFields<'_>, text: &mut String) {
     }
 }
 
-/// A finger or a heart under a message, which is Body's.
+/// Marks a reaction to a message, such as a thumbs up or a heart. Body holds the emoji.
 fn mark_reaction(fields: &WebhookFields<'_>, text: &mut String) {
     if fields.get("MessageType") == Some("reaction") && !text.is_empty() {
         *text = format!("[reacted with {}]", text.trim());
     }
 }
 
-/// A message that says nothing in words, by its type.
+/// Returns a description of a message without text, by its type.
 fn placeholder_for_type(message_type: Option<&str>) -> String {
     match message_type {
         None | Some("text") => "[empty message]".to_owned(),
@@ -157,7 +159,7 @@ fn append_line(text: &mut String, words: fmt::Arguments<'_>) {
     if !text.is_empty() {
         text.push('\n');
     }
-    text.write_fmt(words).expect("a String takes all that is written to it");
+    text.write_fmt(words).expect("writing to a String cannot fail");
 }
 
 #[cfg(test)]

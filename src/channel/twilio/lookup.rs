@@ -1,7 +1,7 @@
-//! Twilio's own list of messages: to find a post whose answer was lost, and contacts' messages whose webhook never
-//! came (Twilio, "Messages resource, read multiple").
+//! Reads Twilio's list of messages, to find a post whose response was lost, and contacts' messages whose webhook never
+//! arrived (Twilio, "Messages resource, read multiple").
 //!
-//! Pages come newest first, and the next one is named by `next_page_uri`, relative to the API's address.
+//! Pages come newest first. `next_page_uri` names the next page, relative to the API's URL.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,20 +20,22 @@ use crate::config::Sender;
 use crate::fault::Fault;
 use crate::model::{Inbound, ProviderId};
 
-/// A hundred rows of long texts, and much more.
+/// Much more than a hundred rows of long texts need.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
-/// Rows on a page. Twilio gives up to a thousand; but the list is asked for every minute, and its first page then holds
-/// what was known long ago, of a day at the most.
+/// Rows on a page. Twilio allows up to a thousand. But mynah reads the list every minute, and the first page then
+/// mostly holds messages that are already known, of at most a day.
 const PAGE_ROWS: &str = "100";
 
-/// Rows may stand a little out of order, and Twilio's clock is not ours. Twilio dates a message by its own clock and we
-/// date the post by ours: where ours is ahead, the message seems older than its post. A message that is passed over for
-/// that is sent twice, so the bound is wide; one too many does no harm, since the store skips ids that our parts hold.
+/// Rows may be slightly out of order, and Twilio's clock differs from ours. Twilio dates a message by its own clock,
+/// and we date the post by ours. If our clock is ahead, the message seems older than its post. A message that is
+/// skipped for that reason is sent twice, so the bound is wide. An extra match is harmless, because the store skips ids
+/// that our parts hold.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// Twilio dates to the second. A message whose webhook came is dated by its arrival here, which is later than Twilio's date:
-/// one of the same second that is listed was more likely said after it than before.
+/// Twilio's dates have a resolution of one second. A message whose webhook arrived is dated by its arrival here, which
+/// is later than Twilio's date. A listed message of the same second was therefore more likely sent after it than before
+/// it.
 const WITHIN_A_SECOND: Duration = Duration::from_millis(999);
 
 const MAX_SENT_PAGES: usize = 5;
@@ -41,7 +43,7 @@ const MAX_INBOUND_PAGES: usize = 200;
 
 static DATE_PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
-/// A page. `messages` must be there: a page without it would read as proof that nothing was sent.
+/// A page. `messages` is required: a page without it would count as evidence that nothing was sent.
 #[derive(Deserialize)]
 struct Page {
     messages: Vec<MessageRow>,
@@ -78,40 +80,40 @@ impl MessageRow {
         self.date_created.as_deref().and_then(parse_date)
     }
 
-    /// When Twilio called our webhook, for a contact's message.
+    /// Returns when Twilio called our webhook, for a contact's message.
     fn arrived_at(&self) -> Option<Time> {
         self.date_sent.as_deref().and_then(parse_date).or_else(|| self.created_at())
     }
 
-    /// Whether it certainly has a file: of one that has, Twilio may not know yet.
+    /// Returns whether the message certainly has a file. `false` is not certain: Twilio may not have registered it yet.
     fn has_media(&self) -> bool {
         self.num_media.as_deref().is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0))
     }
 
-    /// Whether it went through this service, or does not say.
+    /// Returns whether the message went through this service or names no service.
     fn fits_service(&self, service: &str) -> bool {
         self.messaging_service_sid.as_deref().is_none_or(|sid| sid == service)
     }
 }
 
-/// How a walk through the pages ended.
+/// How reading the pages ended.
 #[derive(PartialEq, Eq)]
 enum PagingEnd {
-    /// All that was asked for was seen.
+    /// Every requested row was read.
     Complete,
-    /// There is more beyond the last page that we are willing to read.
+    /// There are more pages than mynah reads.
     PageLimitReached,
-    /// A page named one as the next that held nothing new: what follows cannot be reached this way.
+    /// The next page held only rows that were seen before, so the rows that follow cannot be reached.
     RepeatedPage,
 }
 
-/// Why a list that repeats a page is not the whole of it.
-const REPEATED_PAGE_REASON: &str = "Twilio's list of messages repeats a page, so that its end cannot be reached";
+/// Why a list that repeats a page is incomplete.
+const REPEATED_PAGE_REASON: &str = "Twilio's list of messages repeats a page, so its end cannot be reached";
 
-/// Messages that could be the one looked for, oldest first.
+/// Returns the ids of the messages that match the lookup, oldest first.
 ///
-/// Not finding one lets the text be sent again, so nothing that could be it is left out: a message that failed was
-/// still created, one that waits has no sender yet where a service picks it, and one whose body is withheld may be it.
+/// If there is no match, the text may be sent again, so every possible match is included. A message that failed was
+/// still created. A queued message has no sender yet if a service picks it. A message whose body is withheld may match.
 pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
     let mut query = vec![("To", lookup.to.as_str()), ("PageSize", PAGE_ROWS)];
     let service = match sender {
@@ -121,7 +123,7 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -
         }
         Sender::MessagingService(sid) => Some(sid.as_str()),
     };
-    // No DateSent: a message that still waits has none.
+    // Do not filter by DateSent: a message that is still queued has none.
     let request = api.client.get(&api.messages_url).query(&query);
     let earliest = truncate_to_second(lookup.not_before) - MAX_CLOCK_SKEW;
     let wanted = lookup.text.as_deref().map(str::trim);
@@ -142,7 +144,7 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -
     match end {
         PagingEnd::Complete => {}
         PagingEnd::PageLimitReached => {
-            return Err(Fault::retry("Twilio lists too many messages to this contact to look through"));
+            return Err(Fault::retry("Twilio lists more messages to this contact than mynah reads"));
         }
         PagingEnd::RepeatedPage => return Err(Fault::retry(REPEATED_PAGE_REASON)),
     }
@@ -151,12 +153,15 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -
     Ok(found.into_iter().map(|(_, id)| id).collect())
 }
 
-/// Messages from contacts since then, oldest first. Twilio lists neither the contact's name nor buttons nor places.
+/// Returns the messages from contacts since then, oldest first. The list contains no contact names, buttons or
+/// locations.
 ///
-/// Of what came to a service's sender not every row names the service. One that names none is taken where it was written to
-/// one of `ours`: the account may have senders of somebody else's, whom we must not answer for.
+/// Not every message to a service's sender has a row that names the service. A row that names none counts if the
+/// message was sent to one of `ours`: the account may have senders that belong to someone else, for whom we must not
+/// answer.
 ///
-/// Of the very oldest there may be some missing: more than [`INBOUND_PAGES`] pages are not read, which the log tells.
+/// The oldest messages may be missing: at most [`MAX_INBOUND_PAGES`] pages are read, and the log reports when the list
+/// is longer.
 pub(super) async fn list_inbound(
     api: &Api,
     sender: &Sender,
@@ -165,7 +170,7 @@ pub(super) async fn list_inbound(
 ) -> Result<InboundList, Fault> {
     let since = truncate_to_second(since);
     let day = Timestamp::from_millisecond(since.millis()).unwrap_or_default().strftime("%Y-%m-%d").to_string();
-    // The name ends in `>`: sent on that day, which is the finest that Twilio filters by, or later.
+    // The `>` belongs to the name: sent on that day or later. A day is the finest unit that Twilio filters by.
     let mut query = vec![("DateSent>", day.as_str()), ("PageSize", PAGE_ROWS)];
     if let Sender::Number(number) = sender {
         query.push(("To", number));
@@ -179,7 +184,7 @@ pub(super) async fn list_inbound(
         let is_ours = row.direction.as_deref() == Some("inbound")
             && match sender {
                 Sender::Number(number) => to == number,
-                // Without a To in the query other channels and senders of the account are listed too.
+                // Without a To in the query, Twilio also lists other channels and senders of the account.
                 Sender::MessagingService(service) => {
                     let through = row.messaging_service_sid.as_deref();
                     to.starts_with("whatsapp:") && through.map_or_else(|| ours.contains(to), |sid| sid == service)
@@ -194,10 +199,10 @@ pub(super) async fn list_inbound(
     if end == PagingEnd::PageLimitReached {
         tracing::warn!(
             pages = MAX_INBOUND_PAGES,
-            "Twilio lists more messages than are read at once; the oldest are left out"
+            "Twilio lists more messages than mynah reads at once; the oldest are left out"
         );
     }
-    // Dated to the second: of those of one second the list knows the order.
+    // The dates have a resolution of one second. Within a second, keep the list's order.
     found.reverse();
     found.sort_by_key(|inbound| inbound.received_at);
     Ok(InboundList {
@@ -206,7 +211,7 @@ pub(super) async fn list_inbound(
     })
 }
 
-/// One cheap call that every kind of key may make, unlike reading the account (Twilio, "API keys").
+/// Makes one cheap call that every kind of key may make, unlike reading the account (Twilio, "API keys").
 pub(super) async fn check(api: &Api) -> Result<(), Fault> {
     let request = api.client.get(&api.messages_url).query(&[("PageSize", "1")]);
     fetch_page(api, request).await.map(drop)
@@ -217,7 +222,7 @@ fn inbound_from_row(api: &Api, row: MessageRow, arrived: Time) -> Option<Inbound
     let reply_to = row.from?;
     let from = inbound::parse_address(&reply_to)?;
     let media = row.num_media.unwrap_or_default();
-    // A webhook with a NUL is refused; what is listed is beyond refusing.
+    // A webhook that contains a NUL is rejected. A listed message cannot be rejected, so its NULs are removed.
     let body = row.body.map(|body| body.replace('\0', ""));
     let word = body.clone().unwrap_or_default();
     let count = media.parse().unwrap_or(0);
@@ -242,7 +247,8 @@ fn inbound_from_row(api: &Api, row: MessageRow, arrived: Time) -> Option<Inbound
     })
 }
 
-/// Hands every row over once, until one at the end of a page says that what follows is too old.
+/// Passes every row to `on_row` once. Stops after a page whose last new row is too old, for which `on_row` returns
+/// `false`.
 async fn for_each_row(
     api: &Api,
     first: RequestBuilder,
@@ -253,7 +259,7 @@ async fn for_each_row(
     let mut request = first;
     for _ in 0..max_pages {
         let Page { messages, next_page_uri } = fetch_page(api, request).await?;
-        // Messages that arrive while we turn pages push rows on to the next one, and a page may repeat as a whole.
+        // Messages that arrive while we read push rows onto the next page, and a whole page may repeat.
         let (mut new, mut further, empty) = (false, false, messages.is_empty());
         for row in messages {
             let Some(sid) = row.sid.clone() else { continue };
@@ -266,9 +272,9 @@ async fn for_each_row(
             Some(uri) if further => uri,
             _ => return Ok(PagingEnd::Complete),
         };
-        // Our credentials go nowhere else.
+        // Send our credentials nowhere else.
         if !next.starts_with('/') {
-            return Err(Fault::retry("Twilio named a next page that is not on its own address"));
+            return Err(Fault::retry("the next page that Twilio named is on another host"));
         }
         request = api.client.get(format!("{}{next}", api.base_url));
     }
@@ -280,12 +286,12 @@ async fn fetch_page(api: &Api, request: RequestBuilder) -> Result<Page, Fault> {
     serde_json::from_slice(&body).map_err(|_| {
         maybe_done_fault(
             SideEffect::None,
-            "Twilio's list of messages cannot be read: check TWILIO_API_BASE_URL".to_owned(),
+            "mynah cannot read Twilio's list of messages: check TWILIO_API_BASE_URL".to_owned(),
         )
     })
 }
 
-/// Twilio dates are RFC 2822, to the second; RFC 3339 is read too, as its newer APIs write it.
+/// Parses a date. Twilio's dates are RFC 2822 with a resolution of one second. Its newer APIs use RFC 3339.
 fn parse_date(text: &str) -> Option<Time> {
     let time = DATE_PARSER.parse_timestamp(text).or_else(|_| text.parse::<Timestamp>()).ok()?;
     Some(Time(time.as_millisecond()))
@@ -295,7 +301,7 @@ fn truncate_to_second(time: Time) -> Time {
     Time(time.millis().div_euclid(1000) * 1000)
 }
 
-/// Text, a number written as text, or nothing: one odd field must not hide a page of messages.
+/// Reads text, a number as text, or nothing: one unexpected field must not make a page of messages unreadable.
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(from)? {
         Value::String(text) => Some(text),

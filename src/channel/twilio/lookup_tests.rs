@@ -93,7 +93,7 @@ async fn a_lost_post_is_found_by_contact_text_and_time() {
         with_field(sent_row("SMx", "Thu, 24 Aug 2023 05:01:50 +0000"), "body", "Another text"),
         with_field(sent_row("SMy", "Thu, 24 Aug 2023 05:01:50 +0000"), "direction", "inbound"),
         with_field(sent_row("SM3", "Thu, 24 Aug 2023 05:01:46 +0000"), "direction", "outbound-reply"),
-        // Dated to the second and by another clock: sixty before the second of our post is the most that clocks differ.
+        // Dated to the second and by another clock: the lookup accepts up to 60 seconds before the second of our post.
         sent_row("SM2", "Thu, 24 Aug 2023 05:00:45 +0000"),
         sent_row("SMz", "Thu, 24 Aug 2023 05:00:44 +0000"),
     ];
@@ -120,7 +120,7 @@ async fn a_file_is_not_taken_for_a_text_and_a_text_may_be_a_file_that_is_not_the
     assert_eq!(
         found(SentLookup { text: None, ..lookup() }).await,
         ["MM0", "MM1", "SM2", "SM3"],
-        "a template may have one"
+        "a template may have a file"
     );
 }
 
@@ -159,7 +159,7 @@ async fn pages_are_followed_until_they_are_too_old() {
     let second =
         vec![sent_row("SM3", "Thu, 24 Aug 2023 05:05:00 +0000"), sent_row("SM2", "Thu, 24 Aug 2023 05:00:45 +0000")];
     on(1).respond_with(page_response(&second, Some(&next_page_uri(2)))).mount(&server).await;
-    // Older than a minute before the post: what follows is not read.
+    // More than a minute older than the post: the pages after it are not read.
     let third = vec![sent_row("SM1", "Thu, 24 Aug 2023 05:00:44 +0000")];
     on(2).respond_with(page_response(&third, Some(&next_page_uri(3)))).mount(&server).await;
     on(3).respond_with(ResponseTemplate::new(500)).expect(0).mount(&server).await;
@@ -169,7 +169,7 @@ async fn pages_are_followed_until_they_are_too_old() {
 
 #[tokio::test]
 async fn a_lost_post_is_found_though_our_clock_is_ahead_of_twilios() {
-    // Posted at 05:01:45 by our clock; at that moment Twilio's showed 05:00:50.
+    // Posted at 05:01:45 by our clock, when Twilio's clock showed 05:00:50.
     let (_server, channel) = server_listing(vec![sent_row("SM1", "Thu, 24 Aug 2023 05:00:50 +0000")]).await;
     assert_eq!(ids(channel.find_sent(&lookup()).await.unwrap()), ["SM1"]);
 }
@@ -295,7 +295,7 @@ async fn missed_messages_are_listed_oldest_first() {
     assert_eq!(
         (found[2].text.as_str(), found[2].keyword_text.as_str()),
         ("Bye!", "Bye!"),
-        "no webhook holds a NUL either"
+        "NULs are removed, because webhooks contain none either"
     );
 }
 
@@ -336,7 +336,7 @@ async fn inbound_pages_are_read_once_each_and_no_more_than_two_hundred() {
     Mock::given(method("GET")).respond_with(endless).expect(200).mount(&server).await;
     let found = Twilio::new(config(&server.uri()), [7; 32]).list_inbound(POSTED_AT, &HashSet::new()).await.unwrap();
     assert_eq!(found.messages.len(), 201, "two hundred pages, and the repeated message once");
-    // No other look would see more.
+    // Another fetch would not find more.
     assert_eq!(found.incomplete_reason, None);
 }
 
@@ -353,7 +353,7 @@ async fn a_failed_lookup_is_repeated_or_is_the_operators() {
         (ResponseTemplate::new(500), true),
         (ResponseTemplate::new(429), true),
         (ResponseTemplate::new(200).set_body_string("<html>"), true),
-        // A page without its list is no proof that nothing was sent.
+        // A page without its list is not evidence that nothing was sent.
         (ResponseTemplate::new(200).set_body_json(json!({"next_page_uri": null})), true),
         (ResponseTemplate::new(401), false),
         (ResponseTemplate::new(404), false),

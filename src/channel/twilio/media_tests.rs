@@ -72,7 +72,7 @@ async fn a_file_of_another_account_or_place_is_never_called() {
     ] {
         let fault = channel.fetch_attachment(&attachment_at(&url), 5).await.unwrap_err();
         assert!(matches!(&fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{url}: {fault:?}");
-        assert!(fault.why().contains("not at Twilio's own address"), "{url}: {fault:?}");
+        assert!(fault.why().contains("not one of our account at Twilio's own address"), "{url}: {fault:?}");
     }
     let called = server.received_requests().await.unwrap().len() + other.received_requests().await.unwrap().len();
     assert_eq!(called, 0);
@@ -119,10 +119,10 @@ async fn a_file_above_the_limit_is_not_read_to_its_end() {
     let fault =
         channel.fetch_attachment(&attachment_at(format!("{}{FILE_PATH}", server.uri())), 2_000_000).await.unwrap_err();
     assert_eq!(fault, Fault::fail(FaultOwner::Message, "the file is larger than 2 MB"));
-    // Nor one that says nothing of its length: packed small, it is counted as it unpacks.
+    // The same holds for a compressed file without a length: its bytes are counted as they are decompressed.
     server.reset().await;
     let packed = {
-        // A gzip of 3 MB of zeros, made by `head -c 3000000 /dev/zero | gzip -9`, built here of stored blocks instead.
+        // A gzip of 3 MB of zeros, built from stored blocks instead of `head -c 3000000 /dev/zero | gzip -9`.
         let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
         for last in 0..50_u8 {
             bytes.push(u8::from(last == 49));
@@ -193,7 +193,7 @@ async fn a_file_or_a_message_that_was_deleted_at_twilio_is_reported_as_gone() {
     }
 }
 
-/// Answers each call with the beginning of a file, and no more.
+/// Starts a server that answers each call with only the beginning of a file.
 async fn start_stalling_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -217,18 +217,18 @@ async fn a_file_that_stops_coming_is_not_waited_for() {
     let (server, mut channel) = server_and_channel().await;
     channel.api.file_timeout = Duration::from_millis(200);
     redirect_file_to(&server, &slow).await;
-    // Less than the client waits for one more byte, where nothing else is set.
+    // Less than the client's default timeout between two reads.
     let soon = Duration::from_secs(10);
     let file = attachment_at(format!("{}{FILE_PATH}", server.uri()));
     let fault =
         tokio::time::timeout(soon, channel.fetch_attachment(&file, 9)).await.expect("it has its time").unwrap_err();
-    assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
+    assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("was cut short")), "{fault:?}");
     let mut channel = Twilio::new(config(&slow), [7; 32]);
     channel.api.file_timeout = Duration::from_millis(200);
     let file = attachment_at(format!("{slow}{FILE_PATH}"));
     let fault =
         tokio::time::timeout(soon, channel.fetch_attachment(&file, 9)).await.expect("it has its time").unwrap_err();
-    assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("did not come whole")), "{fault:?}");
+    assert!(matches!(&fault, Fault::Retry { why, .. } if why.contains("was cut short")), "{fault:?}");
     assert_eq!(Twilio::new(config(&slow), [7; 32]).api.file_timeout, Duration::from_secs(60));
 }
 

@@ -1,9 +1,9 @@
 //! WhatsApp through Twilio.
 //!
-//! Inbound: `signature` says whether Twilio sent a webhook, `form` decodes it, `inbound` and `status` read it, `words`
-//! puts it into words. Outbound: `api` makes the calls and judges failures by `errors`, `send` posts, `lookup` reads
-//! Twilio's list of messages, `media` what contacts send. To read a new kind of message, add its words in `words`; to judge a new error code, a
-//! line in `errors`.
+//! Inbound: `signature` checks that Twilio sent a webhook, `form` decodes it, `inbound` and `status` read it, and
+//! `inbound_text` writes it as text for the model. Outbound: `api` makes the calls and classifies failures by `errors`,
+//! `send` posts messages, `lookup` reads Twilio's list of messages, and `media` fetches attachments. To support a new
+//! kind of message, add its text in `inbound_text`. To classify a new error code, add a line in `errors`.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -33,7 +33,7 @@ pub use signature::sign;
 
 const CHANNEL_NAME: &str = "twilio";
 
-/// Twilio takes 1600 characters, but counts some as more than one (error 21617), so a message stays below.
+/// Twilio accepts 1600 characters but counts some of them as more than one (error 21617), so the limit is lower.
 pub const TEXT_LIMIT: usize = 1500;
 
 /// One account at Twilio with its sender. Prints no secrets.
@@ -46,9 +46,9 @@ pub struct Twilio {
 }
 
 impl Twilio {
-    /// A channel over this account. `callback_key` authenticates the part that a status callback's address names: keep
-    /// it secret, and the same over restarts.
-    #[expect(clippy::needless_pass_by_value, reason = "the channel takes the secrets over; the caller keeps no copy")]
+    /// Creates a channel for this account. `callback_key` authenticates the part that a status callback's URL names.
+    /// Keep it secret, and keep it the same across restarts.
+    #[expect(clippy::needless_pass_by_value, reason = "the channel takes over the secrets; the caller keeps no copy")]
     pub fn new(config: TwilioConfig, callback_key: [u8; 32]) -> Twilio {
         let api = api::Api::new(&config);
         Twilio::with_api(&config, &callback_key, api)
@@ -123,7 +123,7 @@ impl Channel for Twilio {
     }
 }
 
-/// What an error code of Twilio's means, and what to do.
+/// Explains one of Twilio's error codes and what to do about it.
 pub fn explain_code(code: i64) -> ErrorExplanation {
     match errors::look_up(code) {
         Some(known) => ErrorExplanation { sentence: known.sentence.to_owned(), whose: known.class.whose() },
@@ -131,7 +131,8 @@ pub fn explain_code(code: i64) -> ErrorExplanation {
     }
 }
 
-/// A message's id at Twilio. `SM` or `MM` and 32 hexadecimal digits today; only its being a plain word is relied on.
+/// Parses a message's id at Twilio. Today an id is `SM` or `MM` and 32 hexadecimal digits. This code requires only 1 to
+/// 64 visible ASCII characters.
 fn parse_provider_id(text: &str) -> Option<ProviderId> {
     let plain = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     plain.then(|| ProviderId(text.to_owned()))
@@ -173,7 +174,7 @@ mod tests {
         for (code, whose, words) in [
             (63016, FaultOwner::Contact, "they must write again first"),
             (63007, FaultOwner::Operator, "check TWILIO_WHATSAPP_FROM"),
-            (63005, FaultOwner::Message, "WhatsApp does not take this content"),
+            (63005, FaultOwner::Message, "WhatsApp does not accept this content"),
             (63018, FaultOwner::Message, "send fewer"),
             (1, FaultOwner::Message, "see https://www.twilio.com/docs/api/errors/1"),
         ] {
@@ -193,7 +194,7 @@ mod tests {
         let mut config = config("http://127.0.0.1:9");
         let plain =
             |api: api::Api| async move { api.client.get("http://127.0.0.1:9/").send().await.unwrap_err().is_builder() };
-        assert!(!plain(api::Api::new(&config)).await, "where the owner says so it is called without");
+        assert!(!plain(api::Api::new(&config)).await, "plain HTTP is allowed if the owner configures it");
         config.api_base_url = None;
         assert!(plain(api::Api::new(&config)).await);
     }
@@ -223,7 +224,7 @@ mod tests {
             ("https://api.dublin.ie1.twilio.com/", "https://messaging.dublin.ie1.twilio.com"),
             ("https://api.ie1.twilio.com:8443/", "https://messaging.ie1.twilio.com:8443"),
             ("https://api.twilio.com", "https://messaging.twilio.com"),
-            // A stand-in answers for both.
+            // A replacement server for Twilio serves both APIs.
             ("http://127.0.0.1:4010/mock/", "http://127.0.0.1:4010/mock"),
             ("https://api.example.org", "https://api.example.org"),
             ("https://api.twilio.com.example.org", "https://api.twilio.com.example.org"),

@@ -1,4 +1,4 @@
-//! Sending a message, and showing that one is being written (Twilio, "Messages resource", "Typing indicators resource").
+//! Sends messages and typing indicators (Twilio, "Messages resource", "Typing indicators resource").
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::config::Sender;
 use crate::fault::{Fault, FaultOwner};
 use crate::model::{Outgoing, ProviderId};
 
-/// An answer to a post is about a kilobyte.
+/// A response to a post is about a kilobyte.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// The dots are a courtesy: an answer does not wait for them.
+/// The typing indicator is optional, so its timeout is short.
 const TYPING_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -21,7 +21,7 @@ struct CreatedMessage {
     sid: Option<String>,
 }
 
-/// Posts one message. Twilio takes no idempotency key, so whatever is not certainly refused is unknown.
+/// Posts one message. Twilio has no idempotency key, so a post that was not certainly refused is unknown.
 pub(super) async fn send_message(
     api: &Api,
     sender: &Sender,
@@ -37,7 +37,7 @@ pub(super) async fn send_message(
         Sender::Number(_) => ("From", outgoing.from.as_str()),
         Sender::MessagingService(sid) => ("MessagingServiceSid", sid.as_str()),
     };
-    // Free text in a Body fails outside of 24 hours, also where it is a template's (Twilio, error 63016).
+    // Outside the 24-hour window, free text in Body fails even if it is the text of a template (Twilio, error 63016).
     let variables = outgoing.template.as_ref().and_then(|template| template.variables.json());
     let content = match &outgoing.template {
         Some(template) => {
@@ -58,10 +58,10 @@ pub(super) async fn send_message(
     created
         .as_deref()
         .and_then(parse_provider_id)
-        .ok_or_else(|| Fault::unknown("Twilio answered with success, but its answer names no message"))
+        .ok_or_else(|| Fault::unknown("Twilio reported success, but its response contains no message id"))
 }
 
-/// Shows the dots for up to 25 s and marks the message read: one call does both.
+/// Shows the typing indicator for up to 25 s and marks the message as read. One call does both.
 pub(super) async fn send_typing(api: &Api, inbound: &ProviderId) -> Result<(), Fault> {
     let fields = [("messageId", inbound.0.as_str()), ("channel", "whatsapp")];
     let request = api.client.post(&api.typing_url).timeout(TYPING_TIMEOUT).form(&fields);

@@ -114,7 +114,7 @@ async fn key_service_and_missing_url_change_the_post() {
     );
 }
 
-/// The tokens of the calls that were made, by their place in [`TOKENS`].
+/// Returns the tokens of the calls that were made, by their index in [`AUTHORIZATION_HEADERS`].
 async fn tokens_used(server: &MockServer) -> Vec<Option<usize>> {
     let requests = server.received_requests().await.unwrap();
     let token =
@@ -138,7 +138,7 @@ async fn after_a_rotation_the_token_that_twilio_takes_is_used_and_remembered() {
         assert_eq!(tokens_used(&server).await, [Some(0), Some(1), Some(1)]);
         let requests = server.received_requests().await.unwrap();
         assert_eq!(form_fields(&requests[0]), form_fields(&requests[1]), "the same message");
-        // Rotated once more, the other way around.
+        // Rotate once more, the other way around.
         server.reset().await;
         Mock::given(header("authorization", AUTHORIZATION_HEADERS[1]))
             .respond_with(error_response(401, 20003))
@@ -269,7 +269,7 @@ async fn every_refusal_gets_its_class() {
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Contact, .. }), "{fault:?}");
     let fault = send_against(error_response(400, 21617)).await.unwrap_err();
     assert!(matches!(fault, Fault::TooLong { .. }), "{fault:?}");
-    // A redirect is not followed with the text and the credentials.
+    // The client does not follow a redirect, which would send the text and the credentials elsewhere.
     let fault =
         send_against(ResponseTemplate::new(307).insert_header("location", "http://127.0.0.1:9/")).await.unwrap_err();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
@@ -287,7 +287,7 @@ async fn a_reason_holds_neither_text_nor_number_nor_credentials() {
     }
 }
 
-/// Reads one whole request off a connection; `None` where the other side closed it.
+/// Reads one whole request from a connection. Returns `None` if the other side closed it.
 fn read_request(stream: &mut TcpStream) -> Option<()> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -317,7 +317,7 @@ async fn a_refused_connection_is_repeated() {
     drop(listener);
     let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err();
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
-    assert!(fault.why().starts_with("Twilio cannot be reached"), "{fault:?}");
+    assert!(fault.why().starts_with("mynah cannot reach Twilio"), "{fault:?}");
 }
 
 #[tokio::test]
@@ -353,7 +353,7 @@ async fn a_post_cut_on_a_pooled_connection_is_unknown_and_not_repeated() {
         let mut stream = listener.accept().unwrap().0;
         read_request(&mut stream).unwrap();
         write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).unwrap();
-        read_request(&mut stream).expect("the second post comes over the same connection");
+        read_request(&mut stream).expect("the second post uses the same connection");
         drop(stream);
         listener
     });

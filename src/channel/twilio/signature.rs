@@ -1,7 +1,8 @@
-//! `X-Twilio-Signature`: whether Twilio sent this (Twilio, "Webhooks security"; twilio-python `request_validator`).
+//! Checks `X-Twilio-Signature`, which proves that Twilio sent a request (Twilio, "Webhooks security"; twilio-python
+//! `request_validator`).
 //!
-//! The signature covers the URL that Twilio was told to call, so it is checked over the configured public URL and
-//! never over `Host` or `X-Forwarded-*`, which behind a proxy are ours and not theirs.
+//! The signature covers the URL that Twilio is configured to call. It is therefore checked over the configured public
+//! URL and never over `Host` or `X-Forwarded-*`, which a proxy of ours may set.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,23 +18,23 @@ use crate::model::{WebhookError, WebhookRequest};
 
 type HmacSha1 = Hmac<Sha1>;
 
-const NO_URL: &str = "no public URL is set, so no signature can be checked: set MYNAH_PUBLIC_URL";
-const NO_TOKEN: &str = "no auth token is set, so no signature can be checked: set TWILIO_AUTH_TOKEN";
-const NO_HEADER: &str = "the request bears no X-Twilio-Signature";
-const MALFORMED_SIGNATURE: &str = "the X-Twilio-Signature is not a signature";
-const WRONG_HASH: &str = "the body does not fit its bodySHA256";
-const WRONG_SIGNATURE: &str = "the X-Twilio-Signature does not fit: check that TWILIO_AUTH_TOKEN belongs to the account that owns \
-                     the sender, and that MYNAH_PUBLIC_URL is the address that Twilio calls, letter for letter";
+const NO_URL: &str = "no public URL is set, so mynah cannot check signatures: set MYNAH_PUBLIC_URL";
+const NO_TOKEN: &str = "no auth token is set, so mynah cannot check signatures: set TWILIO_AUTH_TOKEN";
+const NO_HEADER: &str = "the request has no X-Twilio-Signature";
+const MALFORMED_SIGNATURE: &str = "the X-Twilio-Signature is not a valid signature";
+const WRONG_HASH: &str = "the body does not match its bodySHA256";
+const WRONG_SIGNATURE: &str = "the X-Twilio-Signature does not match: check that TWILIO_AUTH_TOKEN belongs to the \
+                     account that owns the sender, and that MYNAH_PUBLIC_URL is exactly the URL that Twilio calls";
 
-/// Checks signatures. Its keys are prepared once; it prints nothing of them.
+/// Checks signatures. It prepares its keys once and never prints them.
 pub(super) struct Verifier {
-    /// The public URL up to its path, without and with a port.
+    /// The public URL up to and including its path, without and with a port.
     base_urls: Option<[String; 2]>,
     keys: Vec<HmacSha1>,
 }
 
 impl Verifier {
-    /// A verifier that refuses everything where there is no URL or no token.
+    /// Creates a verifier. Without a URL or a token it refuses every request.
     pub(super) fn new(public_url: Option<&Url>, tokens: &[SecretString]) -> Verifier {
         let tokens = tokens.iter().map(ExposeSecret::expose_secret);
         Verifier {
@@ -43,7 +44,7 @@ impl Verifier {
         }
     }
 
-    /// Whether one of our tokens signed this delivery.
+    /// Checks that one of our tokens signed this request.
     pub(super) fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
         let bases = self.base_urls.as_ref().ok_or_else(|| forged(NO_URL))?;
         if self.keys.is_empty() {
@@ -60,7 +61,7 @@ impl Verifier {
         let form;
         let mut pairs = Vec::new();
         match body_hash_in_query(path).filter(|_| !is_form(delivery)) {
-            // A body that is no form is covered by its hash in the signed URL.
+            // The hash in the signed URL covers a body that is not a form.
             Some(hash) => check_hash(hash, &delivery.body)?,
             None => {
                 form = Form::decode(&delivery.body);
@@ -82,15 +83,15 @@ impl Verifier {
     }
 }
 
-/// Signs a request as Twilio does: `url` as configured there, `params` decoded, the account's auth token. For the
-/// simulator and for tests.
+/// Signs a request as Twilio does, for the simulator and for tests. `url` is the one configured at Twilio, `params` are
+/// decoded, and `token` is the account's auth token.
 pub fn sign(url: &str, params: &[(String, String)], token: &str) -> String {
     let mut pairs: Vec<_> = params.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     sort_and_dedup(&mut pairs);
     STANDARD.encode(mac(&hmac_key(token), [url, ""], &pairs).finalize().into_bytes())
 }
 
-/// Whether the body is declared to be form-urlencoded.
+/// Returns whether the body is declared as form-urlencoded.
 pub(super) fn is_form(delivery: &WebhookRequest) -> bool {
     delivery.header("content-type").is_some_and(|kind| {
         kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
@@ -98,10 +99,10 @@ pub(super) fn is_form(delivery: &WebhookRequest) -> bool {
 }
 
 fn hmac_key(token: &str) -> HmacSha1 {
-    HmacSha1::new_from_slice(token.as_bytes()).expect("HMAC takes a key of any length")
+    HmacSha1::new_from_slice(token.as_bytes()).expect("HMAC accepts a key of any length")
 }
 
-/// Sorted by name, each name with the sorted set of its values, as twilio-python and twilio-node do.
+/// Sorts by name, and within a name by value, and removes duplicates, as twilio-python and twilio-node do.
 fn sort_and_dedup(pairs: &mut Vec<(&[u8], &[u8])>) {
     pairs.sort_unstable();
     pairs.dedup();
@@ -118,7 +119,8 @@ fn mac(key: &HmacSha1, url: [&str; 2], pairs: &[(&[u8], &[u8])]) -> HmacSha1 {
     code
 }
 
-/// Twilio's own back end does not always treat a port alike, so its libraries accept the URL without and with one.
+/// Returns the URL without and with its port. Twilio's back end is not consistent about the port, so its libraries
+/// accept both forms.
 fn base_urls_without_and_with_port(url: &Url) -> Option<[String; 2]> {
     let port = url.port_or_known_default()?;
     let origin = &url[..Position::AfterHost];

@@ -1,4 +1,4 @@
-//! Vectors of Twilio's own libraries (twilio-python, twilio-node, twilio-go), token `12345`.
+//! Test vectors from Twilio's own libraries (twilio-python, twilio-node, twilio-go) with the token `12345`.
 
 use proptest::prelude::*;
 
@@ -123,7 +123,7 @@ fn what_cannot_be_checked_is_forged() {
     let tokens = [SecretString::from(TOKEN)];
     assert_eq!(Verifier::new(None, &tokens).verify(&good), Err(forged(NO_URL)));
     assert_eq!(verifier("https://mycompany.com", &[]).verify(&good), Err(forged(NO_TOKEN)));
-    // Signed with the empty key, which anyone has.
+    // Signed with the empty key, which anyone can use.
     let empty = call_delivery("", &sign(URL, &[], ""));
     assert_eq!(verifier("https://mycompany.com", &["", " "]).verify(&empty), Err(forged(NO_TOKEN)));
 
@@ -174,7 +174,7 @@ proptest! {
         let good = delivery("/webhooks/twilio", FORM_TYPE, encode(&params), &signature);
         prop_assert_eq!(verifier.verify(&good), Ok(()));
 
-        // Flipped in a decoded value, so that the change is one of meaning and not of spelling.
+        // Flip the bit in a decoded value, so that the value changes and not only its encoding.
         let mut value = params[0].1.clone().into_bytes();
         value.push(b'x');
         let index = at.index(value.len());

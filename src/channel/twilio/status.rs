@@ -1,7 +1,8 @@
-//! Status callbacks: what became of a message that we sent (Twilio, "Outbound message status in status callbacks").
+//! Status callbacks, which report the delivery status of a message that we sent (Twilio, "Outbound message status in
+//! status callbacks").
 //!
-//! The address that we give Twilio for a message names our part and carries a code over that name, so that a callback
-//! settles a part even where the answer to the post was lost.
+//! The callback URL that we give Twilio for a message names our part and carries a MAC over that name. A callback can
+//! therefore settle a part even if the response to the post was lost.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -14,12 +15,12 @@ use crate::model::{DeliveryStatus, PartRef, ProviderId, StatusUpdate};
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// Half of the code is enough: 128 bits, and a shorter address.
+/// Half of the MAC, 128 bits, is enough and keeps the URL shorter.
 const MAC_BYTES: usize = 16;
 
-/// Writes and reads the addresses of status callbacks.
+/// Writes and reads the URLs of status callbacks.
 pub(super) struct StatusCallbacks {
-    /// The public URL without a trailing slash, where Twilio would call it.
+    /// The public URL without a trailing slash, or `None` if Twilio would not call it.
     base_url: Option<String>,
     key: HmacSha256,
 }
@@ -29,10 +30,10 @@ impl StatusCallbacks {
         let base_url = public_url
             .filter(|url| is_callable_by_twilio(url))
             .map(|url| url[..Position::AfterPath].trim_end_matches('/').to_owned());
-        StatusCallbacks { base_url, key: HmacSha256::new_from_slice(key).expect("HMAC takes a key of any length") }
+        StatusCallbacks { base_url, key: HmacSha256::new_from_slice(key).expect("HMAC accepts a key of any length") }
     }
 
-    /// Where Twilio shall report on the part; `None` where it could not.
+    /// Returns the URL for Twilio's reports on the part, or `None` if Twilio could not call it.
     pub(super) fn callback_url(&self, part: PartRef) -> Option<String> {
         let base = self.base_url.as_ref()?;
         let name = part.to_string();
@@ -40,7 +41,7 @@ impl StatusCallbacks {
         Some(format!("{base}/webhooks/twilio/status?p={name}&m={code}"))
     }
 
-    /// The part that a callback's address names, if the code beside it is ours.
+    /// Returns the part that a callback's URL names, if the MAC beside it is valid.
     pub(super) fn verified_part(&self, path_and_query: &str) -> Option<PartRef> {
         let (_, query) = path_and_query.split_once('?')?;
         let field = |name| query.split('&').find_map(|pair| pair.strip_prefix(name));
@@ -61,7 +62,8 @@ impl StatusCallbacks {
     }
 }
 
-/// Twilio refuses a StatusCallback whose host has an underscore, and with it the message (OpenAPI, CreateMessage).
+/// Returns whether Twilio accepts the URL. It refuses a StatusCallback whose host has an underscore, and the whole
+/// message with it (OpenAPI, CreateMessage).
 fn is_callable_by_twilio(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(host)) => !host.contains('_'),
@@ -70,7 +72,7 @@ fn is_callable_by_twilio(url: &Url) -> bool {
     }
 }
 
-/// What a callback's fields tell. `provider_id` is checked already.
+/// Reads a status update from a callback's fields. The caller has checked `provider_id`.
 pub(super) fn status_update(
     fields: &WebhookFields<'_>,
     provider_id: ProviderId,

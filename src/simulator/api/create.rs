@@ -1,4 +1,4 @@
-//! Creating a message: the checks that Twilio makes before it takes one.
+//! Creates messages, with the checks that Twilio makes before it accepts one.
 
 use serde_json::Value;
 use url::Url;
@@ -12,10 +12,10 @@ use crate::simulator::message_log::Message;
 use crate::simulator::phones::Bubble;
 use crate::simulator::{InjectedFault, Simulator, Status, lock};
 
-/// The longest body (error 21617). Counted in UTF-16 units, the strictest reading of "characters".
+/// The maximum length of a body (error 21617), counted in UTF-16 units, the strictest interpretation of "characters".
 const MAX_BODY_UNITS: usize = 1_600;
 
-/// Checks and takes a message; the Message resource.
+/// Checks and creates a message. Returns the Message resource.
 pub(super) fn create_message(
     simulator: &Simulator,
     params: &Params,
@@ -59,7 +59,7 @@ pub(super) fn create_message(
     let json = message.json(&simulator.inner.config.account_sid);
     lock(&simulator.inner.message_log).add(message);
     increment(&simulator.inner.counts.created);
-    let text = if body.is_empty() { "[a picture, file or template]" } else { body };
+    let text = if body.is_empty() { "[an image, file or template]" } else { body };
     let bubble = Bubble {
         sid: sid.clone(),
         from_contact: false,
@@ -83,7 +83,8 @@ pub(super) fn create_message(
     Ok(json)
 }
 
-/// The contact's address without its prefix, if sender and receiver are of this channel and the sender is ours.
+/// Returns the contact's address without its prefix, if sender and recipient are WhatsApp addresses and the sender is
+/// ours.
 fn check_addresses<'a>(
     simulator: &Simulator,
     to: &'a str,

@@ -1,4 +1,4 @@
-//! Refusals in Twilio's form, and answers that were ordered to be bad.
+//! Errors in Twilio's form, and the responses of injected faults.
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::simulator::{InjectedFault, Simulator};
 
-/// An error of the REST API: a code, words, and a page about it.
+/// An error of the REST API: a code, a message, and a page about it.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
@@ -52,7 +52,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The bad answer that was ordered; `None` where the call is answered as usual.
+/// Returns the response of an injected fault, or `None` if the call is answered as usual.
 pub(super) async fn faulty_response(simulator: &Simulator, fault: &InjectedFault) -> Option<Response> {
     let answer = match fault {
         InjectedFault::TooManyRequests { retry_after } => {
@@ -83,8 +83,8 @@ pub(super) async fn faulty_response(simulator: &Simulator, fault: &InjectedFault
     Some(answer)
 }
 
-/// A body that fails before its first byte: hyper then closes the connection with the head still unsent.
+/// Returns a body that fails before its first byte. hyper then closes the connection without sending the response head.
 fn dropped_connection() -> Response {
-    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "cut on order");
+    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "cut by an injected fault");
     Body::from_stream(tokio_stream::once(Err::<Bytes, _>(broken))).into_response()
 }

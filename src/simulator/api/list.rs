@@ -1,4 +1,4 @@
-//! Listing messages: filters and pages.
+//! Lists messages, with filters and pages.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -9,19 +9,19 @@ use super::Params;
 use super::errors::ApiError;
 use crate::simulator::message_log::{Filter, MessageLog};
 
-/// Messages on a page where the caller names no number.
+/// The messages on a page if the caller sets no page size.
 const DEFAULT_PAGE_SIZE: usize = 50;
-/// The most that a page holds.
+/// The maximum number of messages on a page.
 const MAX_PAGE_SIZE: usize = 1_000;
 
-/// One page, newest first.
+/// Returns one page, newest first.
 pub(super) fn list_page(ledger: &MessageLog, account: &str, params: &Params) -> Result<Value, ApiError> {
     let filter = parse_filter(params)?;
     let size = number_param(params, "PageSize")?.unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, MAX_PAGE_SIZE);
     let page = number_param(params, "Page")?.unwrap_or(0);
     let after = params.get("PageToken").map(|token| token.strip_prefix("PA").unwrap_or(token));
     if page > 0 && after.is_none() {
-        // Twilio ended absolute paging: a page number alone names no place in the list.
+        // Twilio no longer supports absolute paging: a page number alone does not identify a position in the list.
         return Err(ApiError::bad_request(20001, "Page requires the PageToken of the page before it."));
     }
     let (messages, more) = ledger.page(&filter, after, size);
@@ -34,7 +34,7 @@ pub(super) fn list_page(ledger: &MessageLog, account: &str, params: &Params) -> 
         "next_page_uri": next,
         "page": page,
         "page_size": size,
-        // Pages are walked forwards only.
+        // Paging only goes forward.
         "previous_page_uri": null,
         "start": start,
         "uri": page_uri(account, params, size, page, after),
@@ -42,7 +42,7 @@ pub(super) fn list_page(ledger: &MessageLog, account: &str, params: &Params) -> 
     }))
 }
 
-/// The address of a page, relative to the API's host, with the caller's filters.
+/// Returns the URI of a page, relative to the API's host, with the caller's filters.
 fn page_uri(account: &str, params: &Params, size: usize, page: usize, after: Option<&str>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(params.0.iter().filter(|(name, _)| !matches!(name.as_str(), "PageSize" | "Page" | "PageToken")));
@@ -59,7 +59,7 @@ fn number_param(params: &Params, name: &str) -> Result<Option<usize>, ApiError> 
     parsed.map_err(|_| ApiError::bad_request(20001, format!("Invalid parameter: {name} is not a number")))
 }
 
-/// The filters. `DateSent`, `DateSent<` and `DateSent>` name GMT days, both ends included (Twilio, "Read multiple
+/// Parses the filters. `DateSent`, `DateSent<` and `DateSent>` are GMT days, both ends included (Twilio, "Read multiple
 /// Message resources").
 fn parse_filter(params: &Params) -> Result<Filter, ApiError> {
     let (on, until, since) =
@@ -75,7 +75,8 @@ fn parse_filter(params: &Params) -> Result<Filter, ApiError> {
     })
 }
 
-/// First millisecond of a GMT day, and of the next one. A time after the date is ignored, as the list knows only days.
+/// Returns the first millisecond of a GMT day and of the next day. A time after the date is ignored, because the list
+/// filters only by day.
 fn day_param(params: &Params, name: &str) -> Result<Option<(i64, i64)>, ApiError> {
     let Some(text) = params.get(name) else { return Ok(None) };
     let bounds = text.get(..10).and_then(|text| text.parse::<Date>().ok()).and_then(|date| {

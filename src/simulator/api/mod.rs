@@ -1,4 +1,4 @@
-//! The REST API as Twilio answers it (Twilio, "Messages resource" and "Typing indicators resource").
+//! A REST API like Twilio's (Twilio, "Messages resource" and "Typing indicators resource").
 
 mod create;
 mod errors;
@@ -25,7 +25,7 @@ use super::fault_injection::{ApiCall, increment};
 use super::{Simulator, lock};
 use crate::clock::Time;
 
-/// The dots vanish after this long where no message follows.
+/// How long the typing indicator is shown if no message follows.
 const TYPING_DURATION: std::time::Duration = std::time::Duration::from_secs(25);
 
 pub(super) fn router(simulator: Simulator) -> Router {
@@ -37,7 +37,7 @@ pub(super) fn router(simulator: Simulator) -> Router {
         .with_state(simulator)
 }
 
-/// Parameters of a form or a query, in the order given.
+/// Parameters of a form or a query, in the order received.
 struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -45,19 +45,19 @@ impl Params {
         Params(form_urlencoded::parse(bytes).into_owned().collect())
     }
 
-    /// The first of that name that is not empty.
+    /// Returns the first value of that name that is not empty.
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// All of that name that are not empty.
+    /// Returns all values of that name that are not empty.
     fn all<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 }
 
 impl Simulator {
-    /// Whether the caller may use this account: by the account's SID and auth token, or by the API key.
+    /// Checks that the caller may use this account, by the account's SID and auth token or by the API key.
     fn authorize(&self, headers: &HeaderMap, account: Option<&str>) -> Result<(), ApiError> {
         let config = &self.inner.config;
         let given = headers

@@ -120,7 +120,7 @@ async fn wrong_credentials_get_401_and_20003() {
     }
     assert_eq!((simulator.counts().unauthorized, simulator.counts().sends), (15, 0));
     let (status, _) = send_request(&simulator, request("POST", &path, KEY_AUTHORIZATION, VALID_FORM)).await;
-    assert_eq!(status, 201, "the API key opens it too");
+    assert_eq!(status, 201, "the API key is accepted too");
     let other = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
     let (status, error) = get(&simulator, other).await;
     assert_eq!((status.as_u16(), &error["code"]), (404, &20404.into()));
@@ -174,7 +174,7 @@ async fn messages_are_listed_newest_first_page_by_page() {
         (&first["page"], &first["page_size"], &first["start"], &first["end"]),
         (&0.into(), &2.into(), &0.into(), &1.into())
     );
-    // What arrives between two pages moves nothing.
+    // A message that arrives between two pages does not move rows to another page.
     simulator.add_inbound("+15551234567", "in 5");
     let (_, second) = get(&simulator, first["next_page_uri"].as_str().unwrap()).await;
     assert_eq!((bodies(&second), &second["page"]), (vec!["in 2", "in 1"], &1.into()));
@@ -272,7 +272,7 @@ async fn faults_come_in_the_order_given_and_only_the_named_ones_create() {
         assert_eq!(body["code"], code, "{fault:?}");
         assert_eq!(simulator.counts().created - before, created, "{fault:?}");
     }
-    assert_eq!(post_message(&simulator, VALID_FORM).await.0, 201, "and then all is well");
+    assert_eq!(post_message(&simulator, VALID_FORM).await.0, 201, "the next call succeeds");
 
     simulator.fail_next(InjectedFault::Undelivered { code: 63024 });
     assert_eq!(post_message(&simulator, VALID_FORM).await.0, 201);

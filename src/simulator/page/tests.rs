@@ -12,7 +12,7 @@ use crate::clock::{ManualClock, Time};
 
 const CONTACT_PHONE: &str = "+12025550142";
 
-/// Nobody serves its webhook.
+/// Returns a simulator whose webhook does not exist.
 fn simulator() -> Simulator {
     let clock = Arc::new(ManualClock::new(Time(1_692_853_305_000)));
     let nowhere = Url::parse("http://127.0.0.1:9/webhooks/twilio").unwrap();
@@ -46,7 +46,7 @@ fn form_request(headers: &[(&str, &str)], body: &str) -> Request<Body> {
     request.body(Body::from(body.to_owned())).unwrap()
 }
 
-/// Reads the stream until it holds `end`.
+/// Reads the stream until it contains `end`.
 async fn read_until(response: &mut Response<Body>, end: &str) -> String {
     let mut text = String::new();
     while !text.contains(end) {
@@ -69,8 +69,8 @@ async fn an_empty_phone_offers_questions_and_escapes_what_it_is_given() {
     assert!(page.contains("<h1>Tom &#38; Jerry&#39;s &#60;Deli&#62;</h1>"), "{page}");
     assert!(page.contains("value=\"When are you &#34;open&#34;?\""), "{page}");
     assert!(page.contains("Offline responder: no account, no key"));
-    assert!(!page.contains("http-equiv=\"refresh\""), "nothing is awaited");
-    // The policy forbids what is inline.
+    assert!(!page.contains("http-equiv=\"refresh\""), "no answer is expected");
+    // The policy forbids inline scripts and styles.
     assert!(!page.contains("style=") && !page.contains("<style") && !page.contains("<script>"));
     assert!(!page.split_whitespace().any(|word| word.starts_with("on") && word.contains('=')));
 }
@@ -85,7 +85,7 @@ async fn a_form_that_is_sent_becomes_a_bubble_and_a_redirect() {
     assert_eq!((bubbles.len(), bubbles[0].text.as_str(), bubbles[0].status), (1, "one\ntwo", Status::Undelivered));
     let page = body_text(send_request(&simulator, get_request("/")).await).await;
     assert!(page.contains("<p>one<br>two</p>") && page.contains("Not delivered: the webhook did not answer"), "{page}");
-    assert!(!page.contains("starters"), "the suggestions are for the beginning");
+    assert!(!page.contains("starters"), "suggestions appear only before the first message");
 }
 
 #[tokio::test]
@@ -97,8 +97,8 @@ async fn blank_messages_are_ignored_and_long_ones_are_given_back() {
     let response = send_request(&simulator, form_request(&[], &format!("text=%3Cb%3E{}", "a".repeat(4_094)))).await;
     assert_eq!(response.status(), 422);
     let page = body_text(response).await;
-    assert!(page.contains("This message has 4097 characters; WhatsApp takes 4096 at most."), "{page}");
-    assert!(page.contains("&#60;b&#62;aaaa"), "what was typed is kept");
+    assert!(page.contains("This message has 4097 characters; WhatsApp&#39;s limit is 4096."), "{page}");
+    assert!(page.contains("&#60;b&#62;aaaa"), "the typed text is kept");
     assert!(simulator.conversation(CONTACT_PHONE).is_empty());
 }
 
@@ -128,7 +128,7 @@ async fn a_viewer_is_sent_what_the_page_would_show() {
     let page = body_text(send_request(&simulator, get_request("/")).await).await;
     let (_, rest) = page.split_once("data-seen=\"").unwrap();
     let seen = rest.split_once('"').unwrap().0;
-    // Said between the page and the stream: it must not fall between.
+    // A message between loading the page and opening the stream must not get lost.
     let sid = simulator.add_inbound(CONTACT_PHONE, "*hi* <b>");
     let mut response = send_request(&simulator, get_request(&format!("/events?after={seen}"))).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -142,7 +142,7 @@ async fn a_viewer_is_sent_what_the_page_would_show() {
         body_text(send_request(&simulator, get_request("/")).await).await.contains(html.trim()),
         "one template for both"
     );
-    // And what is said while it watches; another phone is none of its business.
+    // The stream also sends later messages, but none of other phones.
     simulator.add_inbound("+15550000000", "elsewhere");
     simulator.add_inbound(CONTACT_PHONE, "again");
     let events = read_until(&mut response, "event: bubble").await;

@@ -1,17 +1,17 @@
-//! HTML in Markdown: a line break is kept, other tags go and their text stays.
+//! HTML in Markdown: keeps line breaks, removes other tags and keeps their text.
 
-/// What a piece of HTML is to a reader.
+/// How a piece of HTML is shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tag {
     /// `<br>`
     Break,
-    /// A tag or a comment: not shown. The text stands in its place in a block of HTML.
+    /// A tag or a comment, which is not shown. In a block of HTML, this text replaces it.
     Markup(&'static str),
-    /// No tag of HTML (`<name>`): shown as it is.
+    /// Not an HTML tag (`<name>`), shown unchanged.
     Text,
 }
 
-/// Tags that put what follows on a new line.
+/// Tags that start a new line.
 const BLOCK_TAGS: [&str; 24] = [
     "address",
     "article",
@@ -91,7 +91,7 @@ const INLINE_TAGS: [&str; 48] = [
     "wbr",
 ];
 
-/// Reads one tag, with its brackets.
+/// Classifies one tag, given with its brackets.
 pub(super) fn classify_tag(tag: &str) -> Tag {
     let inner = tag.trim_start_matches('<');
     if inner.starts_with(['!', '?']) {
@@ -99,7 +99,7 @@ pub(super) fn classify_tag(tag: &str) -> Tag {
     }
     let name = inner.trim_start_matches('/');
     let end = name.find(|sign: char| !sign.is_ascii_alphanumeric()).unwrap_or(name.len());
-    // Longer than any name of HTML: not worth copying.
+    // A name longer than any HTML tag name is not worth copying.
     if end == 0 || end > 12 || !name[end..].starts_with([' ', '\n', '\t', '/', '>']) {
         return Tag::Text;
     }
@@ -115,11 +115,12 @@ pub(super) fn classify_tag(tag: &str) -> Tag {
     }
 }
 
-/// The text of a block of HTML, its lines trimmed.
+/// Returns the text of a block of HTML with its lines trimmed.
 pub(super) fn strip_tags(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
-    // Where the next `>` stands, counted from the end, so that it is looked for once: `<<<<…` must not cost its square.
+    // The position of the next `>`, counted from the end, so that it is searched only once: `<<<<…` must not take
+    // quadratic time.
     let mut closing: Option<usize> = None;
     let mut comments = true;
     while let Some(open) = rest.find('<') {

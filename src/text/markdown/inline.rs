@@ -1,11 +1,11 @@
-//! The words of one block and the emphasis over them, rendered line by line.
+//! The text of one block and its emphasis, rendered line by line.
 
 use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::link;
 
-/// An emphasis that WhatsApp knows. The order is the order of nesting where several cover the same words: `*_x_*`.
+/// An emphasis that WhatsApp supports. The order is the order of nesting if several cover the same text: `*_x_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Emphasis {
     Bold,
@@ -33,17 +33,17 @@ struct EmphasisSpan {
 #[derive(Debug)]
 enum OpenMark {
     Marked(Emphasis, usize),
-    /// Signs that are no emphasis: written again as they stood.
+    /// Characters that are not emphasis. They are written unchanged.
     Literal(String),
 }
 
-/// The words of a block, without markers, and the spans that will bear them.
+/// The text of a block without markers, and the spans that get markers.
 #[derive(Debug, Default)]
 pub(super) struct InlineText {
     text: String,
     spans: Vec<EmphasisSpan>,
     open: Vec<OpenMark>,
-    /// Where a `**` stands that Markdown did not take for emphasis and that may open one all the same.
+    /// The position of a `**` that is not emphasis in Markdown but may have been meant as the start of one.
     loose_bold: Option<usize>,
 }
 
@@ -56,13 +56,14 @@ impl InlineText {
         self.text.push_str(text);
     }
 
-    /// Code between as many backticks as it needs. WhatsApp reads one or three, so three come after one.
+    /// Appends code between as many backticks as it needs. WhatsApp supports one or three, so the next number after one
+    /// is three.
     pub(super) fn push_code(&mut self, code: &str) {
         let ticks = match longest_run(code) {
             0 => 1,
             run => (run + 1).max(3),
         };
-        // Markdown takes one space off each end, so a space that belongs to the code needs a second.
+        // Markdown removes one space from each end, so a space that belongs to the code needs a second one.
         let spaced = code.starts_with(' ') && code.ends_with(' ') && !code.trim_matches(' ').is_empty();
         let pad = if spaced || code.starts_with('`') || code.ends_with('`') { " " } else { "" };
         let fence = "`".repeat(ticks);
@@ -88,8 +89,9 @@ impl InlineText {
         }
     }
 
-    /// The words end in a `**` that Markdown left over. It refuses `**중요:**입니다`, for want of a space, where a model
-    /// meant bold: common in scripts without spaces, so such a pair on one line is read as it was meant.
+    /// Handles a `**` at the end of the text that is not emphasis in Markdown. Markdown does not read `**중요:**입니다` as
+    /// bold because a space is missing, although the model meant bold. This is common in scripts without spaces, so
+    /// such a pair on one line becomes bold.
     pub(super) fn pair_loose_bold(&mut self, opens: bool) {
         let at = self.text.len() - 2;
         if let Some(start) = self.loose_bold.take() {
@@ -110,7 +112,7 @@ impl InlineText {
         self.loose_bold = opens.then_some(at);
     }
 
-    /// What stands loose so far stays as it is.
+    /// Keeps an unpaired `**` as plain text.
     pub(super) fn forget_loose_bold(&mut self) {
         self.loose_bold = None;
     }
@@ -123,14 +125,14 @@ impl InlineText {
         self.text.contains('\n')
     }
 
-    /// Makes one line of several. A break and a space have one width, so the spans still fit.
+    /// Joins several lines into one. A line break and a space have the same length, so the spans still fit.
     pub(super) fn join_lines(&mut self) {
         if self.spans_lines() {
             self.text = self.text.replace('\n', " ");
         }
     }
 
-    /// Takes the words as they are, without emphasis.
+    /// Takes the text without emphasis.
     pub(super) fn take_plain(&mut self) -> String {
         self.join_lines();
         self.spans.clear();
@@ -143,13 +145,14 @@ impl InlineText {
         self.text.get(start..).unwrap_or_default()
     }
 
-    /// Forgets the words from `start` on.
+    /// Removes the text from `start` on.
     pub(super) fn truncate(&mut self, start: usize) {
         self.text.truncate(start);
         while self.spans.pop_if(|span| span.end > start).is_some() {}
     }
 
-    /// A link's label stands from `start`; its target follows in brackets unless the label says it already.
+    /// Ends a link whose label begins at `start`. The target follows in parentheses unless the label already contains
+    /// it.
     pub(super) fn end_link(&mut self, start: usize, target: &str) {
         let shown = link::display_target(target);
         let label = self.text_from(start).trim();
@@ -168,7 +171,7 @@ impl InlineText {
         }
     }
 
-    /// The block's lines with their markers, and an empty block in its place.
+    /// Returns the block's lines with their markers, and resets the block to empty.
     pub(super) fn render(&mut self) -> String {
         self.open.clear();
         self.loose_bold = None;
@@ -202,7 +205,7 @@ impl InlineText {
     }
 }
 
-/// The longest run of backticks.
+/// Returns the length of the longest run of backticks.
 pub(super) fn longest_run(code: &str) -> usize {
     let (mut longest, mut run) = (0, 0);
     for byte in code.bytes() {
@@ -212,8 +215,8 @@ pub(super) fn longest_run(code: &str) -> usize {
     longest
 }
 
-/// The spans in order, without those inside another of their own kind: bold in bold is bold. What remains is at most
-/// three deep, one of each kind, which keeps rendering linear.
+/// Sorts the spans and removes those inside another span of the same kind: bold in bold is bold. The remaining spans
+/// are at most three deep, one of each kind, which keeps rendering linear.
 fn keep_outermost(mut spans: Vec<EmphasisSpan>) -> Vec<EmphasisSpan> {
     spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end), span.mark));
     let mut covered = [0; 3];
@@ -233,8 +236,8 @@ fn trim_range(text: &str, within: Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// The part of a span on a line, where WhatsApp would take it for markup: no space just inside, no word just outside,
-/// and no link at its end, which would swallow the marker.
+/// Returns the part of a span on a line, if WhatsApp would read it as markup: no space just inside, no word just
+/// outside, and no link at its end, because the link would include the marker.
 fn visible_part(text: &str, line: &Range<usize>, span: EmphasisSpan) -> Option<EmphasisSpan> {
     let (from, to) = (span.start.max(line.start), span.end.min(line.end));
     if from >= to {

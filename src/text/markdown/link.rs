@@ -1,4 +1,4 @@
-//! Links: which stand bare in a text, which definitions serve none, and how a target is shown.
+//! Links: finds bare links and unused definitions, and formats targets.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -9,7 +9,7 @@ use pulldown_cmark::{Event, LinkType, Tag};
 
 const SCHEMES: [&str; 2] = ["http://", "https://"];
 
-/// The links that stand bare in a source, in order.
+/// Returns the bare links in a source, in order.
 pub(super) fn bare_links(source: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -25,7 +25,7 @@ pub(super) fn bare_links(source: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The definitions that no link refers to, last first.
+/// Returns the definitions that no link refers to, last first.
 pub(super) fn unused_definitions(source: &str) -> Vec<Range<usize>> {
     let first = super::parser(source);
     let mut found: Vec<_> = first
@@ -51,7 +51,8 @@ pub(super) fn unused_definitions(source: &str) -> Vec<Range<usize>> {
     found.into_iter().map(|(_, span)| span).collect()
 }
 
-/// Where the link that runs at `from` ends: at a space, a quote, or a bracket that it did not open.
+/// Returns the end of the link that is read from `from`: at whitespace, a quotation mark, or a bracket that it did not
+/// open.
 fn link_end(source: &str, from: usize) -> usize {
     let mut open = 0;
     for (at, sign) in source[from..].char_indices() {
@@ -67,13 +68,14 @@ fn link_end(source: &str, from: usize) -> usize {
     source.len()
 }
 
-/// Whether the last word of a text is, or ends in, a bare link.
+/// Returns whether the last word of a text is, or ends in, a bare link.
 pub(super) fn ends_with_link(text: &str) -> bool {
     let word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
     SCHEMES.iter().any(|scheme| word.contains(scheme)) && !word.ends_with([')', '`', '>', '"'])
 }
 
-/// A target as a reader wants it: WhatsApp makes mail addresses and phone numbers live by itself.
+/// Returns a target as it is shown. WhatsApp turns email addresses and phone numbers into links by itself, so they are
+/// shown without their scheme.
 pub(super) fn display_target(target: &str) -> Cow<'_, str> {
     let target = target.trim();
     if let Some(number) = strip_scheme(target, "tel:") {
@@ -88,7 +90,7 @@ pub(super) fn display_target(target: &str) -> Cow<'_, str> {
     Cow::Borrowed(target)
 }
 
-/// Whether a label is its target, but for the scheme or a slash at the end.
+/// Returns whether a label equals its target, except for the scheme or a slash at the end.
 pub(super) fn label_is_target(label: &str, target: &str) -> bool {
     let bare = |text: &str| -> String {
         let text = ["http://", "https://", "mailto:", "tel:"]
@@ -97,11 +99,11 @@ pub(super) fn label_is_target(label: &str, target: &str) -> bool {
             .unwrap_or(text);
         text.strip_suffix('/').unwrap_or(text).to_lowercase()
     };
-    // A label is compared only where it can be equal, so that a long one is not copied for nothing.
+    // Compare only a label that can be equal, so that a long one is not copied in vain.
     label.len() <= target.len() + 10 && bare(label.trim()) == bare(target.trim())
 }
 
-/// Whether a label is its target's phone number, written with spaces or brackets.
+/// Returns whether a label is its target's phone number, perhaps written with spaces or parentheses.
 pub(super) fn label_is_phone_number(label: &str, target: &str) -> bool {
     let digits = |text: &str| {
         text.chars().filter(|sign| !matches!(sign, ' ' | '(' | ')' | '-' | '.' | '/' | '\u{a0}')).collect::<String>()

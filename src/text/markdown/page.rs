@@ -1,9 +1,10 @@
-//! The page being written: blocks one under the other, with the marks of the lists and quotes that hold them.
+//! The page being written: blocks one below the other, with the markers of the lists and quotes that contain them.
 
-/// Containers that show on a line. Deeper ones are read but not shown: a line would cost its depth, and no one reads it.
+/// The maximum number of containers shown on a line. Deeper ones are read but not shown: each line would grow with its
+/// depth, and nobody reads such nesting.
 const MAX_SHOWN_DEPTH: usize = 16;
 
-/// What a block is, as far as the space around it goes.
+/// The kinds of blocks, as far as the space around them depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockKind {
     Paragraph,
@@ -11,7 +12,7 @@ pub(super) enum BlockKind {
     Code,
     List,
     Quote,
-    /// A blank line on both sides, always: the rows of a table, Markdown out of a fence.
+    /// A block that always has a blank line on both sides: the rows of a table, Markdown from a fence.
     Separated,
 }
 
@@ -19,9 +20,9 @@ pub(super) enum BlockKind {
 enum Container {
     /// `fresh` until its first line is written.
     Quote { fresh: bool },
-    /// A quote in a quote: WhatsApp knows one level.
+    /// A quote in a quote, which is not shown: WhatsApp supports one level.
     NestedQuote,
-    /// The marker waits for the item's first line; later lines are indented by its width.
+    /// A list item. Its first line gets the marker; later lines are indented by the marker's width.
     Item { marker: String, fresh: bool },
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Page {
     containers: Vec<Container>,
     quote_depth: usize,
     previous: Option<BlockKind>,
-    /// Line breaks due before the next line; `None` until a block or container has said.
+    /// The line breaks before the next line; `None` until a block or container sets them.
     breaks_due: Option<usize>,
     blank_forced: bool,
 }
@@ -47,13 +48,13 @@ impl Page {
         if text.len() == self.out.len() { self.out } else { text.to_owned() }
     }
 
-    /// The next block is of this kind; `blank` says that the source has a blank line before it. The outermost of
-    /// several that begin at one place decides.
+    /// Sets the space before the next block, which is of this kind. `blank` says that the source has a blank line
+    /// before it. If several containers or blocks begin at one position, the outermost one decides.
     pub(super) fn space_before(&mut self, kind: BlockKind, blank: bool) {
         if self.breaks_due.is_some() {
             return;
         }
-        // The source's own spacing is kept, except where the lines would run together when read as Markdown.
+        // Keep the source's spacing, except where the lines would run together when read as Markdown.
         let breaks = match (self.previous, kind) {
             (None, _) => 0,
             _ if blank || self.blank_forced => 2,
@@ -90,7 +91,7 @@ impl Page {
             self.quote_depth -= 1;
         }
         match self.containers.pop() {
-            // It held nothing and was never shown: what follows finds its own distance.
+            // The container was empty and never shown, so the next block sets its own space.
             Some(Container::Quote { fresh: true } | Container::Item { fresh: true, .. })
                 if self.containers.len() < MAX_SHOWN_DEPTH =>
             {
@@ -104,7 +105,7 @@ impl Page {
         self.previous = self.previous.map(|_| BlockKind::List);
     }
 
-    /// Writes a block's lines; an empty one leaves no trace.
+    /// Writes a block's lines. An empty block writes nothing.
     pub(super) fn write(&mut self, kind: BlockKind, body: &str) {
         if body.is_empty() {
             if !self.containers.iter().take(MAX_SHOWN_DEPTH).any(Container::is_fresh) {
@@ -150,7 +151,8 @@ impl Page {
         self.out.push_str(line);
     }
 
-    /// A blank line between two blocks: inside a quote it bears the quote's mark, or the quote would end there.
+    /// Writes a blank line between two blocks. Inside a quote it has the quote's marker, because the quote would end
+    /// otherwise.
     fn blank_line(&mut self) {
         for holder in self.containers.iter().take(MAX_SHOWN_DEPTH).take_while(|holder| !holder.is_fresh()) {
             match holder {

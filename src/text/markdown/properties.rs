@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::to_whatsapp;
 
-/// A piece of a document: its Markdown, and the words that a reader must find in the result, in order.
+/// A piece of a document: its Markdown, and the words that must be in the result, in order.
 #[derive(Clone, Debug)]
 struct Piece {
     markdown: String,
@@ -49,7 +49,7 @@ fn line(bold: bool) -> impl Strategy<Value = Piece> {
             .prop_map(|(all, between)| joined(&all, between));
         let wrap = |sign: &'static str| {
             move |inside: Piece| {
-                // Markers side by side (`*_*x*_*`), or of one kind in each other, mean something else to Markdown.
+                // Adjacent markers (`*_*x*_*`), or nested markers of one kind, mean something else in Markdown.
                 let signs = ['*', '_', '~'];
                 let clash = sign.chars().any(|sign| inside.markdown.contains(sign))
                     || inside.markdown.starts_with(signs)
@@ -82,7 +82,7 @@ fn in_container(first: &str, inside: &Piece) -> Piece {
     piece(lines.join("\n"), inside.words.clone())
 }
 
-/// A document; with `bold` also headings and tables, whose headers are bold.
+/// Generates a document. With `bold`, it also has headings and tables, whose headers are bold.
 fn document(bold: bool) -> impl Strategy<Value = Piece> {
     let one_line = move || line(bold).prop_map(|line| piece(line.markdown.replace('\n', " "), line.words));
     let code = vec("[a-z*_#> ~|<&-]{0,9}", 1..4).prop_map(|lines| {
@@ -121,7 +121,7 @@ fn document(bold: bool) -> impl Strategy<Value = Piece> {
                     item.words.insert_str(0, &marker);
                     item
                 });
-                // Words after it, or the next list would go on with its numbers.
+                // Add text after the list, because the next list would otherwise continue its numbers.
                 joined(&[joined(&numbered.collect::<Vec<_>>(), between), piece("then", "then")], "\n\n")
             }),
         ]
@@ -129,7 +129,7 @@ fn document(bold: bool) -> impl Strategy<Value = Piece> {
     vec(blocks, 1..5).prop_map(|all| joined(&all, "\n\n"))
 }
 
-/// A header's word: no link and no bar in it.
+/// Returns a header's text, without a link or a bar.
 fn header_text(word: &Piece) -> String {
     word.words.replace("https://a.example/b_c_d/*e*/f", "h")
 }
@@ -168,7 +168,7 @@ proptest! {
 
     #[test]
     fn letters_survive_any_heap_of_signs(text in "([a-zäß世م]|[*_~#>+()!\\[\\]{}:;.=&\\\\\" \n-]){0,80}") {
-        // What follows a fence's signs is its language, which goes.
+        // The text after a fence's marker is its language, which is removed.
         let text = text.replace("~~~", "~~ ~");
         // `&sc;` is one letter of another script.
         let text = text.replace('&', "& ");

@@ -2,8 +2,8 @@
 
 use super::inline::{Emphasis, InlineText};
 
-/// Bytes of the longest header that is repeated on each row; a longer one stands on the first row only. Without an end
-/// a table of one long header and many short rows would grow with the square of its length.
+/// The maximum length in bytes of a header that is repeated on each row. A longer one is shown on the first row only.
+/// Without a limit, a table with one long header and many short rows would grow quadratically.
 const MAX_REPEATED_HEADER_BYTES: usize = 80;
 
 #[derive(Debug, Default)]
@@ -26,13 +26,13 @@ pub(super) struct Table {
     headers: Vec<Header>,
     state: TableState,
     column: usize,
-    /// Where the cell's line and its value start.
+    /// The starts of the cell's line and of its value.
     line_start: usize,
     value_start: usize,
 }
 
 impl Table {
-    /// Whether a cell may be open: its words are then the table's, not a paragraph's.
+    /// Returns whether a table is being read, so that text belongs to a cell and not to a paragraph.
     pub(super) fn is_open(&self) -> bool {
         self.state != TableState::Outside
     }
@@ -82,7 +82,7 @@ impl Table {
         self.column += 1;
     }
 
-    /// Ends the table: the headers that no row has shown, so that no word is lost.
+    /// Ends the table and writes the headers that no row has shown, so that no word is lost.
     pub(super) fn push_unshown_headers(&mut self, words: &mut InlineText) {
         self.state = TableState::Outside;
         for header in self.headers.drain(..).filter(|header| !header.was_shown && !header.text.is_empty()) {

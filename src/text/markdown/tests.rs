@@ -328,7 +328,7 @@ fn hostile_nesting_neither_panics_nor_swells() {
         let mut text = unit.repeat(length / unit.len());
         assert!(to_whatsapp(&text).len() <= 8 * length, "{unit:?}");
         text.push_str("x\ny\nz\n\n**w**");
-        assert!(to_whatsapp(&text).len() <= 8 * length, "{unit:?}, then words");
+        assert!(to_whatsapp(&text).len() <= 8 * length, "{unit:?}, then text");
     }
     let deep_and_long = format!("{}{}", "- ".repeat(length / 4), "x\n".repeat(length / 4));
     assert!(to_whatsapp(&deep_and_long).len() <= 20 * length);

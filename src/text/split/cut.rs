@@ -1,10 +1,10 @@
-//! Where to cut: the coarsest boundary in the last two fifths of what fits.
+//! Finds where to cut: the coarsest boundary in the last two fifths of the text that fits.
 
 use std::ops::Range;
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
-/// A text that is to be cut, and the room there is.
+/// A text to cut, and the available room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CutRequest<'a> {
     pub(super) text: &'a str,
@@ -12,13 +12,13 @@ pub(super) struct CutRequest<'a> {
     pub(super) budget: usize,
     /// UTF-16 units of the longest link that is kept whole.
     pub(super) max_link_units: usize,
-    /// Whether the budget is a limit; otherwise it may be passed to spare a link or a grapheme.
+    /// Whether the budget is a limit. If not, the cut may exceed it to keep a link or a grapheme whole.
     pub(super) is_hard_limit: bool,
 }
 
-/// How many bytes of a text fit into `units` UTF-16 code units, at a character's end.
+/// Returns how many bytes of a text fit into `units` UTF-16 code units, up to the end of a character.
 pub(super) fn fitting_prefix_len(text: &str, units: usize) -> usize {
-    // No character takes more units than bytes.
+    // No character has more units than bytes.
     if text.len() <= units {
         return text.len();
     }
@@ -31,7 +31,7 @@ pub(super) fn fitting_prefix_len(text: &str, units: usize) -> usize {
 }
 
 impl CutRequest<'_> {
-    /// The byte to cut at: after 0, at a character's end, within the budget.
+    /// Returns the byte to cut at: greater than 0, at the end of a character, within the budget.
     pub(super) fn find_cut(self) -> usize {
         let mut end = fitting_prefix_len(self.text, self.budget);
         let floor = fitting_prefix_len(self.text, (self.budget * 3).div_ceil(5));
@@ -53,7 +53,7 @@ impl CutRequest<'_> {
             .unwrap_or_else(|| self.last_grapheme_end(end))
     }
 
-    /// The last place where `count` line breaks stand together.
+    /// Returns the last position of `count` consecutive line breaks.
     fn last_line_break(self, count: usize, floor: usize, end: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let is_break = |at: usize| bytes.get(at..at + count).is_some_and(|run| run.iter().all(|&byte| byte == b'\n'));
@@ -66,7 +66,7 @@ impl CutRequest<'_> {
         if ends_here {
             return Some(end);
         }
-        // Without a space a boundary is doubtful ("v1.Beta", "?Q=1"), except where a script sets none.
+        // A boundary without a space is doubtful ("v1.Beta", "?Q=1"), except in scripts that use no spaces.
         let settled = |at: usize| {
             head[..at].ends_with(|sign: char| sign.is_whitespace() || matches!(sign, '。' | '！' | '？' | '।' | '።'))
         };
@@ -81,15 +81,16 @@ impl CutRequest<'_> {
     fn last_space(self, floor: usize, end: usize) -> Option<usize> {
         let last = self.text[end..].chars().next().map_or(end, |sign| end + sign.len_utf8());
         self.text[..last].char_indices().rev().take_while(|(at, _)| *at >= floor.max(1)).find_map(|(at, sign)| {
-            // The next message begins after the space, so that too must be a boundary: a mark may sit on a space.
+            // The next message begins after the space, so that position must be a boundary too: a combining mark may
+            // follow the space.
             let next = self.text.len() - self.text[at..].trim_start().len();
             (is_breaking_space(sign) && self.is_grapheme_boundary(at) && self.is_grapheme_boundary(next)).then_some(at)
         })
     }
 
-    /// The last start of a word, for scripts that set no spaces.
+    /// Returns the last start of a word, for scripts that use no spaces.
     fn last_word_start(self, floor: usize, end: usize) -> Option<usize> {
-        // Forward, then back: reading flags backwards costs the square of their number.
+        // Collect forward, then search backward: reading flag emoji backward takes quadratic time.
         let starts: Vec<usize> = (self.text[..end].split_word_bound_indices())
             .filter(|(at, word)| *at >= floor.max(1) && word.starts_with(char::is_alphanumeric))
             .map(|(at, _)| at)
@@ -106,7 +107,7 @@ impl CutRequest<'_> {
         None
     }
 
-    /// The last grapheme's end; a character's where one grapheme fills the budget.
+    /// Returns the end of the last grapheme, or of the last character if one grapheme exceeds the budget.
     pub(super) fn last_grapheme_end(self, end: usize) -> usize {
         let whole = (1..=end).rev().find(|&at| self.text.is_char_boundary(at) && self.is_grapheme_boundary(at));
         whole.unwrap_or_else(|| {
@@ -123,7 +124,8 @@ impl CutRequest<'_> {
         GraphemeCursor::new(at, self.text.len(), true).is_boundary(self.text, 0).unwrap_or(true)
     }
 
-    /// The link that a cut at `at` would break, with the brackets and markers before it, if it fits into one message.
+    /// Returns the link that a cut at `at` would break, with the brackets and markers before it, if it fits into one
+    /// message.
     fn link_around(self, at: usize) -> Option<Range<usize>> {
         let text = self.text;
         let token = text[..at].rfind(char::is_whitespace).map_or(0, |space| space + 1);
@@ -149,7 +151,7 @@ impl CutRequest<'_> {
     }
 }
 
-/// A space that may be broken at.
+/// Returns whether a text may be cut at this space.
 fn is_breaking_space(sign: char) -> bool {
     sign.is_whitespace() && !matches!(sign, '\u{a0}' | '\u{2007}' | '\u{202f}')
 }

@@ -1,26 +1,26 @@
-//! Code fences: which is open at a cut, and how it is closed and opened again.
+//! Code fences: finds the fence that is open at a cut, closes it and opens it again.
 
-/// Backticks of the longest fence that is followed: a longer one is cut like other text, or its two lines alone could
-/// fill a message.
+/// The number of backticks in the longest fence that is kept intact. A longer fence is cut like other text, because its
+/// two lines alone could fill a message.
 const MAX_TICKS: usize = 5;
 
 /// An open code fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fence {
     ticks: usize,
-    /// In a block quote: its lines begin with `> `.
+    /// Whether the fence is in a block quote: its lines begin with `> `.
     quoted: bool,
 }
 
-/// What is open at the end of a text.
+/// The fence that is open at the end of a text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FenceState {
     pub(super) fence: Option<Fence>,
-    /// Where the open fence's first line starts, if the fence opens in this text and holds nothing yet.
+    /// The start of the open fence's first line, if the fence opens in this text and is still empty.
     pub(super) empty_fence_start: Option<usize>,
 }
 
-/// Reads a text at whose start `fence` is open.
+/// Returns the state at the end of a text. `fence` is open at its start.
 pub(super) fn state_after(text: &str, fence: Option<Fence>) -> FenceState {
     let mut state = FenceState { fence, empty_fence_start: None };
     let mut start = 0;
@@ -43,7 +43,7 @@ pub(super) fn state_after(text: &str, fence: Option<Fence>) -> FenceState {
 impl Fence {
     fn opened_by(line: &str) -> Option<Self> {
         let (quoted, ticks, rest) = parse_line(line);
-        // A backtick further on makes it inline code: "```a``` and more".
+        // Another backtick in the line makes it inline code: "```a``` and more".
         ((3..=MAX_TICKS).contains(&ticks) && !rest.contains('`')).then_some(Self { ticks, quoted })
     }
 
@@ -57,17 +57,18 @@ impl Fence {
         &"> `````"[start..2 + self.ticks]
     }
 
-    /// UTF-16 units of the line that opens it again, with its break.
+    /// Returns the UTF-16 units of the line that opens the fence again, with its line break.
     pub(super) fn opening_units(self) -> usize {
         self.marker_line().len() + 1
     }
 
-    /// UTF-16 units of the line that closes it, with the break before it.
+    /// Returns the UTF-16 units of the line that closes the fence, with the line break before it.
     pub(super) fn closing_units(self) -> usize {
         self.marker_line().len() + 1
     }
 
-    /// A message: what was open before is opened again, what stays open is closed.
+    /// Returns a message's text: opens the fence that was open before the message, and closes the one that is open
+    /// after it.
     pub(super) fn close_and_reopen(opening: Option<Self>, body: &str, closing: Option<Self>) -> String {
         let mut part = String::with_capacity(body.len() + 20);
         if let Some(fence) = opening {
@@ -83,7 +84,7 @@ impl Fence {
     }
 }
 
-/// A line's quote mark, its run of backticks and what follows.
+/// Returns whether a line is quoted, the number of its backticks, and the text after them.
 fn parse_line(line: &str) -> (bool, usize, &str) {
     let line = line.trim_start();
     let (quoted, line) = line.strip_prefix('>').map_or((false, line), |rest| (true, rest.trim_start()));

@@ -56,7 +56,7 @@ fn a_grapheme_is_not_cut_unless_it_alone_is_too_long() {
     let family = "👩‍👩‍👧"; // 8 units
     assert_splits(&family.repeat(3), 20, &[&family.repeat(2), family]);
     assert_splits("🇩🇪🇫🇷🇮🇹🇪🇸🇵🇹🇳🇱", 22, &["🇩🇪🇫🇷🇮🇹🇪🇸🇵🇹", "🇳🇱"]);
-    // The mark sits on the space before it.
+    // The combining mark belongs to the space before it.
     assert_splits("One two three \u{301}fourfive six", 20, &["One two three \u{301}", "fourfive six"]);
     let heap = format!("e{}", "\u{301}".repeat(24));
     assert_splits(&heap, 20, &[&format!("e{}", "\u{301}".repeat(19)), &"\u{301}".repeat(5)]);
@@ -104,7 +104,7 @@ fn the_last_message_says_that_there_was_more() {
 
 #[test]
 fn a_refused_text_is_halved_near_its_middle() {
-    let halves = |text: &str| split_in_half(text).expect("it can be halved");
+    let halves = |text: &str| split_in_half(text).expect("the text can be split in half");
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     assert_eq!(halves("One two.\n\nThree four."), pair("One two.", "Three four."));
     assert_eq!(halves("One two three four"), pair("One two", "three four"));
@@ -131,7 +131,8 @@ fn arbitrary_text() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-/// What must not get lost: everything but white space and the fences that are added, of which some stand in quotes.
+/// Returns the text that must not get lost: everything except whitespace and the added fences, some of which are in
+/// quotes.
 fn visible_text(text: &str) -> String {
     text.chars().filter(|sign| !sign.is_whitespace() && !matches!(sign, '`' | '>')).collect()
 }
