@@ -1,0 +1,4 @@
+//! Who writes: addresses of one person, contacts that are merged, opt-outs and blocks.
+
+pub mod merge;
+pub mod opt_out_and_block;
