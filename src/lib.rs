@@ -1,7 +1,7 @@
 //! mynah answers a business's WhatsApp messages with a language model: one executable, one data folder.
 //!
-//! The map. A floor imports only lower floors; rooms on one floor do not know each other (`tests/api/floors.rs` reads
-//! the paths and names the line that climbs).
+//! The map. A floor imports only lower floors; rooms on one floor do not know each other (`tests/api/structure` reads the
+//! imports and names the file that climbs).
 //!
 //! | floor | rooms |
 //! | --- | --- |

@@ -1,0 +1,425 @@
+//! Models that fail, and those that stand behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mynah::fault::{Fault, FaultOwner};
+use serde_json::json;
+use tokio::sync::{Notify, Semaphore};
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::setup::test_app::{ANA, BEN, TestApp, completion};
+
+async fn second_model(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    server
+}
+
+async fn app_with_second_model(second: &MockServer) -> TestApp {
+    let base = format!("{}/v1", second.uri());
+    let house = TestApp::with_settings(&[
+        ("MYNAH_AI_2_PROVIDER", "openai"),
+        ("MYNAH_AI_2_BASE_URL", &base),
+        ("MYNAH_AI_2_MODEL", "spare"),
+        ("MYNAH_RATE_LIMIT", "0"),
+    ])
+    .await;
+    house.twilio_accepts_everything().await;
+    house
+}
+
+#[tokio::test]
+async fn where_the_first_model_cannot_the_next_one_answers_in_the_same_attempt() {
+    for broken in [
+        ResponseTemplate::new(503),
+        ResponseTemplate::new(429),
+        ResponseTemplate::new(401).set_body_json(json!({ "error": { "message": "wrong key" } })),
+        ResponseTemplate::new(200).set_body_string("<html>"),
+        // Thinking used up the cap of tokens.
+        ResponseTemplate::new(200)
+            .set_body_json(json!({ "choices": [{ "message": { "content": "" }, "finish_reason": "length" }] })),
+    ] {
+        let second = second_model(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+        let house = app_with_second_model(&second).await;
+        house.mock_completion().respond_with(broken).mount(&house.model).await;
+        house.contact_writes(ANA, "hello").await;
+        house.drain().await;
+        assert_eq!(
+            (house.sent_texts().await, house.turn_states().await),
+            (vec!["From the spare.".into()], vec!["done".into()])
+        );
+        assert_eq!(house.query_integer("SELECT attempts FROM turns"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_keeps_failing_is_not_asked_for_a_while_and_tried_again_later() {
+    let second = second_model(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+    let house = app_with_second_model(&second).await;
+    house.mock_completion().respond_with(ResponseTemplate::new(503)).up_to_n_times(5).mount(&house.model).await;
+    house.model_answers("From the first.").await;
+    for number in 0..10 {
+        house.contact_writes(ANA, &format!("question {number}")).await;
+        house.drain().await;
+    }
+    assert_eq!(house.prompts().await.len(), 5, "after five failures nobody asks it");
+    assert_eq!(house.sent_texts().await, ["From the spare."; 10]);
+    let alerts = house.app.store.alerts(10).await.unwrap();
+    assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("again and again"));
+    house.advance(30);
+    house.contact_writes(ANA, "and now?").await;
+    house.drain().await;
+    assert_eq!(house.sent_texts().await.last().unwrap(), "From the first.");
+}
+
+#[tokio::test]
+async fn turns_wait_without_spending_attempts_while_no_model_may_be_asked_and_end_in_an_apology() {
+    let house = TestApp::with_settings(&[("MYNAH_TEXT_BUSY", "Too busy.")]).await;
+    house.twilio_accepts_everything().await;
+    house.mock_completion().respond_with(ResponseTemplate::new(503)).mount(&house.model).await;
+    for number in 0..5 {
+        house.contact_writes(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+    }
+    house.drain().await;
+    assert_eq!(house.prompts().await.len(), 5);
+    house.contact_writes(BEN, "hello").await;
+    house.drain().await;
+    assert_eq!(house.query_integer("SELECT attempts FROM turns ORDER BY id DESC LIMIT 1"), 0);
+    assert_eq!((house.prompts().await.len(), house.sent_texts().await.len()), (5, 0));
+    for _ in 0..60 {
+        house.advance(30);
+        house.drain().await;
+    }
+    assert!(house.sent_texts().await.iter().all(|text| text == "Too busy."), "{:?}", house.sent_texts().await);
+    assert_eq!(house.sent_texts().await.len(), 6, "each contact once");
+    assert!(house.prompts().await.len() < 20, "{} calls to a model that is down", house.prompts().await.len());
+}
+
+/// Has the model be left alone for half a minute from now on.
+fn trip_breaker(house: &TestApp) {
+    for _ in 0..5 {
+        house.assistant().breaker.record_failure(None, house.app.clock.now());
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_was_held_back_by_the_rate_waits_for_a_model_as_long_as_any_other() {
+    let house = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "1/1h"), ("MYNAH_TEXT_SLOW_DOWN", "Slowly.")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
+    for _ in 0..2 {
+        house.contact_writes(ANA, "hello").await;
+        house.drain().await;
+    }
+    house.advance(3_600);
+    trip_breaker(&house);
+    house.drain().await;
+    assert_eq!(
+        (house.sent_texts().await.len(), house.turn_states().await),
+        (2, ["done", "retry", "done"].map(String::from).to_vec())
+    );
+    house.advance(30);
+    house.drain().await;
+    assert_eq!(house.sent_texts().await, ["Hello!", "Slowly.", "Hello!"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_is_to_be_answered_again_waits_for_a_model_as_long_as_any_other() {
+    let house = TestApp::new().await;
+    house.contact_writes(ANA, "hello").await;
+    let turn = mynah::model::TurnId(1);
+    assert!(house.app.store.discard(turn, house.app.clock.now()).await.unwrap());
+    house.advance(3_600);
+    trip_breaker(&house);
+    let again = house.app.store.requeue(turn, house.app.clock.now()).await.unwrap();
+    assert_eq!(again, mynah::store::RequeueOutcome::Requeued);
+    house.drain().await;
+    assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (0, vec!["retry".to_owned()]));
+    house.advance(30);
+    house.drain().await;
+    assert_eq!(house.sent_texts().await, ["Hello!"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_for_a_model_to_recover_is_not_taken_for_a_bots() {
+    let house = TestApp::new().await;
+    let breaker = &house.assistant().breaker;
+    for _ in 0..5 {
+        breaker.record_failure(None, house.app.clock.now());
+    }
+    house.advance(30);
+    breaker.try_call(house.app.clock.now()).expect("the probe, of which nothing is heard");
+    house.contact_writes(ANA, "hello").await;
+    for _ in 0..40 {
+        house.drain().await;
+        house.advance(5);
+    }
+    assert_eq!((house.turn_states().await, house.prompts().await.len()), (vec!["retry".into()], 0));
+    house.assistant().breaker.record_success();
+    house.drain().await;
+    assert_eq!((house.sent_texts().await, house.turn_states().await), (vec!["Hello!".into()], vec!["done".to_owned()]));
+    assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_message_that_a_model_declines_is_not_put_to_the_next_model() {
+    struct DecliningModel;
+    #[async_trait::async_trait]
+    impl mynah::ai::Provider for DecliningModel {
+        fn name(&self) -> &str {
+            "declines"
+        }
+        async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+            Err(Fault::fail(FaultOwner::Message, "not that"))
+        }
+        async fn check(&self) -> Result<String, Fault> {
+            Ok(String::new())
+        }
+    }
+    let second = second_model(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+    let house = app_with_second_model(&second).await.with_model(DecliningModel);
+    for _ in 0..6 {
+        house.contact_writes(ANA, "hello").await;
+        house.drain().await;
+        house.advance(60);
+    }
+    assert!(second.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn each_class_of_failure_has_its_own_text_and_never_the_error_itself() {
+    let long = json!({ "error": { "message": "too long", "code": "context_length_exceeded" } });
+    let declined =
+        json!({ "choices": [{ "message": { "content": null, "refusal": null }, "finish_reason": "content_filter" }] });
+    for (answer, text, drains) in [
+        (ResponseTemplate::new(503), "busy", 40),
+        (ResponseTemplate::new(400).set_body_json(long), "too long", 1),
+        (ResponseTemplate::new(200).set_body_json(declined), "declined", 1),
+        (ResponseTemplate::new(401), "sorry", 1),
+    ] {
+        let house = TestApp::with_settings(&[
+            ("MYNAH_TEXT_BUSY", "busy"),
+            ("MYNAH_TEXT_TOO_LONG", "too long"),
+            ("MYNAH_TEXT_DECLINED", "declined"),
+            ("MYNAH_TEXT_SORRY", "sorry"),
+        ])
+        .await;
+        house.twilio_accepts_everything().await;
+        house.mock_completion().respond_with(answer).mount(&house.model).await;
+        house.contact_writes(ANA, "hello").await;
+        for _ in 0..drains {
+            house.drain().await;
+            house.advance(60);
+        }
+        assert_eq!(house.sent_texts().await, [text]);
+    }
+}
+
+/// A model that never answers in time.
+struct TimingOutModel;
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for TimingOutModel {
+    fn name(&self) -> &str {
+        "slow"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        Err(Fault::Retry {
+            retry_after: None,
+            why: "no answer within 120 s".into(),
+            outlook: mynah::fault::RetryOutlook::Timeout,
+        })
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_too_slow_has_a_text_of_its_own() {
+    let house = TestApp::with_settings(&[("MYNAH_TEXT_TIMEOUT", "too slow")]).await;
+    house.twilio_accepts_everything().await;
+    let house = house.with_model(TimingOutModel);
+    house.contact_writes(ANA, "hello").await;
+    for _ in 0..40 {
+        house.drain().await;
+        house.advance(60);
+    }
+    assert_eq!(house.sent_texts().await, ["too slow"]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_is_told_to_the_owner() {
+    let house = TestApp::with_settings(&[]).await;
+    house.twilio_accepts_everything().await;
+    let refused = ResponseTemplate::new(401).set_body_json(json!({ "error": { "message": "wrong key" } }));
+    house.mock_completion().respond_with(refused).mount(&house.model).await;
+    house.contact_writes(ANA, "hello").await;
+    house.drain().await;
+    let alerts = house.app.store.alerts(9).await.unwrap();
+    assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("wrong key"), "{alerts:?}");
+}
+
+/// The answers, where the first model finds everything too long and the second reads so many tokens.
+async fn texts_when_too_long_for_the_first(tokens: &str) -> Vec<String> {
+    let second = second_model(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
+    let base = format!("{}/v1", second.uri());
+    let house = TestApp::with_settings(&[
+        ("MYNAH_AI_CONTEXT_TOKENS", "4096"),
+        ("MYNAH_AI_2_PROVIDER", "openai"),
+        ("MYNAH_AI_2_BASE_URL", &base),
+        ("MYNAH_AI_2_MODEL", "spare"),
+        ("MYNAH_AI_2_CONTEXT_TOKENS", tokens),
+        ("MYNAH_TEXT_TOO_LONG", "too long"),
+    ])
+    .await;
+    house.twilio_accepts_everything().await;
+    let long = json!({ "error": { "message": "too long", "code": "context_length_exceeded" } });
+    house.mock_completion().respond_with(ResponseTemplate::new(400).set_body_json(long)).mount(&house.model).await;
+    house.contact_writes(ANA, "hello").await;
+    house.drain().await;
+    house.sent_texts().await
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_one_model_is_put_to_one_that_reads_more_and_to_no_other() {
+    assert_eq!(texts_when_too_long_for_the_first("32768").await, ["From the spare."]);
+    assert_eq!(texts_when_too_long_for_the_first("4096").await, ["too long"]);
+}
+
+#[tokio::test]
+async fn each_model_is_shown_as_much_as_it_reads_and_the_instructions_always() {
+    let second = second_model(ResponseTemplate::new(200).set_body_json(completion("Hello!"))).await;
+    let (base, instructions) = (format!("{}/v1", second.uri()), "Be brief. ".repeat(60));
+    let house = TestApp::with_settings(&[
+        ("MYNAH_SYSTEM_PROMPT", &instructions),
+        ("MYNAH_AI_CONTEXT_TOKENS", "1024"),
+        ("MYNAH_AI_2_PROVIDER", "openai"),
+        ("MYNAH_AI_2_BASE_URL", &base),
+        ("MYNAH_AI_2_MODEL", "spare"),
+        ("MYNAH_AI_2_CONTEXT_TOKENS", "32768"),
+        ("MYNAH_RATE_LIMIT", "0"),
+    ])
+    .await;
+    house.twilio_accepts_everything().await;
+    house.mock_completion().respond_with(ResponseTemplate::new(503)).mount(&house.model).await;
+    for number in 0..3 {
+        house.contact_writes(ANA, &format!("{number} {}", "word ".repeat(160))).await;
+        house.drain().await;
+    }
+    // Each question and its answer are some 280 tokens; 512 are left of 1,024, and the instructions take 214.
+    let little = house.prompts().await.pop().unwrap();
+    assert_eq!((little.len(), little[0].0.as_str(), little[0].1.as_str()), (2, "system", instructions.trim()));
+    assert!(little[1].1.starts_with("2 "), "the latest: {little:?}");
+    let much: serde_json::Value = second.received_requests().await.unwrap().pop().unwrap().body_json().unwrap();
+    assert_eq!(much["messages"].as_array().unwrap().len(), 6);
+}
+
+/// A model that fails five times, then once after a long time, and then answers.
+struct RecoveringModel {
+    calls: AtomicUsize,
+    asked: Arc<Notify>,
+    fail: Arc<Notify>,
+}
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for RecoveringModel {
+    fn name(&self) -> &str {
+        "ill"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        match self.calls.fetch_add(1, Ordering::SeqCst) {
+            0..5 => Err(Fault::retry("503")),
+            5 => {
+                self.asked.notify_one();
+                self.fail.notified().await;
+                Err(Fault::retry("503"))
+            }
+            _ => Ok(mynah::ai::Completion {
+                text: "Well again.".into(),
+                finish: mynah::ai::Finish::Stop,
+                usage: mynah::model::Usage::default(),
+                model: "ill".into(),
+                hand_over: None,
+            }),
+        }
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_given_up_is_made_again() {
+    let house = TestApp::with_settings(&[("MYNAH_BURST", "restart")]).await;
+    house.twilio_accepts_everything().await;
+    let (asked, fail) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let ill = RecoveringModel { calls: AtomicUsize::new(0), asked: Arc::clone(&asked), fail: Arc::clone(&fail) };
+    let house = house.with_model(ill);
+    house.contact_writes(BEN, "hello").await;
+    for _ in 0..5 {
+        house.drain().await;
+        house.advance(310);
+    }
+    assert!(house.app.store.discard(mynah::model::TurnId(1), house.app.clock.now()).await.unwrap());
+    house.contact_writes(ANA, "one").await;
+    let more = async {
+        asked.notified().await;
+        house.contact_writes(ANA, "two").await;
+        // All that is awake runs before this goes on, so that call is given up before it fails.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        fail.notify_one();
+    };
+    tokio::join!(house.drain(), more);
+    house.drain().await;
+    assert_eq!(house.sent_texts().await, ["Well again."]);
+}
+
+/// A model that tells when it is asked, and fails when it is told.
+struct FailingOnSignalModel {
+    asked: Arc<Semaphore>,
+    fails: Arc<Semaphore>,
+}
+
+#[async_trait::async_trait]
+impl mynah::ai::Provider for FailingOnSignalModel {
+    fn name(&self) -> &str {
+        "down"
+    }
+    async fn complete(&self, _: &mynah::ai::Prompt) -> Result<mynah::ai::Completion, Fault> {
+        self.asked.add_permits(1);
+        self.fails.acquire().await.unwrap().forget();
+        Err(Fault::retry("no answer in time"))
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanwhile() {
+    let house = TestApp::with_settings(&[]).await;
+    let (asked, fails) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let house = house.with_model(FailingOnSignalModel { asked: Arc::clone(&asked), fails: Arc::clone(&fails) });
+    for number in 0..20 {
+        house.contact_writes(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+    }
+    let told = async {
+        // So many may ask at once; the others queue.
+        asked.acquire_many(8).await.unwrap().forget();
+        while house.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'running'") < 20 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        fails.add_permits(20);
+    };
+    tokio::join!(house.drain(), told);
+    assert_eq!(asked.available_permits(), 0, "more were asked than those eight");
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'retry' AND attempts = 0"), 12);
+}

@@ -1,0 +1,6 @@
+//! What comes in: webhooks that are refused, attachments, and messages whose webhook never came.
+
+mod attachments;
+mod catch_up;
+mod hostile_files;
+mod refused_webhooks;

@@ -1,0 +1,3 @@
+//! What all tests share: the app with its stand-ins, a second number, files to attach, the captured log.
+
+pub mod test_app;

@@ -1,0 +1,3 @@
+//! Rules of the source itself: which module may import which, and where SQL stands.
+
+mod floors;
