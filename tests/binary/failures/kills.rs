@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::server::ServerProcess;
-use crate::tally::AnswerTally;
-use crate::wait::{SeededRandom, TEST_TIMEOUT, env_number, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::answer_tally::AnswerTally;
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{SeededRandom, TEST_TIMEOUT, env_number, wait_until};
 
 /// Messages of one sender.
 const MESSAGES_PER_SENDER: usize = 10;

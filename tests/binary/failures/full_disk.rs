@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::server::ServerProcess;
-use crate::tally::{marked_text, phone};
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::answer_tally::{marked_text, phone};
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 /// The shell counts in blocks of 512 bytes. The signal that comes with the limit would end the program; ignored, the
 /// write fails instead.

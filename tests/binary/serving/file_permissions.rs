@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::server::ServerProcess;
-use crate::world::TestEnvironment;
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
 
 /// Everything in the folder and the folder itself that others may use in some way, with its mode.
 fn open_to_others(path: &Path, found: &mut Vec<String>, seen: &mut Vec<String>) {

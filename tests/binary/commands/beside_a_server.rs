@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::server::{ServerProcess, free_port};
-use crate::world::TestEnvironment;
+use crate::setup::server_process::{ServerProcess, free_port};
+use crate::setup::test_environment::TestEnvironment;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_the_same_folder_names_it_and_ends() {

@@ -1,8 +1,8 @@
 //! `mynah demo`, as somebody meets it who has just heard of mynah.
 
-use crate::server::{ServerProcess, free_port};
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::server_process::{ServerProcess, free_port};
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 /// The page once it says `text`.
 async fn wait_until_page_shows(server: &ServerProcess, text: &str) -> String {

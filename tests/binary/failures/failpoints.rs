@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::server::ServerProcess;
-use crate::tally::AnswerTally;
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::answer_tally::AnswerTally;
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 const SENDERS: usize = 4;
 const EACH: usize = 3;

@@ -6,9 +6,9 @@ use mynah::clock::{Clock, FastClock, SystemClock};
 use mynah::simulator::{Simulator, SimulatorConfig};
 use serde_json::json;
 
-use crate::server::{CLOCK_SPEED, ServerProcess};
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::{TestEnvironment, serve};
+use crate::setup::server_process::{CLOCK_SPEED, ServerProcess};
+use crate::setup::test_environment::{TestEnvironment, serve};
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcd02";
 const TOKEN: &str = "00112233445566778899aabbccddeeff";

@@ -18,9 +18,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::server::{CLOCK_SPEED, CommandSettings, ServerProcess, free_port};
-use crate::tally::{AnswerTally, MessageMark, marked_text, marks_in, phone};
-use crate::wait::{SeededRandom, TEST_TIMEOUT, wait_until};
+use crate::setup::answer_tally::{AnswerTally, MessageMark, marked_text, marks_in, phone};
+use crate::setup::server_process::{CLOCK_SPEED, CommandSettings, ServerProcess, free_port};
+use crate::setup::wait::{SeededRandom, TEST_TIMEOUT, wait_until};
 
 /// What is in every file that a contact attaches.
 const ATTACHED_TEXT: &str = "Rye bread: 4.50";

@@ -1,6 +1,6 @@
 //! Conversations as a busy owner names them.
 
-use crate::world::TestEnvironment;
+use crate::setup::test_environment::TestEnvironment;
 
 const SAME_END: [&str; 2] = ["019a3f00-0000-7000-8000-0000000b1b2c", "019a3f00-0001-7000-8000-0000000a1b2c"];
 const OTHER: &str = "019a3f00-0002-7000-8000-00000fedcba9";

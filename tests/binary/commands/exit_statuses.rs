@@ -4,8 +4,8 @@ use std::net::TcpListener;
 
 use rusqlite::Connection;
 
-use crate::server::{CommandOutput, ServerProcess};
-use crate::world::{OPENAI_KEY, TOKEN, TestEnvironment};
+use crate::setup::server_process::{CommandOutput, ServerProcess};
+use crate::setup::test_environment::{OPENAI_KEY, TOKEN, TestEnvironment};
 
 /// The first line names what failed, and no secret is told.
 fn assert_failed(ran: &CommandOutput, says: &[&str]) {

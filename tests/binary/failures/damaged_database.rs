@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use crate::server::ServerProcess;
-use crate::tally::{marked_text, phone};
-use crate::world::TestEnvironment;
+use crate::setup::answer_tally::{marked_text, phone};
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
 
 /// `EX_IOERR` of sysexits, as documented.
 const EXIT_DAMAGED: i32 = 74;

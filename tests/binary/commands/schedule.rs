@@ -6,7 +6,7 @@ use mynah::clock::Time;
 use mynah::store::{ScheduledJob, Store, StoreOptions};
 use serde_json::json;
 
-use crate::world::TestEnvironment;
+use crate::setup::test_environment::TestEnvironment;
 
 /// 2026-11-01T10:00:00Z.
 const START: Time = Time(1_793_527_200_000);

@@ -1,8 +1,8 @@
 //! Ends on request, and ends without one.
 
-use crate::server::ServerProcess;
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 /// The reply is being written when the signal comes.
 async fn a_signal_lets_the_work_in_flight_finish(signal: &str) {

@@ -6,10 +6,10 @@ use mynah::simulator::{InjectedFault, Status};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use crate::server::ServerProcess;
-use crate::tally::{AnswerTally, phone};
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::answer_tally::{AnswerTally, phone};
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_answered_and_its_delivery_is_followed_to_the_end() {

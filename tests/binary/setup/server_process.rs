@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 /// How fast the program's clock runs: the looks at 2, 5, 15, 40 and 90 s pass in seconds.
 pub const CLOCK_SPEED: u32 = if cfg!(feature = "failpoints") { 60 } else { 1 };

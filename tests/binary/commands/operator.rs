@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::server::ServerProcess;
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::{ACCOUNT, TestEnvironment};
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::{ACCOUNT, TestEnvironment};
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 async fn first_conversation_id(world: &TestEnvironment) -> String {
     let list = world.settings.run(&["conversations", "list", "--json"]).await.json();

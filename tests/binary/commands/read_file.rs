@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::server::{CommandSettings, free_port};
-use crate::wait::{TEST_TIMEOUT, wait_until};
+use crate::setup::server_process::{CommandSettings, free_port};
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 #[tokio::test]
 async fn a_file_is_read_without_settings_and_told_in_lines() {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::server::{CommandSettings, ServerProcess};
-use crate::tally::{marked_text, phone};
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::answer_tally::{marked_text, phone};
+use crate::setup::server_process::{CommandSettings, ServerProcess};
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 const CONTACTS: usize = 100;
 

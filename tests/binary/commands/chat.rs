@@ -1,6 +1,6 @@
 //! `mynah chat` with its input from a pipe.
 
-use crate::world::TestEnvironment;
+use crate::setup::test_environment::TestEnvironment;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_prints_every_part_of_every_answer_in_order() {

@@ -1,9 +1,9 @@
 //! Killing the program does not show that anything reached the disk: the system's page cache survives it. So here the
 //! program's system calls are watched.
 
-use crate::server::ServerProcess;
-use crate::wait::{TEST_TIMEOUT, wait_until};
-use crate::world::TestEnvironment;
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 /// G1: between the last write to the database and the 200 lies a flush.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::server::{CommandSettings, ServerProcess};
-use crate::world::TestEnvironment;
+use crate::setup::server_process::{CommandSettings, ServerProcess};
+use crate::setup::test_environment::TestEnvironment;
 
 async fn run_settings(settings: &CommandSettings, arguments: &[&str]) -> String {
     let ran = settings.run(&[&["settings"], arguments].concat()).await;

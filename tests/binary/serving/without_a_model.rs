@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::server::ServerProcess;
-use crate::world::TestEnvironment;
+use crate::setup::server_process::ServerProcess;
+use crate::setup::test_environment::TestEnvironment;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_model_messages_are_accepted_and_answered_once_there_is_one() {
