@@ -8,7 +8,7 @@ use wiremock::MockServer;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::inbound::attachments::{
+use crate::setup::attachments::{
     UNREADABLE_TEXT, contact_attaches, drain_after_waits, last_user_contents, mount_media_file, one_page_pdf, pdf_bytes,
 };
 use crate::setup::test_app::{ANA, BEN, TestApp};

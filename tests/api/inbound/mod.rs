@@ -4,3 +4,4 @@ mod attachments;
 mod catch_up;
 mod hostile_files;
 mod refused_webhooks;
+mod voice_notes;

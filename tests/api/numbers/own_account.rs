@@ -13,9 +13,8 @@ use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::numbers::separate_numbers::{SALES, SALES_ACCOUNT, SALES_TOKEN, TwoNumbers, app_with_number_file, base64};
+use crate::setup::attachments::VOICE_NOTE;
 use crate::setup::test_app::{ANA, BEN, CapturedLog, TestApp, form_params};
-
-const VOICE: &[u8] = include_bytes!("../../../src/media/testdata/voice.ogg");
 
 fn basic_authorization(token: &str) -> String {
     format!("Basic {}", base64(&format!("{SALES_ACCOUNT}:{token}")))
@@ -80,7 +79,7 @@ async fn a_voice_note_to_a_number_with_a_model_of_its_own_is_not_sent_to_the_mai
     let file = format!("twilio_whatsapp_from = '{SALES}'\ntext_media = 'Sales hears nothing.'");
     let two = TwoNumbers::with_sales_file(&file, &settings).await;
     two.sales_model_answers("From sales.").await;
-    attach_file_to_sales(&two, "ME1", "audio/ogg", ResponseTemplate::new(200).set_body_bytes(VOICE)).await;
+    attach_file_to_sales(&two, "ME1", "audio/ogg", ResponseTemplate::new(200).set_body_bytes(VOICE_NOTE)).await;
     assert_eq!(two.texts_sent_by_sales().await, ["Sales hears nothing."]);
     let why = "SELECT COUNT(*) FROM attachments WHERE error LIKE 'nothing is set that writes down%'";
     assert_eq!(two.test_app.query_integer(why), 1);

@@ -1,3 +1,4 @@
 //! What all tests share: the app with its stand-ins, a second number, files to attach, the captured log.
 
+pub mod attachments;
 pub mod test_app;
