@@ -1,103 +1,16 @@
-//! Messages whose webhook never came: found in Twilio's list, and answered once.
+//! Messages whose webhook never came: what a look at Twilio's list finds, and how far it has read.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use mynah::clock::{Clock, Time};
-use mynah::store::ScheduledJob;
-use mynah::work::{Worker, schedule};
-use serde_json::{Value, json};
+use mynah::clock::Clock;
+use mynah::work::Worker;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use wiremock::ResponseTemplate;
 
-use crate::setup::test_app::{ACCOUNT, ANA, BEN, CapturedLog, OUR_NUMBER, TestApp};
-
-const HOUR: u64 = 3_600;
-
-/// What Twilio lists, oldest first.
-#[derive(Clone, Default)]
-struct MessageList(Arc<Mutex<Vec<Value>>>);
-
-impl MessageList {
-    /// A list that a house finds at Twilio, page by page as there: newest first, the next page relative to the API.
-    async fn mounted_at(house: &TestApp) -> MessageList {
-        let list = MessageList::default();
-        let rows = list.clone();
-        let answer = move |request: &wiremock::Request| {
-            let asked: BTreeMap<String, String> = request.url.query_pairs().into_owned().collect();
-            let number = |name: &str, default| asked.get(name).map_or(default, |text| text.parse::<usize>().unwrap());
-            let (size, page) = (number("PageSize", 50), number("Page", 0));
-            assert_eq!(asked["To"], OUR_NUMBER);
-            let rows = rows.0.lock().unwrap();
-            let newest: Vec<&Value> = rows.iter().rev().skip(page * size).take(size).collect();
-            let next = ((page + 1) * size < rows.len()).then(|| {
-                format!(
-                    "/2010-04-01/Accounts/{ACCOUNT}/Messages.json?To={OUR_NUMBER}&PageSize={size}&Page={}",
-                    page + 1
-                )
-                .replace('+', "%2B")
-            });
-            ResponseTemplate::new(200).set_body_json(json!({ "messages": newest, "next_page_uri": next }))
-        };
-        house.mock_list_messages().respond_with(answer).mount(&house.twilio).await;
-        list
-    }
-
-    /// A contact writes, and no webhook comes.
-    fn add(&self, sid: &str, from: &str, text: &str, at: Time) {
-        let date = jiff::Timestamp::from_millisecond(at.millis()).unwrap();
-        let date = date.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
-        self.0.lock().unwrap().push(json!({
-            "sid": sid, "from": from, "to": OUR_NUMBER, "body": text, "direction": "inbound", "status": "received",
-            "num_media": "0", "date_created": date, "date_sent": date, "messaging_service_sid": null,
-        }));
-    }
-}
-
-impl TestApp {
-    fn time_before(&self, seconds: u64) -> Time {
-        self.clock.now() - Duration::from_secs(seconds)
-    }
-
-    /// A look for missed messages, and what came of it.
-    async fn run_catch_up(&self) -> ScheduledJob {
-        schedule::catch_up(&self.app).await.unwrap()
-    }
-
-    /// What a look for missed messages found.
-    async fn catch_up_result(&self) -> String {
-        let run = self.run_catch_up().await;
-        assert!(!run.failed, "{run:?}");
-        run.result
-    }
-
-    /// A house that has been running, and whose list lies before it.
-    async fn app_with_message_list(settings: &[(&str, &str)]) -> (TestApp, MessageList) {
-        let house = TestApp::with_settings(settings).await;
-        house.twilio_accepts_everything().await;
-        house.model_answers("Hello!").await;
-        let list = MessageList::mounted_at(&house).await;
-        assert_eq!(house.catch_up_result().await, "nothing was missed");
-        house.advance(24 * HOUR);
-        house.catch_up_result().await;
-        (house, list)
-    }
-
-    async fn list_requests(&self) -> usize {
-        let requests = self.twilio.received_requests().await.unwrap();
-        requests.iter().filter(|request| request.method.as_str() == "GET").count()
-    }
-
-    /// What contacts said in each prompt.
-    async fn user_prompts(&self) -> Vec<Vec<String>> {
-        let users = |prompt: Vec<(String, String)>| {
-            prompt.into_iter().filter(|(role, _)| role == "user").map(|(_, text)| text).collect()
-        };
-        self.prompts().await.into_iter().map(users).collect()
-    }
-}
+use crate::setup::message_list::{HOUR, MessageList};
+use crate::setup::test_app::{ACCOUNT, ANA, BEN, CapturedLog, TestApp};
 
 #[tokio::test]
 async fn a_two_hour_outage_is_answered_in_order_and_each_contact_once() {
@@ -123,46 +36,6 @@ async fn a_two_hour_outage_is_answered_in_order_and_each_contact_once() {
     house.advance(60);
     assert_eq!(house.catch_up_result().await, "nothing was missed");
     assert_eq!(house.drain().await, 0);
-}
-
-#[tokio::test]
-async fn a_start_waits_for_what_was_missed_before_it_answers() {
-    let (house, list) = TestApp::app_with_message_list(&[]).await;
-    house.contact_writes(ANA, "before the outage").await;
-    house.advance(10);
-    list.add("SMmissed", ANA, "in the outage", house.clock.now());
-    house.advance(HOUR);
-    let house = house.restarted_with(&[]).await;
-    house.contact_writes(ANA, "after the outage").await;
-    let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(house.app.clone()).run(stop.clone()));
-    while house.turn_states().await.iter().any(|state| state != "done") {
-        tokio::task::yield_now().await;
-    }
-    stop.cancel();
-    worker.await.unwrap();
-    assert_eq!(house.user_prompts().await, [["before the outage", "in the outage", "after the outage"]]);
-}
-
-#[tokio::test]
-async fn nothing_is_claimed_while_missed_messages_are_stored() {
-    let (house, list) = TestApp::app_with_message_list(&[]).await;
-    list.add("SMmissed", ANA, "hello?", house.clock.now());
-    house.advance(60);
-    // Somebody is claiming.
-    let claiming = house.app.claim_lock.read().await;
-    let app = house.app.clone();
-    let mut look = tokio::spawn(async move { schedule::catch_up(&app).await });
-    assert!(tokio::time::timeout(Duration::from_millis(300), &mut look).await.is_err(), "it waits for the claim");
-    assert_eq!(house.turns().await.len(), 0);
-    drop(claiming);
-    look.await.unwrap().unwrap();
-    // And the other way round.
-    let storing = house.app.claim_lock.write().await;
-    assert!(tokio::time::timeout(Duration::from_millis(300), house.drain()).await.is_err(), "it waits for the rest");
-    drop(storing);
-    house.drain().await;
-    assert_eq!(house.turn_states().await, ["done"]);
 }
 
 #[tokio::test]
@@ -215,29 +88,6 @@ async fn messages_listed_late_or_by_another_clock_are_found() {
     // Listed only now, with the time of a look that did not see it.
     list.add("SMlate", ANA, "hello?", house.time_before(9 * 60));
     assert_eq!(house.catch_up_result().await, "missed messages found: 1 to be answered");
-}
-
-#[tokio::test]
-async fn a_missed_message_is_answered_up_to_the_age_that_the_owner_chose() {
-    for (within, answered) in [("12h", 2), ("1h", 1), ("0", 0)] {
-        let (house, list) = TestApp::app_with_message_list(&[("MYNAH_CATCH_UP_WITHIN", within)]).await;
-        house.advance(14 * HOUR);
-        for (number, (from, hours)) in [(ANA, 13), (BEN, 11), ("whatsapp:+12025550103", 0)].into_iter().enumerate() {
-            list.add(&format!("SM{number}"), from, &format!("{hours} hours old"), house.time_before(hours * HOUR + 60));
-        }
-        let found = house.catch_up_result().await;
-        let too_old = 3 - answered;
-        let expected = match answered {
-            0 => "missed messages found: 3 too old to be answered".to_owned(),
-            _ => format!("missed messages found: {answered} to be answered, {too_old} too old to be answered"),
-        };
-        assert_eq!(found, expected);
-        house.drain().await;
-        assert_eq!(house.sent_texts().await.len(), answered, "{within}");
-        assert_eq!(house.query_integer("SELECT COUNT(*) FROM messages WHERE role = 'user'"), 3, "all are stored");
-        let skipped = "SELECT COUNT(*) FROM turns WHERE state = 'skipped' AND error LIKE '%MYNAH_CATCH_UP_WITHIN%'";
-        assert_eq!(house.query_integer(skipped), i64::try_from(too_old).unwrap());
-    }
 }
 
 #[tokio::test]
@@ -322,88 +172,6 @@ async fn a_message_that_cannot_be_stored_keeps_no_other_from_being_found() {
 }
 
 #[tokio::test]
-async fn whoever_wrote_much_in_an_outage_is_not_told_to_slow_down_and_is_answered_once() {
-    let (house, list) = TestApp::app_with_message_list(&[("MYNAH_RATE_LIMIT", "3/1m")]).await;
-    for number in 0..60 {
-        list.add(&format!("SMmissed{number}"), ANA, &format!("message {number}"), house.clock.now());
-    }
-    house.advance(60);
-    assert_eq!(house.catch_up_result().await, "missed messages found: 60 to be answered");
-    house.drain().await;
-    assert_eq!(house.sent_texts().await, ["Hello!"]);
-    // What they write now has the whole rate.
-    for _ in 0..3 {
-        house.contact_writes(ANA, "and?").await;
-        house.drain().await;
-    }
-    assert_eq!(house.sent_texts().await, ["Hello!"; 4]);
-}
-
-#[tokio::test]
-async fn a_flood_of_missed_keywords_begins_no_more_conversations_than_the_backlog_limit() {
-    let (house, list) = TestApp::app_with_message_list(&[]).await;
-    for number in 0..60 {
-        let text = if number % 2 == 0 { "hello?" } else { "/reset" };
-        list.add(&format!("SMmissed{number}"), ANA, text, house.clock.now());
-    }
-    house.advance(60);
-    house.catch_up_result().await;
-    house.drain().await;
-    assert!(house.sent_texts().await.len() <= 8, "{:?}", house.sent_texts().await);
-    let slow_down =
-        house.sent_texts().await.into_iter().filter(|text| *text == house.app.config.texts.slow_down).count();
-    assert_eq!(slow_down, 1, "of the words that are left out they are told");
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM messages WHERE role = 'user'"), 60, "all are stored");
-}
-
-#[tokio::test]
-async fn keywords_and_senders_of_missed_messages_are_checked_like_any_other() {
-    let stranger = "whatsapp:+12025550177";
-    let allowed = [("MYNAH_WHO", "listed"), ("MYNAH_ALLOWED", "+12025550101,+12025550102")];
-    let (house, list) = TestApp::app_with_message_list(&allowed).await;
-    list.add("SM1", ANA, "Stop", house.clock.now());
-    list.add("SM2", BEN, "/help", house.clock.now());
-    list.add("SM3", stranger, "hello?", house.clock.now());
-    house.advance(60);
-    assert_eq!(house.catch_up_result().await, "missed messages found: 2 to be answered, 1 not to be answered");
-    house.drain().await;
-    let mut posted = house.sent_messages().await;
-    posted.sort();
-    let texts = &house.app.config.texts;
-    let expected = [(ANA, &texts.stopped), (BEN, &texts.help), (stranger, &texts.stranger)];
-    assert_eq!(posted, expected.map(|(to, text)| (to.to_owned(), text.clone())));
-    assert_eq!(house.prompts().await.len(), 0);
-}
-
-#[tokio::test]
-async fn missed_messages_stand_before_later_ones_even_in_a_cached_window() {
-    let (house, list) = TestApp::app_with_message_list(&[("MYNAH_MERGE_WINDOW", "10s")]).await;
-    for text in ["one", "two"] {
-        house.contact_writes(ANA, text).await;
-        house.advance(10);
-        house.drain().await;
-    }
-    list.add("SMmissed", ANA, "three", house.clock.now());
-    house.advance(60);
-    house.contact_writes(ANA, "four").await;
-    assert_eq!(house.catch_up_result().await, "missed messages found: 1 to be answered");
-    house.advance(10);
-    house.drain().await;
-    assert_eq!(house.user_prompts().await.last().unwrap(), &["one", "two", "three", "four"]);
-}
-
-#[tokio::test]
-async fn the_24_hours_count_from_when_a_missed_message_was_said() {
-    let (house, list) = TestApp::app_with_message_list(&[]).await;
-    list.add("SMmissed", ANA, "hello?", house.clock.now());
-    house.advance(11 * HOUR);
-    assert_eq!(house.catch_up_result().await, "missed messages found: 1 to be answered");
-    house.advance(12 * HOUR + 1);
-    house.drain().await;
-    assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (0, vec!["expired".to_owned()]));
-}
-
-#[tokio::test]
 async fn a_clock_that_was_ahead_for_a_while_leaves_no_gap_behind() {
     let (house, list) = TestApp::app_with_message_list(&[]).await;
     // Ahead at the last look alone.
@@ -456,20 +224,4 @@ async fn a_worker_catches_up_every_minute_and_can_stop_in_the_middle() {
     worker.await.unwrap();
     let run = house.app.store.schedule().await.unwrap().into_iter().find(|run| run.job == "catch_up").unwrap();
     assert!(!run.failed, "the look that was cut off is not recorded: {run:?}");
-}
-
-#[tokio::test]
-async fn a_missed_message_waits_for_a_model_as_long_as_any_other() {
-    let (house, list) = TestApp::app_with_message_list(&[]).await;
-    list.add("SMmissed", ANA, "hello?", house.clock.now());
-    house.advance(2 * HOUR);
-    for _ in 0..5 {
-        house.assistant().breaker.record_failure(None, house.clock.now());
-    }
-    assert_eq!(house.catch_up_result().await, "missed messages found: 1 to be answered");
-    house.drain().await;
-    assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (0, vec!["retry".to_owned()]));
-    house.advance(30);
-    house.drain().await;
-    assert_eq!(house.sent_texts().await, ["Hello!"]);
 }

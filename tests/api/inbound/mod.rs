@@ -3,5 +3,6 @@
 mod attachments;
 mod catch_up;
 mod hostile_files;
+mod missed_messages;
 mod refused_webhooks;
 mod voice_notes;

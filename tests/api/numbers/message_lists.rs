@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::numbers::separate_numbers::{SALES, SALES_ACCOUNT, TwoNumbers};
 use crate::setup::test_app::{ANA, BEN, OUR_NUMBER, TestApp};
+use crate::setup::two_numbers::{SALES, SALES_ACCOUNT, TwoNumbers};
 
 /// A message of 10:20 from a contact, as it is listed: it names no service.
 fn list_row(sid: &str, from: &str, to: &str) -> Value {

@@ -3,4 +3,5 @@
 mod message_lists;
 mod own_account;
 mod own_texts;
+mod routing;
 mod separate_numbers;

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::numbers::separate_numbers::{SALES, SALES_ACCOUNT, SALES_TOKEN, TwoNumbers, app_with_number_file, base64};
 use crate::setup::attachments::VOICE_NOTE;
 use crate::setup::test_app::{ANA, BEN, CapturedLog, TestApp, form_params};
+use crate::setup::two_numbers::{SALES, SALES_ACCOUNT, SALES_TOKEN, TwoNumbers, app_with_number_file, base64};
 
 fn basic_authorization(token: &str) -> String {
     format!("Basic {}", base64(&format!("{SALES_ACCOUNT}:{token}")))

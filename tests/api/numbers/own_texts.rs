@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::numbers::separate_numbers::{SALES, SALES_TOKEN, TwoNumbers, app_with_number_file};
 use crate::setup::test_app::{ANA, TestApp, completion};
+use crate::setup::two_numbers::{SALES, SALES_TOKEN, TwoNumbers, app_with_number_file};
 
 /// What is set on `sales`, what on `main`, what the model of `sales` answers, what a contact says there one after the other,
 /// and what they read last.

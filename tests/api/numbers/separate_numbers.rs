@@ -1,148 +1,15 @@
-//! Several numbers in one house: `main`, and `sales` of another account, each with its own instructions, texts and model.
+//! What each number answers with, and what numbers share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::StatusCode;
-use mynah::channel::twilio;
 use mynah::work::schedule;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use wiremock::matchers::{method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{Mock, ResponseTemplate};
 
-use crate::setup::test_app::{
-    ACCOUNT, ANA, BEN, CapturedLog, OUR_NUMBER, PUBLIC_URL, TOKEN, TestApp, body_text, completion, encode_form,
-};
-
-pub const SALES_ACCOUNT: &str = "AC00000000000000000000000000000002";
-pub const SALES_TOKEN: &str = "fedcba9876543210fedcba9876543210";
-pub const SALES: &str = "whatsapp:+14155550002";
-
-/// A house with two numbers, and what stands behind the second.
-pub struct TwoNumbers {
-    pub test_app: TestApp,
-    pub twilio: MockServer,
-    pub model: MockServer,
-    _folder: TempDir,
-}
-
-impl TwoNumbers {
-    pub async fn new() -> TwoNumbers {
-        TwoNumbers::with_sales_file(&format!("twilio_whatsapp_from = '{SALES}'"), &[]).await
-    }
-
-    /// With that sender and more in the file of `sales`, and these settings over the usual ones.
-    pub async fn with_sales_file(file: &str, settings: &[(&str, &str)]) -> TwoNumbers {
-        let (twilio, model) = (MockServer::start().await, MockServer::start().await);
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!(
-            "{file}\ntwilio_account_sid = '{SALES_ACCOUNT}'\ntwilio_auth_token = '{SALES_TOKEN}'\n\
-             twilio_api_base_url = '{}'\nopenai_base_url = '{}/v1'\nopenai_api_key = 'sk-of-sales'\nai_model = 'sales-model'\n\
-             system_prompt = \"You answer for sales.\\nConfidential: SALESCODE7\"\ntext_help = 'Help from sales.'\n\
-             text_sorry = 'Sorry from sales.'\n",
-            twilio.uri(),
-            model.uri()
-        );
-        let house = app_with_number_file(&folder, &text, settings).await;
-        house.twilio_accepts_everything().await;
-        house.model_answers("From main.").await;
-        let next = AtomicU32::new(1);
-        Mock::given(method("POST"))
-            .and(path(format!("/2010-04-01/Accounts/{SALES_ACCOUNT}/Messages.json")))
-            .respond_with(move |_: &wiremock::Request| {
-                let sid = format!("SM{:032x}", 0xdef0_0000_u32 + next.fetch_add(1, Ordering::SeqCst));
-                ResponseTemplate::new(201).set_body_json(json!({ "sid": sid, "status": "queued" }))
-            })
-            .mount(&twilio)
-            .await;
-        TwoNumbers { test_app: house, twilio, model, _folder: folder }
-    }
-
-    pub async fn sales_model_answers(&self, text: &str) {
-        Mock::given(method("POST"))
-            .and(path("/v1/chat/completions"))
-            .respond_with(ResponseTemplate::new(200).set_body_json(completion(text)))
-            .mount(&self.model)
-            .await;
-    }
-
-    /// Posts a message to that number as of that account, signed by that token.
-    pub async fn deliver_message(
-        &self,
-        from: &str,
-        to: &str,
-        text: &str,
-        account: Option<&str>,
-        token: &str,
-    ) -> StatusCode {
-        let mut params = self.test_app.message_params(from, text);
-        params.retain(|(name, _)| name != "AccountSid" && name != "To");
-        params.push(("To".into(), to.into()));
-        params.extend(account.map(|account| ("AccountSid".to_owned(), account.to_owned())));
-        self.post_signed("/webhooks/twilio", &params, token).await
-    }
-
-    pub async fn post_signed(&self, path: &str, params: &[(String, String)], token: &str) -> StatusCode {
-        let signature = twilio::sign(&format!("{PUBLIC_URL}{path}"), params, token);
-        self.test_app.post_form(path, encode_form(params).into(), Some(&signature)).await.status()
-    }
-
-    /// A contact writes to `sales` and is answered.
-    pub async fn contact_writes_to_sales(&self, from: &str, text: &str) {
-        assert_eq!(self.deliver_message(from, SALES, text, Some(SALES_ACCOUNT), SALES_TOKEN).await, StatusCode::OK);
-        self.test_app.drain().await;
-    }
-
-    pub async fn contact_writes_to_main(&self, from: &str, text: &str) {
-        self.test_app.contact_writes(from, text).await;
-        self.test_app.drain().await;
-    }
-
-    /// What `sales` has sent: the fields of each post, and its authorization.
-    async fn posts_by_sales(&self) -> Vec<(Vec<(String, String)>, String)> {
-        let requests = self.twilio.received_requests().await.unwrap();
-        let posts = requests.iter().filter(|request| request.url.path().ends_with("/Messages.json"));
-        let posts = posts.filter(|request| request.method.as_str() == "POST");
-        let fields = |request: &wiremock::Request| url::form_urlencoded::parse(&request.body).into_owned().collect();
-        let by = |request: &wiremock::Request| request.headers["authorization"].to_str().unwrap().to_owned();
-        posts.map(|request| (fields(request), by(request))).collect()
-    }
-
-    pub async fn texts_sent_by_sales(&self) -> Vec<String> {
-        let sent = self.posts_by_sales().await;
-        sent.iter().map(|(fields, _)| field(fields, "Body").unwrap()).collect()
-    }
-
-    /// The messages that the model of `sales` was shown, call by call, as `role: text`.
-    async fn prompts_of_sales(&self) -> Vec<Vec<String>> {
-        let requests = self.model.received_requests().await.unwrap();
-        let lines = |request: &wiremock::Request| {
-            assert_eq!(request.headers["authorization"], "Bearer sk-of-sales");
-            let asked: Value = request.body_json().unwrap();
-            assert_eq!(asked["model"], "sales-model");
-            let lines = asked["messages"].as_array().unwrap().clone();
-            lines
-                .iter()
-                .map(|line| format!("{}: {}", line["role"].as_str().unwrap(), line["content"].as_str().unwrap()))
-                .collect()
-        };
-        requests.iter().map(lines).collect()
-    }
-}
-
-fn field(fields: &[(String, String)], name: &str) -> Option<String> {
-    fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
-}
-
-/// A house with a number that this file describes.
-pub async fn app_with_number_file(folder: &TempDir, file: &str, settings: &[(&str, &str)]) -> TestApp {
-    let path = folder.path().join("sales.toml");
-    std::fs::write(&path, file).unwrap();
-    let numbers = ("MYNAH_NUMBERS", path.to_str().unwrap());
-    let own = [numbers, ("MYNAH_SYSTEM_PROMPT", "You answer for the shop."), ("MYNAH_TEXT_HELP", "Help from main.")];
-    TestApp::with_settings(&[&own[..], settings].concat()).await
-}
+use crate::setup::test_app::{ANA, BEN, OUR_NUMBER, TOKEN, TestApp, body_text};
+use crate::setup::two_numbers::{SALES, SALES_ACCOUNT, SALES_TOKEN, TwoNumbers, app_with_number_file, base64, field};
 
 #[tokio::test]
 async fn each_number_answers_by_its_own_account_model_and_words() {
@@ -173,11 +40,6 @@ async fn each_number_answers_by_its_own_account_model_and_words() {
     assert_eq!(two.test_app.query_integer(count), 2, "one contact, two conversations");
 }
 
-pub fn base64(text: &str) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(text)
-}
-
 #[tokio::test]
 async fn each_number_has_a_history_and_a_window_of_its_own() {
     let two =
@@ -202,128 +64,6 @@ async fn stop_on_one_number_is_confirmed_there_and_holds_on_all() {
     assert_eq!(
         (two.texts_sent_by_sales().await, two.test_app.sent_texts().await),
         (vec!["Sales stops.".to_owned()], vec![])
-    );
-}
-
-#[tokio::test]
-async fn an_account_may_deliver_messages_to_its_own_numbers_only() {
-    let two = TwoNumbers::new().await;
-    for (to, account, token, status) in [
-        // Signed by sales, about main.
-        (OUR_NUMBER, Some(ACCOUNT), SALES_TOKEN, StatusCode::BAD_REQUEST),
-        (OUR_NUMBER, Some(SALES_ACCOUNT), SALES_TOKEN, StatusCode::FORBIDDEN),
-        (OUR_NUMBER, None, SALES_TOKEN, StatusCode::FORBIDDEN),
-        (&OUR_NUMBER.replace("whatsapp", "WhatsApp"), Some(SALES_ACCOUNT), SALES_TOKEN, StatusCode::FORBIDDEN),
-        // And the other way round.
-        (SALES, Some(SALES_ACCOUNT), TOKEN, StatusCode::BAD_REQUEST),
-        (SALES, Some(ACCOUNT), TOKEN, StatusCode::FORBIDDEN),
-        (SALES, None, TOKEN, StatusCode::FORBIDDEN),
-        (SALES, Some(SALES_ACCOUNT), "another", StatusCode::FORBIDDEN),
-    ] {
-        assert_eq!(two.deliver_message(ANA, to, "forged", account, token).await, status, "{to} {account:?} {token}");
-    }
-    assert_eq!(two.test_app.query_integer("SELECT COUNT(*) FROM messages"), 0);
-    assert_eq!(two.deliver_message(ANA, SALES, "true", None, SALES_TOKEN).await, StatusCode::OK);
-    assert_eq!(two.deliver_message(ANA, OUR_NUMBER, "true", Some(ACCOUNT), TOKEN).await, StatusCode::OK);
-    assert_eq!(two.test_app.query_integer("SELECT COUNT(*) FROM messages"), 2);
-}
-
-#[tokio::test]
-async fn two_accounts_with_one_token_are_told_apart_by_what_they_say() {
-    let two = TwoNumbers::with_sales_file(
-        &format!("twilio_whatsapp_from = '{SALES}'"),
-        &[("TWILIO_AUTH_TOKEN", SALES_TOKEN)],
-    )
-    .await;
-    two.sales_model_answers("From sales.").await;
-    two.contact_writes_to_sales(ANA, "hello").await;
-    assert_eq!(two.texts_sent_by_sales().await, ["From sales."]);
-}
-
-#[tokio::test]
-async fn a_delivery_status_is_accepted_only_from_the_account_that_sent_the_message() {
-    let two = TwoNumbers::new().await;
-    two.sales_model_answers("From sales.").await;
-    two.contact_writes_to_sales(ANA, "hello").await;
-    let (fields, _) = two.posts_by_sales().await.remove(0);
-    let address = field(&fields, "StatusCallback").unwrap();
-    let address = address.strip_prefix(PUBLIC_URL).unwrap();
-    let sid: String = {
-        let connection = rusqlite::Connection::open(two.test_app.folder.path().join("mynah.db")).unwrap();
-        connection.query_row("SELECT provider_id FROM parts", [], |row| row.get(0)).unwrap()
-    };
-    let status = || {
-        let connection = rusqlite::Connection::open(two.test_app.folder.path().join("mynah.db")).unwrap();
-        connection.query_row("SELECT status FROM parts", [], |row| row.get::<_, Option<String>>(0)).unwrap()
-    };
-    let news = |account: &str, status: &str| {
-        let pairs = [
-            ("MessageSid", sid.as_str()),
-            ("MessageStatus", status),
-            ("AccountSid", account),
-            ("From", SALES),
-            ("To", ANA),
-        ];
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
-    };
-    for path in [address, "/webhooks/twilio/status"] {
-        for (account, token) in [(ACCOUNT, TOKEN), (SALES_ACCOUNT, TOKEN), (ACCOUNT, SALES_TOKEN)] {
-            let refused = two.post_signed(path, &news(account, "failed"), token).await;
-            assert!([StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST].contains(&refused), "{path} {account}: {refused}");
-        }
-    }
-    assert_eq!(status(), None);
-    assert_eq!(two.post_signed(address, &news(SALES_ACCOUNT, "delivered"), SALES_TOKEN).await, StatusCode::OK);
-    assert_eq!(status().as_deref(), Some("delivered"));
-}
-
-#[tokio::test]
-async fn a_message_to_a_number_that_nobody_has_is_answered_by_the_accounts_first_with_a_warning() {
-    let log = CapturedLog::start();
-    let two = TwoNumbers::new().await;
-    two.sales_model_answers("From sales.").await;
-    let unknown = "whatsapp:+14155559999";
-    assert_eq!(two.deliver_message(ANA, unknown, "hello", Some(SALES_ACCOUNT), SALES_TOKEN).await, StatusCode::OK);
-    assert_eq!(two.deliver_message(BEN, unknown, "hello", Some(ACCOUNT), TOKEN).await, StatusCode::OK);
-    two.test_app.drain().await;
-    assert_eq!(
-        (two.texts_sent_by_sales().await, two.test_app.sent_texts().await),
-        (vec!["From sales.".to_owned()], vec!["From main.".to_owned()])
-    );
-    let (fields, _) = two.posts_by_sales().await.remove(0);
-    assert_eq!(field(&fields, "From").as_deref(), Some(unknown), "from where the contact wrote to");
-    let warning = "a message came to an address that no number has";
-    assert_eq!((log.count_lines("WARN", warning), log.count_lines("WARN", "number=\"sales\"")), (2, 1));
-    assert_eq!(log.count_lines("WARN", "+14155559999"), 0, "no whole number in the log");
-}
-
-#[tokio::test]
-async fn a_single_number_answers_messages_to_any_address_without_a_warning() {
-    let log = CapturedLog::start();
-    let house = TestApp::new().await;
-    let mut params = house.message_params(ANA, "hello");
-    params.iter_mut().filter(|(name, _)| name == "To").for_each(|(_, to)| *to = "whatsapp:+14155559999".into());
-    assert_eq!(house.deliver_webhook(&params).await, StatusCode::OK);
-    house.drain().await;
-    assert_eq!((house.sent_texts().await, log.count_lines("WARN", "no number has")), (vec!["Hello!".to_owned()], 0));
-}
-
-#[tokio::test]
-async fn a_service_answers_whatever_comes_to_its_account_and_is_no_other_numbers() {
-    let two =
-        TwoNumbers::with_sales_file("twilio_messaging_service_sid = 'MG00000000000000000000000000000007'", &[]).await;
-    two.sales_model_answers("From sales.").await;
-    two.contact_writes_to_sales(ANA, "hello").await;
-    two.contact_writes_to_main(ANA, "hello").await;
-    let (fields, _) = two.posts_by_sales().await.remove(0);
-    assert_eq!(field(&fields, "MessagingServiceSid").as_deref(), Some("MG00000000000000000000000000000007"));
-    assert_eq!(
-        (two.texts_sent_by_sales().await, two.test_app.sent_texts().await),
-        (vec!["From sales.".to_owned()], vec!["From main.".to_owned()])
-    );
-    assert_eq!(
-        two.deliver_message(BEN, OUR_NUMBER, "forged", Some(SALES_ACCOUNT), SALES_TOKEN).await,
-        StatusCode::FORBIDDEN
     );
 }
 
