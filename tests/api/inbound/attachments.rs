@@ -10,7 +10,8 @@ use crate::setup::attachments::{
     UNREADABLE_TEXT, contact_attaches, count_images, decompression_bomb, docx, drain_after_waits,
     images_in_last_prompt, last_user_contents, media_path, mount_media_file, pdf, picture,
 };
-use crate::setup::test_app::{ACCOUNT, ANA, BEN, CapturedLog, OUR_NUMBER, TestApp, form_params};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ACCOUNT, ANA, BEN, OUR_NUMBER, TestApp, form_params};
 
 #[tokio::test]
 async fn pictures_reach_the_model_with_their_captions_and_stay_in_the_history() {

@@ -9,8 +9,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use wiremock::ResponseTemplate;
 
+use crate::setup::captured_log::CapturedLog;
 use crate::setup::message_list::{HOUR, MessageList};
-use crate::setup::test_app::{ACCOUNT, ANA, BEN, CapturedLog, TestApp};
+use crate::setup::test_app::{ACCOUNT, ANA, BEN, TestApp};
 
 #[tokio::test]
 async fn a_two_hour_outage_is_answered_in_order_and_each_contact_once() {

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::test_app::{ANA, CapturedLog, PUBLIC_URL, TOKEN, TestApp, body_text, encode_form, form_params};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ANA, PUBLIC_URL, TOKEN, TestApp, body_text, encode_form, form_params};
 
 const MESSAGES: &str = "SELECT COUNT(*) FROM messages";
 const LOGGED: &str = "SELECT COUNT(*) FROM webhook_log";

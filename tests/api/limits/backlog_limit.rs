@@ -2,7 +2,8 @@
 
 use wiremock::ResponseTemplate;
 
-use crate::setup::test_app::{ANA, BEN, CapturedLog, TestApp};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ANA, BEN, TestApp};
 
 const COUNT_UNFINISHED_TURNS: &str =
     "SELECT COUNT(*) FROM turns WHERE state IN ('open', 'running', 'retry', 'sending')";

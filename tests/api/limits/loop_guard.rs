@@ -1,5 +1,7 @@
 //! Another machine at the other end, and people who are none.
 
+use wiremock::ResponseTemplate;
+
 use crate::setup::test_app::{ANA, BEN, TestApp};
 
 /// How often the model answered that contact.
@@ -10,6 +12,29 @@ async fn count_model_answers(house: &TestApp, who: &str) -> usize {
 async fn write_and_drain(house: &TestApp, from: &str, text: &str) {
     house.contact_writes(from, text).await;
     house.drain().await;
+}
+
+#[tokio::test]
+async fn a_bot_is_handed_over_to_a_person() {
+    let house = TestApp::new().await;
+    for _ in 0..8 {
+        house.contact_writes(ANA, "Thank you for your message! We will be in touch.").await;
+        house.drain().await;
+        house.advance(20);
+    }
+    assert_eq!(house.sent_texts().await.len(), 4);
+    let conversation = house.app.store.conversation(house.latest_conversation(), 0).await.unwrap().unwrap().0;
+    assert!(conversation.human_mode && conversation.human_until.is_some(), "{conversation:?}");
+    assert_eq!(house.turn_states().await[4..], ["skipped"; 4]);
+    // Nor does one that finds new words each time go on for ever.
+    for number in 0..30 {
+        house.contact_writes(BEN, &format!("You are welcome, number {number}")).await;
+        house.drain().await;
+        house.advance(2);
+    }
+    assert_eq!(house.sent_messages().await.iter().filter(|(to, _)| to == BEN).count(), 20, "no more");
+    let alerts = house.app.store.alerts(10).await.unwrap();
+    assert!(alerts.len() == 2 && alerts.iter().all(|alert| alert.cause == "loop"), "{alerts:?}");
 }
 
 #[tokio::test]
@@ -127,4 +152,33 @@ async fn short_words_and_photos_may_come_again_and_again() {
         }
     }
     assert_eq!(count_model_answers(&house, ANA).await, 14);
+}
+
+#[tokio::test]
+async fn a_person_who_asks_for_help_again_and_again_is_no_bot() {
+    let house = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "0"), ("MYNAH_TEXT_HELP", "Help!")]).await;
+    house.twilio_accepts_everything().await;
+    for _ in 0..25 {
+        house.contact_writes(ANA, "/help").await;
+        house.drain().await;
+    }
+    assert_eq!(house.sent_texts().await, ["Help!"; 25]);
+    assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_second_attempt_is_no_second_turn_of_a_bot() {
+    let house = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "0")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
+    for number in 0..18 {
+        let busy = ResponseTemplate::new(503);
+        house.mock_completion().respond_with(busy).up_to_n_times(1).with_priority(1).mount(&house.model).await;
+        house.contact_writes(ANA, &format!("question {number}")).await;
+        house.drain().await;
+        house.advance(10);
+        house.drain().await;
+    }
+    assert_eq!((house.prompts().await.len(), house.sent_texts().await.len()), (36, 18));
+    assert_eq!(house.app.store.alerts(9).await.unwrap(), []);
 }

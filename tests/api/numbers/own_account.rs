@@ -13,7 +13,8 @@ use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::setup::attachments::VOICE_NOTE;
-use crate::setup::test_app::{ANA, BEN, CapturedLog, TestApp, form_params};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ANA, BEN, TestApp, form_params};
 use crate::setup::two_numbers::{SALES, SALES_ACCOUNT, SALES_TOKEN, TwoNumbers, app_with_number_file, base64};
 
 fn basic_authorization(token: &str) -> String {

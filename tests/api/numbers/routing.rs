@@ -2,7 +2,8 @@
 
 use axum::http::StatusCode;
 
-use crate::setup::test_app::{ACCOUNT, ANA, BEN, CapturedLog, OUR_NUMBER, PUBLIC_URL, TOKEN, TestApp};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ACCOUNT, ANA, BEN, OUR_NUMBER, PUBLIC_URL, TOKEN, TestApp};
 use crate::setup::two_numbers::{SALES, SALES_ACCOUNT, SALES_TOKEN, TwoNumbers, field};
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use axum::http::StatusCode;
 use mynah::model::Address;
 
-use crate::setup::test_app::{ANA, CapturedLog, TestApp};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ANA, TestApp};
 
 const USER_ID: &str = "whatsapp:US.13491208655302741918";
 

@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use crate::setup::test_app::{ANA, CapturedLog, OUR_NUMBER, TestApp, form_params};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ANA, OUR_NUMBER, TestApp, form_params};
 
 /// The id that Twilio gave to the first message that it took.
 const SID: &str = "SM000000000000000000000000abc00001";

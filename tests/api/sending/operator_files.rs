@@ -14,7 +14,8 @@ use serde_json::json;
 use tower::ServiceExt;
 use wiremock::ResponseTemplate;
 
-use crate::setup::test_app::{ANA, BEN, CapturedLog, PUBLIC_URL, SECURITY_HEADERS, TestApp};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ANA, BEN, PUBLIC_URL, SECURITY_HEADERS, TestApp};
 
 const HOUR: u64 = 3600;
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::setup::test_app::{ACCOUNT, ANA, CapturedLog, OUR_NUMBER, TestApp, form_params};
+use crate::setup::captured_log::CapturedLog;
+use crate::setup::test_app::{ACCOUNT, ANA, OUR_NUMBER, TestApp, form_params};
 
 const LOOKUP_WAITS: [u64; 5] = [2, 5, 15, 40, 90];
 

@@ -12,9 +12,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::setup::test_app::{PUBLIC_URL, TestApp, completion, encode_form};
 
 pub const SALES_ACCOUNT: &str = "AC00000000000000000000000000000002";
-
 pub const SALES_TOKEN: &str = "fedcba9876543210fedcba9876543210";
-
 pub const SALES: &str = "whatsapp:+14155550002";
 
 /// A house with two numbers, and what stands behind the second.

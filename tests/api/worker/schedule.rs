@@ -106,3 +106,60 @@ async fn conversations_are_kept_for_ninety_days_and_the_log_of_webhooks_for_seve
         house.advance(1);
     }
 }
+
+#[tokio::test]
+async fn alerts_go_once_they_have_not_happened_again_for_the_retention() {
+    let house = TestApp::with_settings(&[("MYNAH_RETENTION", "2d")]).await;
+    let alert = async |subject: &str| {
+        house
+            .app
+            .store
+            .record_alert("budget", subject.to_owned(), "it is spent".to_owned(), house.app.clock.now())
+            .await
+            .unwrap();
+    };
+    let cleaned = async || {
+        let runs = schedule::run(&house.app, true).await.unwrap();
+        runs.into_iter().find(|run| run.job == "delete_old_alerts").unwrap().result
+    };
+    alert("once").await;
+    alert("again").await;
+    house.advance(24 * 3600);
+    alert("again").await;
+    house.advance(24 * 3600);
+    assert_eq!(cleaned().await, "0 alerts deleted", "none is older than two days");
+    house.advance(1);
+    assert_eq!(cleaned().await, "1 alerts deleted");
+    let left = house.app.store.alerts(9).await.unwrap();
+    assert!(left.len() == 1 && left[0].subject == "again" && left[0].count == 2, "{left:?}");
+    let house = house.restarted_with(&[("MYNAH_RETENTION", "0")]).await;
+    house.advance(1_000 * 24 * 3600);
+    schedule::run(&house.app, true).await.unwrap();
+    assert_eq!(house.app.store.alerts(9).await.unwrap().len(), 1, "nothing is deleted where everything is kept");
+}
+
+#[tokio::test]
+async fn idle_conversations_end_and_old_ones_go_with_all_that_was_said() {
+    let house = TestApp::with_settings(&[("MYNAH_RETENTION", "2d"), ("MYNAH_WEBHOOK_LOG_RETENTION", "1d")]).await;
+    house.twilio_accepts_everything().await;
+    house.model_answers("Hello!").await;
+    house.contact_writes(ANA, "hello").await;
+    house.drain().await;
+    let runs = schedule::run(&house.app, false).await.unwrap();
+    assert_eq!(runs.len(), 7, "each runs at the first start");
+    assert_eq!(schedule::run(&house.app, false).await.unwrap(), [], "and not again before its time");
+    house.advance(24 * 3600 + 1);
+    let runs = schedule::run(&house.app, false).await.unwrap();
+    let results: Vec<_> = runs.iter().map(|run| run.result.as_str()).collect();
+    assert!(results.contains(&"1 conversations ended") && results.contains(&"1 lines of the webhook log deleted"));
+    assert_eq!(house.query_integer("SELECT COUNT(*) FROM conversations WHERE ended_at IS NULL"), 0);
+    house.contact_writes(ANA, "me again").await;
+    house.drain().await;
+    house.advance(2 * 24 * 3600 + 1);
+    schedule::run(&house.app, false).await.unwrap();
+    for (table, left) in [("conversations", 1), ("messages", 2), ("turns", 1), ("parts", 1)] {
+        assert_eq!(house.query_integer(&format!("SELECT COUNT(*) FROM {table}")), left, "{table}: the second is left");
+    }
+    let status = house.app.store.schedule().await.unwrap();
+    assert!(status.len() == 7 && status.iter().all(|job| !job.failed && job.next_run_at > job.last_run_at));
+}
