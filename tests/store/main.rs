@@ -119,8 +119,6 @@ macro_rules! every_promise {
             the_revision_rises_with_every_change_of_the_history,
         }
         $crate::promises! { $fresh, contacts::merge:
-            a_contact_first_seen_by_phone_keeps_everything_when_a_user_id_comes_with_it,
-            a_contact_first_seen_by_user_id_is_known_by_the_phone_that_comes_later,
             two_contacts_that_are_one_person_are_merged_with_what_was_said_to_either,
             a_merge_keeps_the_latest_of_two_open_conversations_and_answers_both,
             a_person_who_answers_one_of_two_conversations_answers_the_one_that_goes_on,
@@ -128,13 +126,17 @@ macro_rules! every_promise {
             parts_for_a_contact_who_turns_out_to_be_blocked_are_held_back,
             the_usage_of_two_contacts_is_added_when_they_are_merged,
             a_call_that_runs_during_a_merge_is_charged_to_the_merged_contact,
+            two_contacts_of_two_accounts_are_merged_by_the_number_that_both_have,
+        }
+        $crate::promises! { $fresh, contacts::addresses:
+            a_contact_first_seen_by_phone_keeps_everything_when_a_user_id_comes_with_it,
+            a_contact_first_seen_by_user_id_is_known_by_the_phone_that_comes_later,
             a_phone_number_with_another_user_id_belongs_to_another_person,
             a_blocked_number_stays_blocked_whoever_writes_with_it,
             a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id,
             the_last_seen_time_of_an_address_is_updated_once_a_day,
             an_unknown_part_is_looked_up_at_the_address_where_it_was_posted,
             a_person_has_a_user_id_with_each_account,
-            two_contacts_of_two_accounts_are_merged_by_the_number_that_both_have,
             a_user_id_of_two_accounts_of_one_business_is_known_through_both,
             a_user_id_blocked_by_an_operator_gets_its_account_from_the_first_message,
             an_answer_does_not_follow_a_number_that_goes_to_somebody_else_meanwhile,
@@ -282,13 +284,15 @@ macro_rules! every_promise {
             loop_detection_reads_at_most_256_turns,
             how_often_a_contact_was_answered_is_counted_over_conversations,
         }
-        $crate::promises! { $fresh, outbound::files_and_templates:
+        $crate::promises! { $fresh, outbound::operator_files:
             a_file_is_sent_with_its_caption_and_stands_in_the_history,
             the_text_with_a_document_is_sent_before_it,
             messages_beyond_the_parts_of_one_turn_are_sent_by_the_next,
             a_file_is_in_use_until_each_conversation_with_it_is_deleted,
             no_file_is_sent_where_nothing_may_be_sent,
             splitting_a_part_keeps_the_files_and_templates_of_the_parts_behind_it,
+        }
+        $crate::promises! { $fresh, outbound::template:
             a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_assistant_as_it_was,
             a_template_does_not_hand_a_conversation_back,
             a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_one,

@@ -5,5 +5,6 @@ pub mod deadlines;
 pub mod jobs;
 pub mod loop_detection;
 pub mod random_walk;
+mod random_walk_invariants;
 pub mod recovery;
 pub mod turns;
