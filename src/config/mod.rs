@@ -1,5 +1,15 @@
 //! The configuration: one documented struct per concern, made from layers of which the first that has a value wins.
 //!
+//! The rooms, lowest first; a room imports only those above it in this table (`tests/api/structure` reads it):
+//!
+//! | room | holds |
+//! | --- | --- |
+//! | `schema` | what there is to set: the table of settings, defaults, the reference, how values are parsed |
+//! | `sources` | where values come from: environment, files, credentials, stored settings, in layers |
+//! | `sections` | one documented struct per concern, with the function that reads it |
+//!
+//! `stored.rs` stands above them.
+//!
 //! To add a setting: a row in a file of `settings/`, a field and the line that reads it in the file of its concern, and
 //! `MYNAH_BLESS=1 cargo test reference` for `docs/configuration.md`.
 

@@ -5,18 +5,18 @@
 //! `impl Store` in the room it belongs to, a migration, and its promises in `tests/store`. Statements are `const NAME: &str`, so
 //! that `query_plans.rs` finds them and proves that they need no full scan.
 //!
-//! The rooms, from the ground up; a room imports only those above it in this list:
+//! The rooms, lowest first; a room imports only those above it in this table (`tests/api/structure` reads it):
 //!
 //! | room | holds |
 //! | --- | --- |
-//! | [`database`] | the seam: transactions, rows, ids, errors, the lock on the folder, [`Store`] |
-//! | [`sqlite`] | that seam over SQLite: one writer, several readers, migrations |
-//! | [`operations`] | alerts, budgets, retention, the schedule, settings, secrets, files |
-//! | [`contacts`] | who wrote, merging, opt-out, blocking |
-//! | [`conversations`] | listing, transcript, context window, ending |
-//! | [`queue`] | turns and parts: claims, outcomes, recovery, jobs |
-//! | [`inbound`] | receiving, catch-up, attachments, the webhook log |
-//! | [`outbound`] | replies, parts, reconciling, delivery statuses, templates |
+//! | `database` | the seam: transactions, rows, ids, errors, the lock on the folder, [`Store`] |
+//! | `sqlite` | that seam over SQLite: one writer, several readers, migrations |
+//! | `operations` | alerts, budgets, retention, the schedule, settings, secrets, files |
+//! | `contacts` | who wrote, merging, opt-out, blocking |
+//! | `conversations` | listing, transcript, context window, ending |
+//! | `queue` | turns and parts: claims, outcomes, recovery, jobs |
+//! | `inbound` | receiving, catch-up, attachments, the webhook log |
+//! | `outbound` | replies, parts, reconciling, delivery statuses, templates |
 
 mod contacts;
 mod conversations;

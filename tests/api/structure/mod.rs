@@ -1,3 +1,6 @@
-//! Rules of the source itself: which module may import which, and where SQL stands.
+//! Rules of the source itself: which file may import which, where SQL stands, and whose settings are read.
 
 mod floors;
+mod imports;
+mod own_settings;
+mod sql;
