@@ -49,17 +49,17 @@ impl Provider for ModelAnsweringOnSignal {
 /// The answers, and how many calls were given up.
 async fn two_messages_the_second_while_the_model_works(burst: &str) -> (Vec<String>, usize) {
     let (asked, go, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
-    let house = TestApp::with_settings(&[("MYNAH_BURST", burst)]).await;
-    house.twilio_accepts_everything().await;
-    let house = house.with_model(ModelAnsweringOnSignal {
+    let test_app = TestApp::with_settings(&[("MYNAH_BURST", burst)]).await;
+    test_app.twilio_accepts_everything().await;
+    let test_app = test_app.with_model(ModelAnsweringOnSignal {
         asked: Arc::clone(&asked),
         answer: Arc::clone(&go),
         given_up: Arc::clone(&given_up),
     });
-    house.contact_writes(ANA, "one").await;
+    test_app.contact_writes(ANA, "one").await;
     let second = async {
         asked.notified().await;
-        house.contact_writes(ANA, "two").await;
+        test_app.contact_writes(ANA, "two").await;
         // More than enough for whoever was told to give up: all that is awake runs before this goes on.
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -69,43 +69,43 @@ async fn two_messages_the_second_while_the_model_works(burst: &str) -> (Vec<Stri
         go.notify_one();
     };
     let all = async {
-        house.drain().await;
-        house.drain().await;
+        test_app.drain().await;
+        test_app.drain().await;
     };
     tokio::join!(second, all);
-    (house.sent_texts().await, given_up.load(Ordering::SeqCst))
+    (test_app.sent_texts().await, given_up.load(Ordering::SeqCst))
 }
 
 #[tokio::test]
 async fn a_takeover_while_the_model_works_leaves_a_keyword_answered() {
     let (asked, go, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
-    let house = TestApp::with_settings(&[("MYNAH_TEXT_HELP", "Help!"), ("MYNAH_MERGE_WINDOW", "5s")]).await;
-    house.twilio_accepts_everything().await;
-    let house =
-        house.with_model(ModelAnsweringOnSignal { asked: Arc::clone(&asked), answer: Arc::clone(&go), given_up });
+    let test_app = TestApp::with_settings(&[("MYNAH_TEXT_HELP", "Help!"), ("MYNAH_MERGE_WINDOW", "5s")]).await;
+    test_app.twilio_accepts_everything().await;
+    let test_app =
+        test_app.with_model(ModelAnsweringOnSignal { asked: Arc::clone(&asked), answer: Arc::clone(&go), given_up });
     for again in [false, true] {
-        house.contact_writes(ANA, "one").await;
-        house.contact_writes(ANA, "/help").await;
-        let id = house.latest_conversation();
+        test_app.contact_writes(ANA, "one").await;
+        test_app.contact_writes(ANA, "/help").await;
+        let id = test_app.latest_conversation();
         if !again {
             let person = async {
                 asked.notified().await;
-                let now = house.app.clock.now();
-                assert!(house.app.store.take_over(id, None, "so".into(), None, now).await.unwrap());
+                let now = test_app.app.clock.now();
+                assert!(test_app.app.store.take_over(id, None, "so".into(), None, now).await.unwrap());
                 go.notify_one();
             };
-            tokio::join!(person, house.drain());
-            assert!(house.app.store.return_to_assistant(id).await.unwrap());
+            tokio::join!(person, test_app.drain());
+            assert!(test_app.app.store.return_to_assistant(id).await.unwrap());
         } else {
             // Nor is the model asked where they took over before.
-            let now = house.app.clock.now();
-            assert!(house.app.store.take_over(id, None, "so".into(), None, now).await.unwrap());
-            house.drain().await;
+            let now = test_app.app.clock.now();
+            assert!(test_app.app.store.take_over(id, None, "so".into(), None, now).await.unwrap());
+            test_app.drain().await;
         }
-        house.advance(10);
-        house.drain().await;
+        test_app.advance(10);
+        test_app.drain().await;
     }
-    assert_eq!(house.sent_texts().await, ["Help!", "Help!"]);
+    assert_eq!(test_app.sent_texts().await, ["Help!", "Help!"]);
 }
 
 #[tokio::test]

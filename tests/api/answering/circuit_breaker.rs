@@ -13,21 +13,21 @@ use crate::setup::test_app::{ANA, BEN, TestApp, completion};
 #[tokio::test]
 async fn a_model_that_keeps_failing_is_not_asked_for_a_while_and_tried_again_later() {
     let second = second_model(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
-    let house = app_with_second_model(&second).await;
-    house.mock_completion().respond_with(ResponseTemplate::new(503)).up_to_n_times(5).mount(&house.model).await;
-    house.model_answers("From the first.").await;
+    let test_app = app_with_second_model(&second).await;
+    test_app.mock_completion().respond_with(ResponseTemplate::new(503)).up_to_n_times(5).mount(&test_app.model).await;
+    test_app.model_answers("From the first.").await;
     for number in 0..10 {
-        house.contact_writes(ANA, &format!("question {number}")).await;
-        house.drain().await;
+        test_app.contact_writes(ANA, &format!("question {number}")).await;
+        test_app.drain().await;
     }
-    assert_eq!(house.prompts().await.len(), 5, "after five failures nobody asks it");
-    assert_eq!(house.sent_texts().await, ["From the spare."; 10]);
-    let alerts = house.app.store.alerts(10).await.unwrap();
+    assert_eq!(test_app.prompts().await.len(), 5, "after five failures nobody asks it");
+    assert_eq!(test_app.sent_texts().await, ["From the spare."; 10]);
+    let alerts = test_app.app.store.alerts(10).await.unwrap();
     assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("again and again"));
-    house.advance(30);
-    house.contact_writes(ANA, "and now?").await;
-    house.drain().await;
-    assert_eq!(house.sent_texts().await.last().unwrap(), "From the first.");
+    test_app.advance(30);
+    test_app.contact_writes(ANA, "and now?").await;
+    test_app.drain().await;
+    assert_eq!(test_app.sent_texts().await.last().unwrap(), "From the first.");
 }
 
 /// A model that fails five times, then once after a long time, and then answers.
@@ -66,30 +66,30 @@ impl mynah::ai::Provider for RecoveringModel {
 
 #[tokio::test]
 async fn a_probe_that_is_given_up_is_made_again() {
-    let house = TestApp::with_settings(&[("MYNAH_BURST", "restart")]).await;
-    house.twilio_accepts_everything().await;
+    let test_app = TestApp::with_settings(&[("MYNAH_BURST", "restart")]).await;
+    test_app.twilio_accepts_everything().await;
     let (asked, fail) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let ill = RecoveringModel { calls: AtomicUsize::new(0), asked: Arc::clone(&asked), fail: Arc::clone(&fail) };
-    let house = house.with_model(ill);
-    house.contact_writes(BEN, "hello").await;
+    let test_app = test_app.with_model(ill);
+    test_app.contact_writes(BEN, "hello").await;
     for _ in 0..5 {
-        house.drain().await;
-        house.advance(310);
+        test_app.drain().await;
+        test_app.advance(310);
     }
-    assert!(house.app.store.discard(mynah::model::TurnId(1), house.app.clock.now()).await.unwrap());
-    house.contact_writes(ANA, "one").await;
+    assert!(test_app.app.store.discard(mynah::model::TurnId(1), test_app.app.clock.now()).await.unwrap());
+    test_app.contact_writes(ANA, "one").await;
     let more = async {
         asked.notified().await;
-        house.contact_writes(ANA, "two").await;
+        test_app.contact_writes(ANA, "two").await;
         // All that is awake runs before this goes on, so that call is given up before it fails.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         fail.notify_one();
     };
-    tokio::join!(house.drain(), more);
-    house.drain().await;
-    assert_eq!(house.sent_texts().await, ["Well again."]);
+    tokio::join!(test_app.drain(), more);
+    test_app.drain().await;
+    assert_eq!(test_app.sent_texts().await, ["Well again."]);
 }
 
 /// A model that tells when it is asked, and fails when it is told.
@@ -115,16 +115,16 @@ impl mynah::ai::Provider for FailingOnSignalModel {
 
 #[tokio::test]
 async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanwhile() {
-    let house = TestApp::with_settings(&[]).await;
+    let test_app = TestApp::with_settings(&[]).await;
     let (asked, fails) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let house = house.with_model(FailingOnSignalModel { asked: Arc::clone(&asked), fails: Arc::clone(&fails) });
+    let test_app = test_app.with_model(FailingOnSignalModel { asked: Arc::clone(&asked), fails: Arc::clone(&fails) });
     for number in 0..20 {
-        house.contact_writes(&format!("whatsapp:+1202555{number:04}"), "hello").await;
+        test_app.contact_writes(&format!("whatsapp:+1202555{number:04}"), "hello").await;
     }
     let told = async {
         // So many may ask at once; the others queue.
         asked.acquire_many(8).await.unwrap().forget();
-        while house.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'running'") < 20 {
+        while test_app.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'running'") < 20 {
             tokio::task::yield_now().await;
         }
         for _ in 0..100 {
@@ -132,7 +132,7 @@ async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanw
         }
         fails.add_permits(20);
     };
-    tokio::join!(house.drain(), told);
+    tokio::join!(test_app.drain(), told);
     assert_eq!(asked.available_permits(), 0, "more were asked than those eight");
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'retry' AND attempts = 0"), 12);
+    assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'retry' AND attempts = 0"), 12);
 }

@@ -96,15 +96,16 @@ impl Provider for ThinkingModel {
 
 /// How often the dots were asked for while the model thought for so many seconds.
 async fn typing_calls_while_thinking(dots: TypingOutcome, seconds: u64) -> usize {
-    let house = TestApp::with_settings(&[("MYNAH_TYPING", "true")]).await;
-    house.twilio_accepts_everything().await;
+    let test_app = TestApp::with_settings(&[("MYNAH_TYPING", "true")]).await;
+    test_app.twilio_accepts_everything().await;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let house = house.with_channel(move |inner| ChannelWithTyping { inner, typing_outcome: dots, calls: counted });
-    let house = house.with_model(ThinkingModel(Duration::from_secs(seconds)));
-    house.contact_writes(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!(house.sent_texts().await, ["Hello!"]);
+    let test_app =
+        test_app.with_channel(move |inner| ChannelWithTyping { inner, typing_outcome: dots, calls: counted });
+    let test_app = test_app.with_model(ThinkingModel(Duration::from_secs(seconds)));
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.drain().await;
+    assert_eq!(test_app.sent_texts().await, ["Hello!"]);
     let asked = calls.load(Ordering::SeqCst);
     pause();
     sleep(Duration::from_secs(100)).await;
@@ -129,16 +130,16 @@ async fn typing_that_is_not_shown_delays_nothing() {
 
 #[tokio::test]
 async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
-    let house = TestApp::with_settings(&[("MYNAH_TYPING", "true")]).await;
-    house.twilio_accepts_everything().await;
-    house.model_answers("Hello!").await;
-    house.contact_writes(ANA, "hello").await;
-    house.contact_writes(ANA, "are you there?").await;
-    house.drain().await;
-    assert_eq!(house.sent_texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
+    let test_app = TestApp::with_settings(&[("MYNAH_TYPING", "true")]).await;
+    test_app.twilio_accepts_everything().await;
+    test_app.model_answers("Hello!").await;
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.contact_writes(ANA, "are you there?").await;
+    test_app.drain().await;
+    assert_eq!(test_app.sent_texts().await, ["Hello!"], "the stand-in knows no typing indicator and answers 404");
     let shown = async {
         loop {
-            let requests = house.twilio.received_requests().await.unwrap();
+            let requests = test_app.twilio.received_requests().await.unwrap();
             if let Some(request) =
                 requests.iter().find(|request| request.url.path().ends_with("/Indicators/Typing.json"))
             {
@@ -152,16 +153,16 @@ async fn typing_is_shown_at_the_claim_and_its_failure_delays_nothing() {
 
 #[tokio::test]
 async fn no_typing_is_shown_where_the_owner_does_not_want_it() {
-    let house = TestApp::new().await;
+    let test_app = TestApp::new().await;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let house = house.with_channel(move |inner| ChannelWithTyping {
+    let test_app = test_app.with_channel(move |inner| ChannelWithTyping {
         inner,
         typing_outcome: TypingOutcome::Shown,
         calls: counted,
     });
-    let house = house.with_model(ThinkingModel(Duration::from_secs(65)));
-    house.contact_writes(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!((house.sent_texts().await, calls.load(Ordering::SeqCst)), (vec!["Hello!".to_owned()], 0));
+    let test_app = test_app.with_model(ThinkingModel(Duration::from_secs(65)));
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.drain().await;
+    assert_eq!((test_app.sent_texts().await, calls.load(Ordering::SeqCst)), (vec!["Hello!".to_owned()], 0));
 }

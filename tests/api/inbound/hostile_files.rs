@@ -15,18 +15,18 @@ use crate::setup::test_app::{ANA, BEN, TestApp};
 
 /// What the model is asked of that file; the house goes on answering.
 async fn prompt_text_for_file(media_type: &str, bomb: Vec<u8>) -> String {
-    let (house, storage) = (TestApp::new().await, MockServer::start().await);
+    let (test_app, storage) = (TestApp::new().await, MockServer::start().await);
     assert!(bomb.len() < 16 << 20, "{}", bomb.len());
-    mount_media_file(&house, &storage, "ME1", bomb).await;
-    contact_attaches(&house, ANA, "see this", media_type, "ME1").await;
-    drain_after_waits(&house).await;
-    house.contact_writes(BEN, "and you?").await;
-    drain_after_waits(&house).await;
-    let asked = last_user_contents(&house).await;
+    mount_media_file(&test_app, &storage, "ME1", bomb).await;
+    contact_attaches(&test_app, ANA, "see this", media_type, "ME1").await;
+    drain_after_waits(&test_app).await;
+    test_app.contact_writes(BEN, "and you?").await;
+    drain_after_waits(&test_app).await;
+    let asked = last_user_contents(&test_app).await;
     assert_eq!((asked.len(), &asked[1]), (2, &"and you?".into()));
     let text = asked[0].as_str().unwrap().to_owned();
     let sorry = text.contains("which cannot be read");
-    let texts = house.sent_texts().await;
+    let texts = test_app.sent_texts().await;
     assert_eq!(texts.len(), if sorry { 3 } else { 2 });
     assert_eq!(texts[0] == UNREADABLE_TEXT, sorry);
     text

@@ -27,44 +27,45 @@ fn list_response(rows: &[Value]) -> ResponseTemplate {
 async fn a_messaging_service_catches_up_on_messages_to_senders_whose_webhooks_come_here() {
     let service =
         [("TWILIO_WHATSAPP_FROM", ""), ("TWILIO_MESSAGING_SERVICE_SID", "MG00000000000000000000000000000007")];
-    let house = TestApp::with_settings(&service).await;
-    house.twilio_accepts_everything().await;
-    house.model_answers("Hello!").await;
+    let test_app = TestApp::with_settings(&service).await;
+    test_app.twilio_accepts_everything().await;
+    test_app.model_answers("Hello!").await;
     let look = async |rows: &[Value]| {
-        let _list = house.mock_list_messages().respond_with(list_response(rows)).mount_as_scoped(&house.twilio).await;
-        schedule::catch_up(&house.app).await.unwrap().result
+        let _list =
+            test_app.mock_list_messages().respond_with(list_response(rows)).mount_as_scoped(&test_app.twilio).await;
+        schedule::catch_up(&test_app.app).await.unwrap().result
     };
     assert_eq!(look(&[]).await, "nothing was missed");
-    house.advance(3_600);
+    test_app.advance(3_600);
     // Another program of the account has a sender as well.
     let listed = [list_row("SM2", BEN, OUR_NUMBER), list_row("SM1", BEN, "whatsapp:+14155550099")];
     assert_eq!(look(&listed).await, "nothing was missed", "nobody knows yet which of them is ours");
-    house.contact_writes(ANA, "hello").await;
-    house.drain().await;
-    house.execute_sql("UPDATE catch_ups SET caught_up_at = began_at");
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.drain().await;
+    test_app.execute_sql("UPDATE catch_ups SET caught_up_at = began_at");
     assert_eq!(look(&listed).await, "missed messages found: 1 to be answered");
-    house.drain().await;
+    test_app.drain().await;
     let to = |(to, _): (String, String)| to;
-    assert_eq!(house.sent_messages().await.into_iter().map(to).collect::<Vec<_>>(), [ANA, BEN]);
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM messages WHERE provider_id = 'SM1'"), 0);
+    assert_eq!(test_app.sent_messages().await.into_iter().map(to).collect::<Vec<_>>(), [ANA, BEN]);
+    assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM messages WHERE provider_id = 'SM1'"), 0);
 }
 
 #[tokio::test]
 async fn a_list_that_hangs_holds_up_no_other() {
-    let two = TwoNumbers::new().await;
+    let numbers = TwoNumbers::new().await;
     let list_of_sales =
         || Mock::given(method("GET")).and(path(format!("/2010-04-01/Accounts/{SALES_ACCOUNT}/Messages.json")));
     {
-        let _sales = list_of_sales().respond_with(list_response(&[])).mount_as_scoped(&two.twilio).await;
-        let _main = two
+        let _sales = list_of_sales().respond_with(list_response(&[])).mount_as_scoped(&numbers.twilio).await;
+        let _main = numbers
             .test_app
             .mock_list_messages()
             .respond_with(list_response(&[]))
-            .mount_as_scoped(&two.test_app.twilio)
+            .mount_as_scoped(&numbers.test_app.twilio)
             .await;
-        assert_eq!(schedule::catch_up(&two.test_app.app).await.unwrap().result, "nothing was missed");
+        assert_eq!(schedule::catch_up(&numbers.test_app.app).await.unwrap().result, "nothing was missed");
     }
-    two.test_app.advance(3_600);
+    numbers.test_app.advance(3_600);
     // That of main is given only once the message to sales is stored.
     let (stored, waiting) = mpsc::channel();
     let waiting = Mutex::new(waiting);
@@ -72,11 +73,11 @@ async fn a_list_that_hangs_holds_up_no_other() {
         Ok(()) => list_response(&[]),
         Err(_) => ResponseTemplate::new(503),
     };
-    two.test_app.mock_list_messages().respond_with(hangs).mount(&two.test_app.twilio).await;
-    list_of_sales().respond_with(list_response(&[list_row("SM1", ANA, SALES)])).mount(&two.twilio).await;
-    let look = schedule::catch_up(&two.test_app.app);
+    numbers.test_app.mock_list_messages().respond_with(hangs).mount(&numbers.test_app.twilio).await;
+    list_of_sales().respond_with(list_response(&[list_row("SM1", ANA, SALES)])).mount(&numbers.twilio).await;
+    let look = schedule::catch_up(&numbers.test_app.app);
     let seen = async {
-        while two.test_app.query_integer("SELECT COUNT(*) FROM messages") == 0 {
+        while numbers.test_app.query_integer("SELECT COUNT(*) FROM messages") == 0 {
             tokio::task::yield_now().await;
         }
         stored.send(()).ok();

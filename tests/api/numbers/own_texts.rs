@@ -96,15 +96,15 @@ fn cases() -> Vec<TextCase> {
 #[tokio::test]
 async fn each_text_that_a_contact_reads_is_that_of_the_number_that_they_wrote_to() {
     for TextCase { sales_file, main_settings, model_answer, contact_writes, contact_reads } in cases() {
-        let two =
+        let numbers =
             TwoNumbers::with_sales_file(&format!("twilio_whatsapp_from = '{SALES}'\n{sales_file}"), main_settings)
                 .await;
-        Mock::given(method("POST")).respond_with(model_answer).mount(&two.model).await;
+        Mock::given(method("POST")).respond_with(model_answer).mount(&numbers.model).await;
         for text in contact_writes {
-            two.contact_writes_to_sales(ANA, text).await;
+            numbers.contact_writes_to_sales(ANA, text).await;
         }
-        assert_eq!(two.texts_sent_by_sales().await.last().map(String::as_str), Some(contact_reads), "{sales_file}");
-        assert_eq!(two.test_app.sent_texts().await, [""; 0], "{sales_file}");
+        assert_eq!(numbers.texts_sent_by_sales().await.last().map(String::as_str), Some(contact_reads), "{sales_file}");
+        assert_eq!(numbers.test_app.sent_texts().await, [""; 0], "{sales_file}");
     }
 }
 
@@ -129,23 +129,25 @@ async fn a_number_says_in_its_own_words_that_its_model_is_too_slow_or_left_alone
     let own =
         format!("twilio_whatsapp_from = '{SALES}'\ntext_timeout = 'Sales is slow.'\ntext_busy = 'Sales is busy.'");
     for (failures, reads) in [(0, "Sales is slow."), (60, "Sales is busy.")] {
-        let mut two = TwoNumbers::with_sales_file(&own, &[]).await;
-        let number = &mut Arc::get_mut(&mut two.test_app.app).unwrap().numbers[1];
+        let mut numbers = TwoNumbers::with_sales_file(&own, &[]).await;
+        let number = &mut Arc::get_mut(&mut numbers.test_app.app).unwrap().numbers[1];
         let assistant = Assistant::new(Arc::new(TimingOutModel), number.config.ai.as_ref().unwrap());
         number.assistants[0] = Arc::new(assistant);
-        let ill = |two: &TwoNumbers| {
+        let ill = |numbers: &TwoNumbers| {
             for _ in 0..failures {
-                two.test_app.app.numbers[1].assistants[0].breaker.record_failure(None, two.test_app.app.clock.now());
+                numbers.test_app.app.numbers[1].assistants[0]
+                    .breaker
+                    .record_failure(None, numbers.test_app.app.clock.now());
             }
         };
-        ill(&two);
-        assert_eq!(two.deliver_message(ANA, SALES, "hello", None, SALES_TOKEN).await, StatusCode::OK);
+        ill(&numbers);
+        assert_eq!(numbers.deliver_message(ANA, SALES, "hello", None, SALES_TOKEN).await, StatusCode::OK);
         for _ in 0..40 {
-            two.test_app.drain().await;
-            two.test_app.advance(60);
-            ill(&two);
+            numbers.test_app.drain().await;
+            numbers.test_app.advance(60);
+            ill(&numbers);
         }
-        assert_eq!(two.texts_sent_by_sales().await, [reads]);
+        assert_eq!(numbers.texts_sent_by_sales().await, [reads]);
     }
 }
 
@@ -159,14 +161,14 @@ fn is_offered_hand_over(requests: &[wiremock::Request]) -> bool {
 async fn each_number_says_whether_its_model_may_call_for_a_person() {
     for (own, main) in [(false, true), (true, false)] {
         let file = format!("twilio_whatsapp_from = '{SALES}'\nmodel_hand_over = {own}");
-        let two =
+        let numbers =
             TwoNumbers::with_sales_file(&file, &[("MYNAH_MODEL_HAND_OVER", if main { "true" } else { "false" })]).await;
-        two.sales_model_answers("From sales.").await;
-        two.contact_writes_to_sales(ANA, "hello").await;
-        two.contact_writes_to_main(ANA, "hello").await;
+        numbers.sales_model_answers("From sales.").await;
+        numbers.contact_writes_to_sales(ANA, "hello").await;
+        numbers.contact_writes_to_main(ANA, "hello").await;
         let of = async |server: &wiremock::MockServer| is_offered_hand_over(&server.received_requests().await.unwrap());
-        let TestApp { model, .. } = &two.test_app;
-        assert_eq!((of(&two.model).await, of(model).await), (own, main));
+        let TestApp { model, .. } = &numbers.test_app;
+        assert_eq!((of(&numbers.model).await, of(model).await), (own, main));
     }
 }
 
@@ -178,12 +180,12 @@ async fn instructions_that_a_model_repeats_are_those_of_its_number_and_declined_
     let file = format!(
         "twilio_whatsapp_from = '{SALES}'\nsystem_prompt = '{instructions}'\ntext_declined = 'Sales declines.'"
     );
-    let house = app_with_number_file(&folder, &file, &[]).await;
-    house.twilio_accepts_everything().await;
-    house.model_answers(instructions.trim()).await;
-    let mut params = house.message_params(ANA, "hello");
+    let test_app = app_with_number_file(&folder, &file, &[]).await;
+    test_app.twilio_accepts_everything().await;
+    test_app.model_answers(instructions.trim()).await;
+    let mut params = test_app.message_params(ANA, "hello");
     params.iter_mut().filter(|(name, _)| name == "To").for_each(|(_, to)| *to = SALES.into());
-    assert_eq!(house.deliver_webhook(&params).await, StatusCode::OK);
-    house.drain().await;
-    assert_eq!(house.sent_texts().await, ["Sales declines."]);
+    assert_eq!(test_app.deliver_webhook(&params).await, StatusCode::OK);
+    test_app.drain().await;
+    assert_eq!(test_app.sent_texts().await, ["Sales declines."]);
 }

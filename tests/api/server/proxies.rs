@@ -12,11 +12,11 @@ use crate::setup::test_app::{ANA, PUBLIC_URL, TOKEN, TestApp, encode_form};
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A house behind a real socket; its address.
-async fn serve_on_socket(house: &TestApp) -> String {
+async fn serve_on_socket(test_app: &TestApp) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/webhooks/twilio", listener.local_addr().unwrap());
-    let headers = web::SecurityHeaders::from_config(&house.app.config.server);
-    tokio::spawn(web::serve(listener, house.routes(), headers, CancellationToken::new()));
+    let headers = web::SecurityHeaders::from_config(&test_app.app.config.server);
+    tokio::spawn(web::serve(listener, test_app.routes(), headers, CancellationToken::new()));
     address
 }
 
@@ -33,8 +33,8 @@ async fn post_forgeries(address: &str, of: &str, times: usize) -> u16 {
 
 #[tokio::test]
 async fn a_flood_of_forgeries_counts_against_the_client_that_a_trusted_proxy_names() {
-    let house = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
-    let address = serve_on_socket(&house).await;
+    let test_app = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let address = serve_on_socket(&test_app).await;
     assert_eq!(post_forgeries(&address, "198.51.100.1", 60).await, 403);
     assert_eq!(post_forgeries(&address, "198.51.100.1", 1).await, 429);
     assert_eq!(post_forgeries(&address, "198.51.100.2", 1).await, 403, "another client has a rate of its own");
@@ -47,17 +47,17 @@ async fn a_flood_of_forgeries_counts_against_the_client_that_a_trusted_proxy_nam
 
 #[tokio::test]
 async fn nobody_else_is_believed_about_the_client() {
-    let house = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "192.0.2.7")]).await;
-    let address = serve_on_socket(&house).await;
+    let test_app = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "192.0.2.7")]).await;
+    let address = serve_on_socket(&test_app).await;
     assert_eq!(post_forgeries(&address, "198.51.100.1", 60).await, 403);
     assert_eq!(post_forgeries(&address, "198.51.100.2", 1).await, 429, "all came from one address");
 }
 
 #[tokio::test]
 async fn no_proxy_is_believed_about_the_address_that_was_signed() {
-    let house = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
-    let address = serve_on_socket(&house).await;
-    let params = house.message_params(ANA, "hello");
+    let test_app = TestApp::with_settings(&[("MYNAH_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let address = serve_on_socket(&test_app).await;
+    let params = test_app.message_params(ANA, "hello");
     let client = client(TIMEOUT, TIMEOUT, AllowedTargets::Any);
     for (signed, status) in [("https://evil.example", StatusCode::FORBIDDEN), (PUBLIC_URL, StatusCode::OK)] {
         let signature = twilio::sign(&format!("{signed}/webhooks/twilio"), &params, TOKEN);

@@ -67,8 +67,8 @@ fn security_headers(said: &str) -> Vec<Vec<&str>> {
 
 #[tokio::test]
 async fn answers_that_no_route_makes_bear_the_same_security_headers() {
-    let house = TestApp::new().await;
-    let (address, _stop, _server) = serve_routes(house.routes()).await;
+    let test_app = TestApp::new().await;
+    let (address, _stop, _server) = serve_routes(test_app.routes()).await;
     let ordinary = send_until_closed(address, b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     let expected = security_headers(&ordinary).pop().unwrap();
     assert_eq!(expected.len(), SECURITY_HEADERS.len(), "{ordinary}");
@@ -112,8 +112,8 @@ async fn a_header_that_trickles_in_is_ended_too() {
 
 #[tokio::test]
 async fn a_body_that_stops_halfway_is_ended_with_408_after_30_seconds_and_nothing_is_stored() {
-    let house = TestApp::new().await;
-    let (address, _stop, _server) = serve_routes(house.routes()).await;
+    let test_app = TestApp::new().await;
+    let (address, _stop, _server) = serve_routes(test_app.routes()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     // From here on the clock leaps from timer to timer, whenever nothing else is left to do.
     tokio::time::pause();
@@ -125,7 +125,7 @@ async fn a_body_that_stops_halfway_is_ended_with_408_after_30_seconds_and_nothin
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("did not arrive in time"), "{answer}");
     assert_eq!(security_headers(&answer)[0].len(), SECURITY_HEADERS.len(), "{answer}");
     assert_eq!(before.elapsed().as_secs(), 30);
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM webhook_log"), 0);
+    assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM webhook_log"), 0);
 }
 
 #[tokio::test]

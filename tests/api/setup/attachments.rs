@@ -81,37 +81,37 @@ pub fn decompression_bomb() -> Vec<u8> {
 }
 
 /// Twilio sends on to where it keeps the file.
-pub async fn mount_media_file(house: &TestApp, storage: &MockServer, sid: &str, bytes: Vec<u8>) {
+pub async fn mount_media_file(test_app: &TestApp, storage: &MockServer, sid: &str, bytes: Vec<u8>) {
     let there = ResponseTemplate::new(307).insert_header("location", format!("{}/{sid}", storage.uri()));
     Mock::given(method("GET"))
         .and(path(media_path(sid)))
         .and(header_exists("authorization"))
         .respond_with(there)
-        .mount(&house.twilio)
+        .mount(&test_app.twilio)
         .await;
     let file = ResponseTemplate::new(200).set_body_bytes(bytes);
     Mock::given(method("GET")).and(path(format!("/{sid}"))).respond_with(file).mount(storage).await;
 }
 
-pub async fn contact_attaches(house: &TestApp, from: &str, caption: &str, media_type: &str, sid: &str) {
-    let mut message = house.message_params(from, caption);
+pub async fn contact_attaches(test_app: &TestApp, from: &str, caption: &str, media_type: &str, sid: &str) {
+    let mut message = test_app.message_params(from, caption);
     message.retain(|(name, _)| !["NumMedia", "MessageType"].contains(&name.as_str()));
-    let url = format!("{}{}", house.twilio.uri(), media_path(sid));
+    let url = format!("{}{}", test_app.twilio.uri(), media_path(sid));
     message.extend(form_params(&[("NumMedia", "1"), ("MediaContentType0", media_type), ("MediaUrl0", &url)]));
-    assert_eq!(house.deliver_webhook(&message).await, 200);
+    assert_eq!(test_app.deliver_webhook(&message).await, 200);
 }
 
 /// An album's wait, then that of a second message for the first.
-pub async fn drain_after_waits(house: &TestApp) {
+pub async fn drain_after_waits(test_app: &TestApp) {
     for seconds in [16, 4] {
-        house.advance(seconds);
-        house.drain().await;
+        test_app.advance(seconds);
+        test_app.drain().await;
     }
 }
 
 /// What the model was asked, call by call: the content of the last message by the contact.
-pub async fn last_user_contents(house: &TestApp) -> Vec<Value> {
-    let requests = house.model.received_requests().await.unwrap();
+pub async fn last_user_contents(test_app: &TestApp) -> Vec<Value> {
+    let requests = test_app.model.received_requests().await.unwrap();
     let chats = requests.iter().filter(|request| request.url.path().ends_with("/chat/completions"));
     let bodies = chats.map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
     bodies.map(|body| body["messages"].as_array().unwrap().last().unwrap()["content"].clone()).collect()
@@ -122,8 +122,8 @@ pub fn count_images(content: &Value) -> usize {
 }
 
 /// How many pictures the model was shown when it was last asked.
-pub async fn images_in_last_prompt(house: &TestApp) -> usize {
-    let requests = house.model.received_requests().await.unwrap();
+pub async fn images_in_last_prompt(test_app: &TestApp) -> usize {
+    let requests = test_app.model.received_requests().await.unwrap();
     let body: Value = serde_json::from_slice(&requests.last().unwrap().body).unwrap();
     body["messages"].as_array().unwrap().iter().map(|message| count_images(&message["content"])).sum()
 }

@@ -20,7 +20,7 @@ pub struct MessageList(pub Arc<Mutex<Vec<Value>>>);
 
 impl MessageList {
     /// A list that a house finds at Twilio, page by page as there: newest first, the next page relative to the API.
-    pub async fn mounted_at(house: &TestApp) -> MessageList {
+    pub async fn mounted_at(test_app: &TestApp) -> MessageList {
         let list = MessageList::default();
         let rows = list.clone();
         let answer = move |request: &wiremock::Request| {
@@ -39,7 +39,7 @@ impl MessageList {
             });
             ResponseTemplate::new(200).set_body_json(json!({ "messages": newest, "next_page_uri": next }))
         };
-        house.mock_list_messages().respond_with(answer).mount(&house.twilio).await;
+        test_app.mock_list_messages().respond_with(answer).mount(&test_app.twilio).await;
         list
     }
 
@@ -73,14 +73,14 @@ impl TestApp {
 
     /// A house that has been running, and whose list lies before it.
     pub async fn app_with_message_list(settings: &[(&str, &str)]) -> (TestApp, MessageList) {
-        let house = TestApp::with_settings(settings).await;
-        house.twilio_accepts_everything().await;
-        house.model_answers("Hello!").await;
-        let list = MessageList::mounted_at(&house).await;
-        assert_eq!(house.catch_up_result().await, "nothing was missed");
-        house.advance(24 * HOUR);
-        house.catch_up_result().await;
-        (house, list)
+        let test_app = TestApp::with_settings(settings).await;
+        test_app.twilio_accepts_everything().await;
+        test_app.model_answers("Hello!").await;
+        let list = MessageList::mounted_at(&test_app).await;
+        assert_eq!(test_app.catch_up_result().await, "nothing was missed");
+        test_app.advance(24 * HOUR);
+        test_app.catch_up_result().await;
+        (test_app, list)
     }
 
     pub async fn list_requests(&self) -> usize {

@@ -59,10 +59,10 @@ pub struct TestApp {
 impl TestApp {
     /// Twilio takes everything, the model answers `Hello!`.
     pub async fn new() -> TestApp {
-        let house = TestApp::with_settings(&[]).await;
-        house.twilio_accepts_everything().await;
-        house.model_answers("Hello!").await;
-        house
+        let test_app = TestApp::with_settings(&[]).await;
+        test_app.twilio_accepts_everything().await;
+        test_app.model_answers("Hello!").await;
+        test_app
     }
 
     /// Stand-ins that answer nothing yet, and settings over the usual ones; an empty value takes one away.

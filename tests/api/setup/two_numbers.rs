@@ -40,9 +40,9 @@ impl TwoNumbers {
             twilio.uri(),
             model.uri()
         );
-        let house = app_with_number_file(&folder, &text, settings).await;
-        house.twilio_accepts_everything().await;
-        house.model_answers("From main.").await;
+        let test_app = app_with_number_file(&folder, &text, settings).await;
+        test_app.twilio_accepts_everything().await;
+        test_app.model_answers("From main.").await;
         let next = AtomicU32::new(1);
         Mock::given(method("POST"))
             .and(path(format!("/2010-04-01/Accounts/{SALES_ACCOUNT}/Messages.json")))
@@ -52,7 +52,7 @@ impl TwoNumbers {
             })
             .mount(&twilio)
             .await;
-        TwoNumbers { test_app: house, twilio, model, _folder: folder }
+        TwoNumbers { test_app, twilio, model, _folder: folder }
     }
 
     pub async fn sales_model_answers(&self, text: &str) {

@@ -109,140 +109,147 @@ impl Channel for BrokenChannel {
 
 /// A house whose channel panics so often at that place.
 async fn app_with_broken_channel(place: PanicPlace, times: i64) -> TestApp {
-    let house = TestApp::with_settings(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
-    house.twilio_accepts_everything().await;
-    house.model_answers("Hello!").await;
-    house.with_channel(|inner| BrokenChannel::at(inner, place, times))
+    let test_app = TestApp::with_settings(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+    test_app.twilio_accepts_everything().await;
+    test_app.model_answers("Hello!").await;
+    test_app.with_channel(|inner| BrokenChannel::at(inner, place, times))
 }
 
 #[tokio::test]
 async fn a_model_that_panics_leaves_no_turn_behind() {
-    let house = TestApp::new().await.with_model(BrokenModel);
-    house.contact_writes(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!((house.turn_states().await, house.sent_texts().await.len()), (vec!["dead".to_owned()], 1));
+    let test_app = TestApp::new().await.with_model(BrokenModel);
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.drain().await;
+    assert_eq!((test_app.turn_states().await, test_app.sent_texts().await.len()), (vec!["dead".to_owned()], 1));
 }
 
 #[tokio::test]
 async fn a_send_after_which_the_channel_panics_is_unknown() {
-    let house = app_with_broken_channel(PanicPlace::Send, 1).await;
-    house.contact_writes(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
-    assert_eq!(house.sent_texts().await.len(), 1);
+    let test_app = app_with_broken_channel(PanicPlace::Send, 1).await;
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.drain().await;
+    assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
+    assert_eq!(test_app.sent_texts().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_panic_anywhere_in_an_answer_costs_an_attempt() {
-    let house = app_with_broken_channel(PanicPlace::TextLimit, 2).await;
-    house.contact_writes(ANA, "hello").await;
+    let test_app = app_with_broken_channel(PanicPlace::TextLimit, 2).await;
+    test_app.contact_writes(ANA, "hello").await;
     for attempts in 1..=2 {
-        house.drain().await;
-        assert_eq!(house.turn_states().await, ["retry"]);
-        assert_eq!(house.turns().await[0].attempts, attempts);
-        house.advance(301);
+        test_app.drain().await;
+        assert_eq!(test_app.turn_states().await, ["retry"]);
+        assert_eq!(test_app.turns().await[0].attempts, attempts);
+        test_app.advance(301);
     }
-    house.drain().await;
+    test_app.drain().await;
     assert_eq!(
-        (house.sent_texts().await, house.turn_states().await),
+        (test_app.sent_texts().await, test_app.turn_states().await),
         (vec!["Hello!".to_owned()], vec!["done".to_owned()])
     );
 }
 
 #[tokio::test]
 async fn an_answer_that_panics_each_time_is_given_up_and_the_contact_told() {
-    let house = app_with_broken_channel(PanicPlace::TextLimit, 8).await;
-    house.contact_writes(ANA, "hello").await;
+    let test_app = app_with_broken_channel(PanicPlace::TextLimit, 8).await;
+    test_app.contact_writes(ANA, "hello").await;
     for _ in 0..9 {
-        house.drain().await;
-        house.advance(301);
+        test_app.drain().await;
+        test_app.advance(301);
     }
     assert_eq!(
-        (house.sent_texts().await, house.turn_states().await),
+        (test_app.sent_texts().await, test_app.turn_states().await),
         (vec!["Sorry.".to_owned()], vec!["dead".to_owned()])
     );
-    assert!(house.turns().await[0].error.as_ref().unwrap().contains("panicked"));
-    house.contact_writes(ANA, "still there?").await;
-    house.drain().await;
-    assert_eq!(house.sent_texts().await, ["Sorry.", "Hello!"]);
+    assert!(test_app.turns().await[0].error.as_ref().unwrap().contains("panicked"));
+    test_app.contact_writes(ANA, "still there?").await;
+    test_app.drain().await;
+    assert_eq!(test_app.sent_texts().await, ["Sorry.", "Hello!"]);
 }
 
 #[tokio::test]
 async fn a_send_around_which_something_panics_is_unknown() {
-    let house = app_with_broken_channel(PanicPlace::Name, 1).await;
-    house.contact_writes(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
-    assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (0, vec!["sending".to_owned()]));
+    let test_app = app_with_broken_channel(PanicPlace::Name, 1).await;
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.drain().await;
+    assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown'"), 1);
+    assert_eq!((test_app.sent_texts().await.len(), test_app.turn_states().await), (0, vec!["sending".to_owned()]));
 }
 
 #[tokio::test]
 async fn a_lookup_that_panics_is_made_again() {
-    let house = app_with_broken_channel(PanicPlace::FindSent, 3).await;
-    house.contact_writes(ANA, "hello").await;
-    house.twilio.reset().await;
-    house.mock_send_message().respond_with(ResponseTemplate::new(500)).mount(&house.twilio).await;
-    house.drain().await;
+    let test_app = app_with_broken_channel(PanicPlace::FindSent, 3).await;
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.twilio.reset().await;
+    test_app.mock_send_message().respond_with(ResponseTemplate::new(500)).mount(&test_app.twilio).await;
+    test_app.drain().await;
     for failed in 1..=3 {
-        house.advance(300);
-        house.drain().await;
-        assert_eq!(house.query_integer("SELECT looks_failed FROM parts WHERE state = 'unknown'"), failed);
+        test_app.advance(300);
+        test_app.drain().await;
+        assert_eq!(test_app.query_integer("SELECT looks_failed FROM parts WHERE state = 'unknown'"), failed);
     }
     let row = json!({
         "sid": "SM0000000000000000000000000000ffff", "from": OUR_NUMBER, "to": ANA, "body": "Hello!",
         "direction": "outbound-api", "date_created": "Sun, 01 Nov 2026 10:00:00 +0000", "date_sent": null
     });
     let list = json!({ "messages": [row], "next_page_uri": null });
-    house.mock_list_messages().respond_with(ResponseTemplate::new(200).set_body_json(list)).mount(&house.twilio).await;
-    house.advance(300);
-    house.drain().await;
-    assert_eq!(house.turn_states().await, ["done"]);
+    test_app
+        .mock_list_messages()
+        .respond_with(ResponseTemplate::new(200).set_body_json(list))
+        .mount(&test_app.twilio)
+        .await;
+    test_app.advance(300);
+    test_app.drain().await;
+    assert_eq!(test_app.turn_states().await, ["done"]);
 }
 
 #[tokio::test]
 async fn a_reply_that_the_database_refuses_is_tried_again_and_then_given_up() {
-    let house = TestApp::with_settings(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
-    house.twilio_accepts_everything().await;
-    house.model_answers("poison").await;
-    house.execute_sql(
+    let test_app = TestApp::with_settings(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
+    test_app.twilio_accepts_everything().await;
+    test_app.model_answers("poison").await;
+    test_app.execute_sql(
         "CREATE TRIGGER no_poison BEFORE INSERT ON parts WHEN NEW.body = 'poison'
          BEGIN SELECT RAISE(ABORT, 'no poison here'); END",
     );
-    house.contact_writes(ANA, "hello").await;
+    test_app.contact_writes(ANA, "hello").await;
     for attempt in 1..=8 {
-        house.drain().await;
+        test_app.drain().await;
         let state = if attempt < 8 { "retry" } else { "dead" };
-        assert_eq!(house.turn_states().await, [state], "after attempt {attempt}");
-        house.advance(301);
+        assert_eq!(test_app.turn_states().await, [state], "after attempt {attempt}");
+        test_app.advance(301);
     }
-    assert_eq!(house.sent_texts().await, ["Sorry."]);
-    assert!(house.turns().await[0].error.as_ref().unwrap().contains("no poison here"));
+    assert_eq!(test_app.sent_texts().await, ["Sorry."]);
+    assert!(test_app.turns().await[0].error.as_ref().unwrap().contains("no poison here"));
 }
 
 #[tokio::test]
 async fn an_outcome_that_the_database_refuses_leaves_the_part_unknown() {
-    let house = TestApp::new().await;
-    house.execute_sql(
+    let test_app = TestApp::new().await;
+    test_app.execute_sql(
         "CREATE TRIGGER not_sent BEFORE UPDATE ON parts WHEN NEW.state = 'sent'
          BEGIN SELECT RAISE(ABORT, 'not now'); END",
     );
-    house.contact_writes(ANA, "hello").await;
-    house.drain().await;
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%not now%'"), 1);
-    assert_eq!((house.sent_texts().await.len(), house.turn_states().await), (1, vec!["sending".to_owned()]));
+    test_app.contact_writes(ANA, "hello").await;
+    test_app.drain().await;
+    assert_eq!(
+        test_app.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%not now%'"),
+        1
+    );
+    assert_eq!((test_app.sent_texts().await.len(), test_app.turn_states().await), (1, vec!["sending".to_owned()]));
 }
 
 /// Whatever went wrong at the provider, the message of the first is not the message of the second.
 #[tokio::test]
 async fn a_provider_id_that_another_part_has_leaves_the_part_unknown() {
-    let house = TestApp::with_settings(&[]).await;
+    let test_app = TestApp::with_settings(&[]).await;
     let same = ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1", "status": "queued" }));
-    house.mock_send_message().respond_with(same).mount(&house.twilio).await;
-    house.model_answers("Hello!").await;
+    test_app.mock_send_message().respond_with(same).mount(&test_app.twilio).await;
+    test_app.model_answers("Hello!").await;
     for (from, states) in [(ANA, &["done"][..]), (BEN, &["done", "sending"])] {
-        house.contact_writes(from, "hello").await;
-        house.drain().await;
-        assert_eq!(house.turn_states().await, states);
+        test_app.contact_writes(from, "hello").await;
+        test_app.drain().await;
+        assert_eq!(test_app.turn_states().await, states);
     }
-    assert_eq!(house.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%SM1%'"), 1);
+    assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM parts WHERE state = 'unknown' AND error LIKE '%SM1%'"), 1);
 }

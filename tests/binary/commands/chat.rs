@@ -4,10 +4,10 @@ use crate::setup::test_environment::TestEnvironment;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_prints_every_part_of_every_answer_in_order() {
-    let world = TestEnvironment::new().await;
+    let environment = TestEnvironment::new().await;
     let paragraphs = ["first", "second", "third"].map(|word| format!("\n\n{}the {word} ends.", "word ".repeat(230)));
-    *world.model.answer_suffix.lock().unwrap() = paragraphs.concat();
-    let chat = world.settings.run_with_input(&["chat"], "#0-0# hello\n\n#0-1# and now?\n").await;
+    *environment.model.answer_suffix.lock().unwrap() = paragraphs.concat();
+    let chat = environment.settings.run_with_input(&["chat"], "#0-0# hello\n\n#0-1# and now?\n").await;
     assert_eq!(chat.status, Some(0), "{chat:?}");
     let order = ["re: #0-0#", "the first ends.", "the second ends.", "the third ends."];
     let again = ["re: #0-1#", "the first ends.", "the second ends.", "the third ends."];
@@ -17,22 +17,22 @@ async fn a_chat_prints_every_part_of_every_answer_in_order() {
         rest = behind;
     }
     assert_eq!(chat.stdout.matches("the third ends.").count(), 2, "{chat:?}");
-    assert_eq!(world.sent_messages(), [], "it is played on a stage of its own");
+    assert_eq!(environment.sent_messages(), [], "it is played on a stage of its own");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_is_quiet_unless_a_log_is_asked_for() {
-    let world = TestEnvironment::new().await;
-    let quiet = world.settings.clone().without("MYNAH_LOG").run_with_input(&["chat"], "#0-0# hello\n").await;
+    let environment = TestEnvironment::new().await;
+    let quiet = environment.settings.clone().without("MYNAH_LOG").run_with_input(&["chat"], "#0-0# hello\n").await;
     assert_eq!((quiet.status, quiet.stderr.as_str()), (Some(0), ""), "{quiet:?}");
-    let asked = world.settings.clone().with("MYNAH_LOG", "info").run_with_input(&["chat"], "#0-0# hello\n").await;
+    let asked = environment.settings.clone().with("MYNAH_LOG", "info").run_with_input(&["chat"], "#0-0# hello\n").await;
     assert!(asked.status == Some(0) && asked.stderr.contains("a message was accepted"), "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_goes_on_after_what_is_not_answered() {
-    let world = TestEnvironment::new().await;
-    let chat = world.settings.run_with_input(&["chat"], "/human\n#0-0# hello?\n#0-1# anybody?\n").await;
+    let environment = TestEnvironment::new().await;
+    let chat = environment.settings.run_with_input(&["chat"], "/human\n#0-0# hello?\n#0-1# anybody?\n").await;
     assert_eq!(chat.status, Some(0), "{chat:?}");
     assert_eq!(chat.stdout.matches("(no answer; MYNAH_LOG=info shows why)").count(), 2, "{chat:?}");
     assert!(!chat.stdout.contains("(no answer in "), "{chat:?}");

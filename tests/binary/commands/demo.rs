@@ -23,9 +23,9 @@ async fn wait_until_introduced(server: &mut ServerProcess) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_needs_nothing_and_its_phone_answers() {
-    let world = TestEnvironment::new().await;
-    let folder = world.settings.folder.to_str().unwrap();
-    let bare = world.settings.clone().without_settings().with("TMPDIR", folder);
+    let environment = TestEnvironment::new().await;
+    let folder = environment.settings.folder.to_str().unwrap();
+    let bare = environment.settings.clone().without_settings().with("TMPDIR", folder);
     let mut server = ServerProcess::launch_as(&bare, &["demo", "--listen", &format!("127.0.0.1:{}", bare.port)]);
     let out = wait_until_introduced(&mut server).await;
     assert!(out.contains(&format!("    {}", server.url("/"))), "{out}");
@@ -40,15 +40,15 @@ async fn a_demo_needs_nothing_and_its_phone_answers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_starts_where_much_is_set_already_and_says_who_answers() {
-    let world = TestEnvironment::new().await;
-    let much = world
+    let environment = TestEnvironment::new().await;
+    let much = environment
         .settings
         .clone()
         .without("MYNAH_AI_MODEL")
         .with("ANTHROPIC_API_KEY", "sk-ant-of-the-test")
         .with("DATABASE_URL", "postgres://app@db.example/of_something_else")
         .with("TWILIO_ACCOUNT_SID", "not an account")
-        .with("MYNAH_LISTEN", &format!("0.0.0.0:{}", world.settings.port));
+        .with("MYNAH_LISTEN", &format!("0.0.0.0:{}", environment.settings.port));
     let mut server = ServerProcess::launch_as(&much, &["demo"]);
     let out = wait_until_introduced(&mut server).await;
     assert!(out.contains(&format!("    {}", server.url("/"))), "an address to click on: {out}");
@@ -62,9 +62,9 @@ async fn a_demo_starts_where_much_is_set_already_and_says_who_answers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_whose_server_names_no_model_says_what_to_set() {
-    let world = TestEnvironment::new().await;
+    let environment = TestEnvironment::new().await;
     let nobody = format!("http://127.0.0.1:{}/v1", free_port());
-    let settings = world.settings.clone().without("MYNAH_AI_MODEL").with("OPENAI_BASE_URL", &nobody);
+    let settings = environment.settings.clone().without("MYNAH_AI_MODEL").with("OPENAI_BASE_URL", &nobody);
     let ran = settings.run(&["demo"]).await;
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("names no model") && ran.stderr.contains("MYNAH_AI_MODEL"), "{ran:?}");

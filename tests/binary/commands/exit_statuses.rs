@@ -21,21 +21,21 @@ fn assert_failed(ran: &CommandOutput, says: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_usage_ends_with_2_and_help_with_0() {
-    let world = TestEnvironment::new().await;
+    let environment = TestEnvironment::new().await;
     for wrong in [&[][..], &["serv"], &["serve", "--nonsense"], &["jobs"], &["jobs", "retry", "seven"]] {
-        let ran = world.settings.run(wrong).await;
+        let ran = environment.settings.run(wrong).await;
         assert!(ran.status == Some(2) && ran.stderr.contains("--help"), "{wrong:?} {ran:?}");
     }
     for right in [&["--help"][..], &["--version"], &["serve", "--help"], &["jobs", "list", "--help"]] {
-        let ran = world.settings.run(right).await;
+        let ran = environment.settings.run(right).await;
         assert!(ran.status == Some(0) && ran.stdout.contains("mynah"), "{right:?} {ran:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_configuration_is_told_whole_and_without_secrets() {
-    let world = TestEnvironment::new().await;
-    let bad = world
+    let environment = TestEnvironment::new().await;
+    let bad = environment
         .settings
         .clone()
         .with("MYNAH_LISTEN", "everywhere")
@@ -56,47 +56,47 @@ async fn a_bad_configuration_is_told_whole_and_without_secrets() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_is_taken_is_named_with_a_remedy() {
-    let world = TestEnvironment::new().await;
-    let _taken = TcpListener::bind(("127.0.0.1", world.settings.port)).unwrap();
-    let ran = world.settings.run(&["serve"]).await;
-    assert_failed(&ran, &[&format!("127.0.0.1:{}", world.settings.port), "MYNAH_LISTEN"]);
+    let environment = TestEnvironment::new().await;
+    let _taken = TcpListener::bind(("127.0.0.1", environment.settings.port)).unwrap();
+    let ran = environment.settings.run(&["serve"]).await;
+    assert_failed(&ran, &[&format!("127.0.0.1:{}", environment.settings.port), "MYNAH_LISTEN"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_a_newer_program_is_left_alone() {
-    let world = TestEnvironment::new().await;
-    assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
-    let file = world.settings.folder.join("mynah.db");
+    let environment = TestEnvironment::new().await;
+    assert_eq!(environment.settings.run(&["migrate"]).await.status, Some(0));
+    let file = environment.settings.folder.join("mynah.db");
     let version =
         |database: &Connection| -> i64 { database.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
     Connection::open(&file).unwrap().pragma_update(None, "user_version", 999).unwrap();
     for command in [&["serve"][..], &["migrate"], &["jobs", "list"]] {
-        assert_failed(&world.settings.run(command).await, &["mynah.db", "schema 999", "newer program"]);
+        assert_failed(&environment.settings.run(command).await, &["mynah.db", "schema 999", "newer program"]);
     }
     assert_eq!(version(&Connection::open(&file).unwrap()), 999);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spoilt_database_is_named_and_left_alone() {
-    let world = TestEnvironment::new().await;
-    let file = world.settings.folder.join("mynah.db");
+    let environment = TestEnvironment::new().await;
+    let file = environment.settings.folder.join("mynah.db");
     let letter = "this is a letter to my aunt, and not a database at all, dear reader\n".repeat(100);
     std::fs::write(&file, &letter).unwrap();
-    assert_failed(&world.settings.run(&["serve"]).await, &["mynah.db"]);
+    assert_failed(&environment.settings.run(&["serve"]).await, &["mynah.db"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), letter);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_its_key_file_is_refused_by_the_files_name() {
-    let world = TestEnvironment::new().await;
-    let mut server = ServerProcess::start(&world.settings).await;
+    let environment = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&environment.settings).await;
     server.kill9().await;
-    std::fs::remove_file(world.settings.folder.join("identity.age.txt")).unwrap();
-    assert_failed(&world.settings.run(&["serve"]).await, &["identity.age.txt"]);
+    std::fs::remove_file(environment.settings.folder.join("identity.age.txt")).unwrap();
+    assert_failed(&environment.settings.run(&["serve"]).await, &["identity.age.txt"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_without_a_database_say_where_they_looked() {
-    let world = TestEnvironment::new().await;
-    assert_failed(&world.settings.run(&["jobs", "list"]).await, &["mynah.db", "MYNAH_DATA_DIR"]);
+    let environment = TestEnvironment::new().await;
+    assert_failed(&environment.settings.run(&["jobs", "list"]).await, &["mynah.db", "MYNAH_DATA_DIR"]);
 }

@@ -19,8 +19,8 @@ async fn run_refused(settings: &CommandSettings, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_are_stored_listed_and_taken_away() {
-    let world = TestEnvironment::new().await;
-    let settings = &world.settings;
+    let environment = TestEnvironment::new().await;
+    let settings = &environment.settings;
     assert!(run_refused(settings, &["list"]).await.contains("there is no database at"));
     assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
     assert!(run_settings(settings, &["list"]).await.starts_with("no settings are stored"));
@@ -56,8 +56,8 @@ async fn settings_are_stored_listed_and_taken_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
-    let world = TestEnvironment::new().await;
-    let settings = &world.settings;
+    let environment = TestEnvironment::new().await;
+    let settings = &environment.settings;
     assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
     for (key, value, why) in [
         ("MYNAH_WORKERS", "many", "setting MYNAH_WORKERS: found \"many\", expected a whole number from 1 to 10000"),
@@ -75,14 +75,14 @@ async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stored_setting_counts_from_the_next_start_and_may_complete_the_rest() {
-    let world = TestEnvironment::new().await;
-    let half = world.settings.clone().with("MYNAH_AI_2_MODEL", "gpt-5-mini").with("MYNAH_AI_2_API_KEY", "sk-2");
-    assert_eq!(world.settings.run(&["migrate"]).await.status, Some(0));
+    let environment = TestEnvironment::new().await;
+    let half = environment.settings.clone().with("MYNAH_AI_2_MODEL", "gpt-5-mini").with("MYNAH_AI_2_API_KEY", "sk-2");
+    assert_eq!(environment.settings.run(&["migrate"]).await.status, Some(0));
     assert_eq!(half.run(&["check", "--offline"]).await.status, Some(1));
     run_settings(&half, &["set", "MYNAH_AI_2_PROVIDER", "openai"]).await;
     let mut server = ServerProcess::start(&half).await;
-    world.contact_writes((0, 0)).await;
-    world.wait_until_all_answered_once(&mut server, 1, 1).await;
+    environment.contact_writes((0, 0)).await;
+    environment.wait_until_all_answered_once(&mut server, 1, 1).await;
     // Beside the server; and who takes away what the rest needs is told so.
     let unset = half.run(&["settings", "unset", "MYNAH_AI_2_PROVIDER"]).await;
     assert!(unset.status == Some(0) && unset.stderr.contains("mynah does not start: "), "{unset:?}");

@@ -26,8 +26,8 @@ struct TablePages {
 
 impl TablePages {
     /// Those of `table`. Nothing of the database is in its journal from here on.
-    fn of(world: &TestEnvironment, table: &str) -> TablePages {
-        let file = world.settings.folder.join("mynah.db");
+    fn of(environment: &TestEnvironment, table: &str) -> TablePages {
+        let file = environment.settings.folder.join("mynah.db");
         let database = Connection::open(&file).unwrap();
         database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         let size: u16 = database.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
@@ -63,13 +63,13 @@ impl TablePages {
 
 /// A server that has answered one message and was stopped.
 async fn environment_with_stopped_server() -> (TestEnvironment, ServerProcess) {
-    let world = TestEnvironment::new().await;
-    let mut server = ServerProcess::start(&world.settings).await;
-    world.contact_writes((0, 0)).await;
-    world.wait_until_all_answered_once(&mut server, 1, 1).await;
+    let environment = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&environment.settings).await;
+    environment.contact_writes((0, 0)).await;
+    environment.wait_until_all_answered_once(&mut server, 1, 1).await;
     server.signal("TERM");
     assert_eq!(server.wait_for_exit().await.code(), Some(0), "{}", server.log());
-    (world, server)
+    (environment, server)
 }
 
 fn assert_damage_reported(server: &ServerProcess) {
@@ -80,34 +80,34 @@ fn assert_damage_reported(server: &ServerProcess) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_turns_out_damaged_ends_the_process_with_74_and_nothing_is_acknowledged() {
-    let (world, mut server) = environment_with_stopped_server().await;
-    let pages = TablePages::of(&world, "webhook_log");
-    server.restart(&world.settings).await;
+    let (environment, mut server) = environment_with_stopped_server().await;
+    let pages = TablePages::of(&environment, "webhook_log");
+    server.restart(&environment.settings).await;
     pages.overwrite_with_garbage();
-    let sid = world.twilio.add_inbound(&phone(0), &marked_text((0, 1)));
-    let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked_text((0, 1)));
+    let sid = environment.twilio.add_inbound(&phone(0), &marked_text((0, 1)));
+    let params = environment.twilio.inbound_params(&sid, &phone(0), "Ana", &marked_text((0, 1)));
     let acknowledged =
-        world.twilio.post_webhook(params.clone(), &sid).await.is_ok_and(|delivered| delivered.status == 200);
+        environment.twilio.post_webhook(params.clone(), &sid).await.is_ok_and(|delivered| delivered.status == 200);
     assert!(!acknowledged, "{}", server.log());
     assert_eq!(server.wait_for_exit().await.code(), Some(EXIT_DAMAGED), "{}", server.log());
     assert_damage_reported(&server);
     // The rest of the file is as it was: once the disk is mended, it goes on.
     pages.restore();
-    server.restart(&world.settings).await;
-    assert_eq!(world.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
-    world.wait_until_all_answered_once(&mut server, 1, 2).await;
+    server.restart(&environment.settings).await;
+    assert_eq!(environment.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
+    environment.wait_until_all_answered_once(&mut server, 1, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_damaged_where_the_start_reads_it_ends_the_process_with_74() {
-    let (world, mut server) = environment_with_stopped_server().await;
-    let pages = TablePages::of(&world, "turns");
+    let (environment, mut server) = environment_with_stopped_server().await;
+    let pages = TablePages::of(&environment, "turns");
     pages.overwrite_with_garbage();
-    server.relaunch(&world.settings);
+    server.relaunch(&environment.settings);
     assert_eq!(server.wait_for_exit().await.code(), Some(EXIT_DAMAGED), "{}", server.log());
     assert_damage_reported(&server);
     pages.restore();
-    server.restart(&world.settings).await;
-    world.contact_writes((0, 1)).await;
-    world.wait_until_all_answered_once(&mut server, 1, 2).await;
+    server.restart(&environment.settings).await;
+    environment.contact_writes((0, 1)).await;
+    environment.wait_until_all_answered_once(&mut server, 1, 2).await;
 }

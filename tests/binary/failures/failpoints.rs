@@ -28,30 +28,33 @@ struct CrashConditions {
 
 /// Contacts write while the process dies at the failpoint; it is started again; all is worked off. What was counted.
 async fn crash_at(failpoint: &str, scene: CrashConditions) -> (Arc<TestEnvironment>, ServerProcess, AnswerTally) {
-    let world = Arc::new(TestEnvironment::new().await);
-    world.twilio.mute_callbacks(scene.callbacks_lost);
-    world.twilio_recorder.answer_delay_ms.store(if scene.answers_late { SLOW_ANSWER_MS } else { 0 }, Ordering::Relaxed);
-    let mut server = ServerProcess::launch(&world.settings.clone().with("MYNAH_FAILPOINT", failpoint));
-    let talk = world.contacts_write(SENDERS, EACH);
+    let environment = Arc::new(TestEnvironment::new().await);
+    environment.twilio.mute_callbacks(scene.callbacks_lost);
+    environment
+        .twilio_recorder
+        .answer_delay_ms
+        .store(if scene.answers_late { SLOW_ANSWER_MS } else { 0 }, Ordering::Relaxed);
+    let mut server = ServerProcess::launch(&environment.settings.clone().with("MYNAH_FAILPOINT", failpoint));
+    let talk = environment.contacts_write(SENDERS, EACH);
     server.wait_for_abort().await;
     let (name, _) = failpoint.split_once('@').unwrap_or((failpoint, "1"));
     let words = format!("failpoint {name}: the process ends here");
     assert!(server.log().contains(&words), "it died elsewhere:\n{}", server.log());
-    let created = world.sent_messages().len();
+    let created = environment.sent_messages().len();
     if scene.answers_late {
         assert!(created > 0, "nothing was created before the end");
     }
-    let mut settings = world.settings.clone();
+    let mut settings = environment.settings.clone();
     if scene.break_rule_1 {
         settings = settings.with("MYNAH_TEST_BREAK_RULE_1", "1");
     }
-    world.twilio_recorder.answer_delay_ms.store(0, Ordering::Relaxed);
+    environment.twilio_recorder.answer_delay_ms.store(0, Ordering::Relaxed);
     server.restart(&settings).await;
-    world.twilio.mute_callbacks(false);
+    environment.twilio.mute_callbacks(false);
     talk.join_all().await;
-    world.wait_until_all_answered(&mut server, SENDERS, EACH).await;
-    let tally = world.tally(SENDERS, EACH);
-    (world, server, tally)
+    environment.wait_until_all_answered(&mut server, SENDERS, EACH).await;
+    let tally = environment.tally(SENDERS, EACH);
+    (environment, server, tally)
 }
 
 async fn assert_nothing_lost_or_doubled(failpoint: &str, scene: CrashConditions) -> String {
@@ -121,26 +124,34 @@ async fn without_the_rule_that_only_evidence_resends_the_same_crash_sends_someth
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_ends_the_process_each_time_is_given_up_and_the_conversation_goes_on() {
-    let world = TestEnvironment::new().await;
-    let settings = world.settings.clone();
+    let environment = TestEnvironment::new().await;
+    let settings = environment.settings.clone();
     let deadly = settings.clone().with("MYNAH_FAILPOINT", "after-claim");
     let mut server = ServerProcess::start(&deadly).await;
-    world.contact_writes((0, 0)).await;
+    environment.contact_writes((0, 0)).await;
     for death in 1..=3 {
         server.wait_for_abort().await;
         server.relaunch(if death < 3 { &deadly } else { &settings });
     }
     server.wait_until_ready().await;
-    wait_until("the contact is told", TEST_TIMEOUT, || async { (world.sent_messages().len() == 1).then_some(()) })
-        .await;
+    wait_until("the contact is told", TEST_TIMEOUT, || async {
+        (environment.sent_messages().len() == 1).then_some(())
+    })
+    .await;
     let error = wait_until("it is dead", TEST_TIMEOUT, || async {
         let jobs = settings.run(&["jobs", "list", "--state", "dead", "--json"]).await.json();
         jobs[0]["error"].as_str().map(str::to_owned)
     })
     .await;
     assert_eq!(error, "the process ended 3 times while this turn was being answered");
-    world.contact_writes((0, 1)).await;
-    wait_until("the next one is answered", TEST_TIMEOUT, || async { (world.sent_messages().len() == 2).then_some(()) })
-        .await;
-    assert_eq!(world.tally(1, 2), AnswerTally::default(), "the model sees what was never answered, and answers both");
+    environment.contact_writes((0, 1)).await;
+    wait_until("the next one is answered", TEST_TIMEOUT, || async {
+        (environment.sent_messages().len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(
+        environment.tally(1, 2),
+        AnswerTally::default(),
+        "the model sees what was never answered, and answers both"
+    );
 }

@@ -8,23 +8,23 @@ use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 /// G1: between the last write to the database and the 200 lies a flush.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_message_is_flushed_to_the_disk_before_it_is_acknowledged() {
-    let world = TestEnvironment::new().await;
-    let trace = world.settings.folder.join("trace");
+    let environment = TestEnvironment::new().await;
+    let trace = environment.settings.folder.join("trace");
     let calls = "trace=fsync,fdatasync,pwrite64,write,writev,sendto";
     let words = ["strace", "-D", "-f", "-y", "-e", calls, "-s", "40", "-o", trace.to_str().unwrap()];
     // Without a model nothing else writes to the database in the meantime.
     let settings =
-        world.settings.clone().without("OPENAI_BASE_URL").without("MYNAH_AI_MODEL").without("OPENAI_API_KEY");
+        environment.settings.clone().without("OPENAI_BASE_URL").without("MYNAH_AI_MODEL").without("OPENAI_API_KEY");
     let settings = settings.with("MYNAH_CATCH_UP_WITHIN", "off");
     let mut server = ServerProcess::start(&settings.wrapped_in(&words)).await;
     // The regular jobs write at the start.
-    let database = rusqlite::Connection::open(world.settings.folder.join("mynah.db")).unwrap();
+    let database = rusqlite::Connection::open(environment.settings.folder.join("mynah.db")).unwrap();
     wait_until("the regular jobs have run", TEST_TIMEOUT, || async {
         let jobs: i64 = database.query_row("SELECT COUNT(*) FROM schedule", [], |row| row.get(0)).unwrap();
         (jobs == 8).then_some(())
     })
     .await;
-    world.contact_writes((0, 0)).await;
+    environment.contact_writes((0, 0)).await;
     server.signal("TERM");
     assert_eq!(server.wait_for_exit().await.code(), Some(0), "{}", server.log());
 

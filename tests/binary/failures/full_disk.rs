@@ -17,22 +17,22 @@ const LIMITED: [&str; 3] = ["sh", "-c", "trap '' XFSZ; ulimit -S -f 1024; exec \
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_on_by_itself() {
-    let world = TestEnvironment::new().await;
+    let environment = TestEnvironment::new().await;
     // The model reads all of the long messages that fill the disk.
-    let settings = world.settings.clone().with("MYNAH_AI_CONTEXT_TOKENS", "1000000");
+    let settings = environment.settings.clone().with("MYNAH_AI_CONTEXT_TOKENS", "1000000");
     let mut server = ServerProcess::start(&settings.wrapped_in(&LIMITED)).await;
     let mut filler = 20_000;
     let began = Instant::now();
     let mut number = 0;
-    let mut sid = world.twilio.add_inbound(&phone(0), &marked_text((0, number)));
+    let mut sid = environment.twilio.add_inbound(&phone(0), &marked_text((0, number)));
     // What does not fit any more is tried again smaller, until nothing fits.
     loop {
         let text = format!("{} {}", marked_text((0, number)), "x".repeat(filler));
-        let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &text);
-        match world.twilio.post_webhook(params, &sid).await.unwrap().status {
+        let params = environment.twilio.inbound_params(&sid, &phone(0), "Ana", &text);
+        match environment.twilio.post_webhook(params, &sid).await.unwrap().status {
             200 => {
                 number += 1;
-                sid = world.twilio.add_inbound(&phone(0), &marked_text((0, number)));
+                sid = environment.twilio.add_inbound(&phone(0), &marked_text((0, number)));
             }
             503 if filler > 0 => filler /= 8,
             503 => break,
@@ -50,7 +50,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_o
     // Nobody writes in the meantime: it notices by itself.
     wait_until("it is ready again", TEST_TIMEOUT, || async { (server.get("/readyz").await?.0 == 200).then_some(()) })
         .await;
-    let params = world.twilio.inbound_params(&sid, &phone(0), "Ana", &marked_text((0, number)));
-    assert_eq!(world.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
-    world.wait_until_all_answered_once(&mut server, 1, number + 1).await;
+    let params = environment.twilio.inbound_params(&sid, &phone(0), "Ana", &marked_text((0, number)));
+    assert_eq!(environment.twilio.post_webhook(params, &sid).await.unwrap().status, 200);
+    environment.wait_until_all_answered_once(&mut server, 1, number + 1).await;
 }

@@ -34,15 +34,15 @@ async fn ten_thousand_messages_and_thirty_kills_lose_double_and_misorder_nothing
     let mut random = SeededRandom(seed);
     let began = Instant::now();
 
-    let world = Arc::new(TestEnvironment::with_seed(seed).await);
-    world.model.max_delay_ms.store(MAX_MODEL_DELAY_MS, Ordering::Relaxed);
-    let settings = world.settings.clone().with("MYNAH_LOG", "warn").with("MYNAH_TYPING", "false");
+    let environment = Arc::new(TestEnvironment::with_seed(seed).await);
+    environment.model.max_delay_ms.store(MAX_MODEL_DELAY_MS, Ordering::Relaxed);
+    let settings = environment.settings.clone().with("MYNAH_LOG", "warn").with("MYNAH_TYPING", "false");
     let mut server = ServerProcess::start(&settings).await;
     let acked = Arc::new(AtomicUsize::new(0));
     let next = Arc::new(AtomicUsize::new(0));
     let mut talk = tokio::task::JoinSet::new();
     for _ in 0..WEBHOOKS_IN_FLIGHT {
-        let (world, acked, next) = (Arc::clone(&world), Arc::clone(&acked), Arc::clone(&next));
+        let (environment, acked, next) = (Arc::clone(&environment), Arc::clone(&acked), Arc::clone(&next));
         talk.spawn(async move {
             loop {
                 let sender = next.fetch_add(1, Ordering::Relaxed);
@@ -50,7 +50,7 @@ async fn ten_thousand_messages_and_thirty_kills_lose_double_and_misorder_nothing
                     return;
                 }
                 for number in 0..MESSAGES_PER_SENDER {
-                    world.contact_writes_unlisted((sender, number)).await;
+                    environment.contact_writes_unlisted((sender, number)).await;
                     acked.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -80,9 +80,9 @@ async fn ten_thousand_messages_and_thirty_kills_lose_double_and_misorder_nothing
     })
     .await;
     println!("last kill after {killed:.1?}, last message after {said:.1?}, all answered after {:.1?}", began.elapsed());
-    println!("{} replies to {messages} messages", world.sent_messages().len());
+    println!("{} replies to {messages} messages", environment.sent_messages().len());
     let jobs = settings.run(&["jobs", "list", "--json"]).await.json();
-    let tally = world.tally(senders, MESSAGES_PER_SENDER);
+    let tally = environment.tally(senders, MESSAGES_PER_SENDER);
     let log = server.log();
     let end: Vec<_> = log.lines().rev().take(40).collect();
     assert_eq!((&tally, &jobs), (&AnswerTally::default(), &json!([])), "seed {seed}: {tally}; {jobs:#}\n{end:#?}");

@@ -25,42 +25,44 @@ async fn last_catch_up_result(settings: &CommandSettings) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_contact_once() {
-    let world = TestEnvironment::new().await;
-    let mut server = ServerProcess::start(&world.settings).await;
-    wait_until("the first look", TEST_TIMEOUT, || last_catch_up_result(&world.settings)).await;
+    let environment = TestEnvironment::new().await;
+    let mut server = ServerProcess::start(&environment.settings).await;
+    wait_until("the first look", TEST_TIMEOUT, || last_catch_up_result(&environment.settings)).await;
     server.signal("TERM");
     server.wait_for_exit().await;
 
     // As if that had been fourteen hours ago.
-    let database = Connection::open(world.settings.folder.join("mynah.db")).unwrap();
+    let database = Connection::open(environment.settings.folder.join("mynah.db")).unwrap();
     let moved = "UPDATE catch_ups SET began_at = began_at - 50400000, caught_up_at = caught_up_at - 50400000";
     assert_eq!(database.execute(moved, []).unwrap(), 1);
     drop(database);
-    let now = world.clock.now();
-    world.twilio.add_inbound_at(&phone(CONTACTS), "is anybody there?", now - Duration::from_secs(13 * 3600));
+    let now = environment.clock.now();
+    environment.twilio.add_inbound_at(&phone(CONTACTS), "is anybody there?", now - Duration::from_secs(13 * 3600));
     for number in 0..CONTACTS * MESSAGES_PER_CONTACT {
         let mark = (number % CONTACTS, number / CONTACTS);
         let ago = Duration::from_secs(2 * 3600 - 14 * number as u64);
-        world.twilio.add_inbound_at(&phone(mark.0), &marked_text(mark), now - ago);
+        environment.twilio.add_inbound_at(&phone(mark.0), &marked_text(mark), now - ago);
     }
 
     // One after the other, so that who waited longest is answered first.
-    server.restart(&world.settings.clone().with("MYNAH_WORKERS", "1")).await;
+    server.restart(&environment.settings.clone().with("MYNAH_WORKERS", "1")).await;
     let expected: Vec<_> = (0..CONTACTS)
         .map(|contact| {
             let marks: Vec<_> = (0..MESSAGES_PER_CONTACT).map(|number| format!("#{contact}-{number}#")).collect();
             (format!("whatsapp:{}", phone(contact)), format!("re: {}", marks.join(" ")))
         })
         .collect();
-    wait_until("all are answered", TEST_TIMEOUT, || async { (world.sent_messages().len() >= CONTACTS).then_some(()) })
-        .await;
+    wait_until("all are answered", TEST_TIMEOUT, || async {
+        (environment.sent_messages().len() >= CONTACTS).then_some(())
+    })
+    .await;
     // Nothing else follows: what is left is the one that was too old.
     let jobs = wait_until("nothing waits", TEST_TIMEOUT, || async {
-        let jobs = world.settings.run(&["jobs", "list", "--json"]).await.json();
+        let jobs = environment.settings.run(&["jobs", "list", "--json"]).await.json();
         (jobs.as_array().unwrap().len() == 1).then_some(jobs)
     })
     .await;
-    let answers = world.sent_messages();
+    let answers = environment.sent_messages();
     assert_eq!(
         answers,
         expected,
@@ -71,16 +73,16 @@ async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_conta
     let why = jobs[0]["error"].as_str().unwrap();
     assert!(why.contains("MYNAH_CATCH_UP_WITHIN"), "{why}");
     let id = jobs[0]["conversation"].as_str().unwrap();
-    let shown = world.settings.run(&["conversations", "show", id]).await.stdout;
+    let shown = environment.settings.run(&["conversations", "show", id]).await.stdout;
     assert!(shown.contains("is anybody there?") && shown.contains("[skipped]") && shown.contains(why), "{shown}");
 
     // The next looks find them again, and know them.
     wait_until("a look that found nothing", TEST_TIMEOUT * 2, || async {
-        (last_catch_up_result(&world.settings).await? == "nothing was missed").then_some(())
+        (last_catch_up_result(&environment.settings).await? == "nothing was missed").then_some(())
     })
     .await;
-    assert_eq!(world.sent_messages().len(), CONTACTS);
-    let messages: i64 = Connection::open(world.settings.folder.join("mynah.db"))
+    assert_eq!(environment.sent_messages().len(), CONTACTS);
+    let messages: i64 = Connection::open(environment.settings.folder.join("mynah.db"))
         .unwrap()
         .query_row("SELECT COUNT(*) FROM messages WHERE role = 'user'", [], |row| row.get(0))
         .unwrap();

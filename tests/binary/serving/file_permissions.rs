@@ -23,10 +23,10 @@ fn open_to_others(path: &Path, found: &mut Vec<String>, seen: &mut Vec<String>) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_other_user_can_read_what_is_stored_or_logged() {
-    let world = TestEnvironment::new().await;
-    let data = world.settings.folder.join("state/mynah");
-    let logs = world.settings.folder.join("logs");
-    let settings = world
+    let environment = TestEnvironment::new().await;
+    let data = environment.settings.folder.join("state/mynah");
+    let logs = environment.settings.folder.join("logs");
+    let settings = environment
         .settings
         .clone()
         .with("MYNAH_DATA_DIR", data.to_str().expect("temporary folders have plain names"))
@@ -34,8 +34,8 @@ async fn no_other_user_can_read_what_is_stored_or_logged() {
         // A shell that lets everybody read and write.
         .wrapped_in(&["sh", "-c", "umask 000; exec \"$0\" \"$@\""]);
     let mut server = ServerProcess::start(&settings).await;
-    world.contact_writes((0, 0)).await;
-    world.wait_until_all_answered_once(&mut server, 1, 1).await;
+    environment.contact_writes((0, 0)).await;
+    environment.wait_until_all_answered_once(&mut server, 1, 1).await;
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for folder in [&data, &logs] {
         open_to_others(folder, &mut found, &mut seen);

@@ -25,9 +25,10 @@ async fn wait_until_received(twilio: &Simulator, text: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
-    let world = TestEnvironment::new().await;
-    let folder = world.settings.folder.clone();
-    let webhook = format!("http://127.0.0.1:{}/webhooks/twilio", world.settings.port).parse().expect("an address");
+    let environment = TestEnvironment::new().await;
+    let folder = environment.settings.folder.clone();
+    let webhook =
+        format!("http://127.0.0.1:{}/webhooks/twilio", environment.settings.port).parse().expect("an address");
     let clock: Arc<dyn Clock> =
         if CLOCK_SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(CLOCK_SPEED)) };
     let sales = Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), SALES, webhook, clock));
@@ -42,7 +43,7 @@ async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
     write("sales.md", "You answer for sales.");
     write("sales.toml", &format!("{file}listen = 'x'"));
     let settings =
-        world.settings.clone().with("MYNAH_NUMBERS", "sales.toml").with("MYNAH_TEXT_HELP", "Help from main.");
+        environment.settings.clone().with("MYNAH_NUMBERS", "sales.toml").with("MYNAH_TEXT_HELP", "Help from main.");
     let refused = settings.run(&["check", "--offline"]).await;
     let error = "file sales.toml key listen (line 8): found a setting that all numbers share";
     assert!(refused.status == Some(1) && refused.stdout.contains(error), "{refused:?}");
@@ -59,7 +60,7 @@ async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
         assert!(check.stdout.contains(line), "{line}: {check:?}");
     }
     let _server = ServerProcess::start(&settings).await;
-    for (twilio, text) in [(&world.twilio, "Help from main."), (&sales, "Help from sales.")] {
+    for (twilio, text) in [(&environment.twilio, "Help from main."), (&sales, "Help from sales.")] {
         assert_eq!(twilio.send_inbound(ANA, "Ana", "/help").await.expect("an answer").status, 200);
         wait_until_received(twilio, text).await;
         assert_eq!(twilio.conversation(ANA).len(), 2, "one answer, and the other number's is not here");
@@ -80,12 +81,12 @@ async fn two_numbers_answer_each_by_its_account_and_in_its_own_words() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_main_configuration_without_sender_and_model_is_sound_where_another_number_has_both() {
-    let world = TestEnvironment::new().await;
+    let environment = TestEnvironment::new().await;
     let keys = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM", "TWILIO_API_BASE_URL"];
     let model = ["OPENAI_BASE_URL", "OPENAI_API_KEY", "MYNAH_AI_MODEL"];
-    let without = |keys: &[&str]| keys.iter().fold(world.settings.clone(), |settings, key| settings.without(key));
+    let without = |keys: &[&str]| keys.iter().fold(environment.settings.clone(), |settings, key| settings.without(key));
     let write =
-        |text: &str| std::fs::write(world.settings.folder.join("sales.toml"), text).expect("the folder is there");
+        |text: &str| std::fs::write(environment.settings.folder.join("sales.toml"), text).expect("the folder is there");
     let whole = format!(
         "twilio_account_sid = '{ACCOUNT}'\ntwilio_auth_token = '{TOKEN}'\ntwilio_whatsapp_from = '{SALES}'\n\
          openai_api_key = 'sk-sales'"
@@ -116,10 +117,10 @@ async fn a_main_configuration_without_sender_and_model_is_sound_where_another_nu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_tells_which_numbers_voice_notes_are_not_read() {
-    let world = TestEnvironment::new().await;
+    let environment = TestEnvironment::new().await;
     let sales = format!("twilio_whatsapp_from = '{SALES}'\nanthropic_api_key = 'sk-ant-1'");
-    std::fs::write(world.settings.folder.join("sales.toml"), sales).expect("the folder is there");
-    let settings = world.settings.clone().without("OPENAI_BASE_URL").with("MYNAH_NUMBERS", "sales.toml");
+    std::fs::write(environment.settings.folder.join("sales.toml"), sales).expect("the folder is there");
+    let settings = environment.settings.clone().without("OPENAI_BASE_URL").with("MYNAH_NUMBERS", "sales.toml");
     let check = settings.run(&["check", "--offline"]).await;
     let line = "skipped  transcription  sales: voice notes are not read here";
     assert!(check.status == Some(0) && check.stdout.matches("transcription").count() == 2, "{check:?}");

@@ -7,14 +7,14 @@ use crate::setup::test_environment::TestEnvironment;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_model_messages_are_accepted_and_answered_once_there_is_one() {
-    let world = TestEnvironment::new().await;
+    let environment = TestEnvironment::new().await;
     let unconfigured =
-        world.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY").without("MYNAH_AI_MODEL");
+        environment.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY").without("MYNAH_AI_MODEL");
     let mut server = ServerProcess::start(&unconfigured).await;
-    world.contact_writes((0, 0)).await;
-    world.contact_writes((0, 1)).await;
-    world.contact_writes((1, 0)).await;
-    world.contact_writes((1, 1)).await;
+    environment.contact_writes((0, 0)).await;
+    environment.contact_writes((0, 1)).await;
+    environment.contact_writes((1, 0)).await;
+    environment.contact_writes((1, 1)).await;
     let (status, body) = server.get("/readyz").await.unwrap();
     let ready: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &ready["configured"], &ready["queue"]["waiting"]), (200, &false.into(), &2.into()), "{ready}");
@@ -23,7 +23,7 @@ async fn without_a_model_messages_are_accepted_and_answered_once_there_is_one() 
     assert_eq!(server.wait_for_exit().await.code(), Some(0));
     let log = server.log();
     assert!(log.contains("no model is configured") && log.contains("MYNAH_AI_PROVIDER"), "{log}");
-    assert_eq!(world.sent_messages(), []);
-    server.restart(&world.settings).await;
-    world.wait_until_all_answered_once(&mut server, 2, 2).await;
+    assert_eq!(environment.sent_messages(), []);
+    server.restart(&environment.settings).await;
+    environment.wait_until_all_answered_once(&mut server, 2, 2).await;
 }

@@ -157,10 +157,10 @@ impl TestEnvironment {
     pub fn contacts_write(self: &Arc<Self>, senders: usize, each: usize) -> tokio::task::JoinSet<()> {
         let mut talk = tokio::task::JoinSet::new();
         for sender in 0..senders {
-            let world = Arc::clone(self);
+            let environment = Arc::clone(self);
             talk.spawn(async move {
                 for number in 0..each {
-                    world.contact_writes((sender, number)).await;
+                    environment.contact_writes((sender, number)).await;
                 }
             });
         }
