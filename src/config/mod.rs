@@ -1,6 +1,16 @@
 //! The configuration: one documented struct per section. Values come from layers, and the first layer that has a value
 //! wins.
 //!
+//! The folders, lowest first. A folder imports only folders above it in this table (`tests/api/structure` checks that).
+//!
+//! | folder | holds |
+//! | --- | --- |
+//! | `schema` | the table of settings with their defaults, the generated reference, how values are parsed |
+//! | `sources` | where values come from: environment, files, credentials, stored settings, in layers |
+//! | `sections` | one documented struct per section, with the function that reads it |
+//!
+//! `stored.rs` is above them all.
+//!
 //! To add a setting, add a row in a file of `settings/`, add a field and read it in the file of its section, and run
 //! `MYNAH_BLESS=1 cargo test reference` to update `docs/configuration.md`.
 

@@ -6,18 +6,18 @@
 //! to the folder it belongs to, a migration, and tests in `tests/store`. Statements are `const NAME: &str`, so that
 //! `query_plans.rs` finds them and checks that they need no full scan.
 //!
-//! The folders, from the ground up. A folder imports only folders above it in this list.
+//! The folders, lowest first. A folder imports only folders above it in this table (`tests/api/structure` checks that).
 //!
 //! | folder | holds |
 //! | --- | --- |
-//! | [`database`] | the interface to the database: transactions, rows, ids, errors, the folder lock, [`Store`] |
-//! | [`sqlite`] | its implementation for SQLite: one writer, several readers, migrations |
-//! | [`operations`] | alerts, budgets, retention, the schedule, settings, secrets, files |
-//! | [`contacts`] | who wrote, merging, opt-out, blocking |
-//! | [`conversations`] | listing, transcript, context window, ending |
-//! | [`queue`] | turns and parts: claim, settle, recover, jobs |
-//! | [`inbound`] | receive, catch-up, attachments, the webhook log |
-//! | [`outbound`] | replies, parts, reconcile, delivery statuses, templates |
+//! | `database` | the interface to the database: transactions, rows, ids, errors, the folder lock, [`Store`] |
+//! | `sqlite` | its implementation for SQLite: one writer, several readers, migrations |
+//! | `operations` | alerts, budgets, retention, the schedule, settings, secrets, files |
+//! | `contacts` | who wrote, merging, opt-out, blocking |
+//! | `conversations` | listing, transcript, context window, ending |
+//! | `queue` | turns and parts: claim, settle, recover, jobs |
+//! | `inbound` | receive, catch-up, attachments, the webhook log |
+//! | `outbound` | replies, parts, reconcile, delivery statuses, templates |
 
 mod contacts;
 mod conversations;

@@ -99,7 +99,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             match halved {
                 PartSplitOutcome::Split => info!(%part, why, "the part is too long; sending it in two halves"),
                 PartSplitOutcome::Failed => {
-                    warn!(%part, why, "the part is too long and cannot be split further; it was not sent")
+                    warn!(%part, why, "the part is too long and cannot be split further; it was not sent");
                 }
                 PartSplitOutcome::StaleClaim => {}
             }

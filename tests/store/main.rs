@@ -1,47 +1,27 @@
-//! The store's exercise: one list of promises, for every database that there is.
+//! What the store promises: one list of tests, run on every database that it supports.
 //!
-//! A promise is an `async fn(&Fresh)` in the file of its noun and a line in [`every_promise`]; a forgotten line is
-//! told by the compiler. It is written against the public `Store`, and looks behind it only with plain `SELECT`s
-//! through [`fresh::Fresh::rows`]. A new database: a file like `sqlite.rs`, which says how to make a fresh store.
+//! The folders are those of `src/store`. A promise is an `async fn(&FreshStore)` in the file of its subject and a line
+//! in [`every_promise`]; the compiler reports a forgotten line as unused. It is written against the public `Store`, and
+//! looks behind it only with plain `SELECT`s ([`setup::fresh_store::FreshStore::rows`]). To support a new database: a
+//! folder like `sqlite` that says how to open an empty store.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod accepting;
-mod alerts;
-mod attachments;
-mod budget;
-mod deadlines;
-mod desk;
-mod fresh;
-mod group;
-mod history;
-mod identity;
-mod jobs;
-mod missed;
-mod numbers;
-mod parts;
-mod pause;
-mod prune;
-mod reception;
-mod recovery;
-mod repeats;
-mod schedule;
-mod sealed;
-mod sending;
-mod settings;
-mod short_ids;
-mod silence;
+mod contacts;
+mod conversations;
+mod database;
+mod inbound;
+mod operations;
+mod outbound;
+mod queue;
+mod setup;
 mod sqlite;
-mod status;
-mod turns;
-mod unknown;
-mod walk;
 
 /// Runs each promise as a test of its own, on a store that `$fresh` makes.
 #[macro_export]
 macro_rules! every_promise {
     ($fresh:path) => {
-        $crate::promises! { $fresh, accepting:
+        $crate::promises! { $fresh, inbound::receive:
             a_message_delivered_twice_is_stored_once_and_leads_to_one_turn,
             fifty_deliveries_of_one_message_at_once_store_it_once,
             a_message_is_stored_with_all_that_belongs_to_it,
@@ -51,7 +31,7 @@ macro_rules! every_promise {
             a_contact_has_one_conversation_on_each_of_our_numbers,
             the_answer_goes_where_the_latest_message_came_from,
         }
-        $crate::promises! { $fresh, turns:
+        $crate::promises! { $fresh, queue::turns:
             a_turn_waits_for_more_of_a_burst,
             messages_join_the_open_turn,
             messages_wait_in_one_open_turn_while_another_is_active,
@@ -69,7 +49,7 @@ macro_rules! every_promise {
             a_conversation_is_not_deleted_before_each_of_its_turns_has_an_outcome,
             turn_ids_are_never_reused,
         }
-        $crate::promises! { $fresh, parts:
+        $crate::promises! { $fresh, outbound::parts:
             parts_go_out_one_at_a_time_and_in_order,
             a_part_waits_until_the_one_before_is_handed_on_or_for_three_seconds,
             a_part_that_is_settled_by_its_callback_lets_the_next_one_go,
@@ -85,7 +65,7 @@ macro_rules! every_promise {
             a_stale_worker_changes_nothing_of_a_part,
             conversations_do_not_wait_for_each_other,
         }
-        $crate::promises! { $fresh, unknown:
+        $crate::promises! { $fresh, outbound::reconcile:
             an_unknown_part_is_never_posted_and_holds_up_its_conversation,
             an_unknown_part_that_is_found_is_sent,
             an_unknown_part_absent_five_times_is_posted_again,
@@ -96,7 +76,7 @@ macro_rules! every_promise {
             one_worker_at_a_time_looks_up_a_part,
             a_lookup_of_a_settled_part_changes_nothing,
         }
-        $crate::promises! { $fresh, status:
+        $crate::promises! { $fresh, outbound::delivery_status:
             a_delivery_status_moves_forward_only,
             a_status_that_is_already_known_is_no_news,
             a_message_that_was_not_delivered_marks_its_turn_until_it_is,
@@ -107,14 +87,14 @@ macro_rules! every_promise {
             a_reference_to_a_part_with_another_id_changes_nothing,
             a_late_status_of_a_held_part_does_not_wake_a_turn_that_waits_for_another,
         }
-        $crate::promises! { $fresh, deadlines:
+        $crate::promises! { $fresh, queue::deadlines:
             a_turn_is_claimed_up_to_its_deadline_and_expires_at_it,
             overdue_turns_are_ended_without_a_claim,
             a_part_past_its_deadline_is_not_sent_and_its_turn_expires,
             a_new_message_moves_the_deadline,
             a_template_opens_a_conversation_again_once_until_the_contact_writes,
         }
-        $crate::promises! { $fresh, numbers:
+        $crate::promises! { $fresh, conversations::several_numbers:
             a_conversation_remembers_the_account_that_it_came_through_last,
             a_turn_given_up_at_a_start_is_apologized_for_in_the_numbers_own_text,
             each_number_has_its_own_template_or_none,
@@ -122,7 +102,7 @@ macro_rules! every_promise {
             a_number_moved_to_another_account_posts_through_the_new_one,
             each_number_has_its_own_catch_up_position,
         }
-        $crate::promises! { $fresh, recovery:
+        $crate::promises! { $fresh, queue::recovery:
             a_turn_that_was_running_is_answered_again,
             a_part_that_was_being_sent_is_looked_up,
             a_lookup_that_was_being_made_is_made_again,
@@ -132,15 +112,13 @@ macro_rules! every_promise {
             an_open_turn_whose_predecessor_is_gone_is_freed,
             a_start_after_a_clean_end_changes_nothing,
         }
-        $crate::promises! { $fresh, history:
+        $crate::promises! { $fresh, conversations::window:
             the_window_is_the_last_messages_up_to_the_turn_oldest_first,
             an_answer_stands_before_what_was_said_while_it_was_made,
             text_comes_back_to_the_letter,
             the_revision_rises_with_every_change_of_the_history,
         }
-        $crate::promises! { $fresh, identity:
-            a_contact_first_seen_by_phone_keeps_everything_when_a_user_id_comes_with_it,
-            a_contact_first_seen_by_user_id_is_known_by_the_phone_that_comes_later,
+        $crate::promises! { $fresh, contacts::merge:
             two_contacts_that_are_one_person_are_merged_with_what_was_said_to_either,
             a_merge_keeps_the_latest_of_two_open_conversations_and_answers_both,
             a_person_who_answers_one_of_two_conversations_answers_the_one_that_goes_on,
@@ -148,20 +126,24 @@ macro_rules! every_promise {
             parts_for_a_contact_who_turns_out_to_be_blocked_are_held_back,
             the_usage_of_two_contacts_is_added_when_they_are_merged,
             a_call_that_runs_during_a_merge_is_charged_to_the_merged_contact,
+            two_contacts_of_two_accounts_are_merged_by_the_number_that_both_have,
+        }
+        $crate::promises! { $fresh, contacts::addresses:
+            a_contact_first_seen_by_phone_keeps_everything_when_a_user_id_comes_with_it,
+            a_contact_first_seen_by_user_id_is_known_by_the_phone_that_comes_later,
             a_phone_number_with_another_user_id_belongs_to_another_person,
             a_blocked_number_stays_blocked_whoever_writes_with_it,
             a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id,
             the_last_seen_time_of_an_address_is_updated_once_a_day,
             an_unknown_part_is_looked_up_at_the_address_where_it_was_posted,
             a_person_has_a_user_id_with_each_account,
-            two_contacts_of_two_accounts_are_merged_by_the_number_that_both_have,
             a_user_id_of_two_accounts_of_one_business_is_known_through_both,
             a_user_id_blocked_by_an_operator_gets_its_account_from_the_first_message,
             an_answer_does_not_follow_a_number_that_goes_to_somebody_else_meanwhile,
             a_contact_has_the_latest_profile_name,
             a_contact_admitted_by_one_address_is_admitted_by_the_other,
         }
-        $crate::promises! { $fresh, jobs:
+        $crate::promises! { $fresh, queue::jobs:
             jobs_are_listed_newest_first_by_state_and_page_by_page,
             the_backlog_counts_what_waits_to_be_claimed,
             a_dead_turn_is_answered_again_on_request,
@@ -173,7 +155,7 @@ macro_rules! every_promise {
             a_turn_is_discarded_while_it_waits,
             a_turn_whose_part_is_in_doubt_can_be_discarded,
         }
-        $crate::promises! { $fresh, missed:
+        $crate::promises! { $fresh, inbound::catch_up:
             our_addresses_of_an_account_are_those_that_contacts_wrote_to_through_it,
             a_missed_message_keeps_its_original_time_and_is_due_from_when_it_was_found,
             missed_messages_of_one_contact_are_one_turn_in_their_original_order,
@@ -185,13 +167,13 @@ macro_rules! every_promise {
             the_catch_up_position_is_remembered_with_its_beginning,
             messages_already_stored_are_recognized_by_id,
         }
-        $crate::promises! { $fresh, sealed: a_secret_is_kept_sealed_and_replaced, }
-        $crate::promises! { $fresh, group:
+        $crate::promises! { $fresh, operations::secrets: a_secret_is_kept_sealed_and_replaced, }
+        $crate::promises! { $fresh, database::concurrent_writes:
             five_hundred_messages_at_once_are_all_stored,
             a_write_that_fails_does_not_undo_its_neighbours,
             a_caller_gets_its_answer_after_the_commit,
         }
-        $crate::promises! { $fresh, silence:
+        $crate::promises! { $fresh, contacts::opt_out_and_block:
             after_a_stop_nothing_is_sent_but_one_confirmation_until_a_start,
             a_stop_ends_what_is_being_answered_and_what_waits,
             a_stop_holds_back_what_is_still_to_be_posted,
@@ -207,7 +189,7 @@ macro_rules! every_promise {
             a_requeued_turn_of_a_blocked_contact_is_skipped,
             somebody_can_be_blocked_before_they_ever_wrote,
         }
-        $crate::promises! { $fresh, reception:
+        $crate::promises! { $fresh, inbound::admission:
             a_contact_above_the_rate_is_warned_once_and_answered_together_when_it_allows,
             a_text_of_our_own_raises_the_revision,
             a_turn_that_waited_for_another_waits_for_its_rate_too,
@@ -225,7 +207,7 @@ macro_rules! every_promise {
             a_pairing_code_of_an_admitted_contact_is_left_to_the_person_who_answers,
             a_turn_that_has_just_begun_restarts_with_a_new_message_where_the_owner_wants_that,
         }
-        $crate::promises! { $fresh, desk:
+        $crate::promises! { $fresh, conversations::operator:
             an_operators_message_is_sent_without_a_model_and_pauses_the_assistant,
             an_operators_message_raises_the_revision,
             the_assistant_returns_so_long_after_the_operators_last_message,
@@ -247,7 +229,7 @@ macro_rules! every_promise {
             a_takeover_notice_keeps_its_text_when_it_is_sent_again,
             the_owners_alert_counts_each_takeover_once,
         }
-        $crate::promises! { $fresh, budget:
+        $crate::promises! { $fresh, operations::budget:
             a_call_is_reserved_with_its_claim_and_settled_with_its_reply,
             a_failed_call_is_counted_and_a_call_that_was_not_made_is_not,
             another_call_of_a_claim_is_reserved_like_the_first,
@@ -263,7 +245,7 @@ macro_rules! every_promise {
             without_a_budget_nothing_is_counted,
             usage_is_deleted_by_whole_months,
         }
-        $crate::promises! { $fresh, prune:
+        $crate::promises! { $fresh, operations::retention:
             a_message_after_the_idle_time_begins_a_new_conversation_and_none_before,
             idle_conversations_end_unless_something_in_them_waits,
             more_idle_conversations_than_one_batch_holds_are_ended,
@@ -272,15 +254,15 @@ macro_rules! every_promise {
             more_ended_conversations_than_one_batch_holds_are_deleted,
             lines_of_the_webhook_log_go_after_their_time,
         }
-        $crate::promises! { $fresh, schedule:
+        $crate::promises! { $fresh, operations::schedule:
             a_job_that_never_ran_has_no_next_run,
             the_last_run_of_each_job_is_remembered_and_when_it_runs_next,
         }
-        $crate::promises! { $fresh, alerts:
+        $crate::promises! { $fresh, operations::alerts:
             an_alert_is_counted_by_cause_and_subject_and_tells_the_latest,
             an_alert_is_kept_by_when_it_last_happened,
         }
-        $crate::promises! { $fresh, attachments:
+        $crate::promises! { $fresh, inbound::attachments:
             what_was_read_from_attachments_stands_in_their_messages,
             a_quoted_attachment_is_not_taken_for_one_of_the_message,
             files_of_one_message_keep_their_places,
@@ -291,24 +273,26 @@ macro_rules! every_promise {
             an_album_that_begins_beside_an_answer_is_one_turn,
             a_quoted_message_is_shown_with_its_text,
         }
-        $crate::promises! { $fresh, settings: a_setting_is_stored_replaced_and_taken_away, }
-        $crate::promises! { $fresh, walk: random_histories_keep_the_promises, }
-        $crate::promises! { $fresh, pause:
+        $crate::promises! { $fresh, operations::settings: a_setting_is_stored_replaced_and_taken_away, }
+        $crate::promises! { $fresh, queue::random_walk: random_histories_keep_the_promises, }
+        $crate::promises! { $fresh, conversations::pause:
             a_turn_is_paused_with_its_conversation_or_alone_where_that_has_ended,
         }
-        $crate::promises! { $fresh, repeats:
+        $crate::promises! { $fresh, queue::loop_detection:
             repeated_texts_are_counted_over_conversations,
             of_a_burst_the_last_message_counts_as_the_repeated_text_and_only_answered_turns_count,
             loop_detection_reads_at_most_256_turns,
             how_often_a_contact_was_answered_is_counted_over_conversations,
         }
-        $crate::promises! { $fresh, sending:
+        $crate::promises! { $fresh, outbound::operator_files:
             a_file_is_sent_with_its_caption_and_stands_in_the_history,
             the_text_with_a_document_is_sent_before_it,
             messages_beyond_the_parts_of_one_turn_are_sent_by_the_next,
             a_file_is_in_use_until_each_conversation_with_it_is_deleted,
             no_file_is_sent_where_nothing_may_be_sent,
             splitting_a_part_keeps_the_files_and_templates_of_the_parts_behind_it,
+        }
+        $crate::promises! { $fresh, outbound::template:
             a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_assistant_as_it_was,
             a_template_does_not_hand_a_conversation_back,
             a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_one,
@@ -321,19 +305,19 @@ macro_rules! every_promise {
             an_unknown_template_is_looked_up_however_long_ago_the_contact_wrote,
             a_question_that_waits_when_a_template_is_sent_is_answered_after_it,
         }
-        $crate::promises! { $fresh, short_ids: a_conversation_is_found_by_either_end_of_its_id, }
+        $crate::promises! { $fresh, conversations::short_ids: a_conversation_is_found_by_either_end_of_its_id, }
     };
 }
 
-/// Tests of one file.
+/// Tests of one file: `room::noun`.
 #[macro_export]
 macro_rules! promises {
-    ($fresh:path, $noun:ident: $($promise:ident,)*) => {
+    ($fresh:path, $room:ident::$noun:ident: $($promise:ident,)*) => {
         mod $noun {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
                 async fn $promise() {
-                    $crate::$noun::$promise(&$fresh()).await;
+                    $crate::$room::$noun::$promise(&$fresh()).await;
                 }
             )*
         }

@@ -1,0 +1,6 @@
+//! The HTTP server: sockets and timeouts, health and security headers, proxies in front, settings that are stored.
+
+mod health;
+mod proxies;
+mod settings;
+mod sockets;

@@ -1,0 +1,6 @@
+//! The worker: turns that wait or expire, panics that cost one piece of work alone, and the regular jobs.
+
+mod panics;
+mod schedule;
+mod supervision;
+mod waiting_turns;

@@ -1,0 +1,12 @@
+//! The other commands at the shell, what they print, and their exit statuses.
+
+mod alerts;
+mod beside_a_server;
+mod chat;
+mod demo;
+mod exit_statuses;
+mod operator;
+mod read_file;
+mod schedule;
+mod settings;
+mod short_ids;

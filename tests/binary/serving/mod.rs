@@ -1,0 +1,8 @@
+//! mynah serve while all goes well: messages answered, stopped by a signal, several numbers, files that others cannot
+//! read.
+
+mod file_permissions;
+mod messages;
+mod stopping;
+mod two_numbers;
+mod without_a_model;

@@ -1,0 +1,3 @@
+//! What holds for every write: many at once, each answered after its commit.
+
+pub mod concurrent_writes;

@@ -1,0 +1,8 @@
+//! What the owner runs and reads: alerts, budgets, retention, regular jobs, stored settings and secrets.
+
+pub mod alerts;
+pub mod budget;
+pub mod retention;
+pub mod schedule;
+pub mod secrets;
+pub mod settings;
