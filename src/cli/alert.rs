@@ -16,8 +16,9 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List alerts, the latest first: when each last happened, how often, its cause, its subject and a
-    /// sentence about it
+    /// List alerts, the latest first
+    ///
+    /// Each line shows when the alert last happened, how often, its cause, its subject and a sentence about it.
     List {
         /// The maximum number of alerts
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]

@@ -82,7 +82,7 @@ enum Action {
         #[arg(value_parser = parse_id)]
         id: ShortId,
     },
-    /// Block somebody: mynah stores what they write, and neither answers nor writes to them
+    /// Block somebody: mynah stores what they write, but sends them nothing
     Block {
         /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
         #[arg(value_parser = parse_address)]

@@ -18,8 +18,10 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List turns, the newest first: those that wait, failed or were skipped, and those with an undelivered message;
-    /// with --state, all turns of that state
+    /// List turns, the newest first
+    ///
+    /// Without --state, this lists the turns that wait, failed or were skipped, and done turns with an undelivered
+    /// message.
     List {
         /// List only turns in this state
         #[arg(long, value_parser = PossibleValuesParser::new(TurnState::ALL.map(TurnState::as_str)).try_map(parse_state))]
@@ -42,7 +44,10 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Give up a turn that waits, or whose message may have been sent: the turn ends dead, and the conversation goes on
+    /// Give up a turn: it ends dead, and the conversation goes on
+    ///
+    /// The turn must wait: for its answer, for its next message, or for evidence whether a message was sent. mynah does
+    /// not send such a message again.
     Discard {
         /// The turn's number
         turn: i64,

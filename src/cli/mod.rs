@@ -37,8 +37,11 @@ use crate::config::{Config, LogConfig, Sources};
 use crate::store::{Store, stored_settings};
 use crate::telemetry;
 
-const EXIT_STATUS_HELP: &str = "Exit status: 0 success; 1 failure, with the cause on stderr; 2 wrong usage; 74 the \
-                                database is damaged or its disk fails, and a restart does not help.";
+const EXIT_STATUS_HELP: &str = "Exit status:
+  0   success
+  1   failure; stderr shows the cause
+  2   wrong usage
+  74  the database is damaged or its disk fails; a restart does not help";
 
 /// A business's own WhatsApp assistant. It needs one executable and one data folder, and no other service.
 ///
@@ -74,9 +77,9 @@ enum Command {
     Serve(serve::Arguments),
     /// Try mynah with a simulated phone on a web page; needs no account and no key
     Demo(demo::Arguments),
-    /// Try mynah in the terminal; each message takes the whole path
+    /// Try mynah in the terminal; each message takes the path of a real one
     Chat(chat::Arguments),
-    /// List alerts: a person is wanted, a budget is spent, a model fails
+    /// List alerts, such as: a person is wanted, a budget is spent, a model fails
     Alert(alert::Arguments),
     /// Check the configuration, the database, Twilio and the models
     Check(check::Arguments),
@@ -84,7 +87,7 @@ enum Command {
     Cleanup(cleanup::Arguments),
     /// Show conversations, write to contacts as a person, block somebody
     Conversations(conversations::Arguments),
-    /// Show the turns that wait or failed, retry them or give them up
+    /// Show the turns that wait or failed, and retry them or give them up
     Jobs(jobs::Arguments),
     /// Bring the database schema up to date; `serve` does this when it starts
     Migrate(migrate::Arguments),
