@@ -54,8 +54,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "message 1 was not delivered: the contact last wrote more than 24 hours ago, so WhatsApp takes no free text: \
-                 they must write again first, or send a template with `mynah conversations template` (63016)",
+                "message 1 was not delivered: the contact last wrote more than 24 hours ago, so WhatsApp accepts no \
+                 free text: they must write again first, or you send a template with `mynah conversations template` \
+                 (63016)",
                 "message 2 was not delivered: odd words",
                 "message 3 was not delivered: the provider gave no reason",
                 "message 4 was not delivered: see https://www.twilio.com/docs/api/errors/1 (1)",

@@ -262,8 +262,8 @@ mod tests {
             ("xl/worksheets/sheet1.xml", hours),
             ("xl/worksheets/sheet2.xml", prices),
         ]);
-        let told = "Prices\nRye\t4.2\nSpelt <dark>\t\t\t8.4\n\t\tend\n\nHours\nMon";
-        assert_eq!(extract_words(&xlsx, FileKind::Xlsx).unwrap(), told);
+        let expected = "Prices\nRye\t4.2\nSpelt <dark>\t\t\t8.4\n\t\tend\n\nHours\nMon";
+        assert_eq!(extract_words(&xlsx, FileKind::Xlsx).unwrap(), expected);
     }
 
     #[test]
@@ -275,8 +275,8 @@ mod tests {
             ("ppt/slides/slide2.xml", &slide("second")),
             ("ppt/slides/slide1.xml", &slide("first")),
         ]);
-        let told = "Slide 1\nfirst\n\nSlide 2\nsecond\n\nSlide 3\nlast";
-        assert_eq!(extract_words(&pptx, FileKind::Pptx).unwrap(), told);
+        let expected = "Slide 1\nfirst\n\nSlide 2\nsecond\n\nSlide 3\nlast";
+        assert_eq!(extract_words(&pptx, FileKind::Pptx).unwrap(), expected);
     }
 
     #[test]

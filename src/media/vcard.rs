@@ -127,18 +127,18 @@ mod tests {
                      END:VCARD\nBEGIN:VCARD\nFN:Second\nTEL;VALUE=uri:tel:+1-555\nEND:VCARD\n";
         assert_eq!(describe_contacts(cards).unwrap(), "[contact: Müller Jörg, 0170]\n[contact: Second, +1-555]");
         let many = "BEGIN:VCARD\nFN:One of many\nEND:VCARD\n".repeat(1_000);
-        let told = describe_contacts(&many).unwrap();
-        assert_eq!((told.lines().count(), told.lines().last()), (21, Some("[and more contacts]")));
+        let description = describe_contacts(&many).unwrap();
+        assert_eq!((description.lines().count(), description.lines().last()), (21, Some("[and more contacts]")));
     }
 
     #[test]
     fn of_a_card_without_end_the_beginning_is_described() {
         let numbers: String = (0..1_000_000).map(|number| format!("TEL:{number}\n")).collect();
-        let told = describe_contacts(&format!("BEGIN:VCARD\nFN:Ana\n{numbers}END:VCARD\n")).unwrap();
-        assert!(told.starts_with("[contact: Ana, 0, 1, ") && told.ends_with(", 18]"), "{told}");
+        let description = describe_contacts(&format!("BEGIN:VCARD\nFN:Ana\n{numbers}END:VCARD\n")).unwrap();
+        assert!(description.starts_with("[contact: Ana, 0, 1, ") && description.ends_with(", 18]"), "{description}");
         let notes = "NOTE:of no matter\n".repeat(MAX_PROPERTIES);
-        let told = describe_contacts(&format!("BEGIN:VCARD\nFN:Ana\n{notes}TEL:1\nEND:VCARD\n")).unwrap();
-        assert_eq!(told, "[contact: Ana]");
+        let description = describe_contacts(&format!("BEGIN:VCARD\nFN:Ana\n{notes}TEL:1\nEND:VCARD\n")).unwrap();
+        assert_eq!(description, "[contact: Ana]");
     }
 
     #[test]

@@ -78,8 +78,8 @@ pub enum ApiCall {
 pub(super) struct FaultQueue([Mutex<VecDeque<InjectedFault>>; 3]);
 
 impl FaultQueue {
-    pub(super) fn push(&self, call: ApiCall, misbehaviour: InjectedFault) {
-        lock(&self.0[call as usize]).push_back(misbehaviour);
+    pub(super) fn push(&self, call: ApiCall, fault: InjectedFault) {
+        lock(&self.0[call as usize]).push_back(fault);
     }
 
     pub(super) fn take(&self, call: ApiCall) -> Option<InjectedFault> {

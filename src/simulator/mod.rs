@@ -189,13 +189,13 @@ impl Simulator {
     }
 
     /// Makes the next call that sends a message fail like this, after the faults queued before.
-    pub fn fail_next(&self, misbehaviour: InjectedFault) {
-        self.fail_next_call(ApiCall::Send, misbehaviour);
+    pub fn fail_next(&self, fault: InjectedFault) {
+        self.fail_next_call(ApiCall::Send, fault);
     }
 
     /// Makes the next call of that kind fail like this, after the faults queued before.
-    pub fn fail_next_call(&self, call: ApiCall, misbehaviour: InjectedFault) {
-        self.inner.fault_queue.push(call, misbehaviour);
+    pub fn fail_next_call(&self, call: ApiCall, fault: InjectedFault) {
+        self.inner.fault_queue.push(call, fault);
     }
 
     /// Sets whether status callbacks get lost.

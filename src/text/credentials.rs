@@ -367,7 +367,7 @@ mod tests {
         let mut secrets = Credentials::find_in(of);
         secrets.add("SeSame42");
         assert_eq!(secrets.redact("prose and roses, a wily lilypad", "-"), None);
-        let told = "ROSE (miller & sons), lily, xSesame42x, xSK-0123456789ABCDEFx!";
-        assert_eq!(secrets.redact(told, "-").as_deref(), Some("- (-), -, x-x, x-x!"));
+        let answer = "ROSE (miller & sons), lily, xSesame42x, xSK-0123456789ABCDEFx!";
+        assert_eq!(secrets.redact(answer, "-").as_deref(), Some("- (-), -, x-x, x-x!"));
     }
 }

@@ -33,8 +33,8 @@ const MAX_LEVELS: usize = 3;
 ///
 /// - Markers that WhatsApp would show literally (inside a word, around a space, across a line break) are dropped, moved
 ///   or repeated on each line. Characters that are arithmetic (`2 * 3`, `5*3*2`, `x**2 + y**2`) stay.
-/// - Words keep their order. Only parts that are not shown are removed: HTML tags, comments, link titles, the language of
-///   a fence, the check boxes of tasks. A table's headers are repeated on each row.
+/// - Words keep their order. Only parts that are not shown are removed: HTML tags, comments, link titles, the language
+///   of a fence, the check boxes of tasks. A table's headers are repeated on each row.
 ///
 /// A second pass over the result changes nothing, with two exceptions in which both languages use the same spelling.
 /// `*x*` is bold in WhatsApp and emphasis in Markdown, so bold (headings and table headers are bold) becomes `_x_`, and
