@@ -1,4 +1,4 @@
-//! The running appliance: web, worker and schedule together, from recovery to the last piece of work.
+//! Runs the web server and the worker with its schedule together, from recovery to the last piece of work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::app::App;
 use crate::store::StoreError;
 use crate::{web, work};
 
-/// From the stop to the end, whatever still runs.
+/// The most time between the stop and the end of the process, whatever still runs.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The database is damaged or its disk fails. Nothing was touched; restarting does not help.
+/// The database is damaged or its disk fails. mynah changed nothing, and restarting does not help.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the database is damaged or its disk fails ({0}); a restart does not help: check the disk, then put a backup in its place"
+    "the database is damaged or its disk fails ({0}); restarting does not help: check the disk, then restore a backup"
 )]
 pub struct DatabaseDamaged(pub String);
 
-/// Takes over what the last process left, then serves until `stop`, then drains for up to 30 s. `extra` are routes beside
-/// the appliance's own.
+/// Recovers the work of the last process, serves until `stop`, then drains for up to 30 s. `extra` are routes that are
+/// served in addition to mynah's own.
 pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
     let recovered = match app.store.recover(app.clock.now(), app.apology_texts()).await {
         Err(StoreError::Fatal(why)) => bail!(DatabaseDamaged(why)),
@@ -43,23 +43,24 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     }
     if !app.has_any_model() {
         warn!(
-            "no model is configured: messages are accepted and wait (MYNAH_AI_PROVIDER, OPENAI_API_KEY, ANTHROPIC_API_KEY)"
+            "no model is configured: mynah accepts messages, and they wait (set MYNAH_AI_PROVIDER, OPENAI_API_KEY or \
+             ANTHROPIC_API_KEY)"
         );
     }
     for number in app.numbers.iter().filter(|number| number.channel.is_some() && number.assistants.is_empty()) {
         if let Some(number) = app.name_if_several(number).filter(|_| app.has_any_model()) {
-            warn!(number, "no model is configured for this number: messages to it are accepted and wait");
+            warn!(number, "no model is configured for this number: mynah accepts messages to it, and they wait");
         }
     }
     if app.channels().next().is_none() {
-        warn!("Twilio is not configured: every webhook is refused (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
+        warn!("Twilio is not configured: mynah refuses every webhook (set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN)");
     } else if app.config.server.public_url.is_none() {
-        warn!("MYNAH_PUBLIC_URL is not set: no signature can be checked, so every webhook is refused");
+        warn!("MYNAH_PUBLIC_URL is not set: mynah can check no signature, so it refuses every webhook");
     }
     let address = listener.local_addr()?;
     info!(%address, "serving");
     let routes = web::routes(Arc::clone(&app), extra);
-    // Both are told to stop by the caller, or when one of them has ended early.
+    // Both tasks stop when the caller says so, or when one of them has ended early.
     let stop_all = stop.child_token();
     let web = tokio::spawn(web::serve(
         listener,
@@ -74,10 +75,10 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     }
 }
 
-/// Waits for the stop, and then for the tasks to finish what they have begun.
+/// Waits for the stop, and then for the tasks to finish the work that they have begun.
 ///
-/// With one task gone the process would look well and answer nobody. So if one ends before it is told to, the others are
-/// stopped as well, and the process ends with an error: whoever started it, such as systemd, starts it again.
+/// If only one task ended, the process would look healthy but answer nobody. So if a task ends before the stop, the
+/// others are stopped as well, and the process ends with an error. A supervisor such as systemd then starts it again.
 async fn supervise<const N: usize>(tasks: [(&'static str, JoinHandle<()>); N], stop: CancellationToken) -> Result<()> {
     let mut tasks: FuturesUnordered<_> =
         tasks.into_iter().map(|(name, task)| async move { (name, task.await) }).collect();
@@ -87,14 +88,14 @@ async fn supervise<const N: usize>(tasks: [(&'static str, JoinHandle<()>); N], s
         ended = tasks.next() => ended,
     };
     let mut failed = ended_early.map(|(name, outcome)| match panic_to_error(name, outcome) {
-        Ok(()) => anyhow!("the {name} ended though nobody had stopped it"),
+        Ok(()) => anyhow!("the {name} ended before it was told to stop"),
         Err(error) => error,
     });
     if let Some(error) = &failed {
-        error!(error = format!("{error:#}"), "stopping the rest as well");
+        error!(error = format!("{error:#}"), "a task ended early, so the others stop as well");
         stop.cancel();
     }
-    info!("stopping: no new requests, finishing what is in progress");
+    info!("stopping: mynah accepts no new requests and finishes the work in progress");
     let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
         while let Some((name, outcome)) = tasks.next().await {
             if let Err(error) = panic_to_error(name, outcome) {
@@ -104,16 +105,16 @@ async fn supervise<const N: usize>(tasks: [(&'static str, JoinHandle<()>); N], s
     });
     match drained.await {
         Ok(()) => info!("stopped"),
-        Err(_) => warn!("stopped with work in progress; the next start takes it over"),
+        Err(_) => warn!("stopped with work in progress; the next start recovers it"),
     }
     failed.map_or(Ok(()), Err)
 }
 
 fn panic_to_error(name: &str, outcome: Result<(), JoinError>) -> Result<()> {
-    outcome.with_context(|| format!("the {name} ended in a panic"))
+    outcome.with_context(|| format!("the {name} panicked"))
 }
 
-/// A token that is cancelled by SIGTERM and SIGINT.
+/// Returns a token that SIGTERM and SIGINT cancel.
 pub fn stop_on_signal() -> Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -130,7 +131,7 @@ pub fn stop_on_signal() -> Result<CancellationToken> {
 mod tests {
     use super::*;
 
-    /// A task that ends when it is told to.
+    /// Returns a task that ends when it is told to stop.
     fn stoppable_task(stop: &CancellationToken) -> JoinHandle<()> {
         tokio::spawn(stop.clone().cancelled_owned())
     }
@@ -138,19 +139,19 @@ mod tests {
     async fn error_after_early_end(early: JoinHandle<()>) -> String {
         let stop = CancellationToken::new();
         let tasks = [("first", stoppable_task(&stop)), ("second", early)];
-        // On a paused clock: where nothing ends, the time-out comes at once.
+        // The clock is paused: if nothing ends, the timeout comes at once.
         let ended = tokio::time::timeout(DRAIN_TIMEOUT * 2, supervise(tasks, stop.clone())).await;
-        let error = ended.expect("it ends").unwrap_err();
-        assert!(stop.is_cancelled(), "the other one is told");
+        let error = ended.expect("the tasks end in time").unwrap_err();
+        assert!(stop.is_cancelled(), "the other task is told to stop");
         format!("{error:#}")
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_ends_early_ends_the_rest_with_an_error_that_names_it() {
         let why = error_after_early_end(tokio::spawn(async { panic!("a defect") })).await;
-        assert!(why.starts_with("the second ended in a panic: ") && why.contains("a defect"), "{why}");
+        assert!(why.starts_with("the second panicked: ") && why.contains("a defect"), "{why}");
         let why = error_after_early_end(tokio::spawn(async {})).await;
-        assert_eq!(why, "the second ended though nobody had stopped it");
+        assert_eq!(why, "the second ended before it was told to stop");
     }
 
     #[tokio::test]
@@ -164,13 +165,13 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_panics_while_it_stops_is_an_error() {
         let stop = CancellationToken::new();
-        let told = stop.clone().cancelled_owned();
+        let stopped = stop.clone().cancelled_owned();
         let late = tokio::spawn(async move {
-            told.await;
+            stopped.await;
             panic!("a defect");
         });
         let tasks = [("first", stoppable_task(&stop)), ("second", late)];
         stop.cancel();
-        assert!(supervise(tasks, stop).await.unwrap_err().to_string().starts_with("the second ended in a panic"));
+        assert!(supervise(tasks, stop).await.unwrap_err().to_string().starts_with("the second panicked"));
     }
 }

@@ -1,5 +1,5 @@
-//! The outgoing HTTP client: TLS by rustls on ring with roots of its own, so that a static executable needs no system
-//! files; no redirects; bodies read up to a limit.
+//! The outgoing HTTP client. It uses rustls with ring and its own root certificates, so that a static executable needs
+//! no system files. It follows no redirects, and reads bodies up to a limit.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Proxy, Response};
 use url::{Host, Url};
 
-/// How long one connection may take to stand, TLS included.
+/// How long it may take to open one connection, including TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn tls() -> rustls::ClientConfig {
@@ -27,17 +27,18 @@ fn tls() -> rustls::ClientConfig {
         .clone()
 }
 
-/// Where a client may call.
+/// Which addresses a client may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedTargets {
-    /// An address that the owner set: any, also without TLS and in a private network, where a model may run.
+    /// Any address, because the owner configured it. It may have no TLS, and may be in a private network, where a model
+    /// may run.
     Any,
-    /// An address of the world: https alone, and neither a name nor a number that leads to this machine or a private
+    /// Public addresses over https only. Neither a name nor an IP address may lead to this machine or a private
     /// network.
     PublicHttps,
 }
 
-/// A client whose calls end after `timeout`, all told, and after `idle` without a byte.
+/// Builds a client. A call ends after `timeout` in all, and after `idle` without a byte.
 pub fn client(timeout: Duration, idle: Duration, targets: AllowedTargets) -> Client {
     let builder = Client::builder().no_proxy();
     let builder = match targets {
@@ -53,22 +54,23 @@ pub fn client(timeout: Duration, idle: Duration, targets: AllowedTargets) -> Cli
         .timeout(timeout)
         .pool_idle_timeout(Duration::from_secs(50))
         .build()
-        .expect("a client of fixed settings is built")
+        .expect("a client with fixed settings can be built")
 }
 
-/// A proxy that is none: what is sent there is refused by the resolver.
+/// The host of a proxy that does not exist. The resolver refuses calls to it.
 const BLOCKED_PROXY_HOST: &str = "refused.invalid";
 
-/// Keeps a client from this machine and private networks, at each connection, so also where a redirect leads. Names are
-/// resolved to public addresses only. Addresses that are written as numbers never come to the resolver, but every
-/// connection asks whether it has a proxy: theirs leads nowhere.
+/// Keeps a client from connecting to this machine and to private networks. The check runs at each connection, so also
+/// after a redirect. Names resolve only to public addresses. IP addresses in URLs never reach the resolver, but the
+/// client looks up a proxy for every connection, and private IP addresses get a proxy that does not exist.
 fn restrict_to_public(builder: ClientBuilder) -> ClientBuilder {
-    let refused = Url::parse(&format!("http://{BLOCKED_PROXY_HOST}")).expect("a plain address");
+    let refused = Url::parse(&format!("http://{BLOCKED_PROXY_HOST}")).expect("the URL is valid");
     let numbers = Proxy::custom(move |url| is_private_ip_host(url).then(|| refused.clone()));
     builder.dns_resolver(Arc::new(PublicResolver)).proxy(numbers)
 }
 
-/// Whether the host is a number that is not of the world. `Url` knows numbers in all their forms: `2130706433`, `0x7f.1`.
+/// Whether the host is an IP address that is not public. `Url` parses IP addresses in all their forms: `2130706433`,
+/// `0x7f.1`.
 fn is_private_ip_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => !is_public(address.into()),
@@ -77,20 +79,22 @@ fn is_private_ip_host(url: &Url) -> bool {
     }
 }
 
-/// Resolves names to public addresses only. It is asked at each connection, so a name that changes its mind between a check
-/// and the call gains nothing.
+/// Resolves names only to public addresses. It runs at each connection, so it does not help an attacker to change the
+/// address of a name between a check and the call.
 struct PublicResolver;
 
 impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             if name.as_str() == BLOCKED_PROXY_HOST {
-                return Err("the address is of this machine or a private network, and was not set by the owner".into());
+                return Err(
+                    "the address is of this machine or a private network, and the owner did not configure it".into()
+                );
             }
             let all = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<_> = all.filter(|address| is_public(address.ip())).collect();
             if public.is_empty() {
-                let why = format!("{} leads to no public address, and was not set by the owner", name.as_str());
+                let why = format!("{} has no public address, and the owner did not configure it", name.as_str());
                 return Err(why.into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)
@@ -98,8 +102,8 @@ impl Resolve for PublicResolver {
     }
 }
 
-/// Whether an address is of the world: not of this machine, its networks, a cloud's metadata, or no host at all (IANA,
-/// special-purpose address registries).
+/// Whether an address is public: not of this machine, a private network or a cloud's metadata service, and not reserved
+/// (IANA, special-purpose address registries).
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -118,7 +122,7 @@ pub fn is_public(address: IpAddr) -> bool {
                 || a >= 240)
         }
         IpAddr::V6(v6) => {
-            // Addresses that carry one of IPv4: 6to4 and NAT64.
+            // 6to4 and NAT64 addresses contain an IPv4 address.
             let inner = match v6.segments() {
                 [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
                     let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
@@ -141,15 +145,15 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It is larger than allowed.
-    #[error("the answer is larger than {0} bytes")]
+    /// The body is larger than allowed.
+    #[error("the response is larger than {0} bytes")]
     TooLarge(usize),
     /// The connection broke or timed out.
     #[error(transparent)]
     Broken(#[from] reqwest::Error),
 }
 
-/// The body, if it holds no more than `limit` bytes.
+/// Reads the body, if it has at most `limit` bytes.
 pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -161,7 +165,7 @@ pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-/// What went wrong with a call, in words without its URL (which may hold a secret).
+/// Describes the error of a call and its causes, without the URL, which may hold a secret.
 pub fn describe_error(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -217,7 +221,7 @@ mod tests {
         let plain = client.get("http://example.org/").send().await.unwrap_err();
         assert!(plain.is_builder(), "{plain:?}");
         let home = describe_error(client.get("https://localhost:9/").send().await.unwrap_err());
-        assert!(home.contains("localhost leads to no public address"), "{home}");
+        assert!(home.contains("localhost has no public address"), "{home}");
     }
 
     #[tokio::test]
@@ -260,7 +264,7 @@ mod tests {
             assert!(error.contains(PRIVATE_ADDRESS_ERROR), "{host}: {error}");
         }
         let nobody = listener.accept().unwrap_err();
-        assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock, "no connection was begun");
+        assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock, "no connection was opened");
         for public in ["https://8.8.8.8/", "https://[2606:4700::1111]/", "https://[::ffff:8.8.8.8]/"] {
             assert!(!is_private_ip_host(&Url::parse(public).unwrap()), "{public}");
         }
@@ -271,13 +275,13 @@ mod tests {
         let server = wiremock::MockServer::start().await;
         let home = wiremock::ResponseTemplate::new(302).insert_header("location", format!("{}/home", server.uri()));
         wiremock::Mock::given(wiremock::matchers::any()).respond_with(home).mount(&server).await;
-        // Without https, and with a name that stands for the world.
+        // Without https, and with a name that counts as public.
         let builder = restrict_to_public(Client::builder().no_proxy()).tls_backend_preconfigured(tls());
         let client = builder.resolve("world.test", *server.address()).redirect(Policy::limited(3)).build().unwrap();
         let error = describe_error(
             client.get(format!("http://world.test:{}/", server.address().port())).send().await.unwrap_err(),
         );
         assert!(error.contains(PRIVATE_ADDRESS_ERROR), "{error}");
-        assert_eq!(server.received_requests().await.unwrap().len(), 1, "the redirect alone");
+        assert_eq!(server.received_requests().await.unwrap().len(), 1, "only the request that was redirected");
     }
 }

@@ -1,7 +1,7 @@
-//! Logs: to stderr, and to a file per day where a folder is set.
+//! The log: to stderr, and to a file per day if a folder is set.
 //!
-//! Lines on stderr are written at once, so that the last one before a crash is there. Files are written by a thread of
-//! their own: a slow disk delays no answer.
+//! Lines on stderr are written at once, so that the last line before a crash is not lost. A thread of its own writes
+//! the files, so that a slow disk delays no answer.
 
 use std::error::Error;
 use std::fs;
@@ -21,13 +21,14 @@ use tracing_subscriber::{Layer, Registry, layer::SubscriberExt};
 use crate::config::{LogConfig, LogFormat};
 use crate::text;
 
-/// How many daily files are kept: today's and two weeks of others.
+/// How many daily files are kept: today's and those of the two weeks before.
 const MAX_LOG_FILES: usize = 15;
 
-/// Lines that wait for the disk; more are dropped. The crate's own 128,000 would set aside some megabytes at start.
+/// The most lines that wait for the disk. Further lines are dropped. The crate's default of 128,000 would allocate some
+/// megabytes at the start.
 const WAITING_LINES: usize = 8_192;
 
-/// Keeps the log running; what is still to be written is written when this is dropped.
+/// Keeps the log running. Dropping it writes the lines that still wait.
 #[must_use = "the log ends when this is dropped"]
 #[derive(Debug)]
 pub struct LogGuard {
@@ -37,28 +38,28 @@ pub struct LogGuard {
 /// Why the log could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The filter is none.
-    #[error("MYNAH_LOG: {filter:?} is no filter; expected one such as info or info,mynah=debug")]
+    /// The filter is not valid.
+    #[error("MYNAH_LOG: {filter:?} is not a valid filter; expected a filter such as info or info,mynah=debug")]
     Filter {
-        /// What was given.
+        /// The filter as given.
         filter: String,
-        /// Where it breaks.
+        /// The parse error.
         source: ParseError,
     },
-    /// The folder cannot be made or written to.
+    /// The folder cannot be created or written to.
     #[error("MYNAH_LOG_DIR: cannot write to {}", dir.display())]
     Dir {
         /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// It was started before in this process.
+    /// The log was already started in this process.
     #[error("the log is already running")]
     AlreadyRunning(#[from] TryInitError),
 }
 
-/// Starts the log of the whole process; once.
+/// Starts the log of the process. Call it once.
 pub fn start(config: &LogConfig) -> Result<LogGuard, TelemetryError> {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let (subscriber, guard) = build_subscriber(config, io::stderr, io::stderr().is_terminal() && !plain)?;
@@ -90,17 +91,18 @@ where
             lines.extend(file.map(json_layer));
             lines
         }
-        // The same line for both, so it is made once.
+        // Both get the same line, so it is formatted once.
         (LogFormat::Json, Some(file)) => vec![json_layer(stderr.and(file))],
         (LogFormat::Json, None) => vec![json_layer(stderr)],
     };
     Ok((tracing_subscriber::registry().with(lines).with(filter), LogGuard { _file_writer: guard }))
 }
 
-/// Takes out of each line what nobody can see or what turns it around, whoever it came from: a model's server, a contact.
+/// Removes invisible characters, and characters that reverse the writing direction, from each line. They may come from
+/// a model's server or a contact.
 struct HiddenCharFilter<W> {
     inner: W,
-    /// Whether colours, which begin with a character that nobody sees, are the line's own.
+    /// Whether the log writes colors. These begin with an invisible character, which then stays.
     colour: bool,
 }
 
@@ -139,7 +141,7 @@ where
 
 fn open_log_file(dir: &Path) -> Result<(NonBlocking, WorkerGuard), TelemetryError> {
     let dir_error = |source| TelemetryError::Dir { dir: dir.to_owned(), source };
-    // The appender would make the folder too, after complaining on stderr that it cannot be read.
+    // The appender would create the folder, too, but first complain on stderr that it cannot read the folder.
     fs::create_dir_all(dir).map_err(|error| dir_error(error.into()))?;
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
@@ -159,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// What stands on stderr.
+    /// The text that was written to stderr.
     #[derive(Clone, Default)]
     struct CapturedStderr(Arc<Mutex<Vec<u8>>>);
 
@@ -191,7 +193,7 @@ mod tests {
         LogConfig { filter: filter.into(), format, dir: dir.map(Path::to_owned) }
     }
 
-    /// The one file of the folder, and its name.
+    /// Returns the name and the text of the only file in the folder.
     fn file_in(dir: &Path) -> (String, String) {
         let files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(files.len(), 1, "{files:?}");
@@ -203,7 +205,10 @@ mod tests {
     fn a_wrong_filter_is_an_error_that_names_its_setting() {
         let wrong = config("mynah=loud", LogFormat::Text, None);
         let error = start(&wrong).unwrap_err().to_string();
-        assert_eq!(error, "MYNAH_LOG: \"mynah=loud\" is no filter; expected one such as info or info,mynah=debug");
+        assert_eq!(
+            error,
+            "MYNAH_LOG: \"mynah=loud\" is not a valid filter; expected a filter such as info or info,mynah=debug"
+        );
     }
 
     #[test]

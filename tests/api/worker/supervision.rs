@@ -44,6 +44,6 @@ async fn a_worker_that_panics_ends_the_process_with_an_error() {
     app.wake.notify_one();
     let ended = tokio::time::timeout(TIMEOUT, running).await.expect("it ends");
     let error = format!("{:#}", ended.unwrap().unwrap_err());
-    assert!(error.contains("the worker ended in a panic") && error.contains("a defect of the clock"), "{error}");
+    assert!(error.contains("the worker panicked") && error.contains("a defect of the clock"), "{error}");
     assert!(client.get(&health).send().await.is_err(), "nobody serves any more");
 }

@@ -160,7 +160,7 @@ async fn a_body_beyond_the_limit_is_not_read() {
     let (kind, why) = classify_response(ResponseTemplate::new(200).set_body_bytes(vec![b' '; (4 << 20) + 1])).await;
     assert_eq!(
         (kind, why.as_str()),
-        (FaultKind::Message, "the model's server answered 200: the answer is larger than 4194304 bytes")
+        (FaultKind::Message, "the model's server answered 200: the response is larger than 4194304 bytes")
     );
 }
 
