@@ -162,7 +162,7 @@ async fn a_list_that_repeats_a_page_gives_what_it_has_and_is_read_again() {
     assert!(run.failed, "{run:?}");
     assert_eq!(
         run.result,
-        "Twilio's list of messages repeats a page, so that its end cannot be reached; missed messages found: 1 to be \
+        "Twilio's list of messages repeats a page, so its end cannot be reached; missed messages found: 1 to be \
          answered"
     );
     // An hour later the whole list is there.
