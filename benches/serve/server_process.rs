@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::baseline;
 use super::load_generator::Connection;
 use super::stand_ins::StandIn;
-use super::webhook;
+use super::{baseline, webhook};
 
 /// Returns the executable that is measured: the release one, or the one given with `--program`.
 pub fn mynah() -> &'static Path {

@@ -6,14 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::app;
 use crate::channel::twilio::TEXT_LIMIT;
 use crate::clock::Time;
 use crate::config::{Config, is_local_address};
 use crate::media::sendable_media_type;
 use crate::model::{ContentSid, ConversationId, Media, Template, Variables};
 use crate::store::{MAX_PARTS_PER_TEXT, OperatorMessageOutcome, Store};
-use crate::text;
+use crate::{app, text};
 
 /// The largest file and the largest picture that WhatsApp accepts through Twilio, in bytes. Source: Twilio, "Guidance
 /// on WhatsApp media messages". It says 16 MB and 5 MB; these are the smallest values that can mean.

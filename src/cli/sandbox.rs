@@ -12,11 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::ai;
 use crate::app::App;
 use crate::config::{AiConfig, AiSettingNames, Config, ProviderConfig, Sender, TwilioConfig};
-use crate::daemon;
 use crate::simulator::{PhonePage, Simulator, SimulatorConfig};
+use crate::{ai, daemon};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const OUR_NUMBER: &str = "+14155238886";

@@ -2,14 +2,12 @@
 
 use crate::config::Config;
 use crate::config::schema::nearest_name::nearest_name;
-use crate::config::schema::problem::Problem;
-use crate::config::schema::problem::Problems;
+use crate::config::schema::problem::{Problem, Problems};
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
 use crate::config::sources::environment::Sources;
 use crate::config::sources::reader::SettingsReader;
-use crate::config::sources::value::Origin;
-use crate::config::sources::value::candidate_place;
+use crate::config::sources::value::{Origin, candidate_place};
 
 /// A stored setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +109,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::tests::sources;
-    use crate::config::tests::write;
+    use crate::config::tests::{sources, write};
 
     fn validation_errors(env: &[(&str, &str)], key: &str, value: &str) -> Vec<String> {
         let problems = Config::validate_setting(&sources(env), key, value).err();

@@ -2,11 +2,9 @@
 
 use super::charset::decode_text;
 use super::kind::FileKind;
-use super::office;
-use super::pdf;
 use super::text_collector::TextCollector;
 use super::unreadable::{Unreadable, catch_panic};
-use super::vcard;
+use super::{office, pdf, vcard};
 
 /// The size of the largest file that is opened, in bytes: Twilio's limit for WhatsApp (Twilio, "Accepted content types
 /// for media").

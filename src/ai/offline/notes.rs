@@ -1,8 +1,7 @@
 //! The owner's notes: Markdown files in a folder and the folders below it.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::ai::Error;
 

@@ -3,9 +3,7 @@
 use std::fmt::Write;
 
 use super::settings;
-use super::settings::DefaultValue;
-use super::settings::Group;
-use super::settings::Setting;
+use super::settings::{DefaultValue, Group, Setting};
 
 const INTRO: &str = "\
 # Configuration

@@ -5,14 +5,12 @@ use std::time::Duration;
 use url::Url;
 
 use super::local_model;
-use super::provider::ProviderConfig;
-use super::provider::is_openai;
+use super::provider::{ProviderConfig, is_openai};
 use crate::config::schema::names::AiSettingNames;
 use crate::config::schema::parse;
 use crate::config::schema::problem::Problem;
 use crate::config::sources::reader;
-use crate::config::sources::reader::ReadSetting;
-use crate::config::sources::reader::SettingsReader;
+use crate::config::sources::reader::{ReadSetting, SettingsReader};
 use crate::text;
 
 /// A model, and how mynah calls it.
@@ -258,9 +256,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::config::sources::environment::Sources;
-    use crate::config::tests::errors;
-    use crate::config::tests::load;
-    use crate::config::tests::sources;
+    use crate::config::tests::{errors, load, sources};
 
     const OPENAI: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
     const OLLAMA: (&str, &str) = ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/");

@@ -242,8 +242,7 @@ fn parse_dollars(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::errors;
-    use crate::config::tests::load;
+    use crate::config::tests::{errors, load};
 
     fn load_contact_policy(env: &[(&str, &str)]) -> ContactPolicyConfig {
         load(env).unwrap().contact_policy

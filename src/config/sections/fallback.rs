@@ -2,11 +2,9 @@
 
 use secrecy::SecretString;
 
-use super::ai;
-use super::ai::AiConfig;
-use super::ai::Protocol;
-use super::local_model;
+use super::ai::{AiConfig, Protocol};
 use super::provider::ProviderConfig;
+use super::{ai, local_model};
 use crate::config::schema::names::AiSettingNames;
 use crate::config::schema::parse;
 use crate::config::sources::reader;
@@ -121,8 +119,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, first: Option<&AiConf
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::errors;
-    use crate::config::tests::load;
+    use crate::config::tests::{errors, load};
 
     const FIRST_MODEL: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
 

@@ -4,8 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::ai::AiConfig;
-use super::provider::ProviderConfig;
-use super::provider::is_openai;
+use super::provider::{ProviderConfig, is_openai};
 use crate::config::schema::parse;
 use crate::config::sources::reader;
 use crate::config::sources::reader::SettingsReader;
@@ -90,8 +89,7 @@ fn host_is_openai(url: &Url) -> bool {
 mod tests {
     use secrecy::ExposeSecret;
 
-    use crate::config::tests::errors;
-    use crate::config::tests::load;
+    use crate::config::tests::{errors, load};
 
     const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-model");
 

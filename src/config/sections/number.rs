@@ -2,8 +2,7 @@
 
 use super::ai::AiConfig;
 use super::texts::Texts;
-use super::twilio::Sender;
-use super::twilio::TwilioConfig;
+use super::twilio::{Sender, TwilioConfig};
 use crate::model::ContentSid;
 use crate::text::LinkPolicy;
 

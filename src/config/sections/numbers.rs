@@ -9,20 +9,12 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::ai;
-use super::contact_policy;
 use super::contact_policy::ContactPolicyConfig;
-use super::fallback;
-use super::number::MAIN_NUMBER;
-use super::number::NumberConfig;
-use super::texts;
-use super::twilio;
-use super::twilio::Sender;
-use super::twilio::TwilioConfig;
-use super::work;
+use super::number::{MAIN_NUMBER, NumberConfig};
+use super::twilio::{Sender, TwilioConfig};
+use super::{ai, contact_policy, fallback, texts, twilio, work};
 use crate::config::schema::parse::Parsed;
-use crate::config::schema::problem::Problem;
-use crate::config::schema::problem::Rejected;
+use crate::config::schema::problem::{Problem, Rejected};
 use crate::config::schema::settings;
 use crate::config::sources::number_file::NumberFile;
 use crate::config::sources::reader::SettingsReader;

@@ -7,8 +7,7 @@ use crate::config::sections::number::NumberConfig;
 use crate::config::sections::provider::ProviderConfig;
 use crate::config::sections::twilio::Sender;
 use crate::config::sources::environment::Sources;
-use crate::config::tests::sources;
-use crate::config::tests::write;
+use crate::config::tests::{sources, write};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 const OTHER_ACCOUNT: &str = "AC00000000000000000000000000000002";

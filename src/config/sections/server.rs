@@ -8,8 +8,7 @@ use url::Url;
 use super::network;
 use super::network::Network;
 use crate::config::schema::parse;
-use crate::config::sources::reader::ReadSetting;
-use crate::config::sources::reader::SettingsReader;
+use crate::config::sources::reader::{ReadSetting, SettingsReader};
 
 /// The web server.
 #[derive(Clone, Debug, PartialEq, Eq)]

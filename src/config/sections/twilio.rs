@@ -119,8 +119,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::config::tests::errors;
-    use crate::config::tests::load;
+    use crate::config::tests::{errors, load};
 
     const SID: (&str, &str) = ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001");
     const TOKEN: (&str, &str) = ("TWILIO_AUTH_TOKEN", "12345");

@@ -6,12 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Sources;
 use super::file;
-use super::file::ConfigFile;
-use super::file::Entry;
-use super::value::FoundValue;
-use super::value::Origin;
-use super::value::is_explicit_path;
-use super::value::unreadable_file;
+use super::file::{ConfigFile, Entry};
+use super::value::{FoundValue, Origin, is_explicit_path, unreadable_file};
 use crate::config::schema::problem::Problem;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;

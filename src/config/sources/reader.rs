@@ -4,14 +4,10 @@ use std::path::PathBuf;
 
 use super::environment::Sources;
 use super::layers::Layers;
-use super::value::FoundValue;
-use super::value::Origin;
-use crate::config::schema::parse;
-use crate::config::schema::problem::Problem;
-use crate::config::schema::problem::Rejected;
-use crate::config::schema::settings;
-use crate::config::schema::settings::DefaultValue;
-use crate::config::schema::settings::Setting;
+use super::value::{FoundValue, Origin};
+use crate::config::schema::problem::{Problem, Rejected};
+use crate::config::schema::settings::{DefaultValue, Setting};
+use crate::config::schema::{parse, settings};
 
 /// Reads settings from the layers and collects problems and warnings.
 pub(in crate::config) struct SettingsReader {

@@ -3,9 +3,7 @@
 use super::resolve;
 use crate::clock::Time;
 use crate::model::{Address, ConversationId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 const CONTACT_OF: &str = "SELECT contact_id FROM conversations WHERE id = ?1";
 

@@ -3,9 +3,7 @@
 use super::opt_out::cancel_pending;
 use crate::clock::Time;
 use crate::model::Address;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 const CONTACT: &str = "SELECT contact_id FROM addresses WHERE kind = ?1 AND value = ?2";
 

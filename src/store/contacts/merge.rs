@@ -3,13 +3,10 @@
 
 use tracing::info;
 
-use super::restrictions::cancel_if_newly_forbidden;
-use super::restrictions::contact_flags;
+use super::restrictions::{cancel_if_newly_forbidden, contact_flags};
 use crate::clock::Time;
 use crate::model::ConversationId;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 use crate::store::operations::budget;
 
 const OPEN: &str = "

@@ -1,9 +1,7 @@
 //! Cancels what is pending for a contact who opted out or is blocked.
 
 use crate::clock::Time;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 
 const SKIP_TURNS: &str = "
     UPDATE turns SET state = 'skipped', live = NULL, error = ?2, finished_at = ?3, due_at = NULL, token = NULL

@@ -11,14 +11,10 @@ use std::time::Duration;
 use tracing::info;
 
 use super::merge;
-use super::restrictions::cancel_if_newly_forbidden;
-use super::restrictions::contact_flags;
-use super::restrictions::contact_flags_and_name;
+use super::restrictions::{cancel_if_newly_forbidden, contact_flags, contact_flags_and_name};
 use crate::clock::Time;
 use crate::model::{Address, Inbound};
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 
 const HOLDER: &str = "SELECT contact_id, seen_at, accounts FROM addresses WHERE kind = ?1 AND value = ?2";
 

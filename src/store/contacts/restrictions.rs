@@ -2,9 +2,7 @@
 
 use super::opt_out::cancel_pending;
 use crate::clock::Time;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 
 const CONTACT_FLAGS: &str =
     "SELECT opted_out_at, blocked_at, admitted_at, noticed_at, name FROM contacts WHERE id = ?1";

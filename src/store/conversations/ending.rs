@@ -2,9 +2,7 @@
 
 use crate::clock::Time;
 use crate::model::ConversationId;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 /// The most conversations that one transaction reads or ends.
 const BATCH_SIZE: i64 = 200;

@@ -2,11 +2,7 @@
 
 use crate::clock::Time;
 use crate::model::ConversationId;
-use crate::store::database::Row;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Row, Store, StoreError, Tx, args};
 
 /// Newest first, those before an id.
 const LIST: &str = "

@@ -2,9 +2,7 @@
 
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, Role, TurnId};
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 
 const NEW_MESSAGE: &str = "
     INSERT INTO messages (id, conversation_id, turn_id, role, content, metadata, channel, provider_id, created_at, word)

@@ -1,9 +1,7 @@
 //! Finds the conversations that a person means who typed a part of an id.
 
 use crate::model::{ConversationId, ShortId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 const BEGIN: &str = "SELECT id FROM conversations WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3";
 

@@ -1,13 +1,9 @@
 //! The transcript of a conversation, as an operator reads it: messages, their attachments, and what was not delivered.
 
-use super::listing::ConversationRow;
-use super::listing::find;
+use super::listing::{ConversationRow, find};
 use crate::clock::Time;
 use crate::model::{ConversationId, FileHash, MessageId, Role, TurnId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, Tx, args};
 
 const TRANSCRIPT: &str = "
     SELECT m.role, m.content, m.created_at, m.turn_id, t.state, t.error, m.id

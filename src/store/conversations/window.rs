@@ -1,9 +1,7 @@
 //! The context window: the messages of a conversation that the model sees.
 
 use crate::model::{ConversationId, ProviderId, Role, TurnId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 /// Ordered by turn, then by id: a message that arrived while an earlier turn was being answered comes after that
 /// answer. Command words are left out.

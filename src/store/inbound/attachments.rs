@@ -2,11 +2,7 @@
 
 use crate::clock::Time;
 use crate::model::{Attachment, ConversationId, FileHash, Media, MessageId, ProviderId, TurnId};
-use crate::store::database::Row;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Row, Store, StoreError, Tx, args};
 use crate::store::operations::files;
 use crate::store::queue::turns::TurnClaim;
 

@@ -5,10 +5,7 @@ use std::collections::HashSet;
 
 use crate::clock::Time;
 use crate::model::Command;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, Tx, args};
 
 const CATCH_UP_PROGRESS: &str = "SELECT began_at, caught_up_at FROM catch_ups WHERE list = ?1";
 

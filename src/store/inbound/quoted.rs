@@ -1,10 +1,7 @@
 //! Adds the text of a quoted message to the message that quotes it.
 
 use crate::model::{Inbound, QUOTE_PLACEHOLDER};
-use crate::store::database::Row;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Row, StoreError, Tx, args};
 
 /// The text of one of our parts, if it went to this contact.
 const OWN_PART_TEXT: &str = "

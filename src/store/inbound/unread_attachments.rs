@@ -1,14 +1,9 @@
 //! Attachments of turns that ended before they were read, such as those that came while a person answers.
 
-use super::attachments::AttachmentOutcome;
-use super::attachments::StoredAttachment;
-use super::attachments::record_outcomes;
+use super::attachments::{AttachmentOutcome, StoredAttachment, record_outcomes};
 use crate::clock::Time;
 use crate::model::{Attachment, ConversationId, MessageId, TurnId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, Tx, args};
 
 /// Few attachments wait, and a partial index lists them.
 const UNREAD_ATTACHMENTS: &str = "

@@ -2,10 +2,7 @@
 
 use crate::clock::Time;
 use crate::model::MessageId;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, Tx, args};
 
 const INSERT: &str = "
     INSERT INTO webhook_log (channel, received_at, path, headers, body, status, processing_us, message_id, error)

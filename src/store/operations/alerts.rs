@@ -1,11 +1,7 @@
 //! Alerts: what the owner should know. They are durable, and repeats are counted.
 
 use crate::clock::Time;
-use crate::store::database::Row;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Row, Store, StoreError, Tx, args};
 
 const AGAIN: &str = "
     UPDATE alerts SET count = count + 1, last_at = ?4, message = ?3 WHERE cause = ?1 AND subject = ?2";

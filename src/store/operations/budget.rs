@@ -2,11 +2,7 @@
 
 use crate::clock::Time;
 use crate::model::{Budget, Budgets, Charge};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
 
 const CHARGED: &str = "SELECT calls, tokens, micros FROM spent WHERE period = ?2 AND scope = ?1";
 

@@ -3,10 +3,7 @@
 
 use crate::clock::Time;
 use crate::model::{ConversationId, FileHash, Media, PartRef};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, Tx, args};
 
 /// The same content under another name is the same file.
 const UPSERT_FILE: &str = "

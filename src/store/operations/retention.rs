@@ -2,9 +2,7 @@
 
 use crate::clock::Time;
 use crate::model::ConversationId;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 /// The most conversations, alerts, or rows of the webhook log that one transaction deletes.
 const AT_ONCE: i64 = 200;

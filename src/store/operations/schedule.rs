@@ -1,9 +1,7 @@
 //! When the scheduled jobs ran, how that went, and when they run next.
 
 use crate::clock::Time;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 const DUE: &str = "SELECT next_run_at FROM schedule WHERE job = ?1";
 

@@ -1,9 +1,7 @@
 //! Secrets in the database, encrypted for this installation's age identity.
 
 use crate::clock::Time;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 
 const GET: &str = "SELECT sealed FROM secrets WHERE name = ?1";
 

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::clock::Time;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, Tx, args};
 use crate::store::sqlite;
 
 const ALL: &str = "SELECT key, value FROM settings WHERE key > '' ORDER BY key";

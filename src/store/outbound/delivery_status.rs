@@ -3,11 +3,7 @@
 
 use crate::clock::Time;
 use crate::model::{DeliveryStatus, PartRef, StatusUpdate, TurnId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
 use crate::store::inbound::webhook_log;
 use crate::store::inbound::webhook_log::WebhookRecord;
 use crate::store::queue::settle;

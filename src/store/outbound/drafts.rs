@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::model::{ContentSid, FileHash, Media, Template, Variables};
-use crate::store::database::Row;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Row, Store, StoreError, args};
 use crate::store::queue::limits::SEND_WITHIN;
 use crate::store::queue::turns::TurnClaim;
 

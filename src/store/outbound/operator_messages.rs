@@ -4,19 +4,11 @@ use super::drafts::OperatorMetadata;
 use crate::clock::Time;
 use crate::model::{ConversationId, Media, MessageId, Role, TurnId};
 use crate::store::conversations::listing::find;
-use crate::store::conversations::messages::NewMessage;
-use crate::store::conversations::messages::insert_message;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::conversations::messages::{NewMessage, insert_message};
 use crate::store::database::ids::IdGenerator;
+use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
 use crate::store::operations::files;
-use crate::store::queue::handover::LIVE;
-use crate::store::queue::handover::SET_MODE;
-use crate::store::queue::handover::alert_person_answers;
-use crate::store::queue::handover::take_over;
+use crate::store::queue::handover::{LIVE, SET_MODE, alert_person_answers, take_over};
 use crate::store::queue::limits::SEND_WITHIN;
 
 /// The turn may hold a command from the contact. The operator's message goes first, and the command moves to the next

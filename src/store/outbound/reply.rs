@@ -3,19 +3,11 @@
 use super::drafts::Draft;
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, PartRef, Role, TurnId, Usage};
-use crate::store::conversations::messages::NewMessage;
-use crate::store::conversations::messages::insert_message;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
-use crate::store::database::ids::IdGenerator;
-use crate::store::database::ids::new_claim_token;
-use crate::store::queue::handover;
-use crate::store::queue::reservations;
-use crate::store::queue::settle;
+use crate::store::conversations::messages::{NewMessage, insert_message};
+use crate::store::database::ids::{IdGenerator, new_claim_token};
+use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
 use crate::store::queue::turns::TurnClaim;
+use crate::store::queue::{handover, reservations, settle};
 
 const SENDING: &str = "
     UPDATE turns SET state = 'sending', token = NULL, error = ?3,

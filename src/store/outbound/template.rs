@@ -2,15 +2,11 @@
 //! once the contact answers it.
 
 use super::drafts::OperatorMetadata;
-use super::operator_messages::OperatorMessageOutcome;
-use super::operator_messages::OutboundMessage;
-use super::operator_messages::queue_operator_turn;
+use super::operator_messages::{OperatorMessageOutcome, OutboundMessage, queue_operator_turn};
 use crate::clock::Time;
 use crate::model::{ConversationId, Role, Template};
 use crate::store::conversations::listing;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, args};
 use crate::store::queue::limits::SEND_WITHIN;
 
 /// The open conversation with the same contact on the same number, be it this one or a later one.

@@ -2,9 +2,7 @@
 //! turn, whatever the contact says in it. Only by starting new conversations could a contact pile up work and be
 //! answered ahead of everybody else.
 
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 
 const COUNT_WAITING_TURNS: &str = "
     SELECT COUNT(*) FROM conversations c JOIN turns t ON t.conversation_id = c.id

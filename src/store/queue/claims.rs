@@ -1,16 +1,13 @@
 //! Claims everything that is due: turns and lookups in one transaction, and parts in a second one, which is flushed to
 //! the disk before they are posted.
 
-use super::lookup_claims;
 use super::lookup_claims::LookupClaim;
-use super::part_claims;
 use super::part_claims::PartClaim;
-use super::turns;
 use super::turns::TurnClaim;
+use super::{lookup_claims, part_claims, turns};
 use crate::clock::Time;
 use crate::model::PartRef;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
+use crate::store::database::{Store, StoreError};
 
 /// Claimed work.
 #[derive(Debug, Default)]

@@ -1,14 +1,11 @@
 //! Defers messages of an operator's turn to the next turn: what the contact said while the turn waited, and operator
 //! messages that do not fit in it.
 
-use super::limits::MAX_PARTS_PER_TEXT;
-use super::limits::MAX_PARTS_PER_TURN;
+use super::limits::{MAX_PARTS_PER_TEXT, MAX_PARTS_PER_TURN};
 use super::request::BuiltInRequest;
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, MessageId, TurnId};
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 
 /// The contact's messages in an operator's turn, in order: the built-in request of each, or NULL.
 const CONTACT_REQUESTS: &str = "

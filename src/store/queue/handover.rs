@@ -4,11 +4,7 @@ use super::settle;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
 use crate::store::conversations::listing::find;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
 use crate::store::operations::alerts;
 
 pub(in crate::store) const SET_MODE: &str = "

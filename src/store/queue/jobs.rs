@@ -4,13 +4,8 @@ use super::limits::SEND_WITHIN;
 use super::settle;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId, TurnState};
-use crate::store::conversations::transcript::Undelivered;
-use crate::store::conversations::transcript::undelivered_parts;
-use crate::store::database::Row;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::conversations::transcript::{Undelivered, undelivered_parts};
+use crate::store::database::{Row, Store, StoreError, Tx, args};
 
 /// Turns that have not ended. They are few, and come in no order.
 const LIVE: &str = "

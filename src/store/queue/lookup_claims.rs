@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Time;
 use crate::model::{ContentSid, PartRef, TurnId};
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, Tx, args};
 
 /// The delays between lookups. The first delay starts when the part becomes unknown, each other one at the lookup
 /// before it. If the last lookup does not find the message, mynah assumes that it was not created.

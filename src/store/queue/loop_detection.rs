@@ -5,10 +5,7 @@
 use super::turns::TurnClaim;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{Store, StoreError, Tx, args};
 
 /// The contact's last message in the latest turn before the given one.
 const PREVIOUS_TURN: &str = "

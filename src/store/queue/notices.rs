@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, Role, TurnId};
-use crate::store::conversations::messages::NewMessage;
-use crate::store::conversations::messages::insert_message;
-use crate::store::database::StoreError;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::conversations::messages::{NewMessage, insert_message};
 use crate::store::database::ids::IdGenerator;
+use crate::store::database::{StoreError, Tx, args};
 
 const HAS_ACTIVE_TURN: &str = "SELECT 1 FROM turns WHERE conversation_id = ?1 AND live = 0";
 

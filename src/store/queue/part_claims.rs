@@ -6,13 +6,8 @@ use super::settle;
 use super::settle::Ending;
 use crate::clock::Time;
 use crate::model::{ContentSid, ConversationId, FileHash, Outgoing, PartRef, Template, TurnId, Variables};
-use crate::store::database::ByNumber;
-use crate::store::database::Row;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
 use crate::store::database::ids::new_claim_token;
+use crate::store::database::{ByNumber, Row, StoreError, StoreOptions, Tx, args};
 
 /// A part that was claimed more often than this is given up. Its deadline does not end it: each message from the
 /// contact moves the deadline, while the contact's next turn waits for this one. With the worker's delays, this many

@@ -9,10 +9,7 @@ use super::lookup_claims::FIRST_LOOKUP_DELAY;
 use super::settle;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
-use crate::store::database::ByNumber;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::args;
+use crate::store::database::{ByNumber, Store, StoreError, args};
 
 /// A turn that was the only running one at this many crashes is taken as their cause.
 const MAX_CRASHES_ALONE: i64 = 3;

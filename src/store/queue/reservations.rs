@@ -8,14 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Time;
 use crate::model::{Charge, TurnId};
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
-use crate::store::operations::budget::active_budgets;
-use crate::store::operations::budget::add_charge;
-use crate::store::operations::budget::exhausted_budget;
+use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
+use crate::store::operations::budget::{active_budgets, add_charge, exhausted_budget};
 
 /// The contact that a turn belongs to now. Two contacts may have been merged while it ran.
 const CONTACT_OF_TURN: &str = "

@@ -5,10 +5,7 @@ use std::time::Duration;
 use super::limits::SEND_WITHIN;
 use crate::clock::Time;
 use crate::model::{ContentSid, ConversationId, PartRef, ProviderId, TurnId};
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
+use crate::store::database::{StoreError, StoreOptions, Tx, args};
 
 const CONVERSATION: &str = "SELECT conversation_id FROM parts WHERE id = ?1 * 16 + ?2";
 

@@ -6,22 +6,14 @@
 use std::time::Duration;
 
 use super::deferred::defer_messages;
-use super::handover;
 use super::limits::SEND_WITHIN;
 use super::request::BuiltInRequest;
-use super::reservations;
 use super::reservations::Reservation;
-use super::settle;
+use super::{handover, reservations, settle};
 use crate::clock::Time;
 use crate::model::{Command, ContentSid, ConversationId, TurnId};
-use crate::store::database::ByNumber;
-use crate::store::database::Row;
-use crate::store::database::Store;
-use crate::store::database::StoreError;
-use crate::store::database::StoreOptions;
-use crate::store::database::Tx;
-use crate::store::database::args;
 use crate::store::database::ids::new_claim_token;
+use crate::store::database::{ByNumber, Row, Store, StoreError, StoreOptions, Tx, args};
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,

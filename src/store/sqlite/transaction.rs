@@ -3,8 +3,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, ffi};
 
-use crate::store::database::StoreError;
-use crate::store::database::{Arg, Row, Tx};
+use crate::store::database::{Arg, Row, StoreError, Tx};
 
 /// A connection inside a transaction that the caller begins and ends.
 pub(super) struct SqliteTx<'a> {

@@ -19,8 +19,7 @@ use rusqlite::Connection;
 
 use super::checkpoint::Checkpoints;
 use super::transaction::{SqliteTx, classify_error};
-use crate::store::database::Job;
-use crate::store::database::StoreError;
+use crate::store::database::{Job, StoreError};
 
 /// The most jobs in one commit.
 const MAX_GROUP_SIZE: usize = 256;

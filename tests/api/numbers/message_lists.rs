@@ -1,7 +1,6 @@
 //! Lists of messages at the provider: whose messages stand there, and that each is read for itself.
 
-use std::sync::Mutex;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use mynah::work::schedule;
