@@ -165,9 +165,9 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_panics_while_it_stops_is_an_error() {
         let stop = CancellationToken::new();
-        let told = stop.clone().cancelled_owned();
+        let stopped = stop.clone().cancelled_owned();
         let late = tokio::spawn(async move {
-            told.await;
+            stopped.await;
             panic!("a defect");
         });
         let tasks = [("first", stoppable_task(&stop)), ("second", late)];

@@ -65,7 +65,7 @@ impl Config {
     /// Returns the stored settings, and whether each one takes effect.
     pub fn stored_settings(sources: &Sources) -> Vec<StoredSetting> {
         let reader = SettingsReader::new(sources.clone());
-        let fate = |key: &str, value: &str| {
+        let state_of = |key: &str, value: &str| {
             let Some(setting) = settings::find(key) else {
                 return StoredSettingState::LeftOut("an unknown setting".to_owned());
             };
@@ -85,7 +85,7 @@ impl Config {
         };
         let stored = sources.stored.iter().map(|(key, value)| {
             let secret = settings::find(key).is_some_and(|setting| setting.secret);
-            StoredSetting { key: key.clone(), value: (!secret).then(|| value.clone()), state: fate(key, value) }
+            StoredSetting { key: key.clone(), value: (!secret).then(|| value.clone()), state: state_of(key, value) }
         });
         stored.collect()
     }
@@ -123,8 +123,8 @@ mod tests {
     fn a_value_is_judged_as_the_configuration_judges_it_also_where_it_would_be_hidden() {
         assert_eq!(validation_errors(&[], "MYNAH_TYPING", "false"), [""; 0]);
         for env in [&[][..], &[("MYNAH_TYPING", "true")]] {
-            let told = "setting MYNAH_TYPING: found \"maybe\", expected true or false";
-            assert_eq!(validation_errors(env, "MYNAH_TYPING", "maybe"), [told]);
+            let expected = "setting MYNAH_TYPING: found \"maybe\", expected true or false";
+            assert_eq!(validation_errors(env, "MYNAH_TYPING", "maybe"), [expected]);
         }
         // Errors that the value would cause elsewhere.
         let code = validation_errors(&[], "MYNAH_WHO", "code");
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_no_setting_or_cannot_be_one_is_refused_and_named() {
-        for (key, value, told) in [
+        for (key, value, expected) in [
             ("MYNAH_TYPNG", "true", "setting MYNAH_TYPNG: found an unknown setting, expected MYNAH_TYPING"),
             ("typing", "true", "setting typing: found an unknown setting, expected MYNAH_TYPING"),
             (
@@ -163,7 +163,7 @@ mod tests {
                 "setting MYNAH_TYPING: found an empty value, which counts as not set, expected true or false",
             ),
         ] {
-            assert_eq!(validation_errors(&[], key, value), [told]);
+            assert_eq!(validation_errors(&[], key, value), [expected]);
         }
     }
 
@@ -180,20 +180,20 @@ mod tests {
         ] {
             sources.stored.insert(key.into(), value.into());
         }
-        let told = Config::stored_settings(&sources);
-        let fate = |key: &str| told.iter().find(|one| one.key == key).unwrap().state.clone();
-        assert_eq!(fate("MYNAH_WORKERS"), StoredSettingState::Hidden("environment variable MYNAH_WORKERS".into()));
-        assert_eq!(fate("MYNAH_TYPING"), StoredSettingState::Counts);
+        let stored = Config::stored_settings(&sources);
+        let state_of = |key: &str| stored.iter().find(|one| one.key == key).unwrap().state.clone();
+        assert_eq!(state_of("MYNAH_WORKERS"), StoredSettingState::Hidden("environment variable MYNAH_WORKERS".into()));
+        assert_eq!(state_of("MYNAH_TYPING"), StoredSettingState::Counts);
         assert_eq!(
-            fate("MYNAH_BURST"),
+            state_of("MYNAH_BURST"),
             StoredSettingState::LeftOut("found \"maybe\", expected next or restart".into())
         );
-        assert_eq!(fate("MYNAH_GONE"), StoredSettingState::LeftOut("an unknown setting".into()));
-        assert!(matches!(fate("OPENAI_API_KEY"), StoredSettingState::LeftOut(why) if why.contains("a secret")));
+        assert_eq!(state_of("MYNAH_GONE"), StoredSettingState::LeftOut("an unknown setting".into()));
+        assert!(matches!(state_of("OPENAI_API_KEY"), StoredSettingState::LeftOut(why) if why.contains("a secret")));
         assert!(
-            matches!(fate("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("to find the database"))
+            matches!(state_of("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("find the database"))
         );
-        assert!(!format!("{told:?}").contains("canary"));
+        assert!(!format!("{stored:?}").contains("canary"));
         let config = Config::load(sources).unwrap();
         assert_eq!(
             config.data.dir,
@@ -232,8 +232,8 @@ mod tests {
         let config = from(&stored);
         assert_eq!((config.work.workers, config.work.typing, config.ai.is_none()), (7, true, true));
         assert!(!format!("{config:?}").contains("169.254"), "{config:?}");
-        let told = "stored setting MYNAH_TYPING is \"maybe\", expected true or false; mynah ignores it";
-        assert_eq!(config.warnings, [told]);
+        let warning = "stored setting MYNAH_TYPING is \"maybe\", expected true or false; mynah ignores it";
+        assert_eq!(config.warnings, [warning]);
         write(&dir, "mynah.toml", "workers = 5");
         assert_eq!(from(&stored).work.workers, 5);
     }

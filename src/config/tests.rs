@@ -261,7 +261,7 @@ fn each_setting_is_told_by_one_line_however_odd_its_value() {
 #[test]
 fn no_error_and_no_warning_holds_a_secret() {
     let dir = tempfile::tempdir().unwrap();
-    let told = |sources: Sources| match Config::load(sources) {
+    let printed = |sources: Sources| match Config::load(sources) {
         Ok(config) => format!("{config:?}"),
         Err(error) => {
             format!("{error} {error:?} {}", error.iter().map(|one| format!("{one} {one:?}")).collect::<String>())
@@ -298,8 +298,8 @@ fn no_error_and_no_warning_holds_a_secret() {
         let table = toml(format!("{} = {{ a = {value:?} }}", setting.file_key));
         let open = toml(format!("{} = \"{value}", setting.file_key));
         for sources in [env, flag, named, in_place_of_path, quoted, bare, list, table, open] {
-            let told = told(sources);
-            assert!(!told.contains("canary"), "{key} {value:?}: {told}");
+            let printed = printed(sources);
+            assert!(!printed.contains("canary"), "{key} {value:?}: {printed}");
         }
     }
 }

@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_model_without_a_price_is_told_where_a_budget_limits_money() {
-        let warned = |settings: &[(&str, &str)]| load(settings).unwrap().warnings;
+        let warnings = |settings: &[(&str, &str)]| load(settings).unwrap().warnings;
         let models = [
             ("OPENAI_API_KEY", "sk-1"),
             ("MYNAH_AI_2_PROVIDER", "anthropic"),
@@ -319,19 +319,20 @@ mod tests {
             ("MYNAH_AI_2_MODEL", "claude-opus-5"),
             ("MYNAH_AI_3_PROVIDER", "offline"),
         ];
-        let with = |more: &[(&str, &str)]| warned(&[&models[..], more].concat());
+        let with = |more: &[(&str, &str)]| warnings(&[&models[..], more].concat());
         let usd = ("MYNAH_BUDGET_DAY", "5 usd");
-        let told = |model: &str| {
+        let warning_about = |model: &str| {
             format!("MYNAH_BUDGET_DAY limits USD, but MYNAH_PRICES has no price for {model}: the model counts as free")
         };
-        let (first, second) = (told("gpt-5-mini (MYNAH_AI_MODEL)"), told("claude-opus-5 (MYNAH_AI_2_MODEL)"));
+        let (first, second) =
+            (warning_about("gpt-5-mini (MYNAH_AI_MODEL)"), warning_about("claude-opus-5 (MYNAH_AI_2_MODEL)"));
         assert_eq!(with(&[usd]), [first, second.clone()]);
         assert_eq!(with(&[usd, ("MYNAH_PRICES", "gpt-5=1/2")]), [second]);
         for quiet in [&[usd, ("MYNAH_PRICES", "gpt-5=1/2, claude=3/15")][..], &[("MYNAH_BUDGET_DAY", "5 calls")], &[]] {
             assert_eq!(with(quiet), [""; 0]);
         }
         let home = [("OPENAI_BASE_URL", "http://localhost:11434/v1"), usd];
-        assert!(warned(&home)[0].contains("the model that the server lists first (MYNAH_AI_MODEL)"));
+        assert!(warnings(&home)[0].contains("the model that the server lists first (MYNAH_AI_MODEL)"));
     }
 
     #[test]

@@ -61,13 +61,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MAX_CATCH_UP_AGE: Duration = Duration::from_secs(23 * 3600);
 
 pub(in crate::config) fn read(reader: &mut SettingsReader) -> WorkConfig {
-    let fates = [("resend", UnknownSends::Resend), ("hold", UnknownSends::Hold)];
+    let choices = [("resend", UnknownSends::Resend), ("hold", UnknownSends::Hold)];
     WorkConfig {
         workers: reader.read_or_default("MYNAH_WORKERS", |text| parse::integer(text, 1..=10_000)),
         merge_window: reader
             .read_or_default("MYNAH_MERGE_WINDOW", |text| parse::duration(text, Duration::ZERO..=MINUTE)),
         max_context_messages: read_max_context_messages(reader),
-        unknown_sends: reader.read_or_default("MYNAH_UNKNOWN_SENDS", |text| parse::choice(text, &fates)),
+        unknown_sends: reader.read_or_default("MYNAH_UNKNOWN_SENDS", |text| parse::choice(text, &choices)),
         burst: reader.read_or_default("MYNAH_BURST", |text| {
             parse::choice(text, &[("next", BurstPolicy::Next), ("restart", BurstPolicy::Restart)])
         }),

@@ -133,14 +133,14 @@ impl NumberFile {
 
     /// Returns an error for each key that a number may not have of its own.
     pub(in crate::config) fn shared_setting_problems(&self) -> Vec<Problem> {
-        let strange = self
+        let shared = self
             .file
             .keys()
             .filter(|(key, _)| find_by_file_key(key).is_none_or(|own| !self.own_keys.contains(own.file_key)));
-        let told = |(key, line)| {
+        let to_problem = |(key, line)| {
             Problem::new(file::place(&self.path, key, line), "a setting that all numbers share", OWN_SETTINGS_HELP)
         };
-        strange.map(told).collect()
+        shared.map(to_problem).collect()
     }
 }
 
