@@ -2,12 +2,14 @@
 
 use crate::config::Config;
 use crate::config::schema::nearest_name::nearest_name;
-use crate::config::schema::problem::{Problem, Problems};
+use crate::config::schema::problem::Problem;
+use crate::config::schema::problem::Problems;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
 use crate::config::sources::environment::Sources;
 use crate::config::sources::reader::SettingsReader;
-use crate::config::sources::value::{Origin, candidate_place};
+use crate::config::sources::value::Origin;
+use crate::config::sources::value::candidate_place;
 
 /// A stored setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +111,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::tests::{sources, write};
+    use crate::config::tests::sources;
+    use crate::config::tests::write;
 
     fn validation_errors(env: &[(&str, &str)], key: &str, value: &str) -> Vec<String> {
         let problems = Config::validate_setting(&sources(env), key, value).err();
@@ -188,7 +191,7 @@ mod tests {
         assert_eq!(state_of("MYNAH_GONE"), StoredSettingState::LeftOut("an unknown setting".into()));
         assert!(matches!(state_of("OPENAI_API_KEY"), StoredSettingState::LeftOut(why) if why.contains("a secret")));
         assert!(
-            matches!(state_of("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("to find the database"))
+            matches!(state_of("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("find the database"))
         );
         assert!(!format!("{stored:?}").contains("canary"));
         let config = Config::load(sources).unwrap();
