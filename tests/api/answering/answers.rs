@@ -135,7 +135,7 @@ async fn a_long_answer_goes_out_in_order_in_at_most_five_parts() {
     test_app.model_answers(&paragraphs.join("\n\n")).await;
     test_app.contact_writes(ANA, "tell me everything").await;
     test_app.drain().await;
-    // Twilio says nothing of the first two, and of the next two that they are on their way.
+    // Twilio reports nothing about the first two, and that the next two are on their way.
     for part in 1..=2 {
         assert_eq!(test_app.sent_texts().await.len(), part);
         test_app.advance(2);
@@ -186,7 +186,7 @@ async fn an_overloaded_model_is_asked_again_and_the_contact_hears_once() {
     assert_eq!(test_app.prompts().await.len(), 3);
 }
 
-/// A model that is slow or talks nonsense is not helped by fewer questions, and contacts would only wait for each other.
+/// Fewer questions do not help a model that is slow or answers nonsense; contacts would only wait for each other.
 #[tokio::test]
 async fn a_model_is_asked_less_at_once_only_when_it_says_that_it_is_overloaded() {
     let allowed = |test_app: &TestApp| test_app.assistant().limit.allowed();

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::setup::test_app::{ANA, TestApp};
 
-/// A model that waits for a sign, and tells when it was asked.
+/// A model that signals when it is asked, and answers on a signal.
 struct ModelAnsweringOnSignal {
     asked: Arc<Notify>,
     answer: Arc<Notify>,
@@ -60,7 +60,7 @@ async fn two_messages_the_second_while_the_model_works(burst: &str) -> (Vec<Stri
     let second = async {
         asked.notified().await;
         test_app.contact_writes(ANA, "two").await;
-        // More than enough for whoever was told to give up: all that is awake runs before this goes on.
+        // Enough for a canceled call to end: every task that is ready runs before this one goes on.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -97,7 +97,7 @@ async fn a_takeover_while_the_model_works_leaves_a_keyword_answered() {
             tokio::join!(person, test_app.drain());
             assert!(test_app.app.store.return_to_assistant(id).await.unwrap());
         } else {
-            // Nor is the model asked where they took over before.
+            // The model is not asked either if the person took over before.
             let now = test_app.app.clock.now();
             assert!(test_app.app.store.take_over(id, None, "so".into(), None, now).await.unwrap());
             test_app.drain().await;

@@ -1,4 +1,4 @@
-//! Models that keep failing: left alone for a while, and tried again.
+//! Models that keep failing are not asked for a while, and then tried again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,7 +81,7 @@ async fn a_probe_that_is_given_up_is_made_again() {
     let more = async {
         asked.notified().await;
         test_app.contact_writes(ANA, "two").await;
-        // All that is awake runs before this goes on, so that call is given up before it fails.
+        // Every task that is ready runs before this one goes on, so that call is canceled before it fails.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -92,7 +92,7 @@ async fn a_probe_that_is_given_up_is_made_again() {
     assert_eq!(test_app.sent_texts().await, ["Well again."]);
 }
 
-/// A model that tells when it is asked, and fails when it is told.
+/// A model that signals when it is asked, and fails on a signal.
 struct FailingOnSignalModel {
     asked: Arc<Semaphore>,
     fails: Arc<Semaphore>,
@@ -122,7 +122,7 @@ async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanw
         test_app.contact_writes(&format!("whatsapp:+1202555{number:04}"), "hello").await;
     }
     let told = async {
-        // So many may ask at once; the others queue.
+        // Eight calls run at once; the others queue.
         asked.acquire_many(8).await.unwrap().forget();
         while test_app.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'running'") < 20 {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Models that fail: which one answers, and what the contact reads where none does.
+//! Models that fail: which one answers instead, and what the contact reads if none does.
 
 use mynah::fault::{Fault, FaultOwner};
 use serde_json::json;
@@ -73,7 +73,7 @@ async fn turns_wait_without_spending_attempts_while_no_model_may_be_asked_and_en
     assert!(test_app.prompts().await.len() < 20, "{} calls to a model that is down", test_app.prompts().await.len());
 }
 
-/// Has the model be left alone for half a minute from now on.
+/// Opens the circuit breaker: the model is not asked for half a minute.
 fn trip_breaker(test_app: &TestApp) {
     for _ in 0..5 {
         test_app.assistant().breaker.record_failure(None, test_app.app.clock.now());
@@ -241,7 +241,7 @@ async fn a_key_that_is_refused_is_told_to_the_owner() {
     assert!(alerts.len() == 1 && alerts[0].cause == "model" && alerts[0].message.contains("wrong key"), "{alerts:?}");
 }
 
-/// The answers, where the first model finds everything too long and the second reads so many tokens.
+/// The answers if every prompt is too long for the first model, and the second reads `tokens` tokens.
 async fn texts_when_too_long_for_the_first(tokens: &str) -> Vec<String> {
     let second = second_model(ResponseTemplate::new(200).set_body_json(completion("From the spare."))).await;
     let base = format!("{}/v1", second.uri());

@@ -1,4 +1,4 @@
-//! What the model is shown is what was said last, whoever said it.
+//! The model sees the latest messages, whoever wrote them.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn a_current_context_window_is_not_read_again() {
         test_app.contact_writes(ANA, text).await;
         test_app.drain().await;
     }
-    // Nobody but a cache can still know what stood here; a write that raises the revision makes it look again.
+    // Only a cache can still hold the old text; a write that raises the revision makes mynah read it again.
     test_app.execute_sql("UPDATE messages SET content = 'changed' WHERE content = 'one'");
     test_app.contact_writes(ANA, "four").await;
     test_app.drain().await;
@@ -61,7 +61,7 @@ async fn a_current_context_window_is_not_read_again() {
     assert!(seen(&prompt, "changed") && !seen(&prompt, "one"), "{prompt:?}");
 }
 
-/// Another process stores a message, without a word to this one.
+/// Another process stores a message and does not notify this one.
 #[tokio::test]
 async fn a_message_that_another_process_took_is_seen() {
     let test_app = TestApp::new().await;

@@ -1,4 +1,4 @@
-//! What is taken out of a text, theirs or ours, before anybody is shown it.
+//! What is removed from a text before the model or the contact sees it.
 
 use mynah::model::Role;
 use mynah::text::sanitize;
@@ -76,7 +76,7 @@ async fn confidential_text_of_the_instructions_does_not_reach_a_contact() {
     );
     let alerts = test_app.app.store.alerts(10).await.unwrap();
     assert_eq!((alerts[0].cause.as_str(), alerts[0].count), ("leak", 3));
-    // Nor does it stand in the transcript, or come back to the model.
+    // It is neither in the transcript nor shown to the model again.
     let said = test_app.app.store.conversation(test_app.latest_conversation(), 10).await.unwrap().unwrap().1;
     let answers = said.iter().filter(|said| said.role == Role::Assistant).map(|said| said.content.clone());
     assert_eq!(answers.collect::<Vec<_>>(), test_app.sent_texts().await);

@@ -1,4 +1,4 @@
-//! The dots that show a contact that an answer is being written.
+//! The typing indicator: it shows a contact that an answer is being written.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use tokio::time::{pause, resume, sleep};
 
 use crate::setup::test_app::{ANA, TestApp};
 
-/// How a channel shows the dots.
+/// How the channel answers a typing indicator.
 #[derive(Clone, Copy)]
 enum TypingOutcome {
     Shown,
-    /// Twilio is away for the moment.
+    /// Twilio cannot be reached for the moment.
     Failing,
-    /// The account may not.
+    /// The account may not send them.
     Refused,
     /// The call never ends.
     Hanging,
 }
 
-/// The real channel, but for the dots.
+/// The real channel, except for its typing indicator.
 struct ChannelWithTyping {
     inner: Arc<dyn Channel>,
     typing_outcome: TypingOutcome,
@@ -94,7 +94,7 @@ impl Provider for ThinkingModel {
     }
 }
 
-/// How often the dots were asked for while the model thought for so many seconds.
+/// How many typing indicators were sent while the model needed so many seconds.
 async fn typing_calls_while_thinking(dots: TypingOutcome, seconds: u64) -> usize {
     let test_app = TestApp::with_settings(&[("MYNAH_TYPING", "true")]).await;
     test_app.twilio_accepts_everything().await;

@@ -1,5 +1,5 @@
-//! What contacts attach, from the webhook to what the model is asked and the contact is told: pictures, documents, contact
-//! cards, and which files are fetched.
+//! Attachments, from the webhook to the prompt and the reply: pictures, documents, contact cards, and which files are
+//! fetched.
 
 use image::ImageFormat;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ async fn pictures_reach_the_model_with_their_captions_and_stay_in_the_history() 
         (images_in_last_prompt(&test_app).await, test_app.sent_texts().await),
         (3, vec!["Hello!".to_owned(); 4])
     );
-    // Fetched once each, and not told who we are where they are kept.
+    // Each is fetched once, and the storage gets no credentials.
     let asked = storage.received_requests().await.unwrap();
     assert!(asked.len() == 3 && asked.iter().all(|request| !request.headers.contains_key("authorization")));
 }
@@ -200,7 +200,7 @@ async fn a_file_that_cannot_be_read_is_reported_and_holds_up_nothing() {
     }
     assert_eq!(last_user_contents(&test_app).await.len(), 0, "nobody is asked about nothing");
     assert_eq!(test_app.turn_states().await, ["done"; 6]);
-    // With words beside it, those are answered, and the model knows.
+    // A text beside it is answered, and the model is told about the file.
     contact_attaches(&test_app, BEN, "is it this one?", "image/png", "ME2").await;
     drain_after_waits(&test_app).await;
     assert_eq!(last_user_contents(&test_app).await, ["is it this one?\n[image, which cannot be read]"]);

@@ -1,4 +1,4 @@
-//! Messages whose webhook never came: what a look at Twilio's list finds, and how far it has read.
+//! Catch-up: what it finds in Twilio's list of messages, and how far it has read.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn a_two_hour_outage_is_answered_in_order_and_each_contact_once() {
     heard.sort_by_key(|texts| texts[0]["message ".len()..].parse::<u64>().unwrap());
     let five = |contact: u64| (0..5).map(|round| format!("message {}", round * 100 + contact)).collect::<Vec<_>>();
     assert_eq!(heard, (0..100).map(five).collect::<Vec<_>>(), "in the order in which they were said");
-    // The next look finds nothing new.
+    // The next catch-up finds nothing new.
     test_app.advance(60);
     assert_eq!(test_app.catch_up_result().await, "nothing was missed");
     assert_eq!(test_app.drain().await, 0);
@@ -75,12 +75,12 @@ async fn what_comes_before_the_list_can_be_read_for_the_first_time_is_found() {
 async fn a_message_that_has_just_been_sent_is_left_to_its_webhook() {
     let (test_app, list) = TestApp::app_with_message_list(&[]).await;
     list.add("SM00000000000000000000000000000001", ANA, "hello?", test_app.clock.now());
-    // Twilio dates to the second, whose end counts.
+    // Twilio's dates are in whole seconds; the end of the second counts.
     test_app.advance(30);
     assert_eq!(test_app.catch_up_result().await, "nothing was missed");
     test_app.advance(1);
     assert_eq!(test_app.catch_up_result().await, "missed messages found: 1 to be answered");
-    // A webhook that comes later still is acknowledged, and leads to no second answer.
+    // A webhook that comes even later is acknowledged, and leads to no second answer.
     assert_eq!(test_app.deliver_webhook(&test_app.message_params(ANA, "hello?")).await, StatusCode::OK);
     test_app.drain().await;
     assert_eq!(test_app.sent_texts().await.len(), 1);
@@ -91,7 +91,7 @@ async fn messages_listed_late_or_by_another_clock_are_found() {
     let (test_app, list) = TestApp::app_with_message_list(&[]).await;
     test_app.advance(60);
     test_app.catch_up_result().await;
-    // Listed only now, with the time of a look that did not see it.
+    // Listed only now, dated before a catch-up that did not find it.
     list.add("SMlate", ANA, "hello?", test_app.time_before(9 * 60));
     assert_eq!(test_app.catch_up_result().await, "missed messages found: 1 to be answered");
 }
@@ -128,16 +128,16 @@ async fn a_failed_catch_up_does_not_move_its_position_and_is_alerted_once() {
         .up_to_n_times(30)
         .mount(&test_app.twilio)
         .await;
-    for look in 0..34 {
+    for attempt in 0..34 {
         test_app.advance(60);
         let run = test_app.run_catch_up().await;
-        assert!(run.failed && run.result.starts_with("cannot read the list of messages: "), "{look}: {run:?}");
+        assert!(run.failed && run.result.starts_with("cannot read the list of messages: "), "{attempt}: {run:?}");
         assert_eq!(run.next_run_at, test_app.clock.now() + Duration::from_secs(60));
     }
     for (level, text, lines) in [("WARN", "20003", 1), ("WARN", "HTTP 429", 1), ("WARN", "HTTP 500", 1)] {
         assert_eq!(log.count_lines(level, text), lines, "{text}");
     }
-    // It is found though it is older by far than what is read again each time.
+    // It is found, although it is far older than what each catch-up reads again.
     let list = MessageList::mounted_at(&test_app).await;
     list.add("SMmissed", ANA, "hello?", missed);
     test_app.advance(60);
@@ -190,12 +190,12 @@ async fn a_message_that_cannot_be_stored_keeps_no_other_from_being_found() {
 #[tokio::test]
 async fn a_clock_that_was_ahead_for_a_while_leaves_no_gap_behind() {
     let (test_app, list) = TestApp::app_with_message_list(&[]).await;
-    // Ahead at the last look alone.
+    // Ahead only at the last catch-up.
     test_app.execute_sql("UPDATE catch_ups SET caught_up_at = caught_up_at + 864000000");
     list.add("SM1", ANA, "hello?", test_app.clock.now());
     test_app.advance(60);
     assert_eq!(test_app.catch_up_result().await, "missed messages found: 1 to be answered");
-    // From the beginning on: it is as if it had begun now.
+    // Ahead from the beginning: catch-up starts over from now.
     test_app.execute_sql("UPDATE catch_ups SET began_at = began_at + 864000000");
     list.add("SM2", ANA, "still there?", test_app.clock.now());
     test_app.advance(60);
@@ -219,8 +219,8 @@ async fn a_worker_catches_up_every_minute_and_can_stop_in_the_middle() {
     let (test_app, list) = TestApp::app_with_message_list(&[]).await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(test_app.app.clone()).run(stop.clone()));
-    let looks = test_app.list_requests().await;
-    while test_app.list_requests().await == looks {
+    let requests_before = test_app.list_requests().await;
+    while test_app.list_requests().await == requests_before {
         tokio::task::yield_now().await;
     }
     list.add("SMmissed", ANA, "hello?", test_app.clock.now());
@@ -239,5 +239,5 @@ async fn a_worker_catches_up_every_minute_and_can_stop_in_the_middle() {
     stop.cancel();
     worker.await.unwrap();
     let run = test_app.app.store.schedule().await.unwrap().into_iter().find(|run| run.job == "catch_up").unwrap();
-    assert!(!run.failed, "the look that was cut off is not recorded: {run:?}");
+    assert!(!run.failed, "the catch-up that was cut off is not recorded: {run:?}");
 }

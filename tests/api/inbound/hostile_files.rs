@@ -1,5 +1,4 @@
-//! Files that were made to fell who reads them: each ends as one that cannot be read, or is read in part, and the next contact is
-//! answered.
+//! Files made to break their reader: each is reported as unreadable or read in part, and the next contact is answered.
 
 use std::io::{Cursor, Write};
 
@@ -13,7 +12,7 @@ use crate::setup::attachments::{
 };
 use crate::setup::test_app::{ANA, BEN, TestApp};
 
-/// What the model is asked of that file; the house goes on answering.
+/// What the model is shown of that file; the test app goes on answering.
 async fn prompt_text_for_file(media_type: &str, bomb: Vec<u8>) -> String {
     let (test_app, storage) = (TestApp::new().await, MockServer::start().await);
     assert!(bomb.len() < 16 << 20, "{}", bomb.len());
@@ -45,7 +44,7 @@ async fn a_pdf_whose_objects_share_one_huge_array_crashes_nothing() {
     stream.compress().unwrap();
     document.add_object(stream);
     let mut bomb = pdf_bytes(&mut document);
-    // The library leaves out what is called so, and reads it.
+    // The library skips entries of that name, and still reads them.
     let name = bomb.windows(6).position(|window| window == b"ObjSt_").unwrap();
     bomb[name + 5] = b'm';
     assert!(bomb.len() < 20_000, "{}", bomb.len());

@@ -1,4 +1,4 @@
-//! What becomes of a message whose webhook never came, once it is found.
+//! What happens to a message whose webhook never came, once catch-up has found it.
 
 use std::time::Duration;
 
@@ -33,14 +33,14 @@ async fn nothing_is_claimed_while_missed_messages_are_stored() {
     let (test_app, list) = TestApp::app_with_message_list(&[]).await;
     list.add("SMmissed", ANA, "hello?", test_app.clock.now());
     test_app.advance(60);
-    // Somebody is claiming.
+    // A claim is in progress.
     let claiming = test_app.app.claim_lock.read().await;
     let app = test_app.app.clone();
-    let mut look = tokio::spawn(async move { schedule::catch_up(&app).await });
-    assert!(tokio::time::timeout(Duration::from_millis(300), &mut look).await.is_err(), "it waits for the claim");
+    let mut catch_up = tokio::spawn(async move { schedule::catch_up(&app).await });
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut catch_up).await.is_err(), "it waits for the claim");
     assert_eq!(test_app.turns().await.len(), 0);
     drop(claiming);
-    look.await.unwrap().unwrap();
+    catch_up.await.unwrap().unwrap();
     // And the other way round.
     let storing = test_app.app.claim_lock.write().await;
     assert!(tokio::time::timeout(Duration::from_millis(300), test_app.drain()).await.is_err(), "it waits for the rest");
@@ -87,7 +87,7 @@ async fn whoever_wrote_much_in_an_outage_is_not_told_to_slow_down_and_is_answere
     assert_eq!(test_app.catch_up_result().await, "missed messages found: 60 to be answered");
     test_app.drain().await;
     assert_eq!(test_app.sent_texts().await, ["Hello!"]);
-    // What they write now has the whole rate.
+    // From now on the whole rate is theirs again.
     for _ in 0..3 {
         test_app.contact_writes(ANA, "and?").await;
         test_app.drain().await;

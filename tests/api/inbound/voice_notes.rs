@@ -1,4 +1,4 @@
-//! Voice notes: written down, counted, and reported where that cannot be done.
+//! Voice notes: transcribed, counted against the budget, and reported if that fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::setup::attachments::{
 };
 use crate::setup::test_app::{ANA, BEN, TestApp};
 
-/// A house that can write down what is said.
+/// A test app that transcribes every voice note as `said`.
 async fn app_with_transcription(said: &str) -> TestApp {
     let test_app = TestApp::with_settings(&[("MYNAH_TRANSCRIPTION_MODEL", "whisper-1")]).await;
     let base = format!("{}/v1", test_app.model.uri());
@@ -41,7 +41,7 @@ async fn the_transcript_of_a_voice_note_is_the_message() {
     let heard = test_app.model.received_requests().await.unwrap();
     let upload = heard.iter().find(|request| request.url.path().ends_with("/transcriptions")).unwrap();
     assert!(upload.body.windows(VOICE_NOTE.len()).any(|window| window == VOICE_NOTE), "the file as it came");
-    // A spoken word is no command.
+    // A spoken keyword is not obeyed.
     assert_eq!(test_app.sent_texts().await, ["Hello!"]);
 }
 
@@ -58,7 +58,7 @@ async fn transcribing_a_voice_note_counts_against_the_budget() {
     }
     drain_after_waits(&test_app).await;
     assert_eq!(test_app.sent_texts().await, ["Hello!", "Hello!", "No more today."]);
-    // Where it is the last one, the model is not asked.
+    // If transcription takes the last call, the model is not asked.
     test_app.advance(86_400);
     test_app
         .execute_sql("INSERT INTO spent (scope, period, calls, tokens, micros) VALUES ('all', '2026-11-02', 2, 0, 0)");
@@ -138,7 +138,7 @@ async fn an_empty_voice_note_and_one_that_cannot_be_transcribed_are_reported_to_
     assert_eq!(test_app.turn_states().await, ["done"]);
 }
 
-/// A house whose voice notes are taken and never written down.
+/// A test app whose transcriptions never end.
 async fn app_with_hanging_transcription() -> TestApp {
     let test_app = TestApp::with_settings(&[("MYNAH_TRANSCRIPTION_MODEL", "whisper-1")]).await;
     let base = format!("{}/v1", test_app.model.uri());

@@ -1,4 +1,4 @@
-//! One contact cannot have work pile up without bound, however they go about it.
+//! One contact cannot queue work without limit.
 
 use wiremock::ResponseTemplate;
 
@@ -9,7 +9,7 @@ const COUNT_UNFINISHED_TURNS: &str =
     "SELECT COUNT(*) FROM turns WHERE state IN ('open', 'running', 'retry', 'sending')";
 const COUNT_USER_MESSAGES: &str = "SELECT COUNT(*) FROM messages WHERE role = 'user'";
 
-/// A house of which the model is down, and that answers whoever asks, as fast as they like.
+/// A test app whose model is down and that has no rate limit.
 async fn app_with_model_down() -> TestApp {
     let test_app = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "0"), ("MYNAH_CONVERSATION_TTL", "24h")]).await;
     test_app.twilio_accepts_everything().await;
@@ -36,7 +36,7 @@ async fn new_conversations_do_not_pile_up_while_the_model_is_down() {
     let skipped =
         test_app.query_integer(&format!("SELECT COUNT(*) FROM turns WHERE state = 'skipped' AND error = '{why}'"));
     assert!(skipped >= 35, "{skipped} are told to be left out");
-    // Others are not concerned, and once the model answers, so may the contact begin anew.
+    // Other contacts are not affected, and once the model answers, this one can start again.
     test_app.contact_writes(BEN, "hello").await;
     test_app.contact_writes(BEN, "/reset").await;
     test_app.model.reset().await;

@@ -81,7 +81,7 @@ fn calls_and_tokens_of_the_day(test_app: &TestApp) -> (i64, i64) {
     (spent("calls"), spent("tokens"))
 }
 
-/// What a call may take at a model at home: what it reads and writes, and the cap of an answer.
+/// The tokens that a call to a local model may use: its prompt, and the limit of an answer.
 const LARGEST_CALL_TOKENS: i64 = 4_096 + 1_024;
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn money_is_reserved_at_the_price_of_the_dearest_model_that_may_be_asked()
     let first = [("MYNAH_AI_PROVIDER", "anthropic"), ("ANTHROPIC_API_KEY", "sk-ant-test"), ("MYNAH_AI_MODEL", "")];
     let behind =
         [("MYNAH_AI_2_PROVIDER", "anthropic"), ("MYNAH_AI_2_API_KEY", "sk-ant-test"), ("MYNAH_AI_MODEL", "spare")];
-    // In both houses the model is the provider's default, which no setting names.
+    // In both test apps the model is the provider's default, which no setting names.
     for models in [first, behind] {
         let test_app = TestApp::with_settings(&[&models[..], &[dear, ("MYNAH_BUDGET_DAY", "0.01 usd")]].concat()).await;
         for number in 0..60 {

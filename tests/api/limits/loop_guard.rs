@@ -1,4 +1,4 @@
-//! Another machine at the other end, and people who are none.
+//! Bots at the other end, and people who are not taken for one.
 
 use wiremock::ResponseTemplate;
 
@@ -26,7 +26,7 @@ async fn a_bot_is_handed_over_to_a_person() {
     let conversation = test_app.app.store.conversation(test_app.latest_conversation(), 0).await.unwrap().unwrap().0;
     assert!(conversation.human_mode && conversation.human_until.is_some(), "{conversation:?}");
     assert_eq!(test_app.turn_states().await[4..], ["skipped"; 4]);
-    // Nor does one that finds new words each time go on for ever.
+    // A bot whose texts differ is stopped, too.
     for number in 0..30 {
         test_app.contact_writes(BEN, &format!("You are welcome, number {number}")).await;
         test_app.drain().await;
@@ -75,7 +75,7 @@ async fn more_than_twenty_turns_in_ten_minutes_are_a_bots_also_over_a_restart() 
         test_app.advance(20);
     }
     let test_app = test_app.restarted_with(&[("MYNAH_RATE_LIMIT", "0")]).await;
-    // Twenty-one to thirty in ten minutes are found out, by the thirtieth at the latest.
+    // A bot with 21 to 30 turns in ten minutes is found by the thirtieth turn at the latest.
     for number in 12..42 {
         write_and_drain(&test_app, BEN, &format!("You are welcome, number {number}")).await;
         test_app.advance(20);

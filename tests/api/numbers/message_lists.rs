@@ -1,4 +1,4 @@
-//! Lists of messages at the provider: whose messages stand there, and that each is read for itself.
+//! The provider's list of messages of each number: whose messages it holds, and that each list is read separately.
 
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
@@ -29,20 +29,20 @@ async fn a_messaging_service_catches_up_on_messages_to_senders_whose_webhooks_co
     let test_app = TestApp::with_settings(&service).await;
     test_app.twilio_accepts_everything().await;
     test_app.model_answers("Hello!").await;
-    let look = async |rows: &[Value]| {
+    let catch_up = async |rows: &[Value]| {
         let _list =
             test_app.mock_list_messages().respond_with(list_response(rows)).mount_as_scoped(&test_app.twilio).await;
         schedule::catch_up(&test_app.app).await.unwrap().result
     };
-    assert_eq!(look(&[]).await, "nothing was missed");
+    assert_eq!(catch_up(&[]).await, "nothing was missed");
     test_app.advance(3_600);
     // Another program of the account has a sender as well.
     let listed = [list_row("SM2", BEN, OUR_NUMBER), list_row("SM1", BEN, "whatsapp:+14155550099")];
-    assert_eq!(look(&listed).await, "nothing was missed", "nobody knows yet which of them is ours");
+    assert_eq!(catch_up(&listed).await, "nothing was missed", "nobody knows yet which of them is ours");
     test_app.contact_writes(ANA, "hello").await;
     test_app.drain().await;
     test_app.execute_sql("UPDATE catch_ups SET caught_up_at = began_at");
-    assert_eq!(look(&listed).await, "missed messages found: 1 to be answered");
+    assert_eq!(catch_up(&listed).await, "missed messages found: 1 to be answered");
     test_app.drain().await;
     let to = |(to, _): (String, String)| to;
     assert_eq!(test_app.sent_messages().await.into_iter().map(to).collect::<Vec<_>>(), [ANA, BEN]);
@@ -74,13 +74,13 @@ async fn a_list_that_hangs_holds_up_no_other() {
     };
     numbers.test_app.mock_list_messages().respond_with(hangs).mount(&numbers.test_app.twilio).await;
     list_of_sales().respond_with(list_response(&[list_row("SM1", ANA, SALES)])).mount(&numbers.twilio).await;
-    let look = schedule::catch_up(&numbers.test_app.app);
+    let catch_up = schedule::catch_up(&numbers.test_app.app);
     let seen = async {
         while numbers.test_app.query_integer("SELECT COUNT(*) FROM messages") == 0 {
             tokio::task::yield_now().await;
         }
         stored.send(()).ok();
     };
-    let (run, ()) = tokio::join!(look, seen);
+    let (run, ()) = tokio::join!(catch_up, seen);
     assert_eq!(run.unwrap().result, "missed messages found: 1 to be answered");
 }

@@ -1,4 +1,4 @@
-//! What a number does by its own account, and where its owner is told which number they have to mend.
+//! What a number does through its own account, and alerts that name the number to repair.
 
 use std::io::Cursor;
 
@@ -36,7 +36,7 @@ async fn attach_file_to_sales(numbers: &TwoNumbers, sid: &str, media_type: &str,
     let more = [("AccountSid", SALES_ACCOUNT), ("To", SALES), ("NumMedia", "1"), ("MediaContentType0", media_type)];
     params.extend(form_params(&more).into_iter().chain(form_params(&[("MediaUrl0", &url)])));
     assert_eq!(numbers.post_signed("/webhooks/twilio", &params, SALES_TOKEN).await, StatusCode::OK);
-    // An album's wait, then that of a second message for the first.
+    // The wait for an album, then that of a second message for the first.
     for seconds in [16, 4] {
         numbers.test_app.advance(seconds);
         numbers.test_app.drain().await;
@@ -75,7 +75,7 @@ async fn a_file_sent_to_a_number_uses_that_numbers_account_model_and_texts() {
 
 #[tokio::test]
 async fn a_voice_note_to_a_number_with_a_model_of_its_own_is_not_sent_to_the_main_model() {
-    // That of main is OpenAI's own, which would be called; nobody calls it here.
+    // main uses OpenAI itself, which this test must not call.
     let settings = [("OPENAI_BASE_URL", ""), ("OPENAI_API_KEY", "sk-main")];
     let file = format!("twilio_whatsapp_from = '{SALES}'\ntext_media = 'Sales hears nothing.'");
     let numbers = TwoNumbers::with_sales_file(&file, &settings).await;
@@ -121,10 +121,10 @@ async fn an_unknown_send_is_looked_up_by_the_numbers_account_and_an_alert_names_
     numbers.contact_writes_to_sales(ANA, "hello").await;
     numbers.test_app.advance(2);
     numbers.test_app.drain().await;
-    let looks = requests_with_method(&numbers.twilio, "GET").await;
-    assert_eq!(looks.len(), 1);
-    assert_eq!(looks[0].headers["authorization"], *basic_authorization(SALES_TOKEN));
-    assert!(looks[0].url.query_pairs().any(|(name, value)| name == "From" && value == SALES));
+    let requests = requests_with_method(&numbers.twilio, "GET").await;
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].headers["authorization"], *basic_authorization(SALES_TOKEN));
+    assert!(requests[0].url.query_pairs().any(|(name, value)| name == "From" && value == SALES));
     assert_eq!(requests_with_method(&numbers.test_app.twilio, "GET").await.len(), 0);
     let told = "a lookup at the provider failed; the operator must act";
     assert_eq!((log.count_lines("ERROR", told), log.count_lines("ERROR", "number=\"sales\"")), (1, 1));
@@ -132,7 +132,7 @@ async fn an_unknown_send_is_looked_up_by_the_numbers_account_and_an_alert_names_
 
 #[tokio::test]
 async fn an_alert_on_an_undelivered_message_names_the_number_that_sent_it() {
-    // Both of one account, so that the account does not tell which it is.
+    // Both belong to one account, so the account alone does not identify the number.
     let folder = tempfile::tempdir().unwrap();
     let test_app = app_with_number_file(&folder, &format!("twilio_whatsapp_from = '{SALES}'"), &[]).await;
     let log = CapturedLog::start();

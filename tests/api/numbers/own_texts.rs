@@ -1,4 +1,4 @@
-//! What a number says in its own words: each text, and what decides whether it is said.
+//! Each text that a number can have for itself, and what decides whether it is sent.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use wiremock::{Mock, ResponseTemplate};
 use crate::setup::test_app::{ANA, TestApp, completion};
 use crate::setup::two_numbers::{SALES, SALES_TOKEN, TwoNumbers, app_with_number_file};
 
-/// What is set on `sales`, what on `main`, what the model of `sales` answers, what a contact says there one after the other,
-/// and what they read last.
+/// The settings of `sales` and of `main`, what the model of `sales` answers, what a contact writes there in order, and
+/// the last text that they read.
 struct TextCase {
     sales_file: &'static str,
     main_settings: &'static [(&'static str, &'static str)],
@@ -151,7 +151,7 @@ async fn a_number_says_in_its_own_words_that_its_model_is_too_slow_or_left_alone
     }
 }
 
-/// Whether the model of a number was offered to call for a person.
+/// Whether the model of a number was offered the tool `hand_over`.
 fn is_offered_hand_over(requests: &[wiremock::Request]) -> bool {
     let asked: Value = requests.last().unwrap().body_json().unwrap();
     asked.get("tools").is_some()

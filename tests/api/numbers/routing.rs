@@ -1,4 +1,4 @@
-//! Whose webhook is believed, and which number a message goes to.
+//! Which account a webhook is accepted from, and which number its message goes to.
 
 use axum::http::StatusCode;
 

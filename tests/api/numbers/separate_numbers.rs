@@ -1,4 +1,4 @@
-//! What each number answers with, and what numbers share.
+//! What each number has for itself, and what numbers share.
 
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ async fn no_number_reveals_credentials_or_its_own_confidential_text() {
     numbers.sales_model_answers(&format!("{TOKEN} {SALES_TOKEN} sk-test sk-of-sales SALESCODE7 SHOPCODE9")).await;
     numbers.contact_writes_to_sales(ANA, "hello").await;
     let removed = "[removed]";
-    // What main was told in confidence sales has from elsewhere.
+    // The confidential text of main is not confidential to sales.
     assert_eq!(
         numbers.texts_sent_by_sales().await,
         [format!("{removed} {removed} {removed} {removed} {removed} SHOPCODE9")]
@@ -142,12 +142,12 @@ async fn a_list_that_cannot_be_read_holds_up_no_other_and_is_read_from_where_it_
     let empty = || ResponseTemplate::new(200).set_body_json(json!({ "messages": [] }));
     let list_of_sales =
         || Mock::given(method("GET")).and(path(format!("/2010-04-01/Accounts/{SALES_ACCOUNT}/Messages.json")));
-    let look = async || schedule::catch_up(&numbers.test_app.app).await.unwrap();
+    let catch_up = async || schedule::catch_up(&numbers.test_app.app).await.unwrap();
     {
         let _sales = list_of_sales().respond_with(empty()).mount_as_scoped(&numbers.twilio).await;
         let _main =
             numbers.test_app.mock_list_messages().respond_with(empty()).mount_as_scoped(&numbers.test_app.twilio).await;
-        assert_eq!(look().await.result, "nothing was missed");
+        assert_eq!(catch_up().await.result, "nothing was missed");
     }
     numbers.test_app.advance(3_600);
     let row = |sid: &str, to: &str, text: &str| {
@@ -164,7 +164,7 @@ async fn a_list_that_cannot_be_read_holds_up_no_other_and_is_read_from_where_it_
             .respond_with(ResponseTemplate::new(503))
             .mount_as_scoped(&numbers.test_app.twilio)
             .await;
-        let run = look().await;
+        let run = catch_up().await;
         assert!(run.failed && run.result.starts_with("main: cannot read the list of messages"), "{run:?}");
     }
     numbers.test_app.drain().await;
@@ -180,7 +180,7 @@ async fn a_list_that_cannot_be_read_holds_up_no_other_and_is_read_from_where_it_
         .respond_with(list(row("SMm1", OUR_NUMBER, "to main")))
         .mount(&numbers.test_app.twilio)
         .await;
-    assert!(look().await.result.ends_with("1 to be answered"), "an hour and a half back");
+    assert!(catch_up().await.result.ends_with("1 to be answered"), "an hour and a half back");
     numbers.test_app.drain().await;
     assert_eq!(numbers.test_app.sent_texts().await, ["From main."]);
 }
@@ -210,7 +210,7 @@ async fn the_budget_reserves_the_price_of_the_dearest_model_of_all_numbers() {
     numbers.test_app.model.reset().await;
     numbers.test_app.mock_completion().respond_with(unknown).mount(&numbers.test_app.model).await;
     numbers.contact_writes_to_main(ANA, "hello").await;
-    // Of a call of which nobody knows what it took, what was set aside is kept: some 4,000 tokens at 1000 USD a million.
+    // A call of unknown usage keeps its reservation: some 4,000 tokens at 1000 USD per million.
     let spent = numbers.test_app.query_integer("SELECT micros FROM spent");
     assert!(spent > 4_000_000, "{spent}");
 }
@@ -241,7 +241,7 @@ async fn a_template_opens_conversations_of_its_own_account_alone() {
     assert_eq!(numbers.deliver_message(ANA, SALES, "hello", Some(SALES_ACCOUNT), SALES_TOKEN).await, StatusCode::OK);
     numbers.test_app.contact_writes(BEN, "hello").await;
     numbers.test_app.advance(24 * 3_600);
-    // The first claim ends the turns, the second finds what is sent in their place.
+    // The first claim ends the turns; the second sends the apologies.
     numbers.test_app.drain().await;
     numbers.test_app.drain().await;
     let requests = numbers.test_app.twilio.received_requests().await.unwrap();

@@ -50,7 +50,7 @@ async fn a_contact_who_hides_their_number_has_the_same_rate_limit() {
         test_app.execute_sql("DELETE FROM conversations; UPDATE contacts SET noticed_at = NULL");
         test_app.advance(600);
     }
-    // What is above the rate of one address takes nothing from the other.
+    // Messages above the rate of one address do not count against the other.
     contact_writes_with_both_addresses(&test_app, "One").await;
     deliver_message(&test_app, USER_ID, "Two", &[]).await;
     contact_writes_with_both_addresses(&test_app, "Three").await;

@@ -1,4 +1,4 @@
-//! Words that the model never sees, and what they change.
+//! Keywords, which the model never sees, and what they change.
 
 use crate::setup::test_app::{ANA, BEN, TestApp, form_params};
 
@@ -44,7 +44,7 @@ async fn a_stop_overtakes_what_is_being_written_and_what_waits_to_be_sent() {
     assert_eq!(test_app.sent_texts().await.len(), 2);
     assert_eq!(test_app.sent_texts().await[1], STOP_CONFIRMATION);
     assert_eq!(test_app.turn_states().await, ["skipped", "done"]);
-    // And one that a worker has in hand.
+    // The same for an answer that a worker is about to store.
     test_app.contact_writes(BEN, "hello").await;
     let claim = test_app.app.store.claim(test_app.app.clock.now(), 9, 9).await.unwrap().turns.remove(0);
     test_app.contact_writes(BEN, "stop").await;
@@ -142,7 +142,7 @@ async fn a_question_beside_a_start_or_pairing_code_is_answered_too() {
         let prompt = test_app.prompts().await.remove(0);
         assert_eq!(prompt.last().unwrap().1, "When do you open?");
         assert!(!prompt.iter().any(|(_, text)| text == word), "{prompt:?}");
-        // The call was reserved and counts; and whoever cannot be answered any more is welcomed all the same.
+        // The call was reserved and counts. A contact with no budget left is still welcomed.
         test_app.advance(10);
         test_app.contact_writes(ANA, "START").await;
         test_app.contact_writes(ANA, "And when do you close?").await;
@@ -153,7 +153,7 @@ async fn a_question_beside_a_start_or_pairing_code_is_answered_too() {
         let texts = test_app.sent_texts().await;
         assert_eq!((texts.len(), texts[2].as_str()), (4, "Welcome!"), "{texts:?}");
         assert_eq!(test_app.prompts().await.len(), 1);
-        // Alone it asks for nothing.
+        // Alone it asks the model nothing.
         test_app.advance(10);
         test_app.contact_writes(ANA, "START").await;
         test_app.drain().await;

@@ -11,7 +11,7 @@ async fn write_and_drain(test_app: &TestApp, from: &str, text: &str) {
     test_app.drain().await;
 }
 
-/// How often that was said to that contact.
+/// How often that text was sent to that contact.
 async fn count_sent(test_app: &TestApp, who: &str, what: &str) -> usize {
     test_app.sent_messages().await.iter().filter(|(to, text)| to == who && text == what).count()
 }
@@ -76,7 +76,7 @@ async fn a_reset_above_the_backlog_limit_is_warned_of_once_and_not_while_an_answ
     );
     let states = "SELECT COUNT(*) FROM turns WHERE state = 'skipped'";
     assert_eq!(test_app.query_integer(states), 5);
-    // Others begin anew as they like.
+    // Other contacts can still reset.
     write_and_drain(&test_app, BEN, "/reset").await;
     assert_eq!((count_sent(&test_app, BEN, SLOW_DOWN_TEXT).await, test_app.query_integer(states)), (0, 5));
 }

@@ -21,7 +21,7 @@ async fn a_contact_who_asks_for_a_person_is_not_answered_by_the_assistant_until_
     assert_eq!(test_app.turn_states().await, ["done", "skipped"]);
     let alerts = test_app.app.store.alerts(10).await.unwrap();
     assert_eq!((alerts.len(), alerts[0].cause.as_str(), alerts[0].count), (1, "hand_over", 1));
-    // The return counts from the operator's last message.
+    // The hour counts from the operator's last message.
     test_app.advance(50 * 60);
     let (id, now) = (test_app.latest_conversation(), test_app.app.clock.now());
     let until = Some(now + std::time::Duration::from_secs(3600));

@@ -1,4 +1,4 @@
-//! WhatsApp's 24 hours: outside of them nothing is sent but what it has approved.
+//! WhatsApp's 24 hours: outside of them, only approved templates are sent.
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ async fn a_template_opens_the_conversation_again_once_where_the_owner_chose_one(
     test_app.model_answers("Hello!").await;
     test_app.contact_writes(ANA, "hello").await;
     test_app.advance(DAY);
-    // The claim finds that it is too late, the next one sends the template.
+    // The claim finds that it is too late; the next one sends the template.
     test_app.drain().await;
     test_app.drain().await;
     assert_eq!((test_app.prompts().await.len(), test_app.turn_states().await), (0, vec!["dead".to_owned()]));
     let sent = test_app.twilio.received_requests().await.unwrap();
     let fields: BTreeMap<_, _> = url::form_urlencoded::parse(&sent[0].body).into_owned().collect();
     assert!(sent.len() == 1 && fields["ContentSid"] == sid && !fields.contains_key("Body"), "{fields:?}");
-    // Revived by hand it is not sent twice; when the contact writes, all goes on.
+    // A requeued turn does not send it twice. Once the contact writes, all goes on.
     test_app.advance(60);
     test_app.drain().await;
     assert_eq!(test_app.twilio.received_requests().await.unwrap().len(), 1);

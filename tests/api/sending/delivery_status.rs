@@ -1,4 +1,4 @@
-//! What Twilio tells of messages that it took: whose status is believed, and what comes of one that was not delivered.
+//! Delivery statuses: which ones count, and what happens to a message that was not delivered.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -7,7 +7,7 @@ use wiremock::ResponseTemplate;
 use crate::setup::captured_log::CapturedLog;
 use crate::setup::test_app::{ANA, OUR_NUMBER, TestApp, form_params};
 
-/// The id that Twilio gave to the first message that it took.
+/// The id that Twilio gave to the first message that it accepted.
 const SID: &str = "SM000000000000000000000000abc00001";
 
 fn status_params(sid: &str, status: &str, code: &str) -> Vec<(String, String)> {
@@ -32,7 +32,7 @@ impl TestApp {
     }
 }
 
-/// A house that has answered.
+/// A test app that has answered.
 async fn app_with_one_answer() -> TestApp {
     let test_app = TestApp::new().await;
     test_app.contact_writes(ANA, "hello").await;
@@ -54,7 +54,7 @@ async fn a_status_of_no_message_of_ours_is_refused_unless_it_bears_our_mac() {
         );
     }
     assert_eq!((test_app.logged_statuses(403), test_app.logged_statuses(200)), (3, 0));
-    // With it, it is ours, though that message has another id by now, or is gone with its conversation.
+    // With the reference it is ours, even if that message has another id by now or was deleted with its conversation.
     assert_eq!(test_app.post_status(&callback, &status_params("SMforeign", "failed", "63003")).await, StatusCode::OK);
     test_app.execute_sql("DELETE FROM conversations");
     assert_eq!(test_app.post_status(&callback, &status_params(SID, "failed", "63003")).await, StatusCode::OK);
@@ -64,7 +64,7 @@ async fn a_status_of_no_message_of_ours_is_refused_unless_it_bears_our_mac() {
 #[tokio::test]
 async fn a_status_of_a_message_of_ours_is_taken_wherever_it_is_sent_to() {
     let test_app = app_with_one_answer().await;
-    // The sender's own address in Twilio's settings knows no part.
+    // The callback address in Twilio's settings names no part.
     assert_eq!(
         test_app.post_status("/webhooks/twilio/status", &status_params(SID, "delivered", "")).await,
         StatusCode::OK
@@ -105,7 +105,7 @@ async fn the_second_message_of_an_answer_waits_for_the_firsts_status_without_hol
     test_app.twilio_accepts_everything().await;
     test_app.model_answers(&"A sentence that is one of many. ".repeat(60)).await;
     test_app.contact_writes(ANA, "hello").await;
-    // Nothing is due any more, so that nobody holds anything.
+    // Nothing is due any more, so no worker holds anything.
     test_app.drain().await;
     assert_eq!((test_app.sent_texts().await.len(), test_app.drain().await), (1, 0));
     let callback = test_app.last_status_callback().await;
@@ -114,7 +114,7 @@ async fn the_second_message_of_an_answer_waits_for_the_firsts_status_without_hol
     assert_eq!(test_app.post_status(&callback, &status_params(SID, "sent", "")).await, StatusCode::OK);
     test_app.drain().await;
     assert_eq!((test_app.sent_texts().await.len(), test_app.turn_states().await), (2, vec!["done".to_owned()]));
-    // Without a word it is three seconds.
+    // Without a status it takes three seconds.
     test_app.contact_writes(ANA, "and?").await;
     test_app.drain().await;
     test_app.advance(2);

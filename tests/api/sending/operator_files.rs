@@ -1,4 +1,4 @@
-//! Files that an operator sends: posted by an address of ours, fetched there, and removed with the conversation.
+//! Files that an operator sends: posted as a link to mynah, fetched there, and removed with the conversation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ async fn app_with_one_answer(from: &str) -> TestApp {
     test_app
 }
 
-/// The same where Twilio takes that answer, and the test says what becomes of what follows.
+/// The same, with the answer accepted; the test decides what happens to the posts after it.
 async fn app_with_one_accepted_send(settings: &[(&str, &str)]) -> TestApp {
     let test_app = TestApp::with_settings(settings).await;
     test_app.model_answers("Hello!").await;
@@ -233,7 +233,7 @@ async fn files_are_removed_with_the_last_conversation_that_holds_them() {
         assert!(!run.failed, "{}", run.result);
         run.result
     };
-    // Somebody has just put it there, and is about to say whose it is.
+    // It has just been written; the row that refers to it comes next.
     test_app.app.files.put(b"%PDF-1.4", test_app.app.clock.now()).unwrap();
     assert_eq!((sweep().await.as_str(), kept()), ("0 files removed", 3));
     test_app.advance(HOUR + 1);

@@ -25,7 +25,7 @@ fn message_list(rows: &[(&str, &str)]) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({ "messages": messages, "next_page_uri": null }))
 }
 
-/// A house whose first send ends in a 500 that may have created the message.
+/// A test app whose first post ends in a 500 that may have created the message.
 async fn app_with_unknown_part(settings: &[(&str, &str)]) -> TestApp {
     let test_app = TestApp::with_settings(settings).await;
     test_app
@@ -64,9 +64,9 @@ async fn an_unknown_send_goes_out_again_only_after_five_absences() {
         .mount(&test_app.twilio)
         .await;
     for (n, seconds) in LOOKUP_WAITS.into_iter().enumerate() {
-        assert_eq!(test_app.sent_texts().await.len(), 1, "after {n} looks");
+        assert_eq!(test_app.sent_texts().await.len(), 1, "after {n} lookups");
         test_app.advance(seconds - 1);
-        assert_eq!(test_app.drain().await, 0, "look {n} is not due yet");
+        assert_eq!(test_app.drain().await, 0, "lookup {n} is not due yet");
         test_app.advance(1);
         test_app.drain().await;
     }
@@ -120,8 +120,8 @@ async fn a_failed_lookup_is_no_evidence_and_is_made_again_less_and_less_often() 
         test_app.advance(10);
         test_app.drain().await;
     }
-    let looks = list_requests(&test_app).await;
-    assert!((12..120).contains(&looks), "{looks} looks in an hour");
+    let lookups = list_requests(&test_app).await;
+    assert!((12..120).contains(&lookups), "{lookups} lookups in an hour");
     assert_eq!((test_app.sent_texts().await.len(), test_app.turn_states().await), (1, vec!["sending".to_owned()]));
     // The provider recovers.
     test_app.twilio.reset().await;

@@ -103,7 +103,7 @@ async fn a_template_whose_post_was_lost_is_found_without_its_text() {
         "sid": "SM2", "direction": "outbound-api", "body": "Hi Ana, may we write to you?", "num_media": "0", "to": ANA,
         "date_created": "Tue, 03 Nov 2026 10:00:00 +0000",
     });
-    // The first look cannot be made.
+    // The first lookup cannot be made.
     test_app
         .mock_list_messages()
         .respond_with(ResponseTemplate::new(500))

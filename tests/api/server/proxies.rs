@@ -1,4 +1,4 @@
-//! What a proxy in front says of a request: believed of trusted ones alone, and never for a signature.
+//! What a proxy in front reports about a request: accepted from trusted proxies only, and never for a signature.
 
 use axum::http::StatusCode;
 use mynah::channel::twilio;
@@ -11,7 +11,7 @@ use crate::setup::test_app::{ANA, PUBLIC_URL, TOKEN, TestApp, encode_form};
 
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// A house behind a real socket; its address.
+/// A test app behind a real socket; returns its address.
 async fn serve_on_socket(test_app: &TestApp) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/webhooks/twilio", listener.local_addr().unwrap());
@@ -20,7 +20,7 @@ async fn serve_on_socket(test_app: &TestApp) -> String {
     address
 }
 
-/// The status of so many forgeries, of which a proxy says that this client sent them; the last one.
+/// The status of the last of so many forged requests, which according to a proxy came from this client.
 async fn post_forgeries(address: &str, of: &str, times: usize) -> u16 {
     let client = client(TIMEOUT, TIMEOUT, AllowedTargets::Any);
     let mut status = 0;

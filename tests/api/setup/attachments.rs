@@ -1,4 +1,5 @@
-//! Files to attach, and what contacts do with them: the stand-in that keeps them, the wait, what the model was shown.
+//! Files to attach: the stand-in that stores them, the message that brings them, the wait for them, and what the model
+//! was shown.
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::Value;
@@ -66,7 +67,7 @@ pub fn docx(words: &str) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// A picture of one colour as a real file.
+/// A picture of one color, as a real file.
 pub fn picture(format: ImageFormat, side: u32) -> Vec<u8> {
     let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(side, side / 2, image::Rgb([200, 30, 40])));
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -80,7 +81,7 @@ pub fn decompression_bomb() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Twilio sends on to where it keeps the file.
+/// Twilio redirects to where it stores the file.
 pub async fn mount_media_file(test_app: &TestApp, storage: &MockServer, sid: &str, bytes: Vec<u8>) {
     let there = ResponseTemplate::new(307).insert_header("location", format!("{}/{sid}", storage.uri()));
     Mock::given(method("GET"))
@@ -101,7 +102,7 @@ pub async fn contact_attaches(test_app: &TestApp, from: &str, caption: &str, med
     assert_eq!(test_app.deliver_webhook(&message).await, 200);
 }
 
-/// An album's wait, then that of a second message for the first.
+/// Advances past the wait for an album, then past that of a second message for the first.
 pub async fn drain_after_waits(test_app: &TestApp) {
     for seconds in [16, 4] {
         test_app.advance(seconds);

@@ -13,8 +13,8 @@ thread_local! {
 }
 
 impl CapturedLog {
-    /// One subscriber hears all threads. With one on each thread that listens, a thread that does not may be the first to
-    /// pass a place that logs, and what it finds, that nobody listens, is remembered for all.
+    /// One subscriber serves all threads. With one per thread, a thread without one could be the first to reach a log
+    /// statement, and tracing would remember for all threads that nobody is interested in it.
     pub fn start() -> CapturedLog {
         static ALL: Once = Once::new();
         ALL.call_once(|| {
@@ -22,7 +22,7 @@ impl CapturedLog {
                 tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(|| CapturedLogWriter).finish();
             tracing::subscriber::set_global_default(all).unwrap();
         });
-        // A place that was passed in the moment before that.
+        // For a log statement that was reached just before that.
         tracing::callsite::rebuild_interest_cache();
         let lines = Arc::new(Mutex::new(Vec::new()));
         CAPTURED_LINES.set(Some(Arc::clone(&lines)));
@@ -42,7 +42,7 @@ impl Drop for CapturedLog {
     }
 }
 
-/// Writes where this thread listens.
+/// Writes to the lines of this thread, if it captures them.
 struct CapturedLogWriter;
 
 impl std::io::Write for CapturedLogWriter {

@@ -1,4 +1,4 @@
-//! The provider's list of messages, where those stand whose webhook never came.
+//! The provider's list of messages, which also holds those whose webhook never came.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ pub const HOUR: u64 = 3_600;
 pub struct MessageList(pub Arc<Mutex<Vec<Value>>>);
 
 impl MessageList {
-    /// A list that a house finds at Twilio, page by page as there: newest first, the next page relative to the API.
+    /// A list that the test app finds at Twilio, paged as there: newest first, the next page relative to the API.
     pub async fn mounted_at(test_app: &TestApp) -> MessageList {
         let list = MessageList::default();
         let rows = list.clone();
@@ -59,19 +59,19 @@ impl TestApp {
         self.clock.now() - Duration::from_secs(seconds)
     }
 
-    /// A look for missed messages, and what came of it.
+    /// Runs one catch-up; returns how it went.
     pub async fn run_catch_up(&self) -> ScheduledJob {
         schedule::catch_up(&self.app).await.unwrap()
     }
 
-    /// What a look for missed messages found.
+    /// Runs one catch-up; returns what it found.
     pub async fn catch_up_result(&self) -> String {
         let run = self.run_catch_up().await;
         assert!(!run.failed, "{run:?}");
         run.result
     }
 
-    /// A house that has been running, and whose list lies before it.
+    /// A test app that has been running for a day, and its list.
     pub async fn app_with_message_list(settings: &[(&str, &str)]) -> (TestApp, MessageList) {
         let test_app = TestApp::with_settings(settings).await;
         test_app.twilio_accepts_everything().await;

@@ -1,4 +1,5 @@
-//! What all tests share: the app and its stand-ins, a second number, files to attach, the provider's list, what is logged.
+//! What all tests share: the app and its stand-ins, a second number, files to attach, the provider's list, what is
+//! logged.
 
 pub mod attachments;
 pub mod captured_log;

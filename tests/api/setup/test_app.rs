@@ -30,7 +30,7 @@ pub const OUR_NUMBER: &str = "whatsapp:+14155238886";
 pub const ANA: &str = "whatsapp:+12025550101";
 pub const BEN: &str = "whatsapp:+12025550102";
 
-/// What every response bears.
+/// The headers of every response.
 pub const SECURITY_HEADERS: [&str; 9] = [
     "x-content-type-options",
     "x-frame-options",
@@ -57,7 +57,7 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Twilio takes everything, the model answers `Hello!`.
+    /// Twilio accepts everything; the model answers `Hello!`.
     pub async fn new() -> TestApp {
         let test_app = TestApp::with_settings(&[]).await;
         test_app.twilio_accepts_everything().await;
@@ -96,7 +96,7 @@ impl TestApp {
         TestApp { app, clock, twilio, model, folder, settings: all, next_sid: AtomicU64::new(1) }
     }
 
-    /// The same house after a restart, perhaps with other settings.
+    /// The same test app after a restart, with these settings changed.
     pub async fn restarted_with(self, settings: &[(&str, &str)]) -> TestApp {
         let TestApp { app, clock, twilio, model, folder, settings: mut all, next_sid: sids } = self;
         drop(app);
@@ -106,7 +106,7 @@ impl TestApp {
         TestApp { app, clock, twilio, model, folder, settings: all, next_sid: sids }
     }
 
-    /// The same house with another model.
+    /// The same test app with another model.
     pub fn with_model(mut self, provider: impl Provider + 'static) -> TestApp {
         let config = self.app.config.ai.clone().unwrap();
         let mut app = Arc::into_inner(self.app).unwrap();
@@ -121,19 +121,19 @@ impl TestApp {
         &self.app.main_number().assistants[0]
     }
 
-    /// The same house that has another time for one attachment.
+    /// The same test app with another time limit for one attachment.
     pub fn with_attachment_timeout(mut self, attachment_time: Duration) -> TestApp {
         self.app = Arc::new(App { attachment_timeout: attachment_time, ..Arc::into_inner(self.app).unwrap() });
         self
     }
 
-    /// The same house by another clock.
+    /// The same test app with another clock.
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> TestApp {
         self.app = Arc::new(App { clock: Arc::new(clock), ..Arc::into_inner(self.app).unwrap() });
         self
     }
 
-    /// The same house with something around its channel.
+    /// The same test app with its channel wrapped.
     pub fn with_channel<C: Channel + 'static>(mut self, wrap: impl FnOnce(Arc<dyn Channel>) -> C) -> TestApp {
         let mut app = Arc::into_inner(self.app).unwrap();
         let inner = app.numbers[0].channel.take().unwrap();
@@ -225,7 +225,7 @@ impl TestApp {
         web::routes(Arc::clone(&self.app), Router::new())
     }
 
-    /// Does all that is due.
+    /// Runs everything that is due.
     pub async fn drain(&self) -> usize {
         work::run_until_idle(&self.app).await.unwrap()
     }

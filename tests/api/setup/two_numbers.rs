@@ -15,7 +15,7 @@ pub const SALES_ACCOUNT: &str = "AC00000000000000000000000000000002";
 pub const SALES_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 pub const SALES: &str = "whatsapp:+14155550002";
 
-/// A house with two numbers, and what stands behind the second.
+/// A test app with two numbers, and the stand-ins of the second.
 pub struct TwoNumbers {
     pub test_app: TestApp,
     pub twilio: MockServer,
@@ -131,7 +131,7 @@ pub fn field(fields: &[(String, String)], name: &str) -> Option<String> {
     fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
 }
 
-/// A house with a number that this file describes.
+/// A test app with a further number that this file describes.
 pub async fn app_with_number_file(folder: &TempDir, file: &str, settings: &[(&str, &str)]) -> TestApp {
     let path = folder.path().join("sales.toml");
     std::fs::write(&path, file).unwrap();

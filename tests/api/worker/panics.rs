@@ -107,7 +107,7 @@ impl Channel for BrokenChannel {
     }
 }
 
-/// A house whose channel panics so often at that place.
+/// A test app whose channel panics so often at that place.
 async fn app_with_broken_channel(place: PanicPlace, times: i64) -> TestApp {
     let test_app = TestApp::with_settings(&[("MYNAH_TEXT_SORRY", "Sorry.")]).await;
     test_app.twilio_accepts_everything().await;
@@ -239,7 +239,7 @@ async fn an_outcome_that_the_database_refuses_leaves_the_part_unknown() {
     assert_eq!((test_app.sent_texts().await.len(), test_app.turn_states().await), (1, vec!["sending".to_owned()]));
 }
 
-/// Whatever went wrong at the provider, the message of the first is not the message of the second.
+/// Whatever went wrong at the provider, the message of one part is not taken for the message of the other.
 #[tokio::test]
 async fn a_provider_id_that_another_part_has_leaves_the_part_unknown() {
     let test_app = TestApp::with_settings(&[]).await;

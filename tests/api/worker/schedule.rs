@@ -1,4 +1,4 @@
-//! The regular jobs: what runs by the clock and not because somebody wrote.
+//! The regular jobs, which run by the clock and not because a contact wrote.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn a_worker_runs_the_jobs() {
     stop.cancel();
     // It waits for what it has begun.
     worker.await.unwrap();
-    assert_eq!(test_app.app.store.schedule().await.unwrap().len(), 8, "with the look for missed messages");
+    assert_eq!(test_app.app.store.schedule().await.unwrap().len(), 8, "catch-up included");
 }
 
 #[tokio::test]

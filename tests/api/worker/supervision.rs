@@ -1,4 +1,4 @@
-//! A process that answers nobody any more ends, so that it is started again.
+//! A process that can no longer answer ends, so that it is restarted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

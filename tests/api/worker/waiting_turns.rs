@@ -1,4 +1,4 @@
-//! What waits, what is taken over, and what runs out of time.
+//! Turns that wait, are taken over, or run out of time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn nothing_is_sent_later_than_23_hours_after_the_last_message() {
     assert_eq!(test_app.turn_states().await, ["expired", "done"]);
 }
 
-/// A model that needs so long, by the clock of the house; the first time only.
+/// A model that needs so long by the clock of the test app, but only the first time.
 struct ClockAdvancingModel {
     clock: ManualClock,
     duration: Mutex<Duration>,
@@ -99,7 +99,7 @@ async fn a_part_that_is_claimed_just_before_its_time_runs_out_is_not_sent_after_
     assert_eq!((test_app.sent_texts().await.len(), test_app.turn_states().await), (1, vec!["expired".to_owned()]));
 }
 
-/// A clock that moves on by a second whenever somebody looks at it.
+/// A clock that moves on by a second whenever it is read.
 struct Ticking(ManualClock);
 
 impl Clock for Ticking {
@@ -150,7 +150,7 @@ async fn a_worker_stops_when_told_and_leaves_nothing_running() {
     assert_eq!(test_app.sent_texts().await, ["Hello!"]);
 }
 
-/// A model that tells when it is asked, and answers when it is told.
+/// A model that signals when it is asked, and answers on a signal.
 struct ModelAnsweringOnPermit {
     asked: Arc<Semaphore>,
     answers: Arc<Semaphore>,
@@ -172,7 +172,8 @@ impl Provider for ModelAnsweringOnPermit {
     }
 }
 
-/// A word is claimed where all places at the model are taken, since most words need none. One that brings a question does.
+/// A keyword is claimed even when all slots of the model are taken, since most need no model. One with a question
+/// beside it does.
 #[tokio::test]
 async fn a_question_beside_a_keyword_takes_no_worker_kept_for_work_without_a_model() {
     let settings = [("MYNAH_WORKERS", "1"), ("MYNAH_MERGE_WINDOW", "1s"), ("MYNAH_TEXT_STOPPED", "Stopped.")];
@@ -187,7 +188,7 @@ async fn a_question_beside_a_keyword_takes_no_worker_kept_for_work_without_a_mod
     test_app.advance(1);
     test_app.app.wake.notify_one();
     asked.acquire().await.unwrap().forget();
-    // The worker is not to answer the word before the question beside it is there.
+    // The worker must not answer the keyword before the question beside it is there.
     let claims = test_app.app.claim_lock.write().await;
     for (from, word) in [("whatsapp:+12025550002", "/help"), ("whatsapp:+12025550003", "START")] {
         test_app.contact_writes(from, word).await;
@@ -206,7 +207,7 @@ async fn a_question_beside_a_keyword_takes_no_worker_kept_for_work_without_a_mod
         test_app.sent_texts().await
     };
     assert_eq!((texts(1).await, asked.available_permits()), (vec!["Stopped.".to_owned()], 0));
-    // Once there is a place they are answered too.
+    // Once a slot is free they are answered, too.
     answers.add_permits(9);
     let answered = async {
         while test_app.turn_states().await.iter().any(|state| state != "done") {

@@ -1,4 +1,4 @@
-//! What the owner is told at the shell.
+//! Alerts at the shell.
 
 use std::time::Duration;
 

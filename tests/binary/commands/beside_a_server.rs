@@ -81,7 +81,7 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     assert_eq!(server.kill9().await.code(), None);
     server.restart(&environment.settings).await;
     assert_eq!(environment.sent_messages(), []);
-    // What could not be sent any more is not promised.
+    // A message that can no longer be sent is not accepted.
     let age = |hours: i64| {
         let database = rusqlite::Connection::open(environment.settings.folder.join("mynah.db")).unwrap();
         let by = hours * 3_600_000;
@@ -91,7 +91,7 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     let late = environment.settings.run(&["jobs", "retry", &turn]).await;
     assert!(late.status == Some(1) && late.stderr.contains("last wrote 23 hours ago"), "{late:?}");
     age(-23);
-    // An operator who thinks better of it has it answered by a server that runs.
+    // An operator can requeue it, and a running server answers it.
     let retried = environment.settings.run(&["jobs", "retry", &turn, "--json"]).await.json();
     assert_eq!(retried, json!({ "turn": jobs[0]["turn"], "state": "retry" }));
     environment.wait_until_all_answered_once(&mut server, 1, 1).await;

@@ -1,10 +1,10 @@
-//! `mynah demo`, as somebody meets it who has just heard of mynah.
+//! `mynah demo`, as a newcomer meets it.
 
 use crate::setup::server_process::{ServerProcess, free_port};
 use crate::setup::test_environment::TestEnvironment;
 use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
-/// The page once it says `text`.
+/// The page, once it contains `text`.
 async fn wait_until_page_shows(server: &ServerProcess, text: &str) -> String {
     wait_until(&format!("the phone shows {text:?}"), TEST_TIMEOUT, || async {
         server.get("/").await.filter(|(_, page)| page.contains(text)).map(|(_, page)| page)
@@ -12,7 +12,7 @@ async fn wait_until_page_shows(server: &ServerProcess, text: &str) -> String {
     .await
 }
 
-/// What it says at its start, to the last line.
+/// What it prints at its start, to the last line.
 async fn wait_until_introduced(server: &mut ServerProcess) -> String {
     server.wait_until_ready().await;
     wait_until("it has introduced itself", TEST_TIMEOUT, || async {

@@ -1,4 +1,4 @@
-//! Exit statuses, and what is said with them.
+//! Exit statuses, and what is printed with them.
 
 use std::net::TcpListener;
 
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::setup::server_process::{CommandOutput, ServerProcess};
 use crate::setup::test_environment::{OPENAI_KEY, TOKEN, TestEnvironment};
 
-/// The first line names what failed, and no secret is told.
+/// The first line names what failed, and no secret is printed.
 fn assert_failed(ran: &CommandOutput, says: &[&str]) {
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.stderr.lines().any(|line| line.starts_with("mynah: ")), "{ran:?}");

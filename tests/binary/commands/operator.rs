@@ -1,4 +1,4 @@
-//! An operator at the shell, beside a server that works.
+//! An operator at the shell, beside a running server.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     let said = settings.run(&["conversations", "say", &id, "This is Eva.", "--json"]).await.json();
     assert_eq!(said["conversation"], id.as_str());
     wait_until_sent(&environment, "This is Eva.").await;
-    // Said while a person answers: stored, and not answered.
+    // Written while a person answers: stored, and not answered.
     let calls = environment.model.calls.load(std::sync::atomic::Ordering::SeqCst);
     environment.contact_writes((0, 1)).await;
     let shown = wait_until("the message is stored", TEST_TIMEOUT, || async {
@@ -45,7 +45,7 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert_eq!(environment.model.calls.load(std::sync::atomic::Ordering::SeqCst), calls);
     let text = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains("operator") && text.contains("    This is Eva."), "{text}");
-    // What came with a message stands with it.
+    // Attachments are shown with their message.
     let database = rusqlite::Connection::open(settings.folder.join("mynah.db")).expect("it is there");
     let hash = "ab".repeat(32);
     let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark, hash, size)
@@ -57,7 +57,7 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert_eq!((&shown["messages"][0]["attachments"], &shown["messages"][1]["attachments"]), (&told, &json!([])));
     let text = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains(&format!("    (image/jpeg, 9 bytes in {place})")), "{text}");
-    // What comes while a person answers is read in the background, by the program itself in another process.
+    // Attachments that come while a person answers are read in the background, in a child process.
     let attach = "INSERT INTO attachments (conversation_id, message_id, number, state, url, media_type, mark)
         SELECT m.conversation_id, m.id, 0, 'waiting', ?1, 'text/plain', '[document: text/plain]'
         FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.state = 'skipped'";
@@ -141,7 +141,7 @@ async fn an_operator_sends_a_file_and_a_template() {
     let picture = [b"\xff\xd8\xff\xe0".as_slice(), &[7; 200_000]].concat();
     let (photo, page) = (file("menu.jpg", &picture), file("page.html", b"<html>"));
 
-    // What cannot be sent is told, and nothing is stored of it.
+    // A file that cannot be sent is reported, and nothing of it is stored.
     let send = async |arguments: &[&str]| settings.run(&[&["conversations", "say", &id], arguments].concat()).await;
     let bare = settings.clone().without("MYNAH_PUBLIC_URL");
     let nowhere = bare.run(&["conversations", "say", &id, "--file", &photo]).await;
@@ -200,7 +200,7 @@ async fn a_number_is_taken_as_people_write_it_and_none_is_guessed() {
         let refused = block(address).await;
         assert!(refused.status == Some(2) && refused.stderr.contains(why), "{refused:?}");
     }
-    // One that WhatsApp may know all the same.
+    // A template that WhatsApp may still know.
     let doubtful = block("+15550000009").await;
     assert_eq!(doubtful.json()["address"], "+15550000009");
     assert!(doubtful.stderr.contains("no country gives out such a number"), "{doubtful:?}");

@@ -23,7 +23,7 @@ async fn a_file_is_read_without_settings_and_told_in_lines() {
     assert!(help.contains("serve") && !help.contains("read-file"), "it is for nobody to call");
 }
 
-/// It reads nothing before it has given up what it does not need.
+/// It reads nothing before it has given up the rights that it does not need.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_process_that_reads_a_file_is_limited() {

@@ -87,7 +87,7 @@ async fn a_stored_setting_counts_from_the_next_start_and_may_complete_the_rest()
     let mut server = ServerProcess::start(&half).await;
     environment.contact_writes((0, 0)).await;
     environment.wait_until_all_answered_once(&mut server, 1, 1).await;
-    // Beside the server; and who takes away what the rest needs is told so.
+    // Beside the server. Removing a setting that others need is reported.
     let unset = half.run(&["settings", "unset", "MYNAH_AI_2_PROVIDER"]).await;
     assert!(unset.status == Some(0) && unset.stderr.contains("mynah does not start: "), "{unset:?}");
     assert!(unset.stderr.contains("MYNAH_AI_2_PROVIDER: found no value"), "{unset:?}");

@@ -1,11 +1,11 @@
-//! Conversations as a busy owner names them.
+//! Conversations named by a part of their id.
 
 use crate::setup::test_environment::TestEnvironment;
 
 const SAME_END: [&str; 2] = ["019a3f00-0000-7000-8000-0000000b1b2c", "019a3f00-0001-7000-8000-0000000a1b2c"];
 const OTHER: &str = "019a3f00-0002-7000-8000-00000fedcba9";
 
-/// A database with three conversations of which the names take more room than characters, or hold what they should not.
+/// A database with three conversations whose names are wider than their characters, or hold characters they should not.
 async fn with_three_conversations() -> TestEnvironment {
     let environment = TestEnvironment::new().await;
     assert_eq!(environment.settings.run(&["migrate"]).await.status, Some(0));

@@ -15,7 +15,7 @@ use crate::setup::test_environment::TestEnvironment;
 /// `EX_IOERR` of sysexits, as documented.
 const EXIT_DAMAGED: i32 = 74;
 
-/// What a disk gone bad may give back.
+/// What a failing disk may return.
 const GARBAGE: u8 = 0xa5;
 
 /// The first pages of a table and of its indexes: whoever reads or writes it meets them.
@@ -91,7 +91,7 @@ async fn a_database_that_turns_out_damaged_ends_the_process_with_74_and_nothing_
     assert!(!acknowledged, "{}", server.log());
     assert_eq!(server.wait_for_exit().await.code(), Some(EXIT_DAMAGED), "{}", server.log());
     assert_damage_reported(&server);
-    // The rest of the file is as it was: once the disk is mended, it goes on.
+    // The rest of the file is as it was: once the disk is repaired, mynah goes on.
     pages.restore();
     server.restart(&environment.settings).await;
     assert_eq!(environment.twilio.post_webhook(params, &sid).await.unwrap().status, 200);

@@ -25,7 +25,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_o
     let began = Instant::now();
     let mut number = 0;
     let mut sid = environment.twilio.add_inbound(&phone(0), &marked_text((0, number)));
-    // What does not fit any more is tried again smaller, until nothing fits.
+    // When a message no longer fits, a smaller one is tried, until nothing fits.
     loop {
         let text = format!("{} {}", marked_text((0, number)), "x".repeat(filler));
         let params = environment.twilio.inbound_params(&sid, &phone(0), "Ana", &text);
@@ -47,7 +47,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_it_goes_o
     let pid = server.pid().to_string();
     let freed = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status().unwrap();
     assert!(freed.success());
-    // Nobody writes in the meantime: it notices by itself.
+    // No contact writes in the meantime: mynah notices by itself.
     wait_until("it is ready again", TEST_TIMEOUT, || async { (server.get("/readyz").await?.0 == 200).then_some(()) })
         .await;
     let params = environment.twilio.inbound_params(&sid, &phone(0), "Ana", &marked_text((0, number)));

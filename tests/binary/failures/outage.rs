@@ -15,7 +15,7 @@ const CONTACTS: usize = 100;
 /// What each of them writes.
 const MESSAGES_PER_CONTACT: usize = 5;
 
-/// What came of the last look for missed messages.
+/// How the last catch-up went.
 async fn last_catch_up_result(settings: &CommandSettings) -> Option<String> {
     let jobs = settings.run(&["schedule", "--json"]).await.json();
     let job = jobs.as_array().expect("a list").iter().find(|job| job["job"] == "catch_up")?.clone();
@@ -27,7 +27,7 @@ async fn last_catch_up_result(settings: &CommandSettings) -> Option<String> {
 async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_contact_once() {
     let environment = TestEnvironment::new().await;
     let mut server = ServerProcess::start(&environment.settings).await;
-    wait_until("the first look", TEST_TIMEOUT, || last_catch_up_result(&environment.settings)).await;
+    wait_until("the first catch-up", TEST_TIMEOUT, || last_catch_up_result(&environment.settings)).await;
     server.signal("TERM");
     server.wait_for_exit().await;
 
@@ -44,7 +44,7 @@ async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_conta
         environment.twilio.add_inbound_at(&phone(mark.0), &marked_text(mark), now - ago);
     }
 
-    // One after the other, so that who waited longest is answered first.
+    // One after the other, so that the contact who waited longest is answered first.
     server.restart(&environment.settings.clone().with("MYNAH_WORKERS", "1")).await;
     let expected: Vec<_> = (0..CONTACTS)
         .map(|contact| {
@@ -76,8 +76,8 @@ async fn a_two_hour_outage_with_500_messages_is_answered_in_order_and_each_conta
     let shown = environment.settings.run(&["conversations", "show", id]).await.stdout;
     assert!(shown.contains("is anybody there?") && shown.contains("[skipped]") && shown.contains(why), "{shown}");
 
-    // The next looks find them again, and know them.
-    wait_until("a look that found nothing", TEST_TIMEOUT * 2, || async {
+    // The next catch-ups find them again and recognize them.
+    wait_until("a catch-up that found nothing", TEST_TIMEOUT * 2, || async {
         (last_catch_up_result(&environment.settings).await? == "nothing was missed").then_some(())
     })
     .await;

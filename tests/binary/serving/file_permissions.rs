@@ -1,4 +1,4 @@
-//! What is written is for its owner alone.
+//! Files are readable by their owner only.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::setup::server_process::ServerProcess;
 use crate::setup::test_environment::TestEnvironment;
 
-/// Everything in the folder and the folder itself that others may use in some way, with its mode.
+/// Everything that others can access, of the folder and what is in it, with its mode.
 fn open_to_others(path: &Path, found: &mut Vec<String>, seen: &mut Vec<String>) {
     let metadata = path.metadata().expect("it is there");
     let mode = metadata.permissions().mode() & 0o777;
@@ -31,7 +31,7 @@ async fn no_other_user_can_read_what_is_stored_or_logged() {
         .clone()
         .with("MYNAH_DATA_DIR", data.to_str().expect("temporary folders have plain names"))
         .with("MYNAH_LOG_DIR", logs.to_str().expect("temporary folders have plain names"))
-        // A shell that lets everybody read and write.
+        // A shell whose umask lets everybody read and write.
         .wrapped_in(&["sh", "-c", "umask 000; exec \"$0\" \"$@\""]);
     let mut server = ServerProcess::start(&settings).await;
     environment.contact_writes((0, 0)).await;

@@ -1,4 +1,4 @@
-//! Two numbers of two accounts, by the real program.
+//! Two numbers of two accounts, with the real program.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ const TOKEN: &str = "00112233445566778899aabbccddeeff";
 const SALES: &str = "+14155550002";
 const ANA: &str = "+12025550101";
 
-/// What a phone was told, waited for.
+/// Waits for what a phone receives.
 async fn wait_until_received(twilio: &Simulator, text: &str) {
     wait_until(text, TEST_TIMEOUT, || async {
         twilio.conversation(ANA).iter().any(|bubble| !bubble.from_contact && bubble.text == text).then_some(())
@@ -102,10 +102,10 @@ async fn a_main_configuration_without_sender_and_model_is_sound_where_another_nu
     ] {
         assert!(check.stdout.contains(line), "{line}: {check:?}");
     }
-    // Where somebody can write to it, it wants a model.
+    // If contacts can write to a number, it needs a model.
     let check = without(&model).with("MYNAH_NUMBERS", "sales.toml").run(&["check", "--offline"]).await;
     assert!(check.status == Some(1) && check.stdout.contains("failed   model          main: "), "{check:?}");
-    // Nor is all well where nobody has a model.
+    // It is not ready either if no number has a model.
     write(whole.rsplit_once('\n').expect("two lines").0);
     let check = without(&[&keys[..], &model].concat()).with("MYNAH_NUMBERS", "sales.toml");
     let check = check.run(&["check", "--offline"]).await;

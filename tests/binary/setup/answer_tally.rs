@@ -1,4 +1,4 @@
-//! What was answered: each message bears `#<sender>-<number>#`, and an answer repeats the marks that it answers.
+//! What was answered: each message holds `#<sender>-<number>#`, and an answer repeats the marks that it answers.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The program as a process: started on a port and a folder of its own, killed when the test lets go of it.
+//! The program as a process: started on a port and a folder of its own, killed when the test drops it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
-/// How fast the program's clock runs: the looks at 2, 5, 15, 40 and 90 s pass in seconds.
+/// How fast the program's clock runs: the lookups at 2, 5, 15, 40 and 90 s pass within seconds.
 pub const CLOCK_SPEED: u32 = if cfg!(feature = "failpoints") { 60 } else { 1 };
 
 /// What a command of the program is run with. The environment holds nothing else.
@@ -23,7 +23,7 @@ pub struct CommandSettings {
     /// Where `serve` listens.
     pub port: u16,
     env: BTreeMap<String, String>,
-    /// Words before the program's own, such as those of a shell that sets a limit.
+    /// Arguments before the program's own, such as those of a shell that sets a limit.
     wrapper: Vec<String>,
 }
 
@@ -48,13 +48,13 @@ impl CommandSettings {
         self
     }
 
-    /// Nothing is set any more.
+    /// Removes every setting.
     pub fn without_settings(mut self) -> CommandSettings {
         self.env.clear();
         self
     }
 
-    /// Started by these words, to which the program's path and arguments are appended.
+    /// Started by this command, to which the program's path and arguments are appended.
     pub fn wrapped_in(mut self, words: &[&str]) -> CommandSettings {
         self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
         self
@@ -80,7 +80,7 @@ impl CommandSettings {
         self.run_with_input(arguments, "").await
     }
 
-    /// The same with something to read on its stdin.
+    /// The same with `input` on its stdin.
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -115,7 +115,8 @@ impl CommandOutput {
     }
 }
 
-/// A free port below those that the system hands to outgoing connections, so that nobody takes it between two starts.
+/// A free port below those that the system hands to outgoing connections, so that no other program takes it between two
+/// starts.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 1000).expect("below a thousand") * 10;
@@ -186,7 +187,7 @@ impl ServerProcess {
         self.wait_until_ready().await;
     }
 
-    /// As [`Server::restart`], and waits for nothing.
+    /// As [`ServerProcess::restart`], and waits for nothing.
     pub fn relaunch(&mut self, settings: &CommandSettings) {
         assert!(self.exit_status().is_some(), "it still runs");
         self.finish_reading_output();

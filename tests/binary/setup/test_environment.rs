@@ -48,7 +48,7 @@ pub struct TestEnvironment {
     _folder: TempDir,
 }
 
-/// What stands before the simulator: writes down what was created, and is slow on demand.
+/// A proxy before the simulator: it records what was created, and is slow on demand.
 #[derive(Default)]
 pub struct TwilioRecorder {
     created_messages: Mutex<Vec<(String, String)>>,
@@ -87,7 +87,7 @@ impl TestEnvironment {
             if CLOCK_SPEED == 1 { Arc::new(SystemClock) } else { Arc::new(FastClock::new(CLOCK_SPEED)) };
         let twilio =
             Simulator::new(SimulatorConfig::new(ACCOUNT, TOKEN.to_owned(), OUR_NUMBER, webhook, clock.clone()));
-        let desk = Arc::new(TwilioRecorder::default());
+        let recorder = Arc::new(TwilioRecorder::default());
         let model = Arc::new(ModelStandIn {
             random: Mutex::new(SeededRandom(seed)),
             max_delay_ms: AtomicU64::default(),
@@ -97,7 +97,7 @@ impl TestEnvironment {
         });
         let file = "/2010-04-01/Accounts/{account}/Messages/{message}/Media/{file}";
         let api = twilio.api().route(file, get(|| async { ATTACHED_TEXT }));
-        let api = api.layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), record_created_message));
+        let api = api.layer(axum::middleware::from_fn_with_state(Arc::clone(&recorder), record_created_message));
         let completions = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/v1/models", get(list_models))
@@ -115,7 +115,7 @@ impl TestEnvironment {
             .with("MYNAH_MERGE_WINDOW", "0");
         TestEnvironment {
             twilio,
-            twilio_recorder: desk,
+            twilio_recorder: recorder,
             model,
             settings,
             twilio_api_url: api,
@@ -132,7 +132,7 @@ impl TestEnvironment {
         self.deliver_until_acknowledged(mark, &sid).await;
     }
 
-    /// As [`World::say`], without a line in Twilio's list: for more messages than the list keeps.
+    /// As [`TestEnvironment::contact_writes`], without a line in Twilio's list: for more messages than the list keeps.
     #[cfg(feature = "failpoints")]
     pub async fn contact_writes_unlisted(&self, mark: MessageMark) {
         let sid = format!("SM{:032x}", self.next_sid.fetch_add(1, Ordering::Relaxed));
@@ -222,8 +222,8 @@ pub async fn serve(router: Router) -> String {
     format!("http://{address}")
 }
 
-/// Writes down the message that a call creates. The call may be cut off any time after that.
-async fn record_created_message(State(desk): State<Arc<TwilioRecorder>>, request: Request, next: Next) -> Response {
+/// Records the message that a call creates. The call may be cut off any time after that.
+async fn record_created_message(State(recorder): State<Arc<TwilioRecorder>>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.uri().path().ends_with("/Messages.json") {
         return next.run(request).await;
     }
@@ -243,14 +243,14 @@ async fn record_created_message(State(desk): State<Arc<TwilioRecorder>>, request
             assert_eq!(fetched.status(), 200);
             let media_type = fetched.headers()["content-type"].to_str().expect("a type").to_owned();
             let content = fetched.bytes().await.expect("the whole file").to_vec();
-            desk.files.lock().expect("no panic under this lock").push((media_type, content));
+            recorder.files.lock().expect("no panic under this lock").push((media_type, content));
         }
         if !template.0.is_empty() {
-            desk.templates.lock().expect("no panic under this lock").push(template);
+            recorder.templates.lock().expect("no panic under this lock").push(template);
         }
-        desk.created_messages.lock().expect("no panic under this lock").push(message);
+        recorder.created_messages.lock().expect("no panic under this lock").push(message);
     }
-    let slow = desk.answer_delay_ms.load(Ordering::Relaxed);
+    let slow = recorder.answer_delay_ms.load(Ordering::Relaxed);
     if slow > 0 {
         tokio::time::sleep(Duration::from_millis(slow)).await;
     }

@@ -1,4 +1,4 @@
-//! Waiting for what will come, and random numbers that can be had again.
+//! Waiting for something to happen, and random numbers that can be repeated.
 
 use std::time::{Duration, Instant};
 

@@ -50,7 +50,7 @@ pub async fn a_phone_number_with_another_user_id_belongs_to_another_person(fresh
         assert_eq!(ways, [(true, format!("whatsapp:{first}")), (false, format!("whatsapp:{phone}"))]);
         let heard = fresh.window_lines(claims[1].conversation, turn, 9).await;
         assert!(!heard.contains(&format!("user: SM1{first}")), "{heard:?}");
-        // Each is known by what they have.
+        // Each is known by their own address.
         fresh.contact_writes(&first, &format!("SM3{first}"), at(1_200)).await;
         fresh.contact_writes(&phone, &format!("SM3{second}"), at(1_200)).await;
         let said = fresh.rows(&format!(
@@ -84,7 +84,7 @@ pub async fn a_blocked_number_stays_blocked_whoever_writes_with_it(fresh: &Fresh
     fresh.set_blocked(Address::parse(OTHER_USER_ID).unwrap(), false, at(4_000)).await.unwrap();
     fresh.contact_writes(ANN, "SM7", at(5_000)).await;
 
-    // So does one that said STOP, until START.
+    // A number that sent STOP stays opted out, until START.
     answer_due_turn(fresh, at(6_000)).await;
     fresh.contact_sends_command(ANN, "SM8", at(7_000), Command::OptOut).await;
     answer_due_turn(fresh, at(8_000)).await;
@@ -102,7 +102,7 @@ pub async fn a_hidden_number_is_answered_for_thirty_days_and_then_the_user_id(fr
     assert_eq!(to(last), [format!("whatsapp:{ANN}")]);
     fresh.contact_writes(USER_ID, "SM3", at(30 * DAY)).await;
     assert_eq!(to(last), [format!("whatsapp:{USER_ID}")]);
-    // Of two numbers the one seen last, and none that an operator alone ever named.
+    // Of two numbers the one seen last counts, and none that only an operator has named.
     fresh.contact_writes(&format!("{BEN} {USER_ID}"), "SM4", at(31 * DAY)).await;
     fresh.contact_writes(USER_ID, "SM5", at(32 * DAY)).await;
     assert_eq!(to(last), [format!("whatsapp:{BEN}")]);
@@ -130,7 +130,7 @@ pub async fn a_person_has_a_user_id_with_each_account(fresh: &FreshStore) {
     contact_writes_through(fresh, "AC2", &format!("{ANN} {OTHER_USER_ID}"), "SM2", 1).await;
     let all = [format!("1|{ANN}"), format!("1|{USER_ID}"), format!("1|{OTHER_USER_ID}")];
     assert_eq!(addresses(fresh), all, "one person");
-    // Each is theirs alone, and another one through the same account another person.
+    // Each belongs to one person; another user ID through the same account is another person.
     contact_writes_through(fresh, "AC1", USER_ID, "SM3", 2).await;
     contact_writes_through(fresh, "AC2", OTHER_USER_ID, "SM4", 3).await;
     assert_eq!(addresses(fresh), all);
@@ -138,8 +138,8 @@ pub async fn a_person_has_a_user_id_with_each_account(fresh: &FreshStore) {
     contact_writes_through(fresh, "AC2", &format!("{ANN} US.3"), "SM5", 4).await;
     let moved = [format!("2|{ANN}"), format!("1|{USER_ID}"), format!("1|{OTHER_USER_ID}"), "2|US.3".to_owned()];
     assert_eq!(addresses(fresh), moved);
-    // What waits for the one before goes to their user ID with the account that it goes through, else to another one of
-    // theirs.
+    // Messages that wait for the previous person go to their user ID with the account in use, or else to another of
+    // their user IDs.
     let to = fresh.rows("SELECT account, reply_to FROM conversations WHERE contact_id = 1 ORDER BY account");
     assert_eq!(
         to,
@@ -150,11 +150,11 @@ pub async fn a_person_has_a_user_id_with_each_account(fresh: &FreshStore) {
 pub async fn a_user_id_of_two_accounts_of_one_business_is_known_through_both(fresh: &FreshStore) {
     contact_writes_through(fresh, "AC1", USER_ID, "SM1", 0).await;
     contact_writes_through(fresh, "AC2", &format!("{ANN} {OTHER_USER_ID}"), "SM2", 1).await;
-    // The number has an ID with the second account, which this one is not.
+    // The number belongs to another user ID of the second account.
     contact_writes_through(fresh, "AC2", PHONE_AND_USER_ID, "SM3", 2).await;
     assert_eq!(addresses(fresh), [format!("1|{ANN}"), format!("1|{USER_ID}"), format!("2|{OTHER_USER_ID}")]);
     assert_eq!(fresh.rows(&format!("SELECT accounts FROM addresses WHERE value = '{USER_ID}'")), ["AC1 AC2"]);
-    // So whoever comes through the second with another one is not that person.
+    // So another user ID through the second account is another person.
     contact_writes_through(fresh, "AC2", &format!("{ANN} US.3"), "SM4", 3).await;
     assert_eq!(addresses(fresh)[0], format!("3|{ANN}"));
 }
@@ -208,10 +208,10 @@ pub async fn an_unknown_part_is_looked_up_at_the_address_where_it_was_posted(fre
     let (_, part) = fresh.unknown_part(USER_ID, &["One.", "Two."]).await;
     fresh.contact_writes(&format!("{ANN} {USER_ID}"), "SM2", at(2_500)).await;
     assert_eq!(fresh.rows("SELECT reply_to FROM conversations"), [format!("whatsapp:{ANN}")]);
-    let look = fresh.due_lookup(at(3_000)).await;
-    assert_eq!((look.part, look.to), (part, format!("whatsapp:{USER_ID}")));
+    let lookup = fresh.due_lookup(at(3_000)).await;
+    assert_eq!((lookup.part, lookup.to), (part, format!("whatsapp:{USER_ID}")));
     fresh.settle_lookup(part, vec![sid("SMfound")], false, at(3_000)).await.unwrap();
-    // The next part goes where the contact is answered by now, and is looked for there.
+    // The next part goes to the contact's current address, and is looked up there.
     let next = fresh.due_part(at(6_000)).await;
     assert_eq!(next.outgoing.to, format!("whatsapp:{ANN}"));
     fresh.contact_writes(OTHER_USER_ID, "SM3", at(6_500)).await;
@@ -220,6 +220,6 @@ pub async fn an_unknown_part_is_looked_up_at_the_address_where_it_was_posted(fre
     ));
     let (part, why) = (next.outgoing.reference, "the answer did not come".to_owned());
     assert!(fresh.mark_part_unknown(part, next.token, at(7_000), why).await.unwrap());
-    let looks = fresh.claim(at(7_000), 0, 9).await.unwrap().lookups;
-    assert_eq!((looks.len(), looks[0].to.as_str()), (1, &*format!("whatsapp:{ANN}")));
+    let lookups = fresh.claim(at(7_000), 0, 9).await.unwrap().lookups;
+    assert_eq!((lookups.len(), lookups[0].to.as_str()), (1, &*format!("whatsapp:{ANN}")));
 }

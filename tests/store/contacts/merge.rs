@@ -8,7 +8,7 @@ use super::two_addresses::{
 };
 use crate::setup::fresh_store::{ANN, BEN, DEFAULT_OPTIONS, FreshStore, START, answer, at, inbound};
 
-/// Two contacts that were known apart, each with an answered conversation; the first by phone.
+/// Two separate contacts, each with an answered conversation; the first is known by phone.
 async fn two_contacts(fresh: &FreshStore) {
     fresh.contact_writes(ANN, "SM1", START).await;
     answer_due_turn(fresh, at_claim_time(0)).await;
@@ -48,7 +48,7 @@ pub async fn two_contacts_that_are_one_person_are_merged_with_what_was_said_to_e
         fresh.window_lines(claim.conversation, claim.turn, 9).await,
         ["user: SM2", "assistant: Hello.", "user: SM4"]
     );
-    // A number is not given to anybody else.
+    // The id of a merged contact is not reused.
     fresh.contact_writes(BEN, "SM5", at(7_000)).await;
     assert_eq!(fresh.rows("SELECT id FROM contacts ORDER BY id"), ["2", "3"]);
 }
@@ -95,9 +95,9 @@ pub async fn a_person_who_answers_one_of_two_conversations_answers_the_one_that_
         if let Some(until) = other {
             assert!(fresh.take_over(goes_on, until, "so".into(), None, at(3_000)).await.unwrap());
         }
-        let reception = Admission::default();
+        let admission = Admission::default();
         let met =
-            fresh.contact_writes_with(&format!("{phone} {id}"), &format!("SM3{number}"), at(6_000), reception).await;
+            fresh.contact_writes_with(&format!("{phone} {id}"), &format!("SM3{number}"), at(6_000), admission).await;
         assert_eq!(matches!(met, ReceiveOutcome::Skipped(_)), expected.starts_with("human"), "{expected}");
         let mode =
             format!("SELECT mode, mode_until, mode_why FROM conversations WHERE hex(id) = '{}'", goes_on.0.simple());
@@ -207,7 +207,7 @@ pub async fn two_contacts_of_two_accounts_are_merged_by_the_number_that_both_hav
     assert_eq!(addresses(fresh), [format!("1|{ANN}"), format!("1|{USER_ID}"), format!("2|{OTHER_USER_ID}")]);
     contact_writes_through(fresh, "AC2", &format!("{ANN} {OTHER_USER_ID}"), "SM3", 2).await;
     assert_eq!(addresses(fresh), [format!("2|{ANN}"), format!("2|{USER_ID}"), format!("2|{OTHER_USER_ID}")]);
-    // Two who have an ID with the same account each are not, whichever account the number came through.
+    // Two contacts with different user IDs of one account are not merged, whichever account the number came through.
     contact_writes_through(fresh, "AC1", "US.3", "SM4", 3).await;
     contact_writes_through(fresh, "AC3", "US.4", "SM5", 4).await;
     fresh.execute_sql("UPDATE addresses SET contact_id = 3 WHERE value = 'US.4'");

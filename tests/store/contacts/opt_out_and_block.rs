@@ -12,7 +12,7 @@ fn phone(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-/// Says a text of ours in answer to a word.
+/// Sends a text of ours in answer to a keyword.
 async fn send_confirmation(fresh: &FreshStore, claim: &TurnClaim, now: i64) {
     let words = Reply::OwnText { text: "Done.".into(), hand_over: None };
     let replied = fresh.reply(claim, words, vec!["Done.".into()], at(now)).await.unwrap().expect("a claim that holds");
@@ -22,8 +22,8 @@ async fn send_confirmation(fresh: &FreshStore, claim: &TurnClaim, now: i64) {
 
 /// It is stored and not answered, for that reason.
 async fn assert_skipped(fresh: &FreshStore, from: &str, id: &str, when: i64, why: &str) {
-    let reception = Admission::default();
-    let ReceiveOutcome::Skipped(turn) = fresh.contact_writes_with(from, id, at(when), reception).await else {
+    let admission = Admission::default();
+    let ReceiveOutcome::Skipped(turn) = fresh.contact_writes_with(from, id, at(when), admission).await else {
         panic!("{id} is answered")
     };
     assert_eq!((fresh.turn_state(turn).as_str(), fresh.turn_error(turn).as_str()), ("skipped", why));
@@ -49,7 +49,7 @@ pub async fn after_a_stop_nothing_is_sent_but_one_confirmation_until_a_start(fre
     assert!(fresh.conversations(None, 1).await.unwrap()[0].opted_out);
     fresh.assert_nothing_due(at(100_000)).await;
     assert_eq!(fresh.rows("SELECT COUNT(*) FROM messages WHERE role = 'user'"), ["4"], "all of it is stored");
-    // Of others nobody says so.
+    // Other contacts are not affected.
     let other = fresh.contact_writes(BEN, "SM5", at(100_000)).await;
     assert_eq!(fresh.due_turn(at(101_000)).await.turn, other);
 
@@ -97,7 +97,7 @@ pub async fn parts_in_flight_at_a_stop_are_settled_and_not_posted_again(fresh: &
         ("sending failed", "sending")
     );
     fresh.assert_nothing_due(at(2_000)).await;
-    // Nothing was created, so that otherwise it would be posted again.
+    // Nothing was created, so without the block it would be posted again.
     assert!(fresh.retry_part(part, token, at(3_000), "429".into()).await.unwrap());
     fresh.assert_nothing_due(at(3_000)).await;
     assert_eq!(fresh.part_states(claim.turn), "failed failed");
@@ -151,7 +151,7 @@ pub async fn a_stop_or_block_of_one_contact_does_not_affect_another(fresh: &Fres
     fresh.set_blocked(phone(ANN), true, at(3_000)).await.unwrap();
     assert!(unharmed(), "{:?}", fresh.all_rows());
     assert_eq!(silenced("blocked_at"), [ann.contact.to_string()]);
-    // Nor is it taken back with theirs.
+    // Unblocking the other does not unblock this one.
     fresh.contact_sends_command(BEN, "SM4", at(4_000), Command::OptIn).await;
     fresh.set_blocked(phone(BEN), false, at(4_000)).await.unwrap();
     assert_eq!((silenced("opted_out_at").len(), silenced("blocked_at").len()), (1, 1));

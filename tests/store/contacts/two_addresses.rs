@@ -30,7 +30,7 @@ pub(super) async fn answer_due_turn(fresh: &FreshStore, now: Time) {
 
 /// A message through an account, which has a number of its own.
 pub(super) async fn contact_writes_through(fresh: &FreshStore, account: &str, from: &str, id: &str, millis: i64) {
-    let reception = Admission { account: account.into(), ..Admission::default() };
+    let admission = Admission { account: account.into(), ..Admission::default() };
     let inbound = Inbound { to: format!("whatsapp:+1999000000{}", &account[2..]), ..inbound(from, id, at(millis)) };
-    fresh.receive(inbound, None, reception).await.unwrap();
+    fresh.receive(inbound, None, admission).await.unwrap();
 }

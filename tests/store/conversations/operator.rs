@@ -109,7 +109,7 @@ pub async fn a_takeover_leaves_waiting_turns_to_the_person(fresh: &FreshStore) {
     let late = Reply::OwnText { text: "Late.".into(), hand_over: None };
     assert_eq!(fresh.reply(&running, late, vec!["Late.".into()], at(3_000)).await.unwrap(), None);
     assert_left_to_person(fresh, ANN, "SM3", 3_000).await;
-    // Also what was to be tried again.
+    // Turns that wait for a retry are skipped, too.
     let failed = fresh.claimed_turn(BEN).await;
     assert!(fresh.retry_turn(&failed, at(5_000), "503".into()).await.unwrap());
     assert!(fresh.take_over(failed.conversation, None, "so".into(), None, at(4_000)).await.unwrap());
@@ -289,7 +289,7 @@ pub async fn a_question_that_joins_an_operators_turn_is_answered_after_it(fresh:
     let next = fresh.due_turn(at(4_000)).await;
     assert_eq!(next.request, None);
     assert_eq!(fresh.window_lines(id, next.turn, 2).await.last().unwrap(), "user: SM-question");
-    // Nor does a message join one that is about to be sent.
+    // A message does not join a turn that is about to be sent, either.
     let Some(replied) = fresh.reply(&next, answer("Yes."), vec!["Yes.".into()], at(4_000)).await.unwrap() else {
         panic!()
     };
@@ -408,7 +408,7 @@ pub async fn the_owners_alert_counts_each_takeover_once(fresh: &FreshStore) {
     let tell = Some("A person will come.".to_owned());
     assert!(fresh.take_over(id, None, "an operator took over".into(), tell.clone(), at(9_000)).await.unwrap());
     assert_eq!(alerts(), [told(2, "an operator took over")]);
-    // Also where the contact can be told nothing any more.
+    // Also if nothing may be sent to the contact any more.
     assert!(fresh.return_to_assistant(id).await.unwrap());
     let late = at(23 * 3_600_000);
     assert!(fresh.take_over(id, None, "an operator took over".into(), tell, late).await.unwrap());

@@ -57,7 +57,7 @@ pub async fn each_number_has_its_own_template_or_none(fresh: &FreshStore) {
     for (from, id, account) in [(ANN, "SM1", "AC1"), (BEN, "SM2", "AC2")] {
         fresh.contact_writes_with(from, id, at(0), through_account(account)).await;
     }
-    // One way to the end, and the other.
+    // Both ways to give a turn up.
     assert!(store.claim(at(DAY), 1, 9).await.unwrap().turns.is_empty());
     store.expire_overdue_turns(at(DAY)).await.unwrap();
     let parts = store.claim(at(DAY), 9, 9).await.unwrap().parts;
@@ -76,7 +76,7 @@ pub async fn an_account_may_report_the_status_of_its_own_messages_only(fresh: &F
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     let from =
         async |account: &str, news| fresh.apply_status_from(Some(account.into()), news, None, at(3_000)).await.unwrap();
-    // Before its id is known, by our proof.
+    // Before its id is known, by our reference.
     assert_eq!(from("AC2", status_update("SMout", DeliveryStatus::Sent, Some(part))).await, StatusOutcome::NotOurs);
     assert_eq!(fresh.part_states(claim.turn), "sending");
     assert!(fresh.provider_accepts(part, token, "SMout", at(3_000)).await);
@@ -106,8 +106,8 @@ pub async fn a_number_moved_to_another_account_posts_through_the_new_one(fresh: 
     let second = moved.claim(at(6_000), 9, 9).await.unwrap().parts.remove(0);
     let (part, why) = (second.outgoing.reference, "cut".to_owned());
     assert!(fresh.mark_part_unknown(part, second.token, at(7_000), why).await.unwrap());
-    let look = fresh.due_lookup(at(7_000)).await;
-    assert_eq!((look.account.as_str(), look.posted_by.as_str()), ("AC1", "AC2"));
+    let lookup = fresh.due_lookup(at(7_000)).await;
+    assert_eq!((lookup.account.as_str(), lookup.posted_by.as_str()), ("AC1", "AC2"));
 }
 
 pub async fn each_number_has_its_own_catch_up_position(fresh: &FreshStore) {

@@ -1,4 +1,4 @@
-//! Conversations by a piece of their ids.
+//! Conversations found by a part of their ids.
 
 use mynah::model::ShortId;
 

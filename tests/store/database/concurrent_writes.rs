@@ -48,7 +48,7 @@ pub async fn a_write_that_fails_does_not_undo_its_neighbours(fresh: &FreshStore)
     assert_eq!(fresh.write_error(), None, "one refused statement is no trouble of the database");
 }
 
-/// Each looks through a connection of its own as soon as it is told.
+/// Each reads through its own connection as soon as its write is answered.
 pub async fn a_caller_gets_its_answer_after_the_commit(fresh: &FreshStore) {
     let (answers, mut told) = tokio::sync::mpsc::unbounded_channel();
     for number in 0..100 {

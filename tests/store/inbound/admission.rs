@@ -1,4 +1,4 @@
-//! What was found out about a message before it is stored: its rate, its sender, whether the work begins anew.
+//! What is decided about a message before it is stored: rate, sender, and whether the running turn restarts.
 
 use std::time::Duration;
 
@@ -57,11 +57,11 @@ pub async fn a_contact_above_the_rate_is_warned_once_and_answered_together_when_
 pub async fn a_text_of_our_own_raises_the_revision(fresh: &FreshStore) {
     let refusal =
         Admission { sender: SenderStatus::Unknown, refusal_text: Some("Not for you.".into()), ..Admission::default() };
-    for (from, reception) in [(ANN, above_the_rate(30)), (BEN, refusal)] {
+    for (from, admission) in [(ANN, above_the_rate(30)), (BEN, refusal)] {
         fresh.contact_writes(from, &format!("SM1-{from}"), START).await;
         let message = inbound(from, &format!("SM2-{from}"), at(1));
         let (conversation, revision) =
-            fresh.receive(message, None, reception).await.unwrap().conversation_revision.unwrap();
+            fresh.receive(message, None, admission).await.unwrap().conversation_revision.unwrap();
         let stored = fresh.rows(&format!(
             "SELECT revision FROM conversations WHERE reply_to = 'whatsapp:{from}' AND 3 = (SELECT COUNT(*) FROM messages m
              WHERE m.conversation_id = conversations.id)"
@@ -157,7 +157,7 @@ pub async fn an_unknown_sender_is_refused_once_a_day(fresh: &FreshStore) {
     fresh.assert_nothing_due(at(day - 1)).await;
     assert!(matches!(fresh.contact_writes_with(ANN, "SM3", at(day), stranger()).await, ReceiveOutcome::Skipped(_)));
     expect_text_sent(fresh, "Not for you.", day).await;
-    // Or with no word at all.
+    // Or with no notice at all.
     let quiet = Admission { sender: SenderStatus::Unknown, ..Admission::default() };
     assert!(matches!(fresh.contact_writes_with(BEN, "SM4", at(day), quiet).await, ReceiveOutcome::Skipped(_)));
     fresh.assert_nothing_due(at(day)).await;
@@ -195,7 +195,7 @@ pub async fn a_stop_of_an_unknown_sender_is_obeyed_and_confirmed_until_their_sta
     let (part, token) = fresh.answer_at(&claim, &["Stopped."], at(1)).await;
     assert!(fresh.provider_accepts(part, token, "SMstopped", at(1)).await);
     assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NOT NULL"), ["1"]);
-    // Twice is not confirmed twice, and a day later no refusal breaks the silence.
+    // A second STOP is not confirmed again, and a day later no refusal is sent either.
     let day = 24 * 3_600_000;
     for (id, command) in [("SM2", Some(Command::OptOut)), ("SM3", None), ("SM4", Some(Command::Help))] {
         assert!(matches!(
@@ -272,7 +272,7 @@ pub async fn a_turn_that_has_just_begun_restarts_with_a_new_message_where_the_ow
     let claim = fresh.due_turn(at(3_000)).await;
     assert_eq!(claim.attempt, 1, "and the attempt does not count");
     assert_eq!(fresh.window_lines(claim.conversation, claim.turn, 10).await.len(), 2);
-    // A word of the contact's is answered after it; and somebody who never stops writing gets an answer, too.
+    // A keyword is answered after it, and a contact who never stops writing gets an answer, too.
     let word = Admission { command: Some(Command::Help), ..restart() };
     let help = fresh.receive(inbound(ANN, "SM3", at(4_000)), None, word).await.unwrap();
     assert!(!help.turn_restarted && help.outcome != ReceiveOutcome::Queued(claim.turn), "{help:?}");

@@ -1,11 +1,11 @@
-//! What contacts attach.
+//! Attachments of contacts.
 
 use mynah::model::{Attachment, FileHash, Inbound, Media, TurnId};
 use mynah::store::{Admission, AttachmentOutcome, ReceiveOutcome, TurnClaim};
 
 use crate::setup::fresh_store::{ANN, BEN, FreshStore, MERGE_WINDOW, START, at, inbound, sid};
 
-/// A message with these files, and their marks behind its words.
+/// A message with these files, their placeholders after its text.
 fn message_with_attachments(from: &str, id: &str, when: i64, words: &str, marks: &[&str]) -> Inbound {
     let attachments = marks.iter().map(|mark| Attachment {
         url: format!("https://api.twilio.com/{id}"),
@@ -240,7 +240,7 @@ pub async fn a_quoted_message_is_shown_with_its_text(fresh: &FreshStore) {
         let heard = fresh.window_lines(claim.conversation, turn, 1).await;
         assert_eq!(heard, [format!("user: And then?\n{tail}")]);
     }
-    // What was said with somebody else is not told.
+    // A message of another contact is not quoted.
     fresh.receive(quoting("SM5", "SM-ours", BEN), None, Admission::default()).await.unwrap();
     let stored = fresh.rows("SELECT content FROM messages WHERE provider_id = 'SM5'");
     assert_eq!(stored, ["And then?\n[in reply to an earlier message]"]);

@@ -20,15 +20,15 @@ fn found_too_late(command: Option<Command>) -> Admission {
     Admission { command, missed_webhook: missed, ..Admission::default() }
 }
 
-async fn expect_new_turn(fresh: &FreshStore, from: &str, id: &str, said: Time, reception: Admission) -> TurnId {
-    match fresh.contact_writes_with(from, id, said, reception).await {
+async fn expect_new_turn(fresh: &FreshStore, from: &str, id: &str, said: Time, admission: Admission) -> TurnId {
+    match fresh.contact_writes_with(from, id, said, admission).await {
         ReceiveOutcome::Queued(turn) => turn,
         other => panic!("{id}: {other:?}"),
     }
 }
 
-async fn expect_skipped(fresh: &FreshStore, from: &str, id: &str, said: Time, reception: Admission) -> String {
-    match fresh.contact_writes_with(from, id, said, reception).await {
+async fn expect_skipped(fresh: &FreshStore, from: &str, id: &str, said: Time, admission: Admission) -> String {
+    match fresh.contact_writes_with(from, id, said, admission).await {
         ReceiveOutcome::Skipped(turn) => fresh.turn_error(turn),
         other => panic!("{id}: {other:?}"),
     }
@@ -68,7 +68,7 @@ pub async fn missed_messages_of_one_contact_are_one_turn_in_their_original_order
 pub async fn a_missed_message_that_is_too_old_is_stored_and_not_answered(fresh: &FreshStore) {
     let why = expect_skipped(fresh, ANN, "SM1", at(1_000), found_too_late(None)).await;
     assert!(why.contains("MYNAH_CATCH_UP_WITHIN"), "{why}");
-    // Nor is anybody told anything because of it.
+    // No text is sent because of it either.
     let mut refused = found_too_late(Some(Command::Reset));
     refused.sender = mynah::store::SenderStatus::Unknown;
     refused.refusal_text = Some("Not for you.".into());
@@ -107,7 +107,7 @@ pub async fn of_a_stop_and_a_start_the_one_written_later_counts_even_if_found_fi
     let why = expect_skipped(fresh, BEN, "SM3", at(8_000), found_by_catch_up(Some(Command::OptOut))).await;
     assert!(why.contains("opted in since"), "{why}");
     assert_eq!(fresh.turn_state(waiting), "open");
-    // In their order they count as ever.
+    // In their order they count as usual.
     expect_new_turn(fresh, BEN, "SM6", at(10_000), found_by_catch_up(Some(Command::OptOut))).await;
     expect_new_turn(fresh, BEN, "SM7", at(11_000), found_by_catch_up(Some(Command::OptIn))).await;
     assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NULL"), ["1"]);

@@ -1,4 +1,4 @@
-//! Taking messages.
+//! Receiving messages.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub async fn a_message_is_stored_with_all_that_belongs_to_it(fresh: &FreshStore)
     );
 }
 
-/// The log is written last; when it is refused, nothing of the rest may stay.
+/// The log is written last; if that fails, nothing else may be stored.
 pub async fn a_message_is_stored_with_all_that_belongs_to_it_or_not_at_all(fresh: &FreshStore) {
     fresh.install_poison_trigger();
     let refused = fresh.receive_plain(inbound(ANN, "SM1", START), Some(webhook_record("poison"))).await;

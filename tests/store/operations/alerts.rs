@@ -1,4 +1,4 @@
-//! Alerts: counted where they repeat, and deleted when they have long been over.
+//! Alerts: counted if they repeat, and deleted after the retention.
 
 use mynah::store::Alert;
 

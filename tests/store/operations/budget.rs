@@ -322,7 +322,7 @@ pub async fn a_turn_does_not_wait_for_reservations_of_a_dead_process(fresh: &Fre
     }
     assert_eq!(fresh.due_turns(START + MERGE_WINDOW).await.len(), 2);
     assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().retried_turns, 2);
-    // One after the other: what the first had reserved is its own, and nobody is at work on the second.
+    // One after the other: the first turn's reservation is its own, and no worker has the second.
     let first = fresh.claim(at(5_000), 1, 1).await.unwrap().turns;
     assert_eq!((first.len(), first[0].exhausted_budget), (1, Some("for all contacts per day")));
     let words = Reply::OwnText { text: "No more today.".into(), hand_over: None };

@@ -1,4 +1,4 @@
-//! What has had its time, and what has not.
+//! What is deleted after its retention, and what is kept.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::setup::fresh_store::{ANN, BEN, DEFAULT_OPTIONS, FreshStore, MERGE_WIN
 
 const HOUR: i64 = 3_600_000;
 
-/// More than one transaction takes.
+/// More than fit in one transaction.
 const MORE_THAN_A_BATCH: usize = 450;
 
 /// A contact wrote and was answered.

@@ -1,4 +1,4 @@
-//! How the regular jobs stand.
+//! The state of the regular jobs.
 
 use mynah::store::ScheduledJob;
 

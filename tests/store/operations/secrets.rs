@@ -1,4 +1,4 @@
-//! Secrets as they lie in the database.
+//! Encrypted secrets in the database.
 
 use crate::setup::fresh_store::{FreshStore, at};
 

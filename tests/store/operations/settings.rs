@@ -1,4 +1,4 @@
-//! Settings that an owner changes while mynah runs.
+//! Stored settings, which an owner changes while mynah runs.
 
 use crate::setup::fresh_store::{FreshStore, at};
 

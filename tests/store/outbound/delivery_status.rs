@@ -1,4 +1,4 @@
-//! News from the provider.
+//! Delivery statuses from the provider.
 
 use mynah::model::{DeliveryStatus as Is, PartRef, StatusUpdate, TurnId, TurnState};
 use mynah::store::{LookupOutcome, PartSentOutcome, StatusOutcome, Undelivered};
@@ -162,7 +162,7 @@ pub async fn a_status_of_a_message_that_is_not_ours_changes_nothing(fresh: &Fres
     assert_eq!(fresh.all_rows(), before);
     let logged = ["403|the message is not one of ours", "200|-"];
     assert_eq!(fresh.rows("SELECT status, error FROM webhook_log ORDER BY id"), logged, "it is logged all the same");
-    // A word that is not known ties, and says nothing of the delivery.
+    // An unknown status ties the id to the part and says nothing about the delivery.
     let word = StatusUpdate { status: None, ..status_update("SM1", Is::Read, Some(part)) };
     assert!(fresh.status_arrives(word, at(2_000)).await);
     assert_eq!((fresh.part_states(claim.turn), fresh.delivery_status(part)), ("sent".into(), "-|-".into()));

@@ -32,11 +32,11 @@ pub async fn a_file_is_sent_with_its_caption_and_stands_in_the_history(fresh: &F
     let replied = begin_sending(fresh, &claim, 2_000).await;
     assert_eq!(replied.draft.file, hash);
     assert_eq!(fresh.file_of_part(replied.part).await.unwrap(), Some(file(1, PICTURE)));
-    // Posted again it has its file still.
+    // Posted again, it still has its file.
     assert!(fresh.retry_part(replied.part, replied.token, at(3_000), "503".into()).await.unwrap());
     let again = fresh.due_part(at(3_000)).await;
     assert_eq!((again.file, again.outgoing.text.as_str()), (hash, "Our menu"));
-    // In doubt it is looked for as one that has a file.
+    // If its outcome is unknown, it is looked up as a message with a file.
     assert!(fresh.mark_part_unknown(replied.part, again.token, at(4_000), "lost".into()).await.unwrap());
     assert!(fresh.due_lookup(at(4_000)).await.has_file);
     assert_eq!(
@@ -48,7 +48,7 @@ pub async fn a_file_is_sent_with_its_caption_and_stands_in_the_history(fresh: &F
     assert!(fresh.conversation(id, 0).await.unwrap().unwrap().0.human_mode, "a person answers from now on");
 }
 
-/// Twilio drops what stands beside a document.
+/// Twilio drops a text beside a document.
 pub async fn the_text_with_a_document_is_sent_before_it(fresh: &FreshStore) {
     let id = answered_conversation(fresh).await;
     send_file(fresh, id, "Our menu", file(1, DOCUMENT), 2_000).await;

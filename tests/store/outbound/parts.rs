@@ -1,4 +1,4 @@
-//! Parts on their way out.
+//! Parts that are being sent.
 
 use mynah::model::{DeliveryStatus as Is, PartRef};
 use mynah::store::{LookupOutcome, PartSentOutcome, PartSplitOutcome, StatusOutcome};
@@ -29,7 +29,7 @@ pub async fn parts_go_out_one_at_a_time_and_in_order(fresh: &FreshStore) {
     fresh.assert_nothing_due(at(900_000)).await;
 }
 
-/// Two that the provider takes one right after the other may arrive swapped.
+/// Two messages that the provider accepts right after each other may arrive swapped.
 pub async fn a_part_waits_until_the_one_before_is_handed_on_or_for_three_seconds(fresh: &FreshStore) {
     let claim = fresh.claimed_turn(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One.", "Two.", "Three."]).await;
@@ -46,7 +46,7 @@ pub async fn a_part_waits_until_the_one_before_is_handed_on_or_for_three_seconds
         StatusOutcome::NextIsScheduled
     );
     let second = fresh.due_part(at(2_200)).await;
-    // No word of the second: it waits for no longer than this.
+    // No status of the second: the next part waits no longer than this.
     let part = second.outgoing.reference;
     assert!(fresh.provider_accepts(part, second.token, "SM2", at(3_000)).await);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Parts of which nobody knows whether the provider created them.
+//! Unknown parts: nobody knows whether the provider created them.
 
 use mynah::model::DeliveryStatus;
 use mynah::store::LookupOutcome;
@@ -9,10 +9,10 @@ pub async fn an_unknown_part_is_never_posted_and_holds_up_its_conversation(fresh
     let (claim, part) = fresh.unknown_part(ANN, &["One.", "Two."]).await;
     fresh.contact_writes(ANN, "SM2", at(1_000)).await;
     assert_eq!(fresh.claim(at(2_999), 10, 10).await.unwrap().next_due, Some(at(3_000)));
-    let look = fresh.due_lookup(at(3_000)).await;
-    assert_eq!((look.part, look.text.as_str(), look.channel.as_str()), (part, "One.", "twilio"));
-    assert_eq!((look.from.as_str(), look.to.as_str()), ("whatsapp:+14155238886", "whatsapp:+15550000001"));
-    assert_eq!(look.first_tried_at, START + MERGE_WINDOW);
+    let lookup = fresh.due_lookup(at(3_000)).await;
+    assert_eq!((lookup.part, lookup.text.as_str(), lookup.channel.as_str()), (part, "One.", "twilio"));
+    assert_eq!((lookup.from.as_str(), lookup.to.as_str()), ("whatsapp:+14155238886", "whatsapp:+15550000001"));
+    assert_eq!(lookup.first_tried_at, START + MERGE_WINDOW);
     fresh.assert_nothing_due(at(20_000)).await;
     assert_eq!(fresh.part_states(claim.turn), "unknown ready");
     assert_eq!(fresh.turn_state(claim.turn), "sending");
@@ -20,9 +20,9 @@ pub async fn an_unknown_part_is_never_posted_and_holds_up_its_conversation(fresh
 
 pub async fn an_unknown_part_that_is_found_is_sent(fresh: &FreshStore) {
     let (claim, part) = fresh.unknown_part(ANN, &["One.", "Two."]).await;
-    let look = fresh.due_lookup(at(3_000)).await;
+    let lookup = fresh.due_lookup(at(3_000)).await;
     assert_eq!(
-        fresh.settle_lookup(look.part, vec![sid("SMfound")], false, at(3_100)).await.unwrap(),
+        fresh.settle_lookup(lookup.part, vec![sid("SMfound")], false, at(3_100)).await.unwrap(),
         LookupOutcome::Found
     );
     assert_eq!(
@@ -35,19 +35,19 @@ pub async fn an_unknown_part_that_is_found_is_sent(fresh: &FreshStore) {
     assert_eq!(fresh.turn_state(claim.turn), "done");
 }
 
-/// Looks five times and finds nothing; when the last look was and what it led to.
+/// Five lookups that find nothing; returns when the last one was and its outcome.
 async fn five_lookups_in_vain(fresh: &FreshStore, hold: bool) -> (i64, LookupOutcome) {
     let mut now = 3_000;
-    // Waits between the looks, in seconds.
+    // Delays between the lookups, in seconds.
     for wait in [5, 15, 40, 90] {
         fresh.assert_nothing_due(at(now - 1)).await;
-        let look = fresh.due_lookup(at(now)).await;
-        assert_eq!(fresh.settle_lookup(look.part, vec![], hold, at(now)).await.unwrap(), LookupOutcome::NotFoundYet);
+        let lookup = fresh.due_lookup(at(now)).await;
+        assert_eq!(fresh.settle_lookup(lookup.part, vec![], hold, at(now)).await.unwrap(), LookupOutcome::NotFoundYet);
         now += wait * 1_000;
     }
     fresh.assert_nothing_due(at(now - 1)).await;
-    let look = fresh.due_lookup(at(now)).await;
-    (now, fresh.settle_lookup(look.part, vec![], hold, at(now)).await.unwrap())
+    let lookup = fresh.due_lookup(at(now)).await;
+    (now, fresh.settle_lookup(lookup.part, vec![], hold, at(now)).await.unwrap())
 }
 
 pub async fn an_unknown_part_absent_five_times_is_posted_again(fresh: &FreshStore) {
@@ -56,14 +56,14 @@ pub async fn an_unknown_part_absent_five_times_is_posted_again(fresh: &FreshStor
     assert_eq!((outcome, now), (LookupOutcome::RetryPost, 153_000));
     let again = fresh.due_part(at(now)).await;
     assert_eq!((again.outgoing.reference, again.attempt, again.outgoing.text.as_str()), (part, 2, "One."));
-    // Unknown once more: five looks once more, for anything since the first post.
+    // Unknown once more: five lookups once more, for anything since the first post.
     assert!(fresh.mark_part_unknown(part, again.token, at(now + 2_000), "no answer".into()).await.unwrap());
-    let look = fresh.due_lookup(at(now + 2_000)).await;
-    assert_eq!(look.first_tried_at, START + MERGE_WINDOW);
+    let lookup = fresh.due_lookup(at(now + 2_000)).await;
+    assert_eq!(lookup.first_tried_at, START + MERGE_WINDOW);
     assert_eq!(fresh.settle_lookup(part, vec![], false, at(now + 2_000)).await.unwrap(), LookupOutcome::NotFoundYet);
-    let look = fresh.due_lookup(at(now + 7_000)).await;
+    let lookup = fresh.due_lookup(at(now + 7_000)).await;
     assert_eq!(
-        fresh.settle_lookup(look.part, vec![sid("SMone")], false, at(now + 7_000)).await.unwrap(),
+        fresh.settle_lookup(lookup.part, vec![sid("SMone")], false, at(now + 7_000)).await.unwrap(),
         LookupOutcome::Found
     );
     assert_eq!(fresh.due_part(at(now + 10_000)).await.outgoing.text, "Two.");
@@ -86,14 +86,14 @@ pub async fn a_message_that_belongs_to_another_part_does_not_settle_an_unknown_o
     let second = fresh.due_part(at(1_500)).await;
     let part = second.outgoing.reference;
     assert!(fresh.mark_part_unknown(part, second.token, at(3_000), "no answer".into()).await.unwrap());
-    let look = fresh.due_lookup(at(3_000)).await;
+    let lookup = fresh.due_lookup(at(3_000)).await;
     assert_eq!(
-        fresh.settle_lookup(look.part, vec![sid("SM1")], false, at(3_000)).await.unwrap(),
+        fresh.settle_lookup(lookup.part, vec![sid("SM1")], false, at(3_000)).await.unwrap(),
         LookupOutcome::NotFoundYet
     );
-    let look = fresh.due_lookup(at(8_000)).await;
+    let lookup = fresh.due_lookup(at(8_000)).await;
     let candidates = vec![sid("SM1"), sid("SM2"), sid("SM3")];
-    assert_eq!(fresh.settle_lookup(look.part, candidates, false, at(8_000)).await.unwrap(), LookupOutcome::Found);
+    assert_eq!(fresh.settle_lookup(lookup.part, candidates, false, at(8_000)).await.unwrap(), LookupOutcome::Found);
     assert_eq!(fresh.rows("SELECT provider_id FROM parts ORDER BY number"), ["SM1", "SM2"], "the first that is free");
 }
 
@@ -101,9 +101,9 @@ pub async fn a_lookup_that_could_not_be_made_is_no_evidence(fresh: &FreshStore) 
     let (_, part) = fresh.unknown_part(ANN, &["One."]).await;
     let mut now = 3_000;
     for failed in 0..20 {
-        let look = fresh.due_lookup(at(now)).await;
+        let lookup = fresh.due_lookup(at(now)).await;
         let why = if failed == 0 { "the answer did not come" } else { "401" };
-        assert_eq!((look.failed_lookups, look.last_error.as_deref()), (failed, Some(why)));
+        assert_eq!((lookup.failed_lookups, lookup.last_error.as_deref()), (failed, Some(why)));
         now += 7_000;
         assert_eq!(
             fresh.record_failed_lookup(part, at(now), "401".into(), at(now - 6_000)).await.unwrap(),
@@ -138,7 +138,7 @@ pub async fn a_part_that_cannot_be_looked_up_is_held_after_23_hours_and_the_conv
     }
     assert_eq!(fresh.part_states(ann.turn), "held failed");
     assert_eq!(fresh.due_turn(at(TWENTY_THREE_HOURS + 1_000)).await.turn, waiting);
-    // Late news is believed all the same.
+    // A late status still counts.
     assert!(
         fresh
             .status_arrives(
@@ -154,7 +154,7 @@ pub async fn one_worker_at_a_time_looks_up_a_part(fresh: &FreshStore) {
     let (_, part) = fresh.unknown_part(ANN, &["One."]).await;
     fresh.due_lookup(at(3_000)).await;
     fresh.assert_nothing_due(at(62_999)).await;
-    assert_eq!(fresh.due_lookup(at(63_000)).await.part, part, "a look that nobody finished is made again");
+    assert_eq!(fresh.due_lookup(at(63_000)).await.part, part, "a lookup that nobody finished is made again");
 }
 
 pub async fn a_lookup_of_a_settled_part_changes_nothing(fresh: &FreshStore) {

@@ -35,7 +35,7 @@ pub async fn a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_ass
     let said = conversation_lines(fresh, id).await.pop().unwrap();
     assert_eq!(said, "operator: [sent the template HX00000000000000000000000000000001 with 1=Ana]");
     assert!(!fresh.conversation(id, 0).await.unwrap().unwrap().0.human_mode);
-    // They answer, and so does the assistant.
+    // The contact replies, and the assistant answers.
     fresh.contact_writes(ANN, "SM3", at(late + 5_000)).await;
     let claim = fresh.due_turn(at(late + 6_000)).await;
     assert_eq!((claim.conversation, claim.request, claim.deadline), (id, None, at(late + 5_000 + TWENTY_THREE_HOURS)));
@@ -43,7 +43,7 @@ pub async fn a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_ass
     assert_eq!(heard[2..], [said, "user: SM3".to_owned()]);
 }
 
-/// Where a person answers, they go on to.
+/// If a person answers the conversation, they go on answering it.
 pub async fn a_template_does_not_hand_a_conversation_back(fresh: &FreshStore) {
     let id = answered_conversation(fresh).await;
     fresh.send_operator_message(id, "I am Eva.".into(), None, at(2_000)).await.unwrap();
@@ -74,7 +74,7 @@ pub async fn a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_on
     assert_eq!((claim.turn, claim.conversation), (turn, new));
     let replied = begin_sending(fresh, &claim, 3 * TWENTY_THREE_HOURS).await;
     assert!(fresh.provider_accepts(replied.part, replied.token, "SM2", at(3 * TWENTY_THREE_HOURS)).await);
-    // The old one is named once more: there is one that goes on.
+    // The old conversation is named once more; the template goes to the one that goes on.
     assert_eq!(send_template(fresh, id, 3 * TWENTY_THREE_HOURS + 1_000).await.0, new);
     assert_eq!(fresh.count("conversations"), 2);
     let nowhere = ConversationId(uuid::Uuid::max());
@@ -85,7 +85,7 @@ pub async fn a_template_goes_to_the_conversation_that_goes_on_or_begins_a_new_on
 pub async fn a_template_goes_where_the_contact_last_wrote_from(fresh: &FreshStore) {
     let id = answered_conversation(fresh).await;
     fresh.end_conversation(id, at(2_000)).await.unwrap();
-    // They hide their number by now, and nobody knows whose it is.
+    // Their number is hidden by now.
     fresh.execute_sql("INSERT INTO addresses (kind, value, contact_id, created_at) VALUES ('bsuid', 'US.7', 1, 0)");
     fresh.contact_writes("US.7", "SM-hidden", at(60 * TWENTY_THREE_HOURS)).await;
     fresh.execute_sql("UPDATE turns SET state = 'done', live = NULL, due_at = NULL");
@@ -127,7 +127,7 @@ pub async fn no_template_is_sent_to_who_opted_out_or_is_blocked(fresh: &FreshSto
         assert_eq!((spoken, fresh.count("messages")), (OperatorMessageOutcome::OptedOutOrBlocked, messages));
         fresh.execute_sql(&format!("UPDATE contacts SET {column} = NULL"));
     }
-    // Nor where they say so while it waits.
+    // Nor if they opt out while it waits.
     let (_, turn) = send_template(fresh, id, 2_000).await;
     fresh.execute_sql("UPDATE contacts SET opted_out_at = 1");
     fresh.assert_nothing_due(at(2_000)).await;
@@ -198,8 +198,8 @@ pub async fn an_unknown_template_is_looked_up_however_long_ago_the_contact_wrote
     let claim = fresh.due_turn(at(late)).await;
     let part = begin_sending(fresh, &claim, late).await;
     assert!(fresh.mark_part_unknown(part.part, part.token, at(late + 2_000), "lost".into()).await.unwrap());
-    let look = fresh.due_lookup(at(late + 2_000)).await;
-    assert_eq!((look.template, look.has_file), (Some(template().sid), false));
+    let lookup = fresh.due_lookup(at(late + 2_000)).await;
+    assert_eq!((lookup.template, lookup.has_file), (Some(template().sid), false));
     let again = |now: i64| fresh.record_failed_lookup(part.part, at(now + 9_000), "401".into(), at(now));
     assert_eq!(again(late + 3_000).await.unwrap(), LookupOutcome::LookupFailed);
     assert_eq!(again(late + TWENTY_THREE_HOURS - 1).await.unwrap(), LookupOutcome::LookupFailed);

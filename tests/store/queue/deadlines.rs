@@ -80,7 +80,7 @@ pub async fn a_template_opens_a_conversation_again_once_until_the_contact_writes
     fresh.assert_nothing_due(late).await;
     fresh.assert_nothing_due(late).await;
     assert_eq!((fresh.turn_state(claim.turn), fresh.turn_state(waiting)), ("dead".into(), "expired".into()));
-    // They wrote, and were silent again.
+    // They wrote once more, and not again.
     fresh.contact_writes(ANN, "SM3", at(2 * TWENTY_THREE_HOURS)).await;
     assert_eq!(fresh.expire_overdue_turns(at(4 * TWENTY_THREE_HOURS)).await.unwrap(), 1);
     assert_eq!(sid(&fresh.due_part(at(4 * TWENTY_THREE_HOURS)).await), template);

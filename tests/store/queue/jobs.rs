@@ -1,4 +1,4 @@
-//! The queue as an operator sees and steers it.
+//! The queue as an operator sees and controls it.
 
 use mynah::model::{TurnId, TurnState};
 use mynah::store::{Backlog, LookupOutcome, RequeueOutcome};
@@ -126,7 +126,7 @@ pub async fn a_turn_is_not_answered_again_once_the_conversation_has_gone_on(fres
     refused().await;
 }
 
-/// Else the model would be asked to go on from an answer that nobody has read.
+/// Otherwise the model would continue from an answer that nobody has read.
 pub async fn a_turn_answered_again_forgets_the_answer_that_was_not_sent(fresh: &FreshStore) {
     let turn = dead_turn(fresh, ANN).await;
     assert!(fresh.is_requeued(turn, at(90_000)).await);
@@ -176,11 +176,11 @@ pub async fn a_turn_is_discarded_while_it_waits(fresh: &FreshStore) {
     assert!(!fresh.discard(next.turn, at(2_500)).await.unwrap());
 }
 
-/// It holds up its conversation for as long as nobody can find out.
+/// It holds up its conversation until its outcome is known.
 pub async fn a_turn_whose_part_is_in_doubt_can_be_discarded(fresh: &FreshStore) {
     let (claim, part) = fresh.unknown_part(ANN, &["One.", "Two."]).await;
     let waiting = fresh.contact_writes(ANN, "SM2", at(1_000)).await;
-    // A look is under way.
+    // A lookup is in progress.
     fresh.due_lookup(at(3_000)).await;
     assert!(fresh.discard(claim.turn, at(3_100)).await.unwrap());
     assert_eq!((fresh.part_states(claim.turn), fresh.turn_state(claim.turn)), ("held failed".into(), "dead".into()));

@@ -1,4 +1,4 @@
-//! What a contact says again and again.
+//! Texts that a contact repeats.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ pub async fn loop_detection_reads_at_most_256_turns(fresh: &FreshStore) {
     }
     assert!(fresh.return_to_assistant(first.conversation).await.unwrap());
     let claim = claim_message(fresh, ann, "hi", None, later(256)).await;
-    // One more look is for the end of the conversation.
+    // One more read is for the end of the conversation.
     assert_eq!(fresh.count_repeats(&claim, last, "hi".into(), START, 9).await.unwrap(), 1);
     assert_eq!(fresh.count_repeats(&claim, claim.turn, "hi".into(), START, 9).await.unwrap(), 0);
     assert_eq!(fresh.count_answered(&claim, Time(0), 9).await.unwrap(), 0);

@@ -1,8 +1,8 @@
-//! A random walk through everything that can happen, checked after each step.
+//! A random walk through everything that can happen, checked after each step (`random_walk_invariants`).
 //!
-//! Beside the store goes a small truth: which parts the provider really created. Answers get lost, callbacks overtake
-//! them, workers are stale, the process dies; but nobody lies, so no part may ever be posted twice.
-//! `MYNAH_WALK_SEED` and `MYNAH_WALK_STEPS` walk elsewhere and further.
+//! Beside the store the test records which parts the provider really created. Answers get lost, callbacks overtake
+//! them, workers are stale, the process dies; but no reported status is false, so no part may ever be posted twice.
+//! `MYNAH_WALK_SEED` sets another seed, `MYNAH_WALK_STEPS` another number of steps.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub async fn random_histories_keep_the_promises(fresh: &FreshStore) {
     walk.check_final_states();
 }
 
-/// A post in the hands of a worker, who knows what came of this one and of no other.
+/// A post that a worker is making. The worker knows the outcome of this one and of no other.
 #[derive(Clone)]
 struct PendingPost {
     part: PartRef,
@@ -47,7 +47,7 @@ pub(super) struct RandomWalk<'a> {
     random_state: u64,
     now: Time,
     pub(super) received_messages: Vec<String>,
-    /// Claims in the hands of workers, stale ones too.
+    /// Claims that workers hold, stale ones included.
     claimed_turns: Vec<TurnClaim>,
     pending_posts: Vec<PendingPost>,
     pending_lookups: Vec<PartRef>,
@@ -108,7 +108,7 @@ impl<'a> RandomWalk<'a> {
         }
     }
 
-    /// A message, sometimes one that was heard before.
+    /// A message, sometimes one that was received before.
     async fn receive_message(&mut self) -> String {
         let from = self.random_sender();
         if !self.received_messages.is_empty() && self.roll(4) == 0 {
@@ -119,20 +119,20 @@ impl<'a> RandomWalk<'a> {
             return format!("heard {id} again");
         }
         let id = self.id();
-        let mut reception = self.random_admission();
+        let mut admission = self.random_admission();
         let mut when = self.now;
         if self.roll(8) == 0 {
             // Its webhook never came; it is found at the provider.
             when = when - Duration::from_secs(30 + self.roll(7_200));
-            reception.missed_webhook = Some(MissedWebhook { found_at: self.now, is_too_old: self.roll(4) == 0 });
+            admission.missed_webhook = Some(MissedWebhook { found_at: self.now, is_too_old: self.roll(4) == 0 });
         }
-        let told = format!("{reception:?}");
-        let received = self.fresh.receive(inbound(&from, &id, when), None, reception).await.unwrap();
+        let told = format!("{admission:?}");
+        let received = self.fresh.receive(inbound(&from, &id, when), None, admission).await.unwrap();
         self.received_messages.push(format!("{id} {from}"));
         format!("heard {id} from {from}: {received:?} by {told}")
     }
 
-    /// One of the contacts, by phone, by user ID or by both; once in a while a number has gone to another.
+    /// One of the contacts, by phone, by user ID or by both; sometimes a number has gone to another person.
     fn random_sender(&mut self) -> String {
         let contact = self.roll(CONTACTS);
         let other = if self.roll(12) == 0 { self.roll(CONTACTS) } else { contact };
@@ -163,7 +163,7 @@ impl<'a> RandomWalk<'a> {
         }
     }
 
-    /// An operator speaks, takes over, gives back, ends or blocks.
+    /// An operator writes, takes over, returns, ends or blocks.
     async fn act_as_operator(&mut self) -> String {
         let contact = self.roll(CONTACTS);
         let address = Address::parse(&format!("+1555000{contact:04}")).unwrap();
@@ -299,21 +299,21 @@ impl<'a> RandomWalk<'a> {
 
     async fn settle_a_lookup(&mut self) -> String {
         if self.pending_lookups.is_empty() {
-            return "no look".into();
+            return "no lookup".into();
         }
         let index = self.pick(self.pending_lookups.len());
         let part = self.pending_lookups.swap_remove(index);
         if self.roll(5) == 0 {
             let due = self.now + Duration::from_secs(7);
             let outcome = self.fresh.record_failed_lookup(part, due, "401".into(), self.now).await.unwrap();
-            return format!("could not look for {part}: {outcome:?}");
+            return format!("lookup of {part} failed: {outcome:?}");
         }
         let mut candidates: Vec<ProviderId> = self.created_at_provider.values().take(2).cloned().collect();
         candidates.retain(|id| self.fresh.rows(&format!("SELECT 1 FROM parts WHERE provider_id = '{id}'")) == ["1"]);
         candidates.extend(self.created_at_provider.get(&part).cloned());
         let hold = self.roll(2) == 0;
         let outcome = self.fresh.settle_lookup(part, candidates, hold, self.now).await.unwrap();
-        format!("looked for {part}: {outcome:?}")
+        format!("looked up {part}: {outcome:?}")
     }
 
     async fn send_status_callback(&mut self) -> String {
@@ -329,7 +329,7 @@ impl<'a> RandomWalk<'a> {
         if self.created_at_provider.is_empty() {
             return "no news".into();
         }
-        // Mostly of what was created of late.
+        // Mostly of a message that was created recently.
         let last = self.created_at_provider.len();
         let back = self.pick(last.min(5)) + 1;
         let (part, id) =
@@ -350,7 +350,7 @@ impl<'a> RandomWalk<'a> {
         format!("{:?}", self.fresh.recover(self.now, "Sorry.".into()).await.unwrap())
     }
 
-    /// The operator or the clock ends or revives a turn.
+    /// The operator or the clock ends or requeues a turn.
     async fn end_or_requeue_a_turn(&mut self) -> String {
         let turns = self.fresh.count("turns") as u64;
         let turn = TurnId(i64::try_from(turns.saturating_sub(self.roll(6))).unwrap());
@@ -377,7 +377,7 @@ impl<'a> RandomWalk<'a> {
         format!("waited {millis} ms")
     }
 
-    /// The weather clears: everything that can still be answered is.
+    /// No more failures: everything that can still be answered is answered.
     async fn finish_all_turns(&mut self) {
         self.claimed_turns.clear();
         self.pending_posts.clear();

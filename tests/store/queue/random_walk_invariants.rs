@@ -1,4 +1,4 @@
-//! What may never be found in the course of a random walk, and what must have come of it at its end.
+//! What must hold after each step of a random walk, and what must have happened by its end.
 
 use mynah::model::{PartRef, TurnId};
 
@@ -6,7 +6,7 @@ use super::random_walk::RandomWalk;
 use crate::setup::fresh_store::sid;
 
 impl RandomWalk<'_> {
-    /// What is about to go to somebody who wants nothing more.
+    /// The turn, if it is about to be sent to a contact who opted out or is blocked.
     pub(super) fn unwanted_turns(&self, turn: TurnId) -> Vec<String> {
         self.fresh.rows(&format!(
             "SELECT t.id, t.command FROM turns t JOIN conversations c ON c.id = t.conversation_id
@@ -15,7 +15,7 @@ impl RandomWalk<'_> {
         ))
     }
 
-    /// Nothing may be found; each line says what is wrong.
+    /// Each row that the query finds names a violation.
     pub(super) fn check_invariants(&mut self) {
         const INVARIANT_VIOLATIONS: &str = "
             SELECT 'two open turns in a conversation' FROM turns WHERE state = 'open'
@@ -95,7 +95,7 @@ impl RandomWalk<'_> {
             [self.received_messages.len().to_string()]
         );
         let ends = self.fresh.rows("SELECT state, COUNT(*) FROM turns GROUP BY state ORDER BY state");
-        // A walk that meets one end only has shown little.
+        // A walk in which all turns end in the same state tests little.
         for end in ["dead|", "done|", "expired|"] {
             assert!(ends.iter().any(|row| row.starts_with(end)), "{ends:?}");
         }

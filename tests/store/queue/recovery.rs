@@ -1,4 +1,4 @@
-//! What a start makes of the work that a dead process left.
+//! What a start does with the work that a dead process left.
 
 use mynah::model::DeliveryStatus;
 use mynah::store::RecoveryReport;
@@ -30,7 +30,7 @@ pub async fn a_part_that_was_being_sent_is_looked_up(fresh: &FreshStore) {
     assert!(!fresh.provider_accepts(part, token, "SM1", at(5_000)).await);
     fresh.assert_nothing_due(at(6_999)).await;
     assert_eq!(fresh.due_lookup(at(7_000)).await.part, part);
-    // Evidence settles it as ever.
+    // Evidence settles it as usual.
     assert!(fresh.status_arrives(status_update("SM1", DeliveryStatus::Sent, Some(part)), at(7_100)).await);
     assert_eq!(fresh.due_part(at(7_100)).await.outgoing.text, "Two.");
 }
@@ -40,7 +40,7 @@ pub async fn a_lookup_that_was_being_made_is_made_again(fresh: &FreshStore) {
     fresh.due_lookup(at(3_000)).await;
     assert_eq!(fresh.recover(at(4_000), SORRY.into()).await.unwrap(), RecoveryReport::default());
     fresh.assert_nothing_due(at(5_999)).await;
-    assert_eq!(fresh.due_lookup(at(6_000)).await.part, part, "long before the lease of the look has run out");
+    assert_eq!(fresh.due_lookup(at(6_000)).await.part, part, "long before the lease of the lookup has run out");
 }
 
 pub async fn a_turn_that_ends_the_process_three_times_is_dead_and_the_conversation_goes_on(fresh: &FreshStore) {
@@ -65,7 +65,7 @@ pub async fn a_turn_that_ends_the_process_three_times_is_dead_and_the_conversati
     assert_eq!(fresh.due_turn(at(17_000)).await.turn, waiting);
 }
 
-/// A kill from outside finds somebody running, at times one alone: a bystander too.
+/// A kill from outside hits running turns, sometimes a single one that did not cause it.
 pub async fn a_turn_that_was_running_beside_others_is_not_dead_at_its_third_death(fresh: &FreshStore) {
     let bystander = fresh.claimed_turn(ANN).await;
     fresh.claimed_turn(BEN).await;
@@ -105,7 +105,8 @@ pub async fn a_turn_that_was_running_at_seven_deaths_is_dead_whoever_ran_beside_
     }
 }
 
-/// No path leaves such a turn; should one appear all the same, a start repairs it. What waits for an active turn waits on.
+/// No code leaves such a turn. If one appears anyway, a start repairs it. A turn that waits for an active one still
+/// waits.
 pub async fn an_open_turn_whose_predecessor_is_gone_is_freed(fresh: &FreshStore) {
     let claim = fresh.claimed_turn(ANN).await;
     let waiting = fresh.contact_writes(ANN, "SM2", at(1_000)).await;

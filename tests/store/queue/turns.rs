@@ -1,4 +1,4 @@
-//! Turns: claimed, answered, tried again.
+//! Turns: claimed, answered, retried.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;

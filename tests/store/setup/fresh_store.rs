@@ -1,4 +1,4 @@
-//! A fresh store with the words that promises are written in.
+//! An empty store, and the steps that promises are written with.
 
 use std::any::Any;
 use std::ops::Deref;
@@ -30,7 +30,7 @@ pub const ANN: &str = "+15550000001";
 /// Another one.
 pub const BEN: &str = "+15550000002";
 
-/// `START` and so many milliseconds.
+/// `START` plus so many milliseconds.
 pub const fn at(millis: i64) -> Time {
     Time(START.0 + millis)
 }
@@ -44,7 +44,7 @@ pub type RunStatement = Arc<dyn Fn(&str) + Send + Sync>;
 /// Opens the same database once more.
 pub type OpenStore = Arc<dyn Fn(StoreOptions) -> Store + Send + Sync>;
 
-/// What most promises are about.
+/// The options of most promises.
 pub const DEFAULT_OPTIONS: StoreOptions = StoreOptions::new(MERGE_WINDOW, Duration::from_secs(7 * 86_400));
 
 /// A store that nobody has used.
@@ -79,7 +79,7 @@ impl FreshStore {
         FreshStore { store: open_store(DEFAULT_OPTIONS), open_store, run_select, run_statement, poison_trigger, keep }
     }
 
-    /// The same database by other options.
+    /// The same database with other options.
     pub fn with_options(&self, options: StoreOptions) -> FreshStore {
         let (opens, reads, writes) =
             (Arc::clone(&self.open_store), Arc::clone(&self.run_select), Arc::clone(&self.run_statement));
@@ -136,7 +136,7 @@ impl FreshStore {
             .remove(0)
     }
 
-    /// A message arrives; its turn.
+    /// A message arrives; returns its turn.
     pub async fn contact_writes(&self, from: &str, id: &str, when: Time) -> TurnId {
         match self.receive_plain(inbound(from, id, when), None).await.unwrap() {
             ReceiveOutcome::Queued(turn) => turn,
@@ -144,12 +144,12 @@ impl FreshStore {
         }
     }
 
-    /// A message arrives of which that was found out before; what became of it.
-    pub async fn contact_writes_with(&self, from: &str, id: &str, when: Time, reception: Admission) -> ReceiveOutcome {
-        self.receive(inbound(from, id, when), None, reception).await.unwrap().outcome
+    /// A message arrives with this admission; returns what became of it.
+    pub async fn contact_writes_with(&self, from: &str, id: &str, when: Time, admission: Admission) -> ReceiveOutcome {
+        self.receive(inbound(from, id, when), None, admission).await.unwrap().outcome
     }
 
-    /// A word that no model answers arrives; its turn.
+    /// A command arrives, which no model answers; returns its turn.
     pub async fn contact_sends_command(&self, from: &str, id: &str, when: Time, command: Command) -> TurnId {
         match self
             .contact_writes_with(from, id, when, Admission { command: Some(command), ..Admission::default() })
@@ -186,7 +186,7 @@ impl FreshStore {
         claims.parts.remove(0)
     }
 
-    /// The one part to be looked for, and nothing else.
+    /// The one part to look up, and nothing else.
     pub async fn due_lookup(&self, now: Time) -> LookupClaim {
         let mut claims = self.claim(now, 100, 100).await.unwrap();
         assert_eq!((claims.turns.len(), claims.parts.len(), claims.lookups.len()), (0, 0, 1), "{claims:?}");
@@ -205,7 +205,8 @@ impl FreshStore {
         self.due_turn(START + MERGE_WINDOW).await
     }
 
-    /// The model answered: the first part and its token. At the claim's moment in promises that begin with `started`.
+    /// The model answered: the first part and its token. At the time of the claim in promises that begin with
+    /// `claimed_turn`.
     pub async fn answer(&self, claim: &TurnClaim, parts: &[&str]) -> (PartRef, i64) {
         self.answer_at(claim, parts, START + MERGE_WINDOW).await
     }
@@ -218,12 +219,12 @@ impl FreshStore {
         (replied.part, replied.token)
     }
 
-    /// The provider took the part.
+    /// The provider accepted the part.
     pub async fn provider_accepts(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
         self.mark_part_sent(part, token, sid(id), now).await.unwrap() != PartSentOutcome::StaleClaim
     }
 
-    /// The provider took the part and handed it on, so that the next one is due.
+    /// The provider accepted the part and handed it on, so the next one is due.
     pub async fn provider_hands_on(&self, part: PartRef, token: i64, id: &str, now: Time) -> bool {
         self.provider_accepts(part, token, id, now).await
             && self.status_arrives(status_update(id, DeliveryStatus::Sent, None), now).await
@@ -234,12 +235,12 @@ impl FreshStore {
         self.requeue(turn, now).await.unwrap() == RequeueOutcome::Requeued
     }
 
-    /// News arrives; whether it is about a message of ours.
+    /// A delivery status arrives; whether it is about a message of ours.
     pub async fn status_arrives(&self, update: StatusUpdate, now: Time) -> bool {
         !matches!(self.apply_status(update, None, now).await.unwrap(), StatusOutcome::NotOurs | StatusOutcome::PartGone)
     }
 
-    /// One part of which nobody knows whether it was created, to be looked for at `at(3_000)`. The rest wait.
+    /// One unknown part, to be looked up at `at(3_000)`. The rest wait.
     pub async fn unknown_part(&self, from: &str, parts: &[&str]) -> (TurnClaim, PartRef) {
         let claim = self.claimed_turn(from).await;
         let (part, token) = self.answer(&claim, parts).await;
@@ -300,7 +301,7 @@ pub fn answer(text: &str) -> Reply {
     Reply::Answer { text: text.into(), model: "parrot-1".into(), usage, cost: 0, hand_over: None }
 }
 
-/// News of a message that was sent.
+/// A delivery status of a message that was sent.
 pub fn status_update(id: &str, status: DeliveryStatus, reference: Option<PartRef>) -> StatusUpdate {
     StatusUpdate {
         channel: "twilio",

@@ -26,7 +26,7 @@ fn new_store() -> FreshStore {
     )
 }
 
-/// What `.cargo/config.toml` asks of the bundled SQLite reaches its compiler, which takes a wrong flag without a word.
+/// What `.cargo/config.toml` asks of the bundled SQLite reaches its compiler, which accepts a wrong flag silently.
 #[test]
 fn sqlite_is_built_without_what_nobody_calls() {
     let connection = Connection::open_in_memory().unwrap();
@@ -40,7 +40,7 @@ fn sqlite_is_built_without_what_nobody_calls() {
     }
 }
 
-/// A connection of its own for each look, so that only what is committed is seen.
+/// Each read uses its own connection, so that it sees only what is committed.
 fn reader(path: &Path) -> Connection {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(8)).unwrap();
@@ -134,7 +134,7 @@ async fn a_contact_that_is_deleted_goes_with_everything() {
     assert_eq!(fresh.rows(left), [format!("{}|skipped|-|-|its conversation was deleted", claim.turn)]);
 }
 
-/// Whatever was told is there when the file is opened again.
+/// Whatever was reported as stored is there when the file is opened again.
 #[tokio::test]
 async fn what_was_accepted_is_there_after_a_new_start() {
     let fresh = new_store();
