@@ -23,18 +23,18 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 use self::numbers::ModelRegistry;
 use crate::ai::{self, Provider, Transcriber};
-use crate::breaker::Breaker;
 use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
+use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Clock;
 use crate::concurrency_limit::ConcurrencyLimit;
 use crate::config::{AiConfig, Config, NumberDirectory};
-use crate::files::FileStore;
+use crate::file_reader::FileReader;
+use crate::file_store::FileStore;
 use crate::model::{Charge, ContentSid};
-use crate::reader::Reader;
 use crate::secrets::Secrets;
-use crate::store::{ByNumber, Store, StoreOptions};
+use crate::store::{PerNumber, Store, StoreOptions};
 
 /// What the web server, the workers and the schedule share.
 pub struct App {
@@ -60,7 +60,7 @@ pub struct App {
     /// Transcribes voice notes; `None` if nothing does. Does not serve every number: see [`App::transcriber_of`].
     pub transcriber: Option<Transcriber>,
     /// Reads files in a child process.
-    pub reader: Reader,
+    pub reader: FileReader,
     /// How many attachments are fetched and read at once. Each one is in memory meanwhile.
     pub fetch_slots: Semaphore,
     /// How many voice notes are transcribed at once. Separate from the fetches, because a transcription server may be
@@ -84,7 +84,7 @@ pub struct Assistant {
     /// How many calls may run at once. Shared by configurations that call the same model with other settings.
     pub limit: Arc<ConcurrencyLimit>,
     /// The circuit breaker of the model. Shared in the same way.
-    pub breaker: Arc<Breaker>,
+    pub breaker: Arc<CircuitBreaker>,
     /// How many tokens the model reads and writes in one call.
     pub context_tokens: usize,
     /// How many of those tokens its answer may take.
@@ -177,7 +177,8 @@ impl App {
             number_directory: directory,
             files,
             transcriber,
-            reader: Reader::from_current_executable().context("mynah cannot find the path of its own executable")?,
+            reader: FileReader::from_current_executable()
+                .context("mynah cannot find the path of its own executable")?,
             fetch_slots: Semaphore::new(MAX_FETCHES),
             transcription_slots: Semaphore::new(MAX_TRANSCRIPTIONS),
             attachment_timeout: ATTACHMENT_TIMEOUT,
@@ -189,10 +190,10 @@ impl App {
     }
 
     /// Returns the texts that contacts get if no answer is available, as set for the number that they wrote to.
-    pub fn apology_texts(&self) -> ByNumber<String> {
+    pub fn apology_texts(&self) -> PerNumber<String> {
         let (directory, numbers) = (self.number_directory.clone(), &self.numbers);
         let texts: Vec<String> = numbers.iter().map(|number| number.config.texts.sorry.clone()).collect();
-        ByNumber::new(move |account, ours| texts[directory.find(account, ours).0].clone())
+        PerNumber::new(move |account, ours| texts[directory.find(account, ours).0].clone())
     }
 }
 
@@ -221,10 +222,10 @@ pub fn open_store(config: &Config) -> Result<Store> {
     let directory = config.directory();
     let templates: Vec<Option<ContentSid>> = numbers.iter().map(|number| number.reopen_template).collect();
     let number_of = directory.clone();
-    let templates = ByNumber::new(move |account, ours| templates[number_of.find(account, ours).0]);
+    let templates = PerNumber::new(move |account, ours| templates[number_of.find(account, ours).0]);
     let accounts: Vec<Option<String>> =
         numbers.iter().map(|number| Some(number.twilio.as_ref()?.account_sid.clone())).collect();
-    let posting = ByNumber::new(move |account, ours| {
+    let posting = PerNumber::new(move |account, ours| {
         accounts[directory.find(account, ours).0].clone().unwrap_or_else(|| account.to_owned())
     });
     Ok(Store::open(&config.data.database, options)?.with_reopen_templates(templates).with_posting_accounts(posting))

@@ -16,9 +16,9 @@
 
 pub mod ai;
 pub mod app;
-pub mod breaker;
 pub mod cache;
 pub mod channel;
+pub mod circuit_breaker;
 pub mod cli;
 pub mod clock;
 pub mod concurrency_limit;
@@ -26,11 +26,11 @@ pub mod config;
 pub mod daemon;
 pub mod failpoint;
 pub mod fault;
-pub mod files;
+pub mod file_reader;
+pub mod file_store;
 pub mod http;
 pub mod media;
 pub mod model;
-pub mod reader;
 pub mod secrets;
 pub mod simulator;
 pub mod store;

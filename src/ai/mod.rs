@@ -15,21 +15,21 @@ use crate::fault::Fault;
 use crate::model::{Role, Usage};
 use crate::text;
 
-mod answer;
 mod anthropic;
 mod api_client;
+mod completion;
+mod handover_tool;
 mod messages;
-mod meter;
 mod model_list;
 mod offline;
 mod openai;
+mod prompt_window;
 mod thinking;
-mod tool;
+mod usage_meter;
 mod vision;
-mod window;
 
-pub use self::meter::{Meter, MeteredUsage};
 pub use self::openai::Transcriber;
+pub use self::usage_meter::{Meter, MeteredUsage};
 pub use crate::media::Image;
 
 /// Answers prompts: a language model, or the offline responder.
@@ -76,7 +76,7 @@ impl Prompt {
     /// The five newest images stay as far as they fit. The others become placeholders. The last message always keeps
     /// one of its images.
     pub fn trim_to_tokens(&mut self, tokens: usize) -> usize {
-        let tool_tokens = if self.may_hand_over { tool::definition_tokens() } else { 0 };
+        let tool_tokens = if self.may_hand_over { handover_tool::definition_tokens() } else { 0 };
         let mut remaining_tokens = tokens.saturating_sub(text::estimate_tokens(&self.system) + tool_tokens);
         let (mut images, mut kept) = (vision::MAX_IMAGES, 0);
         for line in self.messages.iter_mut().rev() {

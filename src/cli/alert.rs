@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::columns::columns;
+use super::table_columns::columns;
 use crate::config::Config;
 use crate::store::Alert;
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::columns::one_line;
-use crate::files::FileStore;
+use super::table_columns::one_line;
+use crate::file_store::FileStore;
 use crate::store::AttachmentRow;
 
 pub(super) fn to_json(attachments: &[AttachmentRow], files: &FileStore) -> Vec<Value> {

@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
-use super::sandbox::{CONTACT_NUMBER, Sandbox};
+use super::simulation::{CONTACT_NUMBER, Simulation};
 use crate::app::App;
 use crate::config::Config;
 use crate::daemon;
@@ -29,7 +29,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
-    let stage = Sandbox::set_up(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
+    let stage = Simulation::set_up(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
     let talk = TerminalChat { simulator: stage.simulator.clone(), app: Arc::clone(&stage.app), last_sid: None };
     stage.print_introduction();
     println!("You write as a contact, and the assistant answers. Empty lines are ignored. Press Ctrl+D to end.");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::Args;
 
-use super::sandbox::Sandbox;
+use super::simulation::Simulation;
 use crate::config::Config;
 use crate::daemon;
 
@@ -25,7 +25,7 @@ impl Arguments {
 pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let listen = config.server.listen;
-    let stage = Sandbox::set_up(config, listen, true).await?;
+    let stage = Simulation::set_up(config, listen, true).await?;
     println!("The demo is running. Open this page and write to the phone:");
     println!();
     println!("    {}", stage.base_url);

@@ -7,17 +7,17 @@ mod attachments;
 mod chat;
 mod check;
 mod cleanup;
-mod columns;
 mod conversations;
 mod demo;
 mod jobs;
 mod migrate;
 mod operator_messages;
 mod read_file;
-mod sandbox;
 mod schedule;
 mod serve;
 mod settings;
+mod simulation;
+mod table_columns;
 mod transcript;
 mod undelivered;
 
@@ -92,7 +92,7 @@ enum Command {
     /// Bring the database schema up to date; `serve` does this when it starts
     Migrate(migrate::Arguments),
     /// Read one file from stdin; `serve` starts this command itself
-    #[command(name = crate::reader::COMMAND, hide = true)]
+    #[command(name = crate::file_reader::COMMAND, hide = true)]
     ReadFile(read_file::Arguments),
     /// Show when the regular jobs last ran, with what result, and when they run next
     Schedule(schedule::Arguments),
@@ -115,13 +115,13 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Demo(arguments) => {
             arguments.add_to(&mut flags);
-            let config = load_sandbox_config(flags, BTreeMap::new())?;
+            let config = load_simulation_config(flags, BTreeMap::new())?;
             let _log = start_log(&config.log)?;
             block_on(demo::run(config))
         }
         Command::Chat(_) => {
             // Log lines would mix with the conversation in the terminal.
-            let config = load_sandbox_config(flags, BTreeMap::from([("MYNAH_LOG", "error".to_owned())]))?;
+            let config = load_simulation_config(flags, BTreeMap::from([("MYNAH_LOG", "error".to_owned())]))?;
             let _log = start_log(&config.log)?;
             block_on(chat::run(config))
         }
@@ -169,12 +169,12 @@ fn load(flags: BTreeMap<String, String>) -> Result<Config> {
     Ok(Config::load(Sources { stored, ..sources })?)
 }
 
-/// Loads the configuration of a command that runs in a sandbox: it uses the configured model, but no Twilio account.
-fn load_sandbox_config(
+/// Loads the configuration of a command that runs in a simulation: it uses the configured model, but no Twilio account.
+fn load_simulation_config(
     flags: BTreeMap<String, String>,
     command_defaults: BTreeMap<&'static str, String>,
 ) -> Result<Config> {
-    Ok(Config::load(Sources { command_defaults, sandbox: true, ..Sources::of_process(flags) })?)
+    Ok(Config::load(Sources { command_defaults, simulation: true, ..Sources::of_process(flags) })?)
 }
 
 /// Opens the store for a command that needs an existing database. With a wrong data folder, it returns an error and

@@ -4,15 +4,15 @@
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::reader;
+use crate::file_reader;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Do not read pictures
-    #[arg(long = reader::NO_PICTURES)]
+    #[arg(long = file_reader::NO_PICTURES)]
     no_pictures: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    reader::read_stdin(!arguments.no_pictures).context("cannot read the file on stdin")
+    file_reader::read_stdin(!arguments.no_pictures).context("cannot read the file on stdin")
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::columns::columns;
+use super::table_columns::columns;
 use crate::config::Config;
 use crate::store::ScheduledJob;
 

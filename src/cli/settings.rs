@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::columns::columns;
+use super::table_columns::columns;
 use crate::config::{Config, Problems, Sources, StoredSetting, StoredSettingState};
 use crate::store::{Store, StoreOptions, stored_settings};
 use crate::text;

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::columns::{columns, one_line};
+use super::table_columns::{columns, one_line};
 use super::{attachments, undelivered};
 use crate::clock::Time;
 use crate::config::{Config, NumberConfig, NumberDirectory};
-use crate::files::FileStore;
+use crate::file_store::FileStore;
 use crate::model::Address;
 use crate::store::{AddressRow, ConversationRow, TranscriptLine};
 use crate::text;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::columns::one_line;
+use super::table_columns::one_line;
 use crate::channel::twilio;
 use crate::store::Undelivered;
 

@@ -17,7 +17,7 @@
 mod schema;
 mod sections;
 mod sources;
-mod stored;
+mod stored_settings;
 #[cfg(test)]
 mod tests;
 
@@ -31,16 +31,18 @@ pub use self::sections::local_model::is_local_address;
 pub use self::sections::log::{LogConfig, LogFormat};
 pub use self::sections::media::{MediaConfig, TranscriptionConfig};
 pub use self::sections::network::Network;
-pub use self::sections::number::{NumberConfig, NumberDirectory, NumberMatch};
+pub use self::sections::number_config::{NumberConfig, NumberDirectory, NumberMatch};
 pub use self::sections::provider::{ProviderConfig, is_openai};
 pub use self::sections::server::{DataConfig, ServerConfig};
 pub use self::sections::texts::Texts;
 pub use self::sections::twilio::{Sender, TwilioConfig};
 pub use self::sections::work::{BurstPolicy, ConversationConfig, UnknownSends, WorkConfig};
 pub use self::sources::environment::Sources;
-pub use self::stored::{StoredSetting, StoredSettingState};
+pub use self::stored_settings::{StoredSetting, StoredSettingState};
 
-use self::sections::{ai, contact_policy, fallback, log, media, number, numbers, server, texts, twilio, work};
+use self::sections::{
+    ai, contact_policy, fallback, further_numbers, log, media, number_config, server, texts, twilio, work,
+};
 use self::sources::reader::SettingsReader;
 
 /// All settings. `Debug` shows no secrets.
@@ -91,8 +93,8 @@ impl Config {
     fn read(reader: &mut SettingsReader) -> Result<Config, Problems> {
         let server = server::read(reader);
         let data = server::read_data(reader);
-        let is_sandbox = reader.layers.is_sandbox();
-        let twilio = if is_sandbox { None } else { twilio::read(reader, server.public_url.as_ref()) };
+        let is_simulation = reader.layers.is_simulation();
+        let twilio = if is_simulation { None } else { twilio::read(reader, server.public_url.as_ref()) };
         let ai = ai::read(reader);
         let fallbacks = fallback::read(reader, ai.as_ref());
         let media = media::read(reader, ai.as_ref());
@@ -122,9 +124,9 @@ impl Config {
             log,
             warnings: Vec::new(),
         };
-        // The sandbox has a number of its own.
-        if !is_sandbox {
-            config.further_numbers = numbers::read(reader, &config.shared());
+        // The simulation has a number of its own.
+        if !is_simulation {
+            config.further_numbers = further_numbers::read(reader, &config.shared());
         }
         Problems::ensure_none(std::mem::take(&mut reader.problems))?;
         config.warnings = std::mem::take(&mut reader.warnings);
@@ -136,7 +138,7 @@ impl Config {
     /// Returns every number: that of the main configuration, then those of the files.
     pub fn every_number(&self) -> Vec<NumberConfig> {
         let main = NumberConfig {
-            name: number::MAIN_NUMBER.to_owned(),
+            name: number_config::MAIN_NUMBER.to_owned(),
             twilio: self.twilio.clone(),
             ai: self.ai.clone(),
             fallbacks: self.fallbacks.clone(),
@@ -151,8 +153,8 @@ impl Config {
     }
 
     /// Returns the settings that the further numbers share with the first.
-    fn shared(&self) -> numbers::SharedConfig<'_> {
-        numbers::SharedConfig {
+    fn shared(&self) -> further_numbers::SharedConfig<'_> {
+        further_numbers::SharedConfig {
             public_url: self.server.public_url.as_ref(),
             twilio: self.twilio.as_ref(),
             people: &self.contact_policy,

@@ -101,7 +101,7 @@ fn a_stage_reads_neither_an_account_nor_a_database() {
         ("DATABASE_URL", "mysql://root@db.example/of_something_else"),
     ];
     assert_eq!(errors(&env).len(), 3);
-    let config = Config::load(Sources { sandbox: true, ..sources(&env) }).unwrap();
+    let config = Config::load(Sources { simulation: true, ..sources(&env) }).unwrap();
     assert!(config.twilio.is_none() && config.warnings.is_empty(), "{:?}", config.warnings);
 }
 

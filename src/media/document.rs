@@ -1,7 +1,7 @@
 //! Extracts the text of documents, up to a limit.
 
 use super::charset::decode_text;
-use super::kind::FileKind;
+use super::file_kind::FileKind;
 use super::text_collector::TextCollector;
 use super::unreadable::{Unreadable, catch_panic};
 use super::{office, pdf, vcard};

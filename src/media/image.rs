@@ -10,8 +10,8 @@ use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
+use super::file_kind::{FileKind, sniff};
 use super::image_header;
-use super::kind::{FileKind, sniff};
 use super::unreadable::{Unreadable, catch_panic};
 
 /// An image for a model. Cheap to clone.

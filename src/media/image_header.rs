@@ -1,6 +1,6 @@
 //! Reads the headers of JPEG and PNG files without a library, and detects metadata beside the image.
 
-use super::kind::FileKind;
+use super::file_kind::FileKind;
 
 /// The headers of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

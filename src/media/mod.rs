@@ -7,9 +7,9 @@
 
 mod charset;
 pub mod document;
+mod file_kind;
 mod image;
 mod image_header;
-mod kind;
 mod office;
 mod pdf;
 mod sendable;
@@ -18,7 +18,7 @@ mod unreadable;
 pub mod vcard;
 mod xml;
 
+pub use self::file_kind::{FileKind, sniff};
 pub use self::image::Image;
-pub use self::kind::{FileKind, sniff};
 pub use self::sendable::sendable_media_type;
 pub use self::unreadable::Unreadable;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::kind::FileKind;
+use super::file_kind::FileKind;
 use super::text_collector::TextCollector;
 use super::unreadable::Unreadable;
 use super::xml::{Archive, XmlEvent, XmlReader, attribute};

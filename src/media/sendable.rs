@@ -1,7 +1,7 @@
 //! Decides which files WhatsApp accepts from us.
 
 use super::FileKind;
-use super::kind::{contains_bytes, sniff};
+use super::file_kind::{contains_bytes, sniff};
 
 /// Returns the media type with which WhatsApp accepts a file through Twilio, or `None` if it does not accept the file
 /// (Twilio, "Guidance on WhatsApp media messages"). The content decides, because Twilio refuses a file whose type does

@@ -1,9 +1,9 @@
 //! Converts Markdown to WhatsApp's markup by walking the events of a CommonMark parser.
 
+mod blocks;
 mod html;
 mod inline;
 mod link;
-mod page;
 mod table;
 
 #[cfg(test)]
@@ -16,8 +16,8 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
+use blocks::{BlockKind, Page};
 use inline::{Emphasis, InlineText};
-use page::{BlockKind, Page};
 use table::Table;
 
 /// The maximum depth to which a fence tagged `markdown` or a block of HTML is read as Markdown again. Each level reads

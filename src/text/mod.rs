@@ -15,7 +15,7 @@ mod links;
 mod markdown;
 mod sanitize;
 mod split;
-mod tokens;
+mod token_estimate;
 
 pub use confidential_text::ConfidentialText;
 pub use credentials::Credentials;
@@ -23,4 +23,4 @@ pub use links::{LinkPolicy, replace_links};
 pub use markdown::to_whatsapp;
 pub use sanitize::{is_hidden, sanitize, truncate};
 pub use split::{split, split_in_half};
-pub use tokens::estimate_tokens;
+pub use token_estimate::estimate_tokens;

@@ -1,6 +1,6 @@
 //! Splits long texts into messages.
 
-mod cut;
+mod cut_point;
 mod fence;
 
 #[cfg(test)]
@@ -8,7 +8,7 @@ mod tests;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use cut::{CutRequest, fitting_prefix_len};
+use cut_point::{CutRequest, fitting_prefix_len};
 use fence::Fence;
 
 /// The end of the last message if the text needs more messages than allowed.

@@ -6,7 +6,7 @@ mod client_address;
 mod connection;
 mod headers;
 mod health;
-mod media;
+mod media_files;
 mod server;
 mod webhook;
 mod webhook_signature;
@@ -33,7 +33,7 @@ pub fn routes(app: Arc<App>, extra: Router) -> Router {
     Router::new()
         .route("/webhooks/twilio", get(webhook::hello).post(webhook::twilio))
         .route("/webhooks/twilio/status", post(webhook::twilio))
-        .route("/media/{reference}", get(media::serve_file))
+        .route("/media/{reference}", get(media_files::serve_file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .with_state(app)

@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::ask::{self, Answer, NoAnswer};
+use super::ask_models::{self, Answer, NoAnswer};
 use super::attachments::{self, WindowWithAttachments};
-use super::{backoff, deliver, fixed_replies, loop_guard, output_filter, requeue, retry_while_unavailable, typing};
+use super::{
+    backoff, deliver, fixed_replies, loop_guard, output_filter, requeue, retry_while_unavailable, typing_indicator,
+};
 use crate::ai::{Finish, Prompt, PromptMessage};
 use crate::app::App;
 use crate::channel::Channel;
@@ -116,7 +118,7 @@ async fn answer_by_model(
 ) -> Result<(), StoreError> {
     let latest = || window.iter().rev().find_map(|line| line.provider_id.clone());
     let typing = app.config.work.typing.then(latest).flatten();
-    let typing = typing.map(|inbound| typing::keep_typing(Arc::clone(channel), inbound));
+    let typing = typing.map(|inbound| typing_indicator::keep_typing(Arc::clone(channel), inbound));
     let own = &app.number_of(claim).config;
     let attachments_read = tokio::select! {
         biased;
@@ -154,7 +156,7 @@ async fn answer_by_model(
     let answering = app.running_turns.begin(claim.turn);
     let outcome = tokio::select! {
         biased;
-        outcome = ask::ask_models(app, claim, &prompt) => outcome?,
+        outcome = ask_models::ask_models(app, claim, &prompt) => outcome?,
         () = stop.cancelled() => {
             return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }

@@ -14,10 +14,10 @@ use super::retry_while_unavailable;
 use crate::app::{App, Number};
 use crate::channel::Channel;
 use crate::fault::{Fault, FaultOwner};
-use crate::files::FileStoreError;
+use crate::file_reader::{Content, ReadOutcome};
+use crate::file_store::FileStoreError;
 use crate::media::{FileKind, Image};
 use crate::model::{Charge, FileHash, Media, Role, TurnId};
-use crate::reader::{Content, ReadOutcome};
 use crate::store::{AttachmentOutcome, Reservation, StoreError, StoredAttachment, TurnClaim, WindowLine};
 use crate::text;
 

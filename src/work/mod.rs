@@ -5,7 +5,7 @@
 //! requeue it in `requeue`, and an arm in [`perform`].
 
 mod answer;
-mod ask;
+mod ask_models;
 mod attachments;
 mod backoff;
 mod catch_up;
@@ -16,7 +16,7 @@ mod output_filter;
 mod reconcile;
 mod requeue;
 pub mod schedule;
-mod typing;
+mod typing_indicator;
 pub mod unread_attachments;
 mod unused_files;
 mod worker;

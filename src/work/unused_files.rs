@@ -29,7 +29,7 @@ pub(super) async fn remove_unused_files(app: &App) -> Result<usize> {
             for hash in &unowned {
                 removed += usize::from(files.remove_if_older(hash, before)?);
             }
-            Ok::<_, crate::files::FileStoreError>(removed)
+            Ok::<_, crate::file_store::FileStoreError>(removed)
         })
         .await??;
     }

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::answer::{cap_answer, usage_or_estimate};
 use super::api_client::{ApiClient, ApiResponse, join_url};
+use super::completion::{cap_answer, usage_or_estimate};
 use super::model_list::{self, ListingResult, ModelList};
+use super::prompt_window::Window;
 use super::vision::{ImagePolicy, MAX_IMAGES};
-use super::window::Window;
 use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC};
 use crate::fault::{Fault, FaultOwner};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ai::api_client::ApiResponse;
 use crate::ai::messages::{self, Message};
-use crate::ai::{Image, tool};
+use crate::ai::{Image, handover_tool};
 
 /// `CreateMessageParams`: the fields that mynah uses.
 #[derive(Debug, Serialize)]
@@ -43,7 +43,7 @@ fn image_block(image: &Image) -> Value {
 
 /// Returns the tools, each a `Tool`. There is only one.
 pub(super) fn tools() -> Value {
-    json!([{ "name": tool::NAME, "description": tool::DESCRIPTION, "input_schema": tool::parameters() }])
+    json!([{ "name": handover_tool::NAME, "description": handover_tool::DESCRIPTION, "input_schema": handover_tool::parameters() }])
 }
 
 /// The `stop_reason` of an answer in which the model refused.
@@ -132,8 +132,8 @@ impl Answer {
 
     /// Returns why the model hands the conversation over, if it does.
     pub(super) fn hand_over(&self) -> Option<String> {
-        let ours = |block: &&Block| block.kind == "tool_use" && block.name.as_deref() == Some(tool::NAME);
-        self.content.iter().find(ours).map(|block| tool::parse_reason(&block.input))
+        let ours = |block: &&Block| block.kind == "tool_use" && block.name.as_deref() == Some(handover_tool::NAME);
+        self.content.iter().find(ours).map(|block| handover_tool::parse_reason(&block.input))
     }
 
     /// Returns all the text, without thinking and tools.

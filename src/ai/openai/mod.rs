@@ -11,28 +11,28 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::answer::{cap_answer, usage_or_estimate};
 use super::api_client::{ApiClient, ApiResponse, join_url};
+use super::completion::{cap_answer, usage_or_estimate};
 use super::model_list::{self, ListingResult, ModelList};
+use super::prompt_window::Window;
 use super::thinking::strip_thinking;
 use super::vision::ImagePolicy;
-use super::window::Window;
 use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_COMPATIBLE, is_openai};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
 use crate::model::Role;
 
+mod default_model;
 mod error_classification;
-mod first_model;
 mod quirks;
 #[cfg(test)]
 mod tests;
 mod transcription;
 mod wire;
 
+pub(super) use default_model::first_model;
 use error_classification::{ErrorClass, classify_error};
-pub(super) use first_model::first_model;
 use quirks::ModelQuirks;
 pub use transcription::Transcriber;
 use wire::{Answer, ApiError, Request};

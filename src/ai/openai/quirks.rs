@@ -2,8 +2,8 @@
 //! roles it needs. Kept as long as the process runs.
 
 use crate::ai::messages::Message;
+use crate::ai::prompt_window::Window;
 use crate::ai::vision::{ImagePolicy, MAX_IMAGES};
-use crate::ai::window::Window;
 
 /// Everything learned so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ai::api_client::ApiResponse;
 use crate::ai::messages::{self, Message};
-use crate::ai::{Image, tool};
+use crate::ai::{Image, handover_tool};
 
 /// `CreateChatCompletionRequest`: the fields that mynah uses.
 #[derive(Debug, Serialize)]
@@ -58,7 +58,7 @@ fn image_part(image: &Image) -> Value {
 
 /// Returns the tools, each a `ChatCompletionTool`. There is only one.
 pub(super) fn tools() -> Value {
-    let function = json!({ "name": tool::NAME, "description": tool::DESCRIPTION, "parameters": tool::parameters() });
+    let function = json!({ "name": handover_tool::NAME, "description": handover_tool::DESCRIPTION, "parameters": handover_tool::parameters() });
     json!([{ "type": "function", "function": function }])
 }
 
@@ -214,8 +214,9 @@ impl Answer {
     /// Returns why the model hands the conversation over, if it does.
     pub(super) fn hand_over(&self) -> Option<String> {
         let calls = self.choices.first()?.message.as_ref()?.tool_calls.as_deref()?;
-        let call = calls.iter().filter_map(|call| call.function.as_ref()).find(|call| call.name == tool::NAME)?;
-        Some(tool::parse_reason(&call.arguments))
+        let call =
+            calls.iter().filter_map(|call| call.function.as_ref()).find(|call| call.name == handover_tool::NAME)?;
+        Some(handover_tool::parse_reason(&call.arguments))
     }
 
     /// Takes the text and the refusal out of the first choice.

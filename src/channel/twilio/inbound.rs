@@ -5,7 +5,7 @@
 
 use super::fields::{WebhookFields, malformed};
 use super::form::Form;
-use super::status::{self, StatusCallbacks};
+use super::status_callback::{self, StatusCallbacks};
 use super::{CHANNEL_NAME, inbound_text, parse_provider_id, signature};
 use crate::clock::Time;
 use crate::model::{Address, Event, Identity, Inbound, Phone, WebhookError, WebhookRequest};
@@ -33,7 +33,7 @@ pub(super) fn parse_events(
 
     if is_status(&fields, &delivery.path_and_query) {
         let reference = callbacks.verified_part(&delivery.path_and_query);
-        return Ok(vec![Event::Status(status::status_update(&fields, provider_id, reference))]);
+        return Ok(vec![Event::Status(status_callback::status_update(&fields, provider_id, reference))]);
     }
 
     let from = fields.get("From").ok_or_else(|| malformed("From is missing"))?;

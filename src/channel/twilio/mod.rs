@@ -23,11 +23,11 @@ mod fields;
 mod form;
 mod inbound;
 mod inbound_text;
-mod lookup;
 mod media;
+mod message_list;
 mod send;
 mod signature;
-mod status;
+mod status_callback;
 
 pub use signature::sign;
 
@@ -41,7 +41,7 @@ pub struct Twilio {
     account_sid: String,
     sender: Sender,
     verifier: signature::Verifier,
-    callbacks: status::StatusCallbacks,
+    callbacks: status_callback::StatusCallbacks,
     api: api::Api,
 }
 
@@ -60,7 +60,7 @@ impl Twilio {
             account_sid: config.account_sid.clone(),
             sender: config.sender.clone(),
             verifier: signature::Verifier::new(public_url, &config.auth_tokens),
-            callbacks: status::StatusCallbacks::new(public_url, callback_key),
+            callbacks: status_callback::StatusCallbacks::new(public_url, callback_key),
             api,
         }
     }
@@ -106,11 +106,11 @@ impl Channel for Twilio {
     }
 
     async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
-        lookup::find_sent(&self.api, &self.sender, lookup).await
+        message_list::find_sent(&self.api, &self.sender, lookup).await
     }
 
     async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<InboundList, Fault> {
-        lookup::list_inbound(&self.api, &self.sender, since, ours).await
+        message_list::list_inbound(&self.api, &self.sender, since, ours).await
     }
 
     async fn fetch_attachment(&self, attachment: &Attachment, most: usize) -> Result<Bytes, Fault> {
@@ -118,7 +118,7 @@ impl Channel for Twilio {
     }
 
     async fn check(&self) -> Result<String, Fault> {
-        lookup::check(&self.api).await?;
+        message_list::check(&self.api).await?;
         Ok(format!("Twilio accepts the credentials of account {}", self.account_sid))
     }
 }

@@ -174,7 +174,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> Option<AiConfig> {
         (ReadSetting::Invalid, ..) => return None,
         (ReadSetting::Absent, true, false) => Protocol::OpenAi,
         (ReadSetting::Absent, false, true) => Protocol::Anthropic,
-        (ReadSetting::Absent, true, true) if reader.layers.is_sandbox() => {
+        (ReadSetting::Absent, true, true) if reader.layers.is_simulation() => {
             let note =
                 "there are settings for both OpenAI and Anthropic; mynah uses OpenAI unless MYNAH_AI_PROVIDER is set";
             reader.warn(note.to_owned());
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_stage_takes_openai_of_two_and_says_so() {
         for openai in [OPENAI, OLLAMA] {
-            let staged = |env: &[(&str, &str)]| Config::load(Sources { sandbox: true, ..sources(env) }).unwrap();
+            let staged = |env: &[(&str, &str)]| Config::load(Sources { simulation: true, ..sources(env) }).unwrap();
             let config = staged(&[openai, ANTHROPIC]);
             assert!(matches!(config.ai.unwrap().provider, ProviderConfig::OpenAi { .. }));
             let warnings = config.warnings;

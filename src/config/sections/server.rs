@@ -41,9 +41,9 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> ServerConfig {
 
 pub(in crate::config) fn read_data(reader: &mut SettingsReader) -> DataConfig {
     let dir = reader.read_path("MYNAH_DATA_DIR").unwrap_or_else(|| reader.layers.sources.default_data_dir());
-    // The sandbox keeps its data in a folder of its own. DATABASE_URL is a common variable, and may name the database
+    // The simulation keeps its data in a folder of its own. DATABASE_URL is a common variable, and may name the database
     // of another program.
-    if reader.layers.is_sandbox() {
+    if reader.layers.is_simulation() {
         return DataConfig { database: dir.join("mynah.db"), dir };
     }
     let database = match reader.read("DATABASE_URL", parse::database) {

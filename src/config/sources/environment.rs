@@ -18,9 +18,9 @@ pub struct Sources {
     pub env: BTreeMap<String, OsString>,
     /// The command's own defaults, such as a quieter log, by variable. They apply if no other layer has a value.
     pub command_defaults: BTreeMap<&'static str, String>,
-    /// Whether the command runs in a sandbox: the demo or the chat. These bring a simulated Twilio, and start with any
+    /// Whether the command runs in a simulation: the demo or the chat. These bring a simulated Twilio, and start with any
     /// model that they find.
-    pub sandbox: bool,
+    pub simulation: bool,
     /// The stored settings, by variable.
     pub stored: BTreeMap<String, String>,
     /// A value that is to be stored, with its variable. It overrides every layer, and is an error if it is wrong.

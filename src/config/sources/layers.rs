@@ -149,9 +149,9 @@ impl Layers {
         }
     }
 
-    /// Whether the command runs in a sandbox.
-    pub(in crate::config) fn is_sandbox(&self) -> bool {
-        self.sources.sandbox
+    /// Whether the command runs in a simulation.
+    pub(in crate::config) fn is_simulation(&self) -> bool {
+        self.sources.simulation
     }
 
     /// Describes the place of a value, for errors.

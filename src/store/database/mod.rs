@@ -3,16 +3,16 @@
 //! It imports no other folder of the store, and every other folder imports it. To add a database, implement `Database`
 //! and `Tx` in a folder of its own, like `sqlite`.
 
-mod by_number;
 mod error;
 pub(in crate::store) mod ids;
 mod lock;
+mod per_number;
 mod seam;
 mod store;
 
-pub use self::by_number::ByNumber;
 pub use self::error::StoreError;
 pub use self::lock::{FolderLock, LockError};
+pub use self::per_number::PerNumber;
 pub use self::store::{Store, StoreOptions};
 
 pub(crate) use self::seam::args;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::by_number::ByNumber;
 use super::error::StoreError;
 use super::ids::IdGenerator;
+use super::per_number::PerNumber;
 use super::seam::{Database, Job, Tx};
 use crate::model::{Budgets, Charge, ContentSid};
 
@@ -45,8 +45,8 @@ pub struct Store {
     pub(in crate::store) database: Arc<dyn Database>,
     pub(in crate::store) ids: Arc<IdGenerator>,
     pub(in crate::store) options: StoreOptions,
-    pub(in crate::store) reopen_templates: ByNumber<Option<ContentSid>>,
-    pub(in crate::store) posting_accounts: ByNumber<String>,
+    pub(in crate::store) reopen_templates: PerNumber<Option<ContentSid>>,
+    pub(in crate::store) posting_accounts: PerNumber<String>,
     pub(in crate::store) write_timeout: Duration,
     pub(in crate::store) read_permits: Arc<Semaphore>,
     pub(in crate::store) uncommitted_webhooks: Arc<AtomicUsize>,
@@ -66,7 +66,7 @@ impl Store {
             database,
             ids: Arc::new(IdGenerator::default()),
             reopen_templates: options.reopen_template.into(),
-            posting_accounts: ByNumber::new(|account, _| account.to_owned()),
+            posting_accounts: PerNumber::new(|account, _| account.to_owned()),
             options,
             write_timeout: WRITE_TIMEOUT,
             read_permits: Arc::new(Semaphore::new(reads)),
@@ -77,14 +77,14 @@ impl Store {
 
     /// Sets the template of each of our numbers that reopens a conversation. A number may have none.
     #[must_use]
-    pub fn with_reopen_templates(self, templates: ByNumber<Option<ContentSid>>) -> Store {
+    pub fn with_reopen_templates(self, templates: PerNumber<Option<ContentSid>>) -> Store {
         Store { reopen_templates: templates, ..self }
     }
 
     /// Sets the account by which each number posts now. It differs from the account that a conversation came through if
     /// the number was moved to another account since.
     #[must_use]
-    pub fn with_posting_accounts(self, posting: ByNumber<String>) -> Store {
+    pub fn with_posting_accounts(self, posting: PerNumber<String>) -> Store {
         Store { posting_accounts: posting, ..self }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Time;
 use crate::model::{Address, Command, ConversationId, TurnId};
-use crate::store::queue::request::BuiltInRequest;
+use crate::store::queue::built_in_request::BuiltInRequest;
 
 /// What was found out about a message before it is stored. The default is an ordinary message.
 #[derive(Clone, Debug, Default)]

@@ -21,8 +21,8 @@ use crate::store::conversations::messages::{NewMessage, insert_message};
 use crate::store::database::ids::IdGenerator;
 use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
 use crate::store::queue::backlog_limit::is_backlog_full;
-use crate::store::queue::notices::Notice;
-use crate::store::queue::request::BuiltInRequest;
+use crate::store::queue::built_in_request::BuiltInRequest;
+use crate::store::queue::contact_notices::Notice;
 
 const STORED_MESSAGE: &str =
     "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";

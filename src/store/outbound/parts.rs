@@ -3,7 +3,7 @@
 use crate::clock::Time;
 use crate::model::{PartRef, ProviderId};
 use crate::store::database::{Store, StoreError, Tx, args};
-use crate::store::queue::lookup_claims::FIRST_LOOKUP_DELAY;
+use crate::store::queue::reconcile_claims::FIRST_LOOKUP_DELAY;
 use crate::store::queue::settle;
 use crate::store::queue::settle::Ending;
 

@@ -6,7 +6,7 @@ use crate::clock::Time;
 use crate::model::{PartRef, ProviderId};
 use crate::store::database::{Store, StoreError, args};
 use crate::store::queue::limits::SEND_WITHIN;
-use crate::store::queue::lookup_claims::LOOKUP_DELAYS;
+use crate::store::queue::reconcile_claims::LOOKUP_DELAYS;
 use crate::store::queue::settle;
 use crate::store::queue::settle::Ending;
 

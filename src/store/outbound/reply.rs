@@ -7,7 +7,7 @@ use crate::store::conversations::messages::{NewMessage, insert_message};
 use crate::store::database::ids::{IdGenerator, new_claim_token};
 use crate::store::database::{Store, StoreError, StoreOptions, Tx, args};
 use crate::store::queue::turns::TurnClaim;
-use crate::store::queue::{handover, reservations, settle};
+use crate::store::queue::{budget_reservations, handover, settle};
 
 const SENDING: &str = "
     UPDATE turns SET state = 'sending', token = NULL, error = ?3,
@@ -116,7 +116,7 @@ impl Store {
         let (reservation, options, posted_by) =
             (claim.reservation.clone(), self.options, self.posting_accounts.get(&claim.account, &claim.from));
         self.write_without_timeout(move |tx| {
-            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            budget_reservations::settle(tx, options, turn, reservation.as_ref())?;
             let instead = match &instead {
                 Some(instead) if handover::is_in_human_mode(tx, &conversation, now)? => Some(instead),
                 _ => None,

@@ -1,10 +1,10 @@
 //! Claims everything that is due: turns and lookups in one transaction, and parts in a second one, which is flushed to
 //! the disk before they are posted.
 
-use super::lookup_claims::LookupClaim;
 use super::part_claims::PartClaim;
+use super::reconcile_claims::LookupClaim;
 use super::turns::TurnClaim;
-use super::{lookup_claims, part_claims, turns};
+use super::{part_claims, reconcile_claims, turns};
 use crate::clock::Time;
 use crate::model::PartRef;
 use crate::store::database::{Store, StoreError};
@@ -43,7 +43,7 @@ impl Store {
         let (options, templates) = (self.options, self.reopen_templates.clone());
         let (mut claims, parts_due) = self
             .write_unflushed(move |tx| {
-                let unknown = lookup_claims::claim_due(tx, now, most)?;
+                let unknown = reconcile_claims::claim_due(tx, now, most)?;
                 // Due parts get a quarter of the claims, because their text is already written.
                 let parts_due = part_claims::has_due(tx, now)?;
                 let reserved_for_parts = if parts_due { most.div_ceil(4) } else { 0 };

@@ -1,8 +1,8 @@
 //! Defers messages of an operator's turn to the next turn: what the contact said while the turn waited, and operator
 //! messages that do not fit in it.
 
+use super::built_in_request::BuiltInRequest;
 use super::limits::{MAX_PARTS_PER_TEXT, MAX_PARTS_PER_TURN};
-use super::request::BuiltInRequest;
 use crate::clock::Time;
 use crate::model::{Command, ConversationId, MessageId, TurnId};
 use crate::store::database::{StoreError, Tx, args};

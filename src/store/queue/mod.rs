@@ -5,17 +5,17 @@
 //! `recovery`.
 
 pub(in crate::store) mod backlog_limit;
+pub(in crate::store) mod budget_reservations;
+pub(in crate::store) mod built_in_request;
 pub(in crate::store) mod claims;
+pub(in crate::store) mod contact_notices;
 pub(in crate::store) mod deferred;
 pub(in crate::store) mod handover;
 pub(in crate::store) mod jobs;
 pub(in crate::store) mod limits;
-pub(in crate::store) mod lookup_claims;
 pub(in crate::store) mod loop_detection;
-pub(in crate::store) mod notices;
 pub(in crate::store) mod part_claims;
+pub(in crate::store) mod reconcile_claims;
 pub(in crate::store) mod recovery;
-pub(in crate::store) mod request;
-pub(in crate::store) mod reservations;
 pub(in crate::store) mod settle;
 pub(in crate::store) mod turns;

@@ -7,7 +7,7 @@ use super::settle::Ending;
 use crate::clock::Time;
 use crate::model::{ContentSid, ConversationId, FileHash, Outgoing, PartRef, Template, TurnId, Variables};
 use crate::store::database::ids::new_claim_token;
-use crate::store::database::{ByNumber, Row, StoreError, StoreOptions, Tx, args};
+use crate::store::database::{PerNumber, Row, StoreError, StoreOptions, Tx, args};
 
 /// A part that was claimed more often than this is given up. Its deadline does not end it: each message from the
 /// contact moves the deadline, while the contact's next turn waits for this one. With the worker's delays, this many
@@ -65,7 +65,7 @@ pub(in crate::store) fn claim_due(
     now: Time,
     most: usize,
     options: StoreOptions,
-    posting_accounts: &ByNumber<String>,
+    posting_accounts: &PerNumber<String>,
     given_up: &mut Vec<(PartRef, String)>,
 ) -> Result<Vec<PartClaim>, StoreError> {
     let sql = format!("{DUE} {}", tx.skip_locked());

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::lookup_claims::FIRST_LOOKUP_DELAY;
+use super::reconcile_claims::FIRST_LOOKUP_DELAY;
 use super::settle;
 use crate::clock::Time;
 use crate::model::{ConversationId, TurnId};
-use crate::store::database::{ByNumber, Store, StoreError, args};
+use crate::store::database::{PerNumber, Store, StoreError, args};
 
 /// A turn that was the only running one at this many crashes is taken as their cause.
 const MAX_CRASHES_ALONE: i64 = 3;
@@ -78,7 +78,7 @@ impl Store {
     /// Takes over the work that a dead process left: `running` turns are retried, and `sending` parts become `unknown`
     /// and are looked up. Call this once, under the lock on the data folder, before the first claim. `apology` is the
     /// text for the contact of a turn that is given up.
-    pub async fn recover(&self, now: Time, apology: ByNumber<String>) -> Result<RecoveryReport, StoreError> {
+    pub async fn recover(&self, now: Time, apology: PerNumber<String>) -> Result<RecoveryReport, StoreError> {
         self.write(move |tx| {
             let mut recovered = RecoveryReport::default();
             let mut running = tx.fetch_all(RUNNING, &[], |row| {

@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
+use super::budget_reservations::Reservation;
+use super::built_in_request::BuiltInRequest;
 use super::deferred::defer_messages;
 use super::limits::SEND_WITHIN;
-use super::request::BuiltInRequest;
-use super::reservations::Reservation;
-use super::{handover, reservations, settle};
+use super::{budget_reservations, handover, settle};
 use crate::clock::Time;
 use crate::model::{Command, ContentSid, ConversationId, TurnId};
 use crate::store::database::ids::new_claim_token;
-use crate::store::database::{ByNumber, Row, Store, StoreError, StoreOptions, Tx, args};
+use crate::store::database::{PerNumber, Row, Store, StoreError, StoreOptions, Tx, args};
 
 const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
@@ -135,7 +135,7 @@ impl Store {
     pub async fn retry_turn(&self, claim: &TurnClaim, due: Time, why: String) -> Result<bool, StoreError> {
         let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            budget_reservations::settle(tx, options, turn, reservation.as_ref())?;
             Ok(tx.execute(RETRY, args![turn, token, due, why.as_str()])? == 1)
         })
         .await
@@ -153,7 +153,7 @@ impl Store {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
         let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            budget_reservations::settle(tx, options, turn, reservation.as_ref())?;
             let held = tx.fetch_optional(IS_CLAIM_CURRENT, args![turn, token], |_| Ok(()))?.is_some();
             if held {
                 settle::give_up_with_apology(tx, turn, &conversation, &why, &apology, now)?;
@@ -174,7 +174,7 @@ impl Store {
         let (turn, token, conversation) = (claim.turn, claim.token, claim.conversation);
         let (reservation, options) = (claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            budget_reservations::settle(tx, options, turn, reservation.as_ref())?;
             if tx.fetch_optional(IS_CLAIM_CURRENT, args![turn, token], |_| Ok(()))?.is_none() {
                 return Ok(false);
             }
@@ -191,7 +191,7 @@ impl Store {
     pub async fn release_turn(&self, claim: &TurnClaim, now: Time) -> Result<bool, StoreError> {
         let (turn, token, reservation, options) = (claim.turn, claim.token, claim.reservation.clone(), self.options);
         self.write(move |tx| {
-            reservations::settle(tx, options, turn, reservation.as_ref())?;
+            budget_reservations::settle(tx, options, turn, reservation.as_ref())?;
             Ok(tx.execute(RELEASE, args![turn, token, now])? == 1)
         })
         .await
@@ -206,7 +206,7 @@ pub(in crate::store) fn claim_due(
     most: usize,
     requests_only: bool,
     options: StoreOptions,
-    templates: &ByNumber<Option<ContentSid>>,
+    templates: &PerNumber<Option<ContentSid>>,
 ) -> Result<Vec<TurnClaim>, StoreError> {
     let due = if requests_only { DUE_REQUESTS } else { DUE };
     let sql = format!("{due} {}", tx.skip_locked());
@@ -239,7 +239,7 @@ pub(in crate::store) fn claim_due(
             claim.revision += 1;
         }
         if claim.request.is_none_or(BuiltInRequest::also_answers_question) {
-            match reservations::reserve(tx, options, (claim.turn, claim.contact, claim.token), now)? {
+            match budget_reservations::reserve(tx, options, (claim.turn, claim.contact, claim.token), now)? {
                 Ok(reservation) => claim.reservation = reservation,
                 Err(full) if full.is_temporary => {
                     tx.execute(RELEASE, args![claim.turn, claim.token, now + BUDGET_RETRY_DELAY])?;

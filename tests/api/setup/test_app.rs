@@ -14,7 +14,7 @@ use mynah::app::{App, Assistant};
 use mynah::channel::{Channel, twilio};
 use mynah::clock::{Clock, ManualClock, Time};
 use mynah::config::{AiConfig, Config, Sources};
-use mynah::reader::Reader;
+use mynah::file_reader::FileReader;
 use mynah::store::JobRow;
 use mynah::{web, work};
 use serde_json::{Value, json};
@@ -312,7 +312,7 @@ async fn build_app(settings: &BTreeMap<String, String>, clock: &ManualClock) -> 
     let config = Config::load(Sources { env, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"));
     let app = App::build(config, Arc::new(clock.clone())).await.unwrap();
     // The test's own executable reads no files.
-    Arc::new(App { reader: Reader::from_program(env!("CARGO_BIN_EXE_mynah").into()), ..app })
+    Arc::new(App { reader: FileReader::from_program(env!("CARGO_BIN_EXE_mynah").into()), ..app })
 }
 
 pub fn completion(text: &str) -> Value {

@@ -1,7 +1,7 @@
 //! Several numbers: a conversation remembers the account that it came through, and each number has its own.
 
 use mynah::model::{ContentSid, DeliveryStatus};
-use mynah::store::{Admission, ByNumber, PartClaim, StatusOutcome};
+use mynah::store::{Admission, PartClaim, PerNumber, StatusOutcome};
 
 use crate::setup::fresh_store::{ANN, BEN, FreshStore, answer, at, status_update};
 
@@ -34,7 +34,7 @@ pub async fn a_turn_given_up_at_a_start_is_apologized_for_in_the_numbers_own_tex
     fresh.due_turns(at(2_000)).await;
     for death in 0..7 {
         let now = at((death + 1) * 2 * 3_600_000);
-        fresh.recover(now, ByNumber::new(of_account)).await.unwrap();
+        fresh.recover(now, PerNumber::new(of_account)).await.unwrap();
         if death < 6 {
             assert_eq!(fresh.due_turns(now + std::time::Duration::from_secs(4_200)).await.len(), 2);
         }
@@ -52,8 +52,9 @@ fn template_sid(part: &PartClaim) -> Option<ContentSid> {
 
 pub async fn each_number_has_its_own_template_or_none(fresh: &FreshStore) {
     let template = ContentSid::parse("HX00000000000000000000000000000001");
-    let store =
-        (**fresh).clone().with_reopen_templates(ByNumber::new(move |account, _| template.filter(|_| account == "AC1")));
+    let store = (**fresh)
+        .clone()
+        .with_reopen_templates(PerNumber::new(move |account, _| template.filter(|_| account == "AC1")));
     for (from, id, account) in [(ANN, "SM1", "AC1"), (BEN, "SM2", "AC2")] {
         fresh.contact_writes_with(from, id, at(0), through_account(account)).await;
     }
@@ -63,8 +64,9 @@ pub async fn each_number_has_its_own_template_or_none(fresh: &FreshStore) {
     let parts = store.claim(at(DAY), 9, 9).await.unwrap().parts;
     let sent: Vec<_> = parts.iter().map(|part| (part.account.as_str(), template_sid(part))).collect();
     assert_eq!(sent, [("AC1", template)]);
-    let again =
-        (**fresh).clone().with_reopen_templates(ByNumber::new(move |account, _| template.filter(|_| account == "AC2")));
+    let again = (**fresh)
+        .clone()
+        .with_reopen_templates(PerNumber::new(move |account, _| template.filter(|_| account == "AC2")));
     fresh.contact_writes_with(BEN, "SM3", at(DAY), through_account("AC2")).await;
     again.expire_overdue_turns(at(2 * DAY)).await.unwrap();
     assert_eq!(template_sid(&again.claim(at(2 * DAY), 9, 9).await.unwrap().parts[0]), template);
@@ -88,7 +90,7 @@ pub async fn an_account_may_report_the_status_of_its_own_messages_only(fresh: &F
 }
 
 pub async fn a_number_moved_to_another_account_posts_through_the_new_one(fresh: &FreshStore) {
-    let moved = (**fresh).clone().with_posting_accounts(ByNumber::new(|_, _| "AC2".to_owned()));
+    let moved = (**fresh).clone().with_posting_accounts(PerNumber::new(|_, _| "AC2".to_owned()));
     fresh.contact_writes_with(ANN, "SM1", at(0), through_account("AC1")).await;
     let claim = fresh.due_turn(at(2_000)).await;
     let parts = vec!["One.".into(), "Two.".into()];

@@ -3,7 +3,7 @@ use tempfile::TempDir;
 
 use crate::config::Config;
 use crate::config::sections::ai::AiConfig;
-use crate::config::sections::number::NumberConfig;
+use crate::config::sections::number_config::NumberConfig;
 use crate::config::sections::provider::ProviderConfig;
 use crate::config::sections::twilio::Sender;
 use crate::config::sources::environment::Sources;
@@ -400,7 +400,7 @@ fn what_seems_not_meant_is_told_with_the_file_unless_it_is_the_main_configuratio
 #[test]
 fn a_stage_has_no_numbers_and_the_list_is_not_stored() {
     let (_dir, sources) = folder_with_sales("listen = 'x'");
-    let staged = Config::load(Sources { sandbox: true, ..sources.clone() }).unwrap();
+    let staged = Config::load(Sources { simulation: true, ..sources.clone() }).unwrap();
     assert!(staged.further_numbers.is_empty());
     let refused = Config::validate_setting(&sources, "MYNAH_NUMBERS", "other.toml").unwrap_err().to_string();
     assert!(refused.contains("found a list of files, which can be set only on the machine itself"), "{refused}");

@@ -39,7 +39,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(40);
 const MAX_OUTPUT_BYTES: u64 = 8 << 20;
 
 /// Starts the processes that read files.
-pub struct Reader {
+pub struct FileReader {
     program: PathBuf,
     arguments: Vec<String>,
     permits: Semaphore,
@@ -75,16 +75,16 @@ enum ChildReport {
     Unreadable(String),
 }
 
-impl Reader {
+impl FileReader {
     /// Uses the executable of this process. On Linux, this works even if an upgrade has replaced the file.
-    pub fn from_current_executable() -> io::Result<Reader> {
+    pub fn from_current_executable() -> io::Result<FileReader> {
         let running = Path::new("/proc/self/exe");
-        Ok(Reader::from_program(if running.exists() { running.to_owned() } else { std::env::current_exe()? }))
+        Ok(FileReader::from_program(if running.exists() { running.to_owned() } else { std::env::current_exe()? }))
     }
 
     /// Uses the executable at `program`.
-    pub fn from_program(program: PathBuf) -> Reader {
-        Reader { program, arguments: vec![COMMAND.to_owned()], permits: Semaphore::new(MAX_CONCURRENT) }
+    pub fn from_program(program: PathBuf) -> FileReader {
+        FileReader { program, arguments: vec![COMMAND.to_owned()], permits: Semaphore::new(MAX_CONCURRENT) }
     }
 
     /// Reads a file as soon as a slot is free. `pictures` says whether pictures are converted for a model. Any failure

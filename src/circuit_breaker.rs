@@ -20,7 +20,7 @@ const PROBE_WAIT: Duration = Duration::from_secs(5);
 
 /// The circuit breaker of one provider.
 #[derive(Debug, Default)]
-pub struct Breaker(Mutex<State>);
+pub struct CircuitBreaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -40,7 +40,7 @@ impl State {
     }
 }
 
-impl Breaker {
+impl CircuitBreaker {
     /// Returns until when the provider is not called, if the breaker is open or a probe is running: there is no use in
     /// queuing for it before then.
     pub fn rests(&self, now: Time) -> Option<Time> {
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_open_it_and_one_probe_closes_it_again() {
-        let breaker = Breaker::default();
+        let breaker = CircuitBreaker::default();
         for failure in 1..=5 {
             assert_eq!(breaker.try_call(after(0)), Ok(()));
             assert_eq!(breaker.record_failure(None, after(0)), failure == 5);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn calls_that_were_under_way_when_it_opened_and_fail_after_that_change_nothing() {
-        let breaker = Breaker::default();
+        let breaker = CircuitBreaker::default();
         for failure in 1..=9 {
             assert_eq!(breaker.record_failure(None, after(failure)), failure == 5);
         }
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_provider_that_is_down_for_days_is_asked_every_ten_minutes_whatever_it_asks_for() {
         for asks in [None, Some(Duration::from_secs(1)), Some(Duration::from_secs(3_600))] {
-            let breaker = Breaker::default();
+            let breaker = CircuitBreaker::default();
             for _ in 0..5 {
                 breaker.record_failure(None, after(0));
             }
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn an_answer_between_begins_the_count_anew_and_what_is_no_fault_of_the_provider_does_not_count() {
-        let breaker = Breaker::default();
+        let breaker = CircuitBreaker::default();
         for _ in 0..20 {
             for _ in 0..4 {
                 assert!(!breaker.record_failure(None, after(0)));
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_provider_that_asks_for_longer_is_left_alone_for_longer() {
-        let breaker = Breaker::default();
+        let breaker = CircuitBreaker::default();
         for _ in 0..5 {
             breaker.record_failure(Some(Duration::from_secs(120)), after(0));
         }

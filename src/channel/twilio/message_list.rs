@@ -311,5 +311,5 @@ fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> 
 }
 
 #[cfg(test)]
-#[path = "lookup_tests.rs"]
+#[path = "message_list_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! The sandbox of `demo` and `chat`: all of mynah against the simulator, with a temporary data folder that is removed
+//! The simulation of `demo` and `chat`: all of mynah against the simulator, with a temporary data folder that is removed
 //! at the end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,22 +20,22 @@ use crate::{ai, daemon};
 const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const OUR_NUMBER: &str = "+14155238886";
 
-/// The contact's number in the sandbox, from the range that is reserved for fiction.
+/// The contact's number in the simulation, from the range that is reserved for fiction.
 pub(super) const CONTACT_NUMBER: &str = "+12025550123";
 
-/// Everything that a sandbox needs, ready to run.
-pub(super) struct Sandbox {
+/// Everything that a simulation needs, ready to run.
+pub(super) struct Simulation {
     pub(super) simulator: Simulator,
-    /// The address that reaches the sandbox from this machine.
+    /// The address that reaches the simulation from this machine.
     pub(super) base_url: Url,
     pub(super) app: Arc<App>,
     listener: TcpListener,
     folder: TempFolder,
 }
 
-impl Sandbox {
-    /// Sets up the sandbox on `listen`, or on any free port of the same address if that port is taken.
-    pub(super) async fn set_up(mut config: Config, listen: SocketAddr, page: bool) -> Result<Sandbox> {
+impl Simulation {
+    /// Sets up the simulation on `listen`, or on any free port of the same address if that port is taken.
+    pub(super) async fn set_up(mut config: Config, listen: SocketAddr, page: bool) -> Result<Simulation> {
         let folder = TempFolder::new()?;
         let listener = match TcpListener::bind(listen).await {
             Ok(listener) => listener,
@@ -96,7 +96,7 @@ impl Sandbox {
         if page {
             settings.status_delay = Duration::from_millis(600);
         }
-        Ok(Sandbox { simulator: Simulator::new(settings), base_url: here, app, listener, folder })
+        Ok(Simulation { simulator: Simulator::new(settings), base_url: here, app, listener, folder })
     }
 
     /// Prints which model answers, and the configuration's warnings.
@@ -109,7 +109,7 @@ impl Sandbox {
         }
     }
 
-    /// Runs the sandbox until `stop`.
+    /// Runs the simulation until `stop`.
     pub(super) async fn run(self, page: bool, stop: CancellationToken) -> Result<()> {
         let mut routes = axum::Router::new().nest("/simulator", self.simulator.api());
         if page {

@@ -6,15 +6,15 @@ use std::sync::Arc;
 /// A value for each of our numbers, looked up by the account that a conversation came through and by our address in it.
 /// Clones share the lookup.
 #[derive(Clone)]
-pub struct ByNumber<T>(Arc<Find<T>>);
+pub struct PerNumber<T>(Arc<Find<T>>);
 
 /// Takes the account and our address.
 type Find<T> = dyn Fn(&str, &str) -> T + Send + Sync;
 
-impl<T> ByNumber<T> {
+impl<T> PerNumber<T> {
     /// Creates a lookup that calls `find`.
-    pub fn new(find: impl Fn(&str, &str) -> T + Send + Sync + 'static) -> ByNumber<T> {
-        ByNumber(Arc::new(find))
+    pub fn new(find: impl Fn(&str, &str) -> T + Send + Sync + 'static) -> PerNumber<T> {
+        PerNumber(Arc::new(find))
     }
 
     /// Returns the value for that number.
@@ -24,20 +24,20 @@ impl<T> ByNumber<T> {
 }
 
 /// The same value for every number.
-impl<T: Clone + Send + Sync + 'static> From<T> for ByNumber<T> {
-    fn from(value: T) -> ByNumber<T> {
-        ByNumber::new(move |_, _| value.clone())
+impl<T: Clone + Send + Sync + 'static> From<T> for PerNumber<T> {
+    fn from(value: T) -> PerNumber<T> {
+        PerNumber::new(move |_, _| value.clone())
     }
 }
 
 /// The same text for every number.
-impl From<&str> for ByNumber<String> {
-    fn from(text: &str) -> ByNumber<String> {
-        ByNumber::from(text.to_owned())
+impl From<&str> for PerNumber<String> {
+    fn from(text: &str) -> PerNumber<String> {
+        PerNumber::from(text.to_owned())
     }
 }
 
-impl<T> fmt::Debug for ByNumber<T> {
+impl<T> fmt::Debug for PerNumber<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ByNumber")
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::contact_policy::ContactPolicyConfig;
-use super::number::{MAIN_NUMBER, NumberConfig};
+use super::number_config::{MAIN_NUMBER, NumberConfig};
 use super::twilio::{Sender, TwilioConfig};
 use super::{ai, contact_policy, fallback, texts, twilio, work};
 use crate::config::schema::parse::Parsed;
@@ -196,5 +196,5 @@ fn has_any<'a>(reader: &SettingsReader, variables: impl IntoIterator<Item = &'a 
 }
 
 #[cfg(test)]
-#[path = "numbers_tests.rs"]
+#[path = "further_numbers_tests.rs"]
 mod tests;

@@ -1,8 +1,8 @@
 use super::*;
 
 /// Returns a reader that runs a shell script in place of the executable.
-fn reader_running_script(script: &str) -> Reader {
-    Reader { arguments: vec!["-c".to_owned(), script.to_owned()], ..Reader::from_program("/bin/sh".into()) }
+fn reader_running_script(script: &str) -> FileReader {
+    FileReader { arguments: vec!["-c".to_owned(), script.to_owned()], ..FileReader::from_program("/bin/sh".into()) }
 }
 
 async fn read_error_of(script: &str) -> String {
@@ -41,7 +41,7 @@ async fn a_child_that_fails_has_met_a_file_that_cannot_be_read() {
         assert_eq!(read_error_of(garbage).await, "the reader's output is malformed", "{garbage}");
     }
     let missing =
-        Reader::from_program("/nonexistent/mynah".into()).read(&Bytes::new(), true).await.content.unwrap_err();
+        FileReader::from_program("/nonexistent/mynah".into()).read(&Bytes::new(), true).await.content.unwrap_err();
     assert!(missing.starts_with("cannot start the process that reads files"), "{missing}");
 }
 
@@ -93,7 +93,7 @@ async fn a_child_is_given_nothing_but_the_file() {
 
 #[tokio::test]
 async fn our_own_executable_is_found_while_it_runs() {
-    let own = Reader::from_current_executable().unwrap();
+    let own = FileReader::from_current_executable().unwrap();
     assert!(own.program.exists());
     assert_eq!(own.program == Path::new("/proc/self/exe"), Path::new("/proc/self/exe").exists());
 }

@@ -55,7 +55,7 @@ pub(super) async fn serve_file(
     let opened = tokio::task::spawn_blocking(move || {
         let file = files.open(&hash)?;
         let size = file.metadata().map(|metadata| metadata.len()).unwrap_or(media.size);
-        Ok::<_, crate::files::FileStoreError>((file, size))
+        Ok::<_, crate::file_store::FileStoreError>((file, size))
     });
     match opened.await {
         Ok(Ok((file, size))) => {
