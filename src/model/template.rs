@@ -35,7 +35,8 @@ pub enum VariablesError {
     Empty(String),
     /// A value contains a line break, a tab, or too many spaces.
     #[error(
-        "the variable {0} contains a line break, a tab or more than four spaces in a row, which WhatsApp does not accept"
+        "the variable {0} contains a line break, a tab or more than four spaces in a row, \
+         which WhatsApp does not accept"
     )]
     Spaces(String),
     /// The values are too long in total.

@@ -16,7 +16,8 @@ pub struct FolderLock {
 pub enum LockError {
     /// Another process holds the lock: the folder, and the id of that process.
     #[error(
-        "another mynah (process {1}) already serves the data folder {0}; stop it, or set MYNAH_DATA_DIR to another folder"
+        "another mynah (process {1}) already serves the data folder {0}; \
+         stop it, or set MYNAH_DATA_DIR to another folder"
     )]
     Taken(String, String),
     /// The lock file cannot be created, read, or written.
