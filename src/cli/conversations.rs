@@ -221,7 +221,7 @@ async fn set_blocked(store: &Store, address: Address, blocked: bool, now: Time, 
         && !phone.is_valid()
     {
         // WhatsApp may know this number all the same, so it is accepted as it is.
-        eprintln!("note: {shown}: no country gives out such a number; check its digits");
+        eprintln!("note: {shown}: no country assigns such a number; check its digits");
     }
     store.set_blocked(address, blocked, now).await?;
     if json {

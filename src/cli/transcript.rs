@@ -97,7 +97,7 @@ fn display_name(row: &ConversationRow) -> String {
     if name.is_empty() { "–".into() } else { name }
 }
 
-/// Returns whether a country gives out such a number. A user ID is always valid.
+/// Returns whether a country assigns such a number. A user ID is always valid.
 fn is_valid(address: &Address) -> bool {
     if let Address::Phone(phone) = address { phone.is_valid() } else { true }
 }
@@ -105,7 +105,7 @@ fn is_valid(address: &Address) -> bool {
 /// Formats an address of the contact as a line.
 fn address_line(row: &AddressRow) -> String {
     let seen = row.seen_at.map_or("never seen".to_owned(), |at| format!("seen {at}"));
-    let doubt = if is_valid(&row.address) { "" } else { ", no country gives out such a number" };
+    let doubt = if is_valid(&row.address) { "" } else { ", no country assigns such a number" };
     format!("{} ({seen}{doubt})", row.address.as_str())
 }
 
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(line("+12025550101"), "+12025550101 (seen 1970-01-01T00:00:00.000Z)");
         assert_eq!(
             line("+15550000001"),
-            "+15550000001 (seen 1970-01-01T00:00:00.000Z, no country gives out such a number)"
+            "+15550000001 (seen 1970-01-01T00:00:00.000Z, no country assigns such a number)"
         );
         assert_eq!(line("US.13491208655302741918"), "US.13491208655302741918 (seen 1970-01-01T00:00:00.000Z)");
     }

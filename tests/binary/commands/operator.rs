@@ -203,7 +203,7 @@ async fn a_number_is_taken_as_people_write_it_and_none_is_guessed() {
     // A template that WhatsApp may still know.
     let doubtful = block("+15550000009").await;
     assert_eq!(doubtful.json()["address"], "+15550000009");
-    assert!(doubtful.stderr.contains("no country gives out such a number"), "{doubtful:?}");
+    assert!(doubtful.stderr.contains("no country assigns such a number"), "{doubtful:?}");
 
     let id = first_conversation_id(&environment).await;
     let shown = environment.settings.run(&["conversations", "show", &id, "--json"]).await.json();
