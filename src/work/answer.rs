@@ -130,7 +130,10 @@ async fn answer_by_model(
     let Some(WindowWithAttachments { window, has_unreadable: unreadable, is_only_unreadable: nothing_else }) =
         attachments_read
     else {
-        log_if_stale(claim, false);
+        // The contact opted out meanwhile, for example. Releasing a stale claim settles what it reserved and changes
+        // nothing else.
+        let claim_held = retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await?;
+        log_if_stale(claim, claim_held);
         return Ok(());
     };
     if unreadable {

@@ -149,10 +149,4 @@ impl Store {
         }
         Ok(reserved)
     }
-
-    /// Settles the reservation of a claim that lost its turn and has nothing else to write.
-    pub async fn settle_reservation(&self, turn: TurnId, reservation: &Reservation) -> Result<(), StoreError> {
-        let (reservation, options) = (reservation.clone(), self.options);
-        self.write(move |tx| settle(tx, options, turn, Some(&reservation))).await
-    }
 }

@@ -1,8 +1,18 @@
 //! What the model may cost.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mynah::channel::{Channel, InboundList, SentLookup};
+use mynah::clock::Time;
+use mynah::fault::Fault;
+use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use wiremock::ResponseTemplate;
 
+use crate::setup::attachments::{contact_attaches, drain_after_waits};
 use crate::setup::test_app::{ANA, BEN, TestApp, completion};
 
 const BUDGET_SPENT_TEXT: &str = "No more today.";
@@ -183,4 +193,67 @@ async fn money_is_reserved_at_the_price_of_the_dearest_model_that_may_be_asked()
         let asked = claims.turns.iter().filter(|claim| claim.exhausted_budget.is_none()).count();
         assert!(claims.turns.len() == 1 && asked == 1, "{asked} calls at once; the others wait for what it takes");
     }
+}
+
+/// A channel that fetches an attachment only once the test lets it.
+struct PausedFetch {
+    inner: Arc<dyn Channel>,
+    started: CancellationToken,
+    proceed: CancellationToken,
+}
+
+#[async_trait]
+impl Channel for PausedFetch {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+    fn text_limit(&self) -> usize {
+        self.inner.text_limit()
+    }
+    fn verify(&self, delivery: &WebhookRequest) -> Result<(), WebhookError> {
+        self.inner.verify(delivery)
+    }
+    fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
+        self.inner.parse_events(delivery, now)
+    }
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
+        self.inner.send(outgoing).await
+    }
+    async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault> {
+        self.inner.send_typing(inbound).await
+    }
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
+        self.inner.find_sent(lookup).await
+    }
+    async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<InboundList, Fault> {
+        self.inner.list_inbound(since, ours).await
+    }
+    async fn fetch_attachment(&self, attachment: &Attachment, max_bytes: usize) -> Result<bytes::Bytes, Fault> {
+        self.started.cancel();
+        self.proceed.cancelled().await;
+        self.inner.fetch_attachment(attachment, max_bytes).await
+    }
+    async fn check(&self) -> Result<String, Fault> {
+        self.inner.check().await
+    }
+}
+
+#[tokio::test]
+async fn a_contact_who_opts_out_while_their_attachment_is_fetched_leaves_no_call_reserved() {
+    let test_app = TestApp::with_settings(&[("MYNAH_BUDGET_DAY", "9 calls")]).await;
+    test_app.twilio_accepts_everything().await;
+    test_app.model_answers("Hello!").await;
+    let (started, proceed) = (CancellationToken::new(), CancellationToken::new());
+    let (channel_started, channel_proceed) = (started.clone(), proceed.clone());
+    let test_app =
+        test_app.with_channel(move |inner| PausedFetch { inner, started: channel_started, proceed: channel_proceed });
+    contact_attaches(&test_app, ANA, "this one", "image/jpeg", "ME404").await;
+    tokio::join!(drain_after_waits(&test_app), async {
+        started.cancelled().await;
+        assert_eq!(calls_and_tokens_of_the_day(&test_app), (1, LARGEST_CALL_TOKENS));
+        test_app.contact_writes(ANA, "STOP").await;
+        proceed.cancel();
+    });
+    assert_eq!(test_app.prompts().await.len(), 0);
+    assert_eq!(calls_and_tokens_of_the_day(&test_app), (0, 0));
 }
