@@ -7,9 +7,11 @@ mod attachments;
 mod chat;
 mod check;
 mod cleanup;
+mod completions;
 mod conversations;
 mod demo;
 mod jobs;
+mod man;
 mod migrate;
 mod operator_messages;
 mod read_file;
@@ -85,10 +87,14 @@ enum Command {
     Check(check::Arguments),
     /// Run the regular jobs now: end idle conversations, delete old ones
     Cleanup(cleanup::Arguments),
+    /// Print the completion script of a shell
+    Completions(completions::Arguments),
     /// Show conversations, write to contacts as a person, block somebody
     Conversations(conversations::Arguments),
     /// Show the turns that wait or failed, and retry them or give them up
     Jobs(jobs::Arguments),
+    /// Print the manual page
+    Man(man::Arguments),
     /// Bring the database schema up to date; `serve` does this when it starts
     Migrate(migrate::Arguments),
     /// Read one file from stdin; `serve` starts this command itself
@@ -128,8 +134,10 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Alert(arguments) => block_on(alert::run(load(flags)?, arguments)),
         Command::Check(arguments) => check::run(load(flags), &arguments),
         Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
+        Command::Completions(arguments) => completions::run(&arguments),
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
+        Command::Man(arguments) => man::run(arguments),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
         Command::ReadFile(arguments) => read_file::run(&arguments),
         Command::Schedule(arguments) => block_on(schedule::run(load(flags)?, arguments)),

@@ -9,4 +9,5 @@ mod operator;
 mod read_file;
 mod schedule;
 mod settings;
+mod shell;
 mod short_ids;
