@@ -7,8 +7,8 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`concurrency_limit`] [`breaker`] [`secrets`] [`files`] [`store`] [`cache`] |
-//! | 2 | [`channel`] [`ai`] [`reader`] |
+//! | 2 | [`telemetry`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`file_store`] [`store`] [`cache`] |
+//! | 2 | [`channel`] [`ai`] [`file_reader`] |
 //! | 3 | [`app`] |
 //! | 4 | [`work`] [`web`] [`simulator`] |
 //! | 5 | [`daemon`] |

@@ -7,7 +7,7 @@
 //! because only then are the lengths final.
 //!
 //! To support a new construct, add one arm in `markdown.rs` and one row in its table of tests. To add a new kind of
-//! cut, add one level in `split/cut.rs`, coarse before fine.
+//! cut, add one level in `split/cut_point.rs`, coarse before fine.
 
 mod confidential_text;
 mod credentials;

@@ -180,7 +180,7 @@ fn refused_parameter(problem: &ApiError, request: &Request<'_>, message: &str) -
 }
 
 /// Returns whether the error is a chat template's complaint about roles: "System role not supported", "Conversation
-/// roles must alternate user/assistant/…", "Only user and assistant roles are supported", "'messages[0].role' does not
+/// roles must alternate user/assistant/…", "Only user and assistant roles are supported", "'messages\[0\].role' does not
 /// support 'system'".
 fn is_about_roles(message: &str) -> bool {
     message.contains("role")
