@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_only_when_told() {
+    fn a_manual_clock_moves_only_when_it_is_advanced() {
         let clock = ManualClock::new(Time(1_000));
         assert_eq!(clock.now(), Time(1_000));
         clock.clone().advance(Duration::from_secs(2));

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tasks_that_end_when_they_are_told_to_are_no_error() {
+    async fn tasks_that_end_after_the_stop_are_no_error() {
         let stop = CancellationToken::new();
         let tasks = [("first", stoppable_task(&stop)), ("second", stoppable_task(&stop))];
         stop.cancel();

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_told_apart() {
+    fn a_missing_file_is_distinguished_from_other_errors() {
         let (_folder, files) = files();
         let hash = FileHash::new([7; 32]);
         assert!(files.open(&hash).unwrap_err().is_missing());
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_half_written_is_removed() {
+    fn a_half_written_file_of_a_crash_is_removed() {
         let (_folder, files) = files();
         let hash = files.put(b"abc", NOW).unwrap();
         fs::write(files.shard_dir(hash.shard()).join(format!("12{TEMP_SUFFIX}")), "ab").unwrap();

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_opens_after_a_restart_and_nowhere_else() {
+    fn an_encrypted_value_can_be_decrypted_after_a_restart_and_nowhere_else() {
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let sealed = Secrets::open(ours.path()).unwrap().seal(b"a key").unwrap();
         assert!(!sealed.contains("a key"));

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_coloured_only_where_told() {
+    fn log_text_is_colored_only_if_asked() {
         let config = config("info", LogFormat::Text, None);
         assert!(!captured_log(&config, false, || tracing::info!(turn = 7, "plain")).contains('\u{1b}'));
         assert!(captured_log(&config, true, || tracing::info!(turn = 7, "bright")).contains('\u{1b}'));

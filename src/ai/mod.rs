@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_images_the_five_newest_are_shown_and_the_others_become_placeholders() {
+    fn the_five_newest_images_are_shown_and_the_others_become_placeholders() {
         let lines = vec![
             message_with_images("1", 1),
             message_with_images("", 2),

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_about_images_is_no_complaint_even_where_the_contact_speaks_of_them() {
+    fn an_error_not_about_images_is_not_classified_as_one_even_if_it_echoes_the_word() {
         let echo = format!("the prompt is wrong: {}this shop does not support images", " ".repeat(200));
         for message in ["max_tokens is not supported", "", &echo] {
             assert_eq!(classify_image_error(message, ""), None, "{message}");

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_a_miss() {
+    fn an_unreadable_entry_is_a_miss() {
         assert!(CachedWindow::split_revision(b"").is_none() && CachedWindow::split_revision(b"x\n{}").is_none());
         assert!(CachedWindow::decode_lines(b"\n{}").is_none());
         assert!(CachedWindow::append_line(2, b"\n{", Some(&line(1, "a")), 9).is_none());

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_who_share_a_model_the_smallest_number_of_calls_at_once_counts() {
+    fn numbers_that_share_a_model_use_the_smallest_concurrency() {
         let calls = |calls| AiConfig { concurrency: calls, ..model() };
         for all in [[8, 2, 5], [2, 8, 5]] {
             let other = AiConfig { concurrency: 1, ..model_with_key("sk-2") };

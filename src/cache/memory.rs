@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_bounded() {
+    async fn the_cache_is_bounded() {
         let (clock, cache) = cache();
         let rate = Rate { max_calls: NonZeroU32::MIN, period: Duration::from_secs(10) };
         for number in 0..MemoryCache::MAX_CALLERS + 10 {

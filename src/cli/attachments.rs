@@ -40,7 +40,7 @@ mod tests {
     use crate::model::FileHash;
 
     #[test]
-    fn an_attachment_is_told_with_its_file_or_why_there_is_none() {
+    fn an_attachment_is_listed_with_its_file_or_the_reason_why_there_is_none() {
         let hash = FileHash::new([0xab; 32]);
         let row = |media_type: &str, state: &str, file: bool, error: Option<&str>| AttachmentRow {
             media_type: media_type.into(),

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_part_of_every_answer_is_told_once_also_when_the_phone_forgets_the_oldest() {
+    async fn every_part_is_printed_once_even_if_the_phone_forgets_the_oldest() {
         let simulator = simulator();
         let mut last = None;
         let mut printed = || new_answers(simulator.conversation(CONTACT_NUMBER), &mut last);

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_delivered_is_told_with_its_remedy() {
+    fn an_undelivered_message_is_shown_with_its_remedy() {
         let part =
             |message, code, said: Option<&str>| Undelivered { message, code, provider_error: said.map(str::to_owned) };
         let parts = [

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_judged_as_the_configuration_judges_it_also_where_it_would_be_hidden() {
+    fn a_value_is_validated_like_the_configuration_even_if_it_would_be_overridden() {
         assert_eq!(validation_errors(&[], "MYNAH_TYPING", "false"), [""; 0]);
         for env in [&[][..], &[("MYNAH_TYPING", "true")]] {
             let expected = "setting MYNAH_TYPING: found \"maybe\", expected true or false";
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_setting_or_cannot_be_one_is_refused_and_named() {
+    fn an_unknown_or_unstorable_setting_is_refused_by_name() {
         for (key, value, expected) in [
             ("MYNAH_TYPNG", "true", "setting MYNAH_TYPNG: found an unknown setting, expected MYNAH_TYPING"),
             ("typing", "true", "setting typing: found an unknown setting, expected MYNAH_TYPING"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stored_setting_is_told_with_what_comes_of_it() {
+    fn each_stored_setting_is_listed_with_its_effect() {
         let mut sources = sources(&[("MYNAH_WORKERS", "5")]);
         for (key, value) in [
             ("MYNAH_WORKERS", "7"),

@@ -94,7 +94,7 @@ fn a_commands_own_value_comes_after_every_layer() {
 }
 
 #[test]
-fn a_stage_reads_neither_an_account_nor_a_database() {
+fn a_simulation_reads_neither_an_account_nor_a_database() {
     let env = [
         ("TWILIO_AUTH_TOKEN", "12345"),
         ("TWILIO_ACCOUNT_SID", "me"),
@@ -225,7 +225,7 @@ fn the_file_takes_texts_numbers_booleans_and_lists() {
 }
 
 #[test]
-fn all_errors_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(&dir, "m.toml", "mynah_listen = 'x'\nworkers = 'many'\n");
     let error = load(&[
@@ -247,7 +247,7 @@ fn all_errors_are_told_at_once() {
 }
 
 #[test]
-fn each_setting_is_told_by_one_line_however_odd_its_value() {
+fn each_error_is_one_line_however_odd_the_value() {
     let long = "x\n".repeat(10_000);
     let error = load(&[("MYNAH_LISTEN", &long)]).unwrap_err().to_string();
     assert_eq!(error.lines().count(), 2);

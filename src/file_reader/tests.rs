@@ -10,7 +10,7 @@ async fn read_error_of(script: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_a_child_reports_is_the_outcome() {
+async fn the_report_of_the_child_is_the_outcome() {
     let text =
         reader_running_script(r#"cat >/dev/null; echo '"pdf"'; echo '{"text":{"text":"Rye","truncated":true}}'"#);
     // Without an environment, the shell finds `cat` in its default path.

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_at_in_vain_is_counted_too() {
+    fn characters_that_are_read_and_dropped_count_too() {
         let mut gathered = TextCollector::new(100);
         let lines = "\n".repeat(super::super::text_collector::MAX_CHARS_SEEN / 4);
         for _ in 0..4 {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_reported_so() {
+    fn a_file_that_is_not_a_document_is_reported_so() {
         assert_eq!(extract_sniffed(b"", 9).unwrap_err().to_string(), "it is empty");
         assert_eq!(
             extract_sniffed(b"MZ\x90\0\x03", 9).unwrap_err().to_string(),

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_not_every_server_reads_becomes_a_jpeg() {
+    fn an_image_format_that_not_every_server_reads_becomes_a_jpeg() {
         for format in [ImageFormat::WebP, ImageFormat::Gif] {
             let image = Image::for_model(&encoded(&picture(64, 48), format)).unwrap();
             assert_eq!(image.media_type, "image/jpeg");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_image_is_scaled_down_to_what_models_look_at() {
+    fn a_large_image_is_scaled_down_to_the_size_that_models_use() {
         for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
             let image = Image::for_model(&encoded(&picture(3_136, 1_000), format)).unwrap();
             assert_eq!((image.media_type, image.width, image.height), ("image/jpeg", 1_568, 500), "{format:?}");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_editor_noted_is_left_out_of_a_small_image_too() {
+    fn metadata_is_removed_from_a_small_image_too() {
         let place = b"<exif:GPSLatitude>41,24.2N</exif:GPSLatitude>".as_slice();
         let jpeg = encoded(&picture(64, 48), ImageFormat::Jpeg);
         let segment = |marker: u8, name: &[u8]| {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_seen_through_shows_white() {
+    fn transparent_pixels_become_white() {
         let image = RgbaImage::from_fn(20, 20, |x, _| Rgba([0, 0, 0, if x < 10 { 0 } else { 255 }]));
         let image = Image::for_model(&encoded(&image.into(), ImageFormat::WebP)).unwrap();
         let flat = decoded(&image);

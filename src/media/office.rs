@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_document_is_read_with_its_tables_and_without_what_was_deleted() {
+    fn a_word_document_is_read_with_its_tables_and_without_deleted_text() {
         let docx = docx_with_body(
             "<w:p><w:pPr><w:pStyle w:val=\"Title\"/></w:pPr><w:r><w:t>Bread &amp; more</w:t></w:r></w:p>\
              <w:p><w:r><w:t xml:space=\"preserve\">Rye </w:t></w:r><w:r><w:t>&#8364;4</w:t><w:br/><w:t>or</w:t><w:tab/><w:t>5</w:t></w:r>\

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pdf_is_reported_so() {
+    fn a_file_that_is_not_a_pdf_is_reported_so() {
         let whole = pdf_with_pages(&[page_saying("Hello")]);
         for broken in [&b"%PDF-1.7\n"[..], b"%PDF-1.4 and then nothing of it", &whole[..200]] {
             assert_eq!(extract_pdf(broken, 100).unwrap_err().to_string(), "it is damaged or not a valid PDF");

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn what_whatsapp_takes_goes_by_its_type() {
+    fn a_file_that_whatsapp_accepts_has_a_media_type() {
         let word = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1..".as_slice(), b"W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0"].concat();
         for (file, media_type) in [
             (b"\xff\xd8\xff\xe0\0\x10JFIF".as_slice(), "image/jpeg"),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_whatsapp_does_not_take_has_no_type() {
+    fn a_file_that_whatsapp_refuses_has_no_media_type() {
         for file in [
             b"".as_slice(),
             b"Dear Ana",

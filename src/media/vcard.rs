@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_card_without_end_the_beginning_is_described() {
+    fn the_beginning_of_an_endless_card_is_described() {
         let numbers: String = (0..1_000_000).map(|number| format!("TEL:{number}\n")).collect();
         let description = describe_contacts(&format!("BEGIN:VCARD\nFN:Ana\n{numbers}END:VCARD\n")).unwrap();
         assert!(description.starts_with("[contact: Ana, 0, 1, ") && description.ends_with(", 18]"), "{description}");

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_price_is_told_in_whole_millionths_and_never_too_low() {
+    fn a_cost_is_rounded_up_to_whole_millionths() {
         let price = Price { input: 250_000, output: 2_000_000 };
         assert_eq!(price.cost_micros(1_000, 100), 250 + 200);
         assert_eq!(price.cost_micros(1, 0), 1);

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_surely_mean_a_number_is_refused() {
+    fn text_that_is_not_clearly_a_phone_number_is_refused() {
         let shape = [
             "",
             "+",

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_granted_again_and_no_more_than_that() {
+    fn a_returned_call_is_granted_again_once() {
         let now = Time(1_000_000);
         let mut state = None;
         for _ in 0..20 {

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_whatsapp_does_not_take_is_refused_by_name() {
+    fn a_template_variable_that_whatsapp_refuses_is_named() {
         for (pairs, wrong) in [
             (&[("", "x")][..], "name"),
             (&[("a b", "x")], "name"),

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_markup_stays_text() {
+    fn text_that_only_looks_like_markup_stays_text() {
         for text in ["2 * 3 * 4", "snake_case_name", "* *", "**", "a*b*c", "~ 5", "``` ```", "*open", "10.30 o", "é*a*"]
         {
             assert!(

@@ -265,7 +265,7 @@ async fn a_call_that_hangs_ends_when_the_stand_in_is_closed() {
 }
 
 #[test]
-fn what_is_printed_holds_no_secret() {
+fn debug_output_contains_no_secret() {
     let printed = format!("{:?}", simulator("http://127.0.0.1:9/"));
     assert_eq!(printed, "Simulator { account_sid: \"AC0123456789abcdef0123456789abcdef\", .. }");
 }

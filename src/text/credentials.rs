@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_owner_wants_customers_to_know_is_no_credential() {
+    fn addresses_hours_coupons_and_bank_details_are_no_credentials() {
         for honest in [
             "We are open Mon-Fri 9:00am-5:00pm, Sat 10am-2pm; Mo-Fr9:00-18:00Uhr.",
             "The menu is at bakery24.example/menu and https://bakery24.example/Menu-2026?utm=aB3dE5gH7jK9mN1pQ3sT.",
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_credential_is_one() {
+    fn text_that_looks_like_a_credential_counts_as_one() {
         for (text, secrets) in [
             ("Key sk-proj-a1B2c3D4e5F6g7H8.", &["sk-proj-a1B2c3D4e5F6g7H8"][..]),
             ("(sk-ant-api03-abcdefgh1234)", &["sk-ant-api03-abcdefgh1234"]),
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_taken_out_as_a_word_and_a_key_wherever_it_stands() {
+    fn a_password_is_removed_as_a_whole_word_and_a_key_anywhere() {
         let of = "Confidential: rose, Miller & Sons\nPassword: lily\nThe key is sk-0123456789abcdef";
         let mut secrets = Credentials::find_in(of);
         secrets.add("SeSame42");

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_deceives_is_taken_out() {
+    fn hidden_and_deceiving_characters_are_removed() {
         for (text, clear) in [
             ("a\0b\u{7}c\u{1b}[31md\u{85}", "abc[31md"),
             ("one\r\ntwo\rthree\u{2028}four\u{2029}five", "one\ntwo\nthree\nfour\nfive"),

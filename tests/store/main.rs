@@ -161,8 +161,8 @@ macro_rules! every_promise {
             missed_messages_of_one_contact_are_one_turn_in_their_original_order,
             a_missed_message_that_is_too_old_is_stored_and_not_answered,
             a_stop_that_was_missed_is_obeyed_however_old_it_is,
-            of_a_stop_and_a_start_the_one_written_later_counts_even_if_found_first,
-            of_two_keywords_in_one_burst_the_one_written_later_counts,
+            the_later_of_a_stop_and_a_start_counts_even_if_found_first,
+            the_later_of_two_missed_keywords_in_one_burst_counts,
             a_missed_message_waits_behind_the_turn_that_is_being_answered,
             the_catch_up_position_is_remembered_with_its_beginning,
             messages_already_stored_are_recognized_by_id,
@@ -197,7 +197,7 @@ macro_rules! every_promise {
             resets_above_the_rate_begin_nothing,
             a_reset_ends_the_conversation_it_is_answered_in,
             a_keyword_ends_the_merge_window_of_its_burst,
-            of_two_keywords_in_one_burst_the_later_counts_unless_a_person_is_wanted,
+            the_later_of_two_keywords_in_one_burst_counts_unless_a_person_is_wanted,
             a_keyword_does_not_hurry_a_burst_above_the_rate_unless_it_is_stop,
             an_unknown_sender_is_refused_once_a_day,
             a_sender_who_opted_out_gets_no_refusal,
@@ -263,7 +263,7 @@ macro_rules! every_promise {
             an_alert_is_kept_by_when_it_last_happened,
         }
         $crate::promises! { $fresh, inbound::attachments:
-            what_was_read_from_attachments_stands_in_their_messages,
+            text_read_from_attachments_is_in_their_messages,
             a_quoted_attachment_is_not_taken_for_one_of_the_message,
             files_of_one_message_keep_their_places,
             a_stale_worker_changes_nothing_of_an_attachment,
@@ -280,7 +280,7 @@ macro_rules! every_promise {
         }
         $crate::promises! { $fresh, queue::loop_detection:
             repeated_texts_are_counted_over_conversations,
-            of_a_burst_the_last_message_counts_as_the_repeated_text_and_only_answered_turns_count,
+            only_the_last_message_of_a_burst_and_only_answered_turns_count_as_repeats,
             loop_detection_reads_at_most_256_turns,
             how_often_a_contact_was_answered_is_counted_over_conversations,
         }

@@ -130,7 +130,7 @@ async fn a_question_goes_out_as_messages_with_one_role_after_the_other() {
 }
 
 #[tokio::test]
-async fn what_the_owner_configured_is_sent_and_no_empty_system_prompt() {
+async fn the_owners_settings_are_sent_and_no_empty_system_prompt() {
     let server = MockServer::start().await;
     let body = json!({"model": "claude-haiku-4-5", "max_tokens": 500, "temperature": 0.3,
         "messages": [{"role": "user", "content": "Hello"}]});

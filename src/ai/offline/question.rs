@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_words_that_carry_a_question_are_looked_for() {
+    fn a_search_uses_only_the_words_that_carry_the_question() {
         for (text, content) in [
             ("Hi, what time do you open on Sundays?", vec!["time", "open", "sundays"]),
             ("Haben Sie am Sonntag geöffnet?", vec!["sonntag", "geoffnet"]),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_looked_for_with_its_kin() {
+    fn a_search_finds_other_forms_of_a_word() {
         for (word, looked_for) in [
             ("cakes", r#""cakes" OR "cake" *"#),
             ("deliveries", r#""deliveries" OR "deliver" *"#),

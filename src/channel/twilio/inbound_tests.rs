@@ -163,7 +163,7 @@ fn a_repeated_field_keeps_all_its_values() {
 }
 
 #[test]
-fn what_is_not_a_message_is_refused_with_its_reason() {
+fn a_request_that_is_not_a_message_is_refused_with_a_reason() {
     assert_malformed(message_body(&[("MessageSid", "")]), "MessageSid is missing");
     assert_malformed(message_body(&[("MessageSid", "SM 1")]), "MessageSid is not an id");
     assert_malformed(message_body(&[("MessageSid", &"S".repeat(65))]), "MessageSid is not an id");

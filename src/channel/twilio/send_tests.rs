@@ -202,7 +202,7 @@ async fn a_post_is_repeated_with_another_token_only_where_twilio_did_not_let_it_
 }
 
 #[tokio::test]
-async fn where_no_token_is_accepted_each_is_tried_once_and_the_operator_is_notified() {
+async fn if_no_token_is_accepted_each_is_tried_once_and_the_operator_is_notified() {
     let server = server_answering(error_response(401, 20003)).await;
     let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
     assert!(

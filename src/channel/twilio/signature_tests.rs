@@ -118,7 +118,7 @@ fn during_a_rotation_either_token_signs() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_forged() {
+fn a_request_that_cannot_be_checked_counts_as_forged() {
     let good = call_delivery(CALL_FORM, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
     let tokens = [SecretString::from(TOKEN)];
     assert_eq!(Verifier::new(None, &tokens).verify(&good), Err(forged(NO_URL)));

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_told_with_its_default() {
+    fn the_reference_lists_every_setting_with_its_default() {
         let text = reference();
         for row in [
             "| `MYNAH_LISTEN` | `listen` | `127.0.0.1:8080` | an address and port, such as 127.0.0.1:8080 | Where the \

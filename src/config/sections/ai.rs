@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_takes_openai_of_two_and_says_so() {
+    fn a_simulation_prefers_openai_of_two_keys_and_says_so() {
         for openai in [OPENAI, OLLAMA] {
             let staged = |env: &[(&str, &str)]| Config::load(Sources { simulation: true, ..sources(env) }).unwrap();
             let config = staged(&[openai, ANTHROPIC]);

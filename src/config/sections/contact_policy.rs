@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_talk_is_a_list_or_a_code() {
+    fn access_is_limited_by_a_list_or_a_code() {
         let listed = load_contact_policy(&[("MYNAH_WHO", "listed"), ("MYNAH_ALLOWED", "+15551234567, US.1349")]);
         assert!(listed.is_restricted && listed.allowed_addresses.len() == 2);
         let code = load_contact_policy(&[("MYNAH_WHO", "code"), ("MYNAH_PAIRING_CODE", "sesame1")]);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_without_a_price_is_told_where_a_budget_limits_money() {
+    fn a_model_without_a_price_gives_a_warning_if_a_budget_limits_money() {
         let warnings = |settings: &[(&str, &str)]| load(settings).unwrap().warnings;
         let models = [
             ("OPENAI_API_KEY", "sk-1"),

@@ -105,7 +105,7 @@ fn a_number_takes_from_the_main_configuration_what_its_file_does_not_hold() {
 }
 
 #[test]
-fn what_is_a_numbers_own_counts_for_it_alone() {
+fn a_setting_of_a_number_counts_for_that_number_only() {
     let text = "max_context_messages = 3\nmodel_hand_over = false\nlinks = ['sales.example']\n\
                 reopen_template = 'HX00000000000000000000000000000002'\n";
     let (_dir, sources) = folder_with_sales(&format!("{FROM}{text}"));
@@ -249,7 +249,7 @@ fn each_number_has_a_sender_of_its_own() {
 }
 
 #[test]
-fn every_error_of_every_file_is_told_at_once_with_its_place() {
+fn every_error_of_every_file_is_reported_at_once_with_its_place() {
     let (dir, mut sources) =
         folder_with_sales("listen = '0.0.0.0:80'\ntext_sory = 'x'\ndata_dir_file = './x'\nmax_context_messages = 0\n");
     write(&dir, "support.toml", "twilio_whatsapp_from = '4155'\nai_provider = 'llama'\nai_model = = 3");
@@ -331,7 +331,7 @@ fn secrets_may_stand_in_files_of_their_own_and_in_credentials() {
 }
 
 #[test]
-fn a_secret_that_is_given_wrongly_is_told_and_not_shown() {
+fn an_error_about_a_secret_does_not_show_its_value() {
     for (text, error) in [
         ("openai_api_key = 'can ary'", "key openai_api_key (line 2): found a value that is not shown"),
         ("openai_api_key = ['canary']", "key openai_api_key (line 2): found an array"),
@@ -364,7 +364,7 @@ fn a_secret_that_is_given_wrongly_is_told_and_not_shown() {
 }
 
 #[test]
-fn what_is_wrong_with_the_main_configuration_is_told_once() {
+fn an_error_of_the_main_configuration_is_reported_once() {
     let (dir, mut sources) = folder_with_sales(FROM);
     for (key, value) in [("MYNAH_TEXT_BUSY", " "), ("OPENAI_API_KEY", ""), ("TWILIO_AUTH_TOKEN", "")] {
         sources.env.insert(key.into(), value.into());
@@ -376,7 +376,7 @@ fn what_is_wrong_with_the_main_configuration_is_told_once() {
 }
 
 #[test]
-fn what_seems_not_meant_is_told_with_the_file_unless_it_is_the_main_configurations() {
+fn a_warning_names_the_file_unless_it_is_the_main_configuration() {
     let (dir, mut sources) =
         folder_with_sales(&format!("{FROM}anthropic_api_key = 'a'\nai_temperature = 1.5\nai_model = 'claude'"));
     for (key, value) in
@@ -398,7 +398,7 @@ fn what_seems_not_meant_is_told_with_the_file_unless_it_is_the_main_configuratio
 }
 
 #[test]
-fn a_stage_has_no_numbers_and_the_list_is_not_stored() {
+fn a_simulation_has_no_further_numbers_and_the_list_cannot_be_stored() {
     let (_dir, sources) = folder_with_sales("listen = 'x'");
     let staged = Config::load(Sources { simulation: true, ..sources.clone() }).unwrap();
     assert!(staged.further_numbers.is_empty());
@@ -407,7 +407,7 @@ fn a_stage_has_no_numbers_and_the_list_is_not_stored() {
 }
 
 #[test]
-fn what_a_number_may_have_of_its_own_stands_in_the_docs() {
+fn every_setting_that_a_number_can_have_is_documented() {
     let mut keys = std::collections::BTreeSet::new();
     let (dir, sources) = folder_with_sales(FROM);
     let mut reader = crate::config::SettingsReader::new(sources);

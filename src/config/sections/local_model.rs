@@ -64,7 +64,7 @@ mod tests {
     const OLLAMA: (&str, &str) = ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/");
 
     #[test]
-    fn a_machine_of_ones_own_gets_two_calls_at_once() {
+    fn a_model_on_a_private_address_gets_two_calls_at_once() {
         for (host, calls) in [
             ("127.0.0.1", 2),
             ("localhost:11434", 2),

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_written_down_where_somebody_is_set_or_the_model_is_openais() {
+    fn voice_notes_are_transcribed_if_configured_or_if_the_model_is_openais() {
         let default = "gpt-4o-mini-transcribe";
         let own = ("MYNAH_TRANSCRIPTION_BASE_URL", "http://127.0.0.1:8000/v1");
         let own_key = ("MYNAH_TRANSCRIPTION_API_KEY", "sk-ears");

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn a_value_that_is_not_a_network_is_refused() {
         for bad in
             ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/-1", "host", "1.2.3.4/8/8"]
         {

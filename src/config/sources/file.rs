@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_told_by_line_without_its_text() {
+    fn an_error_in_a_broken_file_names_the_line_and_not_its_text() {
         for text in [
             "listen = 'x'\nopenai_api_key = canary-1",
             "listen = 'x'\nopenai_api_key = \"canary-1",

@@ -127,7 +127,7 @@ async fn wrong_credentials_get_401_and_20003() {
 }
 
 #[tokio::test]
-async fn what_twilio_refuses_is_refused_with_its_code() {
+async fn a_request_that_twilio_refuses_is_refused_with_its_code() {
     let (simulator, _) = simulator();
     let pair = "To=whatsapp%3A%2B15551234567&From=whatsapp%3A%2B14155238886";
     let long = format!("{pair}&Body={}", "a".repeat(1_601));

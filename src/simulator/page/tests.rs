@@ -154,7 +154,7 @@ async fn a_viewer_is_sent_what_the_page_would_show() {
 }
 
 #[tokio::test]
-async fn a_page_of_an_earlier_run_is_told_to_reload() {
+async fn a_page_of_an_earlier_run_is_asked_to_reload() {
     let simulator = simulator();
     let mut response = send_request(&simulator, get_request("/events?after=00000000-7")).await;
     assert!(read_until(&mut response, "\n\n").await.contains("event: reload"));

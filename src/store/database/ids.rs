@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_late_stands_where_it_was_said() {
+    fn a_message_stored_late_is_ordered_by_the_time_it_was_sent() {
         let ids = IdGenerator::default();
         let (before, after) = (ids.next(Time(1_000_000)), ids.next(Time(3_000_000)));
         let late: Vec<Uuid> = [1_000_001, 2_000_000, 2_000_000, 2_000_000, 2_999_999]

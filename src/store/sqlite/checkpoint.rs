@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_reader_is_in_the_way_it_is_not_tried_at_each_commit() {
+    fn a_checkpoint_that_a_reader_blocks_is_not_retried_at_each_commit() {
         let folder = tempfile::tempdir().unwrap();
         let (connection, mut checkpoints) = small_log_database(&folder);
         let reader = Connection::open(folder.path().join("a.db")).unwrap();

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_flushed_to_the_disk_before_it_is_told() {
+    fn a_commit_is_flushed_to_the_disk_before_it_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let connection = Connection::open(folder.path().join("a.db")).unwrap();
         set_up(&connection).unwrap();

@@ -109,7 +109,7 @@ fn refused() -> StoreError {
 }
 
 #[test]
-fn a_job_that_fails_or_panics_does_not_undo_its_neighbours_and_all_are_told_after_one_commit() {
+fn a_job_that_fails_or_panics_undoes_no_other_and_all_hear_after_one_commit() {
     let bench = TestWriter::new();
     let (release, first) = bench.hold_writer();
     let one = bench.queue(|tx| insert(tx, 1));
@@ -154,7 +154,7 @@ fn a_full_database_refuses_writes_says_so_and_goes_on_by_itself_when_there_is_ro
 
 /// SQLite undoes the whole transaction, including the jobs of the group that had run (sqlite.org, SQLITE_FULL).
 #[test]
-fn nobody_in_the_group_of_a_write_that_fills_the_database_is_told_that_it_is_stored() {
+fn no_job_of_a_group_that_fills_the_database_is_reported_as_stored() {
     let bench = TestWriter::new();
     bench.run(|tx| set_max_pages(tx, "1")).unwrap();
     let (release, first) = bench.hold_writer();
@@ -172,7 +172,7 @@ fn nobody_in_the_group_of_a_write_that_fills_the_database_is_told_that_it_is_sto
 /// A statement with a journal of its own is undone alone, and the commit of the others succeeds. The failure is
 /// reported all the same.
 #[test]
-fn a_write_that_alone_finds_the_database_full_is_told_as_trouble() {
+fn a_single_write_to_a_full_database_is_reported_as_a_write_error() {
     let bench = TestWriter::new();
     bench.run(|tx| set_max_pages(tx, "1")).unwrap();
     let (release, first) = bench.hold_writer();
@@ -192,7 +192,7 @@ fn a_write_that_alone_finds_the_database_full_is_told_as_trouble() {
 }
 
 #[test]
-fn a_damaged_file_ends_the_writer_and_nobody_is_told_that_it_is_stored() {
+fn a_damaged_file_ends_the_writer_and_no_job_is_reported_as_stored() {
     let bench = TestWriter::new();
     let damaged = || StoreError::Fatal("disk image is malformed".into());
     let (release, first) = bench.hold_writer();
@@ -264,7 +264,7 @@ fn a_reader_that_takes_its_time_holds_up_the_log_and_nobody_who_writes() {
 }
 
 #[test]
-fn a_log_that_cannot_be_copied_is_told_and_everything_is_stored() {
+fn a_failed_checkpoint_is_logged_and_everything_is_stored() {
     let bench = TestWriter::with_checkpoints(10, |path| path.parent().unwrap().to_owned());
     let failure = (0..MANY).find_map(|id| {
         bench.run(move |tx| page(tx, id)).unwrap();

@@ -153,7 +153,7 @@ fn links_show_where_they_lead() {
 }
 
 #[test]
-fn what_a_parser_takes_for_a_definition_is_not_lost() {
+fn text_that_looks_like_a_link_definition_is_not_lost() {
     assert_converts(&[
         ("[Ann]: hello", "[Ann]: hello"),
         ("One\n\n[Ann]: hello\n\nTwo", "One\n\n[Ann]: hello\n\nTwo"),

@@ -274,7 +274,7 @@ async fn when_there_is_no_answer_the_contact_gets_one_apology_without_the_reason
 }
 
 #[tokio::test]
-async fn a_contact_whose_message_a_filter_declines_is_told_so() {
+async fn a_contact_whose_message_a_content_filter_refuses_reads_so() {
     let test_app = TestApp::with_settings(&[("MYNAH_TEXT_DECLINED", "I can't help with that.")]).await;
     test_app.twilio_accepts_everything().await;
     let filtered = json!({ "error": { "message": "The response was filtered", "code": "content_filter" } });

@@ -27,7 +27,7 @@ pub(super) async fn app_with_second_model(second: &MockServer) -> TestApp {
 }
 
 #[tokio::test]
-async fn where_the_first_model_cannot_the_next_one_answers_in_the_same_attempt() {
+async fn if_the_first_model_fails_the_next_one_answers_in_the_same_attempt() {
     for broken in [
         ResponseTemplate::new(503),
         ResponseTemplate::new(429),
@@ -230,7 +230,7 @@ async fn a_model_that_is_too_slow_has_a_text_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_refused_is_told_to_the_owner() {
+async fn a_refused_key_is_alerted() {
     let test_app = TestApp::with_settings(&[]).await;
     test_app.twilio_accepts_everything().await;
     let refused = ResponseTemplate::new(401).set_body_json(json!({ "error": { "message": "wrong key" } }));
@@ -267,7 +267,7 @@ async fn texts_when_too_long_for_the_first(tokens: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_too_long_for_one_model_is_put_to_one_that_reads_more_and_to_no_other() {
+async fn a_prompt_too_long_for_one_model_goes_only_to_one_with_a_larger_context() {
     assert_eq!(texts_when_too_long_for_the_first("32768").await, ["From the spare."]);
     assert_eq!(texts_when_too_long_for_the_first("4096").await, ["too long"]);
 }

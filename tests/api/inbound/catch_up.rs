@@ -54,7 +54,7 @@ async fn the_first_start_takes_nothing_from_before_it() {
 
 /// As with a wrong API key, which webhooks do not need.
 #[tokio::test]
-async fn what_comes_before_the_list_can_be_read_for_the_first_time_is_found() {
+async fn messages_that_come_before_the_first_readable_list_are_found() {
     let test_app = TestApp::new().await;
     test_app
         .mock_list_messages()
@@ -206,7 +206,7 @@ async fn a_clock_that_was_ahead_for_a_while_leaves_no_gap_behind() {
 }
 
 #[tokio::test]
-async fn what_is_past_its_retention_is_not_fetched_again() {
+async fn messages_past_their_retention_are_not_fetched_again() {
     let (test_app, list) = TestApp::app_with_message_list(&[("MYNAH_RETENTION", "1d")]).await;
     list.add("SM1", ANA, "long gone", test_app.clock.now());
     test_app.advance(30 * HOUR);

@@ -78,7 +78,7 @@ async fn a_missed_message_is_answered_up_to_the_age_that_the_owner_chose() {
 }
 
 #[tokio::test]
-async fn whoever_wrote_much_in_an_outage_is_not_told_to_slow_down_and_is_answered_once() {
+async fn a_contact_who_wrote_much_in_an_outage_gets_one_answer_and_no_slow_down_notice() {
     let (test_app, list) = TestApp::app_with_message_list(&[("MYNAH_RATE_LIMIT", "3/1m")]).await;
     for number in 0..60 {
         list.add(&format!("SMmissed{number}"), ANA, &format!("message {number}"), test_app.clock.now());

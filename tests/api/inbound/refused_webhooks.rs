@@ -103,7 +103,7 @@ async fn a_signed_body_that_is_not_utf_8_is_malformed_and_not_forged() {
 }
 
 #[tokio::test]
-async fn a_body_over_64_kib_is_refused_whether_or_not_its_length_is_told() {
+async fn a_body_over_64_kib_is_refused_with_or_without_a_declared_length() {
     let test_app = TestApp::new().await;
     let large = vec![b'a'; 64 * 1024 + 1];
     let told = test_app.post_form("/webhooks/twilio", large.clone().into(), Some("x")).await;

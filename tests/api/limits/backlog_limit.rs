@@ -70,7 +70,7 @@ async fn a_flood_in_one_conversation_waits_in_one_turn_behind_the_active_one() {
 }
 
 #[tokio::test]
-async fn of_a_flood_the_model_is_shown_the_latest_that_it_can_read_and_the_log_says_so() {
+async fn the_model_sees_the_latest_messages_of_a_flood_that_fit_and_the_log_says_so() {
     let log = CapturedLog::start();
     // What was said last is 20 messages of some 5,000 tokens each, and the model reads 8,192.
     let test_app = TestApp::with_settings(&[("MYNAH_RATE_LIMIT", "0"), ("MYNAH_AI_CONTEXT_TOKENS", "8192")]).await;

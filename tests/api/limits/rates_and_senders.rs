@@ -136,7 +136,7 @@ async fn guesses_at_the_pairing_code_are_limited() {
 }
 
 #[tokio::test]
-async fn where_only_listed_senders_may_talk_no_keyword_admits_another() {
+async fn if_only_listed_senders_are_allowed_no_keyword_admits_another() {
     let test_app = TestApp::with_settings(&[
         ("MYNAH_WHO", "listed"),
         ("MYNAH_ALLOWED", "+12025550101"),

@@ -34,7 +34,7 @@ async fn an_account_may_deliver_messages_to_its_own_numbers_only() {
 }
 
 #[tokio::test]
-async fn two_accounts_with_one_token_are_told_apart_by_what_they_say() {
+async fn two_accounts_with_one_token_are_distinguished_by_the_account_in_the_webhook() {
     let numbers = TwoNumbers::with_sales_file(
         &format!("twilio_whatsapp_from = '{SALES}'"),
         &[("TWILIO_AUTH_TOKEN", SALES_TOKEN)],

@@ -96,7 +96,7 @@ async fn a_contact_listed_by_number_may_talk_by_user_id_once_both_were_seen() {
 }
 
 #[tokio::test]
-async fn a_user_id_of_odd_shape_loses_no_message_and_is_told_of() {
+async fn a_malformed_user_id_loses_no_message_and_is_logged() {
     let log = CapturedLog::start();
     let test_app = TestApp::new().await;
     deliver_message(&test_app, ANA, "Hi", &[("ExternalUserId", "whatsapp:not/one")]).await;

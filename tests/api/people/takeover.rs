@@ -104,7 +104,7 @@ async fn a_model_that_knows_no_tools_is_asked_without() {
 }
 
 #[tokio::test]
-async fn a_contact_is_told_that_an_operator_takes_over() {
+async fn a_contact_is_notified_that_an_operator_takes_over() {
     let test_app = TestApp::with_settings(&[("MYNAH_TEXT_HUMAN", "A person will come.")]).await;
     test_app.twilio_accepts_everything().await;
     test_app.model_answers("Hello!").await;
@@ -141,7 +141,7 @@ async fn a_blocked_contact_is_neither_answered_nor_written_to() {
 }
 
 #[tokio::test]
-async fn what_an_operator_says_waits_for_what_is_being_sent_and_is_sent_once() {
+async fn an_operators_message_waits_for_the_current_send_and_is_sent_once() {
     let test_app = TestApp::with_settings(&[]).await;
     test_app.model_answers("Hello!").await;
     test_app

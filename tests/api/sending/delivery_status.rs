@@ -76,7 +76,7 @@ async fn a_status_of_a_message_of_ours_is_taken_wherever_it_is_sent_to() {
 }
 
 #[tokio::test]
-async fn a_message_that_was_not_delivered_is_told_once_and_by_an_alert_where_the_owner_must_act() {
+async fn an_undelivered_message_is_logged_once_and_alerted_if_the_owner_must_act() {
     for (code, level, alerts) in
         [("63007", "ERROR", 1), ("63013", "ERROR", 1), ("63038", "ERROR", 1), ("63003", "WARN", 0)]
     {

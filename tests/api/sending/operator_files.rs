@@ -197,7 +197,7 @@ async fn a_file_whose_post_was_lost_is_found_in_twilios_list() {
 }
 
 #[tokio::test]
-async fn the_model_is_told_what_an_operator_sent() {
+async fn the_model_sees_what_an_operator_sent() {
     let test_app = app_with_one_answer(ANA).await;
     operator_sends_file(&test_app, "Our menu", &picture(), "image/jpeg", "menu.jpg").await;
     test_app.drain().await;

@@ -288,7 +288,7 @@ async fn a_send_that_fails_for_what_seldom_passes_is_repeated_a_few_times_and_gi
 }
 
 #[tokio::test]
-async fn a_daily_limit_is_waited_for_and_the_operator_told() {
+async fn a_daily_limit_is_waited_for_and_alerted() {
     let log = CapturedLog::start();
     let test_app = TestApp::with_settings(&[]).await;
     test_app.mock_send_message().respond_with(twilio_error(63038)).up_to_n_times(5).mount(&test_app.twilio).await;
@@ -311,7 +311,7 @@ async fn a_daily_limit_is_waited_for_and_the_operator_told() {
 }
 
 #[tokio::test]
-async fn a_send_that_never_passes_ends_in_hours_and_is_told() {
+async fn a_send_that_never_succeeds_ends_in_hours_with_an_alert() {
     let log = CapturedLog::start();
     let test_app = TestApp::with_settings(&[]).await;
     test_app.mock_send_message().respond_with(ResponseTemplate::new(429)).mount(&test_app.twilio).await;

@@ -59,7 +59,7 @@ async fn a_template_opens_a_conversation_again_and_the_model_knows_what_was_sent
 }
 
 #[tokio::test]
-async fn a_template_that_twilio_refuses_or_does_not_deliver_is_told() {
+async fn a_template_that_twilio_refuses_or_does_not_deliver_is_reported() {
     let test_app = TestApp::with_settings(&[]).await;
     test_app.model_answers("Hello!").await;
     let mut answers = vec![

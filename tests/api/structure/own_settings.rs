@@ -19,7 +19,7 @@ const OWN: [&str; 9] = [
 ];
 
 #[test]
-fn what_a_number_has_of_its_own_is_asked_of_the_number() {
+fn settings_of_a_number_are_read_from_that_number() {
     let mut wrong = Vec::new();
     for room in ["app.rs", "app", "work", "web"] {
         let path = root().join("src").join(room);
@@ -38,7 +38,7 @@ fn what_a_number_has_of_its_own_is_asked_of_the_number() {
 
 /// A name that nothing bears any more would find nothing.
 #[test]
-fn what_a_number_has_of_its_own_is_named_as_in_the_source() {
+fn the_listed_settings_of_a_number_exist_in_the_source() {
     let structs = structs();
     for path in OWN {
         let mut parent = "App".to_owned();

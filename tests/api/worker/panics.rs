@@ -150,7 +150,7 @@ async fn a_panic_anywhere_in_an_answer_costs_an_attempt() {
 }
 
 #[tokio::test]
-async fn an_answer_that_panics_each_time_is_given_up_and_the_contact_told() {
+async fn an_answer_that_panics_each_time_is_given_up_with_an_apology() {
     let test_app = app_with_broken_channel(PanicPlace::TextLimit, 8).await;
     test_app.contact_writes(ANA, "hello").await;
     for _ in 0..9 {

@@ -48,7 +48,7 @@ async fn each_job_has_its_own_time() {
 }
 
 #[tokio::test]
-async fn a_job_that_fails_is_told_and_holds_up_no_other() {
+async fn a_failed_job_is_recorded_and_holds_up_no_other() {
     let test_app = TestApp::new().await;
     test_app.execute_sql("DROP TABLE webhook_log");
     let runs = schedule::run(&test_app.app, false).await.unwrap();

@@ -137,7 +137,7 @@ async fn a_turn_that_was_running_when_the_process_died_is_answered_after_the_res
 }
 
 #[tokio::test]
-async fn a_worker_stops_when_told_and_leaves_nothing_running() {
+async fn a_worker_stops_on_request_and_leaves_nothing_running() {
     let test_app = TestApp::new().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let worker = tokio::spawn(work::Worker::new(test_app.app.clone()).run(stop.clone()));

@@ -33,7 +33,7 @@ async fn wrong_usage_ends_with_2_and_help_with_0() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_configuration_is_told_whole_and_without_secrets() {
+async fn a_bad_configuration_is_reported_in_full_and_without_secrets() {
     let environment = TestEnvironment::new().await;
     let bad = environment
         .settings

@@ -80,7 +80,7 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_ends_blocks_unblocks_and_cleans_up_and_is_told_what_cannot_be() {
+async fn an_operator_ends_blocks_unblocks_and_cleans_up_with_clear_refusals() {
     let environment = TestEnvironment::new().await;
     let mut server = ServerProcess::start(&environment.settings).await;
     environment.contact_writes((0, 0)).await;

@@ -7,7 +7,7 @@ use crate::setup::server_process::{CommandSettings, free_port};
 use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 #[tokio::test]
-async fn a_file_is_read_without_settings_and_told_in_lines() {
+async fn a_file_is_read_without_settings_and_reported_in_lines() {
     let folder = tempfile::tempdir().expect("a folder");
     // Any other command would refuse this.
     let settings =

@@ -55,7 +55,7 @@ async fn settings_are_stored_listed_and_taken_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_stored_is_refused_and_changes_nothing() {
+async fn a_setting_that_cannot_be_stored_is_refused_and_changes_nothing() {
     let environment = TestEnvironment::new().await;
     let settings = &environment.settings;
     assert_eq!(settings.run(&["migrate"]).await.status, Some(0));

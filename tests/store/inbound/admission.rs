@@ -112,7 +112,7 @@ pub async fn a_keyword_ends_the_merge_window_of_its_burst(fresh: &FreshStore) {
     assert_eq!(fresh.due_turn(at(200)).await.turn, alone);
 }
 
-pub async fn of_two_keywords_in_one_burst_the_later_counts_unless_a_person_is_wanted(fresh: &FreshStore) {
+pub async fn the_later_of_two_keywords_in_one_burst_counts_unless_a_person_is_wanted(fresh: &FreshStore) {
     use Command::{Help, Human, OptIn, OptOut, Reset};
     for (number, (first, second, counts)) in [
         (Help, OptIn, OptIn),

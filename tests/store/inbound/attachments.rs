@@ -44,7 +44,7 @@ async fn read_outcomes(fresh: &FreshStore, claim: &TurnClaim, words: &str) -> Ve
     all.collect()
 }
 
-pub async fn what_was_read_from_attachments_stands_in_their_messages(fresh: &FreshStore) {
+pub async fn text_read_from_attachments_is_in_their_messages(fresh: &FreshStore) {
     receive_message(fresh, message_with_attachments(ANN, "SM1", 0, "see [image] here", &["[image]", "[image]"])).await;
     receive_message(fresh, message_with_attachments(ANN, "SM2", 100, "", &["[voice message]"])).await;
     let claim = fresh.due_turn(at(20_000)).await;

@@ -96,7 +96,7 @@ pub async fn a_stop_that_was_missed_is_obeyed_however_old_it_is(fresh: &FreshSto
     assert_eq!(fresh.rows("SELECT opted_out_at FROM contacts"), [at(2_000).0.to_string(), at(2_000).0.to_string()]);
 }
 
-pub async fn of_a_stop_and_a_start_the_one_written_later_counts_even_if_found_first(fresh: &FreshStore) {
+pub async fn the_later_of_a_stop_and_a_start_counts_even_if_found_first(fresh: &FreshStore) {
     fresh.contact_sends_command(ANN, "SM2", at(9_000), Command::OptOut).await;
     let why = expect_skipped(fresh, ANN, "SM1", at(8_000), found_by_catch_up(Some(Command::OptIn))).await;
     assert!(why.contains("opted out since"), "{why}");
@@ -113,7 +113,7 @@ pub async fn of_a_stop_and_a_start_the_one_written_later_counts_even_if_found_fi
     assert_eq!(fresh.rows("SELECT COUNT(*) FROM contacts WHERE opted_out_at IS NULL"), ["1"]);
 }
 
-pub async fn of_two_keywords_in_one_burst_the_one_written_later_counts(fresh: &FreshStore) {
+pub async fn the_later_of_two_missed_keywords_in_one_burst_counts(fresh: &FreshStore) {
     let turn = fresh.contact_sends_command(ANN, "SM2", at(9_000), Command::OptIn).await;
     expect_new_turn(fresh, ANN, "SM1", at(8_000), found_by_catch_up(Some(Command::Help))).await;
     assert_eq!(fresh.rows(&format!("SELECT command FROM turns WHERE id = {turn}")), ["opt_in"]);

@@ -83,7 +83,7 @@ pub async fn repeated_texts_are_counted_over_conversations(fresh: &FreshStore) {
     );
 }
 
-pub async fn of_a_burst_the_last_message_counts_as_the_repeated_text_and_only_answered_turns_count(fresh: &FreshStore) {
+pub async fn only_the_last_message_of_a_burst_and_only_answered_turns_count_as_repeats(fresh: &FreshStore) {
     let ann = (ANN, OUR_NUMBER);
     let minute = |number: u32| START + Duration::from_secs(60) * number;
     answer_and_end_conversation(fresh, ann, "hi", None, minute(0)).await;

@@ -136,7 +136,7 @@ async fn a_contact_that_is_deleted_goes_with_everything() {
 
 /// Whatever was reported as stored is there when the file is opened again.
 #[tokio::test]
-async fn what_was_accepted_is_there_after_a_new_start() {
+async fn accepted_messages_survive_a_restart() {
     let fresh = new_store();
     let claim = fresh.claimed_turn("+15550000001").await;
     let everything = fresh.all_rows();

@@ -87,7 +87,7 @@ async fn first_model_of(server: &MockServer) -> Result<Option<String>, String> {
 }
 
 #[tokio::test]
-async fn where_no_model_is_named_the_first_that_can_answer_is_taken() {
+async fn if_no_model_is_named_the_first_that_can_answer_is_used() {
     for (ids, expected) in [
         (&["m1", "m2"][..], "m1"),
         (&["nomic-embed-text:latest", "llama3.2:3b"], "llama3.2:3b"),

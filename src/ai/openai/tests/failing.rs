@@ -174,7 +174,7 @@ async fn a_server_that_is_not_there_is_tried_again_later() {
 }
 
 #[tokio::test]
-async fn a_server_that_keeps_silent_is_tried_again_later() {
+async fn a_call_to_a_server_that_does_not_answer_is_retried_later() {
     let server = server_always_answering(ok_response(text_answer("Hi")).set_delay(Duration::from_secs(600))).await;
     let config = AiConfig { timeout: Duration::from_millis(50), ..compatible_server_config(&server) };
     let fault = build(&config).unwrap().complete(&hello()).await.unwrap_err();
