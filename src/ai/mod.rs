@@ -370,14 +370,17 @@ mod tests {
                 message_with_images("", 3),
             ]
         };
-        let told = "first\n[an earlier image, not shown again]".to_owned();
+        let expected = "first\n[an earlier image, not shown again]".to_owned();
         let last = format!("{0}\n{0}", "[an earlier image, not shown again]");
         assert_eq!(
             trim_and_count_images(lines(), 3_100),
-            (0, vec![(told.clone(), 0), ("Yes?".into(), 0), (String::new(), 3)]),
+            (0, vec![(expected.clone(), 0), ("Yes?".into(), 0), (String::new(), 3)]),
             "the last three images take 3,000 tokens"
         );
-        assert_eq!(trim_and_count_images(lines(), 1_200), (0, vec![(told, 0), ("Yes?".into(), 0), (last.clone(), 1)]));
+        assert_eq!(
+            trim_and_count_images(lines(), 1_200),
+            (0, vec![(expected, 0), ("Yes?".into(), 0), (last.clone(), 1)])
+        );
         assert_eq!(trim_and_count_images(lines(), 0), (0, vec![(last, 1)]), "the last image is always shown");
     }
 

@@ -31,7 +31,7 @@ pub trait Channel: Send + Sync {
 
     /// Explains one of the provider's error codes, such as that of a message that was accepted but not delivered.
     fn explain_error(&self, code: i64) -> ErrorExplanation {
-        ErrorExplanation { sentence: format!("the provider's error {code}"), whose: FaultOwner::Message }
+        ErrorExplanation { sentence: format!("the provider's error {code}"), owner: FaultOwner::Message }
     }
 
     /// Sends one message. The fault says whether the provider can have created the message.
@@ -62,7 +62,7 @@ pub struct ErrorExplanation {
     /// What happened and how to fix it, for operators; without a full stop.
     pub sentence: String,
     /// Who can fix it.
-    pub whose: FaultOwner,
+    pub owner: FaultOwner,
 }
 
 /// Messages from contacts, as the provider lists them.

@@ -29,11 +29,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
-    let stage = Simulation::set_up(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
-    let talk = TerminalChat { simulator: stage.simulator.clone(), app: Arc::clone(&stage.app), last_sid: None };
-    stage.print_introduction();
+    let simulation = Simulation::set_up(config, SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
+    let talk =
+        TerminalChat { simulator: simulation.simulator.clone(), app: Arc::clone(&simulation.app), last_sid: None };
+    simulation.print_introduction();
     println!("You write as a contact, and the assistant answers. Empty lines are ignored. Press Ctrl+D to end.");
-    let mut running = tokio::spawn(stage.run(false, stop.clone()));
+    let mut running = tokio::spawn(simulation.run(false, stop.clone()));
     let outcome = tokio::select! {
         biased;
         outcome = talk.run(&stop) => outcome,

@@ -25,15 +25,15 @@ impl Arguments {
 pub(super) async fn run(config: Config) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let listen = config.server.listen;
-    let stage = Simulation::set_up(config, listen, true).await?;
+    let simulation = Simulation::set_up(config, listen, true).await?;
     println!("The demo is running. Open this page and write to the phone:");
     println!();
-    println!("    {}", stage.base_url);
+    println!("    {}", simulation.base_url);
     println!();
-    stage.print_introduction();
+    simulation.print_introduction();
     println!(
         "Each message takes the whole path: a signed webhook, the database, an answer, Twilio's API (simulated here)."
     );
     println!("Press Ctrl+C to end the demo. Nothing is kept.");
-    stage.run(true, stop).await
+    simulation.run(true, stop).await
 }

@@ -185,7 +185,7 @@ async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel,
     let Some(code) = update.error_code else {
         return warn!(part, %id, "a message was not delivered; the provider gave no reason");
     };
-    let ErrorExplanation { sentence, whose } = channel.explain_error(code);
+    let ErrorExplanation { sentence, owner: whose } = channel.explain_error(code);
     if whose == FaultOwner::Operator {
         let number = app.name_if_several(app.number(account, &update.from));
         error!(part, %id, number, code, why = sentence, "a message was not delivered; the operator must act");

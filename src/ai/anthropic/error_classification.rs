@@ -102,8 +102,8 @@ pub(super) fn classify_error(
         429 if retry_after.is_none() => operator(description, balance),
         408 | 409 | 429 | 500.. => {
             let overload = matches!(problem.status, 429 | 503 | 529) || problem.kind == "overloaded_error";
-            let hope = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
-            ErrorClass::Fault(Fault::Retry { retry_after, why: description, outlook: hope })
+            let outlook = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
+            ErrorClass::Fault(Fault::Retry { retry_after, why: description, outlook })
         }
         _ => ErrorClass::Fault(Fault::fail(FaultOwner::Message, description)),
     }

@@ -91,8 +91,8 @@ pub(super) fn classify_error(
     let message = problem.message.to_lowercase();
     let mentions = |code: &str| problem.code == code || problem.kind == code || message.contains(code);
     let overload = matches!(problem.status, 429 | 503 | 529) || OVERLOAD_CODES.iter().any(|code| mentions(code));
-    let hope = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
-    let retry = |description| ErrorClass::Fault(Fault::Retry { retry_after, why: description, outlook: hope });
+    let outlook = if overload { RetryOutlook::Overload } else { RetryOutlook::Likely };
+    let retry = |description| ErrorClass::Fault(Fault::Retry { retry_after, why: description, outlook });
     let operator = |description: String, remedy: &str| {
         ErrorClass::Fault(Fault::fail(FaultOwner::Operator, format!("{description}; {remedy}")))
     };

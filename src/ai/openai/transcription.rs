@@ -143,8 +143,8 @@ mod tests {
     async fn a_sound_goes_out_as_a_file_whose_name_tells_its_format() {
         let server = server_answering(ResponseTemplate::new(200).set_body_json(json!({ "text": " Hello. " }))).await;
         let sound = Bytes::from_static(b"OggS\0\x02\xff");
-        let ears = transcriber(&server, Some("de"));
-        assert_eq!(ears.transcribe("voice.ogg", "audio/ogg", sound).await.unwrap(), "Hello.");
+        let client = transcriber(&server, Some("de"));
+        assert_eq!(client.transcribe("voice.ogg", "audio/ogg", sound).await.unwrap(), "Hello.");
         let body = server.received_requests().await.unwrap().remove(0).body;
         let body = String::from_utf8_lossy(&body).into_owned();
         for field in [
@@ -161,9 +161,9 @@ mod tests {
     #[tokio::test]
     async fn no_language_is_sent_where_none_is_set() {
         let server = server_answering(ResponseTemplate::new(200).set_body_json(json!({ "text": "" }))).await;
-        let ears = transcriber(&server, None);
+        let client = transcriber(&server, None);
         assert_eq!(
-            ears.transcribe("voice.ogg", "audio/ogg", Bytes::from_static(b"OggS")).await.unwrap(),
+            client.transcribe("voice.ogg", "audio/ogg", Bytes::from_static(b"OggS")).await.unwrap(),
             "",
             "silence"
         );
@@ -205,9 +205,9 @@ mod tests {
             .up_to_n_times(1)
             .mount(&server)
             .await;
-        let ears = transcriber(&server, None);
-        assert!(ears.check().await.unwrap().contains("whisper-1"));
-        assert!(ears.check().await.unwrap().contains("the server lists no models"), "404 now");
+        let client = transcriber(&server, None);
+        assert!(client.check().await.unwrap().contains("whisper-1"));
+        assert!(client.check().await.unwrap().contains("the server lists no models"), "404 now");
         assert!(server.received_requests().await.unwrap().iter().all(|request| request.method.as_str() == "GET"));
     }
 }

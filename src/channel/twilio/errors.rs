@@ -46,7 +46,7 @@ pub struct ErrorCode {
 
 impl ErrorClass {
     /// Returns who is responsible if a message has failed for good.
-    pub fn whose(self) -> FaultOwner {
+    pub fn owner(self) -> FaultOwner {
         match self {
             ErrorClass::Operator | ErrorClass::AccountLimit(_) | ErrorClass::Policy => FaultOwner::Operator,
             ErrorClass::Contact => FaultOwner::Contact,

@@ -126,8 +126,8 @@ impl Channel for Twilio {
 /// Explains one of Twilio's error codes and what to do about it.
 pub fn explain_code(code: i64) -> ErrorExplanation {
     match errors::look_up(code) {
-        Some(known) => ErrorExplanation { sentence: known.sentence.to_owned(), whose: known.class.whose() },
-        None => ErrorExplanation { sentence: errors::docs_reference(code), whose: FaultOwner::Message },
+        Some(known) => ErrorExplanation { sentence: known.sentence.to_owned(), owner: known.class.owner() },
+        None => ErrorExplanation { sentence: errors::docs_reference(code), owner: FaultOwner::Message },
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
             (1, FaultOwner::Message, "see https://www.twilio.com/docs/api/errors/1"),
         ] {
             let explained = channel.explain_error(code);
-            assert!(explained.whose == whose && explained.sentence.contains(words), "{code} {explained:?}");
+            assert!(explained.owner == whose && explained.sentence.contains(words), "{code} {explained:?}");
         }
     }
 

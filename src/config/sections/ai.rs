@@ -309,12 +309,12 @@ mod tests {
     #[test]
     fn a_simulation_prefers_openai_of_two_keys_and_says_so() {
         for openai in [OPENAI, OLLAMA] {
-            let staged = |env: &[(&str, &str)]| Config::load(Sources { simulation: true, ..sources(env) }).unwrap();
-            let config = staged(&[openai, ANTHROPIC]);
+            let simulated = |env: &[(&str, &str)]| Config::load(Sources { simulation: true, ..sources(env) }).unwrap();
+            let config = simulated(&[openai, ANTHROPIC]);
             assert!(matches!(config.ai.unwrap().provider, ProviderConfig::OpenAi { .. }));
             let warnings = config.warnings;
             assert!(warnings.len() == 1 && warnings[0].contains("mynah uses OpenAI"), "{warnings:?}");
-            let config = staged(&[openai, ANTHROPIC, ("MYNAH_AI_PROVIDER", "anthropic")]);
+            let config = simulated(&[openai, ANTHROPIC, ("MYNAH_AI_PROVIDER", "anthropic")]);
             assert!(matches!(config.ai.unwrap().provider, ProviderConfig::Anthropic { .. }));
             assert_eq!(config.warnings, [""; 0]);
         }

@@ -400,8 +400,8 @@ fn a_warning_names_the_file_unless_it_is_the_main_configuration() {
 #[test]
 fn a_simulation_has_no_further_numbers_and_the_list_cannot_be_stored() {
     let (_dir, sources) = folder_with_sales("listen = 'x'");
-    let staged = Config::load(Sources { simulation: true, ..sources.clone() }).unwrap();
-    assert!(staged.further_numbers.is_empty());
+    let simulated = Config::load(Sources { simulation: true, ..sources.clone() }).unwrap();
+    assert!(simulated.further_numbers.is_empty());
     let refused = Config::validate_setting(&sources, "MYNAH_NUMBERS", "other.toml").unwrap_err().to_string();
     assert!(refused.contains("found a list of files, which can be set only on the machine itself"), "{refused}");
 }

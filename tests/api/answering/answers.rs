@@ -60,8 +60,8 @@ async fn the_model_sees_the_history_in_order_and_only_its_own_conversation() {
         test_app.drain().await;
     }
     let prompts = test_app.prompts().await;
-    let told: Vec<_> = prompts[2][1..].iter().map(|(role, text)| format!("{role}: {text}")).collect();
-    assert_eq!(told, ["user: first", "assistant: Hello!", "user: second"]);
+    let prompt_lines: Vec<_> = prompts[2][1..].iter().map(|(role, text)| format!("{role}: {text}")).collect();
+    assert_eq!(prompt_lines, ["user: first", "assistant: Hello!", "user: second"]);
 }
 
 #[tokio::test]
@@ -74,8 +74,8 @@ async fn the_window_is_limited_and_begins_with_the_user() {
         test_app.drain().await;
     }
     let last = test_app.prompts().await.pop().unwrap();
-    let told: Vec<_> = last[1..].iter().map(|(role, text)| format!("{role}: {text}")).collect();
-    assert_eq!(told, ["user: question 3", "assistant: yes", "user: question 4"]);
+    let prompt_lines: Vec<_> = last[1..].iter().map(|(role, text)| format!("{role}: {text}")).collect();
+    assert_eq!(prompt_lines, ["user: question 3", "assistant: yes", "user: question 4"]);
 }
 
 #[tokio::test]
@@ -105,11 +105,12 @@ async fn an_exchange_that_would_be_cut_is_left_out_whole() {
         }
         test_app.drain().await;
     }
-    let told = |prompt: &[(String, String)]| prompt[1..].iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+    let prompt_texts =
+        |prompt: &[(String, String)]| prompt[1..].iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
     let prompts = test_app.prompts().await;
-    assert_eq!(told(&prompts[0]), ["a", "b", "c"]);
-    assert_eq!(told(&prompts[1]), ["d"], "of the first exchange only b, c and the answer would fit");
-    assert_eq!(told(&prompts[2]), ["d", "yes", "e"]);
+    assert_eq!(prompt_texts(&prompts[0]), ["a", "b", "c"]);
+    assert_eq!(prompt_texts(&prompts[1]), ["d"], "of the first exchange only b, c and the answer would fit");
+    assert_eq!(prompt_texts(&prompts[2]), ["d", "yes", "e"]);
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanw
     for number in 0..20 {
         test_app.contact_writes(&format!("whatsapp:+1202555{number:04}"), "hello").await;
     }
-    let told = async {
+    let alerts = async {
         // Eight calls run at once; the others queue.
         asked.acquire_many(8).await.unwrap().forget();
         while test_app.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'running'") < 20 {
@@ -132,7 +132,7 @@ async fn those_who_queue_for_a_model_do_not_ask_one_that_was_found_to_fail_meanw
         }
         fails.add_permits(20);
     };
-    tokio::join!(test_app.drain(), told);
+    tokio::join!(test_app.drain(), alerts);
     assert_eq!(asked.available_permits(), 0, "more were asked than those eight");
     assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM turns WHERE state = 'retry' AND attempts = 0"), 12);
 }

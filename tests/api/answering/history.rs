@@ -21,10 +21,10 @@ async fn no_answer_comes_from_a_stale_context_window_whoever_wrote() {
         )
         .unwrap();
         let (now, said) = (test_app.app.clock.now(), format!("operator {round}"));
-        let heard = format!("contact {round}");
+        let question = format!("contact {round}");
         let (spoken, ()) = tokio::join!(
             beside.send_operator_message(id, said.clone(), None, now),
-            test_app.contact_writes(ANA, &heard)
+            test_app.contact_writes(ANA, &question)
         );
         spoken.unwrap();
         assert!(beside.return_to_assistant(id).await.unwrap());
@@ -34,7 +34,7 @@ async fn no_answer_comes_from_a_stale_context_window_whoever_wrote() {
         test_app.drain().await;
         let prompt = test_app.prompts().await.pop().unwrap();
         let texts: Vec<_> = prompt.iter().map(|(_, text)| text.as_str()).collect();
-        for text in [said, heard, format!("question {round}")] {
+        for text in [said, question, format!("question {round}")] {
             assert!(texts.contains(&text.as_str()), "{text} is missing in {texts:?}");
         }
         test_app.advance(40);

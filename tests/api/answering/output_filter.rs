@@ -117,7 +117,7 @@ async fn instructions_that_are_not_confidential_reach_the_contact_unchanged() {
     let policy: String =
         (1..=12).map(|n| format!("Return {n}: bring the item back within {n} days, and we pay. ")).collect();
     let manners: String = (1..=30).map(|n| format!("Rule {n}: be brief and friendly, and invent no price. ")).collect();
-    let told = [
+    let leaks = [
         "We are open Mon-Fri 9:00am-5:00pm and Sat 10:00am-2:00pm.",
         "See bakery24.example/menu, or https://bakery24.example/menu-2026/Summer?table=12.",
         "With SUMMER2026 you get 10%, with WELCOME-10-PERCENT too.",
@@ -127,16 +127,16 @@ async fn instructions_that_are_not_confidential_reach_the_contact_unchanged() {
         "Write to info2026@bakery24.example or call +1 202-555-0101.",
         policy.trim_end(),
     ];
-    let prompt = format!("You answer for a bakery.\n{}\n{manners}", told.join("\n"));
+    let prompt = format!("You answer for a bakery.\n{}\n{manners}", leaks.join("\n"));
     let test_app = TestApp::with_settings(&[("MYNAH_SYSTEM_PROMPT", &prompt)]).await;
     test_app.twilio_accepts_everything().await;
-    for (number, answer) in told.iter().enumerate() {
+    for (number, answer) in leaks.iter().enumerate() {
         test_app.model.reset().await;
         test_app.model_answers(answer).await;
         test_app.contact_writes(ANA, &format!("question {number}")).await;
         test_app.drain().await;
     }
-    assert_eq!(test_app.sent_texts().await, told);
+    assert_eq!(test_app.sent_texts().await, leaks);
     assert_eq!(test_app.app.store.alerts(10).await.unwrap(), []);
 }
 

@@ -29,10 +29,10 @@ async fn a_two_hour_outage_is_answered_in_order_and_each_contact_once() {
     let mut answered: Vec<String> = test_app.sent_messages().await.into_iter().map(|(to, _)| to).collect();
     answered.sort();
     assert_eq!(answered, (0..100).map(phone).collect::<Vec<_>>(), "each contact once");
-    let mut heard = test_app.user_prompts().await;
-    heard.sort_by_key(|texts| texts[0]["message ".len()..].parse::<u64>().unwrap());
+    let mut prompts = test_app.user_prompts().await;
+    prompts.sort_by_key(|texts| texts[0]["message ".len()..].parse::<u64>().unwrap());
     let five = |contact: u64| (0..5).map(|round| format!("message {}", round * 100 + contact)).collect::<Vec<_>>();
-    assert_eq!(heard, (0..100).map(five).collect::<Vec<_>>(), "in the order in which they were said");
+    assert_eq!(prompts, (0..100).map(five).collect::<Vec<_>>(), "in the order in which they were said");
     // The next catch-up finds nothing new.
     test_app.advance(60);
     assert_eq!(test_app.catch_up_result().await, "nothing was missed");

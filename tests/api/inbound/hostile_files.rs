@@ -86,6 +86,6 @@ async fn a_spreadsheet_with_a_long_string_in_every_cell_crashes_nothing() {
 async fn a_contact_card_with_a_million_numbers_is_read_in_part() {
     let numbers: String = (0..1_300_000).map(|number| format!("TEL:{number}\n")).collect();
     let card = format!("BEGIN:VCARD\nFN:Ana\n{numbers}END:VCARD\n").into_bytes();
-    let told = prompt_text_for_file("text/vcard", card).await;
-    assert!(told.starts_with("see this\n[contact: Ana, 0, 1, ") && told.len() < 200, "{told}");
+    let prompt = prompt_text_for_file("text/vcard", card).await;
+    assert!(prompt.starts_with("see this\n[contact: Ana, 0, 1, ") && prompt.len() < 200, "{prompt}");
 }

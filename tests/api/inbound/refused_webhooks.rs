@@ -106,8 +106,8 @@ async fn a_signed_body_that_is_not_utf_8_is_malformed_and_not_forged() {
 async fn a_body_over_64_kib_is_refused_with_or_without_a_declared_length() {
     let test_app = TestApp::new().await;
     let large = vec![b'a'; 64 * 1024 + 1];
-    let told = test_app.post_form("/webhooks/twilio", large.clone().into(), Some("x")).await;
-    assert_eq!(told.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let response = test_app.post_form("/webhooks/twilio", large.clone().into(), Some("x")).await;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let chunks =
         tokio_stream::iter(large.chunks(1000).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>());
     let untold = test_app.post_form("/webhooks/twilio", Body::from_stream(chunks), Some("x")).await;
@@ -160,7 +160,7 @@ async fn each_address_that_floods_is_logged_once_a_minute() {
             forged.send().await.unwrap();
         }
     };
-    let told = |from: &str| {
+    let logged_count = |from: &str| {
         let line = format!("too many forged webhooks from one address client={from}");
         log.count_lines("WARN", &line)
     };
@@ -168,10 +168,10 @@ async fn each_address_that_floods_is_logged_once_a_minute() {
     flood("198.51.100.2").await;
     flood("2001:db8::7").await;
     flood("198.51.100.1").await;
-    assert_eq!(["198.51.100.1", "198.51.100.2", "2001:db8::/64"].map(told), [1, 1, 1]);
+    assert_eq!(["198.51.100.1", "198.51.100.2", "2001:db8::/64"].map(logged_count), [1, 1, 1]);
     test_app.advance(61);
     flood("198.51.100.2").await;
-    assert_eq!(["198.51.100.1", "198.51.100.2"].map(told), [1, 2]);
+    assert_eq!(["198.51.100.1", "198.51.100.2"].map(logged_count), [1, 2]);
     stop.cancel();
     server.await.unwrap();
 }

@@ -38,8 +38,8 @@ async fn the_transcript_of_a_voice_note_is_the_message() {
     assert_eq!(last_user_contents(&test_app).await, ["[voice message]\nDo you have rye bread?"]);
     let (_, said) = test_app.app.store.conversation(test_app.latest_conversation(), 9).await.unwrap().unwrap();
     assert_eq!(said[0].content, "[voice message]\nDo you have rye bread?");
-    let heard = test_app.model.received_requests().await.unwrap();
-    let upload = heard.iter().find(|request| request.url.path().ends_with("/transcriptions")).unwrap();
+    let requests = test_app.model.received_requests().await.unwrap();
+    let upload = requests.iter().find(|request| request.url.path().ends_with("/transcriptions")).unwrap();
     assert!(upload.body.windows(VOICE_NOTE.len()).any(|window| window == VOICE_NOTE), "the file as it came");
     // A spoken keyword is not obeyed.
     assert_eq!(test_app.sent_texts().await, ["Hello!"]);
@@ -83,9 +83,9 @@ async fn attachments_that_come_while_a_person_answers_are_read_too() {
     assert_eq!(mynah::work::unread_attachments::read_batch(&test_app.app).await.unwrap(), 3);
     assert_eq!(mynah::work::unread_attachments::read_batch(&test_app.app).await.unwrap(), 0);
     let (_, said) = test_app.app.store.conversation(test_app.latest_conversation(), 9).await.unwrap().unwrap();
-    let told: Vec<_> =
+    let texts: Vec<_> =
         said.iter().filter(|said| said.turn_state == "skipped").map(|said| said.content.as_str()).collect();
-    assert_eq!(told, ["[voice message]\nRye?", "this one\n[image]", "[image, which cannot be read]"]);
+    assert_eq!(texts, ["[voice message]\nRye?", "this one\n[image]", "[image, which cannot be read]"]);
     assert_eq!(
         (test_app.sent_texts().await.len(), last_user_contents(&test_app).await.len()),
         (1, 0),
@@ -110,10 +110,10 @@ async fn a_voice_note_that_no_budget_is_left_to_answer_is_not_transcribed() {
     drain_after_waits(&test_app).await;
     assert_eq!(mynah::work::unread_attachments::read_batch(&test_app.app).await.unwrap(), 2);
     let (_, said) = test_app.app.store.conversation(test_app.latest_conversation(), 9).await.unwrap().unwrap();
-    let told: Vec<_> = said.iter().take(2).map(|said| said.content.as_str()).collect();
-    assert_eq!(told, ["[voice message, which cannot be read]", "[document: text/plain]\nRye bread: 4.50"]);
-    let heard = test_app.model.received_requests().await.unwrap();
-    assert!(heard.iter().all(|request| !request.url.path().ends_with("/transcriptions")));
+    let texts: Vec<_> = said.iter().take(2).map(|said| said.content.as_str()).collect();
+    assert_eq!(texts, ["[voice message, which cannot be read]", "[document: text/plain]\nRye bread: 4.50"]);
+    let requests = test_app.model.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| !request.url.path().ends_with("/transcriptions")));
 }
 
 #[tokio::test]
@@ -222,6 +222,6 @@ async fn the_owner_gets_an_alert_when_the_transcription_key_is_refused() {
     drain_after_waits(&test_app).await;
     assert_eq!(test_app.sent_texts().await, [UNREADABLE_TEXT]);
     let alerts = test_app.app.store.alerts(9).await.unwrap();
-    let told: Vec<_> = alerts.iter().map(|alert| (alert.cause.as_str(), alert.subject.as_str())).collect();
-    assert_eq!(told, [("model", "voice notes")]);
+    let causes: Vec<_> = alerts.iter().map(|alert| (alert.cause.as_str(), alert.subject.as_str())).collect();
+    assert_eq!(causes, [("model", "voice notes")]);
 }

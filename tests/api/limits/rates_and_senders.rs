@@ -150,6 +150,6 @@ async fn if_only_listed_senders_are_allowed_no_keyword_admits_another() {
         test_app.contact_writes(from, text).await;
         test_app.drain().await;
     }
-    let told = [(ANA, "Hello!"), (BEN, "Not for you.")].map(|(to, text)| (to.to_owned(), text.to_owned()));
-    assert_eq!((test_app.sent_messages().await, test_app.prompts().await.len()), (told.to_vec(), 1));
+    let expected = [(ANA, "Hello!"), (BEN, "Not for you.")].map(|(to, text)| (to.to_owned(), text.to_owned()));
+    assert_eq!((test_app.sent_messages().await, test_app.prompts().await.len()), (expected.to_vec(), 1));
 }

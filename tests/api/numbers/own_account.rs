@@ -103,8 +103,8 @@ async fn voice_notes_go_to_the_main_models_server_only_from_numbers_that_use_it_
         let settings: Vec<_> = [("OPENAI_BASE_URL", "")].into_iter().chain(more).collect();
         let test_app =
             app_with_number_file(&folder, &format!("twilio_whatsapp_from = '{SALES}'\n{own}"), &settings).await;
-        let heard = |at: usize| test_app.app.transcriber_of(&test_app.app.numbers[at]).is_some();
-        assert_eq!((heard(0), heard(1)), (true, hears), "{own} {more:?}");
+        let is_transcribed = |at: usize| test_app.app.transcriber_of(&test_app.app.numbers[at]).is_some();
+        assert_eq!((is_transcribed(0), is_transcribed(1)), (true, hears), "{own} {more:?}");
     }
 }
 
@@ -126,8 +126,8 @@ async fn an_unknown_send_is_looked_up_by_the_numbers_account_and_an_alert_names_
     assert_eq!(requests[0].headers["authorization"], *basic_authorization(SALES_TOKEN));
     assert!(requests[0].url.query_pairs().any(|(name, value)| name == "From" && value == SALES));
     assert_eq!(requests_with_method(&numbers.test_app.twilio, "GET").await.len(), 0);
-    let told = "a lookup at the provider failed; the operator must act";
-    assert_eq!((log.count_lines("ERROR", told), log.count_lines("ERROR", "number=\"sales\"")), (1, 1));
+    let log_text = "a lookup at the provider failed; the operator must act";
+    assert_eq!((log.count_lines("ERROR", log_text), log.count_lines("ERROR", "number=\"sales\"")), (1, 1));
 }
 
 #[tokio::test]
@@ -177,9 +177,9 @@ async fn a_start_warns_of_a_number_without_a_model_where_another_has_one() {
         let (stop, listener) = (CancellationToken::new(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         stop.cancel();
         daemon::run(test_app.app.clone(), listener, Router::new(), stop).await.unwrap();
-        let told = "no model is configured for this number";
+        let log_text = "no model is configured for this number";
         (
-            log.count_lines("WARN", told),
+            log.count_lines("WARN", log_text),
             log.count_lines("WARN", "number=\"main\""),
             log.count_lines("WARN", "no model is configured:"),
         )

@@ -114,8 +114,8 @@ async fn an_alert_on_credentials_that_fetch_no_file_names_their_number() {
     assert_eq!(numbers.post_signed("/webhooks/twilio", &params, SALES_TOKEN).await, StatusCode::OK);
     numbers.test_app.drain().await;
     let alerts = numbers.test_app.app.store.alerts(9).await.unwrap();
-    let told: Vec<_> = alerts.iter().map(|alert| (alert.cause.as_str(), alert.subject.as_str())).collect();
-    assert_eq!(told, [("media", "attachments on sales")]);
+    let causes: Vec<_> = alerts.iter().map(|alert| (alert.cause.as_str(), alert.subject.as_str())).collect();
+    assert_eq!(causes, [("media", "attachments on sales")]);
 }
 
 #[tokio::test]

@@ -45,8 +45,8 @@ async fn a_contact_who_hides_their_number_has_the_same_rate_limit() {
         contact_writes_with_both_addresses(&test_app, "Two").await;
         deliver_message(&test_app, first, "Three", &[]).await;
         let waits = "SELECT COUNT(*) FROM turns WHERE live = 1 AND not_before IS NOT NULL";
-        let told = "SELECT COUNT(*) FROM messages WHERE role = 'assistant'";
-        assert_eq!(test_app.query_integer(waits) + test_app.query_integer(told), 1, "{first}");
+        let count_answers = "SELECT COUNT(*) FROM messages WHERE role = 'assistant'";
+        assert_eq!(test_app.query_integer(waits) + test_app.query_integer(count_answers), 1, "{first}");
         test_app.execute_sql("DELETE FROM conversations; UPDATE contacts SET noticed_at = NULL");
         test_app.advance(600);
     }

@@ -173,15 +173,15 @@ async fn keywords_are_not_shown_to_the_model_even_where_they_are_not_obeyed() {
     }
     assert_eq!(test_app.query_integer("SELECT COUNT(*) FROM conversations"), 1, "the reset was above the rate");
     let last = test_app.prompts().await.pop().unwrap();
-    let heard: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
-    assert_eq!(heard, ["one", "two"]);
+    let user_texts: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(user_texts, ["one", "two"]);
     // The same where the window comes from the store.
     test_app.execute_sql("UPDATE conversations SET revision = revision + 1");
     test_app.contact_writes(ANA, "three").await;
     test_app.drain().await;
     let last = test_app.prompts().await.pop().unwrap();
-    let heard: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
-    assert_eq!(heard, ["one", "two", "three"]);
+    let user_texts: Vec<_> = last.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(user_texts, ["one", "two", "three"]);
 }
 
 #[tokio::test]

@@ -53,8 +53,8 @@ async fn a_template_opens_a_conversation_again_and_the_model_knows_what_was_sent
     assert_eq!(test_app.latest_conversation(), second, "the answer belongs to what was sent");
     let prompt = test_app.prompts().await.pop().unwrap();
     let user = |text: &str| ("user".to_owned(), text.to_owned());
-    let told = format!("[written to the contact before this: [sent the template {TEMPLATE_SID} with 1=Ana]]");
-    assert_eq!(prompt[prompt.len() - 2..], [user(&told), user("yes, please")]);
+    let expected = format!("[written to the contact before this: [sent the template {TEMPLATE_SID} with 1=Ana]]");
+    assert_eq!(prompt[prompt.len() - 2..], [user(&expected), user("yes, please")]);
     assert_eq!(test_app.turn_states().await, ["done", "done", "done"]);
 }
 

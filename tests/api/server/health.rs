@@ -11,10 +11,10 @@ async fn a_healthy_server_says_so() {
     assert_eq!((healthy.status(), body_text(healthy).await.trim()), (StatusCode::OK, "ok"));
     let ready = test_app.get("/readyz").await;
     assert_eq!(ready.status(), StatusCode::OK);
-    let told: serde_json::Value = serde_json::from_str(&body_text(ready).await).unwrap();
-    assert_eq!((&told["database"], &told["cache"]), (&"ok".into(), &"memory".into()));
-    assert_eq!(told["configured"], true);
-    assert_eq!(told["queue"]["waiting"], 0);
+    let document: serde_json::Value = serde_json::from_str(&body_text(ready).await).unwrap();
+    assert_eq!((&document["database"], &document["cache"]), (&"ok".into(), &"memory".into()));
+    assert_eq!(document["configured"], true);
+    assert_eq!(document["queue"]["waiting"], 0);
 }
 
 #[tokio::test]

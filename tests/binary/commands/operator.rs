@@ -27,8 +27,8 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     environment.wait_until_all_answered_once(&mut server, 1, 1).await;
     let id = first_conversation_id(&environment).await;
 
-    let told = settings.run(&["conversations", "mode", &id, "human"]).await;
-    assert!(told.status == Some(0) && told.stdout.contains("a person answers now"), "{told:?}");
+    let ran = settings.run(&["conversations", "mode", &id, "human"]).await;
+    assert!(ran.status == Some(0) && ran.stdout.contains("a person answers now"), "{ran:?}");
     wait_until_sent(&environment, "A person will come.").await;
     let said = settings.run(&["conversations", "say", &id, "This is Eva.", "--json"]).await.json();
     assert_eq!(said["conversation"], id.as_str());
@@ -53,8 +53,8 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     assert_eq!(database.execute(attach, [&hash]).expect("it is stored"), 1);
     let shown = settings.run(&["conversations", "show", &id, "--json"]).await.json();
     let place = settings.folder.join("media/ab").join(&hash).display().to_string();
-    let told = json!([{ "type": "image/jpeg", "state": "read", "size": 9, "file": place, "error": null }]);
-    assert_eq!((&shown["messages"][0]["attachments"], &shown["messages"][1]["attachments"]), (&told, &json!([])));
+    let expected = json!([{ "type": "image/jpeg", "state": "read", "size": 9, "file": place, "error": null }]);
+    assert_eq!((&shown["messages"][0]["attachments"], &shown["messages"][1]["attachments"]), (&expected, &json!([])));
     let text = settings.run(&["conversations", "show", &id]).await.stdout;
     assert!(text.contains(&format!("    (image/jpeg, 9 bytes in {place})")), "{text}");
     // Attachments that come while a person answers are read in the background, in a child process.
@@ -70,8 +70,8 @@ async fn an_operator_takes_over_speaks_and_gives_back() {
     .await;
     assert!(text.contains("    [document: text/plain]\n    Rye bread: 4.50\n    (text/plain, 15 bytes in "), "{text}");
 
-    let told = settings.run(&["conversations", "mode", &id, "auto"]).await;
-    assert!(told.stdout.contains("the assistant answers again"), "{told:?}");
+    let ran = settings.run(&["conversations", "mode", &id, "auto"]).await;
+    assert!(ran.stdout.contains("the assistant answers again"), "{ran:?}");
     environment.contact_writes((0, 2)).await;
     wait_until("the assistant answers", TEST_TIMEOUT, || async {
         (environment.model.calls.load(std::sync::atomic::Ordering::SeqCst) > calls).then_some(())

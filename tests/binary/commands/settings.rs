@@ -70,9 +70,9 @@ async fn a_setting_that_cannot_be_stored_is_refused_and_changes_nothing() {
         ),
         ("MYNAH_WHO", "code", "MYNAH_PAIRING_CODE: found no value"),
     ] {
-        let told = run_refused(settings, &["set", key, value]).await;
-        assert!(told.starts_with(&format!("mynah: {key} was not stored:\n{why}")), "{told}");
-        assert!(!told.contains("canary"), "{told}");
+        let refusal = run_refused(settings, &["set", key, value]).await;
+        assert!(refusal.starts_with(&format!("mynah: {key} was not stored:\n{why}")), "{refusal}");
+        assert!(!refusal.contains("canary"), "{refusal}");
     }
     assert_eq!(settings.run(&["settings", "list", "--json"]).await.json(), json!([]));
 }

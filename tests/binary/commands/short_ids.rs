@@ -62,8 +62,8 @@ async fn a_conversation_is_named_by_the_beginning_or_the_end_of_its_id() {
 
     for (piece, found) in [("1b2c", 2), ("019a3f", 3)] {
         let refused = environment.settings.run(&["conversations", "end", piece]).await;
-        let told = format!("{found} conversations have an id that begins or ends with {piece}, such as 019a3f00-");
-        assert!(refused.status == Some(1) && refused.stderr.contains(&told), "{refused:?}");
+        let expected = format!("{found} conversations have an id that begins or ends with {piece}, such as 019a3f00-");
+        assert!(refused.status == Some(1) && refused.stderr.contains(&expected), "{refused:?}");
         assert!(refused.stderr.contains("write more of it"), "{refused:?}");
     }
     let unknown = environment.settings.run(&["conversations", "end", "beef"]).await;

@@ -48,8 +48,8 @@ pub async fn a_phone_number_with_another_user_id_belongs_to_another_person(fresh
         let claims = fresh.due_turns(at(1_100)).await;
         let ways: Vec<_> = claims.iter().map(|claim| (claim.conversation == conversation, claim.to.clone())).collect();
         assert_eq!(ways, [(true, format!("whatsapp:{first}")), (false, format!("whatsapp:{phone}"))]);
-        let heard = fresh.window_lines(claims[1].conversation, turn, 9).await;
-        assert!(!heard.contains(&format!("user: SM1{first}")), "{heard:?}");
+        let window = fresh.window_lines(claims[1].conversation, turn, 9).await;
+        assert!(!window.contains(&format!("user: SM1{first}")), "{window:?}");
         // Each is known by their own address.
         fresh.contact_writes(&first, &format!("SM3{first}"), at(1_200)).await;
         fresh.contact_writes(&phone, &format!("SM3{second}"), at(1_200)).await;

@@ -59,8 +59,8 @@ pub async fn a_merge_keeps_the_latest_of_two_open_conversations_and_answers_both
     assert_eq!(fresh.contact_writes(PHONE_AND_USER_ID, "SM3", at(300)).await, last, "it joins what was said last");
     let mut claims = fresh.due_turns(at(1_300)).await;
     claims.sort_by_key(|claim| claim.turn);
-    let heard: Vec<_> = claims.iter().map(|claim| (claim.turn, claim.contact)).collect();
-    assert_eq!(heard, [(waits, 2), (last, 2)]);
+    let claimed: Vec<_> = claims.iter().map(|claim| (claim.turn, claim.contact)).collect();
+    assert_eq!(claimed, [(waits, 2), (last, 2)]);
     assert_eq!(
         fresh.rows("SELECT ended_at, revision FROM conversations ORDER BY id"),
         [format!("{}|2", at(300).0), "-|2".to_owned()],

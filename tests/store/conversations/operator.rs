@@ -78,8 +78,8 @@ pub async fn the_assistant_returns_so_long_after_the_operators_last_message(fres
     let id = answered_conversation(fresh, ANN).await;
     let tell = Some("A person will come.".into());
     assert!(fresh.take_over(id, Some(at(10_000)), "so".into(), tell, at(2_000)).await.unwrap());
-    let told = fresh.due_turn(at(2_000)).await;
-    post_operator_turn(fresh, &told, "A person will come.", 2_000).await;
+    let notice = fresh.due_turn(at(2_000)).await;
+    post_operator_turn(fresh, &notice, "A person will come.", 2_000).await;
     say(fresh, id, "I am Eva.", Some(16_000), 8_000).await;
     post_operator_turn(fresh, &fresh.due_turn(at(8_000)).await, "I am Eva.", 8_000).await;
     assert_left_to_person(fresh, ANN, "SM2", 15_999).await;
@@ -173,13 +173,13 @@ pub async fn a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_ow
         let parts = Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
         let replied = fresh.reply(&claim, said(text), parts, at(2_000)).await.unwrap();
         let posted = fresh.rows(&format!("SELECT body FROM parts WHERE turn_id = {turn} ORDER BY number"));
-        let heard = fresh.window_lines(claim.conversation, turn, 1).await;
+        let window = fresh.window_lines(claim.conversation, turn, 1).await;
         let row = fresh.conversation(claim.conversation, 0).await.unwrap().unwrap().0;
         assert_eq!(row.human_mode, !ended);
         match (text, ended) {
             (_, false) => {
                 assert_eq!(
-                    (posted, heard),
+                    (posted, window),
                     (vec!["A person will come.".to_owned()], vec!["assistant: A person will come.".to_owned()])
                 );
             }
@@ -188,7 +188,7 @@ pub async fn a_hand_over_in_a_conversation_that_was_ended_meanwhile_tells_the_ow
                 assert_eq!(fresh.turn_state(turn), "skipped");
                 assert_eq!(fresh.due_turn(at(3_000)).await.request, Some(BuiltInRequest::Command(Command::Reset)));
             }
-            _ => assert_eq!((posted, heard), (vec!["I see.".to_owned()], vec!["assistant: I see.".to_owned()])),
+            _ => assert_eq!((posted, window), (vec!["I see.".to_owned()], vec!["assistant: I see.".to_owned()])),
         }
         let subject = claim.conversation.to_string();
         let alert = fresh.alerts(10).await.unwrap().into_iter().find(|alert| alert.subject == subject).unwrap();
@@ -389,11 +389,11 @@ pub async fn a_turn_that_is_answered_again_is_left_to_the_person_who_has_taken_o
 pub async fn a_takeover_notice_keeps_its_text_when_it_is_sent_again(fresh: &FreshStore) {
     let id = answered_conversation(fresh, ANN).await;
     assert!(fresh.take_over(id, None, "so".into(), Some("A person will come.".into()), at(2_000)).await.unwrap());
-    let told = fresh.due_turn(at(2_000)).await;
-    assert!(fresh.retry_turn(&told, at(3_000), "503".into()).await.unwrap());
-    assert!(fresh.discard(told.turn, at(2_500)).await.unwrap());
-    assert!(fresh.is_requeued(told.turn, at(3_000)).await);
-    assert_eq!(fresh.window_lines(id, told.turn, 1).await, ["assistant: A person will come."]);
+    let notice = fresh.due_turn(at(2_000)).await;
+    assert!(fresh.retry_turn(&notice, at(3_000), "503".into()).await.unwrap());
+    assert!(fresh.discard(notice.turn, at(2_500)).await.unwrap());
+    assert!(fresh.is_requeued(notice.turn, at(3_000)).await);
+    assert_eq!(fresh.window_lines(id, notice.turn, 1).await, ["assistant: A person will come."]);
     post_operator_turn(fresh, &fresh.due_turn(at(3_000)).await, "A person will come.", 3_000).await;
 }
 
@@ -402,15 +402,15 @@ pub async fn the_owners_alert_counts_each_takeover_once(fresh: &FreshStore) {
     let id = answered_conversation(fresh, ANN).await;
     say(fresh, id, "One.", Some(9_000), 2_000).await;
     say(fresh, id, "Two.", Some(9_000), 3_000).await;
-    let told = |count: u32, why: &str| format!("hand_over|{id}|{count}|a person answers: {why}");
-    assert_eq!(alerts(), [told(1, "an operator wrote")]);
+    let alert_row = |count: u32, why: &str| format!("hand_over|{id}|{count}|a person answers: {why}");
+    assert_eq!(alerts(), [alert_row(1, "an operator wrote")]);
     // The assistant has returned meanwhile.
     let tell = Some("A person will come.".to_owned());
     assert!(fresh.take_over(id, None, "an operator took over".into(), tell.clone(), at(9_000)).await.unwrap());
-    assert_eq!(alerts(), [told(2, "an operator took over")]);
+    assert_eq!(alerts(), [alert_row(2, "an operator took over")]);
     // Also if nothing may be sent to the contact any more.
     assert!(fresh.return_to_assistant(id).await.unwrap());
     let late = at(23 * 3_600_000);
     assert!(fresh.take_over(id, None, "an operator took over".into(), tell, late).await.unwrap());
-    assert_eq!(alerts(), [told(3, "an operator took over")]);
+    assert_eq!(alerts(), [alert_row(3, "an operator took over")]);
 }

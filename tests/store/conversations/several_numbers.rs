@@ -40,10 +40,10 @@ pub async fn a_turn_given_up_at_a_start_is_apologized_for_in_the_numbers_own_tex
         }
     }
     let mut parts = fresh.claim(at(15 * 3_600_000), 9, 9).await.unwrap().parts;
-    let mut told: Vec<_> = parts.drain(..).map(|part| (part.account, part.outgoing.text)).collect();
-    told.sort();
-    let told: Vec<_> = told.iter().map(|(account, text)| (account.as_str(), text.as_str())).collect();
-    assert_eq!(told, [("AC1", "Sorry from AC1."), ("AC2", "Sorry from AC2.")]);
+    let mut sent: Vec<_> = parts.drain(..).map(|part| (part.account, part.outgoing.text)).collect();
+    sent.sort();
+    let sent_texts: Vec<_> = sent.iter().map(|(account, text)| (account.as_str(), text.as_str())).collect();
+    assert_eq!(sent_texts, [("AC1", "Sorry from AC1."), ("AC2", "Sorry from AC2.")]);
 }
 
 fn template_sid(part: &PartClaim) -> Option<ContentSid> {

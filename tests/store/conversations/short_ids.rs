@@ -35,11 +35,11 @@ pub async fn a_conversation_is_found_by_either_end_of_its_id(fresh: &FreshStore)
         ("7000", &[]),
         (a, &[a]),
     ] {
-        let mut found = found.to_vec();
-        let mut told = matching_ids(fresh, piece, 9).await;
+        let mut expected = found.to_vec();
+        let mut found = matching_ids(fresh, piece, 9).await;
+        expected.sort_unstable();
         found.sort_unstable();
-        told.sort_unstable();
-        assert_eq!(told, found, "{piece}");
+        assert_eq!(found, expected, "{piece}");
     }
     assert_eq!(matching_ids(fresh, "019a", 2).await, [c, b], "no more than asked for, the latest first");
     assert_eq!(matching_ids(fresh, "1b2c3", 1).await, [b], "nor of those that end so");

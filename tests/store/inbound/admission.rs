@@ -83,8 +83,8 @@ pub async fn a_stop_waits_for_no_rate_and_gets_only_its_confirmation(fresh: &Fre
     let stop = Admission { command: Some(Command::OptOut), ..above_the_rate(30) };
     let turn = expect_new_turn(fresh.contact_writes_with(ANN, "SM1", START, stop).await);
     let claims = fresh.claim(START, 10, 10).await.unwrap();
-    let told: Vec<_> = claims.parts.iter().map(|part| part.outgoing.text.as_str()).collect();
-    assert_eq!((claims.turns.iter().map(|claim| claim.turn).collect::<Vec<_>>(), told), (vec![turn], vec![]));
+    let texts: Vec<_> = claims.parts.iter().map(|part| part.outgoing.text.as_str()).collect();
+    assert_eq!((claims.turns.iter().map(|claim| claim.turn).collect::<Vec<_>>(), texts), (vec![turn], vec![]));
 }
 
 pub async fn resets_above_the_rate_begin_nothing(fresh: &FreshStore) {

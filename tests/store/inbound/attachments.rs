@@ -49,17 +49,21 @@ pub async fn text_read_from_attachments_is_in_their_messages(fresh: &FreshStore)
     receive_message(fresh, message_with_attachments(ANN, "SM2", 100, "", &["[voice message]"])).await;
     let claim = fresh.due_turn(at(20_000)).await;
     let attached = fresh.turn_attachments(&claim).await.unwrap();
-    let told: Vec<_> =
+    let outcomes: Vec<_> =
         attached.iter().map(|one| (one.number, one.attachment.placeholder.as_str(), one.waiting)).collect();
-    assert_eq!(told, [(0, "[image]", true), (1, "[image]", true), (0, "[voice message]", true)]);
+    assert_eq!(outcomes, [(0, "[image]", true), (1, "[image]", true), (0, "[voice message]", true)]);
     assert_eq!(attached[2].attachment.url, "https://api.twilio.com/SM2");
 
     let mut known = read_outcomes(fresh, &claim, "seen").await;
     known[2] = AttachmentOutcome { file: None, model_image: None, error: Some("too large".into()), ..known[2].clone() };
     let revision = fresh.record_attachments(&claim, known.clone(), at(20_000)).await.unwrap().unwrap();
     assert_eq!(revision, claim.revision + 1, "a window from before is not the latest");
-    let heard = fresh.window_lines(claim.conversation, claim.turn, 10).await;
-    assert_eq!(heard, ["user: see [image] here\n[seen 0]\n[seen 1]", "user: [seen 2]"], "what the contact wrote stays");
+    let window = fresh.window_lines(claim.conversation, claim.turn, 10).await;
+    assert_eq!(
+        window,
+        ["user: see [image] here\n[seen 0]\n[seen 1]", "user: [seen 2]"],
+        "what the contact wrote stays"
+    );
     let attached = fresh.turn_attachments(&claim).await.unwrap();
     let states: Vec<_> = attached.iter().map(|one| (one.waiting, one.unreadable)).collect();
     assert_eq!(states, [(false, false), (false, false), (false, true)]);
@@ -73,7 +77,7 @@ pub async fn text_read_from_attachments_is_in_their_messages(fresh: &FreshStore)
 
     // Again, as after a retry: nothing changes.
     fresh.record_attachments(&claim, known, at(20_000)).await.unwrap();
-    assert_eq!(fresh.window_lines(claim.conversation, claim.turn, 10).await, heard);
+    assert_eq!(fresh.window_lines(claim.conversation, claim.turn, 10).await, window);
 }
 
 pub async fn a_quoted_attachment_is_not_taken_for_one_of_the_message(fresh: &FreshStore) {
@@ -97,8 +101,8 @@ pub async fn a_quoted_attachment_is_not_taken_for_one_of_the_message(fresh: &Fre
         let claim = fresh.due_turn(at(when + 20_000)).await;
         let known = words(read_outcomes(fresh, &claim, "").await, "Two, please.");
         fresh.record_attachments(&claim, known, at(when + 20_000)).await.unwrap().unwrap();
-        let heard = fresh.window_lines(claim.conversation, turn, 1).await;
-        assert_eq!(heard, [format!("user: [voice message]\nTwo, please.\n{tail}")]);
+        let window = fresh.window_lines(claim.conversation, turn, 1).await;
+        assert_eq!(window, [format!("user: [voice message]\nTwo, please.\n{tail}")]);
         let (part, token) = fresh.answer_at(&claim, &["Yes."], at(when + 20_000)).await;
         assert!(fresh.provider_accepts(part, token, &format!("SM-ours-{number}"), at(when + 21_000)).await);
     }
@@ -115,8 +119,8 @@ pub async fn files_of_one_message_keep_their_places(fresh: &FreshStore) {
     }
     known[0].error = Some("damaged".into());
     fresh.record_attachments(&claim, known, at(20_000)).await.unwrap().unwrap();
-    let heard = fresh.window_lines(claim.conversation, turn, 1).await;
-    assert_eq!(heard, [format!("user: [image]\nof [image]\n{}", words.join("\n"))]);
+    let window = fresh.window_lines(claim.conversation, turn, 1).await;
+    assert_eq!(window, [format!("user: [image]\nof [image]\n{}", words.join("\n"))]);
 }
 
 pub async fn a_stale_worker_changes_nothing_of_an_attachment(fresh: &FreshStore) {
@@ -237,8 +241,8 @@ pub async fn a_quoted_message_is_shown_with_its_text(fresh: &FreshStore) {
         let received = fresh.receive(quoting(id, quoted, ANN), None, Admission::default()).await.unwrap();
         assert_eq!(received.conversation_revision.is_none(), id != "SM4", "who keeps what came in reads it anew");
         let ReceiveOutcome::Queued(turn) = received.outcome else { panic!("not answered") };
-        let heard = fresh.window_lines(claim.conversation, turn, 1).await;
-        assert_eq!(heard, [format!("user: And then?\n{tail}")]);
+        let window = fresh.window_lines(claim.conversation, turn, 1).await;
+        assert_eq!(window, [format!("user: And then?\n{tail}")]);
     }
     // A message of another contact is not quoted.
     fresh.receive(quoting("SM5", "SM-ours", BEN), None, Admission::default()).await.unwrap();

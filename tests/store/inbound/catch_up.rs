@@ -60,9 +60,9 @@ pub async fn missed_messages_of_one_contact_are_one_turn_in_their_original_order
     let claim = fresh.due_turn(at(FOUND_AT) + MERGE_WINDOW).await;
     assert_eq!(claim.to, format!("whatsapp:{ANN}"), "the latest message tells where the answer goes");
     assert_eq!(claim.deadline, at(FOUND_AT - 1_000) + SEND_WITHIN);
-    let heard = fresh.window_lines(claim.conversation, turn, 20).await;
+    let window = fresh.window_lines(claim.conversation, turn, 20).await;
     let order = ["SM-before", "SM1", "SM2", "SM3", "SM4", "SM5", "SM-since"].map(|id| format!("user: {id}"));
-    assert_eq!(heard, order);
+    assert_eq!(window, order);
 }
 
 pub async fn a_missed_message_that_is_too_old_is_stored_and_not_answered(fresh: &FreshStore) {

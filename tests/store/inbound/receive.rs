@@ -131,8 +131,8 @@ pub async fn a_contact_has_one_conversation_on_each_of_our_numbers(fresh: &Fresh
     assert_eq!((fresh.count("contacts"), fresh.count("conversations"), fresh.count("turns")), (2, 3, 3));
     let mut ways = Vec::new();
     for claim in fresh.due_turns(at(1_000)).await {
-        let heard = fresh.window_lines(claim.conversation, claim.turn, 10).await;
-        ways.push(format!("{} {} {heard:?}", claim.from, claim.to));
+        let window = fresh.window_lines(claim.conversation, claim.turn, 10).await;
+        ways.push(format!("{} {} {window:?}", claim.from, claim.to));
     }
     ways.sort();
     assert_eq!(

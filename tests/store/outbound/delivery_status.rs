@@ -9,7 +9,7 @@ pub async fn a_delivery_status_moves_forward_only(fresh: &FreshStore) {
     let claim = fresh.claimed_turn(ANN).await;
     let (part, token) = fresh.answer(&claim, &["One."]).await;
     assert!(fresh.provider_accepts(part, token, "SM1", at(2_000)).await);
-    let told = async |status| fresh.status_arrives(status_update("SM1", status, Some(part)), at(3_000)).await;
+    let status_outcome = async |status| fresh.status_arrives(status_update("SM1", status, Some(part)), at(3_000)).await;
     for (status, stands) in [
         (Is::Queued, "queued|-"),
         (Is::Sent, "sent|-"),
@@ -21,7 +21,7 @@ pub async fn a_delivery_status_moves_forward_only(fresh: &FreshStore) {
         (Is::Read, "read|-"),
         (Is::Delivered, "read|-"),
     ] {
-        assert!(told(status).await, "ours, whether it changes anything or not");
+        assert!(status_outcome(status).await, "ours, whether it changes anything or not");
         assert_eq!(fresh.delivery_status(part), stands, "after {status:?}");
     }
     assert_eq!(fresh.turn_state(claim.turn), "done");
@@ -81,8 +81,8 @@ pub async fn a_message_that_was_not_delivered_marks_its_turn_until_it_is(fresh: 
     assert_eq!(listed_undelivered(fresh, Some(TurnState::Done), None, 9).await, std::slice::from_ref(&marked));
     assert_eq!(listed_undelivered(fresh, Some(TurnState::Dead), None, 9).await, []);
     let job = fresh.jobs(None, None, 9).await.unwrap().remove(0);
-    let told = Undelivered { message: 2, code: Some(63_003), provider_error: Some("not there".into()) };
-    assert_eq!((job.state.as_str(), &job.undelivered[1]), ("done", &told));
+    let undelivered = Undelivered { message: 2, code: Some(63_003), provider_error: Some("not there".into()) };
+    assert_eq!((job.state.as_str(), &job.undelivered[1]), ("done", &undelivered));
     let (_, said) = fresh.conversation(claim.conversation, 9).await.unwrap().unwrap();
     assert!(said.iter().all(|said| said.undelivered == job.undelivered), "{said:?}");
     // Among the others, in order and page by page.

@@ -165,14 +165,14 @@ pub async fn a_part_that_is_too_long_goes_out_in_halves(fresh: &FreshStore) {
         PartSplitOutcome::Split
     );
     assert_eq!(texts(fresh, part), ["1|One|ready", "2|Two.|ready", "3|Three.|ready"]);
-    let mut heard = Vec::new();
+    let mut outcomes = Vec::new();
     for number in 1..=3 {
         let next = fresh.due_part(at(2_000)).await;
         assert_eq!(next.outgoing.reference, PartRef { turn: claim.turn, number });
-        heard.push(next.outgoing.text);
+        outcomes.push(next.outgoing.text);
         assert!(fresh.provider_hands_on(next.outgoing.reference, next.token, &format!("SM{number}"), at(2_000)).await);
     }
-    assert_eq!(heard, ["One", "Two.", "Three."]);
+    assert_eq!(outcomes, ["One", "Two.", "Three."]);
     assert_eq!(fresh.turn_state(claim.turn), "done");
 }
 

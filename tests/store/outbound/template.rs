@@ -39,8 +39,8 @@ pub async fn a_template_goes_out_long_after_the_contact_wrote_and_leaves_the_ass
     fresh.contact_writes(ANN, "SM3", at(late + 5_000)).await;
     let claim = fresh.due_turn(at(late + 6_000)).await;
     assert_eq!((claim.conversation, claim.request, claim.deadline), (id, None, at(late + 5_000 + TWENTY_THREE_HOURS)));
-    let heard = fresh.window_lines(id, claim.turn, 10).await;
-    assert_eq!(heard[2..], [said, "user: SM3".to_owned()]);
+    let window = fresh.window_lines(id, claim.turn, 10).await;
+    assert_eq!(window[2..], [said, "user: SM3".to_owned()]);
 }
 
 /// If a person answers the conversation, they go on answering it.

@@ -126,10 +126,10 @@ impl<'a> RandomWalk<'a> {
             when = when - Duration::from_secs(30 + self.roll(7_200));
             admission.missed_webhook = Some(MissedWebhook { found_at: self.now, is_too_old: self.roll(4) == 0 });
         }
-        let told = format!("{admission:?}");
+        let description = format!("{admission:?}");
         let received = self.fresh.receive(inbound(&from, &id, when), None, admission).await.unwrap();
         self.received_messages.push(format!("{id} {from}"));
-        format!("heard {id} from {from}: {received:?} by {told}")
+        format!("heard {id} from {from}: {received:?} by {description}")
     }
 
     /// One of the contacts, by phone, by user ID or by both; sometimes a number has gone to another person.

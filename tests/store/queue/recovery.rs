@@ -56,9 +56,9 @@ pub async fn a_turn_that_ends_the_process_three_times_is_dead_and_the_conversati
         fresh.recover(at(17_000), SORRY.into()).await.unwrap(),
         RecoveryReport { retried_turns: 0, dead_turns: 1, unknown_parts: 0 }
     );
-    let told = fresh.due_part(at(17_000)).await;
-    assert_eq!((told.outgoing.text.as_str(), told.outgoing.reference.turn), (SORRY, deadly.turn), "never silent");
-    assert!(fresh.provider_accepts(told.outgoing.reference, told.token, "SM9", at(17_000)).await);
+    let apology = fresh.due_part(at(17_000)).await;
+    assert_eq!((apology.outgoing.text.as_str(), apology.outgoing.reference.turn), (SORRY, deadly.turn), "never silent");
+    assert!(fresh.provider_accepts(apology.outgoing.reference, apology.token, "SM9", at(17_000)).await);
     assert_eq!(fresh.turn_state(deadly.turn), "dead");
     let why = fresh.rows(&format!("SELECT error FROM turns WHERE id = {}", deadly.turn));
     assert_eq!(why, ["the process ended 3 times while this turn was being answered"]);

@@ -217,9 +217,9 @@ pub async fn a_turn_that_is_given_up_is_dead_once_the_apology_is_sent(fresh: &Fr
     let claim = fresh.claimed_turn(ANN).await;
     let next = fresh.contact_writes(ANN, "SM2", START).await;
     assert!(fresh.give_up_turn(&claim, "a defect".into(), "Sorry.".into(), at(2_000)).await.unwrap());
-    let told = fresh.due_part(at(2_000)).await;
-    assert_eq!((told.outgoing.text.as_str(), told.outgoing.reference.turn), ("Sorry.", claim.turn));
-    assert!(fresh.provider_accepts(told.outgoing.reference, told.token, "SMout", at(2_000)).await);
+    let apology = fresh.due_part(at(2_000)).await;
+    assert_eq!((apology.outgoing.text.as_str(), apology.outgoing.reference.turn), ("Sorry.", claim.turn));
+    assert!(fresh.provider_accepts(apology.outgoing.reference, apology.token, "SMout", at(2_000)).await);
     assert_eq!(fresh.rows(&format!("SELECT state, error FROM turns WHERE id = {}", claim.turn)), ["dead|a defect"]);
     assert_eq!(fresh.due_turn(at(2_000)).await.turn, next);
 }

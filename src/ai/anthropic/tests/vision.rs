@@ -45,8 +45,8 @@ async fn a_model_without_vision_gets_image_placeholders_and_that_is_remembered()
     let refusal =
         error_response(400, "invalid_request_error", "this model does not support image input (ref: b8bd630e)");
     expect_request(&server, request_body(json!([image_block("b25l")])), 1, refusal).await;
-    let told = json!("[image, which this model cannot see]");
-    expect_request(&server, request_body(told), 2, text_response("I see nothing.")).await;
+    let placeholder = json!("[image, which this model cannot see]");
+    expect_request(&server, request_body(placeholder), 2, text_response("I see nothing.")).await;
     let provider = provider(&server);
     for _ in 0..2 {
         assert_eq!(

@@ -28,8 +28,8 @@ fn hello_request_body() -> Value {
 async fn a_listed_model_is_checked_without_a_question() {
     for ids in [["m0", "m1"], ["m1:latest", "m2"]] {
         let server = server_listing_models(200, model_list(&ids)).await;
-        let told = build(&compatible_server_config(&server)).unwrap().check().await.unwrap();
-        assert_eq!(told, "127.0.0.1 answers; m1 is one of the 2 models it lists");
+        let report = build(&compatible_server_config(&server)).unwrap().check().await.unwrap();
+        assert_eq!(report, "127.0.0.1 answers; m1 is one of the 2 models it lists");
     }
 }
 
@@ -37,8 +37,8 @@ async fn a_listed_model_is_checked_without_a_question() {
 async fn a_model_that_is_not_listed_is_asked() {
     let server = server_listing_models(200, model_list(&["m2"])).await;
     expect_request(&server, hello_request_body(), 1, ok_response(message(&json!({"content": ""}), "length"))).await;
-    let told = build(&compatible_server_config(&server)).unwrap().check().await.unwrap();
-    assert_eq!(told, "m1 at 127.0.0.1 answers, though it is not among the 1 models listed");
+    let report = build(&compatible_server_config(&server)).unwrap().check().await.unwrap();
+    assert_eq!(report, "m1 at 127.0.0.1 answers, though it is not among the 1 models listed");
 }
 
 #[tokio::test]
@@ -48,8 +48,8 @@ async fn a_server_or_key_that_lists_nothing_is_asked() {
     for (status, body) in [(404, json!({})), (403, json!({"error": "Not for this key"})), (401, scope)] {
         let server = server_listing_models(status, body).await;
         expect_request(&server, hello_request_body(), 1, ok_response(text_answer("H"))).await;
-        let told = build(&compatible_server_config(&server)).unwrap().check().await.unwrap();
-        assert_eq!(told, "m1 at 127.0.0.1 answers; the server lists no models");
+        let report = build(&compatible_server_config(&server)).unwrap().check().await.unwrap();
+        assert_eq!(report, "m1 at 127.0.0.1 answers; the server lists no models");
     }
 }
 

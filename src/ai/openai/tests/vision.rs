@@ -70,9 +70,14 @@ async fn a_model_without_vision_gets_image_placeholders_and_that_is_remembered()
         let server = MockServer::start().await;
         let seen = json!([{"role": "user", "content": [{"type": "text", "text": "What?"}, image_url_part("b25l")]}]);
         expect_request(&server, request_body(&seen), 1, refusal_response(status, words)).await;
-        let told = format!("What?\n{NO_VISION_PLACEHOLDER}");
-        expect_request(&server, request_body(&single_message(&told)), 2, ok_response(text_answer("I see nothing.")))
-            .await;
+        let with_placeholder = format!("What?\n{NO_VISION_PLACEHOLDER}");
+        expect_request(
+            &server,
+            request_body(&single_message(&with_placeholder)),
+            2,
+            ok_response(text_answer("I see nothing.")),
+        )
+        .await;
         let provider = build(&compatible_server_config(&server)).unwrap();
         for _ in 0..2 {
             let completion = provider.complete(&prompt_of(vec![message_with_images("What?", &["one"])])).await;
