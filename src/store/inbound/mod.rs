@@ -6,7 +6,10 @@
 pub(in crate::store) mod admission;
 pub(in crate::store) mod attachments;
 pub(in crate::store) mod catch_up;
+mod decision;
+mod message_transaction;
 pub(in crate::store) mod quoted;
 pub(in crate::store) mod receive;
+mod turn_of_message;
 pub(in crate::store) mod unread_attachments;
 pub(in crate::store) mod webhook_log;
