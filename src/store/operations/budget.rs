@@ -92,10 +92,11 @@ pub(in crate::store) fn active_budgets(options: StoreOptions, contact: i64, at: 
         return Vec::new();
     }
     let (day, month) = (day(at), month(at));
+    // The names are subjects of alerts, which count by them and which `alert list --json` prints: they stay as they are.
     [
-        (scope(contact), day.clone(), budgets.contact_day, "for one contact per day"),
-        ("all".to_owned(), day, budgets.day, "for all contacts per day"),
-        ("all".to_owned(), month, budgets.month, "for all contacts per month"),
+        (scope(contact), day.clone(), budgets.contact_day, "of one contact for a day"),
+        ("all".to_owned(), day, budgets.day, "of all for a day"),
+        ("all".to_owned(), month, budgets.month, "of all for a month"),
     ]
     .into_iter()
     .filter(|(_, _, limit, _)| !limit.is_none())

@@ -184,7 +184,7 @@ pub async fn the_usage_of_two_contacts_is_added_when_they_are_merged(fresh: &Fre
     assert_eq!(spent(), ["contact 2|2|20"]);
     answer_due_turn(fresh, at(5_000)).await;
     fresh.contact_writes(ANN, "SM4", at(6_000)).await;
-    assert_eq!(fresh.due_turn(at(7_000)).await.exhausted_budget, Some("for one contact per day"));
+    assert_eq!(fresh.due_turn(at(7_000)).await.exhausted_budget, Some("of one contact for a day"));
 }
 
 pub async fn a_call_that_runs_during_a_merge_is_charged_to_the_merged_contact(fresh: &FreshStore) {

@@ -173,9 +173,9 @@ pub async fn each_limit_holds_by_itself(fresh: &FreshStore) {
     let mut number = 0;
     for limit in [one, tokens, money] {
         for (budgets, name) in [
-            (Budgets { contact_day: limit, ..Budgets::NONE }, "for one contact per day"),
-            (Budgets { day: limit, ..Budgets::NONE }, "for all contacts per day"),
-            (Budgets { month: limit, ..Budgets::NONE }, "for all contacts per month"),
+            (Budgets { contact_day: limit, ..Budgets::NONE }, "of one contact for a day"),
+            (Budgets { day: limit, ..Budgets::NONE }, "of all for a day"),
+            (Budgets { month: limit, ..Budgets::NONE }, "of all for a month"),
         ] {
             fresh.execute_sql("DELETE FROM spent; DELETE FROM turns");
             let fresh = &fresh.with_options(options_with_budgets(budgets));
@@ -185,7 +185,7 @@ pub async fn each_limit_holds_by_itself(fresh: &FreshStore) {
             assert_eq!((claim.exhausted_budget, claim.reservation.is_some()), (None, true), "{name} {limit:?}");
             // What one of them has reserved is spent for all others, before it is known what it took.
             fresh.contact_writes(&other, &format!("SM-other-{number}"), START).await;
-            let expected = (name != "for one contact per day").then_some(name);
+            let expected = (name != "of one contact for a day").then_some(name);
             if expected.is_some() && limit.calls.is_none() {
                 // It may take less. It does not.
                 fresh.assert_nothing_due(START + MERGE_WINDOW).await;
@@ -295,11 +295,7 @@ pub async fn a_turn_waits_for_a_budget_that_is_full_of_calls_in_progress(fresh: 
     }
     let last = fresh.claim(at(5_000), 10, 10).await.unwrap();
     let over: Vec<_> = last.turns.iter().map(|claim| claim.exhausted_budget).collect();
-    assert_eq!(
-        over,
-        [Some("for all contacts per day"); 2],
-        "nothing is under way any more, and neither asks the model"
-    );
+    assert_eq!(over, [Some("of all for a day"); 2], "nothing is under way any more, and neither asks the model");
 }
 
 pub async fn a_turn_does_not_wait_for_a_used_up_budget_even_if_another_budget_may_free_up(fresh: &FreshStore) {
@@ -308,7 +304,7 @@ pub async fn a_turn_does_not_wait_for_a_used_up_budget_even_if_another_budget_ma
     let under_way = fresh.claimed_turn(ANN).await;
     assert!(under_way.reservation.is_some());
     fresh.contact_writes(BEN, "SM2", START).await;
-    assert_eq!(fresh.due_turn(START + MERGE_WINDOW).await.exhausted_budget, Some("for all contacts per month"));
+    assert_eq!(fresh.due_turn(START + MERGE_WINDOW).await.exhausted_budget, Some("of all for a month"));
 }
 
 pub async fn a_turn_does_not_wait_for_reservations_of_a_dead_process(fresh: &FreshStore) {
@@ -323,8 +319,8 @@ pub async fn a_turn_does_not_wait_for_reservations_of_a_dead_process(fresh: &Fre
     assert_eq!(fresh.recover(at(5_000), "Sorry.".into()).await.unwrap().retried_turns, 2);
     // One after the other: the first turn's reservation is its own, and no worker has the second.
     let first = fresh.claim(at(5_000), 1, 1).await.unwrap().turns;
-    assert_eq!((first.len(), first[0].exhausted_budget), (1, Some("for all contacts per day")));
+    assert_eq!((first.len(), first[0].exhausted_budget), (1, Some("of all for a day")));
     let words = Reply::OwnText { text: "No more today.".into(), hand_over: None };
     fresh.reply(&first[0], words, vec!["No more today.".into()], at(5_000)).await.unwrap().unwrap();
-    assert_eq!(fresh.due_turn(at(5_000)).await.exhausted_budget, Some("for all contacts per day"));
+    assert_eq!(fresh.due_turn(at(5_000)).await.exhausted_budget, Some("of all for a day"));
 }
