@@ -47,10 +47,12 @@ pub enum FileKind {
     /// OpenDocument: text, spreadsheet or presentation.
     OpenDocument,
     /// Word, Excel or PowerPoint before 2007.
+    #[serde(rename = "old_office")]
     LegacyOffice,
     /// Any other archive.
     Zip,
     /// One contact or several (vCard).
+    #[serde(rename = "card")]
     VCard,
     /// Plain text: notes, CSV, Markdown, calendars.
     Text,
