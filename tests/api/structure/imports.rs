@@ -47,7 +47,8 @@ pub fn imports_of(src: &Path) -> BTreeSet<Import> {
     for path in rust_files(src) {
         let module = module_of(path.strip_prefix(src).unwrap());
         let syntax = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
-        let mut paths = Paths { module: module.clone(), inner: Vec::new(), ..Paths::default() };
+        let is_mod_file = path.file_stem().is_some_and(|stem| stem == "mod" || stem == "lib");
+        let mut paths = Paths { module: module.clone(), is_mod_file, ..Paths::default() };
         paths.visit_file(&syntax);
         test_modules.append(&mut paths.test_modules);
         files.insert(module, paths);
@@ -99,6 +100,8 @@ struct Paths {
     /// What it exports from elsewhere, by its name here.
     exported: BTreeMap<String, Vec<String>>,
     test_modules: BTreeSet<Module>,
+    /// Whether the file is a `mod.rs` or `lib.rs`, whose modules lie in its own folder.
+    is_mod_file: bool,
 }
 
 impl Paths {
@@ -121,6 +124,32 @@ impl Paths {
 
     fn name(&mut self, path: &[String]) {
         self.named.extend(self.absolute(path));
+    }
+
+    /// Names each path in a text of tokens that begins with `crate`, `super` or `self`, groups in braces included.
+    fn name_in_text(&mut self, text: &str) {
+        let text = text.replace(" ::", "::").replace(":: ", "::");
+        let starts = ["crate::", "super::", "self::"].into_iter().flat_map(|start| text.match_indices(start));
+        let is_inside = |at: usize| text[..at].ends_with(|c: char| c == ':' || c.is_alphanumeric() || c == '_');
+        for (at, _) in starts.filter(|(at, _)| !is_inside(*at)) {
+            let mut depth = 0;
+            let end = text[at..].char_indices().find(|(_, c)| {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                depth < 0 || (depth == 0 && !matches!(c, '}' | ':' | '_') && !c.is_alphanumeric())
+            });
+            let path = &text[at..end.map_or(text.len(), |(end, _)| at + end)];
+            // Anything but a path in braces, such as the block of a `match`, is cut off.
+            let trees = [path, path.split('{').next().unwrap_or_default().trim_end_matches(':')];
+            if let Some(tree) = trees.iter().find_map(|tree| syn::parse_str::<syn::UseTree>(tree).ok()) {
+                let mut paths = Vec::new();
+                flatten(&tree, &mut Vec::new(), &mut paths);
+                paths.iter().for_each(|(path, _)| self.name(path));
+            }
+        }
     }
 }
 
@@ -150,19 +179,15 @@ impl<'ast> Visit<'ast> for Paths {
 
     /// What stands inside a macro is no syntax yet: its paths are read as words.
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
-        let text = item.tokens.to_string();
-        let starts = ["crate :: ", "super :: ", "self :: "].into_iter().flat_map(|start| text.match_indices(start));
-        for (at, _) in starts.filter(|(at, _)| !text[..*at].ends_with(":: ")) {
-            let mut path = Vec::new();
-            for part in text[at..].split(" :: ") {
-                let word: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let ends = word.len() < part.len();
-                path.extend((!word.is_empty()).then_some(word));
-                if ends {
-                    break;
-                }
-            }
-            self.name(&path);
+        self.name_in_text(&item.tokens.to_string());
+    }
+
+    /// The same for an attribute, which may hold a path in a string: `#[serde(default = "crate::a::b")]`.
+    fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
+        match &attribute.meta {
+            syn::Meta::List(list) => self.name_in_text(&list.tokens.to_string()),
+            syn::Meta::NameValue(pair) => visit::visit_expr(self, &pair.value),
+            syn::Meta::Path(_) => {}
         }
     }
 
@@ -177,8 +202,8 @@ impl<'ast> Visit<'ast> for Paths {
         } else if test {
             let file = item.attrs.iter().find_map(path_attribute);
             let name = file.map_or_else(|| item.ident.to_string(), |file| file.trim_end_matches(".rs").to_owned());
-            // A file that is not `mod.rs` names one beside it by `#[path]`.
-            let beside = item.attrs.iter().any(|attribute| attribute.path().is_ident("path"));
+            // `#[path]` is read from the folder of the file: for one that is not `mod.rs`, the file beside it.
+            let beside = !self.is_mod_file && item.attrs.iter().any(|attribute| attribute.path().is_ident("path"));
             let folder = if beside { &self.module[..self.module.len() - 1] } else { &self.module[..] };
             self.test_modules.insert(folder.iter().cloned().chain([name]).collect());
         }
