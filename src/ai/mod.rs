@@ -1,8 +1,8 @@
 //! Language models: one folder per protocol, all behind [`Provider`].
 //!
 //! To add a provider, write a folder with an implementation of [`Provider`] and one arm in [`build_provider`].
-//! Providers share the HTTP client for the servers (`api_client`), the messages that are sent (`window`) with their
-//! images (`vision`), and the limits of an answer (`answer`).
+//! Providers share the HTTP client for the servers (`api_client`), the messages that are sent (`messages`, `prompt_window`) with their
+//! images (`vision`), and the limits of an answer (`completion`).
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,9 +9,9 @@
 //! | `sources` | where values come from: environment, files, credentials, stored settings, in layers |
 //! | `sections` | one documented struct per section, with the function that reads it |
 //!
-//! `stored.rs` is above them all.
+//! `stored_settings.rs` is above them all.
 //!
-//! To add a setting, add a row in a file of `settings/`, add a field and read it in the file of its section, and run
+//! To add a setting, add a row in a file of `schema/settings/`, add a field and read it in the file of its section, and run
 //! `MYNAH_BLESS=1 cargo test reference` to update `docs/configuration.md`.
 
 mod schema;

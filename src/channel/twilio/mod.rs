@@ -1,8 +1,8 @@
 //! WhatsApp through Twilio.
 //!
-//! Inbound: `signature` checks that Twilio sent a webhook, `form` decodes it, `inbound` and `status` read it, and
+//! Inbound: `signature` checks that Twilio sent a webhook, `form` decodes it, `inbound` and `status_callback` read it, and
 //! `inbound_text` writes it as text for the model. Outbound: `api` makes the calls and classifies failures by `errors`,
-//! `send` posts messages, `lookup` reads Twilio's list of messages, and `media` fetches attachments. To support a new
+//! `send` posts messages, `message_list` reads Twilio's list of messages, and `media` fetches attachments. To support a new
 //! kind of message, add its text in `inbound_text`. To classify a new error code, add a line in `errors`.
 
 use std::collections::HashSet;

@@ -39,6 +39,6 @@ impl From<&str> for PerNumber<String> {
 
 impl<T> fmt::Debug for PerNumber<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByNumber")
+        f.write_str("PerNumber")
     }
 }
