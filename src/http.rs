@@ -5,10 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Proxy, Response};
 use url::{Host, Url};
+
+use crate::clock::Time;
 
 /// How long it may take to open one connection, including TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -165,6 +168,13 @@ pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
+/// Parses the time in a `Date` header, which is cut to seconds.
+pub fn parse_date(text: &str) -> Option<Time> {
+    static PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    // RFC 9110 writes `GMT` for the zone, which RFC 2822 knows as an obsolete name.
+    PARSER.parse_timestamp(text.trim()).ok().map(|time| Time(time.as_millisecond()))
+}
+
 /// Describes the error of a call and its causes, without the URL, which may hold a secret.
 pub fn describe_error(error: reqwest::Error) -> String {
     let error = error.without_url();
@@ -232,6 +242,12 @@ mod tests {
         let client = client(Duration::from_secs(5), Duration::from_secs(5), AllowedTargets::Any);
         let answer = client.get(server.uri()).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), server.received_requests().await.unwrap().len()), (302, 1));
+    }
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        assert_eq!(parse_date("Thu, 24 Aug 2023 05:01:45 GMT"), Some(Time(1_692_853_305_000)));
+        assert_eq!(parse_date("yesterday"), None);
     }
 
     const PRIVATE_ADDRESS_ERROR: &str = "the address is of this machine or a private network";

@@ -10,9 +10,12 @@ use bytes::Bytes;
 
 use crate::clock::Time;
 use crate::fault::{Fault, FaultOwner};
-use crate::model::{Attachment, Event, Inbound, Outgoing, ProviderId, WebhookError, WebhookRequest};
+use crate::model::{Attachment, DeliveryStatus, Event, Inbound, Outgoing, ProviderId, WebhookError, WebhookRequest};
 
+mod sender;
 pub mod twilio;
+
+pub use self::sender::{RegisteredSender, SenderRecord, WebhookChange, WebhookMatch};
 
 /// A way to receive messages from contacts and to send messages to them.
 #[async_trait]
@@ -52,8 +55,66 @@ pub trait Channel: Send + Sync {
     /// called.
     async fn fetch_attachment(&self, attachment: &Attachment, max_bytes: usize) -> Result<Bytes, Fault>;
 
-    /// Tries the credentials without changing anything. Returns a sentence that says what works.
-    async fn check(&self) -> Result<String, Fault>;
+    /// Tries the credentials without changing anything.
+    async fn check(&self) -> Result<CredentialCheck, Fault>;
+
+    /// Returns the address that the provider should call with messages, in the form in which it is set there, with the
+    /// recommended options; `None` if no public address is configured.
+    fn recommended_webhook_address(&self) -> Option<String> {
+        None
+    }
+
+    /// Signs a form that is posted to this URL, as the provider does. Returns the header that carries the signature;
+    /// `None` if nothing can sign. The URL is the whole one that is configured at the provider.
+    fn sign_webhook(&self, _url: &str, _form: &[(String, String)]) -> Option<(&'static str, String)> {
+        None
+    }
+
+    /// Reads our sender's state at the provider, and the address that it calls with messages.
+    async fn webhook_address(&self) -> Result<SenderRecord, Fault> {
+        Ok(SenderRecord::NotShown {
+            found: format!("the channel {} has no such records", self.name()),
+            remedy: "set the webhook address in the provider's console".to_owned(),
+        })
+    }
+
+    /// Makes the provider call [`Channel::recommended_webhook_address`] with messages. If it calls another address,
+    /// nothing is changed unless `overwrite` is set. Other settings of the sender stay as they are.
+    async fn set_webhook_address(&self, _overwrite: bool) -> Result<WebhookChange, Fault> {
+        Ok(WebhookChange::NotPossible {
+            found: format!("the channel {} has no such records", self.name()),
+            remedy: "set the webhook address in the provider's console".to_owned(),
+        })
+    }
+
+    /// Sends a text that belongs to no turn, so nothing reports on it: see [`Channel::delivery_of`]. `to` is a phone
+    /// number or a user ID, without the channel's prefix.
+    async fn send_test(&self, _to: &str, _text: &str) -> Result<ProviderId, Fault> {
+        Err(Fault::fail(FaultOwner::Operator, "this channel sends no test messages"))
+    }
+
+    /// Asks the provider how far a message of ours has come.
+    async fn delivery_of(&self, _message: &ProviderId) -> Result<Delivery, Fault> {
+        Err(Fault::fail(FaultOwner::Operator, "this channel does not tell how far a message has come"))
+    }
+}
+
+/// Credentials that the provider accepts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CredentialCheck {
+    /// A sentence that says what works.
+    pub found: String,
+    /// The provider's clock, cut to seconds; `None` if the provider did not tell the time.
+    pub provider_time: Option<Time>,
+}
+
+/// How far a message of ours has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The status; `None` if the provider uses one that is not known.
+    pub status: Option<DeliveryStatus>,
+    /// The provider's error code, such as 63016.
+    pub error_code: Option<i64>,
 }
 
 /// The meaning of an error code.

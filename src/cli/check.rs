@@ -128,7 +128,9 @@ async fn check_number(app: &App, number: &Number, offline: bool, checked_models:
             Err("not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender".into()),
         ),
         Some(_) if offline => Finding::skipped("Twilio", "configured, not called (--offline)"),
-        Some(channel) => Finding::from_result("Twilio", fault_as_text(channel.check().await)),
+        Some(channel) => {
+            Finding::from_result("Twilio", fault_as_text(channel.check().await.map(|accepted| accepted.found)))
+        }
     }];
     if number.channel.is_none() && number.assistants.is_empty() && app.has_any_model() {
         findings.push(Finding::skipped(

@@ -157,7 +157,11 @@ impl Simulator {
         sid: &str,
     ) -> Result<WebhookAnswer, WebhookUnanswered> {
         increment(&self.inner.counts.webhooks);
-        let result = self.post_signed(self.inner.config.webhook_url.as_str(), &params).await;
+        let url = lock(&self.inner.sender).callback_url().map(str::to_owned);
+        let result = match url {
+            Some(url) => self.post_signed(&url, &params).await,
+            None => Err("the sender has no webhook address".to_owned()),
+        };
         if !matches!(result, Ok(200..300)) {
             increment(&self.inner.counts.webhooks_failed);
         }

@@ -66,6 +66,11 @@ fn rfc_2822(time: Time) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
+/// Formats a time as the header `Date`: `Thu, 24 Aug 2023 05:01:45 GMT`.
+pub(super) fn http_date(time: Time) -> String {
+    rfc_2822(time).replace("+0000", "GMT")
+}
+
 /// The filters of a list. Times are in milliseconds. A message that was never sent does not match a filter by date.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {

@@ -15,6 +15,7 @@ mod markup;
 mod message_log;
 mod page;
 mod phones;
+mod sender;
 mod sign;
 mod status;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use crate::http;
 use fault_injection::{Counters, FaultQueue};
 use message_log::MessageLog;
 use phones::Phones;
+use sender::Sender;
 
 /// The number of changes that a slow subscriber may lag behind before it misses some.
 const CHANGE_BUFFER: usize = 1_024;
@@ -59,7 +61,8 @@ pub struct SimulatorConfig {
     pub api_key: Option<(String, SecretString)>,
     /// The business's number, as `+14155238886`.
     pub our_number: String,
-    /// The whole URL of the webhook for inbound messages: `http://127.0.0.1:8080/webhooks/twilio`.
+    /// The whole URL of the webhook for inbound messages: `http://127.0.0.1:8080/webhooks/twilio`. The Senders API can
+    /// change it.
     pub webhook_url: Url,
     /// The clock for the time of every message.
     pub clock: Arc<dyn Clock>,
@@ -130,6 +133,7 @@ struct Inner {
     client: reqwest::Client,
     message_log: Mutex<MessageLog>,
     phones: Mutex<Phones>,
+    sender: Mutex<Sender>,
     fault_queue: FaultQueue,
     counts: Counters,
     changes: broadcast::Sender<PhoneChange>,
@@ -150,11 +154,13 @@ impl Simulator {
         tasks.close();
         // Each call has its own timeout. These only limit what that timeout does not cover.
         let client = http::client(Duration::from_secs(16), Duration::from_secs(16), http::AllowedTargets::Any);
+        let sender = Sender::calling(&config.webhook_url);
         let inner = Inner {
             config,
             client,
             message_log: Mutex::default(),
             phones: Mutex::default(),
+            sender: Mutex::new(sender),
             fault_queue: FaultQueue::default(),
             counts: Counters::default(),
             changes: broadcast::Sender::new(CHANGE_BUFFER),
@@ -167,8 +173,8 @@ impl Simulator {
         Simulator { inner: Arc::new(inner) }
     }
 
-    /// Returns the REST API for nesting under any prefix: sending, listing and looking up messages, and the typing
-    /// indicator.
+    /// Returns the REST API for nesting under any prefix: sending, listing and looking up messages, the typing
+    /// indicator, and the sender.
     pub fn api(&self) -> Router {
         api::router(self.clone())
     }
@@ -201,6 +207,21 @@ impl Simulator {
     /// Sets whether status callbacks get lost.
     pub fn mute_callbacks(&self, mute: bool) {
         self.inner.callbacks_muted.store(mute, Ordering::Relaxed);
+    }
+
+    /// Sets the address that the sender calls with messages, or none.
+    pub fn set_sender_webhook(&self, url: Option<&str>) {
+        lock(&self.inner.sender).set_callback_url(url);
+    }
+
+    /// Sets the sender's state, such as `OFFLINE`. With an empty state, the account has no such sender.
+    pub fn set_sender_state(&self, state: &str) {
+        state.clone_into(&mut lock(&self.inner.sender).state);
+    }
+
+    /// Returns the sender's webhook object, as the Senders API shows it.
+    pub fn sender_webhook(&self) -> serde_json::Value {
+        lock(&self.inner.sender).webhook.clone().into()
     }
 
     /// Returns how often each thing happened.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
 use super::errors::{self, ErrorClass};
+use crate::clock::Time;
 use crate::config::TwilioConfig;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::http::{self, AllowedTargets, BodyError};
@@ -49,6 +50,8 @@ pub(super) struct Api {
     pub(super) account_url: String,
     /// The URL of the typing indicators.
     pub(super) typing_url: String,
+    /// The URL of the account's WhatsApp senders.
+    pub(super) senders_url: String,
     /// The client for the storage where Twilio keeps media. It sends no credentials.
     pub(super) storage_client: Client,
     /// The `Authorization` values for the account: only the API key, or each auth token.
@@ -90,11 +93,13 @@ impl Api {
         );
         let own = config.api_base_url.as_ref().map(|url| url.as_str().trim_end_matches('/'));
         let base_url = own.unwrap_or(DEFAULT_BASE_URL).to_owned();
+        let messaging_base_url = messaging_base_url(&base_url);
         Api {
             messages_url: format!("{base_url}/2010-04-01/Accounts/{}/Messages.json", config.account_sid),
             account_sid: config.account_sid.clone(),
             account_url: format!("{base_url}/2010-04-01/Accounts/{}", config.account_sid),
-            typing_url: format!("{}/v2/Indicators/Typing.json", messaging_base_url(&base_url)),
+            typing_url: format!("{messaging_base_url}/v2/Indicators/Typing.json"),
+            senders_url: format!("{messaging_base_url}/v2/Channels/Senders"),
             credentials: credentials(config),
             accepted_credential: AtomicUsize::new(0),
             file_timeout: FILE_TIMEOUT,
@@ -141,6 +146,16 @@ impl Api {
         effect: SideEffect,
         limit: usize,
     ) -> Result<Vec<u8>, Fault> {
+        Ok(self.call_for_answer(request, effect, limit).await?.body)
+    }
+
+    /// Like [`Api::call`], but also returns the time of Twilio's answer.
+    pub(super) async fn call_for_answer(
+        &self,
+        request: RequestBuilder,
+        effect: SideEffect,
+        limit: usize,
+    ) -> Result<Answer, Fault> {
         let count = self.credentials.len();
         let first = self.accepted_credential.load(Ordering::Relaxed);
         let mut fault =
@@ -148,7 +163,7 @@ impl Api {
         for at in (first..first + count).map(|at| at % count) {
             let request = request.try_clone().expect("the request body is in memory");
             match call_with_credential(request, &self.credentials[at], effect, limit).await {
-                Ok(body) => {
+                Ok(answer) => {
                     if self.accepted_credential.swap(at, Ordering::Relaxed) != at {
                         let account = &self.account_sid;
                         tracing::warn!(
@@ -157,7 +172,7 @@ impl Api {
                              (TWILIO_AUTH_TOKEN, or twilio_auth_token in the file of the account's number)"
                         );
                     }
-                    return Ok(body);
+                    return Ok(answer);
                 }
                 Err(CallFailure::Unauthorized(why)) => fault = why,
                 Err(CallFailure::Other(why)) => return Err(why),
@@ -167,8 +182,15 @@ impl Api {
     }
 }
 
-/// Returns the base URL of the typing indicators. Twilio serves them on a separate host in each region
-/// (`messaging.dublin.ie1.twilio.com` beside `api.dublin.ie1.twilio.com`). A replacement server for Twilio serves both
+/// A successful answer of Twilio's.
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    /// Twilio's clock, cut to seconds.
+    pub(super) date: Option<Time>,
+}
+
+/// Returns the base URL of the messaging API, which has the typing indicators and the senders. Twilio serves it on a
+/// separate host in each region (`messaging.dublin.ie1.twilio.com` beside `api.dublin.ie1.twilio.com`). A replacement server for Twilio serves both
 /// APIs.
 fn messaging_base_url(base: &str) -> String {
     let region = |host: &str| {
@@ -200,16 +222,18 @@ async fn call_with_credential(
     authorization: &HeaderValue,
     effect: SideEffect,
     limit: usize,
-) -> Result<Vec<u8>, CallFailure> {
+) -> Result<Answer, CallFailure> {
     let sent = request.header(AUTHORIZATION, authorization).send().await;
     let response = sent.map_err(|error| CallFailure::Other(fault_without_response(error, effect)))?;
     let status = response.status().as_u16();
     let after = retry_after(response.headers());
+    let date = response.headers().get(DATE).and_then(|date| http::parse_date(date.to_str().ok()?));
     let body = http::read_body(response, limit).await;
     if (200..300).contains(&status) {
         let lost =
             |error| maybe_done_fault(effect, format!("Twilio's response was lost ({})", describe_body_error(error)));
-        return body.map_err(|error| CallFailure::Other(lost(error)));
+        let body = body.map_err(|error| CallFailure::Other(lost(error)))?;
+        return Ok(Answer { body, date });
     }
     let code = body.ok().and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok()).and_then(|body| body.code);
     let fault = fault_from_response(status, code, after, effect);

@@ -211,10 +211,12 @@ pub(super) async fn list_inbound(
     })
 }
 
-/// Makes one cheap call that every kind of key may make, unlike reading the account (Twilio, "API keys").
-pub(super) async fn check(api: &Api) -> Result<(), Fault> {
+/// Makes one cheap call that every kind of key may make, unlike reading the account (Twilio, "API keys"). Returns the
+/// time of Twilio's answer.
+pub(super) async fn check(api: &Api) -> Result<Option<Time>, Fault> {
     let request = api.client.get(&api.messages_url).query(&[("PageSize", "1")]);
-    fetch_page(api, request).await.map(drop)
+    let answer = api.call_for_answer(request, SideEffect::None, MAX_PAGE_BYTES).await?;
+    parse_page(&answer.body).map(|_| answer.date)
 }
 
 fn inbound_from_row(api: &Api, row: MessageRow, arrived: Time) -> Option<Inbound> {
@@ -282,8 +284,11 @@ async fn for_each_row(
 }
 
 async fn fetch_page(api: &Api, request: RequestBuilder) -> Result<Page, Fault> {
-    let body = api.call(request, SideEffect::None, MAX_PAGE_BYTES).await?;
-    serde_json::from_slice(&body).map_err(|_| {
+    parse_page(&api.call(request, SideEffect::None, MAX_PAGE_BYTES).await?)
+}
+
+fn parse_page(body: &[u8]) -> Result<Page, Fault> {
+    serde_json::from_slice(body).map_err(|_| {
         maybe_done_fault(
             SideEffect::None,
             "mynah cannot read Twilio's list of messages: check TWILIO_API_BASE_URL".to_owned(),

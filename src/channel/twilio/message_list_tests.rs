@@ -389,11 +389,13 @@ async fn a_connection_cut_during_a_lookup_is_repeated() {
 
 #[tokio::test]
 async fn a_check_reads_one_message_and_says_what_works() {
-    let (server, channel) = server_listing(vec![]).await;
-    assert_eq!(
-        channel.check().await.unwrap(),
-        "Twilio accepts the credentials of account AC00000000000000000000000000000000"
-    );
+    let server = MockServer::start().await;
+    let dated = ResponseTemplate::new(200).set_body_json(json!({ "messages": [] }));
+    let dated = dated.insert_header("date", "Thu, 24 Aug 2023 05:01:45 GMT");
+    Mock::given(method("GET")).respond_with(dated).mount(&server).await;
+    let accepted = Twilio::new(config(&server.uri()), [7; 32]).check().await.unwrap();
+    assert_eq!(accepted.found, "Twilio accepts the credentials of account AC00000000000000000000000000000000");
+    assert_eq!(accepted.provider_time, Some(Time(1_692_853_305_000)));
     assert_eq!(first_query(&server).await, pairs(&[("PageSize", "1")]));
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Inbound: `signature` checks that Twilio sent a webhook, `form` decodes it, `inbound` and `status_callback` read it, and
 //! `inbound_text` writes it as text for the model. Outbound: `api` makes the calls and classifies failures by `errors`,
-//! `send` posts messages, `message_list` reads Twilio's list of messages, and `media` fetches attachments. To support a new
+//! `send` posts messages, `message_list` reads Twilio's list of messages, `media` fetches attachments, and `senders` reads and sets
+//! the address that Twilio calls. To support a new
 //! kind of message, add its text in `inbound_text`. To classify a new error code, add a line in `errors`.
 
 use std::collections::HashSet;
@@ -10,12 +11,16 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
+use url::Position;
 
-use super::{Channel, ErrorExplanation, InboundList, SentLookup};
+use super::{
+    Channel, CredentialCheck, Delivery, ErrorExplanation, InboundList, SenderRecord, SentLookup, WebhookChange,
+};
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
 use crate::fault::{Fault, FaultOwner};
-use crate::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
+use crate::model::{Attachment, Event, Outgoing, PartRef, ProviderId, TurnId, WebhookError, WebhookRequest};
 
 mod api;
 pub mod errors;
@@ -26,6 +31,7 @@ mod inbound_text;
 mod media;
 mod message_list;
 mod send;
+mod senders;
 mod signature;
 mod status_callback;
 
@@ -40,6 +46,10 @@ pub const TEXT_LIMIT: usize = 1500;
 pub struct Twilio {
     account_sid: String,
     sender: Sender,
+    /// The public URL without a trailing slash.
+    public_url: Option<String>,
+    /// The token that signs as Twilio does.
+    signing_token: Option<SecretString>,
     verifier: signature::Verifier,
     callbacks: status_callback::StatusCallbacks,
     api: api::Api,
@@ -59,6 +69,8 @@ impl Twilio {
         Twilio {
             account_sid: config.account_sid.clone(),
             sender: config.sender.clone(),
+            public_url: public_url.map(|url| url[..Position::AfterPath].trim_end_matches('/').to_owned()),
+            signing_token: config.auth_tokens.first().cloned(),
             verifier: signature::Verifier::new(public_url, &config.auth_tokens),
             callbacks: status_callback::StatusCallbacks::new(public_url, callback_key),
             api,
@@ -117,9 +129,45 @@ impl Channel for Twilio {
         media::fetch_attachment(&self.api, attachment, most).await
     }
 
-    async fn check(&self) -> Result<String, Fault> {
-        message_list::check(&self.api).await?;
-        Ok(format!("Twilio accepts the credentials of account {}", self.account_sid))
+    async fn check(&self) -> Result<CredentialCheck, Fault> {
+        let provider_time = message_list::check(&self.api).await?;
+        let found = format!("Twilio accepts the credentials of account {}", self.account_sid);
+        Ok(CredentialCheck { found, provider_time })
+    }
+
+    fn recommended_webhook_address(&self) -> Option<String> {
+        self.public_url.as_deref().map(senders::recommended_address)
+    }
+
+    fn sign_webhook(&self, url: &str, form: &[(String, String)]) -> Option<(&'static str, String)> {
+        let token = self.signing_token.as_ref()?.expose_secret();
+        // An empty key would let anyone sign, so the verifier ignores it too.
+        (!token.trim().is_empty()).then(|| (signature::HEADER, sign(url, form, token)))
+    }
+
+    async fn webhook_address(&self) -> Result<SenderRecord, Fault> {
+        senders::read(&self.api, &self.sender, self.public_url.as_deref()).await
+    }
+
+    async fn set_webhook_address(&self, overwrite: bool) -> Result<WebhookChange, Fault> {
+        senders::set_webhook(&self.api, &self.sender, self.public_url.as_deref(), overwrite).await
+    }
+
+    async fn send_test(&self, to: &str, text: &str) -> Result<ProviderId, Fault> {
+        let outgoing = Outgoing {
+            from: String::new(),
+            to: format!("whatsapp:{to}"),
+            text: text.to_owned(),
+            template: None,
+            media_url: None,
+            // Not sent, because there is no callback.
+            reference: PartRef { turn: TurnId(0), number: 0 },
+        };
+        send::send_message(&self.api, &self.sender, &outgoing, None).await
+    }
+
+    async fn delivery_of(&self, message: &ProviderId) -> Result<Delivery, Fault> {
+        send::read_delivery(&self.api, message).await
     }
 }
 

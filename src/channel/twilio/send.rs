@@ -6,9 +6,10 @@ use serde::Deserialize;
 
 use super::api::{Api, SideEffect};
 use super::parse_provider_id;
+use crate::channel::Delivery;
 use crate::config::Sender;
 use crate::fault::{Fault, FaultOwner};
-use crate::model::{Outgoing, ProviderId};
+use crate::model::{DeliveryStatus, Outgoing, ProviderId};
 
 /// A response to a post is about a kilobyte.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
@@ -66,6 +67,21 @@ pub(super) async fn send_typing(api: &Api, inbound: &ProviderId) -> Result<(), F
     let fields = [("messageId", inbound.0.as_str()), ("channel", "whatsapp")];
     let request = api.client.post(&api.typing_url).timeout(TYPING_TIMEOUT).form(&fields);
     api.call(request, SideEffect::None, MAX_RESPONSE_BYTES).await.map(drop)
+}
+
+#[derive(Deserialize)]
+struct MessageResource {
+    status: String,
+    error_code: Option<i64>,
+}
+
+/// Reads how far a message of ours has come (Twilio, "Fetch a Message resource").
+pub(super) async fn read_delivery(api: &Api, message: &ProviderId) -> Result<Delivery, Fault> {
+    let request = api.client.get(format!("{}/Messages/{message}.json", api.account_url));
+    let body = api.call(request, SideEffect::None, MAX_RESPONSE_BYTES).await?;
+    let message: MessageResource = serde_json::from_slice(&body)
+        .map_err(|_| Fault::retry("mynah cannot read Twilio's message: check TWILIO_API_BASE_URL"))?;
+    Ok(Delivery { status: DeliveryStatus::parse(&message.status), error_code: message.error_code })
 }
 
 #[cfg(test)]

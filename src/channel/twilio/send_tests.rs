@@ -401,3 +401,19 @@ async fn typing_may_be_repeated_after_any_doubt() {
     let fault = Twilio::new(config(&server.uri()), [7; 32]).send_typing(&ProviderId(SID.to_owned())).await.unwrap_err();
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
 }
+
+#[tokio::test]
+async fn a_test_message_names_no_part_and_can_be_followed() {
+    let server = server_answering(created_response()).await;
+    let twilio = Twilio::new(config(&server.uri()), [7; 32]);
+    let id = twilio.send_test("+15005550006", "A test").await.unwrap();
+    let posted = &server.received_requests().await.unwrap()[0];
+    let expected = [("To", "whatsapp:+15005550006"), ("From", "whatsapp:+14155238886"), ("Body", "A test")];
+    assert_eq!(form_fields(posted), pairs(&expected), "no StatusCallback");
+
+    let resource = json!({ "sid": SID, "status": "undelivered", "error_code": 63016, "error_message": null });
+    let message = Mock::given(method("GET")).and(path(MESSAGES_PATH.replace(".json", &format!("/{SID}.json"))));
+    message.respond_with(ResponseTemplate::new(200).set_body_json(resource)).mount(&server).await;
+    let delivery = twilio.delivery_of(&id).await.unwrap();
+    assert_eq!((delivery.status, delivery.error_code), (Some(DeliveryStatus::Failed), Some(63016)));
+}

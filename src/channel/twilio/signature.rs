@@ -18,6 +18,9 @@ use crate::model::{WebhookError, WebhookRequest};
 
 type HmacSha1 = Hmac<Sha1>;
 
+/// The header with the signature.
+pub(super) const HEADER: &str = "x-twilio-signature";
+
 const NO_URL: &str = "no public URL is set, so mynah cannot check signatures: set MYNAH_PUBLIC_URL";
 const NO_TOKEN: &str = "no auth token is set, so mynah cannot check signatures: set TWILIO_AUTH_TOKEN";
 const NO_HEADER: &str = "the request has no X-Twilio-Signature";
@@ -50,7 +53,7 @@ impl Verifier {
         if self.keys.is_empty() {
             return Err(forged(NO_TOKEN));
         }
-        let header = delivery.header("x-twilio-signature").ok_or_else(|| forged(NO_HEADER))?;
+        let header = delivery.header(HEADER).ok_or_else(|| forged(NO_HEADER))?;
         let mut buffer = [0; 24];
         let given = match STANDARD.decode_slice(header.trim(), &mut buffer) {
             Ok(20) => &buffer[..20],

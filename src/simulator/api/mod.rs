@@ -1,16 +1,17 @@
-//! A REST API like Twilio's (Twilio, "Messages resource" and "Typing indicators resource").
+//! A REST API like Twilio's (Twilio, "Messages resource", "Typing indicators resource" and "Senders API").
 
 mod create;
 mod errors;
 mod list;
+mod senders;
 #[cfg(test)]
 mod tests;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{AUTHORIZATION, DATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine;
@@ -22,6 +23,7 @@ use url::form_urlencoded;
 
 use self::errors::{ApiError, faulty_response};
 use super::fault_injection::{ApiCall, increment};
+use super::message_log::http_date;
 use super::{Simulator, lock};
 use crate::clock::Time;
 
@@ -33,8 +35,18 @@ pub(super) fn router(simulator: Simulator) -> Router {
         .route("/2010-04-01/Accounts/{account}/Messages.json", get(list_messages).post(send_message))
         .route("/2010-04-01/Accounts/{account}/Messages/{file}", get(get_message))
         .route("/v2/Indicators/Typing.json", post(show_typing))
+        .route("/v2/Channels/Senders", get(senders::list))
+        .route("/v2/Channels/Senders/{sid}", get(senders::fetch).post(senders::update))
         .fallback(|| async { ApiError::not_found("this path") })
+        .layer(axum::middleware::map_response_with_state(simulator.clone(), add_date))
         .with_state(simulator)
+}
+
+/// Dates the response by the simulator's clock, by which its messages are dated too.
+async fn add_date(State(simulator): State<Simulator>, mut response: Response) -> Response {
+    let date = http_date(simulator.now());
+    response.headers_mut().insert(DATE, HeaderValue::try_from(date).expect("a date is ASCII"));
+    response
 }
 
 /// Parameters of a form or a query, in the order received.

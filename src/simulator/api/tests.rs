@@ -284,3 +284,55 @@ async fn faults_come_in_the_order_given_and_only_the_named_ones_create() {
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
     assert_eq!(get(&simulator, &path).await.0, 500);
 }
+
+async fn update_sender(simulator: &Simulator, sid: &str, body: &Value) -> (StatusCode, Value) {
+    let path = format!("/v2/Channels/Senders/{sid}");
+    let request = Request::builder().method("POST").uri(path).header("authorization", TOKEN_AUTHORIZATION);
+    let request = request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap();
+    send_request(simulator, request).await
+}
+
+#[tokio::test]
+async fn the_sender_is_listed_fetched_and_its_webhook_replaced_whole() {
+    let (simulator, _) = simulator();
+    let (status, page) = get(&simulator, "/v2/Channels/Senders?Channel=whatsapp&PageSize=100").await;
+    assert_eq!((status.as_u16(), &page["meta"]["key"]), (200, &"senders".into()));
+    assert_eq!((&page["meta"]["page_size"], &page["meta"]["next_page_url"]), (&100.into(), &Value::Null));
+    let sender = page["senders"][0].clone();
+    let sid = sender["sid"].as_str().unwrap();
+    assert!(sid.len() == 34 && sid.starts_with("XE"), "{sid}");
+    assert_eq!((&sender["status"], &sender["sender_id"]), (&"ONLINE".into(), &"whatsapp:+14155238886".into()));
+    assert_eq!(sender["webhook"]["callback_url"], "http://127.0.0.1:9/webhooks/twilio");
+    assert_eq!(get(&simulator, &format!("/v2/Channels/Senders/{sid}")).await, (StatusCode::OK, sender.clone()));
+
+    let both = serde_json::json!({ "webhook": { "callback_url": "http://a.example", "callback_method": "PUT",
+        "status_callback_url": "http://b.example" } });
+    let (status, updated) = update_sender(&simulator, sid, &both).await;
+    assert_eq!((status.as_u16(), &updated["webhook"]["status_callback_url"]), (202, &"http://b.example".into()));
+    let one = serde_json::json!({ "webhook": { "callback_url": "http://c.example" } });
+    let (_, updated) = update_sender(&simulator, sid, &one).await;
+    assert_eq!(updated["webhook"]["callback_url"], "http://c.example");
+    assert_eq!(updated["webhook"]["status_callback_url"], Value::Null, "what is left out is cleared");
+
+    for bad in [
+        serde_json::json!([]),
+        serde_json::json!({ "webhooks": {} }),
+        serde_json::json!({ "webhook": { "callbackUrl": "http://d.example" } }),
+        serde_json::json!({ "webhook": { "callback_method": "GET" } }),
+        serde_json::json!({ "webhook": { "callback_url": 7 } }),
+    ] {
+        assert_eq!(update_sender(&simulator, sid, &bad).await.0, 400, "{bad}");
+    }
+    assert_eq!(get(&simulator, "/v2/Channels/Senders").await.0, 400, "Channel is required");
+    assert_eq!(get(&simulator, "/v2/Channels/Senders?Channel=rcs").await.1["senders"], serde_json::json!([]));
+    simulator.set_sender_state("");
+    assert_eq!(get(&simulator, "/v2/Channels/Senders?Channel=whatsapp").await.1["senders"], serde_json::json!([]));
+    assert_eq!(get(&simulator, &format!("/v2/Channels/Senders/{sid}")).await.0, 404);
+}
+
+#[tokio::test]
+async fn answers_are_dated_by_the_simulators_clock() {
+    let (simulator, _) = simulator();
+    let answer = simulator.api().oneshot(request("GET", "/nowhere", "", "")).await.unwrap();
+    assert_eq!(answer.headers()["date"], "Thu, 24 Aug 2023 05:01:45 GMT");
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Finish, Prompt, Provider};
-use mynah::channel::{Channel, InboundList, SentLookup};
+use mynah::channel::{Channel, CredentialCheck, InboundList, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::{Fault, FaultOwner};
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, Usage, WebhookError, WebhookRequest};
@@ -69,8 +69,8 @@ impl Channel for ChannelWithTyping {
     async fn fetch_attachment(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
         Err(Fault::fail(FaultOwner::Message, "no files here"))
     }
-    async fn check(&self) -> Result<String, Fault> {
-        Ok(String::new())
+    async fn check(&self) -> Result<CredentialCheck, Fault> {
+        Ok(CredentialCheck::default())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mynah::channel::{Channel, InboundList, SentLookup};
+use mynah::channel::{Channel, CredentialCheck, InboundList, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
@@ -233,7 +233,7 @@ impl Channel for PausedFetch {
         self.proceed.cancelled().await;
         self.inner.fetch_attachment(attachment, max_bytes).await
     }
-    async fn check(&self) -> Result<String, Fault> {
+    async fn check(&self) -> Result<CredentialCheck, Fault> {
         self.inner.check().await
     }
 }

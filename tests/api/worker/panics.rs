@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Prompt, Provider};
-use mynah::channel::{Channel, InboundList, SentLookup};
+use mynah::channel::{Channel, CredentialCheck, InboundList, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
@@ -102,8 +102,8 @@ impl Channel for BrokenChannel {
     async fn fetch_attachment(&self, _: &Attachment, _: usize) -> Result<bytes::Bytes, Fault> {
         panic!("files")
     }
-    async fn check(&self) -> Result<String, Fault> {
-        Ok(String::new())
+    async fn check(&self) -> Result<CredentialCheck, Fault> {
+        Ok(CredentialCheck::default())
     }
 }
 
