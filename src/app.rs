@@ -1,13 +1,18 @@
-//! The app: everything that the parts of a running process share, built once.
+//! The app: everything that the parts of a running process share.
+//!
+//! An [`App`] is a snapshot. Half of it is derived from one configuration and never changes; the other half lasts, and
+//! all snapshots share it. [`LiveApp`] replaces the snapshot when the configuration changes.
 
 mod admission;
 mod confidential_content;
 mod history;
+mod live_app;
 mod media_links;
 mod numbers;
 mod running_turns;
 
 pub use self::confidential_content::ConfidentialContent;
+pub use self::live_app::{LiveApp, ReloadError, ReloadOutcome, load_configuration};
 pub use self::media_links::MediaLinks;
 pub use self::numbers::Number;
 pub use self::running_turns::RunningTurns;
@@ -36,9 +41,10 @@ use crate::model::{Charge, ContentSid};
 use crate::secrets::Secrets;
 use crate::store::{PerNumber, Store, StoreOptions};
 
-/// What the web server, the workers and the schedule share.
+/// What the web server, the workers and the schedule share. Whoever begins a piece of work takes one snapshot and keeps
+/// it to the end, so that nothing is done half by an old and half by a new configuration.
 pub struct App {
-    /// The configuration that the app was built from.
+    /// The configuration that the snapshot was made from.
     pub config: Config,
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -60,21 +66,21 @@ pub struct App {
     /// Transcribes voice notes; `None` if nothing does. Does not serve every number: see [`App::transcriber_of`].
     pub transcriber: Option<Transcriber>,
     /// Reads files in a child process.
-    pub reader: FileReader,
+    pub reader: Arc<FileReader>,
     /// How many attachments are fetched and read at once. Each one is in memory meanwhile.
-    pub fetch_slots: Semaphore,
+    pub fetch_slots: Arc<Semaphore>,
     /// How many voice notes are transcribed at once. Separate from the fetches, because a transcription server may be
     /// slow.
-    pub transcription_slots: Semaphore,
+    pub transcription_slots: Arc<Semaphore>,
     /// How long one attachment may take, by the runtime's clock and without its waits for a slot.
     pub attachment_timeout: Duration,
     /// The turns that are being answered.
-    pub running_turns: RunningTurns,
+    pub running_turns: Arc<RunningTurns>,
     /// Wakes the worker when something is queued.
-    pub wake: Notify,
+    pub wake: Arc<Notify>,
     /// Held in common by everybody who claims work, and exclusively while missed messages are stored, so that no turn
     /// is claimed while some of its messages are still to come.
-    pub claim_lock: RwLock<()>,
+    pub claim_lock: Arc<RwLock<()>>,
 }
 
 /// A model, with the limits under which it is called.
@@ -137,55 +143,54 @@ impl App {
         fs::create_dir_all(folder)
             .with_context(|| format!("the data folder {} cannot be created (MYNAH_DATA_DIR)", folder.display()))?;
         let store = open_store(&config)?;
-        let files = media_files(&config);
-        let number_configs = config.every_number();
-        // One key for all numbers: a callback names the turn, and the turn's number is known.
-        let key = if number_configs.iter().any(|number| number.twilio.is_some()) {
-            Some(callback_key(&store, &Secrets::open(folder)?, clock.as_ref()).await?)
-        } else {
-            None
-        };
-        let media_links = key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key));
-        let mut models = ModelRegistry::new(
-            number_configs.iter().flat_map(|own| own.ai.iter().chain(&own.fallbacks)).cloned().collect(),
-        );
-        let mut numbers = Vec::with_capacity(number_configs.len());
-        for own in &number_configs {
-            let channel = own.twilio.clone().zip(key);
-            let channel = channel.map(|(twilio, key)| Arc::new(Twilio::new(twilio, key)) as Arc<dyn Channel>);
-            let asked = own.ai.iter().chain(&own.fallbacks);
-            let assistants =
-                asked.map(|ai| models.get_or_connect(ai, |ai| Ok(Assistant::new(connect_provider(ai)?, ai))));
-            let assistants = assistants.collect::<Result<_>>()?;
-            let confidence = ConfidentialContent::collect(&config, &number_configs, own);
-            numbers.push(Number { config: own.clone(), channel, assistants, confidential: confidence });
-        }
-        let directory = config.directory();
-        // A transcription may take as long as an answer of the model.
-        let timeout = config.ai.as_ref().map_or(DEFAULT_TRANSCRIPTION_TIMEOUT, |ai| ai.timeout);
-        let transcription = config.media.transcription.as_ref();
-        let transcriber = transcription.map(|config| ai::build_transcriber(config, timeout)).transpose()?;
+        let derived = Derived::from_config(&config, &store, clock.as_ref(), &[]).await?;
         let cache = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         let refusals = Arc::new(MemoryCache::new(Arc::clone(&clock)));
         Ok(App {
+            files: media_files(&config),
             config,
             clock,
             store,
             cache,
             refusal_cache: refusals,
-            numbers,
-            number_directory: directory,
-            files,
-            transcriber,
-            reader: FileReader::from_current_executable()
-                .context("mynah cannot find the path of its own executable")?,
-            fetch_slots: Semaphore::new(MAX_FETCHES),
-            transcription_slots: Semaphore::new(MAX_TRANSCRIPTIONS),
+            numbers: derived.numbers,
+            number_directory: derived.number_directory,
+            transcriber: derived.transcriber,
+            reader: Arc::new(
+                FileReader::from_current_executable().context("mynah cannot find the path of its own executable")?,
+            ),
+            fetch_slots: Arc::new(Semaphore::new(MAX_FETCHES)),
+            transcription_slots: Arc::new(Semaphore::new(MAX_TRANSCRIPTIONS)),
             attachment_timeout: ATTACHMENT_TIMEOUT,
-            media_links,
-            running_turns: RunningTurns::default(),
-            wake: Notify::new(),
-            claim_lock: RwLock::new(()),
+            media_links: derived.media_links,
+            running_turns: Arc::default(),
+            wake: Arc::default(),
+            claim_lock: Arc::default(),
+        })
+    }
+
+    /// Makes the next snapshot, from a configuration with the same data folder and database. Models that are called as
+    /// before keep their concurrency limit, their circuit breaker, and what mynah learned of their server.
+    pub async fn with_config(&self, config: Config) -> Result<App> {
+        let derived = Derived::from_config(&config, &self.store, self.clock.as_ref(), &self.numbers).await?;
+        Ok(App {
+            store: configure_store(self.store.clone(), &config),
+            config,
+            clock: Arc::clone(&self.clock),
+            cache: Arc::clone(&self.cache),
+            refusal_cache: Arc::clone(&self.refusal_cache),
+            numbers: derived.numbers,
+            number_directory: derived.number_directory,
+            files: self.files.clone(),
+            media_links: derived.media_links,
+            transcriber: derived.transcriber,
+            reader: Arc::clone(&self.reader),
+            fetch_slots: Arc::clone(&self.fetch_slots),
+            transcription_slots: Arc::clone(&self.transcription_slots),
+            attachment_timeout: self.attachment_timeout,
+            running_turns: Arc::clone(&self.running_turns),
+            wake: Arc::clone(&self.wake),
+            claim_lock: Arc::clone(&self.claim_lock),
         })
     }
 
@@ -197,6 +202,51 @@ impl App {
     }
 }
 
+/// The part of a snapshot that is derived from the configuration.
+struct Derived {
+    numbers: Vec<Number>,
+    number_directory: NumberDirectory,
+    media_links: Option<MediaLinks>,
+    transcriber: Option<Transcriber>,
+}
+
+impl Derived {
+    /// `previous` are the numbers of the snapshot before; their models are kept where they are called as before.
+    async fn from_config(config: &Config, store: &Store, clock: &dyn Clock, previous: &[Number]) -> Result<Derived> {
+        let number_configs = config.every_number();
+        // One key for all numbers: a callback names the turn, and the turn's number is known.
+        let key = if number_configs.iter().any(|number| number.twilio.is_some()) {
+            Some(callback_key(store, &Secrets::open(&config.data.dir)?, clock).await?)
+        } else {
+            None
+        };
+        let mut models = ModelRegistry::new(
+            number_configs.iter().flat_map(|own| own.ai.iter().chain(&own.fallbacks)).cloned().collect(),
+            previous,
+        );
+        let mut numbers = Vec::with_capacity(number_configs.len());
+        for own in &number_configs {
+            let channel = own.twilio.clone().zip(key);
+            let channel = channel.map(|(twilio, key)| Arc::new(Twilio::new(twilio, key)) as Arc<dyn Channel>);
+            let asked = own.ai.iter().chain(&own.fallbacks);
+            let assistants =
+                asked.map(|ai| models.get_or_connect(ai, |ai| Ok(Assistant::new(connect_provider(ai)?, ai))));
+            let assistants = assistants.collect::<Result<_>>()?;
+            let confidence = ConfidentialContent::collect(config, &number_configs, own);
+            numbers.push(Number { config: own.clone(), channel, assistants, confidential: confidence });
+        }
+        // A transcription may take as long as an answer of the model.
+        let timeout = config.ai.as_ref().map_or(DEFAULT_TRANSCRIPTION_TIMEOUT, |ai| ai.timeout);
+        let transcription = config.media.transcription.as_ref();
+        Ok(Derived {
+            numbers,
+            number_directory: config.directory(),
+            media_links: key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key)),
+            transcriber: transcription.map(|config| ai::build_transcriber(config, timeout)).transpose()?,
+        })
+    }
+}
+
 /// Returns the store for the files in the data folder.
 pub fn media_files(config: &Config) -> FileStore {
     FileStore::new(config.data.dir.join("media"))
@@ -204,6 +254,11 @@ pub fn media_files(config: &Config) -> FileStore {
 
 /// Opens and migrates the database that the configuration names.
 pub fn open_store(config: &Config) -> Result<Store> {
+    let store = Store::open(&config.data.database, store_options(config))?;
+    Ok(configure_store(store, config))
+}
+
+fn store_options(config: &Config) -> StoreOptions {
     let numbers = config.every_number();
     // Which model will answer, and how long the prompt will be, is not known yet, so the reservation is the highest of
     // all.
@@ -214,12 +269,16 @@ pub fn open_store(config: &Config) -> Result<Store> {
         (i64::from(input) + i64::from(output), price.cost_micros(input, output))
     });
     let (tokens, micros) = each.fold((0, 0), |most, call| (most.0.max(call.0), most.1.max(call.1)));
-    let options = StoreOptions {
+    StoreOptions {
         budgets: config.contact_policy.budgets,
         call_reservation: Charge { calls: 1, tokens, micros },
         ..StoreOptions::new(config.work.merge_window, config.conversation.ttl)
-    };
-    let directory = config.directory();
+    }
+}
+
+/// Returns the same database with the settings of this configuration.
+fn configure_store(store: Store, config: &Config) -> Store {
+    let (numbers, directory) = (config.every_number(), config.directory());
     let templates: Vec<Option<ContentSid>> = numbers.iter().map(|number| number.reopen_template).collect();
     let number_of = directory.clone();
     let templates = PerNumber::new(move |account, ours| templates[number_of.find(account, ours).0]);
@@ -228,7 +287,7 @@ pub fn open_store(config: &Config) -> Result<Store> {
     let posting = PerNumber::new(move |account, ours| {
         accounts[directory.find(account, ours).0].clone().unwrap_or_else(|| account.to_owned())
     });
-    Ok(Store::open(&config.data.database, options)?.with_reopen_templates(templates).with_posting_accounts(posting))
+    store.with_options(store_options(config)).with_reopen_templates(templates).with_posting_accounts(posting)
 }
 
 fn connect_provider(config: &AiConfig) -> Result<Arc<dyn Provider>> {

@@ -38,6 +38,11 @@ impl ConcurrencyLimit {
         CallPermit { limit: self, permit: Some(permit) }
     }
 
+    /// Returns the most calls that may ever run at once.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
     /// Returns how many calls may run at once now.
     pub fn allowed(&self) -> usize {
         self.state().allowed

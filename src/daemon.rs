@@ -1,6 +1,6 @@
 //! Runs the web server and the worker with its schedule together, from recovery to the last piece of work.
 
-use std::sync::Arc;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -8,16 +8,20 @@ use axum::Router;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::app::App;
+use crate::app::LiveApp;
 use crate::store::StoreError;
 use crate::{web, work};
 
 /// The most time between the stop and the end of the process, whatever still runs.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the revision of the stored configuration is read.
+const CONFIGURATION_POLL: Duration = Duration::from_secs(1);
 
 /// The database is damaged or its disk fails. mynah changed nothing, and restarting does not help.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +32,14 @@ pub struct DatabaseDamaged(pub String);
 
 /// Recovers the work of the last process, serves until `stop`, then drains for up to 30 s. `extra` are routes that are
 /// served in addition to mynah's own.
-pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: CancellationToken) -> Result<()> {
+pub async fn run(
+    live: impl Into<LiveApp>,
+    listener: TcpListener,
+    extra: Router,
+    stop: CancellationToken,
+) -> Result<()> {
+    let live = live.into();
+    let app = live.current();
     let recovered = match app.store.recover(app.clock.now(), app.apology_texts()).await {
         Err(StoreError::Fatal(why)) => bail!(DatabaseDamaged(why)),
         recovered => recovered?,
@@ -59,19 +70,43 @@ pub async fn run(app: Arc<App>, listener: TcpListener, extra: Router, stop: Canc
     }
     let address = listener.local_addr()?;
     info!(%address, "serving");
-    let routes = web::routes(Arc::clone(&app), extra);
+    let routes = web::routes(live.clone(), extra);
     // Both tasks stop when the caller says so, or when one of them has ended early.
     let stop_all = stop.child_token();
-    let web = tokio::spawn(web::serve(
-        listener,
-        routes,
-        web::SecurityHeaders::from_config(&app.config.server),
-        stop_all.clone(),
-    ));
-    let worker = tokio::spawn(work::Worker::new(Arc::clone(&app)).run(stop_all.clone()));
+    let headers = web::SecurityHeaders::of_current(live.clone());
+    let web = tokio::spawn(web::serve(listener, routes, headers, stop_all.clone()));
+    let worker = tokio::spawn(work::Worker::new(live.clone()).run(stop_all.clone()));
+    let configuration = tokio::spawn(watch_configuration(live, stop_all.clone()));
+    let tasks = [("web server", web), ("worker", worker), ("watch on the configuration", configuration)];
+    let store = app.store.clone();
+    drop(app);
     tokio::select! {
-        outcome = supervise([("web server", web), ("worker", worker)], stop_all) => outcome,
-        why = app.store.wait_for_fatal_error() => bail!(DatabaseDamaged(why)),
+        outcome = supervise(tasks, stop_all) => outcome,
+        why = store.wait_for_fatal_error() => bail!(DatabaseDamaged(why)),
+    }
+}
+
+/// Replaces the app when the stored configuration was changed, by this process or another. Without a terminal, SIGHUP has
+/// the files read again, too; with one, it means that the terminal was closed, and ends the process as usual.
+async fn watch_configuration(live: LiveApp, stop: CancellationToken) {
+    if !live.can_change() {
+        return stop.cancelled().await;
+    }
+    let mut hang_up = if std::io::stderr().is_terminal() { None } else { signal(SignalKind::hangup()).ok() };
+    loop {
+        let outcome = tokio::select! {
+            () = tokio::time::sleep(CONFIGURATION_POLL) => live.reload_if_changed().await,
+            Some(()) = async { hang_up.as_mut()?.recv().await } => live.reload().await,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = outcome {
+            error!("{error}");
+            let app = live.current();
+            let told = app.store.record_alert("configuration", String::new(), error.to_string(), app.clock.now()).await;
+            if let Err(error) = told {
+                warn!(%error, "cannot store an alert");
+            }
+        }
     }
 }
 
@@ -116,7 +151,6 @@ fn panic_to_error(name: &str, outcome: Result<(), JoinError>) -> Result<()> {
 
 /// Returns a token that SIGTERM and SIGINT cancel.
 pub fn stop_on_signal() -> Result<CancellationToken> {
-    use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let stop_token = stop.clone();

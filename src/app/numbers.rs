@@ -122,9 +122,27 @@ pub(super) struct ModelRegistry {
 }
 
 impl ModelRegistry {
-    /// Creates a registry in which no model is connected yet.
-    pub(super) fn new(configured: Vec<AiConfig>) -> ModelRegistry {
-        ModelRegistry { configured, connected: Vec::new() }
+    /// Creates a registry in which the models of `previous` are connected that are still configured and may run as many
+    /// calls at once as before.
+    pub(super) fn new(configured: Vec<AiConfig>, previous: &[Number]) -> ModelRegistry {
+        let mut registry = ModelRegistry { configured, connected: Vec::new() };
+        for number in previous {
+            let asked = number.config.ai.iter().chain(&number.config.fallbacks);
+            for (config, assistant) in asked.zip(&number.assistants) {
+                let known = registry.connected.iter().any(|(known, _)| known.has_same_settings(config));
+                if !known && assistant.limit.max() == registry.concurrency_of(config) {
+                    registry.connected.push((config.clone(), Arc::clone(assistant)));
+                }
+            }
+        }
+        registry
+    }
+
+    /// Returns how many calls of the model may run at once. The smallest limit counts: whoever set it knows of something
+    /// that the model cannot bear.
+    fn concurrency_of(&self, config: &AiConfig) -> usize {
+        let sharing = self.configured.iter().filter(|other| other.is_same_model(config));
+        sharing.map(|other| other.concurrency).min().unwrap_or(config.concurrency)
     }
 
     /// Returns the model of that configuration. `connect` creates it if no number has it yet.
@@ -136,9 +154,7 @@ impl ModelRegistry {
         if let Some((_, assistant)) = self.connected.iter().find(|(known, _)| known.has_same_settings(config)) {
             return Ok(Arc::clone(assistant));
         }
-        // The smallest limit counts: whoever set it knows of something that the model cannot bear.
-        let sharing = self.configured.iter().filter(|other| other.is_same_model(config));
-        let concurrency = sharing.map(|other| other.concurrency).min().unwrap_or(config.concurrency);
+        let concurrency = self.concurrency_of(config);
         let mut assistant = connect(&AiConfig { concurrency, ..config.clone() })?;
         if let Some((_, other)) = self.connected.iter().find(|(known, _)| known.is_same_model(config)) {
             assistant.limit = Arc::clone(&other.limit);
@@ -194,7 +210,7 @@ mod tests {
         let calls = |calls| AiConfig { concurrency: calls, ..model() };
         for all in [[8, 2, 5], [2, 8, 5]] {
             let other = AiConfig { concurrency: 1, ..model_with_key("sk-2") };
-            let mut models = ModelRegistry::new(all.map(calls).into_iter().chain([other.clone()]).collect());
+            let mut models = ModelRegistry::new(all.map(calls).into_iter().chain([other.clone()]).collect(), &[]);
             for own in all {
                 assert_eq!(
                     models.get_or_connect(&calls(own), connect_unused).unwrap().limit.allowed(),
@@ -208,7 +224,7 @@ mod tests {
 
     #[test]
     fn numbers_that_ask_the_same_model_share_what_it_can_bear() {
-        let mut models = ModelRegistry::new(Vec::new());
+        let mut models = ModelRegistry::new(Vec::new(), &[]);
         let mut get = |config: &AiConfig| models.get_or_connect(config, connect_unused).unwrap();
         let first = get(&model());
         assert!(Arc::ptr_eq(&first, &get(&model())), "the same settings");

@@ -33,10 +33,10 @@ use clap::{Args, Parser, Subcommand};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use crate::app::open_store;
+use crate::app::{LiveApp, load_configuration, open_store};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, Sources};
-use crate::store::{Store, stored_settings};
+use crate::store::Store;
 use crate::telemetry;
 
 const EXIT_STATUS_HELP: &str = "Exit status:
@@ -114,10 +114,11 @@ pub fn run(cli: Cli) -> Result<()> {
     match command {
         Command::Serve(arguments) => {
             arguments.add_to(&mut flags);
-            let config = load(flags)?;
+            let sources = Sources::of_process(flags);
+            let (config, revision) = load_configuration(sources.clone())?;
             let _log = start_log(&config.log)?;
             log_warnings(&config);
-            block_on(serve::run(config))
+            block_on(serve::run(config, |app| LiveApp::new(app, sources, revision)))
         }
         Command::Demo(arguments) => {
             arguments.add_to(&mut flags);
@@ -168,13 +169,7 @@ impl GlobalFlags {
 /// Loads the configuration, including the settings that are stored in the database. The other layers name that
 /// database.
 fn load(flags: BTreeMap<String, String>) -> Result<Config> {
-    let sources = Sources::of_process(flags);
-    let stored = match Config::load_data(sources.clone()) {
-        Ok(data) => stored_settings(&data.database)?,
-        // `Config::load` below reports this error, together with all others.
-        Err(_) => BTreeMap::new(),
-    };
-    Ok(Config::load(Sources { stored, ..sources })?)
+    Ok(load_configuration(Sources::of_process(flags))?.0)
 }
 
 /// Loads the configuration of a command that runs in a simulation: it uses the configured model, but no Twilio account.

@@ -8,7 +8,7 @@ use axum::Router;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use crate::app::App;
+use crate::app::{App, LiveApp};
 use crate::config::Config;
 use crate::daemon;
 use crate::store::FolderLock;
@@ -30,7 +30,8 @@ impl Arguments {
     }
 }
 
-pub(super) async fn run(config: Config) -> Result<()> {
+/// `live` makes the app replaceable.
+pub(super) async fn run(config: Config, live: impl FnOnce(Arc<App>) -> LiveApp) -> Result<()> {
     let stop = daemon::stop_on_signal()?;
     let folder = config.data.dir.clone();
     std::fs::create_dir_all(&folder)
@@ -41,5 +42,5 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}; set MYNAH_LISTEN to a free address and port"))?;
-    daemon::run(app, listener, Router::new(), stop).await
+    daemon::run(live(app), listener, Router::new(), stop).await
 }

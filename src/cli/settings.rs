@@ -1,5 +1,5 @@
 //! `mynah settings`: shows and changes the settings that are stored in the database. They rank below the configuration
-//! file. Works while `serve` runs, which uses changed settings from its next start.
+//! file. Works while `serve` runs, which uses a changed setting within two seconds.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::table_columns::columns;
 use crate::config::{Config, Problems, Sources, StoredSetting, StoredSettingState};
-use crate::store::{Store, StoreOptions, stored_settings};
+use crate::store::{Store, StoreOptions, stored_configuration};
 use crate::text;
 
 /// The most characters of a value that the list shows.
@@ -33,7 +33,7 @@ enum Action {
         /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
     },
-    /// Store a value; mynah uses it from the next start of `mynah serve`
+    /// Store a value; a running `mynah serve` uses it within two seconds
     Set {
         /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
@@ -53,7 +53,7 @@ enum Action {
 pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()> {
     let database = Config::load_data(sources.clone())?.database;
     super::ensure_database_exists(&database)?;
-    sources.stored = stored_settings(&database)?;
+    sources.stored = stored_configuration(&database)?.settings;
     let json = arguments.json;
     let open = || Store::open(&database, StoreOptions::new(Duration::ZERO, Duration::ZERO));
     match arguments.action {
@@ -82,7 +82,7 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
             let stored = find_stored(&sources, &key)?;
             match why_ineffective(&stored.state) {
                 _ if json => println!("{:#}", setting_json(&stored)),
-                None => println!("{key} is stored; mynah uses it from the next start of `mynah serve`"),
+                None => println!("{key} is stored; a running `mynah serve` uses it within two seconds"),
                 Some(why) => println!("{key} is stored, but is not in effect: {why}"),
             }
         }
@@ -93,7 +93,7 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
             if json {
                 println!("{:#}", json!({ "key": key, "stored": false }));
             } else {
-                println!("{key} is deleted; this takes effect at the next start of `mynah serve`");
+                println!("{key} is deleted; a running `mynah serve` does without it within two seconds");
             }
             if let Err(problems) = Config::load(sources) {
                 eprintln!("note: with this configuration, mynah does not start: {problems}");

@@ -11,6 +11,7 @@ use axum::http::header::{
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::app::LiveApp;
 use crate::config::ServerConfig;
 
 const DENY_ALL_PERMISSIONS: &str = "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()";
@@ -31,26 +32,68 @@ const BASE_HEADERS: [(HeaderName, HeaderValue); 8] = [
 const HSTS: (HeaderName, HeaderValue) = (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
 
 /// The security headers of every response.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SecurityHeaders {
-    all: Arc<[(HeaderName, HeaderValue)]>,
-    head_lines: Arc<str>,
+    https: Https,
+    plain: Arc<HeaderSet>,
+    with_hsts: Arc<HeaderSet>,
+}
+
+/// Whether the public URL is https. HSTS is included if it is: TLS ends at the proxy in front.
+#[derive(Clone)]
+enum Https {
+    Fixed(bool),
+    /// As the current configuration says.
+    Current(LiveApp),
+}
+
+/// One set of headers.
+struct HeaderSet {
+    all: Vec<(HeaderName, HeaderValue)>,
+    head_lines: String,
 }
 
 impl SecurityHeaders {
-    /// Builds the headers. HSTS is included if the public URL is https: TLS ends at the proxy in front.
+    /// Builds the headers for this configuration.
     pub fn from_config(config: &ServerConfig) -> SecurityHeaders {
-        let https = config.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
-        let all: Arc<[_]> = BASE_HEADERS.into_iter().chain(https.then_some(HSTS)).collect();
-        let line =
-            |(name, value): &(HeaderName, HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
-        let head_lines = all.iter().map(line).collect::<String>().into();
-        SecurityHeaders { all, head_lines }
+        SecurityHeaders::new(Https::Fixed(is_https(config)))
+    }
+
+    /// Builds headers that follow the current configuration.
+    pub fn of_current(app: LiveApp) -> SecurityHeaders {
+        SecurityHeaders::new(Https::Current(app))
+    }
+
+    fn new(https: Https) -> SecurityHeaders {
+        let built = |https: bool| Arc::new(HeaderSet::new(https));
+        SecurityHeaders { https, plain: built(false), with_hsts: built(true) }
     }
 
     /// Returns the headers as lines of an HTTP head, for responses that no route creates.
     pub(super) fn as_head_lines(&self) -> &str {
-        &self.head_lines
+        &self.current().head_lines
+    }
+
+    fn current(&self) -> &HeaderSet {
+        let https = match &self.https {
+            Https::Fixed(https) => *https,
+            Https::Current(app) => is_https(&app.current().config.server),
+        };
+        if https { &self.with_hsts } else { &self.plain }
+    }
+}
+
+fn is_https(config: &ServerConfig) -> bool {
+    config.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+}
+
+impl HeaderSet {
+    fn new(https: bool) -> HeaderSet {
+        let all: Vec<_> = BASE_HEADERS.into_iter().chain(https.then_some(HSTS)).collect();
+        let line =
+            |(name, value): &(HeaderName, HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
+        let head_lines = all.iter().map(line).collect();
+        HeaderSet { all, head_lines }
     }
 }
 
@@ -60,7 +103,7 @@ pub(super) async fn add_security_headers(
     next: Next,
 ) -> Response {
     let mut response = next.run(request).await;
-    for (name, value) in &*headers.all {
+    for (name, value) in &headers.current().all {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     response

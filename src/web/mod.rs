@@ -13,13 +13,13 @@ mod webhook_signature;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{FromRef, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
-use crate::app::App;
+use crate::app::{App, LiveApp};
 
 pub use self::headers::SecurityHeaders;
 pub use self::server::serve;
@@ -28,8 +28,9 @@ pub use self::server::serve;
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// Builds the routes. `extra` contains pages that only some commands serve, such as the demo's phone.
-pub fn routes(app: Arc<App>, extra: Router) -> Router {
-    let headers = SecurityHeaders::from_config(&app.config.server);
+pub fn routes(app: impl Into<LiveApp>, extra: Router) -> Router {
+    let app = app.into();
+    let headers = SecurityHeaders::of_current(app.clone());
     Router::new()
         .route("/webhooks/twilio", get(webhook::hello).post(webhook::twilio))
         .route("/webhooks/twilio/status", post(webhook::twilio))
@@ -42,6 +43,13 @@ pub fn routes(app: Arc<App>, extra: Router) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn_with_state(headers, headers::add_security_headers))
+}
+
+/// Each request takes one snapshot of the app.
+impl FromRef<LiveApp> for Arc<App> {
+    fn from_ref(app: &LiveApp) -> Arc<App> {
+        app.current()
+    }
 }
 
 async fn not_found(request: Request) -> Response {

@@ -11,7 +11,7 @@ use tracing::{error, info};
 
 use super::catch_up::CATCH_UP_INTERVAL;
 use super::{WorkItem, perform, schedule, unread_attachments, work_items};
-use crate::app::App;
+use crate::app::{App, LiveApp};
 use crate::store::{BuiltInRequest, Claims, StoreError};
 
 /// How often the worker looks for work from other processes, such as commands.
@@ -40,11 +40,11 @@ const FIRST_CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Claims and runs work until it is stopped.
 pub struct Worker {
-    app: Arc<App>,
+    live: LiveApp,
     /// Slots for all work.
-    slots: Arc<Semaphore>,
+    slots: Slots,
     /// Slots for turns that need a model. There are fewer, so that a model that hangs does not block other work.
-    model_slots: Arc<Semaphore>,
+    model_slots: Slots,
     tasks: TaskTracker,
     /// Cancels model calls.
     cancel_model_calls: CancellationToken,
@@ -53,34 +53,39 @@ pub struct Worker {
 impl Worker {
     /// Creates a worker. It runs `MYNAH_WORKERS` turns that need a model at once, and a quarter as many further pieces
     /// of work beside them.
-    pub fn new(app: Arc<App>) -> Worker {
-        let workers = app.config.work.workers;
-        let slots = Arc::new(Semaphore::new(workers + workers.div_ceil(4)));
-        let model_slots = Arc::new(Semaphore::new(workers));
-        Worker { app, slots, model_slots, tasks: TaskTracker::new(), cancel_model_calls: CancellationToken::new() }
+    pub fn new(live: impl Into<LiveApp>) -> Worker {
+        let live = live.into();
+        let workers = live.current().config.work.workers;
+        let (slots, model_slots) = (Slots::new(all_slots(workers)), Slots::new(workers));
+        Worker { live, slots, model_slots, tasks: TaskTracker::new(), cancel_model_calls: CancellationToken::new() }
     }
 
     /// Runs until `stop`, then waits for the work in progress.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut next_schedule_run = self.app.clock.now();
+    pub async fn run(mut self, stop: CancellationToken) {
+        let app = self.live.current();
+        let mut next_schedule_run = app.clock.now();
         let mut next_catch_up = next_schedule_run + CATCH_UP_INTERVAL;
         let (mut next_attachment_read, mut attachment_reading) = (next_schedule_run, None);
-        let mut catching_up = self.catch_up(&stop);
+        let mut catching_up = self.catch_up(app, &stop);
         // If the catch-up is not done by then, it continues in the background.
         drop(tokio::time::timeout(FIRST_CATCH_UP_TIMEOUT, &mut catching_up).await);
         while !stop.is_cancelled() {
-            let now = self.app.clock.now();
-            if now >= next_catch_up && catching_up.is_finished() && self.app.config.work.catch_up_max_age.is_some() {
+            // Everything that this round begins uses one snapshot.
+            let app = self.live.current();
+            self.slots.resize(all_slots(app.config.work.workers));
+            self.model_slots.resize(app.config.work.workers);
+            let now = app.clock.now();
+            if now >= next_catch_up && catching_up.is_finished() && app.config.work.catch_up_max_age.is_some() {
                 next_catch_up = now + CATCH_UP_INTERVAL;
-                catching_up = self.catch_up(&stop);
+                catching_up = self.catch_up(Arc::clone(&app), &stop);
             }
             if now >= next_attachment_read && attachment_reading.as_ref().is_none_or(JoinHandle::is_finished) {
                 next_attachment_read = now + unread_attachments::READ_INTERVAL;
-                attachment_reading = Some(self.read_unread_attachments(&stop));
+                attachment_reading = Some(self.read_unread_attachments(Arc::clone(&app), &stop));
             }
             if now >= next_schedule_run {
                 next_schedule_run = now + Duration::from_secs(60);
-                let app = Arc::clone(&self.app);
+                let app = Arc::clone(&app);
                 // In the background, so that the queue does not wait for it.
                 self.tasks.spawn(async move {
                     if let Err(error) = schedule::run(&app, false).await {
@@ -88,23 +93,23 @@ impl Worker {
                     }
                 });
             }
-            if self.app.store.write_error().is_some() {
+            if app.store.write_error().is_some() {
                 // Without traffic, nothing else would notice that the database has recovered. The store logs failures.
-                drop(self.app.store.probe_write().await);
+                drop(app.store.probe_write().await);
             }
-            if self.app.store.uncommitted_webhooks() > WEBHOOK_FLOOD_THRESHOLD {
+            if app.store.uncommitted_webhooks() > WEBHOOK_FLOOD_THRESHOLD {
                 tokio::select! { () = tokio::time::sleep(FLOOD_PAUSE) => {}, () = stop.cancelled() => continue }
             }
-            let free = self.slots.available_permits().min(MAX_CLAIMED_AT_ONCE);
+            let free = self.slots.free().min(MAX_CLAIMED_AT_ONCE);
             if free == 0 {
                 tokio::select! {
-                    permit = self.slots.acquire() => drop(permit),
+                    permit = self.slots.semaphore.acquire() => drop(permit),
                     () = stop.cancelled() => {}
                 }
                 continue;
             }
-            let free_model_slots = self.model_slots.available_permits().min(free);
-            let claims = match claim(&self.app, free_model_slots, free).await {
+            let free_model_slots = self.model_slots.free().min(free);
+            let claims = match claim(&app, free_model_slots, free).await {
                 Ok(claims) => claims,
                 Err(error) => {
                     error!(%error, "cannot claim work from the queue");
@@ -116,15 +121,15 @@ impl Worker {
             let claimed_all_slots =
                 claims.len() >= free || (free_model_slots > 0 && claims.turns.len() >= free_model_slots);
             let next_due = claims.next_due;
-            self.spawn_work(claims).await;
+            self.spawn_work(&app, claims).await;
             if claimed_all_slots {
                 continue;
             }
-            let wait = next_due.map_or(POLL, |due| due.since(self.app.clock.now()).min(POLL));
+            let wait = next_due.map_or(POLL, |due| due.since(app.clock.now()).min(POLL));
             tokio::select! {
-                () = self.app.wake.notified() => {}
+                () = app.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
-                permit = self.model_slots.acquire(), if free_model_slots == 0 => drop(permit),
+                permit = self.model_slots.semaphore.acquire(), if free_model_slots == 0 => drop(permit),
                 () = stop.cancelled() => {}
             }
         }
@@ -133,8 +138,8 @@ impl Worker {
 
     /// Catches up with missed messages in the background. A stop or a bug may interrupt it; the next run then starts
     /// over.
-    fn catch_up(&self, stop: &CancellationToken) -> JoinHandle<()> {
-        let (app, stop) = (Arc::clone(&self.app), stop.clone());
+    fn catch_up(&self, app: Arc<App>, stop: &CancellationToken) -> JoinHandle<()> {
+        let stop = stop.clone();
         self.tasks.spawn(async move {
             if app.channels().next().is_none() {
                 return;
@@ -149,8 +154,8 @@ impl Worker {
     }
 
     /// Reads the attachments of messages that are not answered, in the background.
-    fn read_unread_attachments(&self, stop: &CancellationToken) -> JoinHandle<()> {
-        let (app, stop) = (Arc::clone(&self.app), stop.clone());
+    fn read_unread_attachments(&self, app: Arc<App>, stop: &CancellationToken) -> JoinHandle<()> {
+        let stop = stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -161,15 +166,18 @@ impl Worker {
         })
     }
 
-    async fn spawn_work(&self, claims: Claims) {
+    async fn spawn_work(&self, app: &Arc<App>, claims: Claims) {
         for work in work_items(claims) {
             // Claims never exceed the free slots, and only this loop takes them.
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+            let Ok(slot) = Arc::clone(&self.slots.semaphore).acquire_owned().await else { return };
             // There may be too few model slots: a command is claimed without one, and only later it shows whether a
             // question came with it.
-            let place =
-                if may_need_model(&work) { Arc::clone(&self.model_slots).try_acquire_owned().ok() } else { None };
-            let (app, cut) = (Arc::clone(&self.app), self.cancel_model_calls.clone());
+            let place = if may_need_model(&work) {
+                Arc::clone(&self.model_slots.semaphore).try_acquire_owned().ok()
+            } else {
+                None
+            };
+            let (app, cut) = (Arc::clone(app), self.cancel_model_calls.clone());
             self.tasks.spawn(async move {
                 if let Err(error) = perform(&app, work, place.is_some(), &cut).await {
                     error!(%error, "work can be neither recorded nor requeued; the next start recovers it");
@@ -189,6 +197,45 @@ impl Worker {
             self.tasks.wait().await;
         }
     }
+}
+
+/// Slots whose number may change while some are taken.
+struct Slots {
+    semaphore: Arc<Semaphore>,
+    size: usize,
+    /// How many slots are to be withdrawn as soon as they are given back.
+    surplus: usize,
+}
+
+impl Slots {
+    fn new(size: usize) -> Slots {
+        Slots { semaphore: Arc::new(Semaphore::new(size)), size, surplus: 0 }
+    }
+
+    fn free(&self) -> usize {
+        self.semaphore.available_permits()
+    }
+
+    /// Call this in every round: slots that were taken when the number fell are withdrawn when they are free.
+    fn resize(&mut self, size: usize) {
+        if size > self.size {
+            let more = size - self.size;
+            let kept = more.min(self.surplus);
+            self.surplus -= kept;
+            self.semaphore.add_permits(more - kept);
+        } else {
+            self.surplus += self.size - size;
+        }
+        self.size = size;
+        if self.surplus > 0 {
+            self.surplus -= self.semaphore.forget_permits(self.surplus);
+        }
+    }
+}
+
+/// Returns how many slots there are in all if so many turns may call a model at once.
+fn all_slots(workers: usize) -> usize {
+    workers + workers.div_ceil(4)
 }
 
 /// Returns whether the work may need a model.

@@ -46,11 +46,18 @@ Write durations as `500ms`, `30s`, `5m`, `24h` or `90d`. `0` needs no unit.
 
 `mynah settings set MYNAH_TYPING false` stores a setting in the database. mynah checks the value like any other.
 `mynah settings list` shows what is stored, and what overrides it. `mynah settings get` and `mynah settings unset` take
-a variable. You can run these commands while `mynah serve` runs. It uses the changes from its next start.
+a variable. A running `mynah serve` uses a change within two seconds: for messages that arrive and answers that begin
+after that. What has begun ends with the settings before.
 
-You cannot store secrets, base URLs, `MYNAH_NUMBERS`, or the settings that tell mynah where the data folder is
-(`MYNAH_CONFIG` and `MYNAH_DATA_DIR`). `mynah demo` and `mynah chat` use a data folder of their own and ignore stored
+You cannot store secrets, base URLs, `MYNAH_NUMBERS`, `MYNAH_LISTEN`, or the settings that tell mynah where the data
+folder is (`MYNAH_CONFIG` and `MYNAH_DATA_DIR`). `mynah demo` and `mynah chat` use a data folder of their own and ignore stored
 settings.
+
+## Reading the files again
+
+On SIGHUP (`systemctl reload mynah`), a running `mynah serve` reads the configuration file and all other files again. If
+it finds an error, it logs it, raises an alert, and keeps the configuration that it has. `MYNAH_LISTEN`,
+`MYNAH_DATA_DIR` and `DATABASE_URL` count only after a restart. A process that was started in a terminal ends on SIGHUP.
 
 ## Errors
 

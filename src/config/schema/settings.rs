@@ -97,7 +97,8 @@ impl Setting {
 
     /// Returns why the database may not store the setting, or `None` if it may.
     ///
-    /// Secrets are stored encrypted elsewhere. Some settings are needed to find the database. Base URLs are addresses
+    /// Secrets are stored encrypted elsewhere. Some settings are needed to find the database, and a running process cannot
+    /// move to another address. Base URLs are addresses
     /// that mynah calls, perhaps without TLS and inside the owner's network: only somebody with access to the machine
     /// may set them, not somebody who gets access to a web page.
     pub fn why_not_storable(&self) -> Option<&'static str> {
@@ -105,6 +106,8 @@ impl Setting {
             Some("a secret, which cannot be stored as a setting")
         } else if self.file_key.is_empty() || self.key == "MYNAH_DATA_DIR" {
             Some("a setting that mynah needs to find the database, so it cannot be stored there")
+        } else if self.key == "MYNAH_LISTEN" {
+            Some("a setting that a running process cannot change, so it counts only from the next start")
         } else if self.key == "MYNAH_NUMBERS" {
             Some("a list of files, which can be set only on the machine itself")
         } else if self.key.ends_with("_BASE_URL") {

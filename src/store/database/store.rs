@@ -75,6 +75,12 @@ impl Store {
         }
     }
 
+    /// Sets other options, for this value and its clones. The database is the same.
+    #[must_use]
+    pub fn with_options(self, options: StoreOptions) -> Store {
+        Store { options, reopen_templates: options.reopen_template.into(), ..self }
+    }
+
     /// Sets the template of each of our numbers that reopens a conversation. A number may have none.
     #[must_use]
     pub fn with_reopen_templates(self, templates: PerNumber<Option<ContentSid>>) -> Store {

@@ -1,10 +1,11 @@
-//! Operations: alerts, budgets, retention, the schedule, stored settings, secrets, files.
+//! Operations: alerts, budgets, retention, the schedule, the stored configuration, secrets, files.
 //!
 //! This folder may import `database` and `sqlite`. To add something, add a file with its statements beside an
 //! `impl Store`, and tests in `tests/store/operations`.
 
 pub(in crate::store) mod alerts;
 pub(in crate::store) mod budget;
+pub(in crate::store) mod configuration;
 pub(in crate::store) mod files;
 pub(in crate::store) mod retention;
 pub(in crate::store) mod schedule;

@@ -1,7 +1,11 @@
 //! Secrets in the database, encrypted for this installation's age identity.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Time;
-use crate::store::database::{Store, StoreError, args};
+use crate::store::database::{Store, StoreError, Tx, args};
+
+const ALL: &str = "SELECT name, sealed FROM secrets WHERE name > '' ORDER BY name";
 
 const GET: &str = "SELECT sealed FROM secrets WHERE name = ?1";
 
@@ -18,4 +22,14 @@ impl Store {
     pub async fn put_sealed_secret(&self, name: &'static str, sealed: String, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| tx.execute(PUT, args![name, sealed.as_str(), now]).map(drop)).await
     }
+}
+
+/// Returns all secrets, encrypted, by name.
+pub(super) fn read_all(tx: &mut dyn Tx) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut sealed = BTreeMap::new();
+    tx.for_each_row(ALL, &[], &mut |row| {
+        sealed.insert(row.text(0)?.to_owned(), row.text(1)?.to_owned());
+        Ok(())
+    })?;
+    Ok(sealed)
 }

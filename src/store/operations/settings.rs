@@ -2,11 +2,10 @@
 //! are not among them; those are stored encrypted.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use super::configuration::raise_revision;
 use crate::clock::Time;
 use crate::store::database::{Store, StoreError, Tx, args};
-use crate::store::sqlite;
 
 const ALL: &str = "SELECT key, value FROM settings WHERE key > '' ORDER BY key";
 
@@ -17,27 +16,35 @@ const PUT: &str = "
 const DELETE: &str = "DELETE FROM settings WHERE key = ?1";
 
 impl Store {
-    /// Stores a setting by its variable, such as `MYNAH_TYPING`. It takes effect at the next start.
+    /// Stores a setting by its variable, such as `MYNAH_TYPING`. A running `serve` uses it within two seconds.
     pub async fn put_setting(&self, key: &'static str, value: String, now: Time) -> Result<(), StoreError> {
-        self.write(move |tx| tx.execute(PUT, args![key, value.as_str(), now]).map(drop)).await
+        self.write(move |tx| {
+            tx.execute(PUT, args![key, value.as_str(), now])?;
+            raise_revision(tx)
+        })
+        .await
     }
 
     /// Deletes a stored setting. Returns `false` if there was none.
     pub async fn delete_setting(&self, key: impl Into<String>) -> Result<bool, StoreError> {
         let key = key.into();
-        self.write(move |tx| Ok(tx.execute(DELETE, args![key.as_str()])? > 0)).await
+        self.write(move |tx| {
+            let deleted = tx.execute(DELETE, args![key.as_str()])? > 0;
+            if deleted {
+                raise_revision(tx)?;
+            }
+            Ok(deleted)
+        })
+        .await
     }
 }
 
-/// Returns the stored settings of a database. The database may be in use, missing, or from an older program. It is only
-/// read and not migrated, because the configuration is read before the lock on the data folder is taken.
-pub fn stored_settings(database: &Path) -> Result<BTreeMap<String, String>, StoreError> {
+/// Returns all stored settings.
+pub(super) fn read_all(tx: &mut dyn Tx) -> Result<BTreeMap<String, String>, StoreError> {
     let mut stored = BTreeMap::new();
-    sqlite::peek(database, "settings", &mut |tx: &mut dyn Tx| {
-        tx.for_each_row(ALL, &[], &mut |row| {
-            stored.insert(row.text(0)?.to_owned(), row.text(1)?.to_owned());
-            Ok(())
-        })
+    tx.for_each_row(ALL, &[], &mut |row| {
+        stored.insert(row.text(0)?.to_owned(), row.text(1)?.to_owned());
+        Ok(())
     })?;
     Ok(stored)
 }

@@ -30,7 +30,11 @@ const STATEMENT_CACHE_SIZE: usize = 128;
 
 /// Returns the migrations in order. A released migration is never changed.
 fn migration_steps() -> Vec<M<'static>> {
-    [include_str!("../../../migrations/sqlite/0001_start.sql")]
+    let files = [
+        include_str!("../../../migrations/sqlite/0001_start.sql"),
+        include_str!("../../../migrations/sqlite/0002_configuration.sql"),
+    ];
+    files
         .map(|sql| {
             M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {
                 crate::failpoint::hit("migration");
@@ -88,24 +92,26 @@ impl Sqlite {
     }
 }
 
-/// Reads a table of the file at `path` without migrating it. Does nothing if there is no such file or table.
+/// Reads the file at `path` without migrating it: calls `read` for each of its tables, all in one transaction. Does
+/// nothing if there is no such file.
 pub(crate) fn peek(
     path: &Path,
-    table: &str,
-    read: &mut dyn FnMut(&mut dyn Tx) -> Result<(), StoreError>,
+    read: &mut dyn FnMut(&str, &mut dyn Tx) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     if !path.exists() {
         return Ok(());
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| open_error(path, &error))?;
     let to_open_error = |error| open_error(path, &error);
-    connection.execute_batch("PRAGMA busy_timeout = 8000; PRAGMA query_only = ON;").map_err(to_open_error)?;
-    if connection.table_exists(None, table).map_err(to_open_error)? {
-        read(&mut SqliteTx { connection: &connection })
-    } else {
-        Ok(())
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(to_open_error)?;
+    connection.execute_batch("PRAGMA busy_timeout = 8000; PRAGMA query_only = ON; BEGIN").map_err(to_open_error)?;
+    let mut tables =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").map_err(to_open_error)?;
+    let names = tables.query_map([], |row| row.get::<_, String>(0)).map_err(to_open_error)?;
+    for name in names.collect::<Result<Vec<_>, _>>().map_err(to_open_error)? {
+        read(&name, &mut SqliteTx { connection: &connection })?;
     }
+    Ok(())
 }
 
 fn open_error(path: &Path, error: &rusqlite::Error) -> StoreError {

@@ -1,6 +1,7 @@
 //! The HTTP server: sockets and timeouts, health and security headers, proxies in front, settings that are stored.
 
 mod health;
+mod live_settings;
 mod proxies;
 mod settings;
 mod sockets;

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use mynah::ai::Provider;
-use mynah::app::{App, Assistant};
+use mynah::app::{App, Assistant, LiveApp};
 use mynah::channel::{Channel, twilio};
 use mynah::clock::{Clock, ManualClock, Time};
 use mynah::config::{AiConfig, Config, Sources};
@@ -104,6 +104,11 @@ impl TestApp {
         let app = build_app(&all, &clock).await;
         app.store.recover(clock.now(), "Sorry.".into()).await.unwrap();
         TestApp { app, clock, twilio, model, folder, settings: all, next_sid: sids }
+    }
+
+    /// The app with its sources, as `serve` runs it: the snapshot changes with the stored configuration.
+    pub fn live(&self) -> LiveApp {
+        LiveApp::new(Arc::clone(&self.app), sources(&self.settings), 0)
     }
 
     /// The same test app with another model.
@@ -217,6 +222,15 @@ impl TestApp {
         self.routes().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
+    /// Posts a signed webhook to other routes than those of this test app.
+    pub async fn post_signed_to(&self, routes: Router, path: &str, params: &[(String, String)]) -> Response<Body> {
+        let signature = twilio::sign(&format!("{PUBLIC_URL}{path}"), params, TOKEN);
+        let request = Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("x-twilio-signature", signature);
+        routes.oneshot(request.body(Body::from(encode_form(params))).unwrap()).await.unwrap()
+    }
+
     pub async fn get(&self, path: &str) -> Response<Body> {
         self.routes().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
     }
@@ -308,11 +322,15 @@ impl TestApp {
 }
 
 async fn build_app(settings: &BTreeMap<String, String>, clock: &ManualClock) -> Arc<App> {
-    let env = settings.iter().map(|(key, value)| (key.clone(), value.into())).collect();
-    let config = Config::load(Sources { env, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = Config::load(sources(settings)).unwrap_or_else(|problems| panic!("{problems}"));
     let app = App::build(config, Arc::new(clock.clone())).await.unwrap();
     // The test's own executable reads no files.
-    Arc::new(App { reader: FileReader::from_program(env!("CARGO_BIN_EXE_mynah").into()), ..app })
+    Arc::new(App { reader: Arc::new(FileReader::from_program(env!("CARGO_BIN_EXE_mynah").into())), ..app })
+}
+
+fn sources(settings: &BTreeMap<String, String>) -> Sources {
+    let env = settings.iter().map(|(key, value)| (key.clone(), value.into())).collect();
+    Sources { env, ..Sources::default() }
 }
 
 pub fn completion(text: &str) -> Value {

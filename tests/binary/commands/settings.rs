@@ -26,7 +26,7 @@ async fn settings_are_stored_listed_and_taken_away() {
     assert!(run_settings(settings, &["list"]).await.starts_with("no settings are stored"));
     assert_eq!(settings.run(&["settings", "list", "--json"]).await.json(), json!([]));
 
-    let stored = "MYNAH_TYPING is stored; mynah uses it from the next start of `mynah serve`\n";
+    let stored = "MYNAH_TYPING is stored; a running `mynah serve` uses it within two seconds\n";
     assert_eq!(run_settings(settings, &["set", "MYNAH_TYPING", "false"]).await, stored);
     let hidden = "MYNAH_AI_MODEL is stored, but is not in effect: overridden by environment variable MYNAH_AI_MODEL\n";
     assert_eq!(run_settings(settings, &["set", "MYNAH_AI_MODEL", "other"]).await, hidden);
@@ -42,7 +42,7 @@ async fn settings_are_stored_listed_and_taken_away() {
     let why = "overridden by environment variable MYNAH_AI_MODEL";
     assert_eq!(got, json!({ "key": "MYNAH_AI_MODEL", "value": "other", "state": "hidden", "why": why }));
 
-    let gone = "MYNAH_TYPING is deleted; this takes effect at the next start of `mynah serve`\n";
+    let gone = "MYNAH_TYPING is deleted; a running `mynah serve` does without it within two seconds\n";
     assert_eq!(run_settings(settings, &["unset", "MYNAH_TYPING"]).await, gone);
     for action in ["get", "unset"] {
         assert!(run_refused(settings, &[action, "MYNAH_TYPING"]).await.contains("MYNAH_TYPING is not stored"));

@@ -2,6 +2,7 @@
 //! read.
 
 mod file_permissions;
+mod live_settings;
 mod messages;
 mod stopping;
 mod two_numbers;

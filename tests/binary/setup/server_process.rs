@@ -181,6 +181,11 @@ impl ServerProcess {
         .await
     }
 
+    /// Waits until its log contains this text.
+    pub async fn wait_for_log(&self, text: &str) {
+        wait_until(text, TEST_TIMEOUT, || async { self.log().contains(text).then_some(()) }).await;
+    }
+
     /// The same program on the same folder and port, with these settings from now on. The one before has ended.
     pub async fn restart(&mut self, settings: &CommandSettings) {
         self.relaunch(settings);

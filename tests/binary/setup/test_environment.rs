@@ -69,6 +69,8 @@ pub struct ModelStandIn {
     pub calls: AtomicU64,
     /// While it is `true`, nothing is answered.
     pub paused: watch::Sender<bool>,
+    /// The instructions of each call, in the order in which the calls came.
+    pub instructions: Mutex<Vec<String>>,
     /// What each answer ends with.
     pub answer_suffix: Mutex<String>,
 }
@@ -93,6 +95,7 @@ impl TestEnvironment {
             max_delay_ms: AtomicU64::default(),
             calls: AtomicU64::default(),
             paused: watch::Sender::new(false),
+            instructions: Mutex::default(),
             answer_suffix: Mutex::default(),
         });
         let file = "/2010-04-01/Accounts/{account}/Messages/{message}/Media/{file}";
@@ -266,6 +269,8 @@ async fn list_models() -> Json<Value> {
 async fn complete(State(model): State<Arc<ModelStandIn>>, Json(request): Json<Value>) -> Json<Value> {
     model.calls.fetch_add(1, Ordering::SeqCst);
     let lines = request["messages"].as_array().cloned().unwrap_or_default();
+    let instructions = lines.first().and_then(|line| line["content"].as_str()).unwrap_or_default().to_owned();
+    model.instructions.lock().expect("no panic under this lock").push(instructions);
     let mut new: Vec<&Value> = lines.iter().rev().take_while(|line| line["role"] != "assistant").collect();
     new.reverse();
     let new = new.iter().filter(|line| line["role"] == "user").filter_map(|line| line["content"].as_str());

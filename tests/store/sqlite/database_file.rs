@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use mynah::store::{Store, stored_settings};
+use mynah::store::{Store, stored_configuration};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
@@ -81,9 +81,9 @@ const POISON_TRIGGER: &str = "
 fn a_database_that_is_not_there_or_is_older_than_settings_has_none_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mynah.db");
-    assert!(stored_settings(&path).unwrap().is_empty() && !path.exists());
+    assert!(stored_configuration(&path).unwrap() == Default::default() && !path.exists());
     execute(&path, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
-    assert!(stored_settings(&path).unwrap().is_empty());
+    assert_eq!(stored_configuration(&path).unwrap(), Default::default());
     assert_eq!(rows(&path, "SELECT name FROM sqlite_schema"), ["t"]);
 }
 
