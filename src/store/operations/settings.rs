@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::configuration::raise_revision;
+use super::configuration_revision;
 use crate::clock::Time;
 use crate::store::database::{Store, StoreError, Tx, args};
 
@@ -20,7 +20,7 @@ impl Store {
     pub async fn put_setting(&self, key: &'static str, value: String, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.execute(PUT, args![key, value.as_str(), now])?;
-            raise_revision(tx)
+            configuration_revision::raise(tx)
         })
         .await
     }
@@ -31,7 +31,7 @@ impl Store {
         self.write(move |tx| {
             let deleted = tx.execute(DELETE, args![key.as_str()])? > 0;
             if deleted {
-                raise_revision(tx)?;
+                configuration_revision::raise(tx)?;
             }
             Ok(deleted)
         })

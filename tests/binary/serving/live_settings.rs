@@ -2,14 +2,20 @@
 
 use std::time::Instant;
 
+use futures_util::future::join_all;
+
 use crate::setup::server_process::ServerProcess;
 use crate::setup::test_environment::TestEnvironment;
 use crate::setup::wait::TEST_TIMEOUT;
 
-const CONTACTS: usize = 50;
+/// How many new contacts write at once.
+const CONTACTS: usize = 20;
 
-/// How many messages each of them writes at least.
-const LEAST_ROUNDS: usize = 20;
+/// What each of them writes.
+const MESSAGES_PER_CONTACT: usize = 2;
+
+/// How often new contacts write at least: a thousand messages in all.
+const LEAST_ROUNDS: usize = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_setting_that_changes_while_a_thousand_messages_flow_is_used_and_none_is_lost_or_answered_twice() {
@@ -20,12 +26,15 @@ async fn a_setting_that_changes_while_a_thousand_messages_flow_is_used_and_none_
         let instructions = format!("Your favourite colour is {colour}.");
         let arguments = ["settings", "set", "MYNAH_SYSTEM_PROMPT", &instructions];
         let mut storing = Some(server.settings.run(&arguments));
-        // The contacts go on writing until the model gets the new instructions.
+        // Contacts go on writing until the model gets the new instructions.
         let began = Instant::now();
         loop {
-            let all_write = futures_util::future::join_all(
-                (0..CONTACTS).map(|contact| environment.contact_writes((contact, round))),
-            );
+            let contacts = round * CONTACTS..(round + 1) * CONTACTS;
+            let all_write = join_all(contacts.map(async |contact| {
+                for number in 0..MESSAGES_PER_CONTACT {
+                    environment.contact_writes((contact, number)).await;
+                }
+            }));
             match storing.take() {
                 Some(storing) => assert_eq!(tokio::join!(storing, all_write).0.status, Some(0)),
                 None => drop(all_write.await),
@@ -40,11 +49,12 @@ async fn a_setting_that_changes_while_a_thousand_messages_flow_is_used_and_none_
             assert!(began.elapsed() < TEST_TIMEOUT, "{instructions} is never used");
         }
     }
-    environment.wait_until_all_answered_once(&mut server, CONTACTS, round).await;
+    environment.wait_until_all_answered_once(&mut server, round * CONTACTS, MESSAGES_PER_CONTACT).await;
     let asked = environment.model.instructions.lock().expect("no panic under this lock").clone();
     let first_blue = asked.iter().position(|text| text.contains("blue")).expect("it was used");
-    let later = &asked[first_blue + CONTACTS..];
-    assert!(later.iter().all(|text| text.contains("blue")), "only turns that had begun end with the setting before");
+    // At most so many turns had begun (MYNAH_WORKERS).
+    let mut later = asked.iter().skip(first_blue + 256);
+    assert!(later.all(|text| text.contains("blue")), "only turns that had begun end with the setting before");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
