@@ -9,12 +9,14 @@ mod history;
 mod live_app;
 mod media_links;
 mod numbers;
+mod probe_key;
 mod running_turns;
 
 pub use self::confidential_content::ConfidentialContent;
 pub use self::live_app::{LiveApp, ReloadError, ReloadOutcome, load_configuration};
 pub use self::media_links::MediaLinks;
 pub use self::numbers::Number;
+pub use self::probe_key::ProbeKey;
 pub use self::running_turns::RunningTurns;
 
 use std::borrow::Cow;
@@ -63,6 +65,8 @@ pub struct App {
     pub files: FileStore,
     /// The links under which the provider fetches what operators send; `None` if there is no channel.
     pub media_links: Option<MediaLinks>,
+    /// Authenticates the probes of `mynah check`; `None` if there is no channel.
+    pub probe_key: Option<ProbeKey>,
     /// Transcribes voice notes; `None` if nothing does. Does not serve every number: see [`App::transcriber_of`].
     pub transcriber: Option<Transcriber>,
     /// Reads files in a child process.
@@ -163,6 +167,7 @@ impl App {
             transcription_slots: Arc::new(Semaphore::new(MAX_TRANSCRIPTIONS)),
             attachment_timeout: ATTACHMENT_TIMEOUT,
             media_links: derived.media_links,
+            probe_key: derived.probe_key,
             running_turns: Arc::default(),
             wake: Arc::default(),
             claim_lock: Arc::default(),
@@ -183,6 +188,7 @@ impl App {
             number_directory: derived.number_directory,
             files: self.files.clone(),
             media_links: derived.media_links,
+            probe_key: derived.probe_key,
             transcriber: derived.transcriber,
             reader: Arc::clone(&self.reader),
             fetch_slots: Arc::clone(&self.fetch_slots),
@@ -207,6 +213,7 @@ struct Derived {
     numbers: Vec<Number>,
     number_directory: NumberDirectory,
     media_links: Option<MediaLinks>,
+    probe_key: Option<ProbeKey>,
     transcriber: Option<Transcriber>,
 }
 
@@ -242,6 +249,7 @@ impl Derived {
             numbers,
             number_directory: config.directory(),
             media_links: key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key)),
+            probe_key: key.map(|key| ProbeKey::new(&key)),
             transcriber: transcription.map(|config| ai::build_transcriber(config, timeout)).transpose()?,
         })
     }

@@ -1,7 +1,7 @@
 //! The outgoing HTTP client. It uses rustls with ring and its own root certificates, so that a static executable needs
 //! no system files. It follows no redirects, and reads bodies up to a limit.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -143,6 +143,17 @@ pub fn is_public(address: IpAddr) -> bool {
                 && inner.is_none_or(|inner| is_public(inner.into()))
         }
     }
+}
+
+/// Returns an address that reaches a socket listening on `address`: the loopback if the socket listens on all
+/// addresses.
+pub fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Why a body could not be read.

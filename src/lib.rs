@@ -10,9 +10,10 @@
 //! | 2 | [`telemetry`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`file_store`] [`store`] [`cache`] |
 //! | 2 | [`channel`] [`ai`] [`file_reader`] |
 //! | 3 | [`app`] |
-//! | 4 | [`work`] [`web`] [`simulator`] |
-//! | 5 | [`daemon`] |
-//! | 6 | [`cli`] |
+//! | 4 | [`diagnosis`] |
+//! | 5 | [`work`] [`web`] [`simulator`] |
+//! | 6 | [`daemon`] |
+//! | 7 | [`cli`] |
 
 pub mod ai;
 pub mod app;
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod concurrency_limit;
 pub mod config;
 pub mod daemon;
+pub mod diagnosis;
 pub mod failpoint;
 pub mod fault;
 pub mod file_reader;

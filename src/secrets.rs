@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use age::x25519::Identity;
 use secrecy::ExposeSecret;
 
+/// The name of the identity file in the data folder.
+pub const IDENTITY_FILE: &str = "identity.age.txt";
+
 /// Encrypts and decrypts with the installation's identity.
 pub struct Secrets {
     identity: Identity,
@@ -33,7 +36,7 @@ pub enum SecretsError {
 impl Secrets {
     /// Reads `identity.age.txt` in the data folder, or creates it, readable by its owner only.
     pub fn open(folder: &Path) -> Result<Secrets, SecretsError> {
-        let path = folder.join("identity.age.txt");
+        let path = folder.join(IDENTITY_FILE);
         let file_error = |error| SecretsError::File(path.clone(), error);
         match fs::read_to_string(&path) {
             Ok(text) => {

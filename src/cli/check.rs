@@ -1,18 +1,31 @@
-//! `mynah check`: prints a line per check. The exit status is 1 if a check fails.
+//! `mynah check`: prints what each check found and what to do about it. The exit status is 1 if a check fails.
 
-use std::sync::Arc;
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde::Serialize;
 
-use crate::app::{App, Assistant, Number};
-use crate::config::Config;
-use crate::fault::Fault;
+use super::table_columns::one_line;
+use crate::config::Sources;
+use crate::diagnosis::{self, Finding, Outcome};
+
+const EXAMPLES: &str =
+    "Each line shows how a check ended (ok, warning, failed or skipped), its name, and what was found. \
+The next line says what to do.
+
+The check sends signed requests to MYNAH_PUBLIC_URL, which a running `mynah serve` recognizes and does not store. If \
+none runs, the check itself listens on MYNAH_LISTEN until it ends. Each model gets a prompt of a few words, which \
+costs what such a call costs.
+
+Examples:
+  mynah check
+  mynah check --offline
+  mynah check --json | jq '.[] | select(.outcome == \"failed\")'";
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Skip the checks that call Twilio or a model
+    /// Skip the checks that call Twilio, a model or the public address
     #[arg(long)]
     offline: bool,
     /// Print one JSON document on stdout
@@ -20,145 +33,49 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// A check and its result.
-#[derive(Debug, Serialize)]
-struct Finding {
-    check: &'static str,
-    /// `ok`, `failed` or `skipped`.
-    outcome: &'static str,
-    /// The number that was checked, if there are several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<String>,
-    detail: String,
-}
-
-impl Finding {
-    fn from_result(check: &'static str, outcome: Result<String, String>) -> Finding {
-        match outcome {
-            Ok(detail) => Finding { check, outcome: "ok", number: None, detail },
-            Err(detail) => Finding { check, outcome: "failed", number: None, detail },
-        }
-    }
-
-    fn skipped(check: &'static str, why: &str) -> Finding {
-        Finding { check, outcome: "skipped", number: None, detail: why.into() }
-    }
-}
-
-pub(super) fn run(config: Result<Config>, arguments: &Arguments) -> Result<()> {
-    let findings = match config {
-        Err(error) => vec![Finding::from_result("configuration", Err(format!("{error:#}")))],
-        Ok(config) => {
-            let offline = arguments.offline;
-            super::block_on(async move { Ok(run_checks(config, offline).await) })?
+pub(super) async fn run(sources: Sources, arguments: Arguments) -> Result<()> {
+    let show_progress = !arguments.json && io::stderr().is_terminal() && io::stdout().is_terminal();
+    let progress = |running: &[&'static str]| {
+        if show_progress {
+            print_progress(running);
         }
     };
+    let findings = diagnosis::run(sources, super::clock(), arguments.offline, &progress).await;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
-        for finding in &findings {
-            let number = finding.number.iter().map(|name| format!("{name}: ")).collect::<String>();
-            println!("{:<8} {:<14} {number}{}", finding.outcome, finding.check, finding.detail);
-        }
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        print!("{}", findings.iter().map(|finding| lines(finding, colour)).collect::<String>());
     }
-    match findings.iter().filter(|finding| finding.outcome == "failed").count() {
+    match findings.iter().filter(|finding| finding.outcome == Outcome::Failed).count() {
         0 => Ok(()),
         1 => bail!("one check failed"),
         failed => bail!("{failed} checks failed"),
     }
 }
 
-async fn run_checks(config: Config, offline: bool) -> Vec<Finding> {
-    let mut findings = vec![Finding::from_result("configuration", Ok("read without errors".into()))];
-    findings.extend(config.warnings.iter().map(|warning| Finding::skipped("warning", warning)));
-    let public = match &config.server.public_url {
-        Some(url) => Ok(format!(
-            "Twilio's webhook address is {}",
-            url.as_str().trim_end_matches('/').to_owned() + "/webhooks/twilio"
-        )),
-        None => Err("MYNAH_PUBLIC_URL is not set: mynah cannot check signatures, so it refuses every webhook".into()),
-    };
-    findings.push(Finding::from_result("public URL", public));
-    let database = config.data.database.clone();
-    let app = match App::build(config, super::clock()).await {
-        Ok(app) => app,
-        Err(error) => {
-            findings.push(Finding::from_result("set-up", Err(format!("{error:#}"))));
-            return findings;
-        }
-    };
-    let backlog = app.store.backlog().await;
-    findings.push(Finding::from_result(
-        "database",
-        backlog
-            .map_err(|error| error.to_string())
-            .map(|backlog| format!("{} is up to date, {} turns wait", database.display(), backlog.waiting)),
-    ));
-    let mut checked_models = CheckedModels::default();
-    for number in &app.numbers {
-        let name = app.name_if_several(number).map(str::to_owned);
-        let findings_of = check_number(&app, number, offline, &mut checked_models).await;
-        findings.extend(findings_of.into_iter().map(|finding| Finding { number: name.clone(), ..finding }));
-    }
-    if let Some(transcriber) = &app.transcriber {
-        let lacks_transcription = |number: &&Number| number.channel.is_some() && app.transcriber_of(number).is_none();
-        for number in app.numbers.iter().filter(lacks_transcription) {
-            let why = "voice notes are not transcribed here: this number has a model of its own; set \
-                       MYNAH_TRANSCRIPTION_BASE_URL or MYNAH_TRANSCRIPTION_API_KEY";
-            let name = app.name_if_several(number).map(str::to_owned);
-            findings.push(Finding { number: name, ..Finding::skipped("transcription", why) });
-        }
-        findings.push(if offline {
-            Finding::skipped("transcription", "configured, not called (--offline)")
-        } else {
-            Finding::from_result("transcription", fault_as_text(transcriber.check().await))
-        });
-    }
-    findings
+/// Writes the names of the checks that still run over the line before.
+fn print_progress(running: &[&'static str]) {
+    let line = if running.is_empty() { String::new() } else { format!("checking: {}", running.join(", ")) };
+    // The progress is not worth an error.
+    drop(write!(io::stderr(), "\r\x1b[K{line}").and_then(|()| io::stderr().flush()));
 }
 
-/// The results of models that were checked already. Numbers can share a model.
-type CheckedModels = Vec<(Arc<Assistant>, Result<String, String>)>;
-
-async fn check_number(app: &App, number: &Number, offline: bool, checked_models: &mut CheckedModels) -> Vec<Finding> {
-    let mut findings = vec![match &number.channel {
-        None if app.channels().next().is_some() => Finding::skipped("Twilio", "no account and no sender are set"),
-        None => Finding::from_result(
-            "Twilio",
-            Err("not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and a sender".into()),
-        ),
-        Some(_) if offline => Finding::skipped("Twilio", "configured, not called (--offline)"),
-        Some(channel) => {
-            Finding::from_result("Twilio", fault_as_text(channel.check().await.map(|accepted| accepted.found)))
-        }
-    }];
-    if number.channel.is_none() && number.assistants.is_empty() && app.has_any_model() {
-        findings.push(Finding::skipped(
-            "model",
-            "no model is set; nobody can write to this number, because it has no sender",
-        ));
-    } else if number.assistants.is_empty() {
-        let why = "not configured: set MYNAH_AI_PROVIDER, OPENAI_API_KEY or ANTHROPIC_API_KEY";
-        findings.push(Finding::from_result("model", Err(why.into())));
+/// Returns the lines of a finding.
+fn lines(finding: &Finding, colour: bool) -> String {
+    let word = format!("{:<8}", finding.outcome.as_str());
+    let word = match (colour, finding.outcome) {
+        (false, _) => word,
+        (true, Outcome::Ok) => format!("\x1b[32m{word}\x1b[0m"),
+        (true, Outcome::Warning) => format!("\x1b[33m{word}\x1b[0m"),
+        (true, Outcome::Failed) => format!("\x1b[1;31m{word}\x1b[0m"),
+        (true, Outcome::Skipped) => format!("\x1b[2m{word}\x1b[0m"),
+    };
+    let number = finding.number.iter().map(|name| format!("{name}: ")).collect::<String>();
+    let found = one_line(&format!("{number}{}", finding.found));
+    let mut lines = format!("{word} {:<14} {found}\n", finding.check);
+    if let Some(remedy) = &finding.remedy {
+        lines.push_str(&format!("{:<8} {:<14} → {}\n", "", "", one_line(remedy)));
     }
-    let checks = std::iter::once("model").chain(std::iter::repeat("fallback"));
-    for (check, assistant) in checks.zip(&number.assistants) {
-        if offline {
-            findings.push(Finding::skipped(check, "configured, not called (--offline)"));
-            continue;
-        }
-        let known =
-            checked_models.iter().find(|(other, _)| Arc::ptr_eq(other, assistant)).map(|(_, outcome)| outcome.clone());
-        let outcome = match known {
-            Some(outcome) => outcome,
-            None => fault_as_text(assistant.provider.check().await),
-        };
-        checked_models.push((Arc::clone(assistant), outcome.clone()));
-        findings.push(Finding::from_result(check, outcome));
-    }
-    findings
-}
-
-fn fault_as_text(outcome: Result<String, Fault>) -> Result<String, String> {
-    outcome.map_err(|fault| fault.why().to_owned())
+    lines
 }

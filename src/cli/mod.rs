@@ -133,7 +133,7 @@ pub fn run(cli: Cli) -> Result<()> {
             block_on(chat::run(config))
         }
         Command::Alert(arguments) => block_on(alert::run(load(flags)?, arguments)),
-        Command::Check(arguments) => check::run(load(flags), &arguments),
+        Command::Check(arguments) => block_on(check::run(Sources::of_process(flags), arguments)),
         Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),

@@ -1,7 +1,7 @@
 //! The simulation of `demo` and `chat`: all of mynah against the simulator, with a temporary data folder that is removed
 //! at the end.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use url::Url;
 use crate::app::App;
 use crate::config::{AiConfig, AiSettingNames, Config, ProviderConfig, Sender, TwilioConfig};
 use crate::simulator::{PhonePage, Simulator, SimulatorConfig};
-use crate::{ai, daemon};
+use crate::{ai, daemon, http};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const OUR_NUMBER: &str = "+14155238886";
@@ -45,7 +45,7 @@ impl Simulation {
                 )
             })?,
         };
-        let here = Url::parse(&format!("http://{}", loopback_if_unspecified(listener.local_addr()?)))?;
+        let here = Url::parse(&format!("http://{}", http::loopback_if_unspecified(listener.local_addr()?)))?;
         let token = SecretString::from(uuid::Uuid::now_v7().simple().to_string());
         config.data.dir = folder.0.clone();
         config.data.database = folder.0.join("mynah.db");
@@ -125,17 +125,6 @@ impl Simulation {
         drop(self.folder);
         outcome
     }
-}
-
-/// Returns an address that reaches a socket listening on `address`: the loopback if the socket listens on all
-/// addresses.
-fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// A folder that is removed when this value is dropped.

@@ -60,3 +60,4 @@ pub use self::queue::part_claims::PartClaim;
 pub use self::queue::reconcile_claims::{FIRST_LOOKUP_DELAY, LookupClaim};
 pub use self::queue::recovery::RecoveryReport;
 pub use self::queue::turns::TurnClaim;
+pub use self::sqlite::{Inspection, inspect};

@@ -20,6 +20,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 
 use crate::app::{App, LiveApp};
+use crate::diagnosis;
 
 pub use self::headers::SecurityHeaders;
 pub use self::server::serve;
@@ -37,10 +38,12 @@ pub fn routes(app: impl Into<LiveApp>, extra: Router) -> Router {
         .route("/media/{reference}", get(media_files::serve_file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .with_state(app)
+        .with_state(app.clone())
         .merge(extra)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        // Before the routes: a proxy may have changed the address of a probe.
+        .layer(middleware::from_fn_with_state(app, diagnosis::answer_probes))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn_with_state(headers, headers::add_security_headers))
 }

@@ -99,7 +99,8 @@ pub(super) fn classify_error(
     let given_up = |description| ErrorClass::Fault(Fault::fail(FaultOwner::Message, description));
 
     if ACCOUNT_CODES.iter().any(|code| mentions(code)) {
-        return operator(description, "check the key, the balance and the spending limits of the account");
+        let remedy = format!("check {api_key}, and the balance and the spending limits of the account");
+        return operator(description, &remedy);
     }
     if matches!(problem.status, 400 | 403 | 422)
         && (problem.flagged || CONTENT_FILTER_WORDINGS.iter().any(|wording| mentions(wording)))

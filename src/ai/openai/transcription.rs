@@ -177,7 +177,7 @@ mod tests {
             ResponseTemplate::new(status).set_body_json(json!({ "error": { "message": "no", "code": code } }))
         };
         for (response, again, words) in [
-            (error(401, "invalid_api_key"), false, "check the key"),
+            (error(401, "invalid_api_key"), false, "check MYNAH_TRANSCRIPTION_API_KEY"),
             (error(404, ""), false, "check MYNAH_TRANSCRIPTION_MODEL"),
             (error(429, "rate_limit_exceeded"), true, "429"),
             (error(500, ""), true, "500"),

@@ -38,8 +38,18 @@ impl Problem {
     }
 
     /// Returns the place of the error.
-    pub(in crate::config) fn place(&self) -> &str {
+    pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Returns what was found there; never a secret.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// Returns what is expected there.
+    pub fn expected(&self) -> &str {
+        &self.expected
     }
 
     /// Describes the error without its place.

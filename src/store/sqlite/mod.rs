@@ -1,6 +1,7 @@
 //! SQLite: one connection that writes, on a thread of its own, and a pool of connections that read.
 
 mod checkpoint;
+mod inspection;
 mod transaction;
 mod writer;
 
@@ -13,6 +14,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::watch;
+
+pub use self::inspection::{Inspection, inspect};
 
 use self::checkpoint::Checkpoints;
 use self::transaction::SqliteTx;

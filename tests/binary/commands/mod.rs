@@ -3,6 +3,7 @@
 mod alerts;
 mod beside_a_server;
 mod chat;
+mod check;
 mod demo;
 mod exit_statuses;
 mod operator;

@@ -84,7 +84,8 @@ async fn a_main_configuration_without_sender_and_model_is_sound_where_another_nu
     let environment = TestEnvironment::new().await;
     let keys = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM", "TWILIO_API_BASE_URL"];
     let model = ["OPENAI_BASE_URL", "OPENAI_API_KEY", "MYNAH_AI_MODEL"];
-    let without = |keys: &[&str]| keys.iter().fold(environment.settings.clone(), |settings, key| settings.without(key));
+    let settings = environment.settings.clone().with("MYNAH_PUBLIC_URL", "https://bot.example.org");
+    let without = |keys: &[&str]| keys.iter().fold(settings.clone(), |settings, key| settings.without(key));
     let write =
         |text: &str| std::fs::write(environment.settings.folder.join("sales.toml"), text).expect("the folder is there");
     let whole = format!(
