@@ -67,7 +67,7 @@ struct Arrived {
 
 impl Arrived {
     fn describe(&self, url: &Url) -> String {
-        let by = self.proxy.as_deref().map_or_else(String::new, |proxy| format!(" by {proxy}"));
+        let by = self.proxy.as_deref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
         let where_to = if self.report.stand_in { "this check" } else { "mynah serve" };
         let version = &self.report.version;
         format!(

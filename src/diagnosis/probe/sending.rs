@@ -142,21 +142,23 @@ fn in_chunks(body: &Bytes) -> Body {
 }
 
 fn classify(error: reqwest::Error) -> Unsent {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(inner) = cause {
-        // An io::Error that wraps another one does not name it as its source.
-        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = inner.downcast_ref::<rustls::Error>();
-        let tls = tls.or_else(|| wrapped.and_then(|wrapped| wrapped.downcast_ref()));
-        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
-            return Unsent::Certificate(describe_certificate(why));
-        }
-        if inner.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            return Unsent::Refused;
-        }
-        cause = inner.source();
+    if let Some(rustls::Error::InvalidCertificate(why)) = find_cause(&error) {
+        return Unsent::Certificate(describe_certificate(why));
+    }
+    if find_cause(&error).is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        return Unsent::Refused;
     }
     Unsent::Failed(http::describe_error(error))
+}
+
+/// Returns the first error of that type among an error and its causes.
+fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    // An io::Error that wraps another error names that error's source as its own, not the error.
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.and_then(|wrapped| find_cause(wrapped)).or_else(|| error.source().and_then(|source| find_cause(source)))
 }
 
 fn describe_certificate(error: &CertificateError) -> String {
@@ -170,6 +172,10 @@ fn describe_certificate(error: &CertificateError) -> String {
             "it is for another host name".to_owned()
         }
         CertificateError::Revoked => "it was revoked".to_owned(),
+        // What a certificate that somebody makes for themselves with `openssl req -x509` looks like: it is an authority's.
+        CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
+            "it is the certificate of an authority, not of a host (it may be self-signed)".to_owned()
+        }
         other => format!("{other:?}"),
     }
 }

@@ -17,7 +17,7 @@ use crate::setup::test_environment::{OPENAI_KEY, TOKEN, TestEnvironment, serve};
 const OVERRIDES: &str = "#ct=3000&rt=4000&rc=3&rp=ct,rt,5xx";
 
 /// An environment in which nothing is wrong.
-async fn sound_environment() -> TestEnvironment {
+pub(super) async fn sound_environment() -> TestEnvironment {
     let environment = TestEnvironment::new().await;
     let folder = &environment.settings.folder;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("the folder is there");
@@ -27,13 +27,13 @@ async fn sound_environment() -> TestEnvironment {
 }
 
 /// Reached from outside at this address.
-fn reached_at(environment: &TestEnvironment, public_url: &str) -> CommandSettings {
+pub(super) fn reached_at(environment: &TestEnvironment, public_url: &str) -> CommandSettings {
     environment.twilio.set_sender_webhook(Some(&format!("{public_url}/webhooks/twilio{OVERRIDES}")));
     environment.settings.clone().with("MYNAH_PUBLIC_URL", public_url)
 }
 
 /// Runs the check, and returns how it ended and what it found.
-async fn run_check(settings: &CommandSettings) -> (CommandOutput, Vec<Value>) {
+pub(super) async fn run_check(settings: &CommandSettings) -> (CommandOutput, Vec<Value>) {
     let ran = settings.run(&["check", "--json"]).await;
     let findings = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     for secret in [TOKEN, OPENAI_KEY] {
@@ -42,7 +42,7 @@ async fn run_check(settings: &CommandSettings) -> (CommandOutput, Vec<Value>) {
     (ran, findings)
 }
 
-fn with_outcome<'a>(findings: &'a [Value], outcome: &str) -> Vec<&'a Value> {
+pub(super) fn with_outcome<'a>(findings: &'a [Value], outcome: &str) -> Vec<&'a Value> {
     findings.iter().filter(|finding| finding["outcome"] == outcome).collect()
 }
 

@@ -4,6 +4,7 @@ mod alerts;
 mod beside_a_server;
 mod chat;
 mod check;
+mod check_behind_proxies;
 mod demo;
 mod exit_statuses;
 mod operator;
