@@ -6,6 +6,7 @@
 mod admission;
 mod confidential_content;
 mod history;
+mod installation_key;
 mod live_app;
 mod media_links;
 mod numbers;
@@ -13,7 +14,8 @@ mod probe_key;
 mod running_turns;
 
 pub use self::confidential_content::ConfidentialContent;
-pub use self::live_app::{LiveApp, ReloadError, ReloadOutcome, load_configuration};
+pub use self::installation_key::is_installation_key;
+pub use self::live_app::{LiveApp, ReloadError, ReloadOutcome, load_configuration, load_sources};
 pub use self::media_links::MediaLinks;
 pub use self::numbers::Number;
 pub use self::probe_key::ProbeKey;
@@ -24,7 +26,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use rust_embed::RustEmbed;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
@@ -40,7 +42,6 @@ use crate::config::{AiConfig, Config, NumberDirectory};
 use crate::file_reader::FileReader;
 use crate::file_store::FileStore;
 use crate::model::{Charge, ContentSid};
-use crate::secrets::Secrets;
 use crate::store::{PerNumber, Store, StoreOptions};
 
 /// What the web server, the workers and the schedule share. Whoever begins a piece of work takes one snapshot and keeps
@@ -137,9 +138,6 @@ const ATTACHMENT_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a transcription may take if no model is configured, whose timeout would apply.
 const DEFAULT_TRANSCRIPTION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The name under which the key for references in status callbacks is stored.
-const CALLBACK_KEY_NAME: &str = "status-callback-key";
-
 impl App {
     /// Opens the data folder, the database, and everything that the configuration names. Sends no requests.
     pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<App> {
@@ -223,7 +221,7 @@ impl Derived {
         let number_configs = config.every_number();
         // One key for all numbers: a callback names the turn, and the turn's number is known.
         let key = if number_configs.iter().any(|number| number.twilio.is_some()) {
-            Some(callback_key(store, &Secrets::open(&config.data.dir)?, clock).await?)
+            Some(installation_key::get_or_create(installation_key::CALLBACK_KEY, store, &config.data, clock).await?)
         } else {
             None
         };
@@ -306,19 +304,4 @@ fn connect_provider(config: &AiConfig) -> Result<Arc<dyn Provider>> {
         .map(|(name, data)| Ok((name.as_ref(), std::str::from_utf8(data)?)))
         .collect::<Result<Vec<_>, std::str::Utf8Error>>()?;
     Ok(ai::build_provider(config, &texts)?)
-}
-
-/// Returns the key that proves that a reference in a status callback is ours. It is created once for each installation,
-/// and stored encrypted in the database.
-async fn callback_key(store: &Store, secrets: &Secrets, clock: &dyn Clock) -> Result<[u8; 32]> {
-    if let Some(sealed) = store.sealed_secret(CALLBACK_KEY_NAME).await? {
-        let key = secrets.unseal(&sealed).context(
-            "the data folder's age identity does not match its database; restore identity.age.txt from the same backup",
-        )?;
-        return key.try_into().map_err(|_| anyhow!("the stored {CALLBACK_KEY_NAME} is not 32 bytes"));
-    }
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| anyhow!("the operating system returned no random bytes: {error}"))?;
-    store.put_sealed_secret(CALLBACK_KEY_NAME, secrets.seal(&key)?, clock.now()).await?;
-    Ok(key)
 }

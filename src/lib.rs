@@ -10,11 +10,12 @@
 //! | 2 | [`telemetry`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`file_store`] [`store`] [`cache`] |
 //! | 2 | [`channel`] [`ai`] [`file_reader`] |
 //! | 3 | [`app`] |
-//! | 4 | [`diagnosis`] |
+//! | 4 | [`administration`] [`diagnosis`] |
 //! | 5 | [`work`] [`web`] [`simulator`] |
 //! | 6 | [`daemon`] |
 //! | 7 | [`cli`] |
 
+pub mod administration;
 pub mod ai;
 pub mod app;
 pub mod cache;

@@ -1,13 +1,16 @@
 //! The current snapshot of the app, and how it is replaced when the configuration changes.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use super::App;
-use crate::config::{Config, Problems, Sources};
+use super::installation_key::is_installation_key;
+use crate::config::{Config, DataConfig, Problems, Sources, StoredSecret};
+use crate::secrets::Secrets;
 use crate::store::{StoreError, StoredConfiguration, stored_configuration};
 
 /// Hands out the current [`App`]. Clones share it.
@@ -90,11 +93,11 @@ impl LiveApp {
     async fn reload_holding(&self, seen: &mut i64) -> Result<ReloadOutcome, ReloadError> {
         let Some(sources) = self.0.sources.clone() else { return Ok(ReloadOutcome::Unchanged) };
         let before = self.current();
-        let database = before.config.data.database.clone();
+        let data = before.config.data.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let stored = stored_configuration(&database)?;
+            let stored = stored_configuration(&data.database)?;
             let revision = stored.revision;
-            Ok((Config::load(with_stored(sources, stored))?, revision))
+            Ok((Config::load(with_stored(sources, &data, stored))?, revision))
         });
         let (mut config, revision) = match read.await {
             Ok(read) => read.map_err(|error: ReloadError| error)?,
@@ -144,15 +147,36 @@ fn keep_what_needs_a_restart(config: &mut Config, current: &Config) -> Vec<&'sta
 /// Loads the configuration from every layer, including what is stored in the database that the other layers name.
 /// Returns it with the revision of the stored configuration.
 pub fn load_configuration(sources: Sources) -> Result<(Config, i64)> {
-    let stored = match Config::load_data(sources.clone()) {
-        Ok(data) => stored_configuration(&data.database).context("the stored configuration cannot be read")?,
-        // `Config::load` below reports this error, together with all others.
-        Err(_) => Default::default(),
-    };
-    let revision = stored.revision;
-    Ok((Config::load(with_stored(sources, stored))?, revision))
+    let (sources, revision) = load_sources(sources)?;
+    Ok((Config::load(sources)?, revision))
 }
 
-fn with_stored(sources: Sources, stored: StoredConfiguration) -> Sources {
-    Sources { stored: stored.settings, ..sources }
+/// Adds what is stored in the database that the sources name. Returns them with the revision of the stored
+/// configuration.
+pub fn load_sources(sources: Sources) -> Result<(Sources, i64), StoreError> {
+    let Ok(data) = Config::load_data(sources.clone()) else {
+        // `Config::load` reports this error, together with all others.
+        return Ok((sources, 0));
+    };
+    let stored = stored_configuration(&data.database)?;
+    let revision = stored.revision;
+    Ok((with_stored(sources, &data, stored), revision))
+}
+
+/// Adds what is stored to the other sources. Decrypts the secrets.
+fn with_stored(sources: Sources, data: &DataConfig, stored: StoredConfiguration) -> Sources {
+    let sealed = stored.sealed_secrets.into_iter().filter(|(name, _)| !is_installation_key(name));
+    let mut sealed = sealed.peekable();
+    let mut secrets = BTreeMap::new();
+    if sealed.peek().is_some() {
+        let identity = Secrets::open(&data.age_key).map_err(|error| error.to_string());
+        secrets.extend(sealed.map(|(name, value)| {
+            let opened = match &identity {
+                Ok(identity) => identity.unseal_text(&value).map_err(|error| error.to_string()),
+                Err(why) => Err(why.clone()),
+            };
+            (name, opened.map_or_else(StoredSecret::Unreadable, StoredSecret::Opened))
+        }));
+    }
+    Sources { stored: stored.settings, secrets, ..sources }
 }

@@ -16,6 +16,8 @@ mod migrate;
 mod operator_messages;
 mod read_file;
 mod schedule;
+mod secret;
+mod secret_input;
 mod serve;
 mod settings;
 mod simulation;
@@ -102,6 +104,8 @@ enum Command {
     ReadFile(read_file::Arguments),
     /// Show when the regular jobs last ran, with what result, and when they run next
     Schedule(schedule::Arguments),
+    /// Store secrets encrypted in the database, list them, and change the age identity
+    Secret(secret::Arguments),
     /// Show and change the settings that are stored in the database
     Settings(settings::Arguments),
 }
@@ -142,6 +146,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
         Command::ReadFile(arguments) => read_file::run(&arguments),
         Command::Schedule(arguments) => block_on(schedule::run(load(flags)?, arguments)),
+        Command::Secret(arguments) => block_on(secret::run(Sources::of_process(flags), arguments)),
         Command::Settings(arguments) => block_on(settings::run(Sources::of_process(flags), arguments)),
     }
 }

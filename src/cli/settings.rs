@@ -1,15 +1,13 @@
 //! `mynah settings`: shows and changes the settings that are stored in the database. They rank below the configuration
 //! file. Works while `serve` runs, which uses a changed setting within two seconds.
 
-use std::time::Duration;
-
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::table_columns::columns;
-use crate::config::{Config, Problems, Sources, StoredSetting, StoredSettingState};
-use crate::store::{Store, StoreOptions, stored_configuration};
+use crate::administration::Administration;
+use crate::config::{Sources, StoredSetting, StoredSettingState};
 use crate::text;
 
 /// The most characters of a value that the list shows.
@@ -50,16 +48,13 @@ enum Action {
 
 /// Takes the sources and not a loaded configuration: if a stored setting breaks the configuration, this command has to
 /// be able to repair it.
-pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()> {
-    let database = Config::load_data(sources.clone())?.database;
-    super::ensure_database_exists(&database)?;
-    sources.stored = stored_configuration(&database)?.settings;
+pub(super) async fn run(sources: Sources, arguments: Arguments) -> Result<()> {
+    let administration = Administration::open(sources, super::clock())?;
     let json = arguments.json;
-    let open = || Store::open(&database, StoreOptions::new(Duration::ZERO, Duration::ZERO));
     match arguments.action {
-        Action::List => print_list(Config::stored_settings(&sources), json),
+        Action::List => print_list(administration.settings()?, json),
         Action::Get { key } => {
-            let stored = find_stored(&sources, &key)?;
+            let stored = administration.setting(&key)?;
             match &stored.value {
                 _ if json => println!("{:#}", setting_json(&stored)),
                 Some(value) => println!("{value}"),
@@ -75,11 +70,7 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
             }
         }
         Action::Set { key, value } => {
-            let setting = Config::validate_setting(&sources, &key, &value)
-                .map_err(|problems| not_stored_error(&key, &problems))?;
-            open()?.put_setting(setting.key, value.clone(), super::clock().now()).await?;
-            sources.stored.insert(key.clone(), value);
-            let stored = find_stored(&sources, &key)?;
+            let stored = administration.set_setting(&key, value).await?;
             match why_ineffective(&stored.state) {
                 _ if json => println!("{:#}", setting_json(&stored)),
                 None => println!("{key} is stored; a running `mynah serve` uses it within two seconds"),
@@ -87,35 +78,18 @@ pub(super) async fn run(mut sources: Sources, arguments: Arguments) -> Result<()
             }
         }
         Action::Unset { key } => {
-            find_stored(&sources, &key)?;
-            open()?.delete_setting(key.clone()).await?;
-            sources.stored.remove(&key);
+            let problems = administration.unset_setting(&key).await?;
             if json {
                 println!("{:#}", json!({ "key": key, "stored": false }));
             } else {
                 println!("{key} is deleted; a running `mynah serve` does without it within two seconds");
             }
-            if let Err(problems) = Config::load(sources) {
+            if let Some(problems) = problems {
                 eprintln!("note: with this configuration, mynah does not start: {problems}");
             }
         }
     }
     Ok(())
-}
-
-/// Builds the error for a value that was not stored: a line that says so, then its problems.
-fn not_stored_error(key: &str, problems: &Problems) -> anyhow::Error {
-    let wrong: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    anyhow!("{} was not stored:\n{}", key.escape_debug(), wrong.join("\n"))
-}
-
-/// Finds the stored setting of that name.
-fn find_stored(sources: &Sources, key: &str) -> Result<StoredSetting> {
-    let Some(stored) = Config::stored_settings(sources).into_iter().find(|stored| stored.key == key) else {
-        Config::find_setting(key)?;
-        bail!("{key} is not stored; `mynah settings list` shows the stored settings");
-    };
-    Ok(stored)
 }
 
 /// Returns why a stored setting is not in effect, or `None` if it is.

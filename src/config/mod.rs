@@ -33,11 +33,11 @@ pub use self::sections::media::{MediaConfig, TranscriptionConfig};
 pub use self::sections::network::Network;
 pub use self::sections::number_config::{NumberConfig, NumberDirectory, NumberMatch};
 pub use self::sections::provider::{ProviderConfig, is_openai};
-pub use self::sections::server::{DataConfig, ServerConfig};
+pub use self::sections::server::{AgeKeyFile, AgeKeyOrigin, DataConfig, ServerConfig};
 pub use self::sections::texts::Texts;
 pub use self::sections::twilio::{Sender, TwilioConfig};
 pub use self::sections::work::{BurstPolicy, ConversationConfig, UnknownSends, WorkConfig};
-pub use self::sources::environment::Sources;
+pub use self::sources::environment::{Sources, StoredSecret};
 pub use self::stored_settings::{StoredSetting, StoredSettingState};
 
 use self::sections::{

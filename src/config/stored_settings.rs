@@ -1,5 +1,7 @@
 //! Stored settings: which values may be stored, and whether those that are stored take effect.
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::config::Config;
 use crate::config::schema::nearest_name::nearest_name;
 use crate::config::schema::problem::Problem;
@@ -43,16 +45,30 @@ impl Config {
         if let Some(why) = setting.why_not_storable() {
             let key = setting.key;
             let elsewhere = match (setting.secret, setting.file_key.is_empty() || key == "MYNAH_DATA_DIR") {
-                (true, _) => {
-                    format!("it in the environment, in a file that {key}_FILE names, or as a systemd credential")
-                }
+                (true, _) => format!("it encrypted: `mynah secret set {key}`"),
                 (false, true) => "it as a flag or in the environment".to_owned(),
                 (false, false) => "it in the environment or in the configuration file".to_owned(),
             };
             return Err(refused(why, elsewhere));
         }
+        Config::validate_candidate(sources, setting, value)
+    }
+
+    /// Checks a secret that is to be stored, in the same way.
+    pub fn validate_secret(sources: &Sources, key: &str, value: &SecretString) -> Result<&'static Setting, Problems> {
+        let setting = Config::find_secret(key).map_err(Problems::from_one)?;
+        Config::validate_candidate(sources, setting, value.expose_secret())
+    }
+
+    fn validate_candidate(
+        sources: &Sources,
+        setting: &'static Setting,
+        value: &str,
+    ) -> Result<&'static Setting, Problems> {
         if value.is_empty() {
-            return Err(refused("an empty value, which counts as not set", setting.expects.to_owned()));
+            let place = candidate_place(setting.key);
+            let problem = Problem::new(place, "an empty value, which counts as not set", setting.expects);
+            return Err(Problems::from_one(problem));
         }
         let before = Config::load(sources.clone()).err();
         let trial = Some((setting.key, value.to_owned()));
@@ -60,6 +76,35 @@ impl Config {
             Ok(_) => Ok(setting),
             Err(after) => after.without(before.as_ref()).map_or(Ok(setting), Err),
         }
+    }
+
+    /// Returns the setting with this name, if its value is a secret that can be stored encrypted.
+    fn find_secret(key: &str) -> Result<&'static Setting, Problem> {
+        let setting = Config::find_setting(key)?;
+        if setting.can_be_stored_as_secret() {
+            return Ok(setting);
+        }
+        let (found, expected) = if setting.secret {
+            let found = "the address of the database, so it cannot be stored there";
+            (found, format!("it in the environment, in a file that {key}_FILE names, or as a systemd credential"))
+        } else {
+            ("a setting that is not a secret", format!("a secret, or `mynah settings set {key}`"))
+        };
+        Err(Problem::new(candidate_place(key), found, expected))
+    }
+
+    /// Returns the layer that overrides a stored setting or secret; `None` if nothing does. The error says that there is
+    /// no setting of that name.
+    pub fn overriding_layer(sources: &Sources, key: &str) -> Result<Option<String>, Problem> {
+        let setting = Config::find_setting(key)?;
+        let reader = SettingsReader::new(sources.clone());
+        Ok(match reader.layers.find(setting) {
+            Err(problem) => Some(problem.to_string()),
+            Ok(Some(found)) if !matches!(found.origin, Origin::Stored | Origin::StoredSecret) => {
+                Some(reader.layers.describe_origin(setting, &found.origin))
+            }
+            Ok(_) => None,
+        })
     }
 
     /// Returns the stored settings, and whether each one takes effect.
@@ -142,13 +187,13 @@ mod tests {
             (
                 "OPENAI_API_KEY",
                 "sk-canary",
-                "setting OPENAI_API_KEY: found a secret, which cannot be stored as a setting, expected it in the \
-                 environment, in a file that OPENAI_API_KEY_FILE names, or as a systemd credential",
+                "setting OPENAI_API_KEY: found a secret, which cannot be stored as a setting, expected it encrypted: \
+                 `mynah secret set OPENAI_API_KEY`",
             ),
             (
                 "MYNAH_DATA_DIR",
                 "/x",
-                "setting MYNAH_DATA_DIR: found a setting that mynah needs to find the database, so it cannot be stored \
+                "setting MYNAH_DATA_DIR: found a setting that mynah needs to read the database, so it cannot be stored \
                  there, expected it as a flag or in the environment",
             ),
             (
@@ -191,7 +236,7 @@ mod tests {
         assert_eq!(state_of("MYNAH_GONE"), StoredSettingState::LeftOut("an unknown setting".into()));
         assert!(matches!(state_of("OPENAI_API_KEY"), StoredSettingState::LeftOut(why) if why.contains("a secret")));
         assert!(
-            matches!(state_of("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("find the database"))
+            matches!(state_of("MYNAH_DATA_DIR"), StoredSettingState::LeftOut(why) if why.contains("read the database"))
         );
         assert!(!format!("{stored:?}").contains("canary"));
         let config = Config::load(sources).unwrap();

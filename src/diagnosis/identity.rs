@@ -2,37 +2,34 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use super::finding::Finding;
-use crate::secrets::{IDENTITY_FILE, Secrets};
+use crate::config::{AgeKeyFile, AgeKeyOrigin};
+use crate::secrets::{Secrets, SecretsError};
 
 pub(super) const NAME: &str = "age identity";
 
-pub(super) const REMEDY: &str = "restore the file from the same backup as the database; without it, the stored secrets \
-                                 cannot be read and must be set again";
+pub(super) const REMEDY: &str = "put the file back that belongs to this database; without it, the stored secrets \
+                                 cannot be read and must be set again (`mynah secret set`)";
 
-/// Checks the identity in the data folder.
-pub(super) fn check(folder: &Path) -> Finding {
-    let path = folder.join(IDENTITY_FILE);
-    let shown = path.display();
-    let mode = match fs::metadata(&path) {
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+/// Checks the identity file.
+pub(super) fn check(file: &AgeKeyFile) -> Finding {
+    let shown = file.path.display();
+    let mode = fs::metadata(&file.path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    match Secrets::open(file) {
+        Ok(_) => {}
+        Err(SecretsError::Missing(_)) if file.origin == AgeKeyOrigin::DataFolder => {
             return Finding::ok(NAME, format!("{shown} does not exist yet; mynah creates it"));
         }
-        Err(error) => return unreadable(format!("{shown} cannot be read: {error}")),
-    };
-    if let Err(error) = Secrets::open(folder) {
-        return unreadable(error.to_string());
+        Err(SecretsError::Permissions(_)) => {
+            let found = format!("every user of this machine can read {shown} (mode {mode:o})");
+            return Finding::failed(NAME, found, format!("run: chmod 600 {shown}"));
+        }
+        Err(error) => return Finding::failed(NAME, error.to_string(), REMEDY),
     }
-    if mode & 0o077 != 0 {
-        let found = format!("other users of this machine can read {shown} (mode {mode:o})");
-        return Finding::failed(NAME, found, format!("run: chmod 600 {shown}"));
+    if file.origin != AgeKeyOrigin::Credential && mode & 0o070 != 0 {
+        let found = format!("the group of {shown} can read it (mode {mode:o})");
+        return Finding::warning(NAME, found, format!("run chmod 600 {shown}, unless mynah itself needs the group"));
     }
     Finding::ok(NAME, format!("{shown} is readable by mynah alone"))
-}
-
-fn unreadable(found: String) -> Finding {
-    Finding::failed(NAME, found, REMEDY)
 }

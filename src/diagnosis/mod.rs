@@ -51,7 +51,7 @@ pub async fn run(
     let (mut findings, config, data) = configuration::check(sources);
     if let Some(data) = &data {
         findings.extend(data_folder::check(&data.dir, &data.database));
-        findings.push(identity::check(&data.dir));
+        findings.push(identity::check(&data.age_key));
         findings.extend(database::check_file(&data.database).await);
     }
     let Some(config) = config else { return findings };

@@ -45,6 +45,7 @@ pub use self::inbound::webhook_log::WebhookRecord;
 pub use self::operations::alerts::Alert;
 pub use self::operations::configuration::{StoredConfiguration, stored_configuration};
 pub use self::operations::schedule::ScheduledJob;
+pub use self::operations::secrets::SealedSecret;
 pub use self::outbound::delivery_status::StatusOutcome;
 pub use self::outbound::drafts::Draft;
 pub use self::outbound::operator_messages::OperatorMessageOutcome;

@@ -20,7 +20,7 @@ mynah takes the value of a setting from the first of these places that has one:
 4. the systemd credential with the name of the variable in lower case:
    `LoadCredential=openai_api_key:/etc/mynah/openai`;
 5. the configuration file, under the key in the second column;
-6. the stored settings (`mynah settings`);
+6. the stored settings (`mynah settings`) and the stored secrets (`mynah secret`);
 7. the default.
 
 An empty environment variable, an empty credential and an empty string in the file count as not set. mynah removes a
@@ -49,9 +49,19 @@ Write durations as `500ms`, `30s`, `5m`, `24h` or `90d`. `0` needs no unit.
 a variable. A running `mynah serve` uses a change within two seconds: for messages that arrive and answers that begin
 after that. What has begun ends with the settings before.
 
-You cannot store secrets, base URLs, `MYNAH_NUMBERS`, `MYNAH_LISTEN`, or the settings that tell mynah where the data
-folder is (`MYNAH_CONFIG` and `MYNAH_DATA_DIR`). `mynah demo` and `mynah chat` use a data folder of their own and ignore stored
-settings.
+You cannot store base URLs, `MYNAH_NUMBERS`, `MYNAH_LISTEN`, or the settings that tell mynah where its data is
+(`MYNAH_CONFIG`, `MYNAH_DATA_DIR` and `MYNAH_AGE_KEY_FILE`). `mynah demo` and `mynah chat` use a data folder of their own
+and ignore what is stored.
+
+## Stored secrets
+
+`mynah secret set TWILIO_AUTH_TOKEN` stores a secret (marked \"secret\" below) encrypted. It asks for the value on a
+terminal, and reads it from stdin otherwise. Each value is encrypted with [age](https://age-encryption.org) for the
+installation's identity. That is a file: `identity.age.txt` in the data folder, unless `MYNAH_AGE_KEY_FILE` or the systemd
+credential `mynah.age` names another one. Keep a copy of it somewhere else, because nothing else can decrypt the secrets.
+
+`mynah secret rotate` makes a new identity and encrypts all secrets again. The `age` tool decrypts the column `sealed` of
+the table `secrets`, and mynah reads what the tool encrypted.
 
 ## Reading the files again
 

@@ -95,7 +95,13 @@ impl Setting {
         self.why_not_storable().is_none()
     }
 
-    /// Returns why the database may not store the setting, or `None` if it may.
+    /// Whether the database may store the setting as an encrypted secret. The address of the database cannot be stored
+    /// there.
+    pub fn can_be_stored_as_secret(&self) -> bool {
+        self.secret && self.key != "DATABASE_URL"
+    }
+
+    /// Returns why the database may not store the setting in clear, or `None` if it may.
     ///
     /// Secrets are stored encrypted elsewhere. Some settings are needed to find the database, and a running process cannot
     /// move to another address. Base URLs are addresses
@@ -104,8 +110,8 @@ impl Setting {
     pub fn why_not_storable(&self) -> Option<&'static str> {
         if self.secret {
             Some("a secret, which cannot be stored as a setting")
-        } else if self.file_key.is_empty() || self.key == "MYNAH_DATA_DIR" {
-            Some("a setting that mynah needs to find the database, so it cannot be stored there")
+        } else if self.file_key.is_empty() || matches!(self.key, "MYNAH_DATA_DIR" | "MYNAH_AGE_KEY_FILE") {
+            Some("a setting that mynah needs to read the database, so it cannot be stored there")
         } else if self.key == "MYNAH_LISTEN" {
             Some("a setting that a running process cannot change, so it counts only from the next start")
         } else if self.key == "MYNAH_NUMBERS" {

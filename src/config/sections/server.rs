@@ -1,7 +1,7 @@
 //! The web server and the data folder.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -29,7 +29,35 @@ pub struct DataConfig {
     pub dir: PathBuf,
     /// The SQLite file, likewise.
     pub database: PathBuf,
+    /// The file of the age identity for which the secrets in the database are encrypted.
+    pub age_key: AgeKeyFile,
 }
+
+/// The file of the installation's age identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgeKeyFile {
+    /// Its path, likewise.
+    pub path: PathBuf,
+    /// Who named it.
+    pub origin: AgeKeyOrigin,
+}
+
+/// Who named the file of the age identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgeKeyOrigin {
+    /// `MYNAH_AGE_KEY_FILE`.
+    Setting,
+    /// systemd, which passes the credential `mynah.age`.
+    Credential,
+    /// Nobody: it lies in the data folder, where mynah may create it.
+    DataFolder,
+}
+
+/// The systemd credential that holds the age identity.
+const AGE_KEY_CREDENTIAL: &str = "mynah.age";
+
+/// The file of the age identity in the data folder.
+const AGE_KEY_FILE_NAME: &str = "identity.age.txt";
 
 pub(in crate::config) fn read(reader: &mut SettingsReader) -> ServerConfig {
     ServerConfig {
@@ -44,11 +72,24 @@ pub(in crate::config) fn read_data(reader: &mut SettingsReader) -> DataConfig {
     // The simulation keeps its data in a folder of its own. DATABASE_URL is a common variable, and may name the database
     // of another program.
     if reader.layers.is_simulation() {
-        return DataConfig { database: dir.join("mynah.db"), dir };
+        let age_key = AgeKeyFile { path: dir.join(AGE_KEY_FILE_NAME), origin: AgeKeyOrigin::DataFolder };
+        return DataConfig { database: dir.join("mynah.db"), age_key, dir };
     }
     let database = match reader.read("DATABASE_URL", parse::database) {
         ReadSetting::Valid(path) => reader.layers.sources.resolve_path(&path),
         ReadSetting::Absent | ReadSetting::Invalid => dir.join("mynah.db"),
     };
-    DataConfig { dir, database }
+    let age_key = read_age_key(reader, &dir);
+    DataConfig { dir, database, age_key }
+}
+
+fn read_age_key(reader: &mut SettingsReader, dir: &Path) -> AgeKeyFile {
+    if let Some(path) = reader.read_path("MYNAH_AGE_KEY_FILE") {
+        return AgeKeyFile { path, origin: AgeKeyOrigin::Setting };
+    }
+    let credential = reader.layers.sources.credential(AGE_KEY_CREDENTIAL).filter(|path| path.exists());
+    match credential {
+        Some(path) => AgeKeyFile { path, origin: AgeKeyOrigin::Credential },
+        None => AgeKeyFile { path: dir.join(AGE_KEY_FILE_NAME), origin: AgeKeyOrigin::DataFolder },
+    }
 }

@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
+
 use super::value::read_file;
 use crate::config::schema::nearest_name::nearest_name;
 use crate::config::schema::settings;
@@ -23,10 +25,21 @@ pub struct Sources {
     pub simulation: bool,
     /// The stored settings, by variable.
     pub stored: BTreeMap<String, String>,
+    /// The stored secrets, by variable.
+    pub secrets: BTreeMap<String, StoredSecret>,
     /// A value that is to be stored, with its variable. It overrides every layer, and is an error if it is wrong.
     pub candidate: Option<(&'static str, String)>,
     /// The folder that relative paths start from; empty for the working directory.
     pub base_dir: PathBuf,
+}
+
+/// A secret that is stored encrypted.
+#[derive(Clone)]
+pub enum StoredSecret {
+    /// Its value.
+    Opened(SecretString),
+    /// Why it cannot be decrypted.
+    Unreadable(String),
 }
 
 impl Sources {

@@ -5,7 +5,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::environment::Sources;
+use secrecy::ExposeSecret;
+
+use super::environment::{Sources, StoredSecret};
 use super::file;
 use super::file::ConfigFile;
 use super::number_file::NumberFile;
@@ -137,15 +139,32 @@ impl Layers {
         })?;
         match in_file {
             Some((line, value)) => found(value, Origin::File(line)),
-            None => {
-                let stored = self.sources.stored.get(setting.key);
-                let stored = stored.filter(|value| setting.can_be_stored() && !value.is_empty());
-                match (stored, self.sources.command_defaults.get(setting.key)) {
-                    (Some(value), _) => found(value.clone(), Origin::Stored),
-                    (None, Some(value)) => found(value.clone(), Origin::CommandDefault),
-                    (None, None) => Ok(None),
+            None => self.find_stored(setting),
+        }
+    }
+
+    /// Returns the setting's value from the database, else the command's default.
+    fn find_stored(&self, setting: &Setting) -> Result<Option<FoundValue>, Problem> {
+        let found = |value, origin| Ok(Some(FoundValue { value, origin }));
+        if let Some(stored) = self.sources.secrets.get(setting.key).filter(|_| setting.can_be_stored_as_secret()) {
+            return match stored {
+                StoredSecret::Opened(value) => found(value.expose_secret().to_owned(), Origin::StoredSecret),
+                StoredSecret::Unreadable(why) => {
+                    let place = self.describe_origin(setting, &Origin::StoredSecret);
+                    let expected = format!(
+                        "the age identity that it was encrypted for, or a new value: `mynah secret set {}`",
+                        setting.key
+                    );
+                    Err(Problem::new(place, format!("an encrypted value that cannot be read ({why})"), expected))
                 }
-            }
+            };
+        }
+        let stored = self.sources.stored.get(setting.key);
+        let stored = stored.filter(|value| setting.can_be_stored() && !value.is_empty());
+        match (stored, self.sources.command_defaults.get(setting.key)) {
+            (Some(value), _) => found(value.clone(), Origin::Stored),
+            (None, Some(value)) => found(value.clone(), Origin::CommandDefault),
+            (None, None) => Ok(None),
         }
     }
 
@@ -165,6 +184,7 @@ impl Layers {
             Origin::File(line) => file::place(&self.file_path, setting.file_key, *line),
             Origin::NumberFile(place) => place.clone(),
             Origin::Stored => format!("stored setting {}", setting.key),
+            Origin::StoredSecret => format!("stored secret {}", setting.key),
             Origin::CommandDefault => format!("the command's default for {}", setting.key),
         }
     }

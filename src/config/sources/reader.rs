@@ -81,6 +81,11 @@ impl SettingsReader {
                     self.warn_once(format!("{place} is {value:?}, expected {}; mynah ignores it", setting.expects));
                     ReadSetting::Absent
                 }
+                Err(_) if matches!(origin, Origin::StoredSecret) => {
+                    let place = self.layers.describe_origin(setting, &origin);
+                    self.warn_once(format!("{place} is not {}; mynah ignores it", setting.expects));
+                    ReadSetting::Absent
+                }
                 Err(why) => {
                     let place = self.layers.describe_origin(setting, &origin);
                     self.report(Problem::from_rejected(place, setting, &value, &why));

@@ -27,6 +27,8 @@ pub(in crate::config) enum Origin {
     NumberFile(String),
     /// A stored setting.
     Stored,
+    /// A stored secret.
+    StoredSecret,
     /// The command's own default.
     CommandDefault,
 }

@@ -129,7 +129,7 @@ const fn fault(
 const FAULTS: &[SeededFault] = &[
     fault("a bad setting", "configuration", "failed", "MYNAH_WORKERS: found \"many\"", "a whole number from 1 to"),
     fault("no public URL", "public URL", "failed", "refuses every webhook", "set MYNAH_PUBLIC_URL to"),
-    fault("an unreadable identity", "age identity", "failed", "contains no identity", "from the same backup"),
+    fault("an unreadable identity", "age identity", "failed", "contains no identity", "put the file back"),
     fault("an identity that others can read", "age identity", "failed", "(mode 644)", "run: chmod 600 /"),
     fault("a damaged database", "database", "failed", "is damaged: ", "restore a backup"),
     fault("a database of a newer program", "database", "failed", "schema 999", "run the newest version"),

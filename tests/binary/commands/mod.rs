@@ -10,6 +10,7 @@ mod exit_statuses;
 mod operator;
 mod read_file;
 mod schedule;
+mod secret;
 mod settings;
 mod shell;
 mod short_ids;

@@ -72,6 +72,17 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         ..ROW_DEFAULTS
     },
     Setting {
+        key: "MYNAH_AGE_KEY_FILE",
+        file_key: "age_key_file",
+        default: Computed(
+            "the systemd credential `mynah.age` if there is one, else `identity.age.txt` in the data folder",
+        ),
+        expects: "the path of an age identity file",
+        meaning: "The file of the age identity for which the secrets in the database are encrypted. In the data folder, \
+                  mynah creates it.",
+        ..ROW_DEFAULTS
+    },
+    Setting {
         key: "TWILIO_ACCOUNT_SID",
         file_key: "twilio_account_sid",
         group: Twilio,
