@@ -146,6 +146,7 @@ macro_rules! every_promise {
         $crate::promises! { $fresh, queue::jobs:
             jobs_are_listed_newest_first_by_state_and_page_by_page,
             the_backlog_counts_what_waits_to_be_claimed,
+            the_statistics_count_what_is_in_progress_and_what_failed,
             a_dead_turn_is_answered_again_on_request,
             a_turn_is_not_answered_again_once_its_time_has_run_out,
             a_turn_is_not_answered_again_once_something_of_it_was_sent,

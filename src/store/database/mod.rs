@@ -13,6 +13,7 @@ mod store;
 pub use self::error::StoreError;
 pub use self::lock::{FolderLock, LockError};
 pub use self::per_number::PerNumber;
+pub use self::seam::DatabaseSize;
 pub use self::store::{Store, StoreOptions};
 
 pub(crate) use self::seam::args;

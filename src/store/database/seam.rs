@@ -159,6 +159,15 @@ pub trait Job: Send {
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
+/// How much space a database takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatabaseSize {
+    /// The data, without the log.
+    pub data: u64,
+    /// The write-ahead log.
+    pub log: u64,
+}
+
 /// A database that runs transactions.
 pub trait Database: Send + Sync {
     /// Queues a job that writes. Its `finish` is called after the commit, and after the flush if the job needs one.
@@ -167,4 +176,6 @@ pub trait Database: Send + Sync {
     fn read(&self, job: Box<dyn Job>);
     /// Returns why the database cannot write at the moment; `None` while it can.
     fn write_error(&self) -> Option<String>;
+    /// Returns how much space the database takes; `None` if that is not known.
+    fn size(&self) -> Option<DatabaseSize>;
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::error::StoreError;
 use super::ids::IdGenerator;
 use super::per_number::PerNumber;
-use super::seam::{Database, Job, Tx};
+use super::seam::{Database, DatabaseSize, Job, Tx};
 use crate::model::{Budgets, Charge, ContentSid};
 
 /// How long a caller waits for a commit. Twilio gives up after 15 s, and a 503 in time is better than no answer.
@@ -97,6 +97,11 @@ impl Store {
     /// Returns why nothing can be written at the moment; `None` while writes work.
     pub fn write_error(&self) -> Option<String> {
         self.database.write_error()
+    }
+
+    /// Returns how much space the database takes; `None` if that is not known.
+    pub fn size(&self) -> Option<DatabaseSize> {
+        self.database.size()
     }
 
     /// Returns how many webhooks wait for their commit at this moment, which shows whether mynah is flooded.

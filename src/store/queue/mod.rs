@@ -18,4 +18,5 @@ pub(in crate::store) mod part_claims;
 pub(in crate::store) mod reconcile_claims;
 pub(in crate::store) mod recovery;
 pub(in crate::store) mod settle;
+pub(in crate::store) mod statistics;
 pub(in crate::store) mod turns;

@@ -5,7 +5,8 @@ mod inspection;
 mod transaction;
 mod writer;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub use self::inspection::{Inspection, inspect};
 use self::checkpoint::Checkpoints;
 use self::transaction::SqliteTx;
 use self::writer::Writer;
-use super::database::{Database, Job, Store, StoreError, StoreOptions, Tx};
+use super::database::{Database, DatabaseSize, Job, Store, StoreError, StoreOptions, Tx};
 
 /// The oldest SQLite without the bug that corrupts a database in WAL mode (sqlite.org, release 3.51.3).
 const MIN_SQLITE_VERSION: i32 = 3_051_003;
@@ -60,6 +61,7 @@ impl Store {
 pub(crate) struct Sqlite {
     writer: Writer,
     readers: r2d2::Pool<SqliteConnectionManager>,
+    path: PathBuf,
 }
 
 impl Sqlite {
@@ -91,7 +93,7 @@ impl Sqlite {
             .build(manager)
             .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
         let checkpoints = Checkpoints::new(&connection, path.to_owned(), checkpoint::CHECKPOINT_PAGES);
-        Ok(Sqlite { writer: Writer::start(connection, checkpoints, fatal)?, readers })
+        Ok(Sqlite { writer: Writer::start(connection, checkpoints, fatal)?, readers, path: path.to_owned() })
     }
 }
 
@@ -199,6 +201,13 @@ impl Database for Sqlite {
     fn write_error(&self) -> Option<String> {
         self.writer.write_error()
     }
+
+    fn size(&self) -> Option<DatabaseSize> {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let bytes = |path: &Path| Some(fs::metadata(path).ok()?.len());
+        Some(DatabaseSize { data: bytes(&self.path)?, log: bytes(Path::new(&log))? })
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +247,7 @@ mod tests {
     fn a_file_that_is_no_database_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        std::fs::write(&path, "this is a letter to my aunt, and not a database at all, dear reader").unwrap();
+        fs::write(&path, "this is a letter to my aunt, and not a database at all, dear reader").unwrap();
         let Err(StoreError::Open(why)) = Sqlite::open(&path, Arc::new(|_| ())) else { panic!("opened") };
         assert!(why.contains("a.db"), "{why}");
     }

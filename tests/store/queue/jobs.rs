@@ -1,7 +1,7 @@
 //! The queue as an operator sees and controls it.
 
 use mynah::model::{TurnId, TurnState};
-use mynah::store::{Backlog, LookupOutcome, RequeueOutcome};
+use mynah::store::{Backlog, LookupOutcome, QueueStatistics, RequeueOutcome};
 
 use crate::setup::fresh_store::{ANN, BEN, FreshStore, at};
 
@@ -55,6 +55,35 @@ pub async fn the_backlog_counts_what_waits_to_be_claimed(fresh: &FreshStore) {
     fresh.contact_writes(BEN, "SM3", at(4_000)).await;
     assert!(fresh.retry_turn(&claim, at(9_000), "429".into()).await.unwrap());
     assert_eq!(fresh.backlog().await.unwrap(), Backlog { waiting: 2, oldest_due: Some(at(5_000)) });
+}
+
+pub async fn the_statistics_count_what_is_in_progress_and_what_failed(fresh: &FreshStore) {
+    assert_eq!(fresh.queue_statistics().await.unwrap(), QueueStatistics::default());
+    dead_turn(fresh, "+15550000011").await;
+    let claim = fresh.claimed_turn("+15550000012").await;
+    let (part, token) = fresh.answer(&claim, &["One."]).await;
+    assert!(fresh.provider_accepts(part, token, "SMdone", at(2_000)).await);
+    fresh.execute_sql("UPDATE parts SET status = 'failed' WHERE provider_id = 'SMdone'");
+    fresh.unknown_part("+15550000013", &["One."]).await;
+    let retried = fresh.claimed_turn("+15550000014").await;
+    assert!(fresh.retry_turn(&retried, at(90_000), "429".into()).await.unwrap());
+    fresh.claimed_turn("+15550000015").await;
+    fresh.contact_writes("+15550000016", "SM-a", at(4_000)).await;
+    fresh.contact_writes("+15550000017", "SM-b", at(5_000)).await;
+    let expired = fresh.contact_writes("+15550000018", "SM-c", at(6_000)).await;
+    fresh.execute_sql(&format!("UPDATE turns SET state = 'expired', live = NULL, due_at = NULL WHERE id = {expired}"));
+    let statistics = QueueStatistics {
+        open: 2,
+        running: 1,
+        retry: 1,
+        sending: 1,
+        oldest_created_at: Some(at(0)),
+        dead: 1,
+        expired: 1,
+        unknown_parts: 1,
+        undelivered_parts: 1,
+    };
+    assert_eq!(fresh.queue_statistics().await.unwrap(), statistics);
 }
 
 pub async fn a_dead_turn_is_answered_again_on_request(fresh: &FreshStore) {
