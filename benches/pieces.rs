@@ -13,6 +13,7 @@ use mynah::channel::Channel;
 use mynah::channel::twilio::Twilio;
 use mynah::clock::{Clock, SystemClock};
 use mynah::config::{Sender, TwilioConfig};
+use mynah::metrics::{MessageOutcome, MessageSource, Metrics, ReplyKind, ServiceState, WebhookKind};
 use mynah::model::{Event, Inbound, ProviderId, Usage, WebhookRequest};
 use mynah::store::{Reply, Store, StoreOptions, StoredReply, TurnClaim, WebhookRecord};
 use mynah::text;
@@ -195,5 +196,31 @@ fn texts(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, webhooks, stores, texts);
+/// What is recorded on the way of one message: its webhook, its turn, the model's call, the post and three callbacks.
+fn record_message(metrics: &Metrics) {
+    let took = black_box(Duration::from_millis(7));
+    metrics.messages.record(MessageSource::Webhook, MessageOutcome::Queued);
+    metrics.webhooks.record_ack(WebhookKind::Message, took);
+    metrics.cache_misses.inc();
+    let mut call = metrics.model_calls.begin("openai gpt-5-mini", Some("gpt-5-mini"));
+    call.end(None);
+    call.record_usage(Usage { input_tokens: 500, output_tokens: 100, estimated: false }, 325);
+    drop(call);
+    metrics.sends.record(None, took);
+    metrics.turns.record(ReplyKind::Answer, took);
+    for status in ["sent", "delivered", "read"] {
+        metrics.deliveries.record(status, None);
+        metrics.webhooks.record_ack(WebhookKind::Status, took);
+    }
+}
+
+fn metrics(criterion: &mut Criterion) {
+    let metrics = Metrics::default();
+    let mut group = criterion.benchmark_group("metrics");
+    group.bench_function("one message", |bencher| bencher.iter(|| record_message(&metrics)));
+    group.bench_function("a scrape", |bencher| bencher.iter(|| metrics.render(&ServiceState::default())));
+    group.finish();
+}
+
+criterion_group!(benches, webhooks, stores, texts, metrics);
 criterion_main!(benches);

@@ -12,6 +12,7 @@ mod media_links;
 mod numbers;
 mod probe_key;
 mod running_turns;
+mod service_state;
 
 pub use self::confidential_content::ConfidentialContent;
 pub use self::installation_key::is_installation_key;
@@ -41,6 +42,7 @@ use crate::concurrency_limit::ConcurrencyLimit;
 use crate::config::{AiConfig, Config, NumberDirectory};
 use crate::file_reader::FileReader;
 use crate::file_store::FileStore;
+use crate::metrics::Metrics;
 use crate::model::{Charge, ContentSid};
 use crate::store::{PerNumber, Store, StoreOptions};
 
@@ -81,6 +83,8 @@ pub struct App {
     pub attachment_timeout: Duration,
     /// The turns that are being answered.
     pub running_turns: Arc<RunningTurns>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     /// Wakes the worker when something is queued.
     pub wake: Arc<Notify>,
     /// Held in common by everybody who claims work, and exclusively while missed messages are stored, so that no turn
@@ -167,6 +171,7 @@ impl App {
             media_links: derived.media_links,
             probe_key: derived.probe_key,
             running_turns: Arc::default(),
+            metrics: Arc::default(),
             wake: Arc::default(),
             claim_lock: Arc::default(),
         })
@@ -193,6 +198,7 @@ impl App {
             transcription_slots: Arc::clone(&self.transcription_slots),
             attachment_timeout: self.attachment_timeout,
             running_turns: Arc::clone(&self.running_turns),
+            metrics: Arc::clone(&self.metrics),
             wake: Arc::clone(&self.wake),
             claim_lock: Arc::clone(&self.claim_lock),
         })

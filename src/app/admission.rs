@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::App;
 use crate::config::BurstPolicy;
+use crate::metrics::{MessageOutcome, MessageSource};
 use crate::model::{Command, Inbound, Rate, Role};
 use crate::store::{
     Admission, MissedWebhook, ReceiveOutcome, Received, SenderStatus, StoreError, WebhookRecord, WindowLine,
@@ -28,6 +29,14 @@ const DEFAULT_SLOW_DOWN_INTERVAL: Duration = Duration::from_secs(60);
 /// or showing the phone number does not start a new count.
 fn rate_keys(what: &str, inbound: &Inbound) -> Vec<String> {
     inbound.from.addresses().map(|address| format!("{what} {}", address.as_str())).collect()
+}
+
+fn counted_outcome(outcome: ReceiveOutcome) -> MessageOutcome {
+    match outcome {
+        ReceiveOutcome::Queued(_) => MessageOutcome::Queued,
+        ReceiveOutcome::Skipped(_) => MessageOutcome::Skipped,
+        ReceiveOutcome::Duplicate => MessageOutcome::Duplicate,
+    }
 }
 
 impl App {
@@ -70,6 +79,8 @@ impl App {
         let rate = self.config.contact_policy.rate_limit.filter(|_| missed.is_none() && reception.rate_wait.is_none());
         let taken_rate = rate.map(|rate| (rate_keys(MESSAGE_RATE_KEY, &inbound), rate));
         let received = self.store.receive(inbound, record, reception).await?;
+        let source = if missed.is_some() { MessageSource::CatchUp } else { MessageSource::Webhook };
+        self.metrics.messages.record(source, counted_outcome(received.outcome));
         if let (ReceiveOutcome::Queued(turn) | ReceiveOutcome::Skipped(turn), Some((conversation, revision))) =
             (received.outcome, received.conversation_revision)
         {

@@ -40,9 +40,11 @@ impl App {
             && revision == claim.revision
             && let Some(lines) = CachedWindow::decode_lines(lines)
         {
+            self.metrics.cache_hits.inc();
             let lines = lines.into_iter().filter(|line| line.turn <= claim.turn).collect();
             return Ok(keep_whole_exchanges(lines, max_messages, claim.turn));
         }
+        self.metrics.cache_misses.inc();
         let (revision, lines) = self.store.history(claim.conversation, claim.turn, max_messages).await?;
         // Not cached if more was said already that a later turn answers, because it would be missing from the window.
         // Nor if the conversation has just begun: most conversations end with their first answer, and should not fill

@@ -38,7 +38,7 @@ pub trait Channel: Send + Sync {
     }
 
     /// Sends one message. The fault says whether the provider can have created the message.
-    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault>;
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, SendError>;
 
     /// Shows the contact a typing indicator and marks `inbound` as read.
     async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault>;
@@ -115,6 +115,27 @@ pub struct Delivery {
     pub status: Option<DeliveryStatus>,
     /// The provider's error code, such as 63016.
     pub error_code: Option<i64>,
+}
+
+/// Why a message was not sent, or may not have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendError {
+    /// What to do about it.
+    pub fault: Fault,
+    /// The provider's error code, if it gave one.
+    pub code: Option<i64>,
+}
+
+impl From<Fault> for SendError {
+    fn from(fault: Fault) -> SendError {
+        SendError { fault, code: None }
+    }
+}
+
+impl From<SendError> for Fault {
+    fn from(error: SendError) -> Fault {
+        error.fault
+    }
 }
 
 /// The meaning of an error code.

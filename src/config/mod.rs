@@ -30,6 +30,7 @@ pub use self::sections::contact_policy::ContactPolicyConfig;
 pub use self::sections::local_model::is_local_address;
 pub use self::sections::log::{LogConfig, LogFormat};
 pub use self::sections::media::{MediaConfig, TranscriptionConfig};
+pub use self::sections::metrics::MetricsConfig;
 pub use self::sections::network::Network;
 pub use self::sections::number_config::{NumberConfig, NumberDirectory, NumberMatch};
 pub use self::sections::provider::{ProviderConfig, is_openai};
@@ -41,7 +42,7 @@ pub use self::sources::environment::{Sources, StoredSecret};
 pub use self::stored_settings::{StoredSetting, StoredSettingState};
 
 use self::sections::{
-    ai, contact_policy, fallback, further_numbers, log, media, number_config, server, texts, twilio, work,
+    ai, contact_policy, fallback, further_numbers, log, media, metrics, number_config, server, texts, twilio, work,
 };
 use self::sources::reader::SettingsReader;
 
@@ -70,6 +71,8 @@ pub struct Config {
     pub texts: Texts,
     /// The numbers after the first, each with its own settings. See [`Config::every_number`].
     pub further_numbers: Vec<NumberConfig>,
+    /// Who may read the metrics.
+    pub metrics: MetricsConfig,
     /// What is logged.
     pub log: LogConfig,
     /// Settings that are valid but look like mistakes, one sentence each; never a secret.
@@ -102,6 +105,7 @@ impl Config {
         let conversation = work::read_conversation(reader);
         let people = contact_policy::read(reader);
         let texts = texts::read(reader);
+        let metrics = metrics::read(reader);
         let log = log::read(reader);
         for warning in people.unpriced_warnings(ai.iter().chain(&fallbacks)) {
             reader.warn(warning);
@@ -121,6 +125,7 @@ impl Config {
             contact_policy: people,
             texts,
             further_numbers: Vec::new(),
+            metrics,
             log,
             warnings: Vec::new(),
         };

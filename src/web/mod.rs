@@ -7,6 +7,7 @@ mod connection;
 mod headers;
 mod health;
 mod media_files;
+mod metrics;
 mod server;
 mod webhook;
 mod webhook_signature;
@@ -38,6 +39,7 @@ pub fn routes(app: impl Into<LiveApp>, extra: Router) -> Router {
         .route("/media/{reference}", get(media_files::serve_file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::serve_metrics))
         .with_state(app.clone())
         .merge(extra)
         .fallback(not_found)

@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::channel::{Channel, ErrorExplanation};
 use crate::clock::Time;
 use crate::fault::FaultOwner;
+use crate::metrics::{RejectCause, WebhookKind};
 use crate::model::{DeliveryStatus, Event, Rate, StatusUpdate, WebhookError, WebhookRequest};
 use crate::store::{ReceiveOutcome, StatusOutcome, StoreError, WebhookRecord};
 
@@ -54,7 +55,10 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
     let (head, body) = request.into_parts();
     let body = match read_body(&head.headers, body).await {
         Ok(body) => body,
-        Err(refused) => return refused,
+        Err((cause, refused)) => {
+            app.metrics.webhooks.record_reject(cause);
+            return refused;
+        }
     };
     let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let headers = head
@@ -64,6 +68,7 @@ pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Res
         .collect();
     let delivery = WebhookRequest { path_and_query, headers, body };
     let Some(signed) = webhook_signature::verify(&app, &delivery, now) else {
+        app.metrics.webhooks.record_reject(RejectCause::NotConfigured);
         warn!("a webhook was refused: Twilio is not configured (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN)");
         return (StatusCode::FORBIDDEN, "Twilio is not configured here\n").into_response();
     };
@@ -83,10 +88,12 @@ async fn refuse_unsigned(app: &App, head: &Parts, refusal: &WebhookError) -> Res
     let key = rate_limit_key.as_deref().unwrap_or("unknown");
     match app.refusal_cache.take_from_rate(&format!("refused {key}"), REFUSAL_RATE).await {
         Ok(()) => {
+            app.metrics.webhooks.record_reject(RejectCause::Signature);
             warn!(client = client.map(tracing::field::display), why = %refusal, "a webhook was refused");
             (StatusCode::FORBIDDEN, "the signature is missing or wrong\n").into_response()
         }
         Err(wait) => {
+            app.metrics.webhooks.record_reject(RejectCause::RateLimit);
             // Logged at most once per period, so that a flood of forged webhooks does not flood the log. Counted per
             // client, so that one client does not hide another.
             if app.refusal_cache.take_from_rate(&format!("told {key}"), REFUSAL_LOG_RATE).await.is_ok() {
@@ -117,6 +124,7 @@ async fn store_events(
             let reason = match refusal {
                 WebhookError::Malformed(reason) | WebhookError::Forged(reason) => reason,
             };
+            app.metrics.webhooks.record_reject(RejectCause::Malformed);
             warn!(why = reason, "cannot parse a signed webhook");
             let record = webhook_record(channel.name(), delivery, StatusCode::BAD_REQUEST, Some(&reason), began, now);
             if let Err(error) = app.store.log_webhook(record).await {
@@ -126,6 +134,7 @@ async fn store_events(
         }
     };
     let account = number.account();
+    let kind = if matches!(events[..], [Event::Status(_)]) { WebhookKind::Status } else { WebhookKind::Message };
     for event in events {
         let record = webhook_record(channel.name(), delivery, StatusCode::OK, None, began, now);
         let stored = match event {
@@ -142,8 +151,14 @@ async fn store_events(
                 // With several accounts, each may report only on messages that it sent itself.
                 let reporting_account = app.number_directory.has_several().then(|| account.to_owned());
                 let stored = app.store.apply_status_from(reporting_account, update.clone(), Some(record), now).await;
+                if let (Some(status), Ok(StatusOutcome::Recorded | StatusOutcome::NextIsScheduled)) =
+                    (update.status, &stored)
+                {
+                    app.metrics.deliveries.record(status.as_str(), update.error_code);
+                }
                 match &stored {
                     Ok(StatusOutcome::NotOurs) => {
+                        app.metrics.webhooks.record_reject(RejectCause::NotOurs);
                         info!(id = %update.provider_id, "refused a status callback about a message that is not ours");
                         return (StatusCode::FORBIDDEN, "this message is not ours\n").into_response();
                     }
@@ -165,10 +180,12 @@ async fn store_events(
             }
         };
         if let Err(error) = stored {
+            app.metrics.webhooks.record_reject(RejectCause::Database);
             return unavailable(&error);
         }
     }
     crate::failpoint::hit("before-200");
+    app.metrics.webhooks.record_ack(kind, began.elapsed());
     // Twilio logs an empty response without XML as an error (11200), so the response always contains the element.
     ([(CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>").into_response()
 }
@@ -210,10 +227,10 @@ fn unavailable(error: &StoreError) -> Response {
 }
 
 /// Reads the body. The error is the response if the body is too large, incomplete or late.
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, (RejectCause, Response)> {
     let too_large = || {
         let text = format!("the body is larger than {BODY_LIMIT} bytes\n");
-        (StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
+        (RejectCause::TooLarge, (StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
     };
     let declared_length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared_length.is_some_and(|length| length > BODY_LIMIT as u64) {
@@ -222,8 +239,14 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body is incomplete\n").into_response()),
-        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response()),
+        Ok(Err(_)) => {
+            let refused = (StatusCode::BAD_REQUEST, "the body is incomplete\n").into_response();
+            Err((RejectCause::Incomplete, refused))
+        }
+        Err(_) => {
+            let refused = (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response();
+            Err((RejectCause::Timeout, refused))
+        }
     }
 }
 

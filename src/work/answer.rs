@@ -17,6 +17,7 @@ use crate::channel::Channel;
 use crate::clock::Time;
 use crate::fault::{Fault, FaultOwner};
 use crate::media::Image;
+use crate::metrics::ReplyKind;
 use crate::model::{Outgoing, Role};
 use crate::store::{
     BuiltInRequest, Draft, HandOver, MAX_PARTS_PER_TEXT, PartClaim, Reply, StoreError, TurnClaim, WindowLine,
@@ -365,6 +366,7 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
         return Ok(());
     };
     let reply = reply_if_human.filter(|_| replied.is_alternative).map_or(reply, |(reply, _)| reply);
+    let kind = reply_kind(&reply);
     if let Reply::OwnText { hand_over: Some(HandOver { why, .. }), .. }
     | Reply::Answer { hand_over: Some(HandOver { why, .. }), .. } = &reply
     {
@@ -390,7 +392,18 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
             reference: replied.part,
         },
     };
-    requeue::run_part(app, &first, deliver::deliver(app, &first)).await
+    requeue::run_part(app, &first, deliver::deliver(app, &first)).await?;
+    app.metrics.turns.record(kind, app.clock.now().since(claim.waiting_since));
+    Ok(())
+}
+
+fn reply_kind(reply: &Reply) -> ReplyKind {
+    match reply {
+        Reply::Answer { .. } => ReplyKind::Answer,
+        Reply::OwnText { .. } => ReplyKind::FixedText,
+        Reply::Apology { .. } => ReplyKind::Apology,
+        Reply::Operator => ReplyKind::Operator,
+    }
 }
 
 fn log_if_stale(claim: &TurnClaim, claim_held: bool) {

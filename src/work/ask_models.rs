@@ -11,6 +11,7 @@ use crate::app::{App, Assistant};
 use crate::clock::Time;
 use crate::concurrency_limit::CallPermit;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
+use crate::metrics::ModelCall;
 use crate::model::{Charge, Price};
 use crate::store::{StoreError, TurnClaim};
 
@@ -71,6 +72,7 @@ pub(super) async fn ask_models(
         }
         let mut usage_recorder = UsageRecorder::new(app, claim, assistant);
         let outcome = complete(assistant, place, &prompt, &usage_recorder.meter).await;
+        usage_recorder.call.end(outcome.as_ref().err());
         std::mem::forget(breaker_guard);
         if let Ok(completion) = &outcome {
             usage_recorder.price = app.config.contact_policy.price(&completion.model).unwrap_or(usage_recorder.price);
@@ -120,21 +122,24 @@ struct UsageRecorder<'a> {
     claim: &'a TurnClaim,
     meter: Meter,
     price: Price,
+    call: ModelCall<'a>,
 }
 
 impl<'a> UsageRecorder<'a> {
-    fn new(app: &App, claim: &'a TurnClaim, assistant: &Assistant) -> UsageRecorder<'a> {
+    fn new(app: &'a App, claim: &'a TurnClaim, assistant: &Assistant) -> UsageRecorder<'a> {
         let price = assistant.model.as_deref().and_then(|model| app.config.contact_policy.price(model));
-        UsageRecorder { claim, meter: Meter::default(), price: price.unwrap_or_default() }
+        let call = app.metrics.model_calls.begin(assistant.provider.name(), assistant.model.as_deref());
+        UsageRecorder { claim, meter: Meter::default(), price: price.unwrap_or_default(), call }
     }
 }
 
 impl Drop for UsageRecorder<'_> {
     fn drop(&mut self) {
-        let Some(reservation) = &self.claim.reservation else { return };
         let MeteredUsage { calls, calls_of_unknown_usage: unknown, usage } = self.meter.total();
-        let tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
         let micros = self.price.cost_micros(usage.input_tokens, usage.output_tokens);
+        self.call.record_usage(usage, micros);
+        let Some(reservation) = &self.claim.reservation else { return };
+        let tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
         reservation.record_calls(Charge { calls: i64::from(calls), tokens, micros }, i64::from(unknown));
     }
 }

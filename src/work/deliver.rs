@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tracing::{error, info, warn};
@@ -36,16 +36,21 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             // A panic is a bug in mynah. Nobody knows what was sent before it.
             match outgoing {
                 Ok(outgoing) => {
+                    let began = Instant::now();
                     let sent = AssertUnwindSafe(channel.send(&outgoing)).catch_unwind().await;
-                    sent.unwrap_or_else(|_| Err(Fault::unknown("the channel panicked while sending")))
+                    let sent =
+                        sent.unwrap_or_else(|_| Err(Fault::unknown("the channel panicked while sending").into()));
+                    let failure = sent.as_ref().err();
+                    app.metrics.sends.record(failure.map(|error| (&error.fault, error.code)), began.elapsed());
+                    sent
                 }
-                Err(fault) => Err(fault),
+                Err(fault) => Err(fault.into()),
             }
         }
-        None => Err(Fault::retry(format!("the channel {} is not configured", claim.channel))),
+        None => Err(Fault::retry(format!("the channel {} is not configured", claim.channel)).into()),
     };
     let now = app.clock.now();
-    let claim_held = match outcome.map_err(|fault| fail_if_attempts_used(fault, claim.attempt)) {
+    let claim_held = match outcome.map_err(|error| fail_if_attempts_used(error.fault, claim.attempt)) {
         Ok(id) => {
             crate::failpoint::hit("before-sent");
             let sent = retry_while_unavailable(|| app.store.mark_part_sent(part, claim.token, id.clone(), now)).await?;

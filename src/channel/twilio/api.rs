@@ -12,6 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::errors::{self, ErrorClass};
+use crate::channel::SendError;
 use crate::clock::Time;
 use crate::config::TwilioConfig;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
@@ -156,10 +157,20 @@ impl Api {
         effect: SideEffect,
         limit: usize,
     ) -> Result<Answer, Fault> {
+        self.call_for_answer_or_code(request, effect, limit).await.map_err(|error| error.fault)
+    }
+
+    /// Like [`Api::call_for_answer`], but the error also holds Twilio's code.
+    pub(super) async fn call_for_answer_or_code(
+        &self,
+        request: RequestBuilder,
+        effect: SideEffect,
+        limit: usize,
+    ) -> Result<Answer, SendError> {
         let count = self.credentials.len();
         let first = self.accepted_credential.load(Ordering::Relaxed);
-        let mut fault =
-            Fault::fail(FaultOwner::Operator, "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key");
+        let missing = "no credentials for Twilio: set TWILIO_AUTH_TOKEN, or an API key";
+        let mut refusal = SendError::from(Fault::fail(FaultOwner::Operator, missing));
         for at in (first..first + count).map(|at| at % count) {
             let request = request.try_clone().expect("the request body is in memory");
             match call_with_credential(request, &self.credentials[at], effect, limit).await {
@@ -174,11 +185,11 @@ impl Api {
                     }
                     return Ok(answer);
                 }
-                Err(CallFailure::Unauthorized(why)) => fault = why,
+                Err(CallFailure::Unauthorized(why)) => refusal = why,
                 Err(CallFailure::Other(why)) => return Err(why),
             }
         }
-        Err(fault)
+        Err(refusal)
     }
 }
 
@@ -213,8 +224,8 @@ pub(super) fn is_twilio(host: &str) -> bool {
 /// Why a call failed.
 enum CallFailure {
     /// Twilio rejected the credentials.
-    Unauthorized(Fault),
-    Other(Fault),
+    Unauthorized(SendError),
+    Other(SendError),
 }
 
 async fn call_with_credential(
@@ -224,7 +235,7 @@ async fn call_with_credential(
     limit: usize,
 ) -> Result<Answer, CallFailure> {
     let sent = request.header(AUTHORIZATION, authorization).send().await;
-    let response = sent.map_err(|error| CallFailure::Other(fault_without_response(error, effect)))?;
+    let response = sent.map_err(|error| CallFailure::Other(fault_without_response(error, effect).into()))?;
     let status = response.status().as_u16();
     let after = retry_after(response.headers());
     let date = response.headers().get(DATE).and_then(|date| http::parse_date(date.to_str().ok()?));
@@ -232,13 +243,13 @@ async fn call_with_credential(
     if (200..300).contains(&status) {
         let lost =
             |error| maybe_done_fault(effect, format!("Twilio's response was lost ({})", describe_body_error(error)));
-        let body = body.map_err(|error| CallFailure::Other(lost(error)))?;
+        let body = body.map_err(|error| CallFailure::Other(lost(error).into()))?;
         return Ok(Answer { body, date });
     }
     let code = body.ok().and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok()).and_then(|body| body.code);
-    let fault = fault_from_response(status, code, after, effect);
+    let error = SendError { fault: fault_from_response(status, code, after, effect), code };
     let let_in = status >= 500 || (status != 401 && code != Some(UNKNOWN_CREDENTIALS_CODE));
-    Err(if let_in { CallFailure::Other(fault) } else { CallFailure::Unauthorized(fault) })
+    Err(if let_in { CallFailure::Other(error) } else { CallFailure::Unauthorized(error) })
 }
 
 /// Returns the API key if there is one, otherwise the account's SID with each of its tokens (Twilio, "API requests").

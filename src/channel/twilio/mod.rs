@@ -15,7 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Position;
 
 use super::{
-    Channel, CredentialCheck, Delivery, ErrorExplanation, InboundList, SenderRecord, SentLookup, WebhookChange,
+    Channel, CredentialCheck, Delivery, ErrorExplanation, InboundList, SendError, SenderRecord, SentLookup,
+    WebhookChange,
 };
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
@@ -109,7 +110,7 @@ impl Channel for Twilio {
         explain_code(code)
     }
 
-    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, SendError> {
         send::send_message(&self.api, &self.sender, outgoing, self.callbacks.callback_url(outgoing.reference)).await
     }
 
@@ -163,7 +164,7 @@ impl Channel for Twilio {
             // Not sent, because there is no callback.
             reference: PartRef { turn: TurnId(0), number: 0 },
         };
-        send::send_message(&self.api, &self.sender, &outgoing, None).await
+        Ok(send::send_message(&self.api, &self.sender, &outgoing, None).await?)
     }
 
     async fn delivery_of(&self, message: &ProviderId) -> Result<Delivery, Fault> {

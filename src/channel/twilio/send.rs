@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::api::{Api, SideEffect};
 use super::parse_provider_id;
 use crate::channel::Delivery;
+use crate::channel::SendError;
 use crate::config::Sender;
 use crate::fault::{Fault, FaultOwner};
 use crate::model::{DeliveryStatus, Outgoing, ProviderId};
@@ -28,10 +29,10 @@ pub(super) async fn send_message(
     sender: &Sender,
     outgoing: &Outgoing,
     callback: Option<String>,
-) -> Result<ProviderId, Fault> {
+) -> Result<ProviderId, SendError> {
     let media = outgoing.media_url.as_deref();
     if outgoing.template.is_none() && media.is_none() && outgoing.text.trim().is_empty() {
-        return Err(Fault::fail(FaultOwner::Message, "the message has no text"));
+        return Err(Fault::fail(FaultOwner::Message, "the message has no text").into());
     }
     let sender = match sender {
         Sender::Number(number) if outgoing.from.is_empty() => ("From", number.as_str()),
@@ -54,12 +55,12 @@ pub(super) async fn send_message(
         .chain(content)
         .chain([callback.as_deref().map(|url| ("StatusCallback", url))]);
     let request = api.client.post(&api.messages_url).form(&fields.flatten().collect::<Vec<_>>());
-    let body = api.call(request, SideEffect::CreatesMessage, MAX_RESPONSE_BYTES).await?;
+    let body = api.call_for_answer_or_code(request, SideEffect::CreatesMessage, MAX_RESPONSE_BYTES).await?.body;
     let created = serde_json::from_slice::<CreatedMessage>(&body).ok().and_then(|created| created.sid);
     created
         .as_deref()
         .and_then(parse_provider_id)
-        .ok_or_else(|| Fault::unknown("Twilio reported success, but its response contains no message id"))
+        .ok_or_else(|| Fault::unknown("Twilio reported success, but its response contains no message id").into())
 }
 
 /// Shows the typing indicator for up to 25 s and marks the message as read. One call does both.

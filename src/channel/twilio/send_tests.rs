@@ -55,7 +55,21 @@ fn created_response() -> ResponseTemplate {
 
 async fn send_against(answer: ResponseTemplate) -> Result<ProviderId, Fault> {
     let server = server_answering(answer).await;
-    Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await
+    Ok(Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await?)
+}
+
+#[tokio::test]
+async fn an_error_carries_twilios_code_where_there_is_one() {
+    for (answer, code) in [
+        (error_response(400, 21211), Some(21211)),
+        (error_response(401, 20003), Some(20003)),
+        (error_response(500, 20500), Some(20500)),
+        (ResponseTemplate::new(503), None),
+    ] {
+        let server = server_answering(answer).await;
+        let error = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
+        assert_eq!(error.code, code, "{error:?}");
+    }
 }
 
 fn error_response(status: u16, code: i64) -> ResponseTemplate {
@@ -204,7 +218,7 @@ async fn a_post_is_repeated_with_another_token_only_where_twilio_did_not_let_it_
 #[tokio::test]
 async fn if_no_token_is_accepted_each_is_tried_once_and_the_operator_is_notified() {
     let server = server_answering(error_response(401, 20003)).await;
-    let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err();
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&outgoing()).await.unwrap_err().fault;
     assert!(
         matches!(&fault, Fault::Fail { owner: FaultOwner::Operator, why } if why.contains("TWILIO_AUTH_TOKEN")),
         "{fault:?}"
@@ -226,11 +240,11 @@ async fn without_credentials_or_text_nothing_is_posted() {
     let server = server_answering(created_response()).await;
     let mut bare = config(&server.uri());
     bare.auth_tokens.clear();
-    let fault = Twilio::new(bare, [7; 32]).send(&outgoing()).await.unwrap_err();
+    let fault = Twilio::new(bare, [7; 32]).send(&outgoing()).await.unwrap_err().fault;
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }), "{fault:?}");
     let mut empty = outgoing();
     empty.text = " \n".to_owned();
-    let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&empty).await.unwrap_err();
+    let fault = Twilio::new(config(&server.uri()), [7; 32]).send(&empty).await.unwrap_err().fault;
     assert!(matches!(fault, Fault::Fail { owner: FaultOwner::Message, .. }), "{fault:?}");
     assert!(server.received_requests().await.unwrap().is_empty());
 }
@@ -315,7 +329,7 @@ async fn a_refused_connection_is_repeated() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err();
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err().fault;
     assert!(matches!(fault, Fault::Retry { .. }), "{fault:?}");
     assert!(fault.why().starts_with("mynah cannot reach Twilio"), "{fault:?}");
 }
@@ -325,7 +339,7 @@ async fn a_connection_cut_after_the_post_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let server = thread::spawn(move || read_request(&mut listener.accept().unwrap().0).unwrap());
-    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err();
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err().fault;
     server.join().unwrap();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
 }
@@ -339,7 +353,7 @@ async fn an_answer_cut_in_the_middle_is_unknown() {
         read_request(&mut stream).unwrap();
         stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 900\r\n\r\n{\"sid\": \"SM").unwrap();
     });
-    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err();
+    let fault = Twilio::new(config(&base), [7; 32]).send(&ascii_outgoing()).await.unwrap_err().fault;
     server.join().unwrap();
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
 }
@@ -359,7 +373,7 @@ async fn a_post_cut_on_a_pooled_connection_is_unknown_and_not_repeated() {
     });
     let channel = Twilio::new(config(&base), [7; 32]);
     assert!(channel.send(&ascii_outgoing()).await.is_ok());
-    let fault = channel.send(&ascii_outgoing()).await.unwrap_err();
+    let fault = channel.send(&ascii_outgoing()).await.unwrap_err().fault;
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
     let listener = server.join().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -372,7 +386,7 @@ async fn a_post_without_an_answer_in_time_is_unknown() {
     let config = config(&format!("http://{}", listener.local_addr().unwrap()));
     let client = crate::http::client(Duration::from_millis(300), Duration::from_secs(9), AllowedTargets::Any);
     let channel = Twilio::with_api(&config, &[7; 32], Api::with_client(&config, client));
-    let fault = channel.send(&ascii_outgoing()).await.unwrap_err();
+    let fault = channel.send(&ascii_outgoing()).await.unwrap_err().fault;
     assert!(matches!(fault, Fault::Unknown { .. }), "{fault:?}");
 }
 

@@ -6,10 +6,11 @@
 mod contact_policy;
 mod fallback;
 mod media;
+mod metrics;
 mod table;
 mod texts;
 
-use Group::{Ai, Answers, Logs, Media, People, Server, Texts, Twilio};
+use Group::{Ai, Answers, Logs, Media, Monitoring, People, Server, Texts, Twilio};
 
 /// One setting.
 #[derive(Debug)]
@@ -60,13 +61,15 @@ pub enum Group {
     People,
     /// The fixed texts that contacts read.
     Texts,
+    /// Metrics.
+    Monitoring,
     /// Logs.
     Logs,
 }
 
 impl Group {
     /// All groups, in the order of the reference.
-    pub const ALL: [Group; 8] = [Server, Twilio, Ai, Media, Answers, People, Texts, Logs];
+    pub const ALL: [Group; 9] = [Server, Twilio, Ai, Media, Answers, People, Texts, Monitoring, Logs];
 
     /// Returns the heading.
     pub fn title(self) -> &'static str {
@@ -78,6 +81,7 @@ impl Group {
             Answers => "Answers and conversations",
             People => "Contacts and limits",
             Texts => "Texts to contacts",
+            Monitoring => "Monitoring",
             Logs => "Logs",
         }
     }
@@ -126,7 +130,7 @@ impl Setting {
 
 /// Returns every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    [table::ROWS, fallback::ROWS, media::ROWS, contact_policy::ROWS, texts::ROWS].into_iter().flatten()
+    [table::ROWS, fallback::ROWS, media::ROWS, contact_policy::ROWS, texts::ROWS, metrics::ROWS].into_iter().flatten()
 }
 
 /// Returns the setting with this environment variable.

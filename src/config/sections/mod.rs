@@ -10,6 +10,7 @@ pub(in crate::config) mod further_numbers;
 pub(in crate::config) mod local_model;
 pub(in crate::config) mod log;
 pub(in crate::config) mod media;
+pub(in crate::config) mod metrics;
 pub(in crate::config) mod network;
 pub(in crate::config) mod number_config;
 pub(in crate::config) mod provider;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Finish, Prompt, Provider};
-use mynah::channel::{Channel, CredentialCheck, InboundList, SentLookup};
+use mynah::channel::{Channel, CredentialCheck, InboundList, SendError, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::{Fault, FaultOwner};
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, Usage, WebhookError, WebhookRequest};
@@ -48,7 +48,7 @@ impl Channel for ChannelWithTyping {
     fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
         self.inner.parse_events(delivery, now)
     }
-    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, SendError> {
         self.inner.send(outgoing).await
     }
     async fn send_typing(&self, _: &ProviderId) -> Result<(), Fault> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mynah::channel::{Channel, CredentialCheck, InboundList, SentLookup};
+use mynah::channel::{Channel, CredentialCheck, InboundList, SendError, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
@@ -216,7 +216,7 @@ impl Channel for PausedFetch {
     fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
         self.inner.parse_events(delivery, now)
     }
-    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, SendError> {
         self.inner.send(outgoing).await
     }
     async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault> {

@@ -2,6 +2,7 @@
 
 mod health;
 mod live_settings;
+mod metrics;
 mod proxies;
 mod settings;
 mod sockets;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use mynah::ai::{Completion, Prompt, Provider};
-use mynah::channel::{Channel, CredentialCheck, InboundList, SentLookup};
+use mynah::channel::{Channel, CredentialCheck, InboundList, SendError, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
@@ -84,7 +84,7 @@ impl Channel for BrokenChannel {
     fn parse_events(&self, delivery: &WebhookRequest, now: Time) -> Result<Vec<Event>, WebhookError> {
         self.inner.parse_events(delivery, now)
     }
-    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, Fault> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<ProviderId, SendError> {
         let sent = self.inner.send(outgoing).await;
         self.panic_if_due(PanicPlace::Send);
         sent

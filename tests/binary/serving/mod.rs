@@ -4,6 +4,7 @@
 mod file_permissions;
 mod live_settings;
 mod messages;
+mod metrics;
 mod stopping;
 mod two_numbers;
 mod without_a_model;

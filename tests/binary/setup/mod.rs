@@ -1,6 +1,7 @@
 //! What all tests share: stand-ins for Twilio and the model, the program as a process, the count of answers, waiting.
 
 pub mod answer_tally;
+pub mod exposition;
 pub mod packaged_proxy;
 pub mod proxy;
 pub mod server_process;
