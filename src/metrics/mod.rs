@@ -89,7 +89,7 @@ impl Metrics {
     /// Returns all metrics in the classic text format. The gauges show `state` and this process. Only one call at a
     /// time may run, because the gauges are set first.
     pub fn render(&self, state: &ServiceState) -> String {
-        self.state.set(state, |circuit| self.model_calls.labels(&circuit.name, circuit.model.as_deref()));
+        self.state.set(state, |circuit| self.model_calls.announce(&circuit.name, circuit.model.as_deref()));
         self.process.update();
         // This fails only for a family without a metric, and the registry returns none.
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()

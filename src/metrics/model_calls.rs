@@ -18,6 +18,8 @@ const MAX_MODELS: usize = 50;
 /// The label value of a model that the server chooses.
 const DEFAULT_MODEL: &str = "default";
 
+const OUTCOMES: [&str; 8] = ["ok", "error", "timeout", "overload", "too_long", "refused", "operator", "canceled"];
+
 /// Counts calls, tokens and cost by provider and model.
 pub struct ModelCallMetrics {
     calls: IntCounterVec,
@@ -72,8 +74,24 @@ impl ModelCallMetrics {
         ModelCall { metrics: self, provider, model, began: Instant::now(), ended: false }
     }
 
+    /// Makes sure that everything about a configured model is counted from 0, and returns its labels. Otherwise
+    /// Prometheus could not see that the first failure is an increase.
+    pub(super) fn announce(&self, name: &str, model: Option<&str>) -> (String, String) {
+        let (provider, model) = self.labels(name, model);
+        for outcome in OUTCOMES {
+            self.calls.with_label_values(&[provider.as_str(), &model, outcome]);
+        }
+        for kind in ["input", "output"] {
+            self.tokens.with_label_values(&[provider.as_str(), &model, kind]);
+        }
+        self.cost.with_label_values(&[&provider, &model]);
+        self.seconds.with_label_values(&[&provider, &model]);
+        self.in_flight.with_label_values(&[&provider, &model]);
+        (provider, model)
+    }
+
     /// Returns the labels of a model.
-    pub(super) fn labels(&self, name: &str, model: Option<&str>) -> (String, String) {
+    fn labels(&self, name: &str, model: Option<&str>) -> (String, String) {
         // The first word is the kind of the provider, of which there are few.
         let provider = name.split(' ').next().unwrap_or_default().to_owned();
         let model = model.unwrap_or(DEFAULT_MODEL).to_owned();

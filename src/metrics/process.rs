@@ -12,7 +12,6 @@ pub(super) struct ProcessGauges {
     resident: GaugeVec,
     virtual_memory: GaugeVec,
     threads: GaugeVec,
-    start_time: GaugeVec,
 }
 
 /// What the system tells about the process.
@@ -24,7 +23,6 @@ struct ProcessFacts {
     resident_bytes: Option<f64>,
     virtual_bytes: Option<f64>,
     threads: Option<f64>,
-    started_at: Option<f64>,
 }
 
 impl ProcessGauges {
@@ -33,6 +31,12 @@ impl ProcessGauges {
         let cpu = Opts::new("process_cpu_seconds_total", "Processor time that the process has used, in seconds.");
         let cpu_seconds = Counter::with_opts(cpu).expect("the name is valid");
         registry.register(Box::new(cpu_seconds.clone())).expect("the name is not taken");
+        // Read once: the system derives it from the clock, so it would change whenever the clock is set, and look like a
+        // restart.
+        let start_time = gauge("process_start_time_seconds", "When the process started, in seconds since 1970.");
+        if let Some(seconds) = started_at() {
+            start_time.with_label_values::<&str>(&[]).set(seconds);
+        }
         ProcessGauges {
             cpu_seconds,
             open_fds: gauge("process_open_fds", "Open file descriptors."),
@@ -40,7 +44,6 @@ impl ProcessGauges {
             resident: gauge("process_resident_memory_bytes", "Memory of the process that is in RAM."),
             virtual_memory: gauge("process_virtual_memory_bytes", "Address space of the process."),
             threads: gauge("process_threads", "Threads of the process."),
-            start_time: gauge("process_start_time_seconds", "When the process started, in seconds since 1970."),
         }
     }
 
@@ -55,7 +58,6 @@ impl ProcessGauges {
             (&self.resident, facts.resident_bytes),
             (&self.virtual_memory, facts.virtual_bytes),
             (&self.threads, facts.threads),
-            (&self.start_time, facts.started_at),
         ];
         for (gauge, value) in gauges {
             gauge.reset();
@@ -81,7 +83,6 @@ impl ProcessFacts {
             LimitValue::Unlimited => None,
         });
         let Ok(stat) = process.stat() else { return ProcessFacts { open_fds, max_fds, ..ProcessFacts::default() } };
-        let boot = procfs::boot_time_secs().ok();
         ProcessFacts {
             cpu_seconds: Some((stat.utime + stat.stime) as f64 / ticks),
             open_fds,
@@ -89,7 +90,6 @@ impl ProcessFacts {
             resident_bytes: Some(stat.rss_bytes().get() as f64),
             virtual_bytes: Some(stat.vsize as f64),
             threads: Some(stat.num_threads as f64),
-            started_at: boot.map(|boot| boot as f64 + stat.starttime as f64 / ticks),
         }
     }
 
@@ -97,4 +97,17 @@ impl ProcessFacts {
     fn read() -> ProcessFacts {
         ProcessFacts::default()
     }
+}
+
+/// Returns when the process started, in seconds since 1970.
+#[cfg(target_os = "linux")]
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has only floating-point numbers")]
+fn started_at() -> Option<f64> {
+    let stat = procfs::process::Process::myself().ok()?.stat().ok()?;
+    Some(procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / procfs::ticks_per_second() as f64)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn started_at() -> Option<f64> {
+    None
 }

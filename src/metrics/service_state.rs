@@ -114,9 +114,14 @@ impl StateGauges {
             job_last_run: gauges(
                 "mynah_job_last_run_timestamp_seconds",
                 "When a regular job last ran, in seconds since 1970.",
-                &["job"],
+                &["job_name"],
             ),
-            job_failed: gauges("mynah_job_last_run_failed", "Whether a regular job failed when it last ran.", &["job"]),
+            // A label `job` would collide with the one that Prometheus adds at a scrape.
+            job_failed: gauges(
+                "mynah_job_last_run_failed",
+                "Whether a regular job failed when it last ran.",
+                &["job_name"],
+            ),
             circuit_open: gauges(
                 "mynah_ai_circuit_open",
                 "Whether a language model is not asked at the moment, because it kept failing.",
@@ -125,7 +130,7 @@ impl StateGauges {
         }
     }
 
-    /// Sets all gauges. Those of `labels` name the models as the counters of model calls do.
+    /// Sets all gauges. `labels` returns the labels of a model, as the counters of model calls have them.
     pub(super) fn set(&self, state: &ServiceState, labels: impl Fn(&CircuitState) -> (String, String)) {
         let queue = state.queue.as_ref();
         set(&self.database_up, Some(f64::from(u8::from(state.database_is_up))));

@@ -152,8 +152,8 @@ fn what_cannot_be_read_is_absent_and_comes_back() {
         ("mynah_database_wal_size_bytes", 0.0),
         ("mynah_disk_available_bytes", 10.0),
         ("mynah_disk_size_bytes", 20.0),
-        ("mynah_job_last_run_timestamp_seconds{job=\"catch_up\"}", 1_793_527_200.5),
-        ("mynah_job_last_run_failed{job=\"catch_up\"}", 1.0),
+        ("mynah_job_last_run_timestamp_seconds{job_name=\"catch_up\"}", 1_793_527_200.5),
+        ("mynah_job_last_run_failed{job_name=\"catch_up\"}", 1.0),
         ("mynah_ai_circuit_open{model=\"m\",provider=\"openai\"}", 1.0),
     ];
     for state in [known.clone(), ServiceState::default(), known] {
@@ -162,6 +162,17 @@ fn what_cannot_be_read_is_absent_and_comes_back() {
             assert_eq!(value(&text, sample), state.database_is_up.then_some(shown), "{sample}");
         }
         assert_eq!(value(&text, "mynah_database_up"), Some(f64::from(u8::from(state.database_is_up))));
+    }
+}
+
+/// Prometheus sees an increase only from one sample to the next.
+#[test]
+fn a_configured_model_is_counted_from_zero() {
+    let circuit = CircuitState { name: "openai m".into(), model: Some("m".into()), is_open: false };
+    let text = Metrics::default().render(&ServiceState { circuits: vec![circuit], ..ServiceState::default() });
+    for outcome in ["ok", "error", "timeout", "overload", "too_long", "refused", "operator", "canceled"] {
+        let sample = format!("mynah_ai_calls_total{{model=\"m\",outcome=\"{outcome}\",provider=\"openai\"}}");
+        assert_eq!(value(&text, &sample), Some(0.0), "{sample}");
     }
 }
 
