@@ -5,6 +5,7 @@ mod file_permissions;
 mod live_settings;
 mod messages;
 mod metrics;
+mod monitoring_files;
 mod stopping;
 mod two_numbers;
 mod without_a_model;

@@ -1,12 +1,12 @@
 //! Judges what `/metrics` returns: by Prometheus's own `promtool`, and for what `promtool` overlooks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The program, from the PATH or from where `tests/run` unpacks it.
-pub fn promtool() -> Command {
+fn promtool() -> Command {
     let unpacked = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus/usr/bin/promtool");
     let on_path =
         std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
@@ -16,15 +16,22 @@ pub fn promtool() -> Command {
 
 /// Runs `promtool` with these arguments in a folder. Panics with what it says unless it is content.
 #[track_caller]
-pub fn assert_promtool_accepts(arguments: &[&str], folder: &Path, stdin: &str) {
-    let input = folder.join("promtool-input");
-    fs::write(&input, stdin).expect("the folder is writable");
-    let mut command = promtool();
-    command.args(arguments).current_dir(folder).stdin(fs::File::open(&input).expect("it was just written"));
-    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("promtool starts");
-    fs::remove_file(&input).expect("it is ours");
+pub fn assert_promtool_accepts(arguments: &[&str], folder: &Path) {
+    let output = promtool().args(arguments).current_dir(folder).stdin(Stdio::null()).output().expect("it starts");
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "promtool {arguments:?}: {}\n{out}{error}\n{stdin}", output.status);
+    assert!(output.status.success(), "promtool {arguments:?}: {}\n{out}{error}", output.status);
+}
+
+/// Has `promtool` judge what `/metrics` returned.
+#[track_caller]
+pub fn assert_promtool_accepts_metrics(text: &str) {
+    let mut command = promtool();
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads everything");
+    let output = child.wait_with_output().expect("its output is read");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.is_empty(), "promtool: {}\n{error}\n{text}", output.status);
 }
 
 /// The names of the families in a text, as their TYPE lines say.
