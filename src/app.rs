@@ -302,7 +302,8 @@ fn configure_store(store: Store, config: &Config) -> Store {
     store.with_options(store_options(config)).with_reopen_templates(templates).with_posting_accounts(posting)
 }
 
-fn connect_provider(config: &AiConfig) -> Result<Arc<dyn Provider>> {
+/// Creates the provider of a model. Sends no request.
+pub fn connect_provider(config: &AiConfig) -> Result<Arc<dyn Provider>> {
     let files: Vec<(Cow<'static, str>, Cow<'static, [u8]>)> =
         ExampleBusiness::iter().filter_map(|name| ExampleBusiness::get(&name).map(|file| (name, file.data))).collect();
     let texts = files

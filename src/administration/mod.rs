@@ -4,6 +4,8 @@
 //! stored in one transaction, which also raises the revision that a running `serve` watches. To add a change, add a
 //! method in the file of its noun.
 
+mod ai;
+mod numbers;
 mod secrets;
 mod settings;
 
@@ -16,6 +18,8 @@ use crate::config::{Config, DataConfig, Problem, Problems, Sources};
 use crate::secrets::SecretsError;
 use crate::store::{LockError, Store, StoreError, StoreOptions};
 
+pub use self::ai::{AiEntry, AiRole, AiTest, SettingChanges};
+pub use self::numbers::{NumberEntry, NumberSource};
 pub use self::secrets::{KeptSecret, Rotation, SecretState, StoredSecretChange};
 
 impl From<SecretsError> for AdministrationError {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Administration, AdministrationError};
 use crate::app::is_installation_key;
 use crate::clock::Time;
-use crate::config::{AgeKeyFile, AgeKeyOrigin, Config, Problems};
+use crate::config::{AgeKeyFile, AgeKeyOrigin, Config, Problems, Sources, StoredSecret};
 use crate::secrets::{Secrets, SecretsError};
 use crate::store::SealedSecret;
 
@@ -67,6 +67,8 @@ impl Administration {
         let sources = self.sources()?;
         let identity = Secrets::open(&self.data.age_key);
         let all = self.store.sealed_secrets().await?;
+        let numbers = Config::load(sources.clone()).map(|config| config.every_number()).unwrap_or_default();
+        let numbers: Vec<_> = numbers.into_iter().map(|number| number.name).collect();
         let state_of = |secret: &SealedSecret| {
             let readable = match &identity {
                 Ok(identity) => identity.unseal(&secret.sealed).map(drop).map_err(|error| error.to_string()),
@@ -75,6 +77,13 @@ impl Administration {
             match readable {
                 Err(why) => SecretState::Unreadable(why),
                 Ok(()) if is_installation_key(&secret.name) => SecretState::InstallationKey,
+                Ok(()) if secret.name.contains('.') => {
+                    if has_owner(&sources, &numbers, &secret.name) {
+                        SecretState::Counts
+                    } else {
+                        SecretState::Unknown
+                    }
+                }
                 Ok(()) => match Config::overriding_layer(&sources, &secret.name) {
                     Ok(None) => SecretState::Counts,
                     Ok(Some(layer)) => SecretState::Hidden(layer),
@@ -92,19 +101,45 @@ impl Administration {
 
     /// Encrypts and stores the secret of a setting, such as `TWILIO_AUTH_TOKEN`. Creates the identity if there is none.
     pub async fn set_secret(&self, name: &str, value: SecretString) -> Result<StoredSecretChange, AdministrationError> {
-        let setting = Config::validate_secret(&self.sources()?, name, &value)
-            .map_err(|problems| AdministrationError::Refused { name: name.escape_debug().to_string(), problems })?;
+        let stored_name = self.validate_secret(name, &value)?;
         let created = !self.data.age_key.path.exists();
         let identity = Secrets::open_or_create(&self.data.age_key)?;
         let sealed = identity.seal(value.expose_secret().as_bytes())?;
-        self.store.put_sealed_secret(setting.key, sealed, self.clock.now()).await?;
+        self.store.put_sealed_secret(stored_name.clone(), sealed, self.clock.now()).await?;
         let mut secrets = self.secrets().await?;
         let unreadable = secrets.iter().filter(|secret| matches!(secret.state, SecretState::Unreadable(_)));
         let unreadable = unreadable.map(|secret| secret.name.clone()).collect();
-        let at = secrets.iter().position(|secret| secret.name == setting.key);
+        let at = secrets.iter().position(|secret| secret.name == stored_name);
         let secret = at.map(|at| secrets.swap_remove(at)).ok_or(AdministrationError::Conflict)?;
         let created_identity = created.then(|| self.data.age_key.path.clone());
         Ok(StoredSecretChange { secret, created_identity, unreadable })
+    }
+
+    /// Checks a secret against the whole configuration. Returns the name to store it under.
+    fn validate_secret(&self, name: &str, value: &SecretString) -> Result<String, AdministrationError> {
+        let refused = |problems| AdministrationError::Refused { name: name.escape_debug().to_string(), problems };
+        let before = self.sources()?;
+        let Some((owner, variable)) = name.split_once('.') else {
+            let setting = Config::validate_secret(&before, name, value).map_err(refused)?;
+            return Ok(setting.key.to_owned());
+        };
+        if owner == "ai" {
+            let why =
+                format!("the key of an AI configuration is set with `mynah ai update {variable} --key-file FILE`");
+            return Err(AdministrationError::NotPossible(why));
+        }
+        let numbers = self.numbers()?;
+        if !numbers.iter().skip(1).any(|number| number.name == owner) {
+            return Err(AdministrationError::NotStored {
+                name: format!("the number {owner}"),
+                list: "mynah number list",
+            });
+        }
+        Config::find_secret(variable).map_err(|problem| refused(problem.into()))?;
+        let mut after = before.clone();
+        after.secrets.insert(name.to_owned(), StoredSecret::Opened(value.clone()));
+        self.refuse_new_problems(name, before, after)?;
+        Ok(name.to_owned())
     }
 
     /// Deletes a stored secret. Needs no identity. Returns the errors that the configuration has without it.
@@ -169,5 +204,16 @@ impl Administration {
             identity_file: new_identity.unwrap_or(&own_file.path).to_owned(),
             must_be_put_in_place: new_identity.is_some_and(|path| path != own_file.path),
         })
+    }
+}
+
+/// Whether a secret with a name such as `sales.OPENAI_API_KEY` or `ai.fast` belongs to a number or AI configuration.
+fn has_owner(sources: &Sources, numbers: &[String], name: &str) -> bool {
+    match name.split_once('.') {
+        Some(("ai", configuration)) => sources.ai_configurations.contains_key(configuration),
+        Some((number, variable)) => {
+            numbers.iter().skip(1).any(|known| known == number) && Config::find_setting(variable).is_ok()
+        }
+        None => false,
     }
 }

@@ -54,6 +54,43 @@ pub trait Provider: Send + Sync {
 
     /// Tries the address, the key and the model. Returns a sentence that says what works.
     async fn check(&self) -> Result<String, Fault>;
+
+    /// Returns how the model is called, after what its server was found to need; `None` if no server is called.
+    fn call_form(&self) -> Option<CallForm> {
+        None
+    }
+}
+
+/// How a model is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallForm {
+    /// The parameter that limits the answer, such as `max_completion_tokens`; `None` if no limit is sent.
+    pub token_limit: Option<&'static str>,
+    /// Whether a temperature is sent.
+    pub temperature: TemperatureUse,
+    /// Whether the instructions are sent under a role of their own, and not before the first message.
+    pub has_system_role: bool,
+}
+
+/// Whether a temperature is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemperatureUse {
+    /// The configured one is sent.
+    Sent,
+    /// None is configured.
+    NotConfigured,
+    /// One is configured, and the server refused it.
+    Refused,
+}
+
+impl TemperatureUse {
+    fn of(configured: Option<f64>, sent: Option<f64>) -> TemperatureUse {
+        match (configured, sent) {
+            (None, _) => TemperatureUse::NotConfigured,
+            (Some(_), None) => TemperatureUse::Refused,
+            (Some(_), Some(_)) => TemperatureUse::Sent,
+        }
+    }
 }
 
 /// The input for one answer.

@@ -108,6 +108,7 @@ fn config(provider: ProviderConfig) -> AiConfig {
         concurrency: 1,
         context_tokens: 4_096,
         setting_names: AiSettingNames::OPENAI,
+        configuration: "environment".into(),
     }
 }
 

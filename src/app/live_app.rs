@@ -178,5 +178,11 @@ fn with_stored(sources: Sources, data: &DataConfig, stored: StoredConfiguration)
             (name, opened.map_or_else(StoredSecret::Unreadable, StoredSecret::Opened))
         }));
     }
-    Sources { stored: stored.settings, secrets, ..sources }
+    Sources {
+        stored: stored.settings,
+        secrets,
+        ai_configurations: stored.ai_configurations,
+        numbers: stored.numbers,
+        ..sources
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! To add a command, add a file with its arguments and a `run`, a variant of [`Command`], and an arm in [`run`].
 
+mod ai;
 mod alert;
 mod attachments;
 mod chat;
@@ -13,6 +14,7 @@ mod demo;
 mod jobs;
 mod man;
 mod migrate;
+mod number;
 mod operator_messages;
 mod read_file;
 mod schedule;
@@ -83,6 +85,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Try mynah in the terminal; each message takes the path of a real one
     Chat(chat::Arguments),
+    /// Store AI configurations, choose the one that answers, and test it
+    Ai(ai::Arguments),
     /// List alerts, such as: a person is wanted, a budget is spent, a model fails
     Alert(alert::Arguments),
     /// Check the configuration, the database, Twilio and the models
@@ -99,6 +103,8 @@ enum Command {
     Man(man::Arguments),
     /// Bring the database schema up to date; `serve` does this when it starts
     Migrate(migrate::Arguments),
+    /// List our WhatsApp numbers, and store further ones
+    Number(number::Arguments),
     /// Read one file from stdin; `serve` starts this command itself
     #[command(name = crate::file_reader::COMMAND, hide = true)]
     ReadFile(read_file::Arguments),
@@ -136,6 +142,7 @@ pub fn run(cli: Cli) -> Result<()> {
             let _log = start_log(&config.log)?;
             block_on(chat::run(config))
         }
+        Command::Ai(arguments) => block_on(ai::run(Sources::of_process(flags), arguments)),
         Command::Alert(arguments) => block_on(alert::run(load(flags)?, arguments)),
         Command::Check(arguments) => block_on(check::run(Sources::of_process(flags), arguments)),
         Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
@@ -144,6 +151,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Man(arguments) => man::run(arguments),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
+        Command::Number(arguments) => block_on(number::run(Sources::of_process(flags), arguments)),
         Command::ReadFile(arguments) => read_file::run(&arguments),
         Command::Schedule(arguments) => block_on(schedule::run(load(flags)?, arguments)),
         Command::Secret(arguments) => block_on(secret::run(Sources::of_process(flags), arguments)),

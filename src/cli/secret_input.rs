@@ -10,6 +10,11 @@ use secrecy::SecretString;
 /// The longest secret, in bytes. This stops at a wrong path such as `/dev/zero`.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// Whether a person can be asked.
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal()
+}
+
 /// Reads the value of the secret called `name`, without the newline at its end.
 pub(super) fn read(name: &str, file: Option<&Path>) -> Result<SecretString> {
     let text = match file {

@@ -68,6 +68,7 @@ impl Simulation {
             concurrency: 4,
             context_tokens: 4_096,
             setting_names: AiSettingNames::OPENAI,
+            configuration: "environment".into(),
         });
         ai::resolve_default_model(model).await?;
         let offline = matches!(model.provider, ProviderConfig::Offline { .. });

@@ -42,7 +42,7 @@ pub use self::sources::environment::{Sources, StoredSecret};
 pub use self::stored_settings::{StoredSetting, StoredSettingState};
 
 use self::sections::{
-    ai, contact_policy, fallback, further_numbers, log, media, metrics, number_config, server, texts, twilio, work,
+    ai_choice, contact_policy, further_numbers, log, media, metrics, number_config, server, texts, twilio, work,
 };
 use self::sources::reader::SettingsReader;
 
@@ -98,8 +98,7 @@ impl Config {
         let data = server::read_data(reader);
         let is_simulation = reader.layers.is_simulation();
         let twilio = if is_simulation { None } else { twilio::read(reader, server.public_url.as_ref()) };
-        let ai = ai::read(reader);
-        let fallbacks = fallback::read(reader, ai.as_ref());
+        let ai_choice::Models { first: ai, fallbacks } = ai_choice::read(reader, false);
         let media = media::read(reader, ai.as_ref());
         let work = work::read(reader);
         let conversation = work::read_conversation(reader);
@@ -132,6 +131,9 @@ impl Config {
         // The simulation has a number of its own.
         if !is_simulation {
             config.further_numbers = further_numbers::read(reader, &config.shared());
+        }
+        if reader.layers.sources.strict {
+            ai_choice::read_all_stored(reader);
         }
         Problems::ensure_none(std::mem::take(&mut reader.problems))?;
         config.warnings = std::mem::take(&mut reader.warnings);

@@ -8,6 +8,8 @@ use crate::config::schema::problem::Problem;
 use crate::config::schema::problem::Problems;
 use crate::config::schema::settings;
 use crate::config::schema::settings::Setting;
+use crate::config::sections::ai::{AiConfig, PROVIDER_KEYS};
+use crate::config::sections::ai_choice;
 use crate::config::sources::environment::Sources;
 use crate::config::sources::reader::SettingsReader;
 use crate::config::sources::value::Origin;
@@ -40,8 +42,8 @@ impl Config {
     /// that the value adds, not those that the configuration has without it.
     pub fn validate_setting(sources: &Sources, key: &str, value: &str) -> Result<&'static Setting, Problems> {
         let refused =
-            |found: &str, expected: String| Problems::from_one(Problem::new(candidate_place(key), found, expected));
-        let setting = Config::find_setting(key).map_err(Problems::from_one)?;
+            |found: &str, expected: String| Problems::from(Problem::new(candidate_place(key), found, expected));
+        let setting = Config::find_setting(key).map_err(Problems::from)?;
         if let Some(why) = setting.why_not_storable() {
             let key = setting.key;
             let elsewhere = match (setting.secret, setting.file_key.is_empty() || key == "MYNAH_DATA_DIR") {
@@ -56,7 +58,7 @@ impl Config {
 
     /// Checks a secret that is to be stored, in the same way.
     pub fn validate_secret(sources: &Sources, key: &str, value: &SecretString) -> Result<&'static Setting, Problems> {
-        let setting = Config::find_secret(key).map_err(Problems::from_one)?;
+        let setting = Config::find_secret(key).map_err(Problems::from)?;
         Config::validate_candidate(sources, setting, value.expose_secret())
     }
 
@@ -68,7 +70,7 @@ impl Config {
         if value.is_empty() {
             let place = candidate_place(setting.key);
             let problem = Problem::new(place, "an empty value, which counts as not set", setting.expects);
-            return Err(Problems::from_one(problem));
+            return Err(Problems::from(problem));
         }
         let before = Config::load(sources.clone()).err();
         let trial = Some((setting.key, value.to_owned()));
@@ -78,8 +80,31 @@ impl Config {
         }
     }
 
+    /// Checks the name of a new AI configuration or number.
+    pub fn validate_own_name(name: &str) -> Result<(), Problem> {
+        ai_choice::parse_name(name).map(drop).map_err(|_| {
+            let expected = "a name of at most 40 letters, digits, - and _, other than environment";
+            Problem::new("name", format!("{:?}", name.escape_debug().to_string()), expected)
+        })
+    }
+
+    /// Returns a stored AI configuration, whether or not it is in use.
+    pub fn stored_ai(sources: &Sources, name: &str) -> Result<AiConfig, Problems> {
+        let mut reader = SettingsReader::new(sources.clone());
+        let config = ai_choice::read_stored(&mut reader, ai_choice::IN_USE_KEY, name);
+        Problems::ensure_none(std::mem::take(&mut reader.problems))?;
+        let missing = || Problem::new(format!("AI configuration {name}"), "no provider", "a provider");
+        config.ok_or_else(|| Problems::from(missing()))
+    }
+
+    /// Returns the place of the first setting by which the environment or the file describes a model, which goes before
+    /// the stored AI configurations.
+    pub fn model_on_machine(sources: &Sources) -> Option<String> {
+        SettingsReader::new(sources.clone()).layers.find_on_machine(PROVIDER_KEYS)
+    }
+
     /// Returns the setting with this name, if its value is a secret that can be stored encrypted.
-    fn find_secret(key: &str) -> Result<&'static Setting, Problem> {
+    pub fn find_secret(key: &str) -> Result<&'static Setting, Problem> {
         let setting = Config::find_setting(key)?;
         if setting.can_be_stored_as_secret() {
             return Ok(setting);

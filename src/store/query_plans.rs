@@ -92,6 +92,8 @@ const ALLOWED_SCANS: &[&str] = &[
     "operations/schedule.rs ALL",
     "operations/secrets.rs ALL",
     "operations/settings.rs ALL",
+    "operations/stored_ai_configurations.rs ALL",
+    "operations/stored_numbers.rs ALL",
     "conversations/short_ids.rs BEGIN",
     "conversations/short_ids.rs LATEST",
 ];

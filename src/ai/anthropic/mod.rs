@@ -15,7 +15,9 @@ use super::completion::{cap_answer, usage_or_estimate};
 use super::model_list::{self, ListingResult, ModelList};
 use super::prompt_window::Window;
 use super::vision::{ImagePolicy, MAX_IMAGES};
-use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
+use super::{
+    CallForm, Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, TemperatureUse, checked_temperature,
+};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
@@ -297,6 +299,15 @@ impl Provider for Anthropic {
             meter.record_usage(completion.usage);
         }
         Ok(completion)
+    }
+
+    fn call_form(&self) -> Option<CallForm> {
+        let refused = self.quirks.lock().unwrap_or_else(PoisonError::into_inner).no_temperature;
+        Some(CallForm {
+            token_limit: Some("max_tokens"),
+            temperature: TemperatureUse::of(self.temperature, self.temperature.filter(|_| !refused)),
+            has_system_role: true,
+        })
     }
 
     async fn check(&self) -> Result<String, Fault> {

@@ -21,6 +21,7 @@ fn config(base: &str, key: &str) -> AiConfig {
         concurrency: 1,
         context_tokens: 4_096,
         setting_names: AiSettingNames::ANTHROPIC,
+        configuration: "environment".into(),
     }
 }
 

@@ -17,7 +17,9 @@ use super::model_list::{self, ListingResult, ModelList};
 use super::prompt_window::Window;
 use super::thinking::strip_thinking;
 use super::vision::ImagePolicy;
-use super::{Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, checked_temperature};
+use super::{
+    CallForm, Completion, Error, Finish, Meter, Prompt, PromptMessage, Provider, TemperatureUse, checked_temperature,
+};
 use crate::config::{AiConfig, DEFAULT_MAX_TOKENS_COMPATIBLE, is_openai};
 use crate::fault::{Fault, FaultOwner};
 use crate::http::AllowedTargets;
@@ -82,6 +84,11 @@ impl OpenAi {
         })
     }
 
+    /// Returns the limit of an answer: that of the call, else the configured one. Ollama has none of its own.
+    fn token_cap(&self, of_call: Option<u32>) -> Option<u32> {
+        of_call.or(self.max_tokens).or((!self.is_official).then_some(DEFAULT_MAX_TOKENS_COMPATIBLE))
+    }
+
     fn quirks(&self) -> ModelQuirks {
         *self.quirks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,7 +102,7 @@ impl OpenAi {
         (quirks, without_images): (ModelQuirks, bool),
         cap: Option<u32>,
     ) -> Request<'a> {
-        let cap = cap.or(self.max_tokens).or((!self.is_official).then_some(DEFAULT_MAX_TOKENS_COMPATIBLE));
+        let cap = self.token_cap(cap);
         let (max_tokens, max_completion_tokens) = quirks.token_cap_parameters(cap, self.is_official);
         let image_policy = if without_images { ImagePolicy::AFTER_REFUSAL } else { quirks.image_policy() };
         Request {
@@ -293,5 +300,19 @@ impl Provider for OpenAi {
             self.client.with_timeout(self.ask(("", false), &mut window, Some(1), &Meter::default())).await?;
         }
         Ok(model_list::check_report(&self.model, &self.host, listed))
+    }
+
+    fn call_form(&self) -> Option<CallForm> {
+        let quirks = self.quirks();
+        let token_limit = match quirks.token_cap_parameters(self.token_cap(None), self.is_official) {
+            (Some(_), _) => Some("max_tokens"),
+            (None, Some(_)) => Some("max_completion_tokens"),
+            (None, None) => None,
+        };
+        Some(CallForm {
+            token_limit,
+            temperature: TemperatureUse::of(self.temperature, quirks.temperature(self.temperature)),
+            has_system_role: !quirks.needs_alternating_roles,
+        })
     }
 }

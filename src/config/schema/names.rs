@@ -24,6 +24,13 @@ impl AiSettingNames {
         api_key: "MYNAH_TRANSCRIPTION_API_KEY",
     };
 
+    /// What to change of a stored AI configuration.
+    pub const STORED: AiSettingNames = AiSettingNames {
+        model: "`mynah ai update --model`",
+        base_url: "`mynah ai update --base-url`",
+        api_key: "`mynah ai update --key-file`",
+    };
+
     /// The names for the first model, at Anthropic.
     pub const ANTHROPIC: AiSettingNames =
         AiSettingNames { model: "MYNAH_AI_MODEL", base_url: "ANTHROPIC_BASE_URL", api_key: "ANTHROPIC_API_KEY" };

@@ -90,13 +90,8 @@ impl Problems {
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 
-    /// Wraps one error.
-    pub(in crate::config) fn from_one(problem: Problem) -> Problems {
-        Problems(vec![problem])
-    }
-
     /// Removes the errors that are also in `others`; `None` if no error is left.
-    pub(in crate::config) fn without(self, others: Option<&Problems>) -> Option<Problems> {
+    pub fn without(self, others: Option<&Problems>) -> Option<Problems> {
         let known = |problem: &Problem| others.is_some_and(|others| others.0.contains(problem));
         let new: Vec<_> = self.0.into_iter().filter(|problem| !known(problem)).collect();
         (!new.is_empty()).then_some(Problems(new))
@@ -105,6 +100,12 @@ impl Problems {
     /// Iterates over the errors.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Problems {
+        Problems(vec![problem])
     }
 }
 

@@ -53,6 +53,14 @@ You cannot store base URLs, `MYNAH_NUMBERS`, `MYNAH_LISTEN`, or the settings tha
 (`MYNAH_CONFIG`, `MYNAH_DATA_DIR` and `MYNAH_AGE_KEY_FILE`). `mynah demo` and `mynah chat` use a data folder of their own
 and ignore what is stored.
 
+## Stored AI configurations
+
+`mynah ai add fast --provider openai --model gpt-5-mini --use` stores a model under a name, with its key encrypted, and
+has it answer. `mynah ai use fast --fallback local` also names the models that stand in. If a flag, the environment, the
+configuration file or a credential sets a provider, a key or an address of a model, that model goes before the stored
+ones; `mynah ai list` shows it as `environment`. A stored AI configuration takes nothing from other layers: what it does
+not set has its default.
+
 ## Stored secrets
 
 `mynah secret set TWILIO_AUTH_TOKEN` stores a secret (marked \"secret\" below) encrypted. It asks for the value on a

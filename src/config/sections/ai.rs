@@ -32,6 +32,8 @@ pub struct AiConfig {
     pub context_tokens: usize,
     /// The names of the model's own settings.
     pub setting_names: AiSettingNames,
+    /// The name of the stored AI configuration; `environment` for what the other layers describe.
+    pub configuration: String,
 }
 
 /// The model at OpenAI if the owner names none.
@@ -108,7 +110,8 @@ impl AiConfig {
         let (wanted, room) = (text::estimate_tokens(instructions), self.context_tokens - self.answer_tokens());
         let reads = !matches!(self.provider, ProviderConfig::Offline { .. });
         // The variables of the model's name and of its context window begin alike.
-        let setting = self.setting_names.model.replace("_MODEL", "_CONTEXT_TOKENS");
+        let setting =
+            self.setting_names.model.replace("_MODEL", "_CONTEXT_TOKENS").replace("--model", "--context-tokens");
         (reads && wanted >= room).then(|| {
             format!(
                 "MYNAH_SYSTEM_PROMPT takes about {wanted} tokens, but {setting} leaves {room} for all that the model \
@@ -118,6 +121,9 @@ impl AiConfig {
         })
     }
 }
+
+/// The name of the model that the environment, the file and the stored settings describe.
+pub(in crate::config) const ENVIRONMENT: &str = "environment";
 
 /// The settings that choose the model's server. A number whose file has any of these has a model of its own, and
 /// inherits none of them.
@@ -239,6 +245,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader) -> Option<AiConfig> {
         concurrency,
         context_tokens,
         setting_names: names,
+        configuration: ENVIRONMENT.to_owned(),
     })
 }
 

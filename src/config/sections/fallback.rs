@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::ai::{AiConfig, Protocol};
+use super::ai::{AiConfig, ENVIRONMENT, Protocol};
 use super::provider::ProviderConfig;
 use super::{ai, local_model};
 use crate::config::schema::names::AiSettingNames;
@@ -110,6 +110,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, first: Option<&AiConf
             concurrency: local_model::default_concurrency(&provider),
             context_tokens: context.unwrap_or_else(|| local_model::default_context_tokens(&provider)),
             setting_names: names,
+            configuration: ENVIRONMENT.to_owned(),
             provider,
         });
     }

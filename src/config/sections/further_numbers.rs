@@ -12,11 +12,11 @@ use url::Url;
 use super::contact_policy::ContactPolicyConfig;
 use super::number_config::{MAIN_NUMBER, NumberConfig};
 use super::twilio::{Sender, TwilioConfig};
-use super::{ai, contact_policy, fallback, texts, twilio, work};
+use super::{ai, ai_choice, contact_policy, fallback, texts, twilio, work};
 use crate::config::schema::parse::Parsed;
 use crate::config::schema::problem::{Problem, Rejected};
 use crate::config::schema::settings;
-use crate::config::sources::number_file::NumberFile;
+use crate::config::sources::own_settings::OwnSettings;
 use crate::config::sources::reader::SettingsReader;
 use crate::config::sources::value::unreadable_file;
 
@@ -70,15 +70,35 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, main: &SharedConfig<'
             }
         };
         let mut broken = Vec::new();
-        let own = NumberFile::parse(full_path, name, &text, &mut broken);
+        let own = OwnSettings::parse(full_path, name, &text, &mut broken);
         broken.into_iter().for_each(|problem| reader.report(problem));
-        reader.layers.number_file = Some(own);
-        let number = read_number(reader, main, &numbers);
-        let own = reader.layers.number_file.take();
-        own.iter().flat_map(NumberFile::shared_setting_problems).for_each(|problem| reader.report(problem));
-        numbers.extend(number);
+        numbers.extend(read_own(reader, own, main, &numbers));
+    }
+    for (name, values) in reader.layers.sources.numbers.clone() {
+        if names.contains(&name) {
+            reader.warn(format!("the stored number {name} is ignored, because a file of that name describes it"));
+            continue;
+        }
+        names.push(name.clone());
+        let own = OwnSettings::of_stored_number(name, values);
+        numbers.extend(read_own(reader, own, main, &numbers));
     }
     numbers
+}
+
+/// Reads a number from its own settings.
+fn read_own(
+    reader: &mut SettingsReader,
+    own: OwnSettings,
+    main: &SharedConfig<'_>,
+    others: &[NumberConfig],
+) -> Option<NumberConfig> {
+    reader.layers.own.push(own);
+    let number = read_number(reader, main, others);
+    if let Some(own) = reader.layers.own.pop() {
+        reader.report_shared_settings(&own);
+    }
+    number
 }
 
 const NUMBERS_KEY: &str = "MYNAH_NUMBERS";
@@ -102,24 +122,25 @@ fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[N
         do_not_inherit(reader, twilio::ACCOUNT_KEYS);
     }
     // A number inherits a model as a whole, with its fallback models, which may be at other providers.
-    let own_model = file_holds_any(reader, ai::PROVIDER_KEYS);
+    let own_choice = file_holds_any(reader, [ai_choice::IN_USE_KEY]);
+    let own_model = own_choice || file_holds_any(reader, ai::PROVIDER_KEYS);
     if own_model {
         do_not_inherit(reader, ai::PROVIDER_KEYS);
         do_not_inherit(reader, ai::MODEL_KEYS);
     }
     if own_model || file_holds_any(reader, fallback::all_keys()) {
         do_not_inherit(reader, fallback::all_keys());
+        do_not_inherit(reader, [ai_choice::FALLBACKS_KEY, ai_choice::IN_USE_KEY]);
     }
     let before = reader.problems.len();
     let twilio = twilio::read(reader, main.public_url);
-    let ai = ai::read(reader);
+    let ai_choice::Models { first: ai, fallbacks } = ai_choice::read(reader, own_choice);
     if own_model && ai.is_none() && reader.problems.len() == before {
         reader.report_missing(
             "MYNAH_AI_PROVIDER",
             "other settings of a model are set, and a number with a model of its own inherits no provider",
         );
     }
-    let fallbacks = fallback::read(reader, ai.as_ref());
     if twilio.as_ref().map(|own| &own.account_sid) != main.twilio.map(|main| &main.account_sid) {
         do_not_inherit(reader, [contact_policy::REOPEN_TEMPLATE_KEY]);
     }
@@ -133,7 +154,7 @@ fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[N
         reader.report_missing(twilio::SENDER_KEY, "each number needs a sender of its own");
     }
     let conflict = twilio.as_ref().and_then(|own| sender_conflict(own, main, others));
-    if let (Some((key, found)), Some(own)) = (conflict, &reader.layers.number_file) {
+    if let (Some((key, found)), Some(own)) = (conflict, reader.layers.own.last()) {
         let problem = Problem::new(own.place(key), found, "a sender of its own for each number");
         reader.report(problem);
     }
@@ -144,7 +165,7 @@ fn read_number(reader: &mut SettingsReader, main: &SharedConfig<'_>, others: &[N
         reader.warn(warning);
     }
     Some(NumberConfig {
-        name: reader.layers.number_file.as_ref()?.name.clone(),
+        name: reader.layers.own.last()?.name.clone(),
         twilio: Some(twilio?),
         ai,
         fallbacks,
@@ -179,14 +200,14 @@ fn sender_conflict(
 }
 
 fn do_not_inherit<'a>(reader: &mut SettingsReader, variables: impl IntoIterator<Item = &'a str>) {
-    if let Some(own) = &mut reader.layers.number_file {
+    if let Some(own) = reader.layers.own.last_mut() {
         let keys = variables.into_iter().filter_map(settings::find).map(|setting| setting.key);
         own.not_inherited.extend(keys);
     }
 }
 
 fn file_holds_any<'a>(reader: &SettingsReader, variables: impl IntoIterator<Item = &'a str>) -> bool {
-    reader.layers.number_file.as_ref().is_some_and(|own| own.holds_any(variables, &reader.layers.sources))
+    reader.layers.own.last().is_some_and(|own| own.holds_any(variables, &reader.layers.sources))
 }
 
 /// Whether any of these settings has a value, right or wrong, in the number's file or in the main configuration.

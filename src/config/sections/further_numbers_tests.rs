@@ -413,9 +413,9 @@ fn every_setting_that_a_number_can_have_is_documented() {
     let mut reader = crate::config::SettingsReader::new(sources);
     let main = Config::read(&mut reader).unwrap();
     let path = dir.path().join("sales.toml");
-    reader.layers.number_file = Some(super::NumberFile::parse(path, "sales".into(), FROM, &mut Vec::new()));
+    reader.layers.own.push(super::OwnSettings::parse(path, "sales".into(), FROM, &mut Vec::new()));
     super::read_number(&mut reader, &main.shared(), &[]).unwrap();
-    keys.extend(reader.layers.number_file.unwrap().own_keys);
+    keys.extend(reader.layers.own.pop().unwrap().own_keys);
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/numbers.md")).unwrap();
     let missing: Vec<_> =
         keys.iter().filter(|key| !key.starts_with("text_") && !docs.contains(&format!("`{key}`"))).collect();

@@ -35,6 +35,37 @@ pub enum ProviderConfig {
 }
 
 impl ProviderConfig {
+    /// Returns the name of the protocol, as `MYNAH_AI_PROVIDER` takes it.
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            ProviderConfig::OpenAi { .. } => "openai",
+            ProviderConfig::Anthropic { .. } => "anthropic",
+            ProviderConfig::Offline { .. } => "offline",
+        }
+    }
+
+    /// Returns the address of the server, unless it is the provider's own.
+    pub fn own_base_url(&self) -> Option<String> {
+        match self {
+            ProviderConfig::OpenAi { base_url, .. } if !is_openai(base_url.host_str().unwrap_or_default()) => {
+                Some(base_url.to_string())
+            }
+            ProviderConfig::Anthropic { base_url, .. } if base_url.host_str() != Some("api.anthropic.com") => {
+                Some(base_url.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a key is set.
+    pub fn has_key(&self) -> bool {
+        match self {
+            ProviderConfig::OpenAi { api_key, .. } => api_key.is_some(),
+            ProviderConfig::Anthropic { .. } => true,
+            ProviderConfig::Offline { .. } => false,
+        }
+    }
+
     /// Whether both are the same server, called with the same key.
     pub(in crate::config) fn is_same_server(&self, other: &ProviderConfig) -> bool {
         let key = |key: &SecretString| key.expose_secret().to_owned();

@@ -1,5 +1,7 @@
 //! The Twilio account and the sender.
 
+use std::fmt;
+
 use secrecy::SecretString;
 use url::Url;
 
@@ -33,6 +35,14 @@ pub enum Sender {
     Number(String),
     /// A Messaging Service: `MG…`.
     MessagingService(String),
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sender::Number(sender) | Sender::MessagingService(sender) => f.write_str(sender),
+        }
+    }
 }
 
 /// The two settings that name the sender. A number has one of them.

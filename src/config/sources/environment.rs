@@ -27,6 +27,13 @@ pub struct Sources {
     pub stored: BTreeMap<String, String>,
     /// The stored secrets, by variable.
     pub secrets: BTreeMap<String, StoredSecret>,
+    /// The stored AI configurations: by name, the settings by variable.
+    pub ai_configurations: BTreeMap<String, BTreeMap<String, String>>,
+    /// The stored numbers, likewise.
+    pub numbers: BTreeMap<String, BTreeMap<String, String>>,
+    /// Whether a stored value that is wrong is an error: it is to be stored now. Otherwise it is a warning, because a
+    /// newer version may have stored it.
+    pub strict: bool,
     /// A value that is to be stored, with its variable. It overrides every layer, and is an error if it is wrong.
     pub candidate: Option<(&'static str, String)>,
     /// The folder that relative paths start from; empty for the working directory.

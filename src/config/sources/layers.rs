@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::environment::{Sources, StoredSecret};
 use super::file;
 use super::file::ConfigFile;
-use super::number_file::NumberFile;
+use super::own_settings::OwnSettings;
 use super::value::{FoundValue, Origin, candidate_place, is_explicit_path, read_file, unreadable_file};
 use crate::config::schema::problem::Problem;
 use crate::config::schema::settings;
@@ -21,14 +21,15 @@ pub(in crate::config) struct Layers {
     pub(in crate::config) sources: Sources,
     file: ConfigFile,
     file_path: PathBuf,
-    /// The file of the number that is being read. It overrides every layer.
-    pub(in crate::config) number_file: Option<NumberFile>,
+    /// The own settings of the number that is being read, and of the AI configuration that is being read for it. Each
+    /// overrides those before it and every layer.
+    pub(in crate::config) own: Vec<OwnSettings>,
 }
 
 impl Layers {
     /// Finds and reads the configuration file. If `MYNAH_CONFIG` names a file, it must exist.
     pub(in crate::config) fn open(sources: Sources, problems: &mut Vec<Problem>) -> Layers {
-        let mut layers = Layers { sources, file: ConfigFile::default(), file_path: PathBuf::new(), number_file: None };
+        let mut layers = Layers { sources, file: ConfigFile::default(), file_path: PathBuf::new(), own: Vec::new() };
         for key in layers.sources.flags.keys().filter(|key| settings::find(key).is_none()) {
             problems.push(Problem::new(
                 format!("flag for {key}"),
@@ -80,7 +81,7 @@ impl Layers {
 
     /// Returns the setting's value from the first layer that has one. The error says why this layer cannot be read.
     pub(in crate::config) fn find(&self, setting: &Setting) -> Result<Option<FoundValue>, Problem> {
-        if let Some(own) = &self.number_file {
+        for own in self.own.iter().rev() {
             let found = own.find(setting, &self.sources)?;
             if found.is_some() || own.is_not_inherited(setting.key) {
                 return Ok(found);
@@ -168,6 +169,16 @@ impl Layers {
         }
     }
 
+    /// Returns the place of the first of these settings that a flag, the environment, a file or a credential sets, and not
+    /// the database.
+    pub(in crate::config) fn find_on_machine<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> Option<String> {
+        keys.into_iter().filter_map(settings::find).find_map(|setting| match self.find(setting) {
+            Ok(Some(found)) if !found.is_stored() => Some(self.describe_origin(setting, &found.origin)),
+            Ok(_) => None,
+            Err(problem) => Some(problem.place().to_owned()),
+        })
+    }
+
     /// Whether the command runs in a simulation.
     pub(in crate::config) fn is_simulation(&self) -> bool {
         self.sources.simulation
@@ -182,7 +193,7 @@ impl Layers {
             Origin::EnvFile => format!("file named by environment variable {}_FILE", setting.key),
             Origin::Credential => format!("systemd credential {}", setting.key.to_ascii_lowercase()),
             Origin::File(line) => file::place(&self.file_path, setting.file_key, *line),
-            Origin::NumberFile(place) => place.clone(),
+            Origin::Own(place) | Origin::StoredOwn(place) => place.clone(),
             Origin::Stored => format!("stored setting {}", setting.key),
             Origin::StoredSecret => format!("stored secret {}", setting.key),
             Origin::CommandDefault => format!("the command's default for {}", setting.key),

@@ -6,6 +6,6 @@
 pub(in crate::config) mod environment;
 pub(in crate::config) mod file;
 pub(in crate::config) mod layers;
-pub(in crate::config) mod number_file;
+pub(in crate::config) mod own_settings;
 pub(in crate::config) mod reader;
 pub(in crate::config) mod value;

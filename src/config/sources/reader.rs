@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::environment::Sources;
 use super::layers::Layers;
+use super::own_settings::OwnSettings;
 use super::value::{FoundValue, Origin};
 use crate::config::schema::problem::{Problem, Rejected};
 use crate::config::schema::settings::{DefaultValue, Setting};
@@ -67,7 +68,7 @@ impl SettingsReader {
         #[cfg(test)]
         self.read_keys.insert(key);
         let setting = setting(key);
-        if let Some(own) = &mut self.layers.number_file {
+        for own in &mut self.layers.own {
             own.mark_own(setting.file_key);
         }
         match self.layers.find(setting) {
@@ -76,7 +77,7 @@ impl SettingsReader {
                 Ok(value) => ReadSetting::Valid(value),
                 // The value was valid when it was stored. A newer version that does not accept it must start all the
                 // same.
-                Err(_) if matches!(origin, Origin::Stored) => {
+                Err(_) if matches!(origin, Origin::Stored | Origin::StoredOwn(_)) && !self.layers.sources.strict => {
                     let place = self.layers.describe_origin(setting, &origin);
                     self.warn_once(format!("{place} is {value:?}, expected {}; mynah ignores it", setting.expects));
                     ReadSetting::Absent
@@ -125,20 +126,21 @@ impl SettingsReader {
 
     /// Returns the name of a missing setting: the variable, or the key if it is missing in a number's file.
     pub(in crate::config) fn name_where_missing(&self, key: &'static str) -> &'static str {
-        if self.is_not_inherited(key) { setting(key).file_key } else { key }
+        let in_file = self.layers.own.last().is_some_and(|own| !own.is_stored());
+        if in_file && self.is_not_inherited(key) { setting(key).file_key } else { key }
     }
 
     /// Describes the place where a setting is missing. `names` is what to call it there, perhaps with other settings.
     pub(in crate::config) fn place_where_missing(&self, key: &str, names: &str) -> String {
-        match &self.layers.number_file {
-            Some(own) if own.is_not_inherited(key) => format!("file {}: {names}", own.path().display()),
+        match self.layers.own.last() {
+            Some(own) if own.is_not_inherited(key) => format!("{}: {names}", own.describe()),
             _ => names.to_owned(),
         }
     }
 
     /// Whether the reader reads a number that does not inherit this setting from the main configuration.
     fn is_not_inherited(&self, key: &str) -> bool {
-        self.layers.number_file.as_ref().is_some_and(|own| own.is_not_inherited(key))
+        self.layers.own.last().is_some_and(|own| own.is_not_inherited(key))
     }
 
     /// Records an error, once: numbers inherit settings, so the same error can occur for each number.
@@ -151,10 +153,22 @@ impl SettingsReader {
     /// Records a warning. A warning about a number names its file. It is dropped if the main configuration has the same
     /// one.
     pub(in crate::config) fn warn(&mut self, warning: String) {
-        match &self.layers.number_file {
+        match self.layers.own.last() {
             Some(_) if self.warnings.contains(&warning) => {}
-            Some(own) => self.warnings.push(format!("file {}: {warning}", own.path().display())),
+            Some(own) => self.warnings.push(format!("{}: {warning}", own.describe())),
             None => self.warnings.push(warning),
+        }
+    }
+
+    /// Records an error for each setting that does not belong to these own settings. If a newer version stored it, this
+    /// is a warning.
+    pub(in crate::config) fn report_shared_settings(&mut self, own: &OwnSettings) {
+        for problem in own.shared_setting_problems() {
+            if own.is_stored() && !self.layers.sources.strict {
+                self.warn_once(format!("{problem}; mynah ignores it"));
+            } else {
+                self.report(problem);
+            }
         }
     }
 

@@ -23,14 +23,23 @@ pub(in crate::config) enum Origin {
     Credential,
     /// This line of `mynah.toml`.
     File(usize),
-    /// A number's file, or a file or credential of the number: a description of the place.
-    NumberFile(String),
+    /// The own settings of a number or an AI configuration: a description of the place.
+    Own(String),
+    /// The same, where they are stored in the database in clear.
+    StoredOwn(String),
     /// A stored setting.
     Stored,
     /// A stored secret.
     StoredSecret,
     /// The command's own default.
     CommandDefault,
+}
+
+impl FoundValue {
+    /// Whether the value comes from the database.
+    pub(in crate::config) fn is_stored(&self) -> bool {
+        matches!(self.origin, Origin::Stored | Origin::StoredSecret | Origin::StoredOwn(_))
+    }
 }
 
 /// The most bytes that are read from a file. No setting is longer, and this stops at a wrong path such as `/dev/zero`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{configuration_revision, secrets, settings};
+use super::{configuration_revision, secrets, settings, stored_ai_configurations, stored_numbers};
 use crate::store::database::StoreError;
 use crate::store::sqlite;
 
@@ -16,6 +16,10 @@ pub struct StoredConfiguration {
     pub settings: BTreeMap<String, String>,
     /// The secrets, by name, each encrypted.
     pub sealed_secrets: BTreeMap<String, String>,
+    /// The AI configurations by name, with the settings of each by variable.
+    pub ai_configurations: BTreeMap<String, BTreeMap<String, String>>,
+    /// The numbers, likewise.
+    pub numbers: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// Reads the stored configuration of a database. The database may be in use, missing, or from an older program. It is
@@ -27,6 +31,8 @@ pub fn stored_configuration(database: &Path) -> Result<StoredConfiguration, Stor
             "configuration" => stored.revision = configuration_revision::read(tx)?,
             "settings" => stored.settings = settings::read_all(tx)?,
             "secrets" => stored.sealed_secrets = secrets::read_all(tx)?,
+            "ai_configurations" => stored.ai_configurations = stored_ai_configurations::read_all(tx)?,
+            "numbers" => stored.numbers = stored_numbers::read_all(tx)?,
             _ => {}
         }
         Ok(())

@@ -12,3 +12,5 @@ pub(in crate::store) mod retention;
 pub(in crate::store) mod schedule;
 pub(in crate::store) mod secrets;
 pub(in crate::store) mod settings;
+pub(in crate::store) mod stored_ai_configurations;
+pub(in crate::store) mod stored_numbers;

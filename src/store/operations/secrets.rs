@@ -123,3 +123,19 @@ pub(super) fn read_all(tx: &mut dyn Tx) -> Result<BTreeMap<String, String>, Stor
     })?;
     Ok(sealed)
 }
+
+/// Stores encrypted values by name and replaces those that exist.
+pub(super) fn put_all(tx: &mut dyn Tx, sealed: &[(String, String)], now: Time) -> Result<(), StoreError> {
+    for (name, value) in sealed {
+        tx.execute(PUT, args![name.as_str(), value.as_str(), now])?;
+    }
+    Ok(())
+}
+
+/// Deletes the secrets of these names.
+pub(super) fn delete_all(tx: &mut dyn Tx, names: &[String]) -> Result<(), StoreError> {
+    for name in names {
+        tx.execute(DELETE, args![name.as_str()])?;
+    }
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! The other commands at the shell, what they print, and their exit statuses.
 
+mod ai;
 mod alerts;
 mod beside_a_server;
 mod chat;
@@ -7,6 +8,7 @@ mod check;
 mod check_behind_proxies;
 mod demo;
 mod exit_statuses;
+mod number;
 mod operator;
 mod read_file;
 mod schedule;

@@ -43,6 +43,11 @@ impl CommandSettings {
         self
     }
 
+    /// The value of a setting.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.env.get(key).map(String::as_str)
+    }
+
     pub fn without(mut self, key: &str) -> CommandSettings {
         self.env.remove(key);
         self

@@ -27,6 +27,7 @@ fn config(base: &str, key: Option<&str>, model: Option<&str>) -> AiConfig {
         concurrency: 1,
         context_tokens: 4_096,
         setting_names: AiSettingNames::OPENAI,
+        configuration: "environment".into(),
     }
 }
 

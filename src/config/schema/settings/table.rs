@@ -278,6 +278,26 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         ..ROW_DEFAULTS
     },
     Setting {
+        key: "MYNAH_AI_CONFIGURATION",
+        file_key: "ai_configuration",
+        group: Ai,
+        expects: "the name of a stored AI configuration: letters, digits, - and _",
+        meaning: "The stored AI configuration (`mynah ai`) that answers, if neither the environment nor the configuration \
+                  file sets a provider, a key or an address of a model. `mynah ai use` stores this setting.",
+        ..ROW_DEFAULTS
+    },
+    Setting {
+        key: "MYNAH_AI_FALLBACKS",
+        file_key: "ai_fallbacks",
+        group: Ai,
+        is_list: true,
+        default: Value("none"),
+        expects: "comma-separated names of stored AI configurations, or none",
+        meaning: "The stored AI configurations that stand in if the first model cannot answer, in this order, after those \
+                  of `MYNAH_AI_2_PROVIDER` and `MYNAH_AI_3_PROVIDER`.",
+        ..ROW_DEFAULTS
+    },
+    Setting {
         key: "MYNAH_SYSTEM_PROMPT",
         file_key: "system_prompt",
         group: Answers,
