@@ -10,7 +10,7 @@
 //! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`file_store`] [`store`] [`cache`] |
 //! | 2 | [`channel`] [`ai`] [`file_reader`] |
 //! | 3 | [`app`] |
-//! | 4 | [`administration`] [`diagnosis`] |
+//! | 4 | [`administration`] [`diagnosis`] [`personal_data`] |
 //! | 5 | [`work`] [`web`] [`simulator`] |
 //! | 6 | [`daemon`] |
 //! | 7 | [`cli`] |
@@ -35,6 +35,7 @@ pub mod http;
 pub mod media;
 pub mod metrics;
 pub mod model;
+pub mod personal_data;
 pub mod secrets;
 pub mod simulator;
 pub mod store;

@@ -7,12 +7,12 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::operator_messages;
 use super::transcript::{ConfiguredNumbers, json_time, print_conversation, print_list};
+use super::{operator_messages, personal_data, who};
 use crate::app;
 use crate::clock::Time;
 use crate::config::Config;
-use crate::model::{Address, ContentSid, ConversationId, ShortId};
+use crate::model::{Address, ContentSid, ConversationId, PersonQuery, ShortId};
 use crate::store::{OperatorMessageOutcome, Store};
 
 /// How many messages of a transcript are shown, the latest.
@@ -40,23 +40,23 @@ enum Action {
     },
     /// Show a conversation and its latest messages
     Show {
-        /// The conversation: its id, or at least four characters from the beginning or the end of the id
-        #[arg(value_parser = parse_id)]
-        id: ShortId,
+        /// The conversation: its id or four characters of it, the contact's phone number, or their name
+        #[arg(value_parser = who::parse)]
+        who: PersonQuery,
     },
     /// Set who answers a conversation from now on
     Mode {
-        /// The conversation: its id, or at least four characters from the beginning or the end of the id
-        #[arg(value_parser = parse_id)]
-        id: ShortId,
+        /// The conversation: its id or four characters of it, the contact's phone number, or their name
+        #[arg(value_parser = who::parse)]
+        who: PersonQuery,
         /// `human`: a person answers; `auto`: the assistant answers
         mode: Mode,
     },
     /// Write to the contact as a person; the assistant falls silent
     Say {
-        /// The conversation: its id, or at least four characters from the beginning or the end of the id
-        #[arg(value_parser = parse_id)]
-        id: ShortId,
+        /// The conversation: its id or four characters of it, the contact's phone number, or their name
+        #[arg(value_parser = who::parse)]
+        who: PersonQuery,
         /// The text to send
         #[arg(required_unless_present = "file")]
         text: Option<String>,
@@ -66,9 +66,9 @@ enum Action {
     },
     /// Send an approved template, also after WhatsApp's 24 hours; this does not change who answers
     Template {
-        /// The conversation: its id, or at least four characters from the beginning or the end of the id
-        #[arg(value_parser = parse_id)]
-        id: ShortId,
+        /// The conversation: its id or four characters of it, the contact's phone number, or their name
+        #[arg(value_parser = who::parse)]
+        who: PersonQuery,
         /// The template's ContentSid at Twilio: HX and 32 hexadecimal digits
         #[arg(value_parser = operator_messages::parse_content_sid)]
         content_sid: ContentSid,
@@ -78,9 +78,9 @@ enum Action {
     },
     /// End a conversation; the contact's next message begins a new one
     End {
-        /// The conversation: its id, or at least four characters from the beginning or the end of the id
-        #[arg(value_parser = parse_id)]
-        id: ShortId,
+        /// The conversation: its id or four characters of it, the contact's phone number, or their name
+        #[arg(value_parser = who::parse)]
+        who: PersonQuery,
     },
     /// Block somebody: mynah stores what they write, but sends them nothing
     Block {
@@ -94,6 +94,12 @@ enum Action {
         #[arg(value_parser = parse_address)]
         address: Address,
     },
+    /// Write everything that is held on a person to a folder, for the person
+    ///
+    /// The folder contains person.json and the person's files. With --json and without --output, the document goes to
+    /// stdout instead, and no files are written.
+    #[command(after_help = personal_data::EXPORT_EXAMPLES)]
+    Export(personal_data::ExportArguments),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -121,21 +127,21 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
     match arguments.action {
         Action::List { before, limit } => {
             let before = match before {
-                Some(before) => Some(find_conversation(&store, before).await?),
+                Some(before) => Some(who::find_by_id(&store, before).await?),
                 None => None,
             };
             let rows = store.conversations(before, limit).await?;
             print_list(&rows.into_iter().map(|row| row.as_of(now)).collect::<Vec<_>>(), &numbers, json);
         }
-        Action::Show { id } => {
-            let id = find_conversation(&store, id).await?;
+        Action::Show { who } => {
+            let id = who::find_conversation(&store, &who).await?;
             let (row, messages) =
                 store.conversation(id, MAX_MESSAGES).await?.ok_or_else(|| no_such_conversation(id))?;
             let addresses = store.contact_addresses(id).await?;
             print_conversation(&row.as_of(now), &addresses, &messages, (&numbers, &app::media_files(&config)), json);
         }
-        Action::Mode { id, mode } => {
-            let id = find_conversation(&store, id).await?;
+        Action::Mode { who, mode } => {
+            let id = who::find_conversation(&store, &who).await?;
             let changed = match mode {
                 Mode::Human => {
                     let (row, _) = store.conversation(id, 1).await?.ok_or_else(|| no_such_conversation(id))?;
@@ -159,8 +165,8 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
                 Mode::Auto => print_result(json, id, json!({ "mode": "auto" }), "the assistant answers again"),
             }
         }
-        Action::Say { id, text, file } => {
-            let id = find_conversation(&store, id).await?;
+        Action::Say { who, text, file } => {
+            let id = who::find_conversation(&store, &who).await?;
             let queued = match (text, file) {
                 (text, Some(file)) => {
                     operator_messages::queue_file(&config, &store, id, text, &file, (until, now)).await?
@@ -173,14 +179,14 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             };
             print_queue_result(&store, id, queued, json).await?;
         }
-        Action::Template { id, content_sid, variables } => {
+        Action::Template { who, content_sid, variables } => {
             let template = operator_messages::build_template(content_sid, variables)?;
-            let id = find_conversation(&store, id).await?;
+            let id = who::find_conversation(&store, &who).await?;
             let (id, queued) = store.send_template(id, template, now).await?;
             print_queue_result(&store, id, queued, json).await?;
         }
-        Action::End { id } => {
-            let id = find_conversation(&store, id).await?;
+        Action::End { who } => {
+            let id = who::find_conversation(&store, &who).await?;
             if !store.end_conversation(id, now).await? {
                 bail!(why_not_open(&store, id).await?);
             }
@@ -188,6 +194,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
         }
         Action::Block { address } => set_blocked(&store, address, true, now, json).await?,
         Action::Unblock { address } => set_blocked(&store, address, false, now, json).await?,
+        Action::Export(arguments) => personal_data::export(&config, &store, arguments, json).await?,
     }
     Ok(())
 }
@@ -230,31 +237,6 @@ async fn set_blocked(store: &Store, address: Address, blocked: bool, now: Time, 
         println!("{shown} is {}", if blocked { "blocked" } else { "no longer blocked" });
     }
     Ok(())
-}
-
-/// The most conversations that are counted for a part of an id.
-const MAX_COUNTED: usize = 100;
-
-/// Finds the one conversation with that id, or part of an id.
-async fn find_conversation(store: &Store, short: ShortId) -> Result<ConversationId> {
-    if let Some(id) = short.full_id() {
-        return Ok(id);
-    }
-    let found = store.conversations_by_short_id(short.clone(), MAX_COUNTED).await?;
-    match found.as_slice() {
-        [] => bail!(
-            "no conversation has an id that begins or ends with {short}; `mynah conversations list` shows the ids"
-        ),
-        [id] => Ok(*id),
-        [first, second, ..] => {
-            let more = if found.len() == MAX_COUNTED { " or more" } else { "" };
-            bail!(
-                "{}{more} conversations have an id that begins or ends with {short}, such as {first} and {second}: \
-                 write more of it, best from the end, where ids differ most",
-                found.len()
-            )
-        }
-    }
 }
 
 fn no_such_conversation(id: ConversationId) -> anyhow::Error {

@@ -16,6 +16,7 @@ mod man;
 mod migrate;
 mod number;
 mod operator_messages;
+mod personal_data;
 mod read_file;
 mod schedule;
 mod secret;
@@ -26,6 +27,7 @@ mod simulation;
 mod table_columns;
 mod transcript;
 mod undelivered;
+mod who;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -18,6 +18,7 @@
 //! | `queue` | turns and parts: claim, settle, recover, jobs |
 //! | `inbound` | receive, catch-up, attachments, the webhook log |
 //! | `outbound` | replies, parts, reconcile, delivery statuses, templates |
+//! | `people` | finding a person, and everything that is held on them |
 
 mod contacts;
 mod conversations;
@@ -25,6 +26,7 @@ mod database;
 mod inbound;
 mod operations;
 mod outbound;
+mod people;
 #[cfg(test)]
 mod query_plans;
 mod queue;
@@ -52,6 +54,8 @@ pub use self::outbound::operator_messages::OperatorMessageOutcome;
 pub use self::outbound::parts::{PartSentOutcome, PartSplitOutcome};
 pub use self::outbound::reconcile::LookupOutcome;
 pub use self::outbound::reply::{HandOver, Reply, StoredReply};
+pub use self::people::find::Person;
+pub use self::people::records::{ConversationRecord, FileRecord, PersonRecord, WebhookLogOfPerson};
 pub use self::queue::budget_reservations::Reservation;
 pub use self::queue::built_in_request::BuiltInRequest;
 pub use self::queue::claims::Claims;

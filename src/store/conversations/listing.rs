@@ -16,6 +16,11 @@ const CONVERSATION: &str = "
         c.ended_at, p.blocked_at, p.opted_out_at, c.account
     FROM conversations c JOIN contacts p ON p.id = c.contact_id WHERE c.id = ?1";
 
+const OF_CONTACT: &str = "
+    SELECT c.id, c.contact_id, p.name, c.reply_to, c.our_address, c.mode, c.mode_until, c.started_at, c.last_inbound_at,
+        c.ended_at, p.blocked_at, p.opted_out_at, c.account
+    FROM conversations c JOIN contacts p ON p.id = c.contact_id WHERE c.contact_id = ?1";
+
 /// A conversation in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationRow {
@@ -66,6 +71,13 @@ impl Store {
     ) -> Result<Vec<ConversationRow>, StoreError> {
         let before = before.unwrap_or(ConversationId(uuid::Uuid::max()));
         self.read(move |tx| tx.fetch_all(LIST, args![&before, most], conversation_from_row)).await
+    }
+
+    /// Returns all conversations of a contact, newest first.
+    pub async fn conversations_of_contact(&self, contact: i64) -> Result<Vec<ConversationRow>, StoreError> {
+        let mut rows = self.read(move |tx| tx.fetch_all(OF_CONTACT, args![contact], conversation_from_row)).await?;
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+        Ok(rows)
     }
 }
 

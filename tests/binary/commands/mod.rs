@@ -8,6 +8,7 @@ mod check;
 mod check_behind_proxies;
 mod demo;
 mod exit_statuses;
+mod export;
 mod number;
 mod operator;
 mod read_file;

@@ -1,4 +1,4 @@
-//! Conversations named by a part of their id.
+//! Conversations named by a part of their id, by the contact's phone number or by their name.
 
 use crate::setup::test_environment::TestEnvironment;
 
@@ -19,6 +19,12 @@ async fn with_three_conversations() -> TestEnvironment {
         database
             .execute("INSERT INTO contacts (id, name, created_at) VALUES (?1, ?2, 0)", rusqlite::params![number, name])
             .expect("the contact is stored");
+        database
+            .execute(
+                "INSERT INTO addresses VALUES ('phone', ?1, ?2, 0, NULL, NULL)",
+                rusqlite::params![contact, number],
+            )
+            .expect("the address is stored");
         let id = uuid::Uuid::parse_str(id).expect("an id");
         database
             .execute(
@@ -68,11 +74,41 @@ async fn a_conversation_is_named_by_the_beginning_or_the_end_of_its_id() {
     }
     let unknown = environment.settings.run(&["conversations", "end", "beef"]).await;
     assert!(unknown.status == Some(1) && unknown.stderr.contains("begins or ends with beef"), "{unknown:?}");
-    for wrong in ["2c", "Ana", "+12025550101"] {
+    for wrong in ["2c", "Bob", "+12025550199"] {
         let refused = environment.settings.run(&["conversations", "end", wrong]).await;
-        assert!(refused.status == Some(2) && refused.stderr.contains("four or more characters"), "{refused:?}");
+        assert!(refused.status == Some(1) && refused.stderr.contains("nobody"), "{refused:?}");
     }
+    let refused = environment.settings.run(&["conversations", "list", "--before", "2c"]).await;
+    assert!(refused.status == Some(2) && refused.stderr.contains("four or more characters"), "{refused:?}");
     let open = environment.settings.run(&["conversations", "list", "--json"]).await.json();
     let ended = open.as_array().unwrap().iter().filter(|one| !one["ended_at"].is_null()).count();
     assert_eq!(ended, 1, "what is not clear changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_is_named_by_a_phone_number_in_any_spelling_or_by_a_name() {
+    let environment = with_three_conversations().await;
+    for (who, id) in [
+        ("+33 6 12 34 56 78", OTHER),
+        ("whatsapp:+33612345678", OTHER),
+        ("33612345678", OTHER),
+        ("+49 (0)151 1234-5678", SAME_END[1]),
+        ("ana", SAME_END[1]),
+        ("王小明", SAME_END[0]),
+    ] {
+        let shown = environment.settings.run(&["conversations", "show", who, "--json"]).await.json();
+        assert_eq!(shown["id"], id, "{who}");
+    }
+    // The open conversation is meant, and without one the latest.
+    let database = rusqlite::Connection::open(environment.settings.folder.join("mynah.db")).expect("it opens");
+    let older = uuid::Uuid::parse_str("019a3f00-0003-7000-8000-00000fedcba8").expect("an id");
+    let ended = "INSERT INTO conversations
+            (id, contact_id, channel, our_address, reply_to, started_at, last_inbound_at, ended_at)
+        SELECT ?1, contact_id, channel, our_address, reply_to, 1, 1, 1 FROM conversations WHERE contact_id = 3";
+    assert_eq!(database.execute(ended, [older.as_bytes()]).expect("it is stored"), 1);
+    let shown = environment.settings.run(&["conversations", "show", "+33612345678", "--json"]).await.json();
+    assert_eq!(shown["id"], OTHER);
+    assert_eq!(environment.settings.run(&["conversations", "end", "+33612345678"]).await.status, Some(0));
+    let shown = environment.settings.run(&["conversations", "show", "+33612345678", "--json"]).await.json();
+    assert_eq!(shown["id"], older.to_string());
 }

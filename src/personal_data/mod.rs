@@ -1,0 +1,11 @@
+//! What is held on one person: exported as a document with its files, or erased.
+//!
+//! To export or erase something new, see `store/people`, whose tests list every table and column. The commands over this are
+//! `conversations export` and `conversations erase`.
+
+mod document;
+mod export;
+mod export_folder;
+
+pub use self::export::{ExportSummary, write_document};
+pub use self::export_folder::{default_folder_name, export_to_folder};
