@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`file_store`] [`store`] [`cache`] |
+//! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`password`] [`file_store`] [`store`] [`cache`] |
 //! | 2 | [`channel`] [`ai`] [`file_reader`] |
 //! | 3 | [`app`] |
 //! | 4 | [`administration`] [`diagnosis`] [`personal_data`] |
@@ -35,6 +35,7 @@ pub mod http;
 pub mod media;
 pub mod metrics;
 pub mod model;
+pub mod password;
 pub mod personal_data;
 pub mod secrets;
 pub mod simulator;

@@ -4,9 +4,11 @@
 //! stored in one transaction, which also raises the revision that a running `serve` watches. To add a change, add a
 //! method in the file of its noun.
 
+mod admin_account;
 mod ai;
 mod numbers;
 mod secrets;
+mod set_up;
 mod settings;
 
 use std::path::PathBuf;
@@ -18,9 +20,11 @@ use crate::config::{Config, DataConfig, Problem, Problems, Sources};
 use crate::secrets::SecretsError;
 use crate::store::{LockError, Store, StoreError, StoreOptions};
 
+pub use self::admin_account::OWNER;
 pub use self::ai::{AiEntry, AiRole, AiTest, SettingChanges};
 pub use self::numbers::{NumberEntry, NumberSource};
 pub use self::secrets::{KeptSecret, Rotation, SecretState, StoredSecretChange};
+pub use self::set_up::Created;
 
 impl From<SecretsError> for AdministrationError {
     fn from(error: SecretsError) -> AdministrationError {

@@ -250,7 +250,8 @@ fn print_list(entries: &[AiEntry], json: bool) {
         };
         let numbers = if entry.numbers.is_empty() { String::new() } else { format!("on {}", entry.numbers.join(", ")) };
         let uses = [role, numbers].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
-        let model = entry.model.clone().unwrap_or_else(|| "(the server's default)".to_owned());
+        let default = if entry.provider == "offline" { "" } else { "(the server's default)" };
+        let model = entry.model.clone().unwrap_or_else(|| default.to_owned());
         [entry.name.clone(), uses, entry.provider.clone(), model, entry.base_url.clone().unwrap_or_default()]
     };
     print!("{}", columns(entries.iter().map(row).collect()));

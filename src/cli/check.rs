@@ -44,14 +44,18 @@ pub(super) async fn run(sources: Sources, arguments: Arguments) -> Result<()> {
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
-        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        print!("{}", findings.iter().map(|finding| lines(finding, colour)).collect::<String>());
+        print!("{}", findings.iter().map(|finding| lines(finding, uses_colour())).collect::<String>());
     }
     match findings.iter().filter(|finding| finding.outcome == Outcome::Failed).count() {
         0 => Ok(()),
         1 => bail!("one check failed"),
         failed => bail!("{failed} checks failed"),
     }
+}
+
+/// Whether stdout shows colors: on a terminal, unless NO_COLOR is set.
+pub(super) fn uses_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes the names of the checks that still run over the line before.
@@ -62,7 +66,7 @@ fn print_progress(running: &[&'static str]) {
 }
 
 /// Returns the lines of a finding.
-fn lines(finding: &Finding, colour: bool) -> String {
+pub(super) fn lines(finding: &Finding, colour: bool) -> String {
     let word = format!("{:<8}", finding.outcome.as_str());
     let word = match (colour, finding.outcome) {
         (false, _) => word,

@@ -2,6 +2,7 @@
 //!
 //! To add a command, add a file with its arguments and a `run`, a variant of [`Command`], and an arm in [`run`].
 
+mod admin;
 mod ai;
 mod alert;
 mod attachments;
@@ -11,6 +12,7 @@ mod cleanup;
 mod completions;
 mod conversations;
 mod demo;
+mod init;
 mod jobs;
 mod man;
 mod migrate;
@@ -87,6 +89,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Try mynah in the terminal; each message takes the path of a real one
     Chat(chat::Arguments),
+    /// Set the password of the admin page
+    Admin(admin::Arguments),
     /// Store AI configurations, choose the one that answers, and test it
     Ai(ai::Arguments),
     /// List alerts, such as: a person is wanted, a budget is spent, a model fails
@@ -99,6 +103,8 @@ enum Command {
     Completions(completions::Arguments),
     /// Show conversations, write to contacts as a person, block somebody
     Conversations(conversations::Arguments),
+    /// Set mynah up: data folder, credentials, model, admin password
+    Init(Box<init::Arguments>),
     /// Show the turns that wait or failed, and retry them or give them up
     Jobs(jobs::Arguments),
     /// Print the manual page
@@ -144,12 +150,14 @@ pub fn run(cli: Cli) -> Result<()> {
             let _log = start_log(&config.log)?;
             block_on(chat::run(config))
         }
+        Command::Admin(arguments) => block_on(admin::run(Sources::of_process(flags), arguments)),
         Command::Ai(arguments) => block_on(ai::run(Sources::of_process(flags), arguments)),
         Command::Alert(arguments) => block_on(alert::run(load(flags)?, arguments)),
         Command::Check(arguments) => block_on(check::run(Sources::of_process(flags), arguments)),
         Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Conversations(arguments) => block_on(conversations::run(load(flags)?, arguments)),
+        Command::Init(arguments) => block_on(init::run(Sources::of_process(flags), *arguments)),
         Command::Jobs(arguments) => block_on(jobs::run(load(flags)?, arguments)),
         Command::Man(arguments) => man::run(arguments),
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),

@@ -15,6 +15,23 @@ pub(super) fn can_ask() -> bool {
     std::io::stdin().is_terminal()
 }
 
+/// Asks a person for a secret that may be skipped. `stored`: whether one is stored, which is then kept.
+pub(super) fn ask(question: &str, stored: bool) -> Result<Option<SecretString>> {
+    let kept = if stored { "not shown; Enter keeps the stored one" } else { "not shown" };
+    let asked = dialoguer::Password::new().with_prompt(format!("{question} ({kept})")).allow_empty_password(true);
+    let answer = asked.interact().context("cannot read from the terminal")?;
+    Ok(Some(answer.trim()).filter(|answer| !answer.is_empty()).map(SecretString::from))
+}
+
+/// Asks a person for a new password twice.
+pub(super) fn ask_twice(prompt: &str) -> Result<SecretString> {
+    let asked = dialoguer::Password::new()
+        .with_prompt(format!("{prompt} (not shown)"))
+        .with_confirmation("The same again", "The two differ; please type both again")
+        .interact();
+    Ok(SecretString::from(asked.context("cannot read from the terminal")?))
+}
+
 /// Reads the value of the secret called `name`, without the newline at its end.
 pub(super) fn read(name: &str, file: Option<&Path>) -> Result<SecretString> {
     let text = match file {

@@ -3,6 +3,7 @@
 //! This folder may import `database` and `sqlite`. To add something, add a file with its statements beside an
 //! `impl Store`, and tests in `tests/store/operations`.
 
+pub(in crate::store) mod admin_accounts;
 pub(in crate::store) mod alerts;
 pub(in crate::store) mod budget;
 pub(in crate::store) mod configuration;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::configuration_revision;
+use super::{configuration_revision, secrets};
 use crate::clock::Time;
 use crate::store::database::{Store, StoreError, Tx, args};
 
@@ -20,6 +20,23 @@ impl Store {
     pub async fn put_setting(&self, key: &'static str, value: String, now: Time) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.execute(PUT, args![key, value.as_str(), now])?;
+            configuration_revision::raise(tx)
+        })
+        .await
+    }
+
+    /// Stores settings by variable, and encrypted secrets by name, in one transaction.
+    pub async fn put_settings_and_secrets(
+        &self,
+        settings: BTreeMap<String, String>,
+        sealed: Vec<(String, String)>,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            for (key, value) in &settings {
+                tx.execute(PUT, args![key.as_str(), value.as_str(), now])?;
+            }
+            secrets::put_all(tx, &sealed, now)?;
             configuration_revision::raise(tx)
         })
         .await

@@ -9,6 +9,7 @@ mod check_behind_proxies;
 mod demo;
 mod exit_statuses;
 mod export;
+mod init;
 mod number;
 mod operator;
 mod read_file;

@@ -28,7 +28,7 @@ const ATTACHED_TEXT: &str = "Rye bread: 4.50";
 pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub const TOKEN: &str = "fedcba9876543210fedcba9876543210";
 pub const OPENAI_KEY: &str = "sk-of-the-test";
-const OUR_NUMBER: &str = "+14155238886";
+pub const OUR_NUMBER: &str = "+14155238886";
 
 /// Between two tries of a webhook that was not acknowledged.
 const WEBHOOK_RETRY_INTERVAL: Duration = Duration::from_millis(30);
