@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::app::App;
-use crate::config::{AiConfig, AiSettingNames, Config, ProviderConfig, Sender, TwilioConfig};
+use crate::config::{AiConfig, AiSettingNames, Config, DataConfig, ProviderConfig, Sender, TwilioConfig};
 use crate::simulator::{PhonePage, Simulator, SimulatorConfig};
 use crate::{ai, daemon, http};
 
@@ -47,8 +47,7 @@ impl Simulation {
         };
         let here = Url::parse(&format!("http://{}", http::loopback_if_unspecified(listener.local_addr()?)))?;
         let token = SecretString::from(uuid::Uuid::now_v7().simple().to_string());
-        config.data.dir = folder.0.clone();
-        config.data.database = folder.0.join("mynah.db");
+        config.data = DataConfig::in_folder(folder.0.clone());
         config.work.merge_window = config.work.merge_window.min(Duration::from_millis(300));
         config.server.public_url = Some(here.clone());
         config.twilio = Some(TwilioConfig {

@@ -33,6 +33,14 @@ pub struct DataConfig {
     pub age_key: AgeKeyFile,
 }
 
+impl DataConfig {
+    /// Keeps everything in this data folder.
+    pub fn in_folder(dir: PathBuf) -> DataConfig {
+        let age_key = AgeKeyFile { path: dir.join(AGE_KEY_FILE_NAME), origin: AgeKeyOrigin::DataFolder };
+        DataConfig { database: dir.join(DATABASE_FILE_NAME), age_key, dir }
+    }
+}
+
 /// The file of the installation's age identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgeKeyFile {
@@ -56,6 +64,9 @@ pub enum AgeKeyOrigin {
 /// The systemd credential that holds the age identity.
 const AGE_KEY_CREDENTIAL: &str = "mynah.age";
 
+/// The name of the database in the data folder.
+const DATABASE_FILE_NAME: &str = "mynah.db";
+
 /// The file of the age identity in the data folder.
 const AGE_KEY_FILE_NAME: &str = "identity.age.txt";
 
@@ -72,12 +83,11 @@ pub(in crate::config) fn read_data(reader: &mut SettingsReader) -> DataConfig {
     // The simulation keeps its data in a folder of its own. DATABASE_URL is a common variable, and may name the database
     // of another program.
     if reader.layers.is_simulation() {
-        let age_key = AgeKeyFile { path: dir.join(AGE_KEY_FILE_NAME), origin: AgeKeyOrigin::DataFolder };
-        return DataConfig { database: dir.join("mynah.db"), age_key, dir };
+        return DataConfig::in_folder(dir);
     }
     let database = match reader.read("DATABASE_URL", parse::database) {
         ReadSetting::Valid(path) => reader.layers.sources.resolve_path(&path),
-        ReadSetting::Absent | ReadSetting::Invalid => dir.join("mynah.db"),
+        ReadSetting::Absent | ReadSetting::Invalid => dir.join(DATABASE_FILE_NAME),
     };
     let age_key = read_age_key(reader, &dir);
     DataConfig { dir, database, age_key }
