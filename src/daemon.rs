@@ -13,9 +13,9 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::app::LiveApp;
+use crate::app::{LiveApp, ReloadOutcome};
 use crate::store::StoreError;
-use crate::{web, work};
+use crate::{telemetry, web, work};
 
 /// The most time between the stop and the end of the process, whatever still runs.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -99,6 +99,11 @@ async fn watch_configuration(live: LiveApp, stop: CancellationToken) {
             Some(()) = async { hang_up.as_mut()?.recv().await } => live.reload().await,
             () = stop.cancelled() => return,
         };
+        if matches!(outcome, Ok(ReloadOutcome::Replaced { .. }))
+            && let Err(error) = telemetry::set_filter(&live.current().config.log.filter)
+        {
+            warn!("{error}");
+        }
         if let Err(error) = outcome {
             error!("{error}");
             let app = live.current();

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::App;
 use super::installation_key::is_installation_key;
-use crate::config::{Config, DataConfig, Problems, Sources, StoredSecret};
+use crate::config::{Config, DataConfig, LogConfig, Problems, Sources, StoredSecret};
 use crate::secrets::Secrets;
 use crate::store::{StoreError, StoredConfiguration, stored_configuration};
 
@@ -141,6 +141,16 @@ fn keep_what_needs_a_restart(config: &mut Config, current: &Config) -> Vec<&'sta
         config.data.database.clone_from(&current.data.database);
         changed.push("DATABASE_URL");
     }
+    // The filter of the log changes while mynah runs.
+    let filter = std::mem::take(&mut config.log.filter);
+    for (differs, key) in [
+        (config.log.format != current.log.format, "MYNAH_LOG_FORMAT"),
+        (config.log.dir != current.log.dir, "MYNAH_LOG_DIR"),
+        (config.log.max_files != current.log.max_files, "MYNAH_LOG_RETENTION"),
+    ] {
+        changed.extend(differs.then_some(key));
+    }
+    config.log = LogConfig { filter, ..current.log.clone() };
     changed
 }
 

@@ -49,7 +49,10 @@ fn without_settings_the_defaults_hold() {
     assert!(config.work.system_prompt.starts_with("You are the WhatsApp assistant of a business."));
     assert!(config.texts.sorry.starts_with("Sorry, "));
     assert_eq!(config.conversation.ttl.as_secs(), 86_400);
-    assert_eq!(config.log, LogConfig { filter: "info".into(), format: LogFormat::Text, dir: None });
+    assert_eq!(
+        config.log,
+        LogConfig { filter: "info".into(), format: LogFormat::Text, dir: None, max_files: Some(15) }
+    );
     assert_eq!(config.warnings, [""; 0]);
 }
 

@@ -1,5 +1,5 @@
 //! Text for WhatsApp: converts Markdown to WhatsApp's markup and splits long texts into messages. For text in both
-//! directions: removes hidden characters.
+//! directions: removes hidden characters. For logs: masks phone numbers.
 //!
 //! WhatsApp supports `*bold*`, `_italic_`, `~strike~`, code, lists and quotes, and nothing else of Markdown. A model
 //! writes Markdown whatever its instructions say. [`to_whatsapp`] converts the model's answer. [`split()`] then splits
@@ -13,6 +13,7 @@ mod confidential_text;
 mod credentials;
 mod links;
 mod markdown;
+mod phone_mask;
 mod sanitize;
 mod split;
 mod token_estimate;
@@ -21,6 +22,7 @@ pub use confidential_text::ConfidentialText;
 pub use credentials::Credentials;
 pub use links::{LinkPolicy, replace_links};
 pub use markdown::to_whatsapp;
+pub use phone_mask::mask_phones;
 pub use sanitize::{is_hidden, sanitize, truncate};
 pub use split::{split, split_in_half};
 pub use token_estimate::estimate_tokens;

@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serializer;
-use tracing::{error, info, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, error, error_span, info, warn};
 
 use super::BODY_LIMIT;
 use super::client_address::{self, Peer};
@@ -24,7 +25,7 @@ use crate::clock::Time;
 use crate::fault::FaultOwner;
 use crate::metrics::{RejectCause, WebhookKind};
 use crate::model::{DeliveryStatus, Event, Rate, StatusUpdate, WebhookError, WebhookRequest};
-use crate::store::{ReceiveOutcome, StatusOutcome, StoreError, WebhookRecord};
+use crate::store::{ReceiveOutcome, Received, StatusOutcome, StoreError, WebhookRecord};
 
 /// How long a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,6 +51,11 @@ pub(super) async fn hello() -> &'static str {
 
 /// Handles a message or a status callback from Twilio.
 pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Response {
+    let span = error_span!("webhook", channel = "twilio", number = Empty, turn = Empty, conversation = Empty);
+    receive(app, request).instrument(span).await
+}
+
+async fn receive(app: Arc<App>, request: Request) -> Response {
     let began = Instant::now();
     let now = app.clock.now();
     let (head, body) = request.into_parts();
@@ -117,6 +123,7 @@ async fn store_events(
     now: Time,
 ) -> Response {
     let SignedWebhook { number, channel, events } = signed;
+    let span = Span::current();
     let channel = channel.as_ref();
     let events = match events {
         Ok(events) => events,
@@ -136,18 +143,26 @@ async fn store_events(
     let account = number.account();
     let kind = if matches!(events[..], [Event::Status(_)]) { WebhookKind::Status } else { WebhookKind::Message };
     for event in events {
+        let our_address = match &event {
+            Event::Message(inbound) => &inbound.to,
+            Event::Status(update) => &update.from,
+        };
+        if let Some(number) = app.name_if_several(app.number(account, our_address)) {
+            span.record("number", number);
+        }
         let record = webhook_record(channel.name(), delivery, StatusCode::OK, None, began, now);
         let stored = match event {
             Event::Message(inbound) => {
                 let received = app.receive(account, *inbound, Some(record)).await;
-                match received.as_ref().map(|received| received.outcome) {
-                    Ok(ReceiveOutcome::Queued(turn)) => info!(%turn, "a message was accepted"),
-                    Ok(ReceiveOutcome::Skipped(turn)) => info!(%turn, "a message was stored and is not answered"),
-                    Ok(ReceiveOutcome::Duplicate) | Err(_) => {}
+                if let Ok(received) = &received {
+                    log_received(&span, received);
                 }
                 received.map(drop)
             }
             Event::Status(update) => {
+                if let Some(part) = update.reference {
+                    span.record("turn", part.turn.0);
+                }
                 // With several accounts, each may report only on messages that it sent itself.
                 let reporting_account = app.number_directory.has_several().then(|| account.to_owned());
                 let stored = app.store.apply_status_from(reporting_account, update.clone(), Some(record), now).await;
@@ -190,6 +205,23 @@ async fn store_events(
     ([(CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>").into_response()
 }
 
+fn log_received(span: &Span, received: &Received) {
+    if let Some((conversation, _)) = received.conversation_revision {
+        span.record("conversation", tracing::field::display(conversation));
+    }
+    match received.outcome {
+        ReceiveOutcome::Queued(turn) => {
+            span.record("turn", turn.0);
+            info!("a message was accepted");
+        }
+        ReceiveOutcome::Skipped(turn) => {
+            span.record("turn", turn.0);
+            info!("a message was stored and is not answered");
+        }
+        ReceiveOutcome::Duplicate => {}
+    }
+}
+
 /// Logs a message that the provider accepted and did not deliver, with what can be done about it. If only the operator
 /// can fix the cause, this also raises an alert, one for each code and number.
 async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel, update: &StatusUpdate, now: Time) {
@@ -205,7 +237,7 @@ async fn report_failed_delivery(app: &App, account: &str, channel: &dyn Channel,
     let ErrorExplanation { sentence, owner: whose } = channel.explain_error(code);
     if whose == FaultOwner::Operator {
         let number = app.name_if_several(app.number(account, &update.from));
-        error!(part, %id, number, code, why = sentence, "a message was not delivered; the operator must act");
+        error!(part, %id, code, why = sentence, "a message was not delivered; the operator must act");
         let message = format!("a message was not delivered: {sentence}");
         let subject = number.map_or(code.to_string(), |name| format!("{code} on {name}"));
         if let Err(error) = app.store.record_alert("delivery", subject, message, now).await {

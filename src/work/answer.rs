@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::ask_models::{self, Answer, NoAnswer};
 use super::attachments::{self, WindowWithAttachments};
@@ -56,6 +56,7 @@ pub(super) async fn answer(
             .map(drop);
     };
     let window = retry_while_unavailable(|| app.history(claim)).await?;
+    debug!(attempt = claim.attempt, messages = window.len(), request = ?claim.request, "answering");
     // A turn counts once in the loop guard, however often it is claimed.
     if claim.is_first_claim
         && let Some(why) = loop_guard::detect_loop(app, claim, &window).await?
@@ -102,7 +103,7 @@ async fn apologize_over_budget(
     budget: &str,
 ) -> Result<(), StoreError> {
     let why = format!("the budget {budget} is spent");
-    error!(turn = claim.turn.0, why, "a budget is spent, so no model is asked");
+    error!(why, "a budget is spent, so no model is asked");
     let now = app.clock.now();
     retry_while_unavailable(|| app.store.record_alert("budget", budget.to_owned(), why.clone(), now)).await?;
     apologise(app, channel, claim, &app.number_of(claim).config.texts.budget, why).await
@@ -134,7 +135,7 @@ async fn answer_by_model(
         // The contact opted out meanwhile, for example. Releasing a stale claim settles what it reserved and changes
         // nothing else.
         let claim_held = retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await?;
-        log_if_stale(claim, claim_held);
+        log_if_stale(claim_held);
         return Ok(());
     };
     if unreadable {
@@ -146,10 +147,7 @@ async fn answer_by_model(
     }
     if window.len() >= own.max_context_messages && window.iter().all(|line| line.turn == claim.turn) {
         let shown = window.len();
-        warn!(
-            turn = claim.turn.0,
-            shown, "the contact's latest messages fill the context window, so the model sees no earlier ones"
-        );
+        warn!(shown, "the contact's latest messages fill the context window, so the model sees no earlier ones");
     }
     let pictures = attachments::load_pictures(app, claim, &window).await?;
     let prompt = Prompt {
@@ -167,7 +165,7 @@ async fn answer_by_model(
         // The contact wrote more, which has normally returned the turn to the queue already. Releasing it covers the
         // rest.
         () = answering.cancellation.cancelled() => {
-            info!(turn = claim.turn.0, "the contact wrote more; asking the model again");
+            info!("the contact wrote more; asking the model again");
             return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };
@@ -205,7 +203,7 @@ async fn wait_for_model(app: &App, channel: &dyn Channel, claim: &TurnClaim, unt
         let why = "no model could be asked for too long, because each of them kept failing".to_owned();
         return apologise(app, channel, claim, &app.number_of(claim).config.texts.busy, why).await;
     }
-    log_if_stale(claim, retry_while_unavailable(|| app.store.release_turn(claim, until)).await?);
+    log_if_stale(retry_while_unavailable(|| app.store.release_turn(claim, until)).await?);
     app.wake.notify_one();
     Ok(())
 }
@@ -222,12 +220,7 @@ async fn retry_or_apologize(
         fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
             if matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }) {
                 let number = app.name_if_several(app.number_of(claim));
-                error!(
-                    turn = claim.turn.0,
-                    number,
-                    why = fault.why(),
-                    "the turn cannot be answered; the operator must act"
-                );
+                error!(why = fault.why(), "the turn cannot be answered; the operator must act");
                 let now = app.clock.now();
                 let subject = number.map_or("answers".to_owned(), |name| format!("answers on {name}"));
                 retry_while_unavailable(|| {
@@ -235,7 +228,7 @@ async fn retry_or_apologize(
                 })
                 .await?;
             } else {
-                warn!(turn = claim.turn.0, why = fault.why(), "the turn cannot be answered");
+                warn!(why = fault.why(), "the turn cannot be answered");
             }
             apologise(app, channel, claim, fixed_replies::apology(app, claim, &fault), fault.why().to_owned()).await
         }
@@ -273,7 +266,6 @@ async fn retry_later(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault:
         && after * u32::try_from(claim.attempt).unwrap_or(u32::MAX) > MODEL_WAIT_TIMEOUT
     {
         warn!(
-            turn = claim.turn.0,
             attempts = claim.attempt,
             ?after,
             why,
@@ -285,12 +277,12 @@ async fn retry_later(app: &App, channel: &dyn Channel, claim: &TurnClaim, fault:
     let due =
         app.clock.now() + backoff::wait(claim.attempt, backoff::TURN_FIRST_WAIT, backoff::TURN_LONGEST_WAIT, after);
     if claim.attempt >= backoff::MAX_TURN_ATTEMPTS || due >= claim.deadline {
-        warn!(turn = claim.turn.0, attempts = claim.attempt, why, "no answer after all attempts");
+        warn!(attempts = claim.attempt, why, "no answer after all attempts");
         let why = format!("no answer after {} attempts; the last error: {why}", claim.attempt);
         return apologise(app, channel, claim, sorry, why).await;
     }
-    warn!(turn = claim.turn.0, attempt = claim.attempt, why, "no answer yet; retrying later");
-    log_if_stale(claim, retry_while_unavailable(|| app.store.retry_turn(claim, due, why.clone())).await?);
+    warn!(attempt = claim.attempt, why, "no answer yet; retrying later");
+    log_if_stale(retry_while_unavailable(|| app.store.retry_turn(claim, due, why.clone())).await?);
     app.wake.notify_one();
     Ok(())
 }
@@ -342,8 +334,8 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
             }
             Reply::Apology { why } => why,
         };
-        warn!(turn = claim.turn.0, why, "the answer came too late to be sent");
-        log_if_stale(claim, retry_while_unavailable(|| app.store.retry_turn(claim, now, why.clone())).await?);
+        warn!(why, "the answer came too late to be sent");
+        log_if_stale(retry_while_unavailable(|| app.store.retry_turn(claim, now, why.clone())).await?);
         app.wake.notify_one();
         return Ok(());
     }
@@ -361,16 +353,17 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
     })
     .await?;
     let Some(replied) = replied else {
-        info!(turn = claim.turn.0, "nothing is sent: another worker took over, or the conversation ended");
+        info!("nothing is sent: another worker took over, or the conversation ended");
         app.wake.notify_one();
         return Ok(());
     };
     let reply = reply_if_human.filter(|_| replied.is_alternative).map_or(reply, |(reply, _)| reply);
     let kind = reply_kind(&reply);
+    debug!(reply = ?kind, parts = parts.len(), "the reply is stored");
     if let Reply::OwnText { hand_over: Some(HandOver { why, .. }), .. }
     | Reply::Answer { hand_over: Some(HandOver { why, .. }), .. } = &reply
     {
-        error!(turn = claim.turn.0, conversation = %claim.conversation, why, "a person is wanted");
+        error!(why, "a person is wanted");
     }
     if let Reply::Answer { text, .. } | Reply::OwnText { text, .. } = reply {
         let line = WindowLine { turn: claim.turn, role: Role::Assistant, content: text, provider_id: None };
@@ -379,6 +372,7 @@ async fn send_reply(app: &App, claim: &TurnClaim, reply: Reply, parts: Vec<Draft
     let first = PartClaim {
         token: replied.token,
         attempt: 1,
+        conversation: claim.conversation,
         channel: claim.channel.clone(),
         account: claim.account.clone(),
         deadline: replied.draft.expires_at.unwrap_or(claim.free_text_until),
@@ -406,8 +400,8 @@ fn reply_kind(reply: &Reply) -> ReplyKind {
     }
 }
 
-fn log_if_stale(claim: &TurnClaim, claim_held: bool) {
+fn log_if_stale(claim_held: bool) {
     if !claim_held {
-        info!(turn = claim.turn.0, "another worker took over");
+        info!("another worker took over");
     }
 }

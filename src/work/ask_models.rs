@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::retry_while_unavailable;
 use crate::ai::{Completion, Meter, MeteredUsage, Prompt};
@@ -12,7 +12,7 @@ use crate::clock::Time;
 use crate::concurrency_limit::CallPermit;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::metrics::ModelCall;
-use crate::model::{Charge, Price};
+use crate::model::{Charge, Price, Usage};
 use crate::store::{StoreError, TurnClaim};
 
 /// The answer of a model.
@@ -64,12 +64,12 @@ pub(super) async fn ask_models(
         if left_out > 0 {
             let model = assistant.provider.name();
             warn!(
-                turn = claim.turn.0,
                 model,
                 left_out,
                 "the contact's latest messages do not fit into the model's context window; the oldest are left out"
             );
         }
+        debug!(model = assistant.provider.name(), messages = prompt.messages.len(), "asking the model");
         let mut usage_recorder = UsageRecorder::new(app, claim, assistant);
         let outcome = complete(assistant, place, &prompt, &usage_recorder.meter).await;
         usage_recorder.call.end(outcome.as_ref().err());
@@ -81,6 +81,8 @@ pub(super) async fn ask_models(
         drop(usage_recorder);
         let fault = match outcome {
             Ok(completion) => {
+                let Usage { input_tokens, output_tokens, .. } = completion.usage;
+                debug!(model = completion.model, input_tokens, output_tokens, "the model answered");
                 assistant.breaker.record_success();
                 let cost = price.cost_micros(completion.usage.input_tokens, completion.usage.output_tokens);
                 return Ok(Ok(Answer { completion, cost }));

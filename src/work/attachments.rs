@@ -17,7 +17,7 @@ use crate::fault::{Fault, FaultOwner};
 use crate::file_reader::{Content, ReadOutcome};
 use crate::file_store::FileStoreError;
 use crate::media::{FileKind, Image};
-use crate::model::{Charge, FileHash, Media, Role, TurnId};
+use crate::model::{Charge, FileHash, Media, Role};
 use crate::store::{AttachmentOutcome, Reservation, StoreError, StoredAttachment, TurnClaim, WindowLine};
 use crate::text;
 
@@ -62,8 +62,8 @@ pub(super) async fn read_all(
     let mut attached = retry_while_unavailable(|| app.store.turn_attachments(claim)).await?;
     let waiting: Vec<_> = attached.iter().filter(|one| one.waiting).collect();
     if !waiting.is_empty() {
-        let (turn, number, reservation) = (claim.turn, app.number_of(claim), claim.reservation.as_ref());
-        let context = ReadContext { turn, number, reservation, may_transcribe: true };
+        let (number, reservation) = (app.number_of(claim), claim.reservation.as_ref());
+        let context = ReadContext { number, reservation, may_transcribe: true };
         let all = waiting.iter().enumerate().map(|(place, one)| read_attachment(app, &context, channel, place, one));
         let outcomes = join_all(all).await;
         let Some(revision) =
@@ -105,7 +105,7 @@ pub(super) async fn load_pictures(
         });
         match loaded.await {
             Ok(image) => shown[place].push(image),
-            Err(why) => warn!(turn = claim.turn.0, why, "cannot load a picture of the conversation"),
+            Err(why) => warn!(why, "cannot load a picture of the conversation"),
         }
     }
     Ok(shown)
@@ -117,9 +117,8 @@ const IMAGE_MARK: &str = "[image]";
 /// The most pictures that the model sees at once: the latest.
 const MAX_PICTURES: i64 = 5;
 
-/// The turn and number for which an attachment is read.
+/// The number for which an attachment is read, and what reading it may cost.
 pub(super) struct ReadContext<'a> {
-    pub(super) turn: TurnId,
     pub(super) number: &'a Number,
     /// The reservation that transcription calls are charged to.
     pub(super) reservation: Option<&'a Reservation>,
@@ -152,7 +151,7 @@ pub(super) async fn read_attachment(
         fetch_and_describe(app, context, channel, stored, &mut outcome).await
     };
     if let Err(why) = read {
-        warn!(turn = context.turn.0, why, "cannot read an attachment");
+        warn!(why, "cannot read an attachment");
         let name = outcome.text.trim_start_matches('[').trim_end_matches(']').lines().next().unwrap_or("file");
         outcome.text = format!("[{name}{UNREADABLE_SUFFIX}");
         outcome.model_image = None;
@@ -282,7 +281,7 @@ async fn report_transcription_fault(app: &App, fault: &Fault) -> String {
 async fn report_fetch_fault(app: &App, context: &ReadContext<'_>, fault: &Fault) -> String {
     if needs_operator(fault) {
         let number = app.name_if_several(context.number);
-        error!(number, why = fault.why(), "attachments cannot be fetched; the operator must act");
+        error!(why = fault.why(), "attachments cannot be fetched; the operator must act");
         let subject = number.map_or("attachments".to_owned(), |name| format!("attachments on {name}"));
         record_alert(app, "media", subject, fault).await;
     }

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{backoff, retry_while_unavailable};
 use crate::app::App;
@@ -55,6 +55,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             crate::failpoint::hit("before-sent");
             let sent = retry_while_unavailable(|| app.store.mark_part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
+            debug!(%part, %id, attempt = claim.attempt, "the provider accepted the part");
             if sent == PartSentOutcome::ProviderIdInUse {
                 error!(%part, %id, "the provider returned the id of another part's message; looking the part up");
             }
@@ -113,8 +114,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         }
         Err(Fault::Fail { why, owner }) => {
             if owner == FaultOwner::Operator {
-                let number = app.name_if_several(app.number(&claim.account, &claim.outgoing.from));
-                error!(%part, number, why, "the part was not sent; the operator must act");
+                error!(%part, why, "the part was not sent; the operator must act");
             } else {
                 warn!(%part, why, "the part was not sent");
             }

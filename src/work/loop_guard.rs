@@ -84,10 +84,7 @@ fn counts_as_repeat(text: &str) -> bool {
 pub(super) async fn pause_conversation(app: &App, claim: &TurnClaim, why: &'static str) -> Result<(), StoreError> {
     let now = app.clock.now();
     let until = app.config.contact_policy.human_return.map(|after| now + after);
-    error!(
-        turn = claim.turn.0, conversation = %claim.conversation, why,
-        "the other end may be a bot; the conversation is paused"
-    );
+    error!(why, "the other end may be a bot; the conversation is paused");
     retry_while_unavailable(|| app.store.leave_to_person(claim, until, why.to_owned(), now)).await?;
     let (subject, message) = (claim.conversation.to_string(), format!("paused: {why}; the other end may be a bot"));
     retry_while_unavailable(|| app.store.record_alert("loop", subject.clone(), message.clone(), now)).await

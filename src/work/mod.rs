@@ -16,10 +16,13 @@ mod output_filter;
 mod reconcile;
 mod requeue;
 pub mod schedule;
+mod turn_span;
 mod typing_indicator;
 pub mod unread_attachments;
 mod unused_files;
 mod worker;
+
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::store::{Claims, LookupClaim, PartClaim, StoreError, TurnClaim};
@@ -49,13 +52,19 @@ async fn perform(
     has_model_slot: bool,
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<(), StoreError> {
-    match work {
-        WorkItem::Answer(claim) => {
-            requeue::run_turn(app, &claim, answer::answer(app, &claim, has_model_slot, stop)).await
+    let span = work.place().span(app);
+    let done = async {
+        match work {
+            WorkItem::Answer(claim) => {
+                requeue::run_turn(app, &claim, answer::answer(app, &claim, has_model_slot, stop)).await
+            }
+            WorkItem::Deliver(claim) => requeue::run_part(app, &claim, deliver::deliver(app, &claim)).await,
+            WorkItem::Reconcile(claim) => {
+                requeue::run_reconcile(app, &claim, reconcile::look_up_part(app, &claim)).await
+            }
         }
-        WorkItem::Deliver(claim) => requeue::run_part(app, &claim, deliver::deliver(app, &claim)).await,
-        WorkItem::Reconcile(claim) => requeue::run_reconcile(app, &claim, reconcile::look_up_part(app, &claim)).await,
-    }
+    };
+    done.instrument(span).await
 }
 
 /// Retries a database operation until the database is available. An outcome must not get lost: nothing else records it.

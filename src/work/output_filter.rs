@@ -49,7 +49,7 @@ pub(super) async fn filter_answer(app: &App, claim: &TurnClaim, markdown: &str) 
 }
 
 async fn alert_leak(app: &App, claim: &TurnClaim, what: &str) {
-    error!(turn = claim.turn.0, what);
+    error!("{what}");
     let now = app.clock.now();
     if let Err(error) = app.store.record_alert("leak", claim.conversation.to_string(), what.to_owned(), now).await {
         error!(%error, "cannot store an alert");

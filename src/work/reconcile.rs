@@ -65,8 +65,7 @@ async fn reschedule_failed_lookup(app: &App, claim: &LookupClaim, fault: &Fault)
         }
         // Logged once as an error. The following lookups would only repeat it.
         _ if needs_operator(fault) && (claim.failed_lookups == 0 || claim.last_error.as_deref() != Some(why)) => {
-            let number = app.name_if_several(app.number(&claim.account, &claim.from));
-            error!(%part, number, why, "a lookup at the provider failed; the operator must act");
+            error!(%part, why, "a lookup at the provider failed; the operator must act");
         }
         _ => warn!(%part, why, "a lookup at the provider failed; retrying later"),
     }

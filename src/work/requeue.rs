@@ -18,7 +18,7 @@ pub(super) async fn run_turn(
     work: impl Future<Output = Result<(), StoreError>>,
 ) -> Result<(), StoreError> {
     let Err(why) = failure_text(work).await else { return Ok(()) };
-    error!(turn = claim.turn.0, attempt = claim.attempt, why, "answering failed unexpectedly");
+    error!(attempt = claim.attempt, why, "answering failed unexpectedly");
     let now = app.clock.now();
     if claim.attempt < backoff::MAX_TURN_ATTEMPTS {
         let due = now + backoff::wait(claim.attempt, backoff::TURN_FIRST_WAIT, backoff::TURN_LONGEST_WAIT, None);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
 
 use crate::channel::Channel;
 use crate::fault::Fault;
@@ -18,7 +19,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(20);
 pub(super) fn keep_typing(channel: Arc<dyn Channel>, inbound: ProviderId) -> DropGuard {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    tokio::spawn(async move {
+    let typing = async move {
         loop {
             if let Err(fault) = channel.send_typing(&inbound).await {
                 tracing::debug!(why = fault.why(), "cannot show the typing indicator");
@@ -30,6 +31,7 @@ pub(super) fn keep_typing(channel: Arc<dyn Channel>, inbound: ProviderId) -> Dro
                 return;
             }
         }
-    });
+    };
+    tokio::spawn(typing.in_current_span());
     stop.drop_guard()
 }

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tracing::Instrument;
 
 use super::attachments::{ReadContext, read_attachment};
+use super::turn_span::TurnPlace;
 use crate::app::App;
 use crate::store::{AttachmentOutcome, StoreError, UnreadAttachment};
 
@@ -19,7 +21,14 @@ const BATCH_SIZE: i64 = 8;
 pub async fn read_batch(app: &App) -> Result<usize, StoreError> {
     let unread = app.store.unread_attachments(BATCH_SIZE).await?;
     let read = join_all(unread.iter().map(|one| async move {
-        let outcome = read_unread(app, one).await;
+        let place = TurnPlace {
+            turn: one.turn,
+            conversation: one.conversation,
+            channel: &one.channel,
+            account: &one.account,
+            our_address: &one.our_address,
+        };
+        let outcome = read_unread(app, one).instrument(place.span(app)).await;
         app.store.record_unread_attachment(one, outcome, app.clock.now()).await
     }));
     read.await.into_iter().collect::<Result<Vec<_>, _>>().map(|read| read.len())
@@ -28,7 +37,6 @@ pub async fn read_batch(app: &App) -> Result<usize, StoreError> {
 async fn read_unread(app: &App, unread: &UnreadAttachment) -> AttachmentOutcome {
     let number = app.number(&unread.account, &unread.our_address);
     let context = ReadContext {
-        turn: unread.turn,
         number,
         reservation: None,
         // The turn may have failed because a budget is spent.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::EnvFilter;
 use url::Url;
 
 use super::problem::Rejected;
@@ -143,7 +143,7 @@ pub(in crate::config) fn path(text: &str) -> Parsed<PathBuf> {
 
 /// Parses a log filter.
 pub(in crate::config) fn filter(text: &str) -> Parsed<String> {
-    ok_or_rejected(text.parse::<Targets>().is_ok().then(|| text.to_owned()))
+    ok_or_rejected(EnvFilter::builder().parse(text).is_ok().then(|| text.to_owned()))
 }
 
 #[cfg(test)]

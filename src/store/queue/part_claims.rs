@@ -40,6 +40,8 @@ pub struct PartClaim {
     pub token: i64,
     /// How often the part has been claimed, including this time.
     pub attempt: i64,
+    /// The conversation.
+    pub conversation: ConversationId,
     /// The channel's name.
     pub channel: String,
     /// The account at the provider that the conversation came through.
@@ -71,7 +73,7 @@ pub(in crate::store) fn claim_due(
     let sql = format!("{DUE} {}", tx.skip_locked());
     let due = tx.fetch_all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], claim_from_row)?;
     let mut claims = Vec::with_capacity(due.len());
-    for (mut claim, conversation, error, opted_out_or_blocked) in due {
+    for (mut claim, error, opted_out_or_blocked) in due {
         let part = claim.outgoing.reference;
         if opted_out_or_blocked {
             let why = "the contact opted out or is blocked";
@@ -80,7 +82,7 @@ pub(in crate::store) fn claim_due(
         }
         if claim.deadline <= now {
             let template = claim.outgoing.template.is_some();
-            settle::expire(tx, part.turn, &conversation, template, now, options)?;
+            settle::expire(tx, part.turn, &claim.conversation, template, now, options)?;
             continue;
         }
         if claim.attempt > MAX_ATTEMPTS {
@@ -104,13 +106,14 @@ pub(in crate::store) fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>, StoreE
     Ok(tx.fetch_optional(NEXT_DUE, &[], |row| row.int_or_null(0))?.flatten().map(Time))
 }
 
-/// Reads the claim, its conversation, the last error, and whether the contact opted out or is blocked.
-fn claim_from_row(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<String>, bool), StoreError> {
+/// Reads the claim, the last error, and whether the contact opted out or is blocked.
+fn claim_from_row(row: &dyn Row) -> Result<(PartClaim, Option<String>, bool), StoreError> {
     let variables = row.text_or_null(12)?.and_then(Variables::parse).unwrap_or_default();
     let template = row.text_or_null(11)?.and_then(ContentSid::parse).map(|sid| Template { sid, variables });
     let claim = PartClaim {
         token: 0,
         attempt: row.int(2)? + 1,
+        conversation: ConversationId(row.uuid(8)?),
         channel: row.text(4)?.to_owned(),
         // A template, which WhatsApp accepts at any time, has a deadline of its own.
         deadline: row.int_or_null(14)?.map_or(Time(row.int(7)?) + SEND_WITHIN, Time),
@@ -125,5 +128,5 @@ fn claim_from_row(row: &dyn Row) -> Result<(PartClaim, ConversationId, Option<St
             reference: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
         },
     };
-    Ok((claim, ConversationId(row.uuid(8)?), row.text_or_null(9)?.map(str::to_owned), row.int(10)? != 0))
+    Ok((claim, row.text_or_null(9)?.map(str::to_owned), row.int(10)? != 0))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Time;
-use crate::model::{ContentSid, PartRef, TurnId};
+use crate::model::{ContentSid, ConversationId, PartRef, TurnId};
 use crate::store::database::{StoreError, Tx, args};
 
 /// The delays between lookups. The first delay starts when the part becomes unknown, each other one at the lookup
@@ -25,7 +25,7 @@ const LOOKUP_LEASE: Duration = Duration::from_secs(60);
 const DUE: &str = "
     SELECT p.turn_id, p.number, p.body, p.first_tried_at, c.channel, c.our_address, COALESCE(p.posted_to, c.reply_to),
         p.looks_failed, p.error, p.template, CASE WHEN p.file IS NULL THEN 0 ELSE 1 END, c.account,
-        COALESCE(p.posted_by, c.account)
+        COALESCE(p.posted_by, c.account), c.id
     FROM parts p JOIN conversations c ON c.id = p.conversation_id
     WHERE p.state = 'unknown' AND p.due_at <= ?1
     ORDER BY p.due_at LIMIT ?2";
@@ -37,6 +37,8 @@ const LEASE: &str = "UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 AND st
 pub struct LookupClaim {
     /// The part.
     pub part: PartRef,
+    /// The conversation.
+    pub conversation: ConversationId,
     /// The channel's name.
     pub channel: String,
     /// The account at the provider that the conversation came through.
@@ -67,6 +69,7 @@ pub(in crate::store) fn claim_due(tx: &mut dyn Tx, now: Time, most: usize) -> Re
     let due = tx.fetch_all(&sql, args![now, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
         Ok(LookupClaim {
             part: PartRef { turn: TurnId(row.int(0)?), number: row.int(1)? },
+            conversation: ConversationId(row.uuid(13)?),
             text: row.text(2)?.to_owned(),
             first_tried_at: Time(row.int(3)?),
             channel: row.text(4)?.to_owned(),

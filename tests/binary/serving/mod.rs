@@ -3,6 +3,7 @@
 
 mod file_permissions;
 mod live_settings;
+mod logs;
 mod messages;
 mod metrics;
 mod monitoring_files;

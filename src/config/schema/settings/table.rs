@@ -409,7 +409,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Logs,
         default: Value("info"),
         expects: "a filter, such as info or info,mynah=debug",
-        meaning: "What mynah logs.",
+        meaning: "What mynah logs: a level, or levels by module and by span, as `info,mynah::work=debug`. \
+                  `info,[turn{turn=12}]=debug` also logs every detail of turn 12. See [monitoring](monitoring.md#logs).",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -418,7 +419,7 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Logs,
         default: Value("text"),
         expects: "text or json",
-        meaning: "The format of the log on stderr.",
+        meaning: "The format of the log on stderr. Under systemd, each line has the priority of its level.",
         ..ROW_DEFAULTS
     },
     Setting {
@@ -427,7 +428,17 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         group: Logs,
         expects: "a folder, such as /var/log/mynah",
         meaning: "A folder for log files. mynah also writes the log there as JSON, in one file per day \
-                  (`mynah.YYYY-MM-DD.log`), and keeps the files of the last two weeks.",
+                  (`mynah.YYYY-MM-DD.log`, by the day in UTC).",
+        ..ROW_DEFAULTS
+    },
+    Setting {
+        key: "MYNAH_LOG_RETENTION",
+        file_key: "log_retention",
+        group: Logs,
+        default: Value("14d"),
+        expects: "a duration from 0 to 3650d, such as 14d",
+        meaning: "How many daily log files mynah keeps besides today's, as a number of days. `0` keeps all. Days on \
+                  which mynah logged nothing have no file and do not count.",
         ..ROW_DEFAULTS
     },
 ];
