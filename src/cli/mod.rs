@@ -39,7 +39,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use rustix::fs::Mode;
-use rustix::process::umask;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 
 use crate::app::{LiveApp, load_configuration, open_store};
 use crate::clock::{Clock, SystemClock};
@@ -127,6 +127,7 @@ enum Command {
 /// Runs a command. The first line of an error says what went wrong; the chain below it says why.
 pub fn run(cli: Cli) -> Result<()> {
     restrict_umask();
+    forbid_memory_dumps();
     let Cli { global_flags: settings, command } = cli;
     let mut flags = settings.flags();
     match command {
@@ -175,6 +176,15 @@ fn restrict_umask() {
     let others = Mode::RWXG | Mode::RWXO;
     let before = umask(others);
     umask(before | others);
+}
+
+/// Keeps the memory of the process, which holds secrets, out of core dumps and from other processes of the same user. A
+/// system that cannot do that still runs mynah.
+fn forbid_memory_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).ok();
+    // A core dump that is piped to a program ignores the limit.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
 }
 
 impl GlobalFlags {
@@ -247,4 +257,15 @@ fn clock() -> Arc<dyn Clock> {
         return Arc::new(crate::clock::FastClock::new(speed));
     }
     Arc::new(SystemClock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_the_process_is_not_dumped() {
+        forbid_memory_dumps();
+        assert_eq!(rustix::process::dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
 }

@@ -46,3 +46,13 @@ async fn no_other_user_can_read_what_is_stored_or_logged() {
     }
     assert!(seen.iter().any(|name| name.starts_with("mynah.") && name.ends_with(".log")), "{seen:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_memory_of_the_process_is_in_no_core_dump() {
+    let environment = TestEnvironment::new().await;
+    let server = ServerProcess::start(&environment.settings).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let core: Vec<_> =
+        limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "{core:?}");
+}
