@@ -27,6 +27,11 @@ impl App {
         text
     }
 
+    /// Returns the name of the model that transcribes voice notes; `None` if nothing does.
+    pub fn transcription_model(&self) -> Option<&str> {
+        self.config.media.transcription.as_ref().map(|transcription| transcription.model.as_str())
+    }
+
     async fn service_state(&self, now: Time) -> ServiceState {
         let read = self.read_queue_and_jobs().await;
         if let Err(error) = &read {
@@ -47,6 +52,7 @@ impl App {
             disk_size_bytes: disk.map(|disk| disk.size),
             jobs: jobs.unwrap_or_default().into_iter().map(job_state).collect(),
             circuits: self.circuits(now),
+            transcription_model: self.transcription_model().map(str::to_owned),
         }
     }
 

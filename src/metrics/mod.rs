@@ -23,7 +23,7 @@ use self::service_state::StateGauges;
 use crate::clock::Time;
 
 pub use self::messages::{MessageMetrics, MessageOutcome, MessageSource};
-pub use self::model_calls::{ModelCall, ModelCallMetrics};
+pub use self::model_calls::{ModelCall, ModelCallMetrics, TRANSCRIPTION};
 pub use self::sends::{DeliveryMetrics, SendMetrics};
 pub use self::service_state::{CircuitState, JobState, QueueState, ServiceState};
 pub use self::turns::{ReplyKind, TurnMetrics};
@@ -90,6 +90,9 @@ impl Metrics {
     /// time may run, because the gauges are set first.
     pub fn render(&self, state: &ServiceState) -> String {
         self.state.set(state, |circuit| self.model_calls.announce(&circuit.name, circuit.model.as_deref()));
+        if let Some(model) = &state.transcription_model {
+            self.model_calls.announce(TRANSCRIPTION, Some(model));
+        }
         self.process.update();
         // This fails only for a family without a metric, and the registry returns none.
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()

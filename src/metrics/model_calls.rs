@@ -15,6 +15,9 @@ const CALL_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 
 /// The most models that get labels of their own. Their names come from the settings, which may change while mynah runs.
 const MAX_MODELS: usize = 50;
 
+/// The provider under which transcriptions of voice notes are counted.
+pub const TRANSCRIPTION: &str = "transcription";
+
 /// The label value of a model that the server chooses.
 const DEFAULT_MODEL: &str = "default";
 

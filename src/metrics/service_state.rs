@@ -22,8 +22,10 @@ pub struct ServiceState {
     pub disk_size_bytes: Option<u64>,
     /// The regular jobs that ever ran.
     pub jobs: Vec<JobState>,
-    /// The configured models.
+    /// The configured models that answer.
     pub circuits: Vec<CircuitState>,
+    /// The model that transcribes voice notes.
+    pub transcription_model: Option<String>,
 }
 
 /// The queue.

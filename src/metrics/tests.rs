@@ -141,6 +141,7 @@ fn what_cannot_be_read_is_absent_and_comes_back() {
         jobs: vec![job],
         // Two numbers may ask one model.
         circuits: vec![circuit(true), circuit(false)],
+        transcription_model: None,
     };
     let samples = [
         ("mynah_queue_turns{state=\"open\"}", 3.0),
@@ -169,9 +170,13 @@ fn what_cannot_be_read_is_absent_and_comes_back() {
 #[test]
 fn a_configured_model_is_counted_from_zero() {
     let circuit = CircuitState { name: "openai m".into(), model: Some("m".into()), is_open: false };
-    let text = Metrics::default().render(&ServiceState { circuits: vec![circuit], ..ServiceState::default() });
+    let transcription_model = Some("whisper-1".to_owned());
+    let state = ServiceState { circuits: vec![circuit], transcription_model, ..ServiceState::default() };
+    let text = Metrics::default().render(&state);
     for outcome in ["ok", "error", "timeout", "overload", "too_long", "refused", "operator", "canceled"] {
         let sample = format!("mynah_ai_calls_total{{model=\"m\",outcome=\"{outcome}\",provider=\"openai\"}}");
+        assert_eq!(value(&text, &sample), Some(0.0), "{sample}");
+        let sample = sample.replace("model=\"m\"", "model=\"whisper-1\"").replace("\"openai\"", "\"transcription\"");
         assert_eq!(value(&text, &sample), Some(0.0), "{sample}");
     }
 }

@@ -17,6 +17,7 @@ use crate::fault::{Fault, FaultOwner};
 use crate::file_reader::{Content, ReadOutcome};
 use crate::file_store::FileStoreError;
 use crate::media::{FileKind, Image};
+use crate::metrics::TRANSCRIPTION;
 use crate::model::{Charge, FileHash, Media, Role};
 use crate::store::{AttachmentOutcome, Reservation, StoreError, StoredAttachment, TurnClaim, WindowLine};
 use crate::text;
@@ -235,12 +236,16 @@ async fn transcribe_voice(
     // The sound is read only now, so that waiting transcriptions do not hold it in memory.
     let sound: Bytes = run_blocking(move || files.read(&hash).map_err(|error| error.to_string())).await?.into();
     let name = format!("voice.{}", kind.extension());
-    let transcribe = || {
+    let model = app.transcription_model();
+    let transcribe = || async {
         // A transcription counts as a call. The server reports neither tokens nor a price.
         if let Some(reservation) = context.reservation {
             reservation.record_calls(Charge { calls: 1, ..Charge::default() }, 0);
         }
-        transcriber.transcribe(&name, kind.media_type(), sound.clone())
+        let mut call = app.metrics.model_calls.begin(TRANSCRIPTION, model);
+        let transcript = transcriber.transcribe(&name, kind.media_type(), sound.clone()).await;
+        call.end(transcript.as_ref().err());
+        transcript
     };
     let transcript = match time_limit.run(with_retries(transcribe)).await? {
         Ok(transcript) => transcript,

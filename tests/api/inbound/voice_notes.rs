@@ -39,6 +39,9 @@ async fn the_transcript_of_a_voice_note_is_the_message() {
     let (_, said) = test_app.app.store.conversation(test_app.latest_conversation(), 9).await.unwrap().unwrap();
     assert_eq!(said[0].content, "[voice message]\nDo you have rye bread?");
     let requests = test_app.model.received_requests().await.unwrap();
+    let metrics = test_app.app.metrics_text().await;
+    let calls = "mynah_ai_calls_total{model=\"whisper-1\",outcome=\"ok\",provider=\"transcription\"} 1\n";
+    assert!(metrics.contains(calls), "{metrics}");
     let upload = requests.iter().find(|request| request.url.path().ends_with("/transcriptions")).unwrap();
     assert!(upload.body.windows(VOICE_NOTE.len()).any(|window| window == VOICE_NOTE), "the file as it came");
     // A spoken keyword is not obeyed.

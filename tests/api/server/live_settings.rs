@@ -102,6 +102,26 @@ async fn a_webhook_is_checked_by_the_current_configuration() {
     assert!(accepted.headers().contains_key("strict-transport-security"), "it follows the public URL");
 }
 
+/// The filter of the log changes at once; where and how it is written does not.
+#[tokio::test]
+async fn settings_of_the_log_that_need_a_restart_are_named() {
+    let test_app = TestApp::new().await;
+    let live = test_app.live();
+    store(&test_app, "MYNAH_LOG", "info,[turn{turn=12}]=debug").await;
+    assert_eq!(live.reload_if_changed().await.unwrap(), REPLACED);
+    assert_eq!(live.current().config.log.filter, "info,[turn{turn=12}]=debug");
+    for (key, value) in [("MYNAH_LOG_FORMAT", "json"), ("MYNAH_LOG_DIR", "/nonexistent"), ("MYNAH_LOG_RETENTION", "3d")]
+    {
+        store(&test_app, key, value).await;
+        let needs_restart = vec![key];
+        assert_eq!(live.reload_if_changed().await.unwrap(), ReloadOutcome::Replaced { needs_restart }, "{key}");
+        assert!(test_app.app.store.delete_setting(key).await.unwrap());
+        assert_eq!(live.reload_if_changed().await.unwrap(), REPLACED);
+    }
+    let log = &live.current().config.log;
+    assert_eq!((log.dir.as_ref(), log.max_files), (None, Some(15)));
+}
+
 #[tokio::test]
 async fn the_running_process_sees_a_change_by_itself() {
     let test_app = TestApp::new().await;

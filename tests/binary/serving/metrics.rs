@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::setup::exposition::{assert_promtool_accepts_metrics, families, overlooked_problems};
 use crate::setup::server_process::ServerProcess;
 use crate::setup::test_environment::TestEnvironment;
+use crate::setup::wait::{TEST_TIMEOUT, wait_until};
 
 /// The metrics after a message was answered and a webhook was refused.
 async fn scraped() -> (TestEnvironment, String) {
@@ -48,4 +49,22 @@ async fn the_documentation_lists_the_metrics_that_there_are() {
     let rows = rows.filter(|(_, rest)| ["counter", "gauge", "histogram"].iter().any(|kind| rest.starts_with(kind)));
     let documented: BTreeSet<_> = rows.map(|(name, _)| name.to_owned()).collect();
     assert_eq!(documented, families(&text));
+}
+
+/// As an owner does who sees that the metrics can be read through the proxy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_stored_counts_while_the_server_runs() {
+    let environment = TestEnvironment::new().await;
+    let server = ServerProcess::start(&environment.settings).await;
+    assert_eq!(server.get("/metrics").await.expect("an answer").0, 200);
+    let short = environment.settings.run_with_input(&["secret", "set", "MYNAH_METRICS_TOKEN"], "too-short").await;
+    assert!(short.status == Some(1) && short.stderr.contains("at least 16 characters"), "{short:?}");
+    let token = "a-token-of-the-test";
+    let stored = environment.settings.run_with_input(&["secret", "set", "MYNAH_METRICS_TOKEN"], token).await;
+    assert_eq!(stored.status, Some(0), "{stored:?}");
+    wait_until("the token counts", TEST_TIMEOUT, || async {
+        server.get("/metrics").await.filter(|(status, _)| *status == 401)
+    })
+    .await;
+    assert!(!server.log().contains(token), "{}", server.log());
 }
