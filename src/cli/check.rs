@@ -2,12 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
-use super::table_columns::one_line;
+use super::findings;
 use crate::config::Sources;
-use crate::diagnosis::{self, Finding, Outcome};
+use crate::diagnosis;
 
 const EXAMPLES: &str =
     "Each line shows how a check ended (ok, warning, failed or skipped), its name, and what was found. \
@@ -44,18 +44,9 @@ pub(super) async fn run(sources: Sources, arguments: Arguments) -> Result<()> {
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
-        print!("{}", findings.iter().map(|finding| lines(finding, uses_colour())).collect::<String>());
+        findings::print(&findings);
     }
-    match findings.iter().filter(|finding| finding.outcome == Outcome::Failed).count() {
-        0 => Ok(()),
-        1 => bail!("one check failed"),
-        failed => bail!("{failed} checks failed"),
-    }
-}
-
-/// Whether stdout shows colors: on a terminal, unless NO_COLOR is set.
-pub(super) fn uses_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    findings::ensure_none_failed(&findings)
 }
 
 /// Writes the names of the checks that still run over the line before.
@@ -63,23 +54,4 @@ fn print_progress(running: &[&'static str]) {
     let line = if running.is_empty() { String::new() } else { format!("checking: {}", running.join(", ")) };
     // The progress is not worth an error.
     drop(write!(io::stderr(), "\r\x1b[K{line}").and_then(|()| io::stderr().flush()));
-}
-
-/// Returns the lines of a finding.
-pub(super) fn lines(finding: &Finding, colour: bool) -> String {
-    let word = format!("{:<8}", finding.outcome.as_str());
-    let word = match (colour, finding.outcome) {
-        (false, _) => word,
-        (true, Outcome::Ok) => format!("\x1b[32m{word}\x1b[0m"),
-        (true, Outcome::Warning) => format!("\x1b[33m{word}\x1b[0m"),
-        (true, Outcome::Failed) => format!("\x1b[1;31m{word}\x1b[0m"),
-        (true, Outcome::Skipped) => format!("\x1b[2m{word}\x1b[0m"),
-    };
-    let number = finding.number.iter().map(|name| format!("{name}: ")).collect::<String>();
-    let found = one_line(&format!("{number}{}", finding.found));
-    let mut lines = format!("{word} {:<14} {found}\n", finding.check);
-    if let Some(remedy) = &finding.remedy {
-        lines.push_str(&format!("{:<8} {:<14} → {}\n", "", "", one_line(remedy)));
-    }
-    lines
 }

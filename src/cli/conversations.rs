@@ -114,7 +114,7 @@ fn parse_id(text: &str) -> Result<ShortId, String> {
     ShortId::parse(text).ok_or_else(|| expected.into())
 }
 
-fn parse_address(text: &str) -> Result<Address, String> {
+pub(super) fn parse_address(text: &str) -> Result<Address, String> {
     Address::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
 }
 

@@ -11,7 +11,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{check, secret_input};
+use super::{findings, secret_input};
 use crate::administration::{Administration, Created, OWNER, SettingChanges};
 use crate::app::App;
 use crate::channel::WebhookChange;
@@ -318,9 +318,7 @@ fn print_report(created: &Created, stored: &[String], has_ai: bool, webhook: &We
     if has_ai {
         println!("stored the AI configuration {AI_NAME}, which answers");
     }
-    for finding in findings {
-        print!("{}", check::lines(finding, check::uses_colour()));
-    }
+    findings::print(findings);
     match (&webhook.address, &webhook.change) {
         (Some(address), None) => {
             println!("\nPaste this as the webhook address of your WhatsApp sender in Twilio's console:\n  {address}");

@@ -12,6 +12,7 @@ mod cleanup;
 mod completions;
 mod conversations;
 mod demo;
+mod findings;
 mod init;
 mod jobs;
 mod man;
@@ -23,6 +24,7 @@ mod read_file;
 mod schedule;
 mod secret;
 mod secret_input;
+mod send_test;
 mod serve;
 mod settings;
 mod simulation;
@@ -120,6 +122,8 @@ enum Command {
     Schedule(schedule::Arguments),
     /// Store secrets encrypted in the database, list them, and change the age identity
     Secret(secret::Arguments),
+    /// Send a real test message, follow it, and check the way back
+    SendTest(send_test::Arguments),
     /// Show and change the settings that are stored in the database
     Settings(settings::Arguments),
 }
@@ -166,6 +170,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::ReadFile(arguments) => read_file::run(&arguments),
         Command::Schedule(arguments) => block_on(schedule::run(load(flags)?, arguments)),
         Command::Secret(arguments) => block_on(secret::run(Sources::of_process(flags), arguments)),
+        Command::SendTest(arguments) => block_on(send_test::run(load(flags)?, arguments)),
         Command::Settings(arguments) => block_on(settings::run(Sources::of_process(flags), arguments)),
     }
 }

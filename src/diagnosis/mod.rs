@@ -1,4 +1,4 @@
-//! Checks of a whole installation: what `mynah check` prints.
+//! Checks of a whole installation: what `mynah check` prints. Also the test message of `mynah send-test`.
 //!
 //! Each file holds the checks of one thing. A check says what it found, and what to do about it; it changes nothing that
 //! lasts. Those that call out run at the same time, each with a time limit. To add a check, add a file and a line in
@@ -17,6 +17,7 @@ mod probe;
 mod public_url;
 mod round_trip;
 mod server;
+mod test_message;
 mod transcription;
 
 use std::pin::Pin;
@@ -28,7 +29,7 @@ use futures_util::stream::FuturesUnordered;
 
 pub use self::finding::{Finding, Outcome};
 pub use self::probe::answer_probes;
-pub use self::round_trip::check as check_round_trip;
+pub use self::test_message::{DEFAULT_TEXT, TestReport, send as send_test_message};
 
 use crate::app::App;
 use crate::clock::Clock;

@@ -24,7 +24,7 @@ pub(super) async fn check_unless(app: &Arc<App>, offline: bool) -> Vec<Finding> 
 }
 
 /// Sends signed requests to the public address, and compares what arrives here with what was sent. Nothing is stored.
-pub async fn check(app: &Arc<App>) -> Vec<Finding> {
+pub(super) async fn check(app: &Arc<App>) -> Vec<Finding> {
     let Some(url) = &app.config.server.public_url else {
         return vec![Finding::skipped(NAME, "MYNAH_PUBLIC_URL is not set, so there is no address to call")];
     };
@@ -68,7 +68,7 @@ struct Arrived {
 impl Arrived {
     fn describe(&self, url: &Url) -> String {
         let by = self.proxy.as_deref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
-        let where_to = if self.report.stand_in { "this check" } else { "mynah serve" };
+        let where_to = if self.report.stand_in { "this command" } else { "mynah serve" };
         let version = &self.report.version;
         format!(
             "a signed request to {} arrived unchanged{by} at {where_to} ({version})",

@@ -64,7 +64,7 @@ pub(super) async fn find(app: &Arc<App>, sender: &ProbeSender<'_>) -> (Finding, 
         }
         Err(Unsent::Refused) => match StandIn::start(app, listen).await {
             Ok(stand_in) => {
-                let found = format!("mynah serve is not running; this check answers at {listen} in its place");
+                let found = format!("mynah serve is not running; this command answers at {listen} in its place");
                 (Finding::skipped(NAME, found), Some(stand_in))
             }
             Err(error) => {

@@ -35,6 +35,7 @@ mod sqlite;
 mod tests;
 
 pub use self::contacts::addresses::AddressRow;
+pub use self::contacts::reachability::Reachability;
 pub use self::conversations::context_window::{WindowLine, keep_whole_exchanges};
 pub use self::conversations::listing::ConversationRow;
 pub use self::conversations::transcript::{AttachmentRow, TranscriptLine, Undelivered};

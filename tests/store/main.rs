@@ -189,6 +189,7 @@ macro_rules! every_promise {
             parts_in_flight_at_a_block_are_not_posted_again,
             a_requeued_turn_of_a_blocked_contact_is_skipped,
             somebody_can_be_blocked_before_they_ever_wrote,
+            when_a_person_last_wrote_to_a_number_and_whether_they_may_be_written_to_is_told,
         }
         $crate::promises! { $fresh, inbound::admission:
             a_contact_above_the_rate_is_warned_once_and_answered_together_when_it_allows,

@@ -7,5 +7,6 @@ pub(in crate::store) mod addresses;
 pub(in crate::store) mod blocking;
 pub(in crate::store) mod merge;
 pub(in crate::store) mod opt_out;
+pub(in crate::store) mod reachability;
 pub(in crate::store) mod resolve;
 pub(in crate::store) mod restrictions;

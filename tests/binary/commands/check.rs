@@ -72,7 +72,7 @@ async fn a_sound_set_up_passes_before_the_first_start_and_beside_a_server() {
     assert_eq!(with_outcome(&findings, "ok").len(), findings.len() - 1, "{findings:#?}");
     let skipped = with_outcome(&findings, "skipped");
     assert_eq!(skipped[0]["check"], "server");
-    assert!(skipped[0]["found"].as_str().unwrap().contains("this check answers"), "{skipped:?}");
+    assert!(skipped[0]["found"].as_str().unwrap().contains("this command answers"), "{skipped:?}");
 
     let server = ServerProcess::start(&environment.settings).await;
     let (beside, findings) = run_check(&environment.settings).await;

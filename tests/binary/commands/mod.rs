@@ -15,6 +15,7 @@ mod operator;
 mod read_file;
 mod schedule;
 mod secret;
+mod send_test;
 mod settings;
 mod shell;
 mod short_ids;

@@ -1,9 +1,11 @@
 //! Contacts who opted out or are blocked: nothing is sent to them.
 
 use mynah::model::{Address, Command};
-use mynah::store::{Admission, LookupOutcome, OperatorMessageOutcome, ReceiveOutcome, Reply, SenderStatus, TurnClaim};
+use mynah::store::{
+    Admission, LookupOutcome, OperatorMessageOutcome, Reachability, ReceiveOutcome, Reply, SenderStatus, TurnClaim,
+};
 
-use crate::setup::fresh_store::{ANN, BEN, FreshStore, START, at, sid};
+use crate::setup::fresh_store::{ANN, BEN, FreshStore, OUR_NUMBER, START, at, sid};
 
 const OPTED_OUT: &str = "the contact opted out";
 const BLOCKED: &str = "the contact is blocked";
@@ -249,4 +251,26 @@ pub async fn somebody_can_be_blocked_before_they_ever_wrote(fresh: &FreshStore) 
     assert_skipped(fresh, ANN, "SM1", 1, BLOCKED).await;
     assert_eq!(fresh.count("contacts"), 1);
     fresh.contact_writes(BEN, "SM2", at(1)).await;
+}
+
+pub async fn when_a_person_last_wrote_to_a_number_and_whether_they_may_be_written_to_is_told(fresh: &FreshStore) {
+    let known = async |account: &str, ours: &str| {
+        fresh.reachability(phone(ANN), account.to_owned(), ours.to_owned()).await.unwrap()
+    };
+    assert_eq!(known("", OUR_NUMBER).await, Reachability::default(), "nobody knows them");
+    fresh.contact_writes(ANN, "SM1", at(1)).await;
+    fresh.contact_writes(ANN, "SM2", at(2)).await;
+    fresh.contact_writes(BEN, "SM3", at(3)).await;
+    let wrote = Reachability { last_inbound_at: Some(at(2)), ..Reachability::default() };
+    assert_eq!(known("", OUR_NUMBER).await, wrote);
+    assert_eq!(known("", "").await, wrote, "on any number of the account");
+    for (account, ours) in [("", "whatsapp:+14155550002"), ("AC2", OUR_NUMBER)] {
+        assert_eq!(known(account, ours).await, Reachability::default(), "{account} {ours}");
+    }
+    fresh.set_blocked(phone(ANN), true, at(4)).await.unwrap();
+    assert!(known("", OUR_NUMBER).await.blocked);
+    fresh.set_blocked(phone(ANN), false, at(5)).await.unwrap();
+    fresh.contact_sends_command(ANN, "SM4", at(6), Command::OptOut).await;
+    let known = known("", OUR_NUMBER).await;
+    assert!(known.opted_out && !known.blocked, "{known:?}");
 }
