@@ -44,7 +44,7 @@ use crate::file_reader::FileReader;
 use crate::file_store::FileStore;
 use crate::metrics::Metrics;
 use crate::model::{Charge, ContentSid};
-use crate::store::{PerNumber, Store, StoreOptions};
+use crate::store::{ErasureKey, PerNumber, Store, StoreOptions};
 
 /// What the web server, the workers and the schedule share. Whoever begins a piece of work takes one snapshot and keeps
 /// it to the end, so that nothing is done half by an old and half by a new configuration.
@@ -156,7 +156,10 @@ impl App {
             files: media_files(&config),
             config,
             clock,
-            store,
+            store: match derived.erasure_key {
+                Some(key) => store.with_erasure_key(key),
+                None => store,
+            },
             cache,
             refusal_cache: refusals,
             numbers: derived.numbers,
@@ -182,7 +185,10 @@ impl App {
     pub async fn with_config(&self, config: Config) -> Result<App> {
         let derived = Derived::from_config(&config, &self.store, self.clock.as_ref(), &self.numbers).await?;
         Ok(App {
-            store: configure_store(self.store.clone(), &config),
+            store: match derived.erasure_key {
+                Some(key) => configure_store(self.store.clone(), &config).with_erasure_key(key),
+                None => configure_store(self.store.clone(), &config),
+            },
             config,
             clock: Arc::clone(&self.clock),
             cache: Arc::clone(&self.cache),
@@ -218,6 +224,7 @@ struct Derived {
     number_directory: NumberDirectory,
     media_links: Option<MediaLinks>,
     probe_key: Option<ProbeKey>,
+    erasure_key: Option<ErasureKey>,
     transcriber: Option<Transcriber>,
 }
 
@@ -254,9 +261,20 @@ impl Derived {
             number_directory: config.directory(),
             media_links: key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key)),
             probe_key: key.map(|key| ProbeKey::new(&key)),
+            erasure_key: key.map(|key| ErasureKey::derive(&key)),
             transcriber: transcription.map(|config| ai::build_transcriber(config, timeout)).transpose()?,
         })
     }
+}
+
+/// Returns the same store, which recognizes erased persons from now on. For commands that erase or that change what is
+/// kept of erased persons; the store of an [`App`] recognizes them already.
+///
+/// # Errors
+/// If the age identity is lost or does not belong to this database.
+pub async fn with_erasure_key(store: Store, config: &Config, clock: &dyn Clock) -> Result<Store> {
+    let key = installation_key::get_or_create(installation_key::CALLBACK_KEY, &store, &config.data, clock).await?;
+    Ok(store.with_erasure_key(ErasureKey::derive(&key)))
 }
 
 /// Returns the store for the files in the data folder.

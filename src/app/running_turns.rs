@@ -36,6 +36,11 @@ impl RunningTurns {
         }
     }
 
+    /// Returns the turns that are being answered.
+    pub fn turns(&self) -> Vec<TurnId> {
+        self.lock().keys().copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<TurnId, CancellationToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

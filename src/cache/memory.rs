@@ -81,6 +81,13 @@ impl Cache for MemoryCache {
         self.values.invalidate(key);
     }
 
+    async fn clear(&self) {
+        self.values.invalidate_all();
+        // Invalidated values stay in memory until this.
+        self.values.run_pending_tasks();
+        self.next_arrivals.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     async fn take_from_rate(&self, key: &str, rate: Rate) -> Result<(), Duration> {
         let now = self.clock.now();
         let mut rates = self.next_arrivals.lock().unwrap_or_else(PoisonError::into_inner);

@@ -30,6 +30,9 @@ pub trait Cache: Send + Sync {
     /// Drops a value.
     async fn remove(&self, key: &str);
 
+    /// Drops all values and counts.
+    async fn clear(&self);
+
     /// Takes one of the calls that `rate` grants to `key`. `Err` holds how long until another call is granted; nothing
     /// is taken then. A cache that has lost its count grants the call.
     async fn take_from_rate(&self, key: &str, rate: Rate) -> Result<(), Duration>;

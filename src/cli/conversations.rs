@@ -100,6 +100,13 @@ enum Action {
     /// stdout instead, and no files are written.
     #[command(after_help = personal_data::EXPORT_EXAMPLES)]
     Export(personal_data::ExportArguments),
+    /// Erase everything that is held on a person, for good, and prove it
+    ///
+    /// This removes the contact with all conversations, files, alerts and logged webhooks, also beside a running
+    /// `serve`. Then it searches the bytes of the database for each address and the name. Only a keyed hash of each
+    /// address stays, so that a STOP or a block stays in force if the person writes again.
+    #[command(after_help = personal_data::ERASE_EXAMPLES)]
+    Erase(personal_data::EraseArguments),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -192,8 +199,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             }
             print_result(json, id, json!({ "ended_at": now.to_string() }), "ended");
         }
-        Action::Block { address } => set_blocked(&store, address, true, now, json).await?,
-        Action::Unblock { address } => set_blocked(&store, address, false, now, json).await?,
+        Action::Block { address } => set_blocked(&config, store, (address, true), now, json).await?,
+        Action::Unblock { address } => set_blocked(&config, store, (address, false), now, json).await?,
+        Action::Erase(arguments) => personal_data::erase(&config, store, arguments, json).await?,
         Action::Export(arguments) => personal_data::export(&config, &store, arguments, json).await?,
     }
     Ok(())
@@ -221,7 +229,15 @@ async fn print_queue_result(
     Ok(())
 }
 
-async fn set_blocked(store: &Store, address: Address, blocked: bool, now: Time, json: bool) -> Result<()> {
+async fn set_blocked(
+    config: &Config,
+    store: Store,
+    (address, blocked): (Address, bool),
+    now: Time,
+    json: bool,
+) -> Result<()> {
+    // A block of somebody who was erased is kept under a key.
+    let store = app::with_erasure_key(store, config, super::clock().as_ref()).await?;
     let shown = address.as_str().to_owned();
     if let Address::Phone(phone) = &address
         && blocked

@@ -1,24 +1,30 @@
 //! `mynah conversations export` and `erase`: everything that is held on one person. Both work while `serve` runs.
 
 use std::collections::HashMap;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use dialoguer::Confirm;
 use serde_json::json;
 
+use super::table_columns::columns;
 use super::who;
 use crate::app;
 use crate::config::Config;
 use crate::model::PersonQuery;
-use crate::personal_data;
-use crate::store::Store;
+use crate::personal_data::{self, ErasureReport, Proof};
+use crate::store::{Person, Store};
 
 pub(super) const EXPORT_EXAMPLES: &str = "Examples:
   mynah conversations export +15551234567
   mynah conversations export \"Ana María\" --output ana
   mynah conversations export 89ab --json > person.json";
+
+pub(super) const ERASE_EXAMPLES: &str = "Examples:
+  mynah conversations erase +15551234567
+  mynah conversations erase \"Ana María\" --yes --json";
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArguments {
@@ -51,19 +57,95 @@ pub(super) async fn export(config: &Config, store: &Store, arguments: ExportArgu
     println!("exported {} to {}", who::display_person(&person), folder.display());
     println!(
         "person.json: {}, {}, {} of the webhook log",
-        count(summary.conversations, "conversation"),
-        count(summary.messages, "message"),
-        count(summary.webhooks, "row"),
+        count(summary.conversations as u64, "conversation"),
+        count(summary.messages as u64, "message"),
+        count(summary.webhooks as u64, "row"),
     );
     println!("files: {}", summary.files);
     if summary.missing_files > 0 {
-        println!("{} lie no longer in the data folder", count(summary.missing_files, "further file"));
+        println!("{} lie no longer in the data folder", count(summary.missing_files as u64, "further file"));
     }
     println!("whoever can read the folder can read what this person wrote: delete it once it is handed over");
     Ok(())
 }
 
+#[derive(Debug, Args)]
+pub(super) struct EraseArguments {
+    /// The person: a phone number, a user ID, a name, or the id of one of their conversations
+    #[arg(value_parser = who::parse)]
+    who: PersonQuery,
+    /// Erase without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn erase(config: &Config, store: Store, arguments: EraseArguments, json: bool) -> Result<()> {
+    let person = who::find_person(&store, &arguments.who).await?;
+    if !arguments.yes && !is_confirmed(&person)? {
+        bail!("nothing was erased");
+    }
+    // The bytes of the database are searched while nothing here has it open.
+    drop(store);
+    let report = personal_data::erase(config, super::clock().as_ref(), person.contact).await?;
+    if json {
+        println!("{:#}", serde_json::to_value(&report)?);
+    } else {
+        print_report(&person, &report);
+    }
+    if report.proof.iter().any(|proof| proof.is_residue) && report.log_is_empty {
+        bail!("the person is erased, but the database file still contains copies in its free space");
+    }
+    Ok(())
+}
+
+/// Asks on the terminal.
+fn is_confirmed(person: &Person) -> Result<bool> {
+    let shown = who::display_person(person);
+    if !io::stdin().is_terminal() {
+        bail!("this erases {shown} for good: add --yes to confirm it, because there is no terminal to ask on");
+    }
+    let conversations = u64::try_from(person.conversations).unwrap_or(0);
+    eprintln!("This erases {shown} for good, with {}.", count(conversations, "conversation"));
+    eprintln!("If the person wants a copy, run `mynah conversations export` before.");
+    let question = Confirm::new().with_prompt("Erase this person?").default(false);
+    question.interact().context("the answer cannot be read")
+}
+
+fn print_report(person: &Person, report: &ErasureReport) {
+    println!("erased {}", who::display_person(person));
+    let deleted = &report.deleted;
+    let counts = [
+        count(deleted.conversations as u64, "conversation"),
+        count(deleted.messages as u64, "message"),
+        count(report.files_removed as u64, "file"),
+        count(deleted.webhooks as u64, "logged webhook"),
+        count(deleted.alerts as u64, "alert"),
+    ];
+    println!("  {}", counts.join(", "));
+    if report.files_shared > 0 {
+        println!("  {} kept, which others sent or received too", count(report.files_shared as u64, "file"));
+    }
+    println!("searched the bytes of the database, its log and its index:");
+    print!("{}", columns(report.proof.iter().map(proof_row).collect()));
+    for sentence in &report.remaining {
+        println!("not done yet: {sentence}");
+    }
+    println!("backups from before still hold this person; mynah erases the person again when it restores one");
+}
+
+fn proof_row(proof: &Proof) -> [String; 2] {
+    let found = match (proof.found, proof.mentions.as_slice()) {
+        (0, _) => "not found".to_owned(),
+        (found, []) => format!("FOUND {found} times in the free space of the file"),
+        (_, mentions) => {
+            let places: Vec<_> = mentions.iter().map(|mention| format!("{} {}", mention.rows, mention.place)).collect();
+            format!("only in {}", places.join(", "))
+        }
+    };
+    [format!("  {}", proof.searched_for), found]
+}
+
 /// Formats a count with its noun.
-pub(super) fn count(number: usize, noun: &str) -> String {
+pub(super) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

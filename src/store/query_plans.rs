@@ -101,7 +101,30 @@ const ALLOWED_SCANS: &[&str] = &[
     "operations/stored_numbers.rs ALL",
     "conversations/short_ids.rs BEGIN",
     "conversations/short_ids.rs LATEST",
+    "operations/erased.rs ALL",
+    "operations/erased.rs OLD_MESSAGES",
+    "people/erase.rs ALERTS",
+    "people/erase.rs ALL_ADDRESSES",
+    "people/erase.rs DELETE_USAGE",
+    "people/erase.rs EMPTY_NEWEST_CONTACT",
+    "people/erase.rs EMPTY_NEWEST_TURN",
+    "people/erase.rs LATEST",
     "people/find.rs NAMES",
+    "people/mentions.rs ADDRESSES",
+    "people/mentions.rs AI_CONFIGURATIONS",
+    "people/mentions.rs ALERTS",
+    "people/mentions.rs ATTACHMENTS",
+    "people/mentions.rs CONTACTS",
+    "people/mentions.rs CONVERSATIONS",
+    "people/mentions.rs FILES",
+    "people/mentions.rs MESSAGES",
+    "people/mentions.rs NUMBERS",
+    "people/mentions.rs OUR_ADDRESSES",
+    "people/mentions.rs PARTS",
+    "people/mentions.rs SCHEDULE",
+    "people/mentions.rs SETTINGS",
+    "people/mentions.rs TURNS",
+    "people/mentions.rs WEBHOOKS",
     "people/records.rs ALERTS",
     "people/records.rs USAGE",
     "people/records.rs WEBHOOKS",
@@ -110,7 +133,7 @@ const ALLOWED_SCANS: &[&str] = &[
 
 /// Returns the partial indexes, which hold only what is in progress or has failed.
 fn partial_indexes(connection: &Connection) -> HashSet<String> {
-    let conditions = ["state", "live", "due_at", "command", "status"];
+    let conditions = ["state", "live", "due_at", "command", "status", "unfinished"];
     let of = |column| format!("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE {column} %'");
     conditions.iter().flat_map(|column| texts(connection, &of(column))).collect()
 }

@@ -162,10 +162,10 @@ async fn answer_by_model(
         () = stop.cancelled() => {
             return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
-        // The contact wrote more, which has normally returned the turn to the queue already. Releasing it covers the
-        // rest.
+        // The contact wrote more, which has normally returned the turn to the queue already, or was erased. Releasing it
+        // covers the rest.
         () = answering.cancellation.cancelled() => {
-            info!("the contact wrote more; asking the model again");
+            info!("the answer is no longer wanted: the contact wrote more, or was erased");
             return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now())).await.map(drop);
         }
     };

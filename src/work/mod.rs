@@ -10,6 +10,7 @@ mod attachments;
 mod backoff;
 mod catch_up;
 mod deliver;
+pub mod erasures;
 mod fixed_replies;
 mod loop_guard;
 mod output_filter;

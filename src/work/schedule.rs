@@ -16,6 +16,9 @@ use crate::store::{ScheduledJob, StoreError};
 /// How long usage is kept. Budgets need it for a month.
 const USAGE_RETENTION: Duration = Duration::from_secs(62 * 86_400);
 
+/// How long an erased message is recognized if it comes again.
+const ERASED_MESSAGE_RETENTION: Duration = Duration::from_secs(31 * 86_400);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
     ExpireTurns,
@@ -24,17 +27,19 @@ enum Job {
     DeleteAlerts,
     DeleteWebhookLog,
     ForgetOldUsage,
+    ForgetErasedMessages,
     RemoveFiles,
 }
 
 /// The jobs with their names and intervals.
-const JOBS: [(Job, &str, Duration); 7] = [
+const JOBS: [(Job, &str, Duration); 8] = [
     (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
     (Job::DeleteAlerts, "delete_old_alerts", Duration::from_secs(3600)),
     (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),
     (Job::ForgetOldUsage, "forget_old_spending", Duration::from_secs(86_400)),
+    (Job::ForgetErasedMessages, "forget_erased_messages", Duration::from_secs(86_400)),
     (Job::RemoveFiles, "remove_unused_files", Duration::from_secs(3600)),
 ];
 
@@ -128,8 +133,12 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
             let forgotten = store.delete_old_charges(now - USAGE_RETENTION).await?;
             Ok(format!("{forgotten} old usage records deleted"))
         }
+        Job::ForgetErasedMessages => {
+            let forgotten = store.delete_erased_messages(now - ERASED_MESSAGE_RETENTION).await?;
+            Ok(format!("{forgotten} hashes of erased messages deleted"))
+        }
         Job::RemoveFiles => {
-            let removed = unused_files::remove_unused_files(app).await?;
+            let removed = unused_files::remove_unused_files(app, unused_files::GRACE).await?;
             Ok(format!("{removed} files removed"))
         }
     }

@@ -9,12 +9,12 @@ use crate::app::App;
 
 /// How old a file must be to be removed. A file is written before the row that refers to it, so a newer one may still
 /// wait for its row.
-const GRACE: Duration = Duration::from_secs(3600);
+pub(super) const GRACE: Duration = Duration::from_secs(3600);
 
-/// Removes the files that no conversation uses, one shelf of the file store at a time. Returns how many it removed. If
+/// Removes the files that no conversation uses and that are older than `grace`, one shelf of the file store at a time. Returns how many it removed. If
 /// mynah crashes in the middle, the next run removes the rest.
-pub(super) async fn remove_unused_files(app: &App) -> Result<usize> {
-    let before = app.clock.now() - GRACE;
+pub(super) async fn remove_unused_files(app: &App, grace: Duration) -> Result<usize> {
+    let before = app.clock.now() - grace;
     let mut removed = 0;
     for shelf in 0..=u8::MAX {
         let files = app.files.clone();

@@ -1,6 +1,7 @@
 //! The worker loop, which claims due work and runs it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -10,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use super::catch_up::CATCH_UP_INTERVAL;
-use super::{WorkItem, perform, schedule, unread_attachments, work_items};
+use super::{WorkItem, erasures, perform, schedule, unread_attachments, work_items};
 use crate::app::{App, LiveApp};
 use crate::store::{BuiltInRequest, Claims, StoreError};
 
@@ -66,6 +67,8 @@ impl Worker {
         let mut next_schedule_run = app.clock.now();
         let mut next_catch_up = next_schedule_run + CATCH_UP_INTERVAL;
         let (mut next_attachment_read, mut attachment_reading) = (next_schedule_run, None);
+        let (mut next_erasure_check, mut erasure_check) = (next_schedule_run, None);
+        let erasures_seen = Arc::new(AtomicI64::new(0));
         let mut catching_up = self.catch_up(app, &stop);
         // If the catch-up is not done by then, it continues in the background.
         drop(tokio::time::timeout(FIRST_CATCH_UP_TIMEOUT, &mut catching_up).await);
@@ -82,6 +85,10 @@ impl Worker {
             if now >= next_attachment_read && attachment_reading.as_ref().is_none_or(JoinHandle::is_finished) {
                 next_attachment_read = now + unread_attachments::READ_INTERVAL;
                 attachment_reading = Some(self.read_unread_attachments(Arc::clone(&app), &stop));
+            }
+            if now >= next_erasure_check && erasure_check.as_ref().is_none_or(JoinHandle::is_finished) {
+                next_erasure_check = now + erasures::CHECK_INTERVAL;
+                erasure_check = Some(self.check_erasures(Arc::clone(&app), Arc::clone(&erasures_seen), &stop));
             }
             if now >= next_schedule_run {
                 next_schedule_run = now + Duration::from_secs(60);
@@ -161,6 +168,19 @@ impl Worker {
                 () = stop.cancelled() => {}
                 done = unread_attachments::read_batch(&app) => if let Err(error) = done {
                     error!(%error, "cannot read the attachments of messages that are not answered");
+                }
+            }
+        })
+    }
+
+    /// Looks for persons who were erased, in the background.
+    fn check_erasures(&self, app: Arc<App>, seen: Arc<AtomicI64>, stop: &CancellationToken) -> JoinHandle<()> {
+        let stop = stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                done = erasures::check(&app, &seen) => if let Err(error) = done {
+                    error!(%error, "cannot finish an erasure; trying again");
                 }
             }
         })

@@ -13,6 +13,7 @@ mod database;
 mod inbound;
 mod operations;
 mod outbound;
+mod people;
 mod queue;
 mod setup;
 mod sqlite;
@@ -30,6 +31,18 @@ macro_rules! every_promise {
             a_contact_is_known_by_phone_or_by_business_scoped_id,
             a_contact_has_one_conversation_on_each_of_our_numbers,
             the_answer_goes_where_the_latest_message_came_from,
+        }
+        $crate::promises! { $fresh, people::erase:
+            an_erased_person_stands_in_no_table,
+            a_stop_and_a_block_outlive_the_erasure_of_the_person,
+            a_stop_of_an_erased_person_is_known_by_each_of_their_addresses,
+            a_message_from_before_the_erasure_is_not_stored_again,
+            work_that_ran_for_an_erased_person_writes_nothing_back,
+            a_late_status_does_not_bring_an_erased_person_into_the_log,
+            an_erasure_frees_no_id_for_another,
+            a_budget_is_not_charged_for_an_erased_person,
+            a_restored_backup_does_not_bring_an_erased_person_back,
+            the_messages_of_an_earlier_owner_of_a_number_stay,
         }
         $crate::promises! { $fresh, queue::turns:
             a_turn_waits_for_more_of_a_burst,

@@ -11,10 +11,11 @@ use std::time::Duration;
 use tracing::info;
 
 use super::merge;
-use super::restrictions::{cancel_if_newly_forbidden, contact_flags, contact_flags_and_name};
+use super::restrictions::{ContactFlags, cancel_if_newly_forbidden, contact_flags, contact_flags_and_name};
 use crate::clock::Time;
 use crate::model::{Address, Inbound};
-use crate::store::database::{StoreError, Tx, args};
+use crate::store::database::{ErasureKey, StoreError, Tx, args};
+use crate::store::operations::erased;
 
 const HOLDER: &str = "SELECT contact_id, seen_at, accounts FROM addresses WHERE kind = ?1 AND value = ?2";
 
@@ -87,11 +88,12 @@ impl UserId {
 }
 
 /// Returns the contact who sent the message through that account. Creates, merges, or updates contacts as the addresses
-/// of the message require.
+/// of the message require. A STOP or a block of an erased person is recognized by `erasure_key`.
 pub(in crate::store) fn resolve_contact(
     tx: &mut dyn Tx,
     inbound: &Inbound,
     account: &str,
+    erasure_key: Option<&ErasureKey>,
 ) -> Result<Contact, StoreError> {
     let (from, now) = (&inbound.from, inbound.received_at);
     let mut by_id = None;
@@ -132,6 +134,14 @@ pub(in crate::store) fn resolve_contact(
     }
     if let Some(phone) = from.phone() {
         record_address_seen(tx, ("phone", phone.as_str(), None), by_phone.as_ref(), id, now)?;
+    }
+    if let Some(key) = erasure_key {
+        for address in from.addresses() {
+            let known = if address.kind() == "bsuid" { &by_id } else { &by_phone };
+            if known.is_none() {
+                inherit_from_erased(tx, key, address, id, now)?;
+            }
+        }
     }
     let (marks, known_name) = contact_flags_and_name(tx, id)?;
     // People change their names, and a contact who is known only from Twilio's list has no name yet.
@@ -185,6 +195,21 @@ fn user_ids(tx: &mut dyn Tx, contact: i64) -> Result<Vec<UserId>, StoreError> {
     tx.fetch_all(USER_IDS, args![contact], |row| {
         Ok(UserId { value: row.text(0)?.to_owned(), accounts: row.text_or_null(1)?.map(str::to_owned) })
     })
+}
+
+/// A STOP or a block of a person who was erased applies to the contact who has the address now.
+pub(in crate::store) fn inherit_from_erased(
+    tx: &mut dyn Tx,
+    key: &ErasureKey,
+    address: &Address,
+    contact: i64,
+    now: Time,
+) -> Result<(), StoreError> {
+    let Some(erased) = erased::of_address(tx, key, address)? else { return Ok(()) };
+    let flags =
+        ContactFlags { opted_out_at: erased.opted_out_at, blocked_at: erased.blocked_at, ..ContactFlags::default() };
+    cancel_if_newly_forbidden(tx, contact, flags, now)?;
+    tx.execute(INHERIT, args![contact, flags.opted_out_at, flags.blocked_at]).map(drop)
 }
 
 /// Records that a user ID came through an account.

@@ -3,6 +3,7 @@
 //! It imports no other folder of the store, and every other folder imports it. To add a database, implement `Database`
 //! and `Tx` in a folder of its own, like `sqlite`.
 
+mod erasure_key;
 mod error;
 pub(in crate::store) mod ids;
 mod lock;
@@ -10,6 +11,7 @@ mod per_number;
 mod seam;
 mod store;
 
+pub use self::erasure_key::ErasureKey;
 pub use self::error::StoreError;
 pub use self::lock::{FolderLock, LockError};
 pub use self::per_number::PerNumber;

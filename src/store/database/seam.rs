@@ -176,6 +176,11 @@ pub trait Database: Send + Sync {
     fn read(&self, job: Box<dyn Job>);
     /// Returns why the database cannot write at the moment; `None` while it can.
     fn write_error(&self) -> Option<String>;
+    /// Empties the log of recent changes, in which older versions of rows stand. Returns `false` if others used it for too
+    /// long.
+    fn empty_log(&self) -> Result<bool, StoreError>;
+    /// Writes all rows into new pages, so that no byte of a deleted row is left. Everybody who writes waits meanwhile.
+    fn rewrite(&self) -> Result<(), StoreError>;
     /// Returns how much space the database takes; `None` if that is not known.
     fn size(&self) -> Option<DatabaseSize>;
 }

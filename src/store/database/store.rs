@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use super::erasure_key::ErasureKey;
 use super::error::StoreError;
 use super::ids::IdGenerator;
 use super::per_number::PerNumber;
@@ -47,6 +48,7 @@ pub struct Store {
     pub(in crate::store) options: StoreOptions,
     pub(in crate::store) reopen_templates: PerNumber<Option<ContentSid>>,
     pub(in crate::store) posting_accounts: PerNumber<String>,
+    pub(in crate::store) erasure_key: Option<ErasureKey>,
     pub(in crate::store) write_timeout: Duration,
     pub(in crate::store) read_permits: Arc<Semaphore>,
     pub(in crate::store) uncommitted_webhooks: Arc<AtomicUsize>,
@@ -67,6 +69,7 @@ impl Store {
             ids: Arc::new(IdGenerator::default()),
             reopen_templates: options.reopen_template.into(),
             posting_accounts: PerNumber::new(|account, _| account.to_owned()),
+            erasure_key: None,
             options,
             write_timeout: WRITE_TIMEOUT,
             read_permits: Arc::new(Semaphore::new(reads)),
@@ -92,6 +95,27 @@ impl Store {
     #[must_use]
     pub fn with_posting_accounts(self, posting: PerNumber<String>) -> Store {
         Store { posting_accounts: posting, ..self }
+    }
+
+    /// Sets the key under which erased persons are recognized. Without it nobody can be erased, and a message of an
+    /// erased person is one of a new contact.
+    #[must_use]
+    pub fn with_erasure_key(self, key: ErasureKey) -> Store {
+        Store { erasure_key: Some(key), ..self }
+    }
+
+    /// Empties the log of recent changes, in which older versions of rows stand. Returns `false` if others used it for
+    /// too long.
+    pub async fn empty_log(&self) -> Result<bool, StoreError> {
+        let database = Arc::clone(&self.database);
+        tokio::task::spawn_blocking(move || database.empty_log()).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Writes all rows into new pages, so that no byte of a deleted row is left in the database. Everybody who writes
+    /// waits meanwhile.
+    pub async fn rewrite(&self) -> Result<(), StoreError> {
+        let database = Arc::clone(&self.database);
+        tokio::task::spawn_blocking(move || database.rewrite()).await.map_err(|_| StoreError::Closed)?
     }
 
     /// Returns why nothing can be written at the moment; `None` while writes work.

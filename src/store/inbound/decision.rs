@@ -7,6 +7,7 @@ use crate::model::Command;
 use crate::store::contacts::opt_out::cancel_pending;
 use crate::store::contacts::resolve::{self, Contact};
 use crate::store::database::{StoreError, args};
+use crate::store::operations::erased;
 use crate::store::queue::backlog_limit::is_backlog_full;
 
 const OPT_OUT: &str = "UPDATE contacts SET opted_out_at = ?2 WHERE id = ?1";
@@ -43,7 +44,7 @@ impl InboundTransaction<'_> {
             // sent, so nothing is confirmed.
             match self.admission.command {
                 Some(Command::OptOut) => self.tx.execute(OPT_OUT, args![contact.id, said])?,
-                Some(Command::OptIn) => self.tx.execute(OPT_IN, args![contact.id])?,
+                Some(Command::OptIn) => self.opt_in(contact.id)?,
                 _ => 0,
             };
             return Ok(Decision::Skip("the contact is blocked"));
@@ -67,7 +68,7 @@ impl InboundTransaction<'_> {
         }
         match self.admission.command {
             Some(Command::OptIn) => {
-                self.tx.execute(OPT_IN, args![contact.id])?;
+                self.opt_in(contact.id)?;
                 return Ok(Decision::Answer);
             }
             _ if contact.opted_out.is_some() => return Ok(Decision::Skip("the contact opted out")),
@@ -91,6 +92,15 @@ impl InboundTransaction<'_> {
         } else {
             Decision::Answer
         })
+    }
+
+    /// Records that the contact wants messages again. Returns how many rows of contacts changed.
+    fn opt_in(&mut self, contact: i64) -> Result<u64, StoreError> {
+        if let Some(key) = self.erasure_key {
+            let held = resolve::addresses(self.tx, contact)?;
+            erased::clear_opt_out(self.tx, key, held.iter().map(|held| &held.address))?;
+        }
+        self.tx.execute(OPT_IN, args![contact])
     }
 
     /// Returns whether an address of the sender that the message does not carry is on the allowlist.

@@ -4,7 +4,7 @@ use super::admission::Admission;
 use crate::clock::Time;
 use crate::model::{ConversationId, Inbound};
 use crate::store::database::ids::IdGenerator;
-use crate::store::database::{StoreOptions, Tx};
+use crate::store::database::{ErasureKey, StoreOptions, Tx};
 
 /// The conversation that the message belongs to.
 pub(in crate::store) struct Conversation {
@@ -20,6 +20,7 @@ pub(in crate::store) struct InboundTransaction<'a> {
     pub(in crate::store) tx: &'a mut dyn Tx,
     pub(in crate::store) ids: &'a IdGenerator,
     pub(in crate::store) options: StoreOptions,
+    pub(in crate::store) erasure_key: Option<&'a ErasureKey>,
     pub(in crate::store) inbound: &'a Inbound,
     pub(in crate::store) admission: &'a Admission,
 }

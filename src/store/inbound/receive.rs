@@ -20,6 +20,7 @@ use crate::store::contacts::resolve;
 use crate::store::contacts::resolve::Contact;
 use crate::store::conversations::messages::{NewMessage, insert_message};
 use crate::store::database::{Store, StoreError, Tx, args};
+use crate::store::operations::erased;
 use crate::store::queue::built_in_request::BuiltInRequest;
 use crate::store::queue::contact_notices::Notice;
 
@@ -112,7 +113,7 @@ impl Store {
         admission: Admission,
     ) -> Result<Received, StoreError> {
         let _waits = UncommittedWebhook::count(&self.uncommitted_webhooks);
-        let (ids, options) = (self.ids.clone(), self.options);
+        let (ids, options, erasure_key) = (self.ids.clone(), self.options, self.erasure_key.clone());
         // Serialized here and not in the transaction, for which every other write waits.
         let metadata = serde_json::to_string(&inbound.metadata).unwrap_or_else(|_| "{}".into());
         let missed = admission.missed_webhook.is_some();
@@ -121,10 +122,21 @@ impl Store {
                 tx.fetch_optional(STORED_MESSAGE, args![inbound.channel, inbound.provider_id.0.as_str()], |row| {
                     row.uuid(0)
                 })?;
+            let erasure_key = erasure_key.as_ref();
+            if let (None, Some(key)) = (known, erasure_key)
+                && erased::is_erased(tx, key, &inbound, missed)?
+            {
+                if let Some(record) = &record {
+                    webhook_log::insert(tx, &record.without_content(), None)?;
+                }
+                return Ok(Received::DUPLICATE);
+            }
             let (message, received) = match known {
                 Some(message) => (MessageId(message), Received::DUPLICATE),
-                None => InboundTransaction { tx, ids: &ids, options, inbound: &inbound, admission: &admission }
-                    .store_message(&metadata)?,
+                None => {
+                    InboundTransaction { tx, ids: &ids, options, erasure_key, inbound: &inbound, admission: &admission }
+                        .store_message(&metadata)?
+                }
             };
             if let Some(record) = &record {
                 webhook_log::insert(tx, record, Some(&message))?;
@@ -138,7 +150,7 @@ impl Store {
 
 impl InboundTransaction<'_> {
     fn store_message(mut self, metadata: &str) -> Result<(MessageId, Received), StoreError> {
-        let contact = resolve::resolve_contact(self.tx, self.inbound, &self.admission.account)?;
+        let contact = resolve::resolve_contact(self.tx, self.inbound, &self.admission.account, self.erasure_key)?;
         let mut conversation = self.find_or_start_conversation(contact.id)?;
         let decision = self.decide(&contact, &conversation)?;
         // Attachments are not read if the sender is unknown, was told to slow down, opted out or is blocked, so that

@@ -34,6 +34,11 @@ impl WebhookRecord {
     pub(in crate::store) fn to_refused(&self, why: &str) -> WebhookRecord {
         WebhookRecord { status: 403, error: Some(why.to_owned()), ..self.clone() }
     }
+
+    /// Returns the same record without the body, which names a person of whom mynah holds nothing, or nothing any more.
+    pub(in crate::store) fn without_content(&self) -> WebhookRecord {
+        WebhookRecord { body: "[not kept]".to_owned(), ..self.clone() }
+    }
 }
 
 const PROBE: &str = "

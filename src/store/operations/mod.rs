@@ -8,6 +8,7 @@ pub(in crate::store) mod alerts;
 pub(in crate::store) mod budget;
 pub(in crate::store) mod configuration;
 pub(in crate::store) mod configuration_revision;
+pub(in crate::store) mod erased;
 pub(in crate::store) mod files;
 pub(in crate::store) mod retention;
 pub(in crate::store) mod schedule;

@@ -68,7 +68,12 @@ impl Store {
             };
             match &record {
                 Some(record) if taken == StatusOutcome::NotOurs => {
-                    webhook_log::insert(tx, &record.to_refused("the message is not one of ours"), None)?;
+                    let why = format!("the message {} is not one of ours", update.provider_id.0);
+                    webhook_log::insert(tx, &record.to_refused(&why).without_content(), None)?;
+                }
+                // The message was deleted or erased with its person, whose address the body contains.
+                Some(record) if taken == StatusOutcome::PartGone => {
+                    webhook_log::insert(tx, &record.without_content(), None)?;
                 }
                 Some(record) => webhook_log::insert(tx, record, None)?,
                 None => {}

@@ -34,6 +34,13 @@ pub struct Person {
     pub last_inbound_at: Option<Time>,
 }
 
+impl Person {
+    /// Returns whether nothing is known of the contact: the row of one who was erased.
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.name.is_none() && self.addresses.is_empty() && self.conversations == 0
+    }
+}
+
 impl Store {
     /// Returns the contacts whom the text may mean, at most `most`. An address counts before everything else, and a
     /// whole name before a part of one.

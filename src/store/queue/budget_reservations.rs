@@ -135,7 +135,10 @@ impl Store {
         }
         let (options, of) = (self.options, reservation.clone());
         let reserved = self.write_without_timeout(move |tx| {
-            let contact = contact_of_turn(tx, turn, &of)?;
+            // Nothing is charged for a contact who was erased while the turn ran.
+            let Some(contact) = tx.fetch_optional(CONTACT_OF_TURN, args![turn], |row| row.int(0))? else {
+                return Ok(false);
+            };
             let accounts = active_budgets(options, contact, of.at);
             if exhausted_budget(tx, &accounts)?.is_some() {
                 return Ok(false);

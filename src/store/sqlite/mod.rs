@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod inspection;
+mod scrub;
 mod transaction;
 mod writer;
 
@@ -37,6 +38,7 @@ fn migration_steps() -> Vec<M<'static>> {
     let files = [
         include_str!("../../../migrations/sqlite/0001_start.sql"),
         include_str!("../../../migrations/sqlite/0002_configuration.sql"),
+        include_str!("../../../migrations/sqlite/0005_erasure.sql"),
     ];
     files
         .map(|sql| {
@@ -161,6 +163,7 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
+         PRAGMA secure_delete = ON;
          PRAGMA journal_size_limit = 33554432;",
     )
 }
@@ -202,6 +205,14 @@ impl Database for Sqlite {
         self.writer.write_error()
     }
 
+    fn empty_log(&self) -> Result<bool, StoreError> {
+        scrub::empty_log(&self.path)
+    }
+
+    fn rewrite(&self) -> Result<(), StoreError> {
+        scrub::rewrite(&self.path)
+    }
+
     fn size(&self) -> Option<DatabaseSize> {
         let mut log = self.path.clone().into_os_string();
         log.push("-wal");
@@ -229,6 +240,7 @@ mod tests {
         assert_eq!(pragma("synchronous"), "Integer(2)", "FULL");
         assert_eq!(pragma("foreign_keys"), "Integer(1)");
         assert_eq!(pragma("trusted_schema"), "Integer(0)");
+        assert_eq!(pragma("secure_delete"), "Integer(1)");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Contacts and operators: who is who by phone and user ID, keywords such as STOP, and people who take over.
 
+mod erased;
 mod identity;
 mod keywords;
 mod refused_resets;

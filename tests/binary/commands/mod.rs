@@ -7,6 +7,7 @@ mod chat;
 mod check;
 mod check_behind_proxies;
 mod demo;
+mod erase;
 mod exit_statuses;
 mod export;
 mod init;

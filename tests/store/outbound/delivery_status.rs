@@ -160,7 +160,7 @@ pub async fn a_status_of_a_message_that_is_not_ours_changes_nothing(fresh: &Fres
         .unwrap();
     assert_eq!(gone, StatusOutcome::PartGone);
     assert_eq!(fresh.all_rows(), before);
-    let logged = ["403|the message is not one of ours", "200|-"];
+    let logged = ["403|the message SMother is not one of ours", "200|-"];
     assert_eq!(fresh.rows("SELECT status, error FROM webhook_log ORDER BY id"), logged, "it is logged all the same");
     // An unknown status ties the id to the part and says nothing about the delivery.
     let word = StatusUpdate { status: None, ..status_update("SM1", Is::Read, Some(part)) };

@@ -11,8 +11,8 @@ use mynah::model::{
     Usage,
 };
 use mynah::store::{
-    Admission, LookupClaim, PartClaim, PartSentOutcome, ReceiveOutcome, Reply, RequeueOutcome, StatusOutcome, Store,
-    StoreOptions, TurnClaim, WebhookRecord,
+    Admission, ErasureKey, LookupClaim, PartClaim, PartSentOutcome, ReceiveOutcome, Reply, RequeueOutcome,
+    StatusOutcome, Store, StoreOptions, TurnClaim, WebhookRecord,
 };
 
 /// When each promise begins.
@@ -91,6 +91,18 @@ impl FreshStore {
             poison_trigger: self.poison_trigger,
             keep: Box::new(()),
         }
+    }
+
+    /// The same database, under the key by which erased persons are recognized.
+    pub fn with_erasure_key(&self) -> FreshStore {
+        let fresh = self.with_options(DEFAULT_OPTIONS);
+        FreshStore { store: fresh.store.with_erasure_key(ErasureKey::derive(&[7; 32])), ..fresh }
+    }
+
+    /// Everything that is stored, as one text.
+    pub fn whole_content(&self) -> String {
+        let tables = self.rows("SELECT name FROM sqlite_schema WHERE type = 'table'");
+        tables.iter().flat_map(|table| self.rows(&format!("SELECT * FROM {table}"))).collect::<Vec<_>>().join("\n")
     }
 
     /// What is committed.
