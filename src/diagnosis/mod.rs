@@ -12,6 +12,7 @@ mod data_folder;
 mod database;
 mod finding;
 mod identity;
+mod metrics;
 mod model;
 mod probe;
 mod public_url;
@@ -99,6 +100,7 @@ async fn check_outside(
         tasks.push((account::NAME, Box::pin(account::check(app, number, offline))));
     }
     tasks.push((round_trip::NAME, Box::pin(round_trip::check_unless(app, offline))));
+    tasks.push((metrics::NAME, Box::pin(metrics::check(app, offline))));
     tasks.push((model::NAME, Box::pin(model::check(app, offline))));
     tasks.push((transcription::NAME, Box::pin(transcription::check(app, offline))));
     let mut still_running: Vec<_> = tasks.iter().map(|(name, _)| Some(*name)).collect();
