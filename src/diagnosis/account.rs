@@ -21,13 +21,14 @@ pub(super) async fn check(app: &App, number: &Number, offline: bool) -> Vec<Find
              TWILIO_MESSAGING_SERVICE_SID",
         )],
         Some(_) if offline => vec![Finding::skipped(NAME, "configured, not called (--offline)")],
-        Some(channel) => check_channel(channel.as_ref()).await,
+        Some(channel) => check_channel(channel.as_ref(), std::ptr::eq(number, app.main_number())).await,
     };
     let name = app.name_if_several(number);
     findings.into_iter().map(|finding| finding.of_number(name)).collect()
 }
 
-async fn check_channel(channel: &dyn Channel) -> Vec<Finding> {
+/// `is_main` says that this is the channel of the main number, whose address `mynah init` can set.
+async fn check_channel(channel: &dyn Channel, is_main: bool) -> Vec<Finding> {
     let accepted = match channel.check().await {
         Ok(accepted) => accepted,
         Err(fault) => {
@@ -42,7 +43,7 @@ async fn check_channel(channel: &dyn Channel) -> Vec<Finding> {
     match channel.webhook_address().await {
         Ok(SenderRecord::Registered(sender)) => {
             findings.push(judge_sender(&sender));
-            findings.push(judge_webhook(&sender, channel.recommended_webhook_address()));
+            findings.push(judge_webhook(&sender, channel.recommended_webhook_address(), is_main));
         }
         Ok(SenderRecord::Unknown { found, remedy }) => findings.push(Finding::failed(SENDER, found, remedy)),
         Ok(SenderRecord::NotShown { found, remedy }) => {
@@ -71,20 +72,20 @@ fn judge_sender(sender: &RegisteredSender) -> Finding {
     }
 }
 
-fn judge_webhook(sender: &RegisteredSender, recommended: Option<String>) -> Finding {
+fn judge_webhook(sender: &RegisteredSender, recommended: Option<String>, is_main: bool) -> Finding {
     let current = sender.webhook.as_deref().unwrap_or("no address");
-    let remedy = recommended.map(|address| {
-        format!(
-            "in the Twilio Console, open Messaging, Senders, WhatsApp senders, the sender, and set the webhook URL for \
-             incoming messages to {address} (HTTP POST)"
-        )
-    });
-    let Some(remedy) = remedy else {
+    let Some(address) = recommended else {
         return Finding::skipped(
             WEBHOOK,
             format!("Twilio calls {current}; without MYNAH_PUBLIC_URL, nothing compares"),
         );
     };
+    let by_hand = format!(
+        "in the Twilio Console, open Messaging, Senders, WhatsApp senders, the sender, and set the webhook URL for \
+         incoming messages to {address} (HTTP POST)"
+    );
+    let force = if sender.webhook_match == WebhookMatch::Elsewhere { " --force" } else { "" };
+    let remedy = if is_main { format!("run `mynah init --set-webhook{force}`, or {by_hand}") } else { by_hand };
     match &sender.webhook_match {
         WebhookMatch::Ours => Finding::ok(WEBHOOK, format!("Twilio calls {current}")),
         WebhookMatch::Incomplete(lacking) => {

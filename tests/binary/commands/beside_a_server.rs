@@ -49,6 +49,7 @@ async fn every_command_that_reports_something_offers_json() {
     let environment = TestEnvironment::new().await;
     for command in [
         &["check"][..],
+        &["send-test"],
         &["migrate"],
         &["alert", "list"],
         &["jobs", "list"],

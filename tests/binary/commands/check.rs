@@ -139,7 +139,13 @@ const FAULTS: &[SeededFault] = &[
     fault("a wrong auth token", "Twilio", "failed", "does not accept the credentials", "check TWILIO_ACCOUNT_SID"),
     fault("an unknown sender", "sender", "failed", "no WhatsApp sender whatsapp:+14155550999", "TWILIO_WHATSAPP_FROM"),
     fault("a sender that is offline", "sender", "failed", "is OFFLINE; 63010", "until it is ONLINE"),
-    fault("a webhook that leads elsewhere", "webhook", "failed", "https://old.example.org/hook", "#ct=3000&rt=4000"),
+    fault(
+        "a webhook that leads elsewhere",
+        "webhook",
+        "failed",
+        "https://old.example.org/hook",
+        "--set-webhook --force`, or in",
+    ),
     fault("a webhook without retries", "webhook", "warning", "lose a message if no answer", "#ct=3000&rt=4000"),
     fault("a proxy that rewrites the query", "proxy", "warning", "b=%7E&c=%41&d=%c3%a9&e={x} arrived", "url-normalize"),
     fault(
