@@ -6,8 +6,9 @@
 //!
 //! A proxy on this machine forwards strangers, and its connections look like those of a local Prometheus. So a request
 //! that a proxy seems to have forwarded is never served without a token, whatever client it names: a stranger may claim
-//! any. The signs are a header that proxies add, the public host name, and HTTP/1.0, which nginx speaks by default to
-//! the server behind it, also if it adds no header at all.
+//! any. The signs are a header that proxies add, the public host name, and HTTP/1.0, which nginx before
+//! 1.30 speaks by default to the server behind it, also if it adds no header at all. `diagnosis/metrics` finds proxies that
+//! show no sign.
 
 use std::net::IpAddr;
 use std::sync::Arc;
