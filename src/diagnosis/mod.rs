@@ -1,8 +1,8 @@
 //! Checks of a whole installation: what `mynah check` prints. Also the test message of `mynah send-test`.
 //!
 //! Each file holds the checks of one thing. A check says what it found, and what to do about it. It changes nothing that
-//! lasts, but like every command it creates a database that is missing and brings an older one up to date. Those that call out run at the same time, each with a time limit. To add a check, add a file and a line in
-//! [`run`].
+//! lasts, but like every command it creates a database that is missing and brings an older one up to date. Those that
+//! call out run at the same time, each with a time limit. To add a check, add a file and a line in [`run`].
 
 mod account;
 mod cache;
