@@ -33,6 +33,7 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 use self::numbers::ModelRegistry;
 use crate::ai::{self, Provider, Transcriber};
+use crate::alerting::Alerter;
 use crate::cache::{Cache, MemoryCache};
 use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
@@ -70,6 +71,8 @@ pub struct App {
     pub media_links: Option<MediaLinks>,
     /// Authenticates the probes of `mynah check`; `None` if there is no channel.
     pub probe_key: Option<ProbeKey>,
+    /// Sends alerts in the configured ways.
+    pub alerter: Arc<Alerter>,
     /// Transcribes voice notes; `None` if nothing does. Does not serve every number: see [`App::transcriber_of`].
     pub transcriber: Option<Transcriber>,
     /// Reads files in a child process.
@@ -164,6 +167,7 @@ impl App {
             refusal_cache: refusals,
             numbers: derived.numbers,
             number_directory: derived.number_directory,
+            alerter: derived.alerter,
             transcriber: derived.transcriber,
             reader: Arc::new(
                 FileReader::from_current_executable().context("mynah cannot find the path of its own executable")?,
@@ -198,6 +202,7 @@ impl App {
             files: self.files.clone(),
             media_links: derived.media_links,
             probe_key: derived.probe_key,
+            alerter: derived.alerter,
             transcriber: derived.transcriber,
             reader: Arc::clone(&self.reader),
             fetch_slots: Arc::clone(&self.fetch_slots),
@@ -226,6 +231,7 @@ struct Derived {
     probe_key: Option<ProbeKey>,
     erasure_key: Option<ErasureKey>,
     transcriber: Option<Transcriber>,
+    alerter: Arc<Alerter>,
 }
 
 impl Derived {
@@ -262,6 +268,10 @@ impl Derived {
             media_links: key.map(|key| MediaLinks::new(config.server.public_url.as_ref(), &key)),
             probe_key: key.map(|key| ProbeKey::new(&key)),
             erasure_key: key.map(|key| ErasureKey::derive(&key)),
+            alerter: Arc::new(Alerter::new(
+                config.alerts.clone(),
+                config.server.public_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned),
+            )),
             transcriber: transcription.map(|config| ai::build_transcriber(config, timeout)).transpose()?,
         })
     }

@@ -76,8 +76,10 @@ pub async fn run(
     let headers = web::SecurityHeaders::of_current(live.clone());
     let web = tokio::spawn(web::serve(listener, routes, headers, stop_all.clone()));
     let worker = tokio::spawn(work::Worker::new(live.clone()).run(stop_all.clone()));
+    let alerts = tokio::spawn(work::alerts::run(live.clone(), stop_all.clone()));
     let configuration = tokio::spawn(watch_configuration(live, stop_all.clone()));
-    let tasks = [("web server", web), ("worker", worker), ("watch on the configuration", configuration)];
+    let tasks =
+        [("web server", web), ("worker", worker), ("alerts", alerts), ("watch on the configuration", configuration)];
     let store = app.store.clone();
     drop(app);
     tokio::select! {
@@ -104,13 +106,18 @@ async fn watch_configuration(live: LiveApp, stop: CancellationToken) {
         {
             warn!("{error}");
         }
-        if let Err(error) = outcome {
-            error!("{error}");
-            let app = live.current();
-            let told = app.store.record_alert("configuration", String::new(), error.to_string(), app.clock.now()).await;
-            if let Err(error) = told {
-                warn!(%error, "cannot store an alert");
+        let (app, changed) = (live.current(), !matches!(outcome, Ok(ReloadOutcome::Unchanged)));
+        let (store, now) = (&app.store, app.clock.now());
+        let told = match outcome {
+            Err(error) => {
+                error!("{error}");
+                store.record_alert("configuration", String::new(), error.to_string(), now).await
             }
+            Ok(_) if changed => store.resolve_alert("configuration", "", now).await.map(drop),
+            Ok(_) => Ok(()),
+        };
+        if let Err(error) = told {
+            warn!(%error, "cannot store an alert");
         }
     }
 }

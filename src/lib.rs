@@ -8,7 +8,7 @@
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
 //! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`password`] [`file_store`] [`store`] [`cache`] |
-//! | 2 | [`channel`] [`ai`] [`file_reader`] |
+//! | 2 | [`channel`] [`ai`] [`file_reader`] [`alerting`] |
 //! | 3 | [`app`] |
 //! | 4 | [`administration`] [`diagnosis`] [`personal_data`] |
 //! | 5 | [`work`] [`web`] [`simulator`] |
@@ -17,6 +17,7 @@
 
 pub mod administration;
 pub mod ai;
+pub mod alerting;
 pub mod app;
 pub mod cache;
 pub mod channel;

@@ -26,6 +26,7 @@ pub use self::schema::problem::{Problem, Problems};
 pub use self::schema::reference::reference;
 pub use self::schema::settings::{DefaultValue, Group, Setting};
 pub use self::sections::ai::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC, DEFAULT_MAX_TOKENS_COMPATIBLE};
+pub use self::sections::alerts::{AlertConfig, AlertWebhookConfig, EmailConfig, NtfyConfig};
 pub use self::sections::contact_policy::ContactPolicyConfig;
 pub use self::sections::local_model::is_local_address;
 pub use self::sections::log::{LogConfig, LogFormat};
@@ -42,7 +43,7 @@ pub use self::sources::environment::{Sources, StoredSecret};
 pub use self::stored_settings::{StoredSetting, StoredSettingState};
 
 use self::sections::{
-    ai_choice, contact_policy, further_numbers, log, media, metrics, number_config, server, texts, twilio, work,
+    ai_choice, alerts, contact_policy, further_numbers, log, media, metrics, number_config, server, texts, twilio, work,
 };
 use self::sources::reader::SettingsReader;
 
@@ -71,6 +72,8 @@ pub struct Config {
     pub texts: Texts,
     /// The numbers after the first, each with its own settings. See [`Config::every_number`].
     pub further_numbers: Vec<NumberConfig>,
+    /// The ways in which alerts reach somebody.
+    pub alerts: AlertConfig,
     /// Who may read the metrics.
     pub metrics: MetricsConfig,
     /// What is logged.
@@ -105,6 +108,7 @@ impl Config {
         let people = contact_policy::read(reader);
         let texts = texts::read(reader);
         let metrics = metrics::read(reader);
+        let alerts = alerts::read(reader);
         let log = log::read(reader);
         for warning in people.unpriced_warnings(ai.iter().chain(&fallbacks)) {
             reader.warn(warning);
@@ -124,6 +128,7 @@ impl Config {
             contact_policy: people,
             texts,
             further_numbers: Vec::new(),
+            alerts,
             metrics,
             log,
             warnings: Vec::new(),

@@ -42,6 +42,12 @@ pub(super) fn check(folder: &Path, database: &Path) -> Vec<Finding> {
     vec![folder_finding, judge_free_space(free_bytes(folder), size)]
 }
 
+/// Returns a sentence about the disk if it is nearly full.
+pub fn low_disk_space(folder: &Path) -> Option<String> {
+    let free = free_bytes(folder).ok().filter(|free| *free < LOW_FREE_BYTES)?;
+    Some(format!("only {} are free in {}", in_units(free), folder.display()))
+}
+
 fn judge_free_space(free: std::io::Result<u64>, database: u64) -> Finding {
     let free = match free {
         Ok(free) => free,

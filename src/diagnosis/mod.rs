@@ -28,6 +28,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+pub use self::data_folder::low_disk_space;
 pub use self::finding::{Finding, Outcome};
 pub use self::probe::answer_probes;
 pub use self::test_message::{DEFAULT_TEXT, TestReport, send as send_test_message};

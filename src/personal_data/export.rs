@@ -54,6 +54,7 @@ pub async fn write_document<W: Write>(
         ("addresses", person.addresses.into()),
         ("usage", person.usage.into()),
         ("alerts", person.alerts.into()),
+        ("alert_messages", person.alert_messages.into()),
     ];
     for (name, value) in &head {
         document.value(Some(name), value).context(CANNOT_WRITE)?;

@@ -88,6 +88,7 @@ fn texts(connection: &Connection, sql: &str) -> HashSet<String> {
 const ALLOWED_SCANS: &[&str] = &[
     "queue/jobs.rs DONE",
     "operations/alerts.rs LATEST",
+    "operations/alerts.rs OPEN",
     "operations/budget.rs OLD",
     "conversations/listing.rs LIST",
     "operations/retention.rs ENDED",
@@ -113,6 +114,7 @@ const ALLOWED_SCANS: &[&str] = &[
     "people/mentions.rs ADDRESSES",
     "people/mentions.rs AI_CONFIGURATIONS",
     "people/mentions.rs ALERTS",
+    "people/mentions.rs ALERT_MESSAGES",
     "people/mentions.rs ATTACHMENTS",
     "people/mentions.rs CONTACTS",
     "people/mentions.rs CONVERSATIONS",
@@ -126,6 +128,7 @@ const ALLOWED_SCANS: &[&str] = &[
     "people/mentions.rs TURNS",
     "people/mentions.rs WEBHOOKS",
     "people/records.rs ALERTS",
+    "people/records.rs ALERT_MESSAGES",
     "people/records.rs USAGE",
     "people/records.rs WEBHOOKS",
     "people/traces.rs ALL_MESSAGES",
@@ -133,7 +136,7 @@ const ALLOWED_SCANS: &[&str] = &[
 
 /// Returns the partial indexes, which hold only what is in progress or has failed.
 fn partial_indexes(connection: &Connection) -> HashSet<String> {
-    let conditions = ["state", "live", "due_at", "command", "status", "unfinished"];
+    let conditions = ["state", "live", "due_at", "command", "status", "unfinished", "untold"];
     let of = |column| format!("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE {column} %'");
     conditions.iter().flat_map(|column| texts(connection, &of(column))).collect()
 }

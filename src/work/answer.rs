@@ -219,10 +219,9 @@ async fn retry_or_apologize(
         fault @ (Fault::Retry { .. } | Fault::Unknown { .. }) => retry_later(app, channel, claim, fault).await,
         fault @ (Fault::TooLong { .. } | Fault::Fail { .. }) => {
             if matches!(fault, Fault::Fail { owner: FaultOwner::Operator, .. }) {
-                let number = app.name_if_several(app.number_of(claim));
                 error!(why = fault.why(), "the turn cannot be answered; the operator must act");
                 let now = app.clock.now();
-                let subject = number.map_or("answers".to_owned(), |name| format!("answers on {name}"));
+                let subject = ask_models::answers_subject(app, claim);
                 retry_while_unavailable(|| {
                     app.store.record_alert("model", subject.clone(), fault.why().to_owned(), now)
                 })

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use tracing::{debug, error, warn};
 
-use super::retry_while_unavailable;
+use super::{alerts, retry_while_unavailable};
 use crate::ai::{Completion, Meter, MeteredUsage, Prompt};
 use crate::app::{App, Assistant};
 use crate::clock::Time;
@@ -84,6 +84,8 @@ pub(super) async fn ask_models(
                 let Usage { input_tokens, output_tokens, .. } = completion.usage;
                 debug!(model = completion.model, input_tokens, output_tokens, "the model answered");
                 assistant.breaker.record_success();
+                alerts::record_recovery(app, "model", assistant.provider.name()).await;
+                alerts::record_recovery(app, "model", &answers_subject(app, claim)).await;
                 let cost = price.cost_micros(completion.usage.input_tokens, completion.usage.output_tokens);
                 return Ok(Ok(Answer { completion, cost }));
             }
@@ -144,6 +146,12 @@ impl Drop for UsageRecorder<'_> {
         let tokens = i64::from(usage.input_tokens) + i64::from(usage.output_tokens);
         reservation.record_calls(Charge { calls: i64::from(calls), tokens, micros }, i64::from(unknown));
     }
+}
+
+/// The subject of the alert that a number's questions are not answered.
+pub(super) fn answers_subject(app: &App, claim: &TurnClaim) -> String {
+    let number = app.name_if_several(app.number_of(claim));
+    number.map_or("answers".to_owned(), |name| format!("answers on {name}"))
 }
 
 async fn record_failure(app: &App, assistant: &Assistant, fault: &Fault) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::retry_while_unavailable;
+use super::{alerts, retry_while_unavailable};
 use crate::app::{App, Number};
 use crate::channel::Channel;
 use crate::fault::{Fault, FaultOwner};
@@ -248,7 +248,10 @@ async fn transcribe_voice(
         transcript
     };
     let transcript = match time_limit.run(with_retries(transcribe)).await? {
-        Ok(transcript) => transcript,
+        Ok(transcript) => {
+            alerts::record_recovery(app, "model", "voice notes").await;
+            transcript
+        }
         Err(fault) => return Err(report_transcription_fault(app, &fault).await),
     };
     if text::sanitize(&transcript).trim().is_empty() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tracing::{debug, error, info, warn};
 
-use super::{backoff, retry_while_unavailable};
+use super::{alerts, backoff, retry_while_unavailable};
 use crate::app::App;
 use crate::fault::{Fault, FaultOwner, RetryOutlook};
 use crate::model::Outgoing;
@@ -55,6 +55,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
             crate::failpoint::hit("before-sent");
             let sent = retry_while_unavailable(|| app.store.mark_part_sent(part, claim.token, id.clone(), now)).await?;
             crate::failpoint::hit("after-sent");
+            alerts::record_recovery(app, "sending", sending_subject(app, claim)).await;
             debug!(%part, %id, attempt = claim.attempt, "the provider accepted the part");
             if sent == PartSentOutcome::ProviderIdInUse {
                 error!(%part, %id, "the provider returned the id of another part's message; looking the part up");
@@ -71,6 +72,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
                     %part, attempt = claim.attempt, why, %due,
                     "the part was not sent; retrying later, but the operator may have to act"
                 );
+                alerts::record(app, "sending", sending_subject(app, claim), why.clone()).await;
             } else {
                 warn!(%part, attempt = claim.attempt, why, "the part was not sent; retrying later");
             }
@@ -115,6 +117,7 @@ pub(super) async fn deliver(app: &App, claim: &PartClaim) -> Result<(), StoreErr
         Err(Fault::Fail { why, owner }) => {
             if owner == FaultOwner::Operator {
                 error!(%part, why, "the part was not sent; the operator must act");
+                alerts::record(app, "sending", sending_subject(app, claim), why.clone()).await;
             } else {
                 warn!(%part, why, "the part was not sent");
             }
@@ -149,4 +152,9 @@ fn fail_if_attempts_used(fault: Fault, attempt: i64) -> Fault {
         }
         fault => fault,
     }
+}
+
+/// The subject of the alert that a number cannot send: the number's name; empty if there is only one.
+fn sending_subject<'a>(app: &'a App, claim: &PartClaim) -> &'a str {
+    app.name_if_several(app.number(&claim.account, &claim.outgoing.from)).unwrap_or_default()
 }

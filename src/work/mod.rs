@@ -4,6 +4,7 @@
 //! once, fenced by the token of its claim. To add a kind of work, add a file, a claim in `store/queue`, a way to
 //! requeue it in `requeue`, and an arm in [`perform`].
 
+pub mod alerts;
 mod answer;
 mod ask_models;
 mod attachments;

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result as Outcome;
 use tracing::{error, info};
 
-use super::{catch_up, unused_files};
+use super::{alerts, catch_up, unused_files};
 use crate::app::App;
 use crate::clock::Time;
+use crate::diagnosis::low_disk_space;
 use crate::store::{ScheduledJob, StoreError};
 
 /// How long usage is kept. Budgets need it for a month.
@@ -21,6 +22,7 @@ const ERASED_MESSAGE_RETENTION: Duration = Duration::from_secs(31 * 86_400);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
+    CheckDisk,
     ExpireTurns,
     EndIdle,
     DeleteEnded,
@@ -32,7 +34,8 @@ enum Job {
 }
 
 /// The jobs with their names and intervals.
-const JOBS: [(Job, &str, Duration); 8] = [
+const JOBS: [(Job, &str, Duration); 9] = [
+    (Job::CheckDisk, "check_disk", Duration::from_secs(10 * 60)),
     (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
@@ -52,12 +55,19 @@ pub async fn catch_up(app: &App) -> Result<ScheduledJob, StoreError> {
     let (now, began) = (app.clock.now(), Instant::now());
     let last = app.store.schedule().await?.into_iter().find(|run| run.job == CATCH_UP_JOB);
     let last = last.map(|run| if run.failed { Err(run.result) } else { Ok(run.result) });
+    let has_failed_before = last.as_ref().is_some_and(Result::is_err);
     let outcome = catch_up::run(app).await;
     catch_up::log_outcome(&outcome, last.as_ref());
     let (result, failed) = match outcome {
         Ok(result) => (result, false),
         Err(why) => (why, true),
     };
+    // One failure is nothing: the next run is a minute away.
+    if failed && has_failed_before {
+        alerts::record(app, "catch_up", "", result.clone()).await;
+    } else if !failed {
+        alerts::record_recovery(app, "catch_up", "").await;
+    }
     record(app, CATCH_UP_JOB, catch_up::CATCH_UP_INTERVAL, (now, began), result, failed).await
 }
 
@@ -100,6 +110,17 @@ async fn record(
 async fn perform(app: &App, job: Job) -> Outcome<String> {
     let (store, now, times) = (&app.store, app.clock.now(), &app.config.conversation);
     match job {
+        Job::CheckDisk => match low_disk_space(&app.config.data.dir) {
+            Some(why) => {
+                error!(why, "the disk is nearly full");
+                alerts::record(app, "disk", "", why.clone()).await;
+                Ok(why)
+            }
+            None => {
+                alerts::record_recovery(app, "disk", "").await;
+                Ok("there is enough room".into())
+            }
+        },
         Job::ExpireTurns => {
             let turns = store.expire_overdue_turns(now).await?;
             if turns > 0 {

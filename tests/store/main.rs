@@ -274,6 +274,10 @@ macro_rules! every_promise {
             the_last_run_of_each_job_is_remembered_and_when_it_runs_next,
         }
         $crate::promises! { $fresh, operations::alerts:
+            somebody_is_told_once_an_hour_with_a_count_and_when_it_is_well_again,
+            a_message_is_tried_for_a_day_with_growing_waits_and_is_never_lost,
+            a_message_is_claimed_by_one_process_and_by_another_only_after_its_death,
+            without_a_way_nothing_is_queued_and_nothing_is_told_later,
             an_alert_is_counted_by_cause_and_subject_and_tells_the_latest,
             an_alert_is_kept_by_when_it_last_happened,
         }

@@ -3,6 +3,7 @@
 //! To add a setting, add a row in a file of `settings/`, read it in the file of its section, and run
 //! `MYNAH_BLESS=1 cargo test reference`.
 
+mod alerts;
 mod contact_policy;
 mod fallback;
 mod media;
@@ -130,7 +131,9 @@ impl Setting {
 
 /// Returns every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    [table::ROWS, fallback::ROWS, media::ROWS, contact_policy::ROWS, texts::ROWS, metrics::ROWS].into_iter().flatten()
+    [table::ROWS, fallback::ROWS, media::ROWS, contact_policy::ROWS, texts::ROWS, metrics::ROWS, alerts::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// Returns the setting with this environment variable.

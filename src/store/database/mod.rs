@@ -7,6 +7,7 @@ mod erasure_key;
 mod error;
 pub(in crate::store) mod ids;
 mod lock;
+mod open_alerts;
 mod per_number;
 mod seam;
 mod store;

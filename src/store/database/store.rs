@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::erasure_key::ErasureKey;
 use super::error::StoreError;
 use super::ids::IdGenerator;
+use super::open_alerts::OpenAlerts;
 use super::per_number::PerNumber;
 use super::seam::{Database, DatabaseSize, Job, Tx};
 use crate::model::{Budgets, Charge, ContentSid};
@@ -53,6 +54,7 @@ pub struct Store {
     pub(in crate::store) read_permits: Arc<Semaphore>,
     pub(in crate::store) uncommitted_webhooks: Arc<AtomicUsize>,
     pub(in crate::store) fatal_errors: watch::Receiver<Option<String>>,
+    pub(in crate::store) open_alerts: OpenAlerts,
 }
 
 impl Store {
@@ -75,6 +77,7 @@ impl Store {
             read_permits: Arc::new(Semaphore::new(reads)),
             uncommitted_webhooks: Arc::default(),
             fatal_errors,
+            open_alerts: OpenAlerts::default(),
         }
     }
 

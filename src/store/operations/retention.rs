@@ -28,6 +28,8 @@ const OLD_ALERTS: &str = "
 
 const DELETE_ALERT: &str = "DELETE FROM alerts WHERE cause = ?1 AND subject = ?2";
 
+const DELETE_DELIVERIES: &str = "DELETE FROM alert_deliveries WHERE cause = ?1 AND subject = ?2";
+
 impl Store {
     /// Deletes conversations that ended before `before`, with all their messages. Returns how many it deleted.
     pub async fn delete_ended_conversations(&self, before: Time) -> Result<usize, StoreError> {
@@ -62,6 +64,7 @@ impl Store {
             })?;
             for (cause, subject) in &old {
                 tx.execute(DELETE_ALERT, args![cause.as_str(), subject.as_str()])?;
+                tx.execute(DELETE_DELIVERIES, args![cause.as_str(), subject.as_str()])?;
             }
             Ok(old.len())
         })

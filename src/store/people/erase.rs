@@ -37,6 +37,9 @@ const ALERTS: &str = "SELECT cause, subject, message FROM alerts ORDER BY cause,
 
 const DELETE_ALERT: &str = "DELETE FROM alerts WHERE cause = ?1 AND subject = ?2";
 
+/// Those about the alert of a person, sent or waiting.
+const DELETE_ALERT_MESSAGES: &str = "DELETE FROM alert_deliveries WHERE cause = ?1 AND subject = ?2";
+
 const DELETE_WEBHOOK: &str = "DELETE FROM webhook_log WHERE id = ?1";
 
 /// A few hundred rows.
@@ -251,6 +254,7 @@ fn delete_alerts(tx: &mut dyn Tx, traces: &Traces) -> Result<usize, StoreError> 
     })?;
     let mut count = 0;
     for (cause, subject) in theirs.iter().flatten() {
+        tx.execute(DELETE_ALERT_MESSAGES, args![cause.as_str(), subject.as_str()])?;
         count += usize::try_from(tx.execute(DELETE_ALERT, args![cause.as_str(), subject.as_str()])?).unwrap_or(0);
     }
     Ok(count)

@@ -28,6 +28,8 @@ const FILES: &str = "SELECT COUNT(*) FROM files WHERE instr(name, ?1) > 0";
 
 const ALERTS: &str = "SELECT COUNT(*) FROM alerts WHERE instr(subject, ?1) > 0 OR instr(message, ?1) > 0";
 
+const ALERT_MESSAGES: &str = "SELECT COUNT(*) FROM alert_deliveries WHERE instr(message, ?1) > 0";
+
 const WEBHOOKS: &str = "
     SELECT COUNT(*) FROM webhook_log
     WHERE instr(body, ?1) > 0 OR instr(path, ?1) > 0 OR instr(headers, ?1) > 0 OR instr(error, ?1) > 0";
@@ -41,7 +43,7 @@ const AI_CONFIGURATIONS: &str = "
 
 const SCHEDULE: &str = "SELECT COUNT(*) FROM schedule WHERE instr(result, ?1) > 0";
 
-const PLACES: [(&str, &str); 15] = [
+const PLACES: [(&str, &str); 16] = [
     ("messages of others", MESSAGES),
     ("names of others", CONTACTS),
     ("addresses of others", ADDRESSES),
@@ -52,6 +54,7 @@ const PLACES: [(&str, &str); 15] = [
     ("attachments of others", ATTACHMENTS),
     ("file names of others", FILES),
     ("alerts", ALERTS),
+    ("messages about alerts", ALERT_MESSAGES),
     ("the webhook log of others", WEBHOOKS),
     ("your settings", SETTINGS),
     ("the settings of your numbers", NUMBERS),

@@ -162,7 +162,8 @@ const USAGE: &str = "SELECT period, calls, tokens, micros FROM spent WHERE scope
 const USAGE_COLUMNS: &[Column] =
     &[("period", Kind::Text), ("calls", Kind::Int), ("tokens", Kind::Int), ("cost_micros", Kind::Int)];
 
-const ALERTS: &str = "SELECT cause, subject, message, first_at, last_at, count FROM alerts ORDER BY cause, subject";
+const ALERTS: &str = "
+    SELECT cause, subject, message, first_at, last_at, count, resolved_at FROM alerts ORDER BY cause, subject";
 
 const ALERT_COLUMNS: &[Column] = &[
     ("cause", Kind::Text),
@@ -171,6 +172,23 @@ const ALERT_COLUMNS: &[Column] = &[
     ("first_at", Kind::Time),
     ("last_at", Kind::Time),
     ("count", Kind::Int),
+    ("resolved_at", Kind::Time),
+];
+
+/// Messages about alerts, as they were sent. They hold something of a contact only if the owner allows it.
+const ALERT_MESSAGES: &str = "
+    SELECT cause, subject, way, message, created_at, attempts, finished_at, error FROM alert_deliveries
+    WHERE cause > '' ORDER BY cause, subject, id";
+
+const ALERT_MESSAGE_COLUMNS: &[Column] = &[
+    ("cause", Kind::Text),
+    ("subject", Kind::Text),
+    ("way", Kind::Text),
+    ("message", Kind::Json),
+    ("created_at", Kind::Time),
+    ("attempts", Kind::Int),
+    ("finished_at", Kind::Time),
+    ("error", Kind::Text),
 ];
 
 const WEBHOOKS: &str = "
@@ -217,6 +235,8 @@ pub struct PersonRecord {
     pub usage: Vec<Value>,
     /// Alerts about them.
     pub alerts: Vec<Value>,
+    /// Messages about these alerts, as they were sent.
+    pub alert_messages: Vec<Value>,
     /// Their conversations, oldest first.
     pub conversations: Vec<ConversationId>,
 }
@@ -261,12 +281,17 @@ impl Store {
                 let ours = traces.are_in_alert(row.text(1)?, row.text(2)?);
                 Ok(if ours { Some(record(row, ALERT_COLUMNS)?) } else { None })
             })?;
+            let alert_messages = tx.fetch_all(ALERT_MESSAGES, &[], |row| {
+                let ours = traces.are_in_alert(row.text(1)?, row.text(3)?);
+                Ok(if ours { Some(record(row, ALERT_MESSAGE_COLUMNS)?) } else { None })
+            })?;
             let scope = format!("contact {contact}");
             Ok(Some(PersonRecord {
                 contact: found,
                 addresses: tx.fetch_all(ADDRESSES, args![contact], |row| record(row, ADDRESS_COLUMNS))?,
                 usage: tx.fetch_all(USAGE, args![scope.as_str()], |row| record(row, USAGE_COLUMNS))?,
                 alerts: alerts.into_iter().flatten().collect(),
+                alert_messages: alert_messages.into_iter().flatten().collect(),
                 conversations: {
                     let mut ids = traces.conversations;
                     ids.sort_unstable();

@@ -13,7 +13,7 @@ use crate::store::sqlite::Sqlite;
 /// shape, what the database derives, and the tokens of claims, which are random.
 type Exported = (&'static str, &'static str, &'static [Column], &'static [&'static str]);
 
-const EXPORTED: [Exported; 10] = [
+const EXPORTED: [Exported; 11] = [
     ("contacts", CONTACT, CONTACT_COLUMNS, &[]),
     ("addresses", ADDRESSES, ADDRESS_COLUMNS, &["contact_id"]),
     ("conversations", CONVERSATION, CONVERSATION_COLUMNS, &["contact_id", "is_open"]),
@@ -23,7 +23,8 @@ const EXPORTED: [Exported; 10] = [
     ("turns", TURN, TURN_COLUMNS, &["conversation_id", "live", "token", "reserved"]),
     ("parts", PARTS, PART_COLUMNS, &["id", "turn_id", "conversation_id", "token", "status_rank"]),
     ("spent", USAGE, USAGE_COLUMNS, &["scope"]),
-    ("alerts", ALERTS, ALERT_COLUMNS, &[]),
+    ("alerts", ALERTS, ALERT_COLUMNS, &["told_at", "told_count", "untold"]),
+    ("alert_deliveries", ALERT_MESSAGES, ALERT_MESSAGE_COLUMNS, &["id", "due_at", "token"]),
 ];
 
 /// Tables that hold nothing of a contact: they are about the business, its numbers, its settings and its regular jobs.

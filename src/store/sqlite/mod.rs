@@ -38,6 +38,7 @@ fn migration_steps() -> Vec<M<'static>> {
     let files = [
         include_str!("../../../migrations/sqlite/0001_start.sql"),
         include_str!("../../../migrations/sqlite/0002_configuration.sql"),
+        include_str!("../../../migrations/sqlite/0003_alert_deliveries.sql"),
         include_str!("../../../migrations/sqlite/0005_erasure.sql"),
     ];
     files

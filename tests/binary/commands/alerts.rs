@@ -43,7 +43,7 @@ async fn alerts_are_listed_newest_first_and_counted_where_they_repeat() {
         "message": "the budget is spent again",
         "first_at": "2026-11-01T10:00:00.000Z",
         "last_at": "2026-11-01T10:01:30.000Z",
-        "count": 2,
+        "count": 2, "resolved_at": null, "deliveries": [],
     }]);
     assert_eq!(latest, expected);
 }

@@ -1,6 +1,7 @@
 //! mynah serve while all goes well: messages answered, stopped by a signal, several numbers, files that others cannot
 //! read.
 
+mod alerts;
 mod canaries;
 mod file_permissions;
 mod live_settings;

@@ -2,6 +2,7 @@
 
 pub mod answer_tally;
 pub mod exposition;
+pub mod judges;
 pub mod packaged_proxy;
 pub mod proxy;
 pub mod server_process;
