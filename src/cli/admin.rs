@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 enum Action {
     /// Set the password of an account of the admin page, read from the terminal or from stdin
     #[command(after_help = "Examples:
-  mynah admin set-password                    asks for the password twice
+  mynah admin set-password                    # asks for the password twice
   mynah admin set-password < password.txt
 
 The password has at least ten characters. If the account does not exist, it is created.")]

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::table_columns::columns;
+use super::terminal;
 use crate::app::App;
 use crate::config::Config;
 use crate::store::{Alert, DeliveryRow};
@@ -155,5 +156,5 @@ fn undelivered_line(alert: &Alert, delivery: &DeliveryRow) -> String {
 fn row(alert: Alert) -> [String; 6] {
     let state = if alert.resolved_at.is_some() { "well again".to_owned() } else { String::new() };
     let count = format!("{}×", alert.count);
-    [alert.last_at.to_string(), count, state, alert.cause, alert.subject, alert.message]
+    [terminal::time(alert.last_at), count, state, alert.cause, alert.subject, alert.message]
 }

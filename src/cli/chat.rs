@@ -18,6 +18,7 @@ use crate::model::TurnState;
 use crate::simulator::{Bubble, Simulator};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mynah chat")]
 pub(super) struct Arguments {}
 
 /// How long the chat waits for an answer.

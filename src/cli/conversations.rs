@@ -18,7 +18,17 @@ use crate::store::{OperatorMessageOutcome, Store};
 /// How many messages of a transcript are shown, the latest.
 const MAX_MESSAGES: i64 = 200;
 
+const EXAMPLES: &str = "Examples:
+  mynah conversations list
+  mynah conversations show 89ab
+  mynah conversations say +15551234567 \"This is Eva, how can I help?\"
+  mynah conversations mode \"Ana María\" auto
+
+A conversation is named by its id or four characters of it, by the contact's phone number in any spelling, or by a name \
+that only one contact has.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -30,6 +40,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List conversations, the newest first
+    #[command(after_help = "Examples:\n  mynah conversations list\n  mynah conversations list --limit 10 --json")]
     List {
         /// List only conversations that began before this one
         #[arg(long, value_name = "ID", value_parser = parse_id)]
@@ -39,12 +50,16 @@ enum Action {
         limit: i64,
     },
     /// Show a conversation and its latest messages
+    #[command(
+        after_help = "Examples:\n  mynah conversations show 89ab\n  mynah conversations show +15551234567 --json"
+    )]
     Show {
         /// The conversation: its id or four characters of it, the contact's phone number, or their name
         #[arg(value_parser = who::parse)]
         who: PersonQuery,
     },
     /// Set who answers a conversation from now on
+    #[command(after_help = "Examples:\n  mynah conversations mode 89ab human\n  mynah conversations mode 89ab auto")]
     Mode {
         /// The conversation: its id or four characters of it, the contact's phone number, or their name
         #[arg(value_parser = who::parse)]
@@ -53,6 +68,9 @@ enum Action {
         mode: Mode,
     },
     /// Write to the contact as a person; the assistant falls silent
+    #[command(after_help = "Examples:
+  mynah conversations say 89ab \"This is Eva, how can I help?\"
+  mynah conversations say +15551234567 \"Our menu\" --file menu.pdf")]
     Say {
         /// The conversation: its id or four characters of it, the contact's phone number, or their name
         #[arg(value_parser = who::parse)]
@@ -65,6 +83,8 @@ enum Action {
         file: Option<PathBuf>,
     },
     /// Send an approved template, also after WhatsApp's 24 hours; this does not change who answers
+    #[command(after_help = "Example:
+  mynah conversations template 89ab HX00000000000000000000000000000001 --var 1=Ana --var 2=Monday")]
     Template {
         /// The conversation: its id or four characters of it, the contact's phone number, or their name
         #[arg(value_parser = who::parse)]
@@ -77,18 +97,23 @@ enum Action {
         variables: Vec<(String, String)>,
     },
     /// End a conversation; the contact's next message begins a new one
+    #[command(after_help = "Example:\n  mynah conversations end 89ab")]
     End {
         /// The conversation: its id or four characters of it, the contact's phone number, or their name
         #[arg(value_parser = who::parse)]
         who: PersonQuery,
     },
     /// Block somebody: mynah stores what they write, but sends them nothing
+    #[command(after_help = "Examples:
+  mynah conversations block +15551234567
+  mynah conversations block \"+49 (0)30 901820\"")]
     Block {
         /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
         #[arg(value_parser = parse_address)]
         address: Address,
     },
     /// Remove a block
+    #[command(after_help = "Example:\n  mynah conversations unblock +15551234567")]
     Unblock {
         /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
         #[arg(value_parser = parse_address)]

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::daemon;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mynah demo\n  mynah demo --listen 127.0.0.1:9000")]
 pub(super) struct Arguments {
     /// Address and port of the page; if the port is taken, mynah picks a free one [MYNAH_LISTEN]
     #[arg(long, value_name = "ADDRESS")]

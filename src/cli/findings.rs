@@ -1,20 +1,14 @@
 //! Prints findings: how each check ended, what was found, and on the next line what to do.
 
-use std::io::{self, IsTerminal};
-
 use anyhow::{Result, bail};
 
 use super::table_columns::one_line;
+use super::terminal::{self, Tone};
 use crate::diagnosis::{Finding, Outcome};
 
 /// Prints findings for people.
 pub(super) fn print(findings: &[Finding]) {
-    print!("{}", findings.iter().map(|finding| lines(finding, uses_colour())).collect::<String>());
-}
-
-/// Whether stdout shows colors: on a terminal, unless NO_COLOR is set.
-fn uses_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    print!("{}", findings.iter().map(|finding| lines(finding, terminal::uses_color())).collect::<String>());
 }
 
 /// Returns an error if a check failed.
@@ -29,13 +23,13 @@ pub(super) fn ensure_none_failed(findings: &[Finding]) -> Result<()> {
 /// Returns the lines of a finding.
 fn lines(finding: &Finding, colour: bool) -> String {
     let word = format!("{:<8}", finding.outcome.as_str());
-    let word = match (colour, finding.outcome) {
-        (false, _) => word,
-        (true, Outcome::Ok) => format!("\x1b[32m{word}\x1b[0m"),
-        (true, Outcome::Warning) => format!("\x1b[33m{word}\x1b[0m"),
-        (true, Outcome::Failed) => format!("\x1b[1;31m{word}\x1b[0m"),
-        (true, Outcome::Skipped) => format!("\x1b[2m{word}\x1b[0m"),
+    let tone = match finding.outcome {
+        Outcome::Ok => Tone::Good,
+        Outcome::Warning => Tone::Warning,
+        Outcome::Failed => Tone::Bad,
+        Outcome::Skipped => Tone::Faint,
     };
+    let word = terminal::paint(&word, tone, colour);
     let number = finding.number.iter().map(|name| format!("{name}: ")).collect::<String>();
     let found = one_line(&format!("{number}{}", finding.found));
     let mut lines = format!("{word} {:<14} {found}\n", finding.check);
@@ -60,6 +54,7 @@ mod tests {
         };
         let plain = "failed   sender         sales: it is OFFLINE[2J\n                        → wait\n";
         assert_eq!(lines(&finding, false), plain);
-        assert_eq!(lines(&finding, true), plain.replace("failed  ", "\u{1b}[1;31mfailed  \u{1b}[0m"));
+        let painted = terminal::paint("failed  ", Tone::Bad, true);
+        assert_eq!(lines(&finding, true), plain.replace("failed  ", &painted));
     }
 }

@@ -4,10 +4,12 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
+use super::progress;
 use crate::app::open_store;
 use crate::config::Config;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mynah migrate\n  mynah migrate --json")]
 pub(super) struct Arguments {
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -16,7 +18,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&config.data.dir)?;
-    open_store(config)?;
+    let running = progress::spinner("bringing the database up to date");
+    let opened = open_store(config);
+    running.finish_and_clear();
+    opened?;
     let database = config.data.database.display();
     if arguments.json {
         println!("{:#}", json!({ "database": database.to_string(), "up_to_date": true }));

@@ -20,6 +20,7 @@ mod migrate;
 mod number;
 mod operator_messages;
 mod personal_data;
+mod progress;
 mod read_file;
 mod schedule;
 mod secret;
@@ -29,6 +30,7 @@ mod serve;
 mod settings;
 mod simulation;
 mod table_columns;
+mod terminal;
 mod transcript;
 mod undelivered;
 mod who;
@@ -49,7 +51,13 @@ use crate::config::{Config, LogConfig, Sources};
 use crate::store::Store;
 use crate::telemetry;
 
-const EXIT_STATUS_HELP: &str = "Exit status:
+const EXIT_STATUS_HELP: &str = "Examples:
+  mynah demo                    # try it, without an account
+  mynah init                    # set it up
+  mynah serve                   # run it
+  mynah conversations list      # works while it runs
+
+Exit status:
   0   success
   1   failure; stderr shows the cause
   2   wrong usage

@@ -9,8 +9,9 @@ use clap::Args;
 use dialoguer::Confirm;
 use serde_json::json;
 
-use super::table_columns::columns;
-use super::who;
+use super::table_columns::{Cell, row_lines};
+use super::terminal::Tone;
+use super::{progress, who};
 use crate::app;
 use crate::config::Config;
 use crate::model::PersonQuery;
@@ -47,7 +48,10 @@ pub(super) async fn export(config: &Config, store: &Store, arguments: ExportArgu
     let default = || personal_data::default_folder_name(person.contact, now).into();
     let folder = arguments.output.unwrap_or_else(default);
     let files = app::media_files(config);
-    let summary = personal_data::export_to_folder(store, &files, person.contact, &folder, now).await?;
+    let running = progress::spinner("exporting");
+    let summary = personal_data::export_to_folder(store, &files, person.contact, &folder, now).await;
+    running.finish_and_clear();
+    let summary = summary?;
     if json {
         let mut document = serde_json::to_value(summary)?;
         document["folder"] = json!(folder);
@@ -86,7 +90,10 @@ pub(super) async fn erase(config: &Config, store: Store, arguments: EraseArgumen
     }
     // The bytes of the database are searched while nothing here has it open.
     drop(store);
-    let report = personal_data::erase(config, super::clock().as_ref(), person.contact).await?;
+    let running = progress::spinner("erasing, and searching the database");
+    let report = personal_data::erase(config, super::clock().as_ref(), person.contact).await;
+    running.finish_and_clear();
+    let report = report?;
     if json {
         println!("{:#}", serde_json::to_value(&report)?);
     } else {
@@ -126,23 +133,25 @@ fn print_report(person: &Person, report: &ErasureReport) {
         println!("  {} kept, which others sent or received too", count(report.files_shared as u64, "file"));
     }
     println!("searched the bytes of the database, its log and its index:");
-    print!("{}", columns(report.proof.iter().map(proof_row).collect()));
+    for line in row_lines(report.proof.iter().map(proof_row).collect()) {
+        print!("  {line}");
+    }
     for sentence in &report.remaining {
         println!("not done yet: {sentence}");
     }
     println!("backups from before still hold this person; mynah erases the person again when it restores one");
 }
 
-fn proof_row(proof: &Proof) -> [String; 2] {
-    let found = match (proof.found, proof.mentions.as_slice()) {
-        (0, _) => "not found".to_owned(),
-        (found, []) => format!("FOUND {found} times in the free space of the file"),
+fn proof_row(proof: &Proof) -> [Cell; 2] {
+    let (found, tone) = match (proof.found, proof.mentions.as_slice()) {
+        (0, _) => ("not found".to_owned(), Some(Tone::Good)),
+        (found, []) => (format!("found {found} times in the free space of the file"), Some(Tone::Bad)),
         (_, mentions) => {
             let places: Vec<_> = mentions.iter().map(|mention| format!("{} {}", mention.rows, mention.place)).collect();
-            format!("only in {}", places.join(", "))
+            (format!("only in {}", places.join(", ")), None)
         }
     };
-    [format!("  {}", proof.searched_for), found]
+    [proof.searched_for.to_owned().into(), Cell::toned(found, tone)]
 }
 
 /// Formats a count with its noun.

@@ -5,11 +5,13 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::table_columns::columns;
+use super::table_columns::{Cell, columns};
+use super::terminal::{self, Tone};
 use crate::config::Config;
 use crate::store::ScheduledJob;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mynah schedule\n  mynah schedule --json")]
 pub(super) struct Arguments {
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -41,14 +43,14 @@ fn job_json(job: &ScheduledJob) -> Value {
     })
 }
 
-fn row(job: ScheduledJob) -> [String; 5] {
+fn row(job: ScheduledJob) -> [Cell; 5] {
     let failed = if job.failed { "failed: " } else { "" };
-    let (last, next) = (job.last_run_at, job.next_run_at);
+    let (last, next) = (terminal::time(job.last_run_at), terminal::time(job.next_run_at));
     [
-        job.job,
-        format!("last {last}"),
-        format!("{} ms", job.took_ms),
-        format!("next {next}"),
-        failed.to_owned() + &job.result,
+        job.job.into(),
+        format!("last {last}").into(),
+        format!("{} ms", job.took_ms).into(),
+        format!("next {next}").into(),
+        Cell::toned(failed.to_owned() + &job.result, job.failed.then_some(Tone::Bad)),
     ]
 }

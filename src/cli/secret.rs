@@ -13,8 +13,8 @@ use crate::administration::{Administration, KeptSecret, SecretState};
 use crate::config::Sources;
 
 const EXAMPLES: &str = "Examples:
-  mynah secret set TWILIO_AUTH_TOKEN                 asks for the value
-  mynah secret set OPENAI_API_KEY < key.txt          reads it from a file
+  mynah secret set TWILIO_AUTH_TOKEN                 # asks for the value
+  mynah secret set OPENAI_API_KEY < key.txt
   mynah secret list
   mynah secret rotate
 

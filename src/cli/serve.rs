@@ -14,6 +14,9 @@ use crate::daemon;
 use crate::store::FolderLock;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mynah serve\n  mynah serve --listen 0.0.0.0:8080 --public-url https://bot.example.org"
+)]
 pub(super) struct Arguments {
     /// Address and port to listen on [MYNAH_LISTEN]
     #[arg(long, value_name = "ADDRESS")]

@@ -5,7 +5,8 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::table_columns::columns;
+use super::table_columns::{Cell, columns};
+use super::terminal::Tone;
 use crate::administration::Administration;
 use crate::config::{Sources, StoredSetting, StoredSettingState};
 use crate::text;
@@ -13,7 +14,13 @@ use crate::text;
 /// The most characters of a value that the list shows.
 const MAX_SHOWN_CHARS: usize = 60;
 
+const EXAMPLES: &str = "Examples:
+  mynah settings list
+  mynah settings set MYNAH_TYPING false
+  mynah settings unset MYNAH_TYPING";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -25,13 +32,20 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the stored settings, and whether each is in effect
+    #[command(after_help = "Examples:\n  mynah settings list\n  mynah settings list --json")]
     List,
     /// Print a stored value
+    #[command(after_help = "Example:\n  mynah settings get MYNAH_TYPING")]
     Get {
         /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
     },
     /// Store a value; a running `mynah serve` uses it within two seconds
+    #[command(after_help = "Examples:
+  mynah settings set MYNAH_TYPING false
+  mynah settings set MYNAH_SYSTEM_PROMPT \"You answer for Ana's bakery.\"
+
+The database ranks below the environment and the file mynah.toml. Secrets are stored with `mynah secret set`.")]
     Set {
         /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
@@ -40,6 +54,7 @@ enum Action {
         value: String,
     },
     /// Delete a stored value
+    #[command(after_help = "Example:\n  mynah settings unset MYNAH_TYPING")]
     Unset {
         /// The setting's environment variable, such as MYNAH_TYPING
         key: String,
@@ -119,9 +134,12 @@ fn print_list(all: Vec<StoredSetting>, json: bool) {
         println!("no settings are stored; docs/configuration.md lists all settings");
     }
     let row = |stored: StoredSetting| {
-        let why = why_ineffective(&stored.state).unwrap_or_else(|| "in effect".to_owned());
+        let why = match why_ineffective(&stored.state) {
+            None => "in effect".to_owned().into(),
+            Some(why) => Cell::toned(why, Some(Tone::Warning)),
+        };
         let value = stored.value.unwrap_or_else(|| "(not shown)".to_owned());
-        [stored.key, why, text::truncate(&value, MAX_SHOWN_CHARS).into_owned()]
+        [stored.key.into(), why, text::truncate(&value, MAX_SHOWN_CHARS).into_owned().into()]
     };
     print!("{}", columns(all.into_iter().map(row).collect()));
 }

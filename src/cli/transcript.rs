@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::table_columns::{columns, one_line};
+use super::table_columns::{Cell, columns, indented, one_line};
+use super::terminal::{self, Tone};
 use super::{attachments, undelivered};
 use crate::clock::Time;
 use crate::config::{Config, NumberConfig, NumberDirectory};
@@ -67,6 +68,19 @@ fn remarks(row: &ConversationRow) -> String {
     remarks.join(", ")
 }
 
+/// A person is needed, or nobody is.
+fn remarks_tone(row: &ConversationRow) -> Option<Tone> {
+    if row.human_mode {
+        return Some(Tone::Warning);
+    }
+    (row.ended_at.is_some() || row.blocked || row.opted_out).then_some(Tone::Faint)
+}
+
+fn painted_remarks(row: &ConversationRow) -> String {
+    let remarks = remarks(row);
+    remarks_tone(row).map_or(remarks.clone(), |tone| terminal::paint(&remarks, tone, terminal::uses_color()))
+}
+
 /// Prints the list of conversations.
 pub(super) fn print_list(rows: &[ConversationRow], numbers: &ConfiguredNumbers, json: bool) {
     if json {
@@ -80,12 +94,12 @@ pub(super) fn print_list(rows: &[ConversationRow], numbers: &ConfiguredNumbers, 
         // An empty column is not shown.
         let number = if numbers.directory.has_several() { numbers.number_of(row).name.clone() } else { String::new() };
         [
-            row.id.to_string(),
-            row.last_inbound_at.to_string(),
-            number,
-            row.reply_to.clone(),
-            remarks(row),
-            display_name(row),
+            terminal::conversation_id(row.id).into(),
+            terminal::time(row.last_inbound_at).into(),
+            number.into(),
+            terminal::address(&row.reply_to).into(),
+            Cell::toned(remarks(row), remarks_tone(row)),
+            display_name(row).into(),
         ]
     };
     print!("{}", columns(rows.iter().map(row).collect()));
@@ -104,7 +118,7 @@ fn is_valid(address: &Address) -> bool {
 
 /// Formats an address of the contact as a line.
 fn address_line(row: &AddressRow) -> String {
-    let seen = row.seen_at.map_or("never seen".to_owned(), |at| format!("seen {at}"));
+    let seen = row.seen_at.map_or("never seen".to_owned(), |at| format!("seen {}", terminal::time(at)));
     let doubt = if is_valid(&row.address) { "" } else { ", no country assigns such a number" };
     format!("{} ({seen}{doubt})", row.address.as_str())
 }
@@ -148,7 +162,7 @@ pub(super) fn print_conversation(
         println!("{document:#}");
         return;
     }
-    println!("{}  {}", row.reply_to, display_name(row));
+    println!("{}  {}", terminal::address(&row.reply_to), display_name(row));
     println!("{}", row.id);
     for row in addresses {
         println!("{}", address_line(row));
@@ -156,18 +170,20 @@ pub(super) fn print_conversation(
     if numbers.directory.has_several() {
         println!("on {} ({})", numbers.number_of(row).name, row.our_address);
     }
-    println!("began {}, last message {}  {}\n", row.started_at, row.last_inbound_at, remarks(row));
+    let (began, last) = (terminal::time(row.started_at), terminal::time(row.last_inbound_at));
+    println!("{}\n", format!("began {began}, last message {last}  {}", painted_remarks(row)).trim_end());
     for (at, said) in messages.iter().enumerate() {
-        let state = if said.turn_state == "done" { String::new() } else { format!("  [{}]", said.turn_state) };
-        println!("{}  {}{state}", said.at, said.role.as_str());
-        for line in text::sanitize(&said.content).lines() {
-            println!("    {line}");
-        }
+        let state = match said.turn_state.as_str() {
+            "done" => String::new(),
+            state => format!("  [{}]", terminal::paint_state(state)),
+        };
+        println!("{}  {}{state}", terminal::time(said.at), said.role.as_str());
+        print!("{}", indented(&text::sanitize(&said.content), 4));
         for line in attachments::lines(&said.attachments, files) {
             println!("    ({line})");
         }
         if let Some(error) = &said.turn_error {
-            println!("    ({})", one_line(error));
+            print!("{}", indented(&format!("({})", one_line(error)), 4));
         }
         // Delivery failures of a turn appear below its last message.
         if messages.get(at + 1).is_none_or(|next| next.turn != said.turn) {

@@ -45,27 +45,6 @@ async fn commands_work_beside_a_server_that_works() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_command_that_reports_something_offers_json() {
-    let environment = TestEnvironment::new().await;
-    for command in [
-        &["check"][..],
-        &["send-test"],
-        &["migrate"],
-        &["alert", "list"],
-        &["jobs", "list"],
-        &["jobs", "retry"],
-        &["jobs", "discard"],
-        &["settings"],
-    ] {
-        let help = environment.settings.run(&[command, &["--help"]].concat()).await;
-        assert!(
-            help.stdout.contains("--json") && help.stdout.contains("Print one JSON document on stdout"),
-            "{help:?}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_is() {
     let environment = TestEnvironment::new().await;
     let unconfigured = environment.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY");

@@ -10,6 +10,7 @@ mod demo;
 mod erase;
 mod exit_statuses;
 mod export;
+mod help;
 mod init;
 mod number;
 mod operator;

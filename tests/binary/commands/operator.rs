@@ -98,7 +98,7 @@ async fn an_operator_ends_blocks_unblocks_and_cleans_up_with_clear_refusals() {
     let nowhere = "00000000-0000-7000-8000-000000000000";
     let unknown = environment.settings.run(&["conversations", "show", nowhere]).await;
     assert!(unknown.status == Some(1) && unknown.stderr.contains("there is no conversation"), "{unknown:?}");
-    for arguments in [&["show", "x"][..], &["block", "5551234"], &["mode", nowhere, "robot"]] {
+    for arguments in [&["show", ""][..], &["block", "5551234"], &["mode", nowhere, "robot"]] {
         let wrong = environment.settings.run(&[&["conversations"], arguments].concat()).await;
         assert_eq!(wrong.status, Some(2), "{wrong:?}");
     }
@@ -121,7 +121,7 @@ async fn an_operator_ends_blocks_unblocks_and_cleans_up_with_clear_refusals() {
     })
     .await;
     let cleaned = environment.settings.run(&["cleanup", "--json"]).await.json();
-    assert_eq!(cleaned.as_array().unwrap().len(), 7, "{cleaned}");
+    assert_eq!(cleaned.as_array().unwrap().len(), 8, "{cleaned}");
     assert_eq!(environment.sent_messages().len(), 2, "nothing was sent between");
 }
 
