@@ -14,8 +14,10 @@ use crate::ai::{CallForm, TemperatureUse};
 use crate::config::Sources;
 
 const EXAMPLES: &str = "Examples:
-  mynah ai add main --provider openai --model gpt-5-mini --key-file key.txt --use
-  mynah ai add local --provider openai --base-url http://127.0.0.1:11434/v1 --model llama3.2
+  mynah ai add main --provider openai --model gpt-5-mini --key-file key.txt \\
+      --use
+  mynah ai add local --provider openai \\
+      --base-url http://127.0.0.1:11434/v1 --model llama3.2
   mynah ai use main --fallback local
   mynah ai test
 
@@ -39,8 +41,10 @@ enum Action {
     List,
     /// Store a new AI configuration
     #[command(after_help = "Examples:
-  mynah ai add main --provider anthropic --model claude-sonnet-5 --key-file key.txt --use
-  mynah ai add local --provider openai --base-url http://127.0.0.1:11434/v1 --model llama3.2
+  mynah ai add main --provider anthropic --model claude-sonnet-5 \\
+      --key-file key.txt --use
+  mynah ai add local --provider openai \\
+      --base-url http://127.0.0.1:11434/v1 --model llama3.2
 
 On a terminal, it asks for the key if you name neither a base URL nor a file.")]
     Add {

@@ -84,7 +84,8 @@ enum Action {
     },
     /// Send an approved template, also after WhatsApp's 24 hours; this does not change who answers
     #[command(after_help = "Example:
-  mynah conversations template 89ab HX00000000000000000000000000000001 --var 1=Ana --var 2=Monday")]
+  mynah conversations template 89ab HX00000000000000000000000000000001 \\
+      --var 1=Ana --var 2=Monday")]
     Template {
         /// The conversation: its id or four characters of it, the contact's phone number, or their name
         #[arg(value_parser = who::parse)]

@@ -20,7 +20,8 @@ use crate::diagnosis::{self, Finding, Outcome};
 
 const EXAMPLES: &str = "Examples:
   mynah init
-  mynah init --public-url https://bot.example.org --account-sid AC00000000000000000000000000000001 \\
+  mynah init --public-url https://bot.example.org \\
+      --account-sid AC00000000000000000000000000000001 \\
       --auth-token-file token.txt --from +14155550001 --ai-provider openai --ai-key-file key.txt
 
 On a terminal, it asks for what no flag says. Enter keeps what is stored, or skips the question.";

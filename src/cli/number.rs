@@ -15,7 +15,8 @@ use crate::administration::{Administration, NumberEntry, NumberSource, SettingCh
 use crate::config::{Config, Sources};
 
 const EXAMPLES: &str = "Examples:
-  mynah number add sales --from +14155550002 --set MYNAH_SYSTEM_PROMPT=\"You answer for our sales desk.\"
+  mynah number add sales --from +14155550002 \\
+      --set MYNAH_SYSTEM_PROMPT=\"You answer for our sales desk.\"
   mynah number add support --from +14155550003 --ai local
   mynah number list
 
@@ -39,7 +40,8 @@ enum Action {
     /// Store a new number
     #[command(after_help = "Examples:
   mynah number add sales --from +14155550002
-  mynah number add clinic --from +14155550003 --account-sid AC00000000000000000000000000000002 \\
+  mynah number add clinic --from +14155550003 \\
+      --account-sid AC00000000000000000000000000000002 \\
       --secret TWILIO_AUTH_TOKEN=token.txt")]
     Add {
         /// A name for it: letters, digits, - and _

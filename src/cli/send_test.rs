@@ -20,7 +20,8 @@ to no conversation. A contact who opted out or is blocked is sent nothing.
 
 Examples:
   mynah send-test --to +15551234567
-  mynah send-test --to +15551234567 --number sales --text \"Can you read this?\" --json";
+  mynah send-test --to +15551234567 --number sales \\
+      --text \"Can you read this?\" --json";
 
 #[derive(Debug, Args)]
 #[command(after_help = DETAILS)]

@@ -101,6 +101,11 @@ async fn every_command_has_help_with_an_example_that_is_right() {
                 "`mynah {name}` has no --json: add it, or list the command in WITHOUT_JSON if it reports nothing"
             ));
         }
+        let (_, below) = help.stdout.split_once("\nExample").unwrap_or_default();
+        for line in below.lines().filter(|line| line.contains("mynah ") && line.starts_with("  ") && line.len() > 80) {
+            missing
+                .push(format!("`mynah {name} --help`: an example is wider than a terminal, break it with \\: {line}"));
+        }
         for example in examples {
             let arguments = arguments_of(&example);
             let parsed = Cli::command().try_get_matches_from(["mynah".to_owned()].into_iter().chain(arguments));
