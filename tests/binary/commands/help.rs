@@ -218,7 +218,8 @@ async fn colors_are_for_terminals_and_lines_fit_them() {
         VALUES (7, x'019a3f000002700080000000fedcba98', 'dead', 0, 'ERROR');
         INSERT INTO messages VALUES (x'019a3f000002700080000000fedcba99', x'019a3f000002700080000000fedcba98', 7, 'user',
             'hello', '{}', NULL, NULL, 0, NULL);
-        INSERT INTO alerts VALUES ('model', 'answers', 'ERROR', 0, 0, 12);";
+        INSERT INTO alerts (cause, subject, message, first_at, last_at, count)
+        VALUES ('model', 'answers', 'ERROR', 0, 0, 12);";
     database.execute_batch(&rows.replace("ERROR", error)).expect("they are stored");
     let terminal = environment.settings.clone().with("TERM", "xterm");
     for list in ["jobs", "alert", "conversations"] {
