@@ -107,18 +107,19 @@ enum Action {
     /// Block somebody: mynah stores what they write, but sends them nothing
     #[command(after_help = "Examples:
   mynah conversations block +15551234567
-  mynah conversations block \"+49 (0)30 901820\"")]
+  mynah conversations block \"+49 (0)30 901820\"
+  mynah conversations block \"Ana María\"")]
     Block {
-        /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
-        #[arg(value_parser = parse_address)]
-        address: Address,
+        /// A phone number or a user ID, known or not, or a contact's name or the id of a conversation
+        #[arg(value_parser = who::parse_address_or_person)]
+        who: PersonQuery,
     },
     /// Remove a block
     #[command(after_help = "Example:\n  mynah conversations unblock +15551234567")]
     Unblock {
-        /// A phone number such as +15551234567 or "+49 (0)30 901820", or a business-scoped user ID
-        #[arg(value_parser = parse_address)]
-        address: Address,
+        /// A phone number or a user ID, known or not, or a contact's name or the id of a conversation
+        #[arg(value_parser = who::parse_address_or_person)]
+        who: PersonQuery,
     },
     /// Write everything that is held on a person to a folder, for the person
     ///
@@ -145,10 +146,6 @@ fn parse_id(text: &str) -> Result<ShortId, String> {
     let expected =
         "expected a conversation id, or four or more characters of its beginning or end; `list` shows the ids";
     ShortId::parse(text).ok_or_else(|| expected.into())
-}
-
-pub(super) fn parse_address(text: &str) -> Result<Address, String> {
-    Address::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
@@ -225,8 +222,8 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<()> {
             }
             print_result(json, id, json!({ "ended_at": now.to_string() }), "ended");
         }
-        Action::Block { address } => set_blocked(&config, store, (address, true), now, json).await?,
-        Action::Unblock { address } => set_blocked(&config, store, (address, false), now, json).await?,
+        Action::Block { who } => set_blocked(&config, store, (&who, true), now, json).await?,
+        Action::Unblock { who } => set_blocked(&config, store, (&who, false), now, json).await?,
         Action::Erase(arguments) => personal_data::erase(&config, store, arguments, json).await?,
         Action::Export(arguments) => personal_data::export(&config, &store, arguments, json).await?,
     }
@@ -258,12 +255,13 @@ async fn print_queue_result(
 async fn set_blocked(
     config: &Config,
     store: Store,
-    (address, blocked): (Address, bool),
+    (who, blocked): (&PersonQuery, bool),
     now: Time,
     json: bool,
 ) -> Result<()> {
     // A block of somebody who was erased is kept under a key.
     let store = app::with_erasure_key(store, config, super::clock().as_ref()).await?;
+    let address = who::find_address(&store, who).await?;
     let shown = address.as_str().to_owned();
     if let Address::Phone(phone) = &address
         && blocked

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::operator_messages::check_sendable_text;
-use super::{conversations, findings};
+use super::{findings, who};
 use crate::app::{App, Number};
 use crate::channel::twilio::TEXT_LIMIT;
 use crate::config::Config;
@@ -27,7 +27,7 @@ Examples:
 #[command(after_help = DETAILS)]
 pub(super) struct Arguments {
     /// Who gets the message: a phone number such as +15551234567, or a business-scoped user ID
-    #[arg(long, value_name = "ADDRESS", value_parser = conversations::parse_address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = who::parse_address)]
     to: Address,
     /// The text of the message
     #[arg(long, default_value = DEFAULT_TEXT)]

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::table_columns::{columns, one_line};
-use crate::model::{ConversationId, PersonQuery, ShortId};
+use crate::model::{Address, ConversationId, PersonQuery, ShortId};
 use crate::store::{Person, Store};
 
 /// The most people or conversations that are counted when a text is not unique.
@@ -14,6 +14,34 @@ const MAX_LISTED: usize = 8;
 
 pub(super) fn parse(text: &str) -> Result<PersonQuery, &'static str> {
     PersonQuery::parse(text).ok_or("expected a conversation's id, a phone number, a user ID or a name")
+}
+
+/// Reads an address, which need not be known.
+pub(super) fn parse_address(text: &str) -> Result<Address, String> {
+    Address::parse_lenient(text.strip_prefix("whatsapp:").unwrap_or(text)).map_err(|error| error.to_string())
+}
+
+/// Reads an address, which need not be known, or what names somebody. A phone number without its country is an error,
+/// because somebody else's would be taken for it.
+pub(super) fn parse_address_or_person(text: &str) -> Result<PersonQuery, String> {
+    let query = parse(text)?;
+    match query.address_error() {
+        Some(error) => Err(error.to_string()),
+        None => Ok(query),
+    }
+}
+
+/// Returns the address that is meant, or one of the person who is meant: a phone number, if they have one.
+pub(super) async fn find_address(store: &Store, query: &PersonQuery) -> Result<Address> {
+    if let Some(address) = query.addresses().first() {
+        return Ok(address.clone());
+    }
+    let person = find_person(store, query).await?;
+    let phone = person.addresses.iter().find(|address| matches!(address, Address::Phone(_)));
+    match phone.or(person.addresses.first()) {
+        Some(address) => Ok(address.clone()),
+        None => bail!("{} has no address", display_person(&person)),
+    }
 }
 
 /// Finds the one person who is meant.

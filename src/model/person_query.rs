@@ -30,6 +30,8 @@ impl PersonQuery {
         match Address::parse_lenient(address) {
             Ok(address) => addresses.push(address),
             Err(error @ AddressInputError::Phone(_)) => address_error = Some(error),
+            // No name begins like that.
+            Err(error) if address.starts_with('+') => address_error = Some(error),
             Err(AddressInputError::NotAnAddress(_)) => {}
         }
         // A number is only looked up here, so its digits may be compared whether or not a country assigns it.
@@ -119,6 +121,7 @@ mod tests {
             PersonQuery::parse("0151 12345678").unwrap().address_error().unwrap().to_string(),
             "the phone number has no country code: write it with + and the country code, such as +49 30 901820"
         );
+        assert!(PersonQuery::parse("+1-800-FLOWERS").unwrap().address_error().is_some());
         assert!(PersonQuery::parse(" ").is_none());
     }
 

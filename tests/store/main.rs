@@ -36,6 +36,7 @@ macro_rules! every_promise {
             an_erased_person_stands_in_no_table,
             a_stop_and_a_block_outlive_the_erasure_of_the_person,
             a_stop_of_an_erased_person_is_known_by_each_of_their_addresses,
+            a_start_or_an_unblock_counts_for_every_address_of_an_erased_person,
             a_message_from_before_the_erasure_is_not_stored_again,
             work_that_ran_for_an_erased_person_writes_nothing_back,
             a_late_status_does_not_bring_an_erased_person_into_the_log,

@@ -3,21 +3,26 @@
 
 use crate::clock::Time;
 use crate::model::{Address, Inbound, ProviderId};
-use crate::store::database::{Arg, ErasureKey, Store, StoreError, Tx, args};
+use crate::store::database::{Arg, ErasureKey, Row, Store, StoreError, Tx, args};
 
 const REMEMBER: &str = "
-    INSERT INTO erased_addresses (hash, erased_at, opted_out_at, blocked_at) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (hash) DO UPDATE SET erased_at = excluded.erased_at, opted_out_at = excluded.opted_out_at,
-        blocked_at = excluded.blocked_at";
+    INSERT INTO erased_addresses (hash, person, erased_at, opted_out_at, blocked_at) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (hash) DO UPDATE SET person = excluded.person, erased_at = excluded.erased_at,
+        opted_out_at = excluded.opted_out_at, blocked_at = excluded.blocked_at";
 
-const KNOWN: &str = "SELECT erased_at, opted_out_at, blocked_at FROM erased_addresses WHERE hash = ?1";
+const KNOWN: &str = "SELECT person, erased_at, opted_out_at, blocked_at FROM erased_addresses WHERE hash = ?1";
 
 /// One row for each address that was ever erased.
-const ALL: &str = "SELECT hash, erased_at, opted_out_at, blocked_at FROM erased_addresses WHERE erased_at IS NOT NULL";
+const ALL: &str = "
+    SELECT hash, person, erased_at, opted_out_at, blocked_at FROM erased_addresses WHERE erased_at IS NOT NULL";
 
-const CLEAR_OPT_OUT: &str = "UPDATE erased_addresses SET opted_out_at = NULL WHERE hash = ?1";
+const CLEAR_OPT_OUT: &str = "
+    UPDATE erased_addresses SET opted_out_at = NULL
+    WHERE person = (SELECT o.person FROM erased_addresses o WHERE o.hash = ?1)";
 
-const CLEAR_BLOCK: &str = "UPDATE erased_addresses SET blocked_at = NULL WHERE hash = ?1";
+const CLEAR_BLOCK: &str = "
+    UPDATE erased_addresses SET blocked_at = NULL
+    WHERE person = (SELECT o.person FROM erased_addresses o WHERE o.hash = ?1)";
 
 const REMEMBER_MESSAGE: &str = "
     INSERT INTO erased_messages (hash, erased_at) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING";
@@ -32,6 +37,8 @@ const OLD_MESSAGES: &str = "DELETE FROM erased_messages WHERE erased_at < ?1";
 pub struct ErasedAddress {
     /// The keyed hash of the address.
     pub(in crate::store) hash: [u8; 32],
+    /// The least hash of the person's addresses.
+    pub(in crate::store) person: [u8; 32],
     /// When the person was erased.
     pub(in crate::store) erased_at: Time,
     /// Since when they want no messages.
@@ -54,19 +61,25 @@ impl Store {
 
 pub(in crate::store) fn all(tx: &mut dyn Tx) -> Result<Vec<ErasedAddress>, StoreError> {
     tx.fetch_all(ALL, &[], |row| {
-        let hash = row.bytes_or_null(0)?.and_then(|hash| hash.try_into().ok());
         Ok(ErasedAddress {
-            hash: hash.ok_or_else(|| StoreError::unexpected(0, "a hash"))?,
-            erased_at: Time(row.int(1)?),
-            opted_out_at: row.int_or_null(2)?,
-            blocked_at: row.int_or_null(3)?,
+            hash: hash_in(row, 0)?,
+            person: hash_in(row, 1)?,
+            erased_at: Time(row.int(2)?),
+            opted_out_at: row.int_or_null(3)?,
+            blocked_at: row.int_or_null(4)?,
         })
     })
 }
 
+fn hash_in(row: &dyn Row, column: usize) -> Result<[u8; 32], StoreError> {
+    let hash = row.bytes_or_null(column)?.and_then(|hash| hash.try_into().ok());
+    hash.ok_or_else(|| StoreError::unexpected(column, "a hash"))
+}
+
 pub(in crate::store) fn remember(tx: &mut dyn Tx, erased: &ErasedAddress) -> Result<(), StoreError> {
-    let ErasedAddress { hash, erased_at, opted_out_at, blocked_at } = erased;
-    tx.execute(REMEMBER, args![Arg::Bytes(hash), *erased_at, *opted_out_at, *blocked_at]).map(drop)
+    let ErasedAddress { hash, person, erased_at, opted_out_at, blocked_at } = erased;
+    let (hash, person) = (Arg::Bytes(hash), Arg::Bytes(person));
+    tx.execute(REMEMBER, args![hash, person, *erased_at, *opted_out_at, *blocked_at]).map(drop)
 }
 
 /// Remembers a message of an erased person.
@@ -89,9 +102,10 @@ pub(in crate::store) fn of_address(
     tx.fetch_optional(KNOWN, args![Arg::Bytes(&hash)], |row| {
         Ok(ErasedAddress {
             hash,
-            erased_at: Time(row.int(0)?),
-            opted_out_at: row.int_or_null(1)?,
-            blocked_at: row.int_or_null(2)?,
+            person: hash_in(row, 0)?,
+            erased_at: Time(row.int(1)?),
+            opted_out_at: row.int_or_null(2)?,
+            blocked_at: row.int_or_null(3)?,
         })
     })
 }
@@ -119,7 +133,7 @@ pub(in crate::store) fn is_erased(
     Ok(false)
 }
 
-/// The contact with these addresses wants messages again.
+/// The contact with these addresses wants messages again: by every address that they had when they were erased.
 pub(in crate::store) fn clear_opt_out<'a>(
     tx: &mut dyn Tx,
     key: &ErasureKey,
@@ -131,7 +145,7 @@ pub(in crate::store) fn clear_opt_out<'a>(
     Ok(())
 }
 
-/// The contact with these addresses is no longer blocked.
+/// The contact with these addresses is no longer blocked, likewise.
 pub(in crate::store) fn clear_block<'a>(
     tx: &mut dyn Tx,
     key: &ErasureKey,

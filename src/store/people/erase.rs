@@ -240,9 +240,11 @@ fn remember_addresses(
     let own = contact_flags(tx, contact)?;
     let (opted_out_at, blocked_at) =
         kept.map_or((own.opted_out_at, own.blocked_at), |kept| (kept.opted_out_at, kept.blocked_at));
-    for held in resolve::addresses(tx, contact)? {
-        let hash = key.address_hash(&held.address);
-        erased::remember(tx, &ErasedAddress { hash, erased_at: now, opted_out_at, blocked_at })?;
+    let held = resolve::addresses(tx, contact)?;
+    let hashes: Vec<_> = held.iter().map(|held| key.address_hash(&held.address)).collect();
+    for hash in &hashes {
+        let person = hashes.iter().min().copied().unwrap_or(*hash);
+        erased::remember(tx, &ErasedAddress { hash: *hash, person, erased_at: now, opted_out_at, blocked_at })?;
     }
     Ok(())
 }

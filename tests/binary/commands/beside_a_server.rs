@@ -71,8 +71,38 @@ async fn a_turn_that_another_process_discards_is_not_answered_and_the_next_one_i
     let late = environment.settings.run(&["jobs", "retry", &turn]).await;
     assert!(late.status == Some(1) && late.stderr.contains("last wrote 23 hours ago"), "{late:?}");
     age(-23);
+    // So it is with all of them at once.
+    age(23);
+    let none = environment.settings.run(&["jobs", "retry", "--all", "--json"]).await.json();
+    assert_eq!(none, json!({ "turns": [], "state": "retry", "too_late": 1, "not_possible": 0 }));
+    age(-23);
     // An operator can requeue it, and a running server answers it.
     let retried = environment.settings.run(&["jobs", "retry", &turn, "--json"]).await.json();
     assert_eq!(retried, json!({ "turn": jobs[0]["turn"], "state": "retry" }));
     environment.wait_until_all_answered_once(&mut server, 1, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_turns_that_failed_are_answered_again_at_once() {
+    let environment = TestEnvironment::new().await;
+    let unconfigured = environment.settings.clone().without("OPENAI_BASE_URL").without("OPENAI_API_KEY");
+    let mut server = ServerProcess::start(&unconfigured).await;
+    for sender in 0..2 {
+        environment.contact_writes((sender, 0)).await;
+    }
+    let jobs = environment.settings.run(&["jobs", "list", "--json"]).await.json();
+    let turns: Vec<_> = jobs.as_array().unwrap().iter().map(|job| job["turn"].to_string()).collect();
+    assert_eq!(turns.len(), 2, "{jobs}");
+    for turn in &turns {
+        assert_eq!(environment.settings.run(&["jobs", "discard", turn]).await.status, Some(0));
+    }
+    server.kill9().await;
+    server.restart(&environment.settings).await;
+    let retried = environment.settings.run(&["jobs", "retry", "--all"]).await;
+    assert_eq!(retried.stdout, "2 turns will be answered again\n", "{retried:?}");
+    environment.wait_until_all_answered_once(&mut server, 2, 1).await;
+    let again = environment.settings.run(&["jobs", "retry", "--all"]).await;
+    assert_eq!((again.status, again.stdout.as_str()), (Some(0), "no turn is dead or expired\n"));
+    let both = environment.settings.run(&["jobs", "retry", "7", "--all"]).await;
+    assert_eq!(both.status, Some(2), "{both:?}");
 }

@@ -99,6 +99,15 @@ async fn a_conversation_is_named_by_a_phone_number_in_any_spelling_or_by_a_name(
         let shown = environment.settings.run(&["conversations", "show", who, "--json"]).await.json();
         assert_eq!(shown["id"], id, "{who}");
     }
+    // Who is blocked need not be named by an address.
+    for (who, address) in [("ana", "+4915112345678"), ("cba9", "+33612345678"), ("+12025550199", "+12025550199")] {
+        let blocked = environment.settings.run(&["conversations", "block", who, "--json"]).await.json();
+        assert_eq!(blocked["address"], address, "{who}");
+        assert_eq!(environment.settings.run(&["conversations", "unblock", who]).await.status, Some(0));
+    }
+    for (who, status) in [("2025550101", 2), ("Bob", 1)] {
+        assert_eq!(environment.settings.run(&["conversations", "block", who]).await.status, Some(status), "{who}");
+    }
     // The open conversation is meant, and without one the latest.
     let database = rusqlite::Connection::open(environment.settings.folder.join("mynah.db")).expect("it opens");
     let older = uuid::Uuid::parse_str("019a3f00-0003-7000-8000-00000fedcba8").expect("an id");

@@ -142,6 +142,26 @@ pub async fn a_stop_of_an_erased_person_is_known_by_each_of_their_addresses(fres
     assert_eq!(restriction(fresh, ANN).await, [format!("{}|{}", START.0, at(5).0)]);
 }
 
+pub async fn a_start_or_an_unblock_counts_for_every_address_of_an_erased_person(fresh: &FreshStore) {
+    let fresh = &fresh.with_erasure_key();
+    let both = format!("{ANN} {USER_ID}");
+    fresh.contact_sends_command(&both, "SM1", START, Command::OptOut).await;
+    fresh.set_blocked(Address::parse(ANN).unwrap(), true, at(1)).await.unwrap();
+    erase(fresh, ANN, at(2)).await;
+    // She comes back by her number, and her user ID shows only later.
+    fresh.set_blocked(Address::parse(ANN).unwrap(), false, at(3)).await.unwrap();
+    fresh.contact_sends_command(ANN, "SM2", at(4), Command::OptIn).await;
+    assert!(matches!(webhook_arrives(fresh, &both, "SM3", at(5)).await, ReceiveOutcome::Queued(_)));
+    assert_eq!(restriction(fresh, USER_ID).await, ["-|-"]);
+    // Nor does a backup from between bring it back.
+    let kept = fresh.erased_addresses().await.unwrap();
+    assert_eq!(
+        fresh.rows("SELECT COUNT(opted_out_at), COUNT(blocked_at), COUNT(DISTINCT person) FROM erased_addresses"),
+        ["0|0|1"]
+    );
+    assert_eq!(kept.len(), 2);
+}
+
 pub async fn a_message_from_before_the_erasure_is_not_stored_again(fresh: &FreshStore) {
     let fresh = &fresh.with_erasure_key();
     webhook_arrives(fresh, ANN, "SM1", START).await;
