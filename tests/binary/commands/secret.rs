@@ -223,6 +223,7 @@ async fn a_lost_or_unsuitable_identity_is_an_error_that_names_what_is_unreadable
         }
         let mut server = ServerProcess::launch(settings);
         assert!(!server.wait_until_ready_or_ended().await);
+        server.wait_for_exit().await;
         let log = server.log();
         for name in ["OPENAI_API_KEY", "TWILIO_AUTH_TOKEN"] {
             let line = log.lines().find(|line| line.starts_with(&format!("stored secret {name}"))).unwrap_or_default();
