@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use crate::clock::Time;
 use crate::fault::{Fault, FaultOwner};
-use crate::model::{Attachment, DeliveryStatus, Event, Inbound, Outgoing, ProviderId, WebhookError, WebhookRequest};
+use crate::model::{
+    Attachment, DeliveryStatus, Event, Inbound, Outgoing, ProviderId, SentMessage, WebhookError, WebhookRequest,
+};
 
 mod sender;
 pub mod twilio;
@@ -43,8 +45,8 @@ pub trait Channel: Send + Sync {
     /// Shows the contact a typing indicator and marks `inbound` as read.
     async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault>;
 
-    /// Returns the ids of the provider's messages that match the lookup, oldest first.
-    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault>;
+    /// Returns the provider's messages that match the lookup, oldest first.
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<SentMessage>, Fault>;
 
     /// Returns the messages from contacts that the provider lists since then. Where a listed message does not show that
     /// it was sent to us, it counts if it was sent to one of `our_addresses`: addresses for which webhooks have
@@ -163,7 +165,7 @@ pub struct SentLookup {
     pub from: String,
     /// The contact's address, as in [`Outgoing::to`].
     pub to: String,
-    /// The text, exactly as posted; `None` for a template, whose text is the provider's.
+    /// The text, exactly as posted; `None` matches every text. That of a template is the provider's.
     pub text: Option<String>,
     /// Whether the message has a file.
     pub with_file: bool,

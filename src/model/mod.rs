@@ -30,7 +30,7 @@ pub use identity::Identity;
 pub use keyword::{Command, Keywords};
 pub use media::Media;
 pub use message::{MessageId, Role};
-pub use part::{DeliveryStatus, Outgoing, PartRef, PartState, ProviderId};
+pub use part::{DeliveryStatus, Outgoing, PartRef, PartState, ProviderId, SentMessage};
 pub use person_query::{NameMatch, PersonQuery};
 pub use phone::{Phone, PhoneError};
 pub use phone_validity::NumberingError;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Template, TurnId};
+use crate::clock::Time;
 
 /// The provider's id of a message, such as Twilio's `SM…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,6 +13,17 @@ impl fmt::Display for ProviderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A message of ours, as the provider lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentMessage {
+    /// Its id.
+    pub id: ProviderId,
+    /// Its text; `None` if the provider withholds it.
+    pub text: Option<String>,
+    /// When the provider created it, cut to seconds; `None` if the provider does not tell.
+    pub created_at: Option<Time>,
 }
 
 /// Names a part: the turn that it answers and its place in the reply, counted from 1. Written `12.1`.

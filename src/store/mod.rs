@@ -51,6 +51,7 @@ pub use self::operations::configuration::{StoredConfiguration, stored_configurat
 pub use self::operations::erased::ErasedAddress;
 pub use self::operations::schedule::ScheduledJob;
 pub use self::operations::secrets::SealedSecret;
+pub use self::outbound::answered_elsewhere::AnswerCheck;
 pub use self::outbound::delivery_status::StatusOutcome;
 pub use self::outbound::drafts::Draft;
 pub use self::outbound::operator_messages::OperatorMessageOutcome;
@@ -69,6 +70,7 @@ pub use self::queue::limits::{MAX_PARTS_PER_TEXT, SEND_WITHIN};
 pub use self::queue::part_claims::PartClaim;
 pub use self::queue::reconcile_claims::{FIRST_LOOKUP_DELAY, LookupClaim};
 pub use self::queue::recovery::RecoveryReport;
+pub use self::queue::restored_work::RestoredWork;
 pub use self::queue::statistics::QueueStatistics;
 pub use self::queue::turns::TurnClaim;
 pub use self::sqlite::{Inspection, inspect};

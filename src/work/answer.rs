@@ -9,14 +9,14 @@ use tracing::{debug, error, info, warn};
 use super::ask_models::{self, Answer, NoAnswer};
 use super::attachments::{self, WindowWithAttachments};
 use super::{
-    backoff, deliver, fixed_replies, loop_guard, output_filter, requeue, retry_while_unavailable, typing_indicator,
+    answered_elsewhere, backoff, deliver, fixed_replies, loop_guard, output_filter, prompt_messages, requeue,
+    retry_while_unavailable, typing_indicator,
 };
-use crate::ai::{Finish, Prompt, PromptMessage};
+use crate::ai::{Finish, Prompt};
 use crate::app::App;
 use crate::channel::Channel;
 use crate::clock::Time;
 use crate::fault::{Fault, FaultOwner};
-use crate::media::Image;
 use crate::metrics::ReplyKind;
 use crate::model::{Outgoing, Role};
 use crate::store::{
@@ -34,13 +34,6 @@ const MODEL_WAIT_TIMEOUT: Duration = Duration::from_secs(900);
 /// How long a question beside a command waits before it tries again to get a model slot.
 const NO_SLOT_DELAY: Duration = Duration::from_secs(1);
 
-/// The most of one message that the model reads, in characters. This is four times what a contact can write at once.
-const MAX_LINE_CHARS: usize = 16_384;
-
-/// What the model reads in place of a message with no readable text. The channel uses the same mark for a message
-/// without text.
-const EMPTY_MESSAGE_MARK: &str = "[empty message]";
-
 /// Answers a claimed turn. A turn that needs a model returns to the queue if it has no model slot.
 pub(super) async fn answer(
     app: &App,
@@ -54,6 +47,16 @@ pub(super) async fn answer(
         return retry_while_unavailable(|| app.store.release_turn(claim, app.clock.now() + backoff::TURN_LONGEST_WAIT))
             .await
             .map(drop);
+    };
+    let checked;
+    let claim = if claim.may_be_answered {
+        match answered_elsewhere::claim_if_not_answered(app, claim, channel.as_ref()).await? {
+            Some(claim) => checked = claim,
+            None => return Ok(()),
+        }
+        &checked
+    } else {
+        claim
     };
     let window = retry_while_unavailable(|| app.history(claim)).await?;
     debug!(attempt = claim.attempt, messages = window.len(), request = ?claim.request, "answering");
@@ -152,7 +155,7 @@ async fn answer_by_model(
     let pictures = attachments::load_pictures(app, claim, &window).await?;
     let prompt = Prompt {
         system: own.system_prompt.clone(),
-        messages: prompt_lines(window, pictures),
+        messages: prompt_messages::from_window(window, pictures),
         may_hand_over: own.model_may_hand_over,
     };
     let answering = app.running_turns.begin(claim.turn);
@@ -232,26 +235,6 @@ async fn retry_or_apologize(
             apologise(app, channel, claim, fixed_replies::apology(app, claim, &fault), fault.why().to_owned()).await
         }
     }
-}
-
-/// Converts the context window into prompt messages without hidden characters. The prompt begins with a user message,
-/// because an answer without its question confuses the model. Operator messages before it, such as a template, become
-/// part of a user message, because the contact may be answering them.
-fn prompt_lines(window: Vec<WindowLine>, pictures: Vec<Vec<Image>>) -> Vec<PromptMessage> {
-    let first = window.iter().position(|line| line.role == Role::User).unwrap_or(window.len());
-    let before: Vec<_> = window[..first].iter().filter(|line| line.role == Role::Operator).collect();
-    let before = before.iter().map(|line| text::truncate(&text::sanitize(&line.content), MAX_LINE_CHARS).into_owned());
-    let before =
-        before.map(|said| format!("[written to the contact before this: {said}]")).collect::<Vec<_>>().join("\n");
-    let before = (!before.is_empty()).then(|| PromptMessage::new(Role::User, before));
-    let lines = window.into_iter().zip(pictures).skip(first).map(|(line, images)| {
-        let text = text::sanitize(&line.content);
-        // A message of which nothing is left still gets an answer.
-        let empty = line.role == Role::User && text.trim().is_empty();
-        let text = if empty { EMPTY_MESSAGE_MARK.into() } else { text::truncate(&text, MAX_LINE_CHARS).into_owned() };
-        PromptMessage { images, ..PromptMessage::new(line.role, text) }
-    });
-    before.into_iter().chain(lines).collect()
 }
 
 /// Schedules a retry, or apologizes if the retries are used up or would come too late.

@@ -6,6 +6,7 @@
 
 pub mod alerts;
 mod answer;
+mod answered_elsewhere;
 mod ask_models;
 mod attachments;
 mod backoff;
@@ -15,6 +16,7 @@ pub mod erasures;
 mod fixed_replies;
 mod loop_guard;
 mod output_filter;
+mod prompt_messages;
 mod reconcile;
 mod requeue;
 pub mod schedule;

@@ -36,7 +36,8 @@ pub(super) async fn look_up_part(app: &App, claim: &LookupClaim) -> Result<(), S
         )),
     };
     match found {
-        Ok(candidates) => {
+        Ok(found) => {
+            let candidates = found.into_iter().map(|message| message.id).collect();
             let hold = app.config.work.unknown_sends == UnknownSends::Hold;
             match app.store.settle_lookup(part, candidates, hold, app.clock.now()).await? {
                 LookupOutcome::Found => info!(%part, "the lookup found the part; it was sent"),

@@ -18,7 +18,7 @@ use crate::channel::{InboundList, SentLookup};
 use crate::clock::Time;
 use crate::config::Sender;
 use crate::fault::Fault;
-use crate::model::{Inbound, ProviderId};
+use crate::model::{Inbound, SentMessage};
 
 /// Much more than a hundred rows of long texts need.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
@@ -110,11 +110,11 @@ enum PagingEnd {
 /// Why a list that repeats a page is incomplete.
 const REPEATED_PAGE_REASON: &str = "Twilio's list of messages repeats a page, so its end cannot be reached";
 
-/// Returns the ids of the messages that match the lookup, oldest first.
+/// Returns the messages that match the lookup, oldest first.
 ///
 /// If there is no match, the text may be sent again, so every possible match is included. A message that failed was
 /// still created. A queued message has no sender yet if a service picks it. A message whose body is withheld may match.
-pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
+pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -> Result<Vec<SentMessage>, Fault> {
     let mut query = vec![("To", lookup.to.as_str()), ("PageSize", PAGE_ROWS)];
     let service = match sender {
         Sender::Number(number) => {
@@ -136,7 +136,8 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -
             && created.is_none_or(|created| created >= earliest)
             && service.is_none_or(|service| row.fits_service(service));
         if could_be {
-            found.extend(row.sid.as_deref().and_then(parse_provider_id).map(|id| (created, id)));
+            let id = row.sid.as_deref().and_then(parse_provider_id);
+            found.extend(id.map(|id| SentMessage { id, text: row.body, created_at: created }));
         }
         created.is_none_or(|created| created >= earliest)
     })
@@ -149,8 +150,8 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -
         PagingEnd::RepeatedPage => return Err(Fault::retry(REPEATED_PAGE_REASON)),
     }
     found.reverse();
-    found.sort_by_key(|(created, _)| *created);
-    Ok(found.into_iter().map(|(_, id)| id).collect())
+    found.sort_by_key(|message| message.created_at);
+    Ok(found)
 }
 
 /// Returns the messages from contacts since then, oldest first. The list contains no contact names, buttons or

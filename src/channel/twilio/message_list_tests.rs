@@ -7,7 +7,7 @@ use crate::channel::Channel;
 use crate::channel::twilio::Twilio;
 use crate::channel::twilio::tests::config;
 use crate::fault::FaultOwner;
-use crate::model::{Address, Attachment};
+use crate::model::{Address, Attachment, ProviderId, SentMessage};
 
 const MESSAGES_PATH: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
 const SERVICE_SID: &str = "MG00000000000000000000000000000001";
@@ -77,8 +77,8 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
-fn ids(found: Vec<ProviderId>) -> Vec<String> {
-    found.into_iter().map(|id| id.0).collect()
+fn ids(found: Vec<SentMessage>) -> Vec<String> {
+    found.into_iter().map(|message| message.id.0).collect()
 }
 
 fn sids(found: &[Inbound]) -> Vec<&str> {

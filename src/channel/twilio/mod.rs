@@ -21,7 +21,9 @@ use super::{
 use crate::clock::Time;
 use crate::config::{Sender, TwilioConfig};
 use crate::fault::{Fault, FaultOwner};
-use crate::model::{Attachment, Event, Outgoing, PartRef, ProviderId, TurnId, WebhookError, WebhookRequest};
+use crate::model::{
+    Attachment, Event, Outgoing, PartRef, ProviderId, SentMessage, TurnId, WebhookError, WebhookRequest,
+};
 
 mod api;
 pub mod errors;
@@ -118,7 +120,7 @@ impl Channel for Twilio {
         send::send_typing(&self.api, inbound).await
     }
 
-    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<SentMessage>, Fault> {
         message_list::find_sent(&self.api, &self.sender, lookup).await
     }
 

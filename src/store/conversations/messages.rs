@@ -4,6 +4,9 @@ use crate::clock::Time;
 use crate::model::{ConversationId, MessageId, Role, TurnId};
 use crate::store::database::{StoreError, Tx, args};
 
+pub(in crate::store) const STORED_MESSAGE: &str =
+    "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
+
 const NEW_MESSAGE: &str = "
     INSERT INTO messages (id, conversation_id, turn_id, role, content, metadata, channel, provider_id, created_at, word)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";

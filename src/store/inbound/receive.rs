@@ -18,14 +18,12 @@ use crate::clock::Time;
 use crate::model::{Command, ConversationId, Inbound, MessageId, ProviderId, Role};
 use crate::store::contacts::resolve;
 use crate::store::contacts::resolve::Contact;
-use crate::store::conversations::messages::{NewMessage, insert_message};
+use crate::store::conversations::messages::{NewMessage, STORED_MESSAGE, insert_message};
 use crate::store::database::{Store, StoreError, Tx, args};
 use crate::store::operations::erased;
 use crate::store::queue::built_in_request::BuiltInRequest;
 use crate::store::queue::contact_notices::Notice;
-
-const STORED_MESSAGE: &str =
-    "SELECT id FROM messages WHERE channel = ?1 AND provider_id = ?2 AND provider_id IS NOT NULL";
+use crate::store::queue::restored_work;
 
 /// A template that was sent counts like a message from the contact, because the contact's answer to it belongs to the
 /// conversation.
@@ -168,7 +166,14 @@ impl InboundTransaction<'_> {
             (fate, _) => fate,
         };
         let (turn, restarted) = match fate {
-            Decision::Answer => self.find_or_start_turn(&conversation)?,
+            Decision::Answer => {
+                let (turn, restarted) = self.find_or_start_turn(&conversation)?;
+                if self.admission.missed_webhook.is_some() {
+                    let sent_at = self.sent_at();
+                    restored_work::mark_turn_of_missed(self.tx, turn, sent_at)?;
+                }
+                (turn, restarted)
+            }
             Decision::RefuseUnknownSender => {
                 (self.insert_skipped_turn(&conversation.id, "the contact is not allowed")?, false)
             }

@@ -25,6 +25,11 @@ const RECORD_FAILED_LOOKUP: &str = "
     UPDATE parts SET looks_failed = looks_failed + 1, due_at = ?3, error = ?4
     WHERE id = ?1 * 16 + ?2 AND state = 'unknown'";
 
+/// The lost process of a restored backup cannot have sent these: it sent a reply's parts in order.
+const LATER_PARTS_ARE_NEW: &str = "
+    UPDATE parts SET first_tried_at = NULL
+    WHERE id > ?1 * 16 + ?2 AND id < ?1 * 16 + 16 AND state = 'ready' AND attempts = 0";
+
 /// The result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupOutcome {
@@ -79,6 +84,7 @@ impl Store {
                 }
                 None => {
                     parts::reschedule(tx, part, "ready", now, "not found at the provider in five lookups")?;
+                    tx.execute(LATER_PARTS_ARE_NEW, args![part.turn, part.number])?;
                     Ok(LookupOutcome::RetryPost)
                 }
             }

@@ -62,7 +62,7 @@ const TURNS: &str = "
 
 const TURN: &str = "
     SELECT id, state, command, due_at, not_before, expires_at, created_at, claimed_at, finished_at, attempts, crashes,
-        crashes_alone, error, model, input_tokens, output_tokens, tokens_estimated, cost_micros
+        crashes_alone, error, model, input_tokens, output_tokens, tokens_estimated, cost_micros, may_be_answered
     FROM turns WHERE id = ?1";
 
 const TURN_COLUMNS: &[Column] = &[
@@ -84,6 +84,7 @@ const TURN_COLUMNS: &[Column] = &[
     ("output_tokens", Kind::Int),
     ("tokens_estimated", Kind::Flag),
     ("cost_micros", Kind::Int),
+    ("may_be_answered", Kind::Flag),
 ];
 
 const MESSAGES: &str = "

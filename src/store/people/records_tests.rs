@@ -42,6 +42,7 @@ const NOTHING_OF_A_PERSON: &[&str] = &[
     "erased_addresses",
     "erased_messages",
     "erasures",
+    "restores",
 ];
 
 fn database() -> (tempfile::TempDir, Connection) {

@@ -17,6 +17,7 @@ pub(in crate::store) mod loop_detection;
 pub(in crate::store) mod part_claims;
 pub(in crate::store) mod reconcile_claims;
 pub(in crate::store) mod recovery;
+pub(in crate::store) mod restored_work;
 pub(in crate::store) mod settle;
 pub(in crate::store) mod statistics;
 pub(in crate::store) mod turns;

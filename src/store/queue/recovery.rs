@@ -58,7 +58,7 @@ const SHORTEN_LOOKUP_LEASES: &str = "
     UPDATE parts SET due_at = MIN(due_at, ?1) WHERE state IN ('sending', 'unknown') AND state = 'unknown'";
 
 const SCHEDULE_PARKED_TURNS: &str = "
-    UPDATE turns SET due_at = ?1
+    UPDATE turns SET due_at = MAX(?1, COALESCE(not_before, 0))
     WHERE live = 1 AND due_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM turns a WHERE a.conversation_id = turns.conversation_id
         AND a.live = 0)";

@@ -17,8 +17,12 @@ const SENT: &str = "
     UPDATE parts SET state = 'sent', provider_id = ?3, sent_at = ?4, token = NULL, due_at = NULL, error = NULL
     WHERE id = ?1 * 16 + ?2";
 
+/// A part that nobody here tried, although somebody did, comes from a restored backup (`restored_work`): mynah looks it up
+/// before it sends it.
 const NEXT_PART: &str = "
-    UPDATE parts SET due_at = ?3 WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready'";
+    UPDATE parts SET due_at = ?3,
+        state = CASE WHEN attempts = 0 AND first_tried_at IS NOT NULL THEN 'unknown' ELSE state END
+    WHERE id = ?1 * 16 + ?2 + 1 AND state = 'ready'";
 
 /// Leaves out a part that waits for another reason, such as a rate limit of the provider.
 const NEXT_PART_NOW: &str = "

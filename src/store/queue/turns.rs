@@ -19,7 +19,7 @@ const DUE: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
         CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account,
-        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0))
+        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0)), t.may_be_answered
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -29,7 +29,7 @@ const DUE_REQUESTS: &str = "
     SELECT t.id, t.conversation_id, t.attempts, c.channel, c.our_address, c.reply_to, c.last_inbound_at, c.revision,
         t.command, c.mode, c.mode_until, p.opted_out_at, p.blocked_at, c.contact_id, t.claimed_at,
         CASE WHEN p.created_at = c.started_at THEN 1 ELSE 0 END, t.expires_at, c.account,
-        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0))
+        MAX(c.last_inbound_at, t.created_at, COALESCE(t.not_before, 0)), t.may_be_answered
     FROM turns t JOIN conversations c ON c.id = t.conversation_id JOIN contacts p ON p.id = c.contact_id
     WHERE t.command IS NOT NULL AND t.due_at <= ?1
     ORDER BY t.due_at LIMIT ?2";
@@ -103,6 +103,8 @@ pub struct TurnClaim {
     pub request: Option<BuiltInRequest>,
     /// Whether a person answers the conversation at the time of the claim.
     pub human_mode: bool,
+    /// Whether the turn comes from a restored backup, so that somebody may have answered it since.
+    pub may_be_answered: bool,
     /// What is reserved for calls to the model, if a budget is set. Every way to give the claim back settles it, even
     /// if the claim is stale.
     pub reservation: Option<Reservation>,
@@ -302,6 +304,7 @@ fn claim_from_row(row: &dyn Row, now: Time) -> Result<TurnClaim, StoreError> {
         request: row.text_or_null(8)?.and_then(BuiltInRequest::parse),
         contact: row.int(13)?,
         is_first_conversation: row.int(15)? != 0,
+        may_be_answered: row.int_or_null(19)?.is_some(),
         human_mode: row.text(9)? == "human" && row.int_or_null(10)?.is_none_or(|until| until > now.0),
         reservation: None,
         exhausted_budget: None,

@@ -39,7 +39,8 @@ fn migration_steps() -> Vec<M<'static>> {
         include_str!("../../../migrations/sqlite/0001_start.sql"),
         include_str!("../../../migrations/sqlite/0002_configuration.sql"),
         include_str!("../../../migrations/sqlite/0003_alert_deliveries.sql"),
-        include_str!("../../../migrations/sqlite/0005_erasure.sql"),
+        include_str!("../../../migrations/sqlite/0004_erasure.sql"),
+        include_str!("../../../migrations/sqlite/0005_restores.sql"),
     ];
     files
         .map(|sql| {

@@ -10,7 +10,7 @@ use mynah::ai::{Completion, Finish, Prompt, Provider};
 use mynah::channel::{Channel, CredentialCheck, InboundList, SendError, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::{Fault, FaultOwner};
-use mynah::model::{Attachment, Event, Outgoing, ProviderId, Usage, WebhookError, WebhookRequest};
+use mynah::model::{Attachment, Event, Outgoing, ProviderId, SentMessage, Usage, WebhookError, WebhookRequest};
 use tokio::time::{pause, resume, sleep};
 
 use crate::setup::test_app::{ANA, TestApp};
@@ -60,7 +60,7 @@ impl Channel for ChannelWithTyping {
             TypingOutcome::Hanging => std::future::pending().await,
         }
     }
-    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<SentMessage>, Fault> {
         self.inner.find_sent(lookup).await
     }
     async fn list_inbound(&self, _: Time, _: &HashSet<String>) -> Result<InboundList, Fault> {

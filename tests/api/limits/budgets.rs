@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use mynah::channel::{Channel, CredentialCheck, InboundList, SendError, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
-use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
+use mynah::model::{Attachment, Event, Outgoing, ProviderId, SentMessage, WebhookError, WebhookRequest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use wiremock::ResponseTemplate;
@@ -222,7 +222,7 @@ impl Channel for PausedFetch {
     async fn send_typing(&self, inbound: &ProviderId) -> Result<(), Fault> {
         self.inner.send_typing(inbound).await
     }
-    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<SentMessage>, Fault> {
         self.inner.find_sent(lookup).await
     }
     async fn list_inbound(&self, since: Time, ours: &HashSet<String>) -> Result<InboundList, Fault> {

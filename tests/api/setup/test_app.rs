@@ -106,6 +106,29 @@ impl TestApp {
         TestApp { app, clock, twilio, model, folder, settings: all, next_sid: sids }
     }
 
+    /// A copy of the database, as a backup holds it.
+    pub fn copy_database(&self, name: &str) -> std::path::PathBuf {
+        let copy = self.folder.path().join(name);
+        self.execute_sql(&format!("VACUUM INTO '{}'", copy.display()));
+        copy
+    }
+
+    /// The same test app with this copy in the place of its database, which is lost.
+    pub async fn with_restored(self, copy: &std::path::Path, made_at: Time) -> TestApp {
+        let TestApp { app, clock, twilio, model, folder, settings, next_sid } = self;
+        drop(app);
+        let database = folder.path().join("mynah.db");
+        for suffix in ["-wal", "-shm"] {
+            let beside = format!("{}{suffix}", database.display());
+            assert!(!std::path::Path::new(&beside).exists(), "the last connection removes {beside}");
+        }
+        std::fs::rename(copy, &database).unwrap();
+        let app = build_app(&settings, &clock).await;
+        app.store.mark_restored(made_at, clock.now()).await.unwrap();
+        app.store.recover(clock.now(), "Sorry.".into()).await.unwrap();
+        TestApp { app, clock, twilio, model, folder, settings, next_sid }
+    }
+
     /// The app with its sources, as `serve` runs it: the snapshot changes with the stored configuration.
     pub fn live(&self) -> LiveApp {
         LiveApp::new(Arc::clone(&self.app), sources(&self.settings), 0)

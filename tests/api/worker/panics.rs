@@ -9,7 +9,7 @@ use mynah::ai::{Completion, Prompt, Provider};
 use mynah::channel::{Channel, CredentialCheck, InboundList, SendError, SentLookup};
 use mynah::clock::Time;
 use mynah::fault::Fault;
-use mynah::model::{Attachment, Event, Outgoing, ProviderId, WebhookError, WebhookRequest};
+use mynah::model::{Attachment, Event, Outgoing, ProviderId, SentMessage, WebhookError, WebhookRequest};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -92,7 +92,7 @@ impl Channel for BrokenChannel {
     async fn send_typing(&self, _: &ProviderId) -> Result<(), Fault> {
         Ok(())
     }
-    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<ProviderId>, Fault> {
+    async fn find_sent(&self, lookup: &SentLookup) -> Result<Vec<SentMessage>, Fault> {
         self.panic_if_due(PanicPlace::FindSent);
         self.inner.find_sent(lookup).await
     }
