@@ -11,6 +11,7 @@ mod live_app;
 mod media_links;
 mod numbers;
 mod probe_key;
+mod restored_data;
 mod running_turns;
 mod service_state;
 
@@ -20,6 +21,7 @@ pub use self::live_app::{LiveApp, ReloadError, ReloadOutcome, load_configuration
 pub use self::media_links::MediaLinks;
 pub use self::numbers::Number;
 pub use self::probe_key::ProbeKey;
+pub use self::restored_data::{RestoredData, finish_interrupted_restore};
 pub use self::running_turns::RunningTurns;
 
 use std::borrow::Cow;
@@ -40,7 +42,7 @@ use crate::channel::twilio::Twilio;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Clock;
 use crate::concurrency_limit::ConcurrencyLimit;
-use crate::config::{AiConfig, Config, NumberDirectory};
+use crate::config::{AiConfig, Config, DataConfig, NumberDirectory};
 use crate::file_reader::FileReader;
 use crate::file_store::FileStore;
 use crate::metrics::Metrics;
@@ -282,8 +284,8 @@ impl Derived {
 ///
 /// # Errors
 /// If the age identity is lost or does not belong to this database.
-pub async fn with_erasure_key(store: Store, config: &Config, clock: &dyn Clock) -> Result<Store> {
-    let key = installation_key::get_or_create(installation_key::CALLBACK_KEY, &store, &config.data, clock).await?;
+pub async fn with_erasure_key(store: Store, data: &DataConfig, clock: &dyn Clock) -> Result<Store> {
+    let key = installation_key::get_or_create(installation_key::CALLBACK_KEY, &store, data, clock).await?;
     Ok(store.with_erasure_key(ErasureKey::derive(&key)))
 }
 

@@ -7,10 +7,10 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`password`] [`file_store`] [`store`] [`cache`] |
+//! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`password`] [`disk_space`] [`file_store`] [`store`] [`cache`] |
 //! | 2 | [`channel`] [`ai`] [`file_reader`] [`alerting`] |
 //! | 3 | [`app`] |
-//! | 4 | [`administration`] [`diagnosis`] [`personal_data`] |
+//! | 4 | [`administration`] [`backup`] [`diagnosis`] [`personal_data`] |
 //! | 5 | [`work`] [`web`] [`simulator`] |
 //! | 6 | [`daemon`] |
 //! | 7 | [`cli`] |
@@ -19,6 +19,7 @@ pub mod administration;
 pub mod ai;
 pub mod alerting;
 pub mod app;
+pub mod backup;
 pub mod cache;
 pub mod channel;
 pub mod circuit_breaker;
@@ -28,6 +29,7 @@ pub mod concurrency_limit;
 pub mod config;
 pub mod daemon;
 pub mod diagnosis;
+pub mod disk_space;
 pub mod failpoint;
 pub mod fault;
 pub mod file_reader;

@@ -136,6 +136,15 @@ impl Secrets {
         Err(last.map_or(SecretsError::Text, SecretsError::Open))
     }
 
+    /// Decrypts a file of any length while it is read.
+    pub fn decrypt_stream<R: std::io::BufRead>(
+        &self,
+        source: R,
+    ) -> Result<age::stream::StreamReader<R>, age::DecryptError> {
+        let identities = self.identities.iter().map(|identity| identity as &dyn age::Identity);
+        age::Decryptor::new_buffered(source)?.decrypt(identities)
+    }
+
     /// Decrypts a text.
     pub fn unseal_text(&self, sealed: &str) -> Result<SecretString, SecretsError> {
         String::from_utf8(self.unseal(sealed)?).map(SecretString::from).map_err(|_| SecretsError::Text)

@@ -260,7 +260,7 @@ async fn set_blocked(
     json: bool,
 ) -> Result<()> {
     // A block of somebody who was erased is kept under a key.
-    let store = app::with_erasure_key(store, config, super::clock().as_ref()).await?;
+    let store = app::with_erasure_key(store, &config.data, super::clock().as_ref()).await?;
     let address = who::find_address(&store, who).await?;
     let shown = address.as_str().to_owned();
     if let Address::Phone(phone) = &address

@@ -6,6 +6,7 @@ mod admin;
 mod ai;
 mod alert;
 mod attachments;
+mod backup;
 mod chat;
 mod check;
 mod cleanup;
@@ -22,6 +23,7 @@ mod operator_messages;
 mod personal_data;
 mod progress;
 mod read_file;
+mod restore;
 mod schedule;
 mod secret;
 mod secret_input;
@@ -45,7 +47,7 @@ use clap::{Args, Parser, Subcommand};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 
-use crate::app::{LiveApp, load_configuration, open_store};
+use crate::app::{LiveApp, finish_interrupted_restore, load_configuration, open_store};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, Sources};
 use crate::store::Store;
@@ -105,6 +107,8 @@ enum Command {
     Ai(ai::Arguments),
     /// List alerts, such as: a person is wanted, a budget is spent, a model fails
     Alert(alert::Arguments),
+    /// Make a backup: the database and the files, in one file
+    Backup(backup::Arguments),
     /// Check the configuration, the database, Twilio and the models
     Check(check::Arguments),
     /// Run the regular jobs now: end idle conversations, delete old ones
@@ -126,6 +130,8 @@ enum Command {
     /// Read one file from stdin; `serve` starts this command itself
     #[command(name = crate::file_reader::COMMAND, hide = true)]
     ReadFile(read_file::Arguments),
+    /// Put a backup in the place of the data folder's data
+    Restore(restore::Arguments),
     /// Show when the regular jobs last ran, with what result, and when they run next
     Schedule(schedule::Arguments),
     /// Store secrets encrypted in the database, list them, and change the age identity
@@ -136,12 +142,27 @@ enum Command {
     Settings(settings::Arguments),
 }
 
+impl Command {
+    /// Whether the command opens the data folder, where a restore may have been interrupted.
+    fn uses_data_folder(&self) -> bool {
+        !matches!(
+            self,
+            Command::Chat(_) | Command::Completions(_) | Command::Demo(_) | Command::Man(_) | Command::ReadFile(_)
+        )
+    }
+}
+
 /// Runs a command. The first line of an error says what went wrong; the chain below it says why.
 pub fn run(cli: Cli) -> Result<()> {
     restrict_umask();
     forbid_memory_dumps();
     let Cli { global_flags: settings, command } = cli;
     let mut flags = settings.flags();
+    if command.uses_data_folder()
+        && let Ok(data) = Config::load_data(Sources::of_process(flags.clone()))
+    {
+        finish_interrupted_restore(&data)?;
+    }
     match command {
         Command::Serve(arguments) => {
             arguments.add_to(&mut flags);
@@ -166,6 +187,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Admin(arguments) => block_on(admin::run(Sources::of_process(flags), arguments)),
         Command::Ai(arguments) => block_on(ai::run(Sources::of_process(flags), arguments)),
         Command::Alert(arguments) => block_on(alert::run(load(flags)?, arguments)),
+        Command::Backup(arguments) => block_on(backup::run(Sources::of_process(flags), arguments)),
         Command::Check(arguments) => block_on(check::run(Sources::of_process(flags), arguments)),
         Command::Cleanup(arguments) => block_on(cleanup::run(load(flags)?, arguments)),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -176,6 +198,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Migrate(arguments) => migrate::run(&load(flags)?, &arguments),
         Command::Number(arguments) => block_on(number::run(Sources::of_process(flags), arguments)),
         Command::ReadFile(arguments) => read_file::run(&arguments),
+        Command::Restore(arguments) => block_on(restore::run(Sources::of_process(flags), arguments)),
         Command::Schedule(arguments) => block_on(schedule::run(load(flags)?, arguments)),
         Command::Secret(arguments) => block_on(secret::run(Sources::of_process(flags), arguments)),
         Command::SendTest(arguments) => block_on(send_test::run(load(flags)?, arguments)),

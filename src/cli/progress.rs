@@ -18,3 +18,27 @@ pub(super) fn spinner(what: &'static str) -> ProgressBar {
     spinner.enable_steady_tick(TICK);
     spinner
 }
+
+/// How far long work has come. Clones are the same bar. It draws nothing if stderr is not a terminal.
+#[derive(Clone)]
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn new() -> Bar {
+        Bar(spinner(""))
+    }
+
+    /// `total` is 0 if it is not known.
+    pub(super) fn show(&self, doing: &'static str, done: u64, total: u64) {
+        if self.0.is_hidden() {
+            return;
+        }
+        let percent = (total > 0).then(|| format!(": {} %", done.saturating_mul(100) / total));
+        self.0.set_message(format!("{doing}{}", percent.unwrap_or_default()));
+    }
+
+    /// Removes the bar. Call this before anything else is printed.
+    pub(super) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -27,6 +27,7 @@ pub use self::schema::reference::reference;
 pub use self::schema::settings::{DefaultValue, Group, Setting};
 pub use self::sections::ai::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC, DEFAULT_MAX_TOKENS_COMPATIBLE};
 pub use self::sections::alerts::{AlertConfig, AlertWebhookConfig, EmailConfig, NtfyConfig};
+pub use self::sections::backup::BackupConfig;
 pub use self::sections::contact_policy::ContactPolicyConfig;
 pub use self::sections::local_model::is_local_address;
 pub use self::sections::log::{LogConfig, LogFormat};
@@ -43,7 +44,8 @@ pub use self::sources::environment::{Sources, StoredSecret};
 pub use self::stored_settings::{StoredSetting, StoredSettingState};
 
 use self::sections::{
-    ai_choice, alerts, contact_policy, further_numbers, log, media, metrics, number_config, server, texts, twilio, work,
+    ai_choice, alerts, backup, contact_policy, further_numbers, log, media, metrics, number_config, server, texts,
+    twilio, work,
 };
 use self::sources::reader::SettingsReader;
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub alerts: AlertConfig,
     /// Who may read the metrics.
     pub metrics: MetricsConfig,
+    /// When and where backups are made.
+    pub backup: BackupConfig,
     /// What is logged.
     pub log: LogConfig,
     /// Settings that are valid but look like mistakes, one sentence each; never a secret.
@@ -96,6 +100,15 @@ impl Config {
         Ok(data)
     }
 
+    /// Reads only what a backup needs, so that one can be made while other settings have errors.
+    pub fn load_backup(sources: Sources) -> Result<(DataConfig, BackupConfig), Problems> {
+        let mut reader = SettingsReader::new(sources);
+        let data = server::read_data(&mut reader);
+        let backup = backup::read(&mut reader, &data);
+        Problems::ensure_none(reader.problems)?;
+        Ok((data, backup))
+    }
+
     fn read(reader: &mut SettingsReader) -> Result<Config, Problems> {
         let server = server::read(reader);
         let data = server::read_data(reader);
@@ -109,6 +122,7 @@ impl Config {
         let texts = texts::read(reader);
         let metrics = metrics::read(reader);
         let alerts = alerts::read(reader);
+        let backup = backup::read(reader, &data);
         let log = log::read(reader);
         for warning in people.unpriced_warnings(ai.iter().chain(&fallbacks)) {
             reader.warn(warning);
@@ -130,6 +144,7 @@ impl Config {
             further_numbers: Vec::new(),
             alerts,
             metrics,
+            backup,
             log,
             warnings: Vec::new(),
         };

@@ -5,16 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::finding::Finding;
+use crate::disk_space::{LOW_FREE_BYTES, MIN_FREE_BYTES, free_bytes, in_units};
 
 pub(super) const NAME: &str = "data folder";
 
 const DISK: &str = "disk space";
-
-/// Below this, the database may fail at any moment: its log alone grows to 32 MiB.
-const MIN_FREE_BYTES: u64 = 64 << 20;
-
-/// Below this, the disk is soon full.
-const LOW_FREE_BYTES: u64 = 512 << 20;
 
 /// Checks the folder, and the room on its disk.
 pub(super) fn check(folder: &Path, database: &Path) -> Vec<Finding> {
@@ -42,12 +37,6 @@ pub(super) fn check(folder: &Path, database: &Path) -> Vec<Finding> {
     vec![folder_finding, judge_free_space(free_bytes(folder), size)]
 }
 
-/// Returns a sentence about the disk if it is nearly full.
-pub fn low_disk_space(folder: &Path) -> Option<String> {
-    let free = free_bytes(folder).ok().filter(|free| *free < LOW_FREE_BYTES)?;
-    Some(format!("only {} are free in {}", in_units(free), folder.display()))
-}
-
 fn judge_free_space(free: std::io::Result<u64>, database: u64) -> Finding {
     let free = match free {
         Ok(free) => free,
@@ -64,33 +53,12 @@ fn judge_free_space(free: std::io::Result<u64>, database: u64) -> Finding {
     }
 }
 
-/// Returns the bytes that mynah's user may still write.
-fn free_bytes(folder: &Path) -> std::io::Result<u64> {
-    #[cfg(feature = "failpoints")]
-    if let Some(free) = std::env::var("MYNAH_TEST_FREE_BYTES").ok().and_then(|free| free.parse().ok()) {
-        return Ok(free);
-    }
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
 /// Returns the bytes of the database and its log.
 fn database_bytes(database: &Path) -> u64 {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
     size(database) + size(Path::new(&log))
-}
-
-fn in_units(bytes: u64) -> String {
-    match bytes {
-        0..0x10_0000 => format!("{} KiB", bytes >> 10),
-        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
-        _ => {
-            let tenths = bytes / ((1 << 30) / 10);
-            format!("{}.{} GiB", tenths / 10, tenths % 10)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -111,11 +79,6 @@ mod tests {
         }
         let unknown = judge_free_space(Err(std::io::ErrorKind::Unsupported.into()), 0);
         assert_eq!(unknown.outcome, Outcome::Skipped);
-    }
-
-    #[test]
-    fn sizes_are_written_in_units() {
-        assert_eq!([0, 5 << 20, 3 << 29].map(in_units), ["0 KiB", "5 MiB", "1.5 GiB"]);
     }
 
     #[test]

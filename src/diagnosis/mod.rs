@@ -5,6 +5,7 @@
 //! call out run at the same time, each with a time limit. To add a check, add a file and a line in [`run`].
 
 mod account;
+mod backup;
 mod cache;
 mod clock;
 mod configuration;
@@ -28,7 +29,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-pub use self::data_folder::low_disk_space;
 pub use self::finding::{Finding, Outcome};
 pub use self::probe::answer_probes;
 pub use self::test_message::{DEFAULT_TEXT, TestReport, send as send_test_message};
@@ -68,6 +68,7 @@ pub async fn run(
         Ok(app) => {
             findings.push(database::check_write(&app).await);
             findings.push(cache::check(&app).await);
+            findings.push(backup::check(&app).await);
             findings.extend(public_url);
             findings.extend(check_outside(&app, offline, progress).await);
         }

@@ -69,7 +69,7 @@ pub struct Proof {
 /// person is erased, and the error says so.
 pub async fn erase(config: &Config, clock: &dyn Clock, contact: i64) -> Result<ErasureReport> {
     let database = config.data.database.as_path();
-    let store = app::with_erasure_key(open_store(config)?, config, clock).await?;
+    let store = app::with_erasure_key(open_store(config)?, &config.data, clock).await?;
     let erasure = store
         .erase_person(contact, clock.now())
         .await?

@@ -10,6 +10,7 @@ mod answered_elsewhere;
 mod ask_models;
 mod attachments;
 mod backoff;
+pub mod backups;
 mod catch_up;
 mod deliver;
 pub mod erasures;

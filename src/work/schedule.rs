@@ -11,7 +11,7 @@ use tracing::{error, info};
 use super::{alerts, catch_up, unused_files};
 use crate::app::App;
 use crate::clock::Time;
-use crate::diagnosis::low_disk_space;
+use crate::disk_space::low_disk_space;
 use crate::store::{ScheduledJob, StoreError};
 
 /// How long usage is kept. Budgets need it for a month.
@@ -93,7 +93,7 @@ pub async fn run(app: &App, all: bool) -> Result<Vec<ScheduledJob>, StoreError> 
     Ok(runs)
 }
 
-async fn record(
+pub(super) async fn record(
     app: &App,
     job: &str,
     every: Duration,

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use super::catch_up::CATCH_UP_INTERVAL;
-use super::{WorkItem, erasures, perform, schedule, unread_attachments, work_items};
+use super::{WorkItem, backups, erasures, perform, schedule, unread_attachments, work_items};
 use crate::app::{App, LiveApp};
 use crate::store::{BuiltInRequest, Claims, StoreError};
 
@@ -69,6 +69,7 @@ impl Worker {
         let (mut next_attachment_read, mut attachment_reading) = (next_schedule_run, None);
         let (mut next_erasure_check, mut erasure_check) = (next_schedule_run, None);
         let erasures_seen = Arc::new(AtomicI64::new(0));
+        let (mut next_backup_check, mut backup) = (next_schedule_run, None);
         let mut catching_up = self.catch_up(app, &stop);
         // If the catch-up is not done by then, it continues in the background.
         drop(tokio::time::timeout(FIRST_CATCH_UP_TIMEOUT, &mut catching_up).await);
@@ -89,6 +90,10 @@ impl Worker {
             if now >= next_erasure_check && erasure_check.as_ref().is_none_or(JoinHandle::is_finished) {
                 next_erasure_check = now + erasures::CHECK_INTERVAL;
                 erasure_check = Some(self.check_erasures(Arc::clone(&app), Arc::clone(&erasures_seen), &stop));
+            }
+            if now >= next_backup_check && backup.as_ref().is_none_or(JoinHandle::is_finished) {
+                next_backup_check = now + backups::CHECK_INTERVAL;
+                backup = Some(self.back_up(Arc::clone(&app), &stop));
             }
             if now >= next_schedule_run {
                 next_schedule_run = now + Duration::from_secs(60);
@@ -182,6 +187,16 @@ impl Worker {
                 done = erasures::check(&app, &seen) => if let Err(error) = done {
                     error!(%error, "cannot finish an erasure; trying again");
                 }
+            }
+        })
+    }
+
+    /// Makes a backup if one is due, in the background.
+    fn back_up(&self, app: Arc<App>, stop: &CancellationToken) -> JoinHandle<()> {
+        let stop = stop.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = backups::run_if_due(app, stop).await {
+                error!(%error, "cannot record the result of a backup");
             }
         })
     }

@@ -4,6 +4,7 @@
 //! `MYNAH_BLESS=1 cargo test reference`.
 
 mod alerts;
+mod backup;
 mod contact_policy;
 mod fallback;
 mod media;
@@ -11,7 +12,7 @@ mod metrics;
 mod table;
 mod texts;
 
-use Group::{Ai, Answers, Logs, Media, Monitoring, People, Server, Texts, Twilio};
+use Group::{Ai, Answers, Backups, Logs, Media, Monitoring, People, Server, Texts, Twilio};
 
 /// One setting.
 #[derive(Debug)]
@@ -66,11 +67,13 @@ pub enum Group {
     Monitoring,
     /// Logs.
     Logs,
+    /// Backups.
+    Backups,
 }
 
 impl Group {
     /// All groups, in the order of the reference.
-    pub const ALL: [Group; 9] = [Server, Twilio, Ai, Media, Answers, People, Texts, Monitoring, Logs];
+    pub const ALL: [Group; 10] = [Server, Twilio, Ai, Media, Answers, People, Texts, Monitoring, Logs, Backups];
 
     /// Returns the heading.
     pub fn title(self) -> &'static str {
@@ -84,6 +87,7 @@ impl Group {
             Texts => "Texts to contacts",
             Monitoring => "Monitoring",
             Logs => "Logs",
+            Backups => "Backups",
         }
     }
 }
@@ -131,9 +135,18 @@ impl Setting {
 
 /// Returns every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    [table::ROWS, fallback::ROWS, media::ROWS, contact_policy::ROWS, texts::ROWS, metrics::ROWS, alerts::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        table::ROWS,
+        fallback::ROWS,
+        media::ROWS,
+        contact_policy::ROWS,
+        texts::ROWS,
+        metrics::ROWS,
+        alerts::ROWS,
+        backup::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Returns the setting with this environment variable.

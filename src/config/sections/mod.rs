@@ -6,6 +6,7 @@
 pub(in crate::config) mod ai;
 pub(in crate::config) mod ai_choice;
 pub(in crate::config) mod alerts;
+pub(in crate::config) mod backup;
 pub(in crate::config) mod contact_policy;
 pub(in crate::config) mod fallback;
 pub(in crate::config) mod further_numbers;

@@ -1,9 +1,12 @@
 //! What is kept of an erased person: keyed hashes. They keep a STOP or a block in force, and recognize what would bring
 //! the person back.
 
+use std::path::Path;
+
 use crate::clock::Time;
 use crate::model::{Address, Inbound, ProviderId};
 use crate::store::database::{Arg, ErasureKey, Row, Store, StoreError, Tx, args};
+use crate::store::sqlite;
 
 const REMEMBER: &str = "
     INSERT INTO erased_addresses (hash, person, erased_at, opted_out_at, blocked_at) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -57,6 +60,19 @@ impl Store {
     pub async fn delete_erased_messages(&self, before: Time) -> Result<u64, StoreError> {
         self.write(move |tx| tx.execute(OLD_MESSAGES, args![before])).await
     }
+}
+
+/// Returns what the database file keeps of erased persons, to be carried over into a restored backup by
+/// [`Store::erase_again`]. Does not migrate the file. Returns nothing if there is no such file.
+pub fn erased_addresses_in(database: &Path) -> Result<Vec<ErasedAddress>, StoreError> {
+    let mut erased = Vec::new();
+    sqlite::peek(database, &mut |table, tx| {
+        if table == "erased_addresses" {
+            erased = all(tx)?;
+        }
+        Ok(())
+    })?;
+    Ok(erased)
 }
 
 pub(in crate::store) fn all(tx: &mut dyn Tx) -> Result<Vec<ErasedAddress>, StoreError> {

@@ -30,6 +30,11 @@ pub struct ScheduledJob {
     pub next_run_at: Time,
 }
 
+impl ScheduledJob {
+    /// The name of the job that makes backups.
+    pub const BACKUP: &'static str = "backup";
+}
+
 impl Store {
     /// Returns when a job runs next; `None` if it never ran.
     pub async fn next_run(&self, job: &'static str) -> Result<Option<Time>, StoreError> {

@@ -1,6 +1,7 @@
 //! SQLite: one connection that writes, on a thread of its own, and a pool of connections that read.
 
 mod checkpoint;
+mod copy;
 mod inspection;
 mod scrub;
 mod transaction;
@@ -17,6 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::watch;
 
+pub use self::copy::{CopyError, DatabaseCopy, check_whole, copy_database, files_in_copy};
 pub use self::inspection::{Inspection, inspect};
 
 use self::checkpoint::Checkpoints;

@@ -75,6 +75,7 @@ impl TestApp {
                 ("MYNAH_PUBLIC_URL", PUBLIC_URL),
                 ("MYNAH_MERGE_WINDOW", "0"),
                 ("MYNAH_TYPING", "false"),
+                ("MYNAH_BACKUP_EVERY", "0"),
                 ("TWILIO_ACCOUNT_SID", ACCOUNT),
                 ("TWILIO_AUTH_TOKEN", TOKEN),
                 ("TWILIO_WHATSAPP_FROM", OUR_NUMBER),

@@ -2,6 +2,7 @@
 
 mod ai;
 mod alerts;
+mod backup;
 mod beside_a_server;
 mod chat;
 mod check;
@@ -15,6 +16,7 @@ mod init;
 mod number;
 mod operator;
 mod read_file;
+mod restore;
 mod schedule;
 mod secret;
 mod send_test;

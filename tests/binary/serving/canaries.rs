@@ -133,6 +133,8 @@ async fn no_secret_and_no_whole_phone_number_is_seen_where_it_does_not_belong() 
         answers.push(format!("{path}: {:?}", server.get(path).await));
     }
     let mut shown = Vec::new();
+    let made = settings.run(&["backup", "canary.tar", "--json"]).await;
+    shown.push(format!("backup: {} {}", made.stdout, made.stderr));
     let commands: [&[&str]; 7] = [
         &["check", "--json"],
         &["settings", "list"],
@@ -178,7 +180,10 @@ async fn no_secret_and_no_whole_phone_number_is_seen_where_it_does_not_belong() 
     for (path, bytes) in &files {
         assert_holds_none(path, bytes, &secrets);
     }
-    let database = files.iter().find(|(path, _)| path.ends_with("mynah.db")).expect("the database");
-    let phone = phones[0].as_bytes();
-    assert!(database.1.windows(phone.len()).any(|window| window == phone), "what is searched for can be found");
+    for holds_conversations in ["mynah.db", "canary.tar"] {
+        let file = files.iter().find(|(path, _)| path.ends_with(holds_conversations)).expect(holds_conversations);
+        let phone = phones[0].as_bytes();
+        let found = file.1.windows(phone.len()).any(|window| window == phone);
+        assert!(found, "what is searched for can be found in {holds_conversations}");
+    }
 }

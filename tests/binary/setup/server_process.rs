@@ -36,6 +36,8 @@ impl CommandSettings {
             .with("MYNAH_PUBLIC_URL", &format!("http://127.0.0.1:{port}"))
             .with("MYNAH_LOG", "info")
             .with("MYNAH_TEST_CLOCK_SPEED", &CLOCK_SPEED.to_string())
+            // Only the tests of backups want them.
+            .with("MYNAH_BACKUP_EVERY", "0")
             // The disk of the machine that runs the tests may be nearly full, which is an alert.
             .with("MYNAH_TEST_FREE_BYTES", "100000000000")
     }
