@@ -18,7 +18,8 @@ use crate::disk_space::in_units;
 
 const EXAMPLES: &str = "Examples:
   mynah backup mynah.tar
-  mynah backup /mnt/usb/mynah.tar.age --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
+  mynah backup /mnt/usb/mynah.tar.age \\
+      --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
 
 The file is a tar archive with the database and the files of the conversations. `mynah restore` puts
 it back. `serve` makes one each day by itself (MYNAH_BACKUP_EVERY).";

@@ -13,8 +13,8 @@ use crate::clock::Time;
 use crate::config::{Config, DataConfig, Sources};
 
 const EXAMPLES: &str = "Examples:
-  mynah restore mynah.tar                            # into an empty data folder
-  mynah restore mynah.tar --force                    # the old data gets another name
+  mynah restore mynah.tar                  # into an empty data folder
+  mynah restore mynah.tar --force          # the old data gets another name
   mynah restore mynah.tar.age --identity backup-identity.txt
 
 The backup is checked before anything changes. Then nothing that was unfinished in it is sent before

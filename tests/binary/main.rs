@@ -7,5 +7,6 @@
 
 mod commands;
 mod failures;
+mod operating_guide;
 mod serving;
 mod setup;

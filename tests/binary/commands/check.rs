@@ -18,7 +18,8 @@ const OVERRIDES: &str = "#ct=3000&rt=4000&rc=3&rp=ct,rt,5xx";
 
 /// An environment in which nothing is wrong.
 pub(super) async fn sound_environment() -> TestEnvironment {
-    let environment = TestEnvironment::new().await;
+    let mut environment = TestEnvironment::new().await;
+    environment.settings = environment.settings.with("MYNAH_BACKUP_EVERY", "24h");
     let folder = &environment.settings.folder;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("the folder is there");
     let webhook = format!("http://127.0.0.1:{}/webhooks/twilio{OVERRIDES}", environment.settings.port);
@@ -59,6 +60,7 @@ async fn a_sound_set_up_passes_before_the_first_start_and_beside_a_server() {
         "age identity",
         "database",
         "cache",
+        "backup",
         "public URL",
         "clock",
         "Twilio",
@@ -134,7 +136,9 @@ const FAULTS: &[SeededFault] = &[
     fault("a damaged database", "database", "failed", "is damaged: ", "restore a backup"),
     fault("a database of a newer program", "database", "failed", "schema 999", "run the newest version"),
     #[cfg(feature = "failpoints")]
-    fault("a full disk", "disk space", "failed", "976 KiB are free", "free some space now"),
+    fault("a full disk", "disk space", "failed", "977 KiB are free", "free some space now"),
+    fault("a backup that failed", "backup", "warning", "the last one failed at", "mend what it says"),
+    fault("a backup of long ago", "backup", "warning", "the last one is of 20", "it should be newer"),
     fault("a clock that is wrong", "clock", "failed", "s ahead of Twilio's", "timedatectl set-ntp true"),
     fault("a wrong auth token", "Twilio", "failed", "does not accept the credentials", "check TWILIO_ACCOUNT_SID"),
     fault("an unknown sender", "sender", "failed", "no WhatsApp sender whatsapp:+14155550999", "TWILIO_WHATSAPP_FROM"),
@@ -223,6 +227,20 @@ async fn seed(name: &str, environment: &TestEnvironment) -> (CommandSettings, Op
             assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
             let database = Connection::open(folder.join("mynah.db")).expect("the folder is there");
             database.pragma_update(None, "user_version", 999).expect("the folder is there");
+            settings
+        }
+        "a backup that failed" => {
+            let settings = settings.with("MYNAH_BACKUP_DIR", "/dev/null/backups");
+            let mut server = ServerProcess::start(&settings).await;
+            server.wait_for_log("the backup failed").await;
+            server.signal("TERM");
+            server.wait_for_exit().await;
+            settings
+        }
+        "a backup of long ago" => {
+            assert_eq!(settings.run(&["migrate"]).await.status, Some(0));
+            let sql = "INSERT INTO schedule VALUES ('backup', 1500000000000, 1, 'x.tar', 0, 1500000000000)";
+            Connection::open(folder.join("mynah.db")).expect("it is there").execute(sql, []).expect("it is ours");
             settings
         }
         "a full disk" => settings.with("MYNAH_TEST_FREE_BYTES", "1000000"),
