@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 
 use crate::config::Network;
 
@@ -30,6 +31,12 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Netwo
         }
     }
     client
+}
+
+/// Returns the address of the client that sent this request; `None` if its connection is not known.
+pub(super) fn client_of(head: &Parts, trusted: &[Network]) -> Option<IpAddr> {
+    let Peer(peer) = *head.extensions.get::<Peer>()?;
+    Some(client_address(peer, &head.headers, trusted))
 }
 
 /// Returns the key by which a client's requests are counted. For IPv6 this is the /64 network: a client has 2^64

@@ -10,6 +10,7 @@ mod media_files;
 mod metrics;
 mod server;
 mod webhook;
+mod webhook_get;
 mod webhook_signature;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub fn routes(app: impl Into<LiveApp>, extra: Router) -> Router {
     let app = app.into();
     let headers = SecurityHeaders::of_current(app.clone());
     Router::new()
-        .route("/webhooks/twilio", get(webhook::hello).post(webhook::twilio))
+        .route("/webhooks/twilio", get(webhook_get::answer).post(webhook::twilio))
         .route("/webhooks/twilio/status", post(webhook::twilio))
         .route("/media/{reference}", get(media_files::serve_file))
         .route("/healthz", get(health::healthz))

@@ -17,7 +17,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, error, error_span, info, warn};
 
 use super::BODY_LIMIT;
-use super::client_address::{self, Peer};
+use super::client_address;
 use super::webhook_signature::{self, SignedWebhook};
 use crate::app::App;
 use crate::channel::{Channel, ErrorExplanation};
@@ -43,11 +43,6 @@ const REFUSAL_LOG_RATE: Rate = Rate { max_calls: NonZeroU32::MIN, period: Durati
 
 /// Headers whose value is a secret, or is derived from one.
 const REDACTED_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-twilio-signature"];
-
-/// Answers a GET, so that a person or a monitor can see that the address is right.
-pub(super) async fn hello() -> &'static str {
-    "this is the address for Twilio's webhooks; Twilio calls it with POST\n"
-}
 
 /// Handles a message or a status callback from Twilio.
 pub(super) async fn twilio(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -87,9 +82,7 @@ async fn receive(app: Arc<App>, request: Request) -> Response {
 /// Refuses a webhook that Twilio did not sign. Only such webhooks count against a client's rate. Everybody with a
 /// Twilio account shares the addresses that Twilio calls from, so forged webhooks must not delay signed ones.
 async fn refuse_unsigned(app: &App, head: &Parts, refusal: &WebhookError) -> Response {
-    let peer = head.extensions.get::<Peer>().map(|Peer(peer)| *peer);
-    let client =
-        peer.map(|peer| client_address::client_address(peer, &head.headers, &app.config.server.trusted_proxies));
+    let client = client_address::client_of(head, &app.config.server.trusted_proxies);
     let rate_limit_key = client.map(client_address::rate_limit_key);
     let key = rate_limit_key.as_deref().unwrap_or("unknown");
     match app.refusal_cache.take_from_rate(&format!("refused {key}"), REFUSAL_RATE).await {
@@ -333,6 +326,7 @@ mod tests {
     use crate::cache::MemoryCache;
     use crate::clock::ManualClock;
     use crate::config::{Config, Sources};
+    use crate::web::client_address::Peer;
 
     async fn app() -> (TempDir, App) {
         let folder = tempfile::tempdir().unwrap();

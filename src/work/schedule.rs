@@ -23,6 +23,7 @@ const ERASED_MESSAGE_RETENTION: Duration = Duration::from_secs(31 * 86_400);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
     CheckDisk,
+    CheckBudgets,
     ExpireTurns,
     EndIdle,
     DeleteEnded,
@@ -34,8 +35,9 @@ enum Job {
 }
 
 /// The jobs with their names and intervals.
-const JOBS: [(Job, &str, Duration); 9] = [
+const JOBS: [(Job, &str, Duration); 10] = [
     (Job::CheckDisk, "check_disk", Duration::from_secs(10 * 60)),
+    (Job::CheckBudgets, "check_budgets", Duration::from_secs(10 * 60)),
     (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
     (Job::EndIdle, "end_idle_conversations", Duration::from_secs(10 * 60)),
     (Job::DeleteEnded, "delete_old_conversations", Duration::from_secs(3600)),
@@ -121,6 +123,14 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
                 Ok("there is enough room".into())
             }
         },
+        Job::CheckBudgets => {
+            // A day or a month has ended, or the owner has raised the budget.
+            let with_room = store.shared_budgets_with_room(now).await?;
+            for budget in &with_room {
+                alerts::record_recovery(app, "budget", budget).await;
+            }
+            Ok(format!("{} of 2 shared budgets have room", with_room.len()))
+        }
         Job::ExpireTurns => {
             let turns = store.expire_overdue_turns(now).await?;
             if turns > 0 {

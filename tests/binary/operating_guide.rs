@@ -35,15 +35,22 @@ const EXPECTED: [(&str, &str); 16] = [
     ("mynah conversations erase", "erased "),
 ];
 
-/// The lines of the page's `sh` blocks.
-fn commands() -> Vec<&'static str> {
-    let mut found = Vec::new();
-    let mut in_block = false;
+/// The commands of the page's `sh` blocks. A line that ends with a backslash goes on in the next one.
+fn commands() -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let (mut in_block, mut goes_on) = (false, false);
     for line in GUIDE.lines() {
         match line {
             "```sh" => in_block = true,
             "```" => in_block = false,
-            line if in_block && !line.trim().is_empty() => found.push(line),
+            line if in_block && !line.trim().is_empty() => {
+                let words = line.strip_suffix('\\').unwrap_or(line).trim();
+                match found.last_mut().filter(|_| goes_on) {
+                    Some(begun) => *begun += &format!(" {words}"),
+                    None => found.push(words.to_owned()),
+                }
+                goes_on = line.ends_with('\\');
+            }
             _ => {}
         }
     }
@@ -109,7 +116,7 @@ async fn every_command_of_the_guide_runs_in_its_order() {
     let mut expected: BTreeMap<_, _> = EXPECTED.into_iter().collect();
     let program = Path::new(env!("CARGO_BIN_EXE_mynah")).parent().unwrap().display().to_string();
     for command in commands() {
-        let line = replacements.iter().fold(command.to_owned(), |line, (from, to)| line.replace(from, to));
+        let line = replacements.iter().fold(command.clone(), |line, (from, to)| line.replace(from, to));
         let first = line.split(' ').next().unwrap();
         if let Some((key, value)) = line.strip_prefix("export ").and_then(|pair| pair.split_once('=')) {
             settings = settings.with(key, value);
@@ -153,6 +160,5 @@ async fn every_command_of_the_guide_runs_in_its_order() {
 #[test]
 fn the_commands_of_the_guide_are_found() {
     let commands = commands();
-    assert!(commands.len() > 40 && commands.contains(&"mynah serve"), "{commands:?}");
-    assert!(commands.iter().all(|command| !command.ends_with('\\')), "one line is one command");
+    assert!(commands.len() > 40 && commands.iter().any(|command| command == "mynah serve"), "{commands:?}");
 }

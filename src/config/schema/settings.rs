@@ -113,7 +113,7 @@ impl Setting {
     /// Returns why the database may not store the setting in clear, or `None` if it may.
     ///
     /// Secrets are stored encrypted elsewhere. Some settings are needed to find the database, and a running process cannot
-    /// move to another address. Base URLs are addresses
+    /// move to another address or log elsewhere. Base URLs are addresses
     /// that mynah calls, perhaps without TLS and inside the owner's network: only somebody with access to the machine
     /// may set them, not somebody who gets access to a web page.
     pub fn why_not_storable(&self) -> Option<&'static str> {
@@ -121,7 +121,7 @@ impl Setting {
             Some("a secret, which cannot be stored as a setting")
         } else if self.file_key.is_empty() || matches!(self.key, "MYNAH_DATA_DIR" | "MYNAH_AGE_KEY_FILE") {
             Some("a setting that mynah needs to read the database, so it cannot be stored there")
-        } else if self.key == "MYNAH_LISTEN" {
+        } else if matches!(self.key, "MYNAH_LISTEN" | "MYNAH_LOG_FORMAT" | "MYNAH_LOG_DIR" | "MYNAH_LOG_RETENTION") {
             Some("a setting that a running process cannot change, so it counts only from the next start")
         } else if self.key == "MYNAH_NUMBERS" {
             Some("a list of files, which can be set only on the machine itself")

@@ -16,6 +16,9 @@ const DROP: &str = "DELETE FROM spent WHERE period = ?2 AND scope = ?1";
 /// A month's name sorts before the names of its days.
 const OLD: &str = "DELETE FROM spent WHERE period < ?1";
 
+/// The names of the budgets that all contacts share, of which there is one alert each.
+const SHARED_BUDGETS: [&str; 2] = ["of all for a day", "of all for a month"];
+
 /// A budget that is set, as it applies to one contact.
 pub(in crate::store) struct ActiveBudget {
     scope: String,
@@ -67,6 +70,24 @@ pub(in crate::store) fn exhausted_budget(
 }
 
 impl Store {
+    /// Returns the names of the budgets that all contacts share and that have room for a call, or are not set.
+    pub async fn shared_budgets_with_room(&self, now: Time) -> Result<Vec<&'static str>, StoreError> {
+        let options = self.options;
+        self.read(move |tx| {
+            // No contact has this number, so nothing is charged to it.
+            let mut accounts = active_budgets(options, 0, now);
+            let mut with_room = SHARED_BUDGETS.to_vec();
+            while let Some(account) = accounts.pop() {
+                let name = account.name;
+                if exhausted_budget(tx, &[account])?.is_some() {
+                    with_room.retain(|other| *other != name);
+                }
+            }
+            Ok(with_room)
+        })
+        .await
+    }
+
     /// Deletes the figures of the months before the one of `before`. Returns how many figures it deleted.
     pub async fn delete_old_charges(&self, before: Time) -> Result<u64, StoreError> {
         self.write(move |tx| tx.execute(OLD, args![month(before).as_str()])).await
@@ -95,8 +116,8 @@ pub(in crate::store) fn active_budgets(options: StoreOptions, contact: i64, at: 
     // The names are subjects of alerts, which count by them and which `alert list --json` prints: they stay as they are.
     [
         (scope(contact), day.clone(), budgets.contact_day, "of one contact for a day"),
-        ("all".to_owned(), day, budgets.day, "of all for a day"),
-        ("all".to_owned(), month, budgets.month, "of all for a month"),
+        ("all".to_owned(), day, budgets.day, SHARED_BUDGETS[0]),
+        ("all".to_owned(), month, budgets.month, SHARED_BUDGETS[1]),
     ]
     .into_iter()
     .filter(|(_, _, limit, _)| !limit.is_none())

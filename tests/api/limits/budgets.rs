@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mynah::channel::{Channel, CredentialCheck, InboundList, SendError, SentLookup};
-use mynah::clock::Time;
+use mynah::clock::{Clock, Time};
 use mynah::fault::Fault;
 use mynah::model::{Attachment, Event, Outgoing, ProviderId, SentMessage, WebhookError, WebhookRequest};
+use mynah::work;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use wiremock::ResponseTemplate;
@@ -33,8 +34,12 @@ async fn five_hundred_turns_that_race_for_ten_calls_make_ten() {
     assert_eq!(texts.iter().filter(|text| *text == BUDGET_SPENT_TEXT).count(), 490, "everybody is told, nobody twice");
     let alerts = test_app.app.store.alerts(10).await.unwrap();
     assert_eq!((alerts.len(), alerts[0].cause.as_str(), alerts[0].count), (1, "budget", 490));
+    work::schedule::run(&test_app.app, true).await.unwrap();
+    assert_eq!(test_app.app.store.alerts(10).await.unwrap()[0].resolved_at, None, "it is still spent");
     // The next day is a new one.
     test_app.advance(86_400);
+    work::schedule::run(&test_app.app, true).await.unwrap();
+    assert_eq!(test_app.app.store.alerts(10).await.unwrap()[0].resolved_at, Some(test_app.clock.now()));
     test_app.contact_writes(ANA, "hello").await;
     test_app.drain().await;
     assert_eq!(test_app.sent_texts().await.last().unwrap(), "Hello!");

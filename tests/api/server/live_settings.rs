@@ -110,13 +110,18 @@ async fn settings_of_the_log_that_need_a_restart_are_named() {
     store(&test_app, "MYNAH_LOG", "info,[turn{turn=12}]=debug").await;
     assert_eq!(live.reload_if_changed().await.unwrap(), REPLACED);
     assert_eq!(live.current().config.log.filter, "info,[turn{turn=12}]=debug");
-    for (key, value) in [("MYNAH_LOG_FORMAT", "json"), ("MYNAH_LOG_DIR", "/nonexistent"), ("MYNAH_LOG_RETENTION", "3d")]
-    {
-        store(&test_app, key, value).await;
+    // These cannot be stored, so they come from a file that is read again.
+    let file = test_app.folder.path().join("mynah.toml");
+    for (key, line) in [
+        ("MYNAH_LOG_FORMAT", "log_format = 'json'"),
+        ("MYNAH_LOG_DIR", "log_dir = '/nonexistent'"),
+        ("MYNAH_LOG_RETENTION", "log_retention = '3d'"),
+    ] {
+        std::fs::write(&file, line).unwrap();
         let needs_restart = vec![key];
-        assert_eq!(live.reload_if_changed().await.unwrap(), ReloadOutcome::Replaced { needs_restart }, "{key}");
-        assert!(test_app.app.store.delete_setting(key).await.unwrap());
-        assert_eq!(live.reload_if_changed().await.unwrap(), REPLACED);
+        assert_eq!(live.reload().await.unwrap(), ReloadOutcome::Replaced { needs_restart }, "{key}");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(live.reload().await.unwrap(), REPLACED);
     }
     let log = &live.current().config.log;
     assert_eq!((log.dir.as_ref(), log.max_files), (None, Some(15)));

@@ -69,6 +69,8 @@ async fn a_setting_that_cannot_be_stored_is_refused_and_changes_nothing() {
             "setting MYNAH_DATA_DIR: found a setting that mynah needs to read the database",
         ),
         ("MYNAH_LISTEN", "127.0.0.1:1", "setting MYNAH_LISTEN: found a setting that a running process cannot change"),
+        ("MYNAH_LOG_DIR", "/tmp/x", "setting MYNAH_LOG_DIR: found a setting that a running process cannot change"),
+        ("MYNAH_LOG_FORMAT", "json", "setting MYNAH_LOG_FORMAT: found a setting that a running process cannot change"),
         ("MYNAH_WHO", "code", "MYNAH_PAIRING_CODE: found no value"),
     ] {
         let refusal = run_refused(settings, &["set", key, value]).await;

@@ -42,6 +42,8 @@ async fn monitors_and_people_find_their_addresses() {
     assert_eq!((&ready["configured"], &ready["queue"]["waiting"]), (&true.into(), &0.into()), "{ready}");
     let (status, body) = server.get("/webhooks/twilio").await.unwrap();
     assert!(status == 200 && body.contains("address for Twilio's webhooks"), "{status} {body}");
+    assert!(body.starts_with("<?xml ") && body.ends_with("<Response/>\n"), "{body}");
+    server.wait_for_log("was called with GET").await;
     assert_eq!(server.get("/elsewhere").await.unwrap().0, 404);
 }
 
