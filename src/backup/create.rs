@@ -214,14 +214,14 @@ fn size_of_database(database: &Path) -> Result<u64> {
     Ok(size + fs::metadata(log).map_or(0, |log| log.len()))
 }
 
+/// Locks the folder itself: a file for it would belong to whoever made the first backup, perhaps root.
 fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join("backup.lock");
-    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.with_context(|| path.display().to_string())?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another backup of {} is being made", folder.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
+    let shown = folder.display();
+    let opened = File::open(folder).with_context(|| shown.to_string())?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => bail!("another backup of {shown} is being made"),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{shown} cannot be locked")),
     }
 }
 
@@ -368,7 +368,7 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name != "backup.lock").collect();
+        let mut names: Vec<_> = names.collect();
         names.sort();
         names
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{BufReader, ErrorKind, Read, Seek};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -96,6 +96,7 @@ pub async fn restore(data: &DataConfig, options: &RestoreOptions, clock: &dyn Cl
     };
     match prepared {
         Ok(report) => {
+            give_to_owner(data, &restored)?;
             let replaced = restored.use_now(clock.now())?;
             Ok(RestoreReport { replaced, ..report })
         }
@@ -105,6 +106,25 @@ pub async fn restore(data: &DataConfig, options: &RestoreOptions, clock: &dyn Cl
             Err(error)
         }
     }
+}
+
+/// Gives what root has restored to the owner of the data folder, who runs `serve` and could not read it.
+fn give_to_owner(data: &DataConfig, restored: &RestoredData<'_>) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = fs::metadata(&data.dir).with_context(|| data.dir.display().to_string())?;
+    let mut paths = vec![data.dir.join("mynah.lock"), restored.database(), restored.media()];
+    while let Some(path) = paths.pop() {
+        std::os::unix::fs::lchown(&path, Some(owner.uid()), Some(owner.gid()))
+            .with_context(|| format!("{} cannot be given to the owner of the data folder", path.display()))?;
+        if path.is_dir() {
+            for entry in fs::read_dir(&path).with_context(|| path.display().to_string())? {
+                paths.push(entry.with_context(|| path.display().to_string())?.path());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The files of the backup take about as much as the backup.

@@ -16,7 +16,8 @@ const MARK_LIVE_TURNS: &str = "
     UPDATE turns SET may_be_answered = 1, token = NULL, not_before = MAX(COALESCE(not_before, 0), ?1),
         attempts = CASE state WHEN 'running' THEN attempts - 1 ELSE attempts END,
         due_at = CASE WHEN due_at IS NOT NULL THEN MAX(due_at, ?1) WHEN state = 'running' THEN ?1 END,
-        state = CASE state WHEN 'running' THEN 'retry' ELSE state END
+        state = CASE state WHEN 'running' THEN 'retry' ELSE state END,
+        error = 'a backup was restored: mynah looks whether this was answered since'
     WHERE live IS NOT NULL AND state IN ('open', 'running', 'retry')";
 
 /// An operator may have had these answered since, and may ask for it again here.
@@ -62,7 +63,8 @@ const LATEST_RESTORE: &str = "SELECT made_at, restored_at FROM restores ORDER BY
 
 const MARK_TURN: &str = "
     UPDATE turns SET may_be_answered = 1, not_before = MAX(COALESCE(not_before, 0), ?2),
-        due_at = CASE WHEN due_at IS NOT NULL THEN MAX(due_at, ?2) END
+        due_at = CASE WHEN due_at IS NOT NULL THEN MAX(due_at, ?2) END,
+        error = 'a backup was restored: mynah looks whether this was answered since'
     WHERE id = ?1";
 
 /// The least number of ids of turns that are left out after a restore, and how many for each second since the backup.

@@ -117,7 +117,7 @@ async fn a_backup_that_cannot_be_made_says_why_and_leaves_nothing() {
     let shown = settings.clone().with("MYNAH_BACKUP_RECIPIENTS", secret_key).run(&["backup", "x.tar"]).await;
     assert!(shown.stderr.contains("an age identity, which is secret") && !shown.stderr.contains("0UJHZW"), "{shown:?}");
 
-    let lock = fs::File::create(folder.join("backup.lock")).unwrap();
+    let lock = fs::File::open(&folder).unwrap();
     lock.lock().unwrap();
     let second = settings.run(&["backup", "x.tar"]).await;
     assert!(second.status == Some(1) && second.stderr.contains("another backup of"), "{second:?}");

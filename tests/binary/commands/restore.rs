@@ -308,6 +308,36 @@ async fn an_old_backup_repeats_no_reply_that_twilio_lists() {
     assert_eq!(last, (format!("whatsapp:{}", phone(0)), "re: #0-4#".to_owned()));
 }
 
+/// The owner stops the service with sudo, and restores with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_root_restores_belongs_to_the_owner_of_the_data_folder() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let (_environment, settings) = with_backup().await;
+    let new = settings.folder.join("new");
+    fs::create_dir(&new).unwrap();
+    // Only root can give a folder away; for others, the folder and what is restored are theirs anyway.
+    let is_root = fs::metadata(&new).unwrap().uid() == 0;
+    if is_root {
+        chown(&new, Some(1234), Some(1235)).unwrap();
+    }
+    let owner = fs::metadata(&new).unwrap();
+    let restored = restore(&with_folder(&settings, "new"), &["whole.tar"]).await;
+    assert_eq!(restored.status, Some(0), "{restored:?}");
+    let mut folders = vec![new];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let found = fs::metadata(&path).unwrap();
+            assert_eq!((found.uid(), found.gid()), (owner.uid(), owner.gid()), "{}", path.display());
+            seen += 1;
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert_eq!(seen, 5, "the database, the lock, and the folders with the picture");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_who_was_erased_since_the_backup_is_erased_again() {
     let (_environment, settings) = with_backup().await;
