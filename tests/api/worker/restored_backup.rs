@@ -107,6 +107,55 @@ async fn a_backup_of_an_hour_ago_repeats_no_reply_and_leaves_no_message_unanswer
     );
 }
 
+/// The lost process sent the whole of a long answer, of which the backup has sent one part.
+#[tokio::test]
+async fn every_part_of_a_reply_is_looked_up_before_it_is_sent() {
+    let (test_app, list) = app_with_list(&[]).await;
+    test_app.model_answers(&"A long sentence about cakes, with all that one can say of them. ".repeat(90)).await;
+    test_app.contact_writes(BEN, "tell me all about cakes").await;
+    test_app.drain().await;
+    let parts = part_texts(&test_app).await;
+    assert!(parts.len() >= 4 && test_app.sent_texts().await.len() == 1, "{}", parts.len());
+    let made_at = test_app.clock.now();
+    let backup = test_app.copy_database("backup.db");
+    for (number, text) in parts.iter().enumerate().skip(1) {
+        let at = made_at + std::time::Duration::from_secs(3 * number as u64);
+        list.add_sent(&format!("SMlost{number}"), BEN, text, at);
+    }
+    test_app.advance(HOUR);
+    let test_app = test_app.with_restored(&backup, made_at).await;
+    work_for_ten_minutes(&test_app).await;
+    assert_eq!(test_app.sent_texts().await.len(), 1, "nothing again");
+    assert_eq!(test_app.turns().await[0].state, "done");
+}
+
+#[tokio::test]
+async fn answers_go_into_the_history_behind_the_question_that_they_answer() {
+    let (test_app, list) = app_with_list(&[]).await;
+    test_app.mock_completion().respond_with(ResponseTemplate::new(503)).mount(&test_app.model).await;
+    test_app.contact_writes(ANA, "what does it cost?").await;
+    test_app.drain().await;
+    let made_at = test_app.clock.now();
+    let backup = test_app.copy_database("backup.db");
+    let at = |seconds| made_at + std::time::Duration::from_secs(seconds);
+    list.add_sent("SMlost1", ANA, "It costs 20.", at(5));
+    list.add("SMlost2", ANA, "and delivery?", at(60));
+    list.add_sent("SMlost3", ANA, "Delivery is free.", at(70));
+    test_app.advance(HOUR);
+    let test_app = test_app.with_restored(&backup, made_at).await;
+    test_app.model.reset().await;
+    test_app.model_answers("You are welcome.").await;
+    test_app.catch_up_result().await;
+    work_for_ten_minutes(&test_app).await;
+    assert!(test_app.sent_texts().await.is_empty());
+    test_app.contact_writes(ANA, "thanks").await;
+    test_app.drain().await;
+    let prompts = test_app.prompts().await;
+    let said: Vec<_> = prompts.last().unwrap().iter().map(|(_, text)| text.as_str()).collect();
+    let expected = ["what does it cost?", "It costs 20.", "and delivery?", "Delivery is free.", "thanks"];
+    assert_eq!(said[said.len() - 5..], expected);
+}
+
 /// A turn that was being answered takes no further messages, so those that were missed make a turn of their own.
 #[tokio::test]
 async fn two_turns_of_a_contact_are_told_apart_by_when_they_were_answered() {
@@ -181,8 +230,10 @@ async fn a_late_status_callback_of_the_lost_process_touches_no_new_turn() {
     test_app.model_answers("Hello!").await;
     let made_at = test_app.clock.now();
     let backup = test_app.copy_database("backup.db");
-    test_app.contact_writes(ANA, "hello").await;
-    test_app.drain().await;
+    for text in ["hello", "are you there?"] {
+        test_app.contact_writes(ANA, text).await;
+        test_app.drain().await;
+    }
     let lost_callback = test_app.last_status_callback().await;
 
     let test_app = test_app.with_restored(&backup, made_at).await;
