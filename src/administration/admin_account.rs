@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::{Administration, AdministrationError};
+use crate::model::AdminRole;
 use crate::password;
 
 /// The name of the first account.
@@ -17,7 +18,7 @@ impl Administration {
             return Err(AdministrationError::NotPossible(why.to_owned()));
         }
         let hash = password::hash(password).map_err(|error| AdministrationError::NotPossible(error.to_string()))?;
-        self.store.put_admin_account(name, hash, self.clock.now()).await?;
+        self.store.put_admin_account(name, hash, AdminRole::Owner, self.clock.now()).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! To add a type, add a file with a `parse` if it comes from outside, and a `Debug` that masks what is private.
 
 mod address;
+mod admin;
 mod budget;
 mod content_sid;
 mod conversation;
@@ -21,6 +22,7 @@ mod template;
 mod turn;
 
 pub use address::{Address, AddressError, AddressInputError, Bsuid};
+pub use admin::AdminRole;
 pub use budget::{Budget, Budgets, Charge, Price};
 pub use content_sid::ContentSid;
 pub use conversation::{ConversationId, ShortId};

@@ -45,6 +45,9 @@ pub use self::inbound::attachments::{AttachmentOutcome, ModelPicture, StoredAtta
 pub use self::inbound::catch_up::CatchUpProgress;
 pub use self::inbound::unread_attachments::UnreadAttachment;
 pub use self::inbound::webhook_log::WebhookRecord;
+pub use self::operations::admin_sessions::{
+    AdminSession, IDLE_LIMIT, NewSession, REMEMBERED_LIMIT, SESSION_LIMIT, TokenHash,
+};
 pub use self::operations::alert_deliveries::{AlertDelivery, DeliveryRow};
 pub use self::operations::alerts::Alert;
 pub use self::operations::configuration::{StoredConfiguration, stored_configuration};

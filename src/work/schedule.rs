@@ -31,11 +31,12 @@ enum Job {
     DeleteWebhookLog,
     ForgetOldUsage,
     ForgetErasedMessages,
+    DeleteAdminSessions,
     RemoveFiles,
 }
 
 /// The jobs with their names and intervals.
-const JOBS: [(Job, &str, Duration); 10] = [
+const JOBS: [(Job, &str, Duration); 11] = [
     (Job::CheckDisk, "check_disk", Duration::from_secs(10 * 60)),
     (Job::CheckBudgets, "check_budgets", Duration::from_secs(10 * 60)),
     (Job::ExpireTurns, "expire_turns", Duration::from_secs(10 * 60)),
@@ -45,6 +46,7 @@ const JOBS: [(Job, &str, Duration); 10] = [
     (Job::DeleteWebhookLog, "delete_old_webhook_log", Duration::from_secs(3600)),
     (Job::ForgetOldUsage, "forget_old_spending", Duration::from_secs(86_400)),
     (Job::ForgetErasedMessages, "forget_erased_messages", Duration::from_secs(86_400)),
+    (Job::DeleteAdminSessions, "delete_ended_sessions", Duration::from_secs(3600)),
     (Job::RemoveFiles, "remove_unused_files", Duration::from_secs(3600)),
 ];
 
@@ -167,6 +169,10 @@ async fn perform(app: &App, job: Job) -> Outcome<String> {
         Job::ForgetErasedMessages => {
             let forgotten = store.delete_erased_messages(now - ERASED_MESSAGE_RETENTION).await?;
             Ok(format!("{forgotten} hashes of erased messages deleted"))
+        }
+        Job::DeleteAdminSessions => {
+            let deleted = store.delete_ended_admin_sessions(now).await?;
+            Ok(format!("{deleted} sessions of the admin page deleted"))
         }
         Job::RemoveFiles => {
             let removed = unused_files::remove_unused_files(app, unused_files::GRACE).await?;

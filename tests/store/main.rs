@@ -32,6 +32,14 @@ macro_rules! every_promise {
             a_contact_has_one_conversation_on_each_of_our_numbers,
             the_answer_goes_where_the_latest_message_came_from,
         }
+        $crate::promises! { $fresh, operations::admin_sessions:
+            a_session_ends_when_nobody_uses_it_and_in_any_case_at_its_limit,
+            a_remembered_device_stays_signed_in_for_thirty_days,
+            a_new_password_ends_every_session_of_the_account,
+            a_session_is_ended_by_its_own_account_only,
+            ended_sessions_are_deleted_and_others_stay,
+            a_restored_backup_signs_nobody_in,
+        }
         $crate::promises! { $fresh, people::erase:
             an_erased_person_stands_in_no_table,
             a_stop_and_a_block_outlive_the_erasure_of_the_person,

@@ -4,6 +4,7 @@
 //! `impl Store`, and tests in `tests/store/operations`.
 
 pub(in crate::store) mod admin_accounts;
+pub(in crate::store) mod admin_sessions;
 pub(in crate::store) mod alert_deliveries;
 pub(in crate::store) mod alerts;
 pub(in crate::store) mod budget;

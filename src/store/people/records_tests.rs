@@ -38,6 +38,7 @@ const NOTHING_OF_A_PERSON: &[&str] = &[
     "ai_configurations",
     "numbers",
     "admin_accounts",
+    "admin_sessions",
     // Keyed hashes, and times.
     "erased_addresses",
     "erased_messages",

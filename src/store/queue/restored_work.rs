@@ -50,6 +50,9 @@ const CANCEL_ALERT_DELIVERIES: &str = "
 
 const ALERTS_ARE_TOLD: &str = "UPDATE alerts SET untold = NULL WHERE untold = 1";
 
+/// Some of them may have been ended since.
+const END_ADMIN_SESSIONS: &str = "DELETE FROM admin_sessions WHERE expires_at > 0";
+
 const NEWEST_TURN: &str = "SELECT id FROM turns ORDER BY id DESC LIMIT 1";
 
 /// Belongs to no conversation, like the newest turn when its conversation was deleted.
@@ -103,6 +106,7 @@ impl Store {
                 tx.execute(MARK_SENDING_PARTS, args![due])? + tx.execute(MARK_NEXT_PARTS, args![due, made_at])?;
             tx.execute(CANCEL_ALERT_DELIVERIES, args![now])?;
             tx.execute(ALERTS_ARE_TOLD, &[])?;
+            tx.execute(END_ADMIN_SESSIONS, &[])?;
             reserve_turn_ids(tx, made_at, now)?;
             tx.execute(RECORD_RESTORE, args![made_at, now])?;
             Ok(RestoredWork { turns, replies })

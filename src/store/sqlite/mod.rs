@@ -43,6 +43,7 @@ fn migration_steps() -> Vec<M<'static>> {
         include_str!("../../../migrations/sqlite/0003_alert_deliveries.sql"),
         include_str!("../../../migrations/sqlite/0004_erasure.sql"),
         include_str!("../../../migrations/sqlite/0005_restores.sql"),
+        include_str!("../../../migrations/sqlite/0006_admin_page.sql"),
     ];
     files
         .map(|sql| {

@@ -116,7 +116,7 @@ fn every_foreign_key_has_an_index_that_begins_with_it() {
             assert!(found, "{table} {columns:?} is a foreign key without an index; there are {indexes:?}");
         }
     }
-    assert_eq!(keys, 5, "foreign keys in the schema");
+    assert_eq!(keys, 6, "foreign keys in the schema");
 }
 
 /// With the keys' actions and their indexes, a contact goes with all that was said.
