@@ -14,6 +14,7 @@ mod probe_key;
 mod restored_data;
 mod running_turns;
 mod service_state;
+mod setup_code;
 
 pub use self::confidential_content::ConfidentialContent;
 pub use self::installation_key::is_installation_key;
@@ -23,6 +24,7 @@ pub use self::numbers::Number;
 pub use self::probe_key::ProbeKey;
 pub use self::restored_data::{RestoredData, finish_interrupted_restore};
 pub use self::running_turns::RunningTurns;
+pub use self::setup_code::{SETUP_CODE_LIFETIME, SetupCode};
 
 use std::borrow::Cow;
 use std::fs;
@@ -90,6 +92,8 @@ pub struct App {
     pub running_turns: Arc<RunningTurns>,
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
+    /// Opens the page on which the first password of the admin page is set.
+    pub setup_code: Arc<SetupCode>,
     /// Wakes the worker when something is queued.
     pub wake: Arc<Notify>,
     /// Held in common by everybody who claims work, and exclusively while missed messages are stored, so that no turn
@@ -181,6 +185,7 @@ impl App {
             probe_key: derived.probe_key,
             running_turns: Arc::default(),
             metrics: Arc::default(),
+            setup_code: Arc::default(),
             wake: Arc::default(),
             claim_lock: Arc::default(),
         })
@@ -212,6 +217,7 @@ impl App {
             attachment_timeout: self.attachment_timeout,
             running_turns: Arc::clone(&self.running_turns),
             metrics: Arc::clone(&self.metrics),
+            setup_code: Arc::clone(&self.setup_code),
             wake: Arc::clone(&self.wake),
             claim_lock: Arc::clone(&self.claim_lock),
         })

@@ -1,6 +1,7 @@
 //! Runs the web server and the worker with its schedule together, from recovery to the last piece of work.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,9 +14,11 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::app::{LiveApp, ReloadOutcome};
+use crate::administration::OWNER;
+use crate::app::{App, LiveApp, ReloadOutcome};
+use crate::model::AdminRole;
 use crate::store::StoreError;
-use crate::{telemetry, web, work};
+use crate::{password, telemetry, web, work};
 
 /// The most time between the stop and the end of the process, whatever still runs.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,6 +72,7 @@ pub async fn run(
         warn!("MYNAH_PUBLIC_URL is not set: mynah can check no signature, so it refuses every webhook");
     }
     let address = listener.local_addr()?;
+    prepare_admin_page(&app, address).await?;
     info!(%address, "serving");
     let routes = web::routes(live.clone(), extra);
     // Both tasks stop when the caller says so, or when one of them has ended early.
@@ -86,6 +90,29 @@ pub async fn run(
         outcome = supervise(tasks, stop_all) => outcome,
         why = store.wait_for_fatal_error() => bail!(DatabaseDamaged(why)),
     }
+}
+
+/// Sets the first password of the admin page if the configuration names one. Without an account, prints the address at
+/// which the first password is set, with a code that only the owner of the machine can read.
+async fn prepare_admin_page(app: &App, address: SocketAddr) -> Result<()> {
+    if !app.config.admin.enabled || app.store.has_admin_accounts().await? {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    if let Some(first) = app.config.admin.first_password.clone() {
+        let hash = tokio::task::spawn_blocking(move || password::hash(&first)).await?;
+        let hash = hash.context("MYNAH_ADMIN_PASSWORD cannot be used")?;
+        app.store.put_admin_account(OWNER, hash, AdminRole::Owner, now).await?;
+        info!(account = OWNER, "the first password of the admin page was set (MYNAH_ADMIN_PASSWORD)");
+        return Ok(());
+    }
+    let code = app.setup_code.issue(now).map_err(|error| anyhow!("the system returned no random bytes: {error}"))?;
+    let base = app.config.server.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+    let base = base.unwrap_or_else(|| format!("http://{address}"));
+    let page = format!("{base}/admin/set-up?code={code}");
+    warn!(page, "the admin page has no password yet; open this address within 30 minutes to set one");
+    println!("To set the password of the admin page, open this address within 30 minutes:\n  {page}");
+    Ok(())
 }
 
 /// Replaces the app when the stored configuration was changed, by this process or another. Without a terminal, SIGHUP has

@@ -25,6 +25,7 @@ pub use self::schema::names::AiSettingNames;
 pub use self::schema::problem::{Problem, Problems};
 pub use self::schema::reference::reference;
 pub use self::schema::settings::{DefaultValue, Group, Setting};
+pub use self::sections::admin::AdminConfig;
 pub use self::sections::ai::{AiConfig, DEFAULT_MAX_TOKENS_ANTHROPIC, DEFAULT_MAX_TOKENS_COMPATIBLE};
 pub use self::sections::alerts::{AlertConfig, AlertWebhookConfig, EmailConfig, NtfyConfig};
 pub use self::sections::backup::BackupConfig;
@@ -44,8 +45,8 @@ pub use self::sources::environment::{Sources, StoredSecret};
 pub use self::stored_settings::{StoredSetting, StoredSettingState};
 
 use self::sections::{
-    ai_choice, alerts, backup, contact_policy, further_numbers, log, media, metrics, number_config, server, texts,
-    twilio, work,
+    admin, ai_choice, alerts, backup, contact_policy, further_numbers, log, media, metrics, number_config, server,
+    texts, twilio, work,
 };
 use self::sources::reader::SettingsReader;
 
@@ -78,6 +79,8 @@ pub struct Config {
     pub alerts: AlertConfig,
     /// Who may read the metrics.
     pub metrics: MetricsConfig,
+    /// The admin page.
+    pub admin: AdminConfig,
     /// When and where backups are made.
     pub backup: BackupConfig,
     /// What is logged.
@@ -122,6 +125,7 @@ impl Config {
         let texts = texts::read(reader);
         let metrics = metrics::read(reader);
         let alerts = alerts::read(reader);
+        let admin = admin::read(reader);
         let backup = backup::read(reader, &data);
         let log = log::read(reader);
         for warning in people.unpriced_warnings(ai.iter().chain(&fallbacks)) {
@@ -144,6 +148,7 @@ impl Config {
             further_numbers: Vec::new(),
             alerts,
             metrics,
+            admin,
             backup,
             log,
             warnings: Vec::new(),

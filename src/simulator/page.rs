@@ -9,8 +9,8 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderName, IF_NONE_MATCH, ORIGIN,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -27,6 +27,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::view::{self, PhoneView};
 use super::{Simulator, lock};
+use crate::form_origin::is_same_origin;
 
 /// The maximum length of a message, in characters: WhatsApp's own limit for what a person writes.
 const MAX_TEXT_CHARS: usize = 4_096;
@@ -37,6 +38,11 @@ const CONTENT_SECURITY: &str =
 
 #[derive(RustEmbed)]
 #[folder = "assets/"]
+#[include = "*.css"]
+#[include = "*.js"]
+#[include = "*.svg"]
+#[exclude = "admin/*"]
+#[exclude = "example/*"]
 struct Assets;
 
 pub(super) fn router(simulator: Simulator) -> Router {
@@ -93,19 +99,6 @@ async fn send_message(State(simulator): State<Simulator>, headers: HeaderMap, Fo
         tracing::warn!(why = unanswered.why, "the webhook did not answer for the phone's message");
     }
     Redirect::to("/").into_response()
-}
-
-/// Returns whether a page of ours sent the form. Browsers name the origin of a form in `Sec-Fetch-Site`, older ones in
-/// `Origin`. A client that sends neither is not a browser.
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site == "same-origin" || site == "none";
-    }
-    match headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default()) {
-        None => true,
-        Some(origin) => origin.split_once("://").is_some_and(|(_, host)| Some(host) == text(HOST)),
-    }
 }
 
 impl Simulator {

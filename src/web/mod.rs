@@ -2,6 +2,7 @@
 //!
 //! To add a page, add a handler in a file of its own and a line in [`routes`].
 
+mod admin;
 mod client_address;
 mod connection;
 mod headers;
@@ -17,13 +18,14 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, Request};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
 use crate::app::{App, LiveApp};
 use crate::diagnosis;
 
+pub use self::admin::{AdminRoute, admin_routes};
 pub use self::headers::SecurityHeaders;
 pub use self::server::serve;
 
@@ -41,9 +43,13 @@ pub fn routes(app: impl Into<LiveApp>, extra: Router) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::serve_metrics))
+        .merge(admin::router(&app))
         .with_state(app.clone())
         .merge(extra)
-        .fallback(not_found)
+        .fallback({
+            let app = app.clone();
+            move |request| not_found(app.clone(), request)
+        })
         .method_not_allowed_fallback(method_not_allowed)
         // Before the routes: a proxy may have changed the address of a probe.
         .layer(middleware::from_fn_with_state(app, diagnosis::answer_probes))
@@ -58,7 +64,11 @@ impl FromRef<LiveApp> for Arc<App> {
     }
 }
 
-async fn not_found(request: Request) -> Response {
+/// The address of the server leads to the admin page, and tells nothing else. (The demo has a page of its own there.)
+async fn not_found(app: LiveApp, request: Request) -> Response {
+    if request.uri().path() == "/" && app.current().config.admin.enabled {
+        return Redirect::to("/admin").into_response();
+    }
     (StatusCode::NOT_FOUND, format!("there is nothing at {}\n", request.uri().path())).into_response()
 }
 

@@ -3,6 +3,7 @@
 //! To add a setting, add a row in a file of `settings/`, read it in the file of its section, and run
 //! `MYNAH_BLESS=1 cargo test reference`.
 
+mod admin;
 mod alerts;
 mod backup;
 mod contact_policy;
@@ -137,6 +138,7 @@ impl Setting {
 pub fn all() -> impl Iterator<Item = &'static Setting> {
     [
         table::ROWS,
+        admin::ROWS,
         fallback::ROWS,
         media::ROWS,
         contact_policy::ROWS,

@@ -3,6 +3,7 @@
 //! This module may use `schema` and `sources`. To add a section, add a file here and a field in
 //! [`Config`](super::Config).
 
+pub(in crate::config) mod admin;
 pub(in crate::config) mod ai;
 pub(in crate::config) mod ai_choice;
 pub(in crate::config) mod alerts;

@@ -21,7 +21,7 @@ async fn the_message_is_flushed_to_the_disk_before_it_is_acknowledged() {
     let database = rusqlite::Connection::open(environment.settings.folder.join("mynah.db")).unwrap();
     wait_until("the regular jobs have run", TEST_TIMEOUT, || async {
         let jobs: i64 = database.query_row("SELECT COUNT(*) FROM schedule", [], |row| row.get(0)).unwrap();
-        (jobs == 10).then_some(())
+        (jobs == 12).then_some(())
     })
     .await;
     environment.contact_writes((0, 0)).await;
