@@ -32,6 +32,16 @@ pub fn is_same_disk(one: &Path, other: &Path) -> bool {
     device(one) == device(other)
 }
 
+/// Returns whether something is mounted at this path, which therefore cannot be renamed.
+pub fn is_mount_point(path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else { return false };
+    #[cfg(target_os = "linux")]
+    if let Ok(mounts) = procfs::process::Process::myself().and_then(|process| process.mountinfo()) {
+        return mounts.into_iter().any(|mount| mount.mount_point == path);
+    }
+    path.parent().is_some_and(|parent| !is_same_disk(&path, parent))
+}
+
 /// Writes a size for people, such as `1.5 GiB`.
 pub fn in_units(bytes: u64) -> String {
     match bytes {
@@ -47,6 +57,13 @@ pub fn in_units(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_point_is_told_from_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_mount_point(folder.path()) && !is_mount_point(&folder.path().join("none")));
+        assert!(is_mount_point(Path::new("/proc")) || cfg!(not(target_os = "linux")));
+    }
 
     #[test]
     fn sizes_are_written_in_units() {

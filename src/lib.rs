@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] [`clock`] [`fault`] [`text`] [`media`] [`failpoint`]: plain data, no input or output |
 //! | 1 | [`config`] [`http`] |
-//! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`password`] [`disk_space`] [`form_origin`] [`file_store`] [`store`] [`cache`] |
+//! | 2 | [`telemetry`] [`metrics`] [`concurrency_limit`] [`circuit_breaker`] [`secrets`] [`password`] [`disk_space`] [`form_origin`] [`file_owner`] [`file_store`] [`store`] [`cache`] |
 //! | 2 | [`channel`] [`ai`] [`file_reader`] [`alerting`] |
 //! | 3 | [`app`] |
 //! | 4 | [`administration`] [`backup`] [`diagnosis`] [`personal_data`] |
@@ -32,6 +32,7 @@ pub mod diagnosis;
 pub mod disk_space;
 pub mod failpoint;
 pub mod fault;
+pub mod file_owner;
 pub mod file_reader;
 pub mod file_store;
 pub mod form_origin;

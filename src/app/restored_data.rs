@@ -11,10 +11,11 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::clock::Time;
 use crate::config::DataConfig;
+use crate::file_owner::give_to_owner_of;
 use crate::store::FolderLock;
 
 /// What the files of SQLite beside the database end with, and the database itself. It is last, so that its log never lies
@@ -51,12 +52,13 @@ impl RestoredData<'_> {
     /// Puts the restored data in the place of the old. Both of its places must be filled, and their content on the disk.
     /// Returns the new names of the old data.
     pub fn use_now(self, now: Time) -> Result<Vec<PathBuf>> {
-        let stamp = jiff::Timestamp::from_millisecond(now.millis())?.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let stamp = free_stamp(self.data, now)?;
         crate::failpoint::hit("before-restore-marker");
         let (marker, draft) = (marker(self.data), self.data.dir.join("restore-in-progress.new"));
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(stamp.as_bytes())?;
+        writeln!(file, "{stamp}\n{}", self.data.database.display())?;
         file.sync_all()?;
+        give_to_owner_of(&self.data.dir, &draft)?;
         sync_folder(&self.data.database)?;
         fs::rename(&draft, &marker)?;
         sync_folder(&marker)?;
@@ -66,19 +68,32 @@ impl RestoredData<'_> {
     }
 }
 
+/// Returns the time as it is appended to the names of the old data, with a number if such names are taken.
+fn free_stamp(data: &DataConfig, now: Time) -> Result<String> {
+    let time = jiff::Timestamp::from_millisecond(now.millis())?.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let stamps = (1_u32..).map(|number| if number == 1 { time.clone() } else { format!("{time}-{number}") });
+    let is_free = |stamp: &String| names_of_old(data, stamp).iter().all(|(_, old)| fs::symlink_metadata(old).is_err());
+    stamps.take(1000).find(is_free).context("too many restores in one second")
+}
+
 /// Finishes a restore that a crash has interrupted. Costs one look at the data folder if there is none. Call it before the
 /// database is opened.
 pub fn finish_interrupted_restore(data: &DataConfig) -> Result<()> {
     let marker = marker(data);
-    let Some(stamp) =
-        or_if_missing(fs::read_to_string(&marker).map(Some)).with_context(|| marker.display().to_string())?
-    else {
-        return Ok(());
-    };
+    let read = or_if_missing(fs::read_to_string(&marker).map(Some)).with_context(|| marker.display().to_string())?;
+    let Some(text) = read else { return Ok(()) };
+    let (stamp, database) = text.trim_end().split_once('\n').unwrap_or((text.trim(), ""));
+    if Path::new(database) != data.database {
+        bail!(
+            "the restore of the database {database} was interrupted, but the database here is {}: set DATABASE_URL as it \
+             was then, so that mynah can finish it",
+            data.database.display()
+        );
+    }
     let _lock = FolderLock::take(&data.dir).context("a backup is being restored at this moment")?;
     // Another process may have finished it before the lock was free.
     if marker.exists() {
-        finish(data, stamp.trim())?;
+        finish(data, stamp)?;
     }
     Ok(())
 }
@@ -217,7 +232,7 @@ mod tests {
         for steps in 0..=5 {
             let (folder, data) = data(&OLD);
             fill(&RestoredData::prepare(&data).unwrap());
-            fs::write(marker(&data), stamp).unwrap();
+            fs::write(marker(&data), format!("{stamp}\n{}\n", data.database.display())).unwrap();
             let old = |name: &str| format!("{name}.replaced-{stamp}");
             let renames = [
                 ("mynah.db-wal".to_owned(), format!("{}-wal", old("mynah.db"))),
@@ -237,6 +252,31 @@ mod tests {
             assert_eq!(read(folder.path(), &format!("{}/ab", old("media"))), "old file", "after {steps} steps");
             assert_eq!(names(folder.path()).len(), 5, "after {steps} steps: {:?}", names(folder.path()));
         }
+    }
+
+    #[test]
+    fn two_restores_in_one_second_keep_the_data_of_both() {
+        let (folder, data) = data(&OLD);
+        for _ in 0..2 {
+            let restored = RestoredData::prepare(&data).unwrap();
+            fill(&restored);
+            restored.use_now(NOW).unwrap();
+        }
+        let stamp = "replaced-20261101T100000Z";
+        assert_eq!(read(folder.path(), &format!("mynah.db.{stamp}")), "old");
+        assert_eq!(read(folder.path(), &format!("mynah.db.{stamp}-2")), "new");
+        assert_eq!(read(folder.path(), &format!("media.{stamp}-2/cd")), "new file");
+        assert_eq!(read(folder.path(), "mynah.db"), "new");
+    }
+
+    #[test]
+    fn a_restore_of_another_database_is_not_finished_here() {
+        let (folder, data) = data(&OLD);
+        fill(&RestoredData::prepare(&data).unwrap());
+        fs::write(marker(&data), "20261101T100000Z\n/elsewhere/x.db\n").unwrap();
+        let error = finish_interrupted_restore(&data).unwrap_err().to_string();
+        assert!(error.contains("/elsewhere/x.db") && error.contains("DATABASE_URL"), "{error}");
+        assert!(marker(&data).exists() && read(folder.path(), "media/ab") == "old file", "nothing has changed");
     }
 
     #[test]

@@ -110,6 +110,11 @@ pub fn is_encrypted(start: &[u8]) -> bool {
     start.starts_with(AGE_MAGIC)
 }
 
+/// Returns whether a file that starts like this is an archive of ours.
+pub(super) fn begins_with_manifest(start: &[u8]) -> bool {
+    start.len() == 512 && start.starts_with(MANIFEST.as_bytes()) && start.get(MANIFEST.len()) == Some(&0)
+}
+
 /// Writes an archive.
 pub(super) struct Writer<W: Write> {
     tar: tar::Builder<W>,
@@ -247,6 +252,9 @@ fn read(archive: impl Read, folder: Option<&Path>) -> Result<Contents, ArchiveEr
                 let read: Manifest = read_json(&mut entry, size, &shown)?;
                 if read.format > FORMAT {
                     return Err(ArchiveError::Newer(read.format));
+                }
+                if jiff::Timestamp::from_millisecond(read.made_at).is_err() || read.made_at < 0 {
+                    return Err(ArchiveError::Damaged("the time at which it was made makes no sense".to_owned()));
                 }
                 manifest = Some(read);
             }

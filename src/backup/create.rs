@@ -17,6 +17,7 @@ use super::rotation::draft_name;
 use crate::clock::{Clock, Time};
 use crate::config::DataConfig;
 use crate::disk_space::{MIN_FREE_BYTES, free_bytes, in_units, is_same_disk};
+use crate::file_owner::give_to_owner_of;
 use crate::file_store::FileStore;
 use crate::model::FileHash;
 use crate::store::{StoreError, copy_database, files_in_copy};
@@ -102,8 +103,13 @@ fn create_whole(
     if file.is_dir() {
         bail!("{} is a folder; name a file in it", file.display());
     }
-    if file.exists() && !options.overwrite {
-        bail!("{} exists already; name another file, or add --force to replace it", file.display());
+    if let Ok(found) = fs::symlink_metadata(file) {
+        if !options.overwrite {
+            bail!("{} exists already; name another file, or add --force to replace it", file.display());
+        }
+        if !found.is_file() || !is_backup(file).with_context(|| file.display().to_string())? {
+            bail!("{} is no backup, so --force does not replace it; name another file", file.display());
+        }
     }
     let database_bytes = size_of_database(&data.database)?;
     let _lock = lock(&data.dir)?;
@@ -116,6 +122,8 @@ fn create_whole(
         .mode(0o700)
         .create(&work.0)
         .with_context(|| format!("the folder {} cannot be created", work.0.display()))?;
+    // If root is killed here, serve must be able to remove what is left.
+    give_to_owner_of(&data.dir, &work.0).with_context(|| work.0.display().to_string())?;
     let copy = work.0.join(archive::DATABASE);
     let made_at = clock.now();
     let copied = copy_database(&data.database, &copy, &mut |done, total| {
@@ -131,6 +139,8 @@ fn create_whole(
     draft.remove()?;
     let open = File::options().write(true).create_new(true).mode(0o600).open(&draft.0);
     let target = open.with_context(|| format!("{} cannot be created", draft.0.display()))?;
+    // Another installation that uses the same folder sees that somebody writes it.
+    target.lock().with_context(|| draft.0.display().to_string())?;
     let digest = hex::encode(sha256(&copy, watch)?);
     let manifest = Manifest::new(made_at.millis(), copied.schema, copied.rows, (database, digest));
     let mut done = 0;
@@ -193,6 +203,13 @@ fn target_folder(file: &Path) -> Result<&Path> {
         bail!("there is no folder {}; create it, or name a file elsewhere", folder.display());
     }
     Ok(folder)
+}
+
+/// Returns whether the file is a backup, or empty. Nothing else is replaced, whatever was mistyped.
+fn is_backup(file: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(file)?.take(512).read_to_end(&mut start)?;
+    Ok(start.is_empty() || archive::is_encrypted(&start) || archive::begins_with_manifest(&start))
 }
 
 fn draft_path(file: &Path) -> Result<PathBuf> {

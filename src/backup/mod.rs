@@ -14,4 +14,4 @@ mod rotation;
 pub use self::archive::{ArchiveError, Contents, Manifest};
 pub use self::create::{BackupOptions, BackupReport, Progress, Stopped, create};
 pub use self::restore::{IdentityState, RestoreOptions, RestoreReport, restore};
-pub use self::rotation::{file_name, remove_oldest};
+pub use self::rotation::Rotation;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{BufReader, ErrorKind, Read, Seek};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,11 +13,16 @@ use super::encryption::Input;
 use crate::app::{RestoredData, with_erasure_key};
 use crate::clock::{Clock, Time};
 use crate::config::{AgeKeyFile, AgeKeyOrigin, DataConfig};
-use crate::disk_space::{MIN_FREE_BYTES, free_bytes, in_units};
+use crate::disk_space::{MIN_FREE_BYTES, free_bytes, in_units, is_mount_point};
+use crate::file_owner::give_to_owner_of;
 use crate::secrets::{Secrets, SecretsError};
 use crate::store::{
-    DatabaseCopy, FolderLock, RestoredWork, Store, StoreOptions, check_whole, erased_addresses_in, stored_configuration,
+    DatabaseCopy, FolderLock, RestoredWork, Store, StoreOptions, check_whole, erased_addresses_in, is_in_use,
+    stored_configuration,
 };
+
+/// How far two clocks may differ without anybody noticing.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// What to restore.
 #[derive(Clone, Debug)]
@@ -60,12 +65,18 @@ pub struct RestoreReport {
     pub identity: IdentityState,
 }
 
-/// Restores a backup into the data folder. No `serve` may run on it.
+/// Restores a backup into the data folder. No `serve` may run on it. Until the backup is read, `go_on` may stop it by
+/// returning `false`.
 ///
 /// # Errors
 /// If the backup cannot be used ([`ArchiveError`] says why), the data folder is in use or has a database and `overwrite` is
 /// not set, or something cannot be written. Then nothing has changed.
-pub async fn restore(data: &DataConfig, options: &RestoreOptions, clock: &dyn Clock) -> Result<RestoreReport> {
+pub async fn restore(
+    data: &DataConfig,
+    options: &RestoreOptions,
+    clock: &dyn Clock,
+    go_on: &dyn Fn() -> bool,
+) -> Result<RestoreReport> {
     let shown = options.file.display();
     let file = File::open(&options.file).with_context(|| format!("the backup {shown} cannot be opened"))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
@@ -84,19 +95,40 @@ pub async fn restore(data: &DataConfig, options: &RestoreOptions, clock: &dyn Cl
             data.database.display()
         );
     }
+    // First, because what an interrupted restore has left may be what fills the disk.
+    let restored = RestoredData::prepare(data)?;
+    Unpacked(data.dir.join("restore.new")).remove()?;
     let folder = data.database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for place in [&*data.dir, folder] {
         check_space(place, &file)?;
     }
-    let restored = RestoredData::prepare(data)?;
-    let unpacked = unpack(file, options, data, &restored).with_context(|| format!("the backup {shown} cannot be used"));
+    for place in [data.dir.join("media"), data.database.clone()] {
+        if is_mount_point(&place) {
+            bail!(
+                "{} is a mount point, so it cannot be put aside: mount the whole data folder instead, or restore into \
+                 another one (MYNAH_DATA_DIR)",
+                place.display()
+            );
+        }
+    }
+    if is_in_use(&data.database) {
+        bail!(
+            "another process uses the database {}: stop it, also if it has another data folder",
+            data.database.display()
+        );
+    }
+    let unpacked = unpack(file, options, data, &restored, clock, go_on)
+        .with_context(|| format!("the backup {shown} cannot be used"));
     let prepared = match unpacked {
         Ok(contents) => prepare_database(data, &restored.database(), contents, clock).await,
         Err(error) => Err(error),
     };
     match prepared {
         Ok(report) => {
-            give_to_owner(data, &restored)?;
+            for path in [data.dir.join("mynah.lock"), restored.database(), restored.media()] {
+                give_to_owner_of(&data.dir, &path)
+                    .with_context(|| format!("{} cannot be given to the owner of the data folder", path.display()))?;
+            }
             let replaced = restored.use_now(clock.now())?;
             Ok(RestoreReport { replaced, ..report })
         }
@@ -106,25 +138,6 @@ pub async fn restore(data: &DataConfig, options: &RestoreOptions, clock: &dyn Cl
             Err(error)
         }
     }
-}
-
-/// Gives what root has restored to the owner of the data folder, who runs `serve` and could not read it.
-fn give_to_owner(data: &DataConfig, restored: &RestoredData<'_>) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    let owner = fs::metadata(&data.dir).with_context(|| data.dir.display().to_string())?;
-    let mut paths = vec![data.dir.join("mynah.lock"), restored.database(), restored.media()];
-    while let Some(path) = paths.pop() {
-        std::os::unix::fs::lchown(&path, Some(owner.uid()), Some(owner.gid()))
-            .with_context(|| format!("{} cannot be given to the owner of the data folder", path.display()))?;
-        if path.is_dir() {
-            for entry in fs::read_dir(&path).with_context(|| path.display().to_string())? {
-                paths.push(entry.with_context(|| path.display().to_string())?.path());
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The files of the backup take about as much as the backup.
@@ -141,17 +154,48 @@ fn check_space(folder: &Path, backup: &File) -> Result<()> {
     }
 }
 
-fn unpack(file: File, options: &RestoreOptions, data: &DataConfig, restored: &RestoredData<'_>) -> Result<Contents> {
+fn unpack(
+    file: File,
+    options: &RestoreOptions,
+    data: &DataConfig,
+    restored: &RestoredData<'_>,
+    clock: &dyn Clock,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Contents> {
     let folder = Unpacked(data.dir.join("restore.new"));
     folder.remove()?;
     DirBuilder::new().mode(0o700).create(&folder.0).with_context(|| folder.0.display().to_string())?;
-    let contents = archive::unpack(BufReader::with_capacity(1 << 20, open(file, options, data)?), &folder.0)?;
+    let source = Stoppable { inner: open(file, options, data)?, go_on };
+    let unpacked = archive::unpack(BufReader::with_capacity(1 << 20, source), &folder.0);
+    if !go_on() {
+        bail!("the restore was stopped; nothing has changed");
+    }
+    let contents = unpacked?;
+    let (made_at, now) = (Time(contents.manifest.made_at), clock.now());
+    if made_at > now + MAX_CLOCK_SKEW {
+        bail!(
+            "it was made at {made_at}, but the clock of this machine says {now}: set the clock first, because mynah compares \
+             it with the times in Twilio's list"
+        );
+    }
     let database = folder.0.join(archive::DATABASE);
     let expected = DatabaseCopy { schema: contents.manifest.schema, rows: contents.manifest.rows.clone() };
     check_whole(&database, &expected)?;
     move_file(&database, &restored.database())?;
     fs::rename(folder.0.join("media"), restored.media()).context("the restored files cannot be moved")?;
     Ok(contents)
+}
+
+/// Reads until it is stopped.
+struct Stoppable<'a, R> {
+    inner: R,
+    go_on: &'a dyn Fn() -> bool,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if (self.go_on)() { self.inner.read(buffer) } else { Err(std::io::Error::other("stopped")) }
+    }
 }
 
 /// Opens the backup, decrypted if need be.

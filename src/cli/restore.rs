@@ -40,7 +40,8 @@ pub(super) async fn run(sources: Sources, arguments: Arguments) -> Result<()> {
     let data = Config::load_data(sources)?;
     let options = RestoreOptions { file: arguments.file, identity: arguments.identity, overwrite: arguments.force };
     let running = progress::spinner("checking and restoring the backup");
-    let report = backup::restore(&data, &options, super::clock().as_ref()).await;
+    let stop = crate::daemon::stop_on_signal()?;
+    let report = backup::restore(&data, &options, super::clock().as_ref(), &|| !stop.is_cancelled()).await;
     running.finish_and_clear();
     let report = report?;
     if arguments.json {

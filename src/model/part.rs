@@ -24,6 +24,8 @@ pub struct SentMessage {
     pub text: Option<String>,
     /// When the provider created it, cut to seconds; `None` if the provider does not tell.
     pub created_at: Option<Time>,
+    /// Whether the provider could not deliver it.
+    pub has_failed: bool,
 }
 
 /// Names a part: the turn that it answers and its place in the reply, counted from 1. Written `12.1`.

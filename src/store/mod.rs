@@ -76,4 +76,6 @@ pub use self::queue::recovery::RecoveryReport;
 pub use self::queue::restored_work::RestoredWork;
 pub use self::queue::statistics::QueueStatistics;
 pub use self::queue::turns::TurnClaim;
-pub use self::sqlite::{CopyError, DatabaseCopy, Inspection, check_whole, copy_database, files_in_copy, inspect};
+pub use self::sqlite::{
+    CopyError, DatabaseCopy, Inspection, check_whole, copy_database, files_in_copy, inspect, is_in_use,
+};

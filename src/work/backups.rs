@@ -6,13 +6,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{alerts, schedule};
 use crate::app::App;
-use crate::backup::{self, BackupOptions, Stopped};
+use crate::backup::{self, BackupOptions, Rotation, Stopped};
 use crate::clock::Time;
 use crate::config::BackupConfig;
 use crate::disk_space::in_units;
@@ -31,7 +31,8 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn run_if_due(app: Arc<App>, stop: CancellationToken) -> Result<bool, StoreError> {
     let now = app.clock.now();
     let Some(every) = app.config.backup.every else { return Ok(false) };
-    if due_at(&app, every).await?.is_some_and(|due| due > now) {
+    // A clock that was ahead for a while must not put backups off until then.
+    if due_at(&app, every).await?.is_some_and(|due| due > now && due <= now + every) {
         return Ok(false);
     }
     let began = Instant::now();
@@ -73,13 +74,20 @@ async fn due_at(app: &App, every: Duration) -> Result<Option<Time>, StoreError> 
 /// Makes a backup and removes the oldest. Returns what was done, in a sentence.
 fn make(app: &App, stop: &CancellationToken) -> Result<String> {
     let BackupConfig { dir, recipients, kept, .. } = &app.config.backup;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("the folder {} cannot be created (MYNAH_BACKUP_DIR)", dir.display()))?;
+    if *dir == app.config.data.default_backup_dir() {
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        created.with_context(|| format!("the folder {} cannot be created", dir.display()))?;
+    } else if !dir.is_dir() {
+        // Not created: a disk that is not mounted would be taken for one.
+        bail!("there is no folder {} (MYNAH_BACKUP_DIR): create it, or mount its disk", dir.display());
+    }
+    let host = app.config.server.public_url.as_ref().and_then(|url| url.host_str());
+    let rotation = Rotation::new(dir, host);
+    // First, because they may be what fills the disk.
+    rotation.remove_drafts()?;
+    let named_at = app.clock.now();
     let options = BackupOptions {
-        file: dir.join(backup::file_name(app.clock.now(), !recipients.is_empty())),
+        file: rotation.path(named_at, !recipients.is_empty()),
         recipients: recipients.clone(),
         overwrite: false,
     };
@@ -89,7 +97,7 @@ fn make(app: &App, stop: &CancellationToken) -> Result<String> {
     if missing > 0 {
         sentence += &format!("; {missing} files are missing or damaged in the folder media");
     }
-    let removed = backup::remove_oldest(dir, *kept)?.len();
+    let removed = rotation.remove_oldest(*kept, named_at)?.len();
     if removed > 0 {
         sentence += &format!("; removed {removed} old");
     }

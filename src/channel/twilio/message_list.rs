@@ -58,6 +58,8 @@ struct MessageRow {
     #[serde(deserialize_with = "text")]
     sid: Option<String>,
     #[serde(deserialize_with = "text")]
+    status: Option<String>,
+    #[serde(deserialize_with = "text")]
     direction: Option<String>,
     #[serde(deserialize_with = "text")]
     from: Option<String>,
@@ -137,7 +139,9 @@ pub(super) async fn find_sent(api: &Api, sender: &Sender, lookup: &SentLookup) -
             && service.is_none_or(|service| row.fits_service(service));
         if could_be {
             let id = row.sid.as_deref().and_then(parse_provider_id);
-            found.extend(id.map(|id| SentMessage { id, text: row.body, created_at: created }));
+            let has_failed =
+                row.status.as_deref().is_some_and(|status| ["failed", "undelivered", "canceled"].contains(&status));
+            found.extend(id.map(|id| SentMessage { id, text: row.body, created_at: created, has_failed }));
         }
         created.is_none_or(|created| created >= earliest)
     })

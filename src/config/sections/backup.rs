@@ -36,7 +36,7 @@ pub(in crate::config) fn read(reader: &mut SettingsReader, data: &DataConfig) ->
     BackupConfig {
         every: every.filter(|_| !simulation),
         kept: reader.read_or_default("MYNAH_BACKUP_KEEP", |text| parse::integer(text, 1..=10_000)),
-        dir: reader.read_path("MYNAH_BACKUP_DIR").unwrap_or_else(|| data.dir.join("backups")),
+        dir: reader.read_path("MYNAH_BACKUP_DIR").unwrap_or_else(|| data.default_backup_dir()),
         recipients: reader.read("MYNAH_BACKUP_RECIPIENTS", parse_recipients).valid().unwrap_or_default(),
     }
 }

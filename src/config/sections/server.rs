@@ -41,6 +41,13 @@ impl DataConfig {
     }
 }
 
+impl DataConfig {
+    /// The folder of scheduled backups, if no setting names another.
+    pub fn default_backup_dir(&self) -> PathBuf {
+        self.dir.join("backups")
+    }
+}
+
 /// The file of the installation's age identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgeKeyFile {

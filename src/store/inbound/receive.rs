@@ -169,8 +169,8 @@ impl InboundTransaction<'_> {
             Decision::Answer => {
                 let (turn, restarted) = self.find_or_start_turn(&conversation)?;
                 if self.admission.missed_webhook.is_some() {
-                    let sent_at = self.sent_at();
-                    restored_work::mark_turn_of_missed(self.tx, turn, sent_at)?;
+                    let (sent_at, found_at) = (self.sent_at(), self.stored_at());
+                    restored_work::mark_turn_of_missed(self.tx, turn, sent_at, found_at)?;
                 }
                 (turn, restarted)
             }

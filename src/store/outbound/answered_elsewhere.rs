@@ -12,9 +12,11 @@ use crate::store::queue::restored_work::{Restore, latest_restore};
 use crate::store::queue::turns::TurnClaim;
 use crate::store::queue::{budget_reservations, settle};
 
+/// A notice of mynah's own is the assistant's, and answers nothing that was said in its turn.
 const ASKED: &str = "
-    SELECT MIN(created_at), MAX(created_at) FROM messages
-    WHERE conversation_id = ?1 AND turn_id = ?2 AND role <> 'assistant'";
+    SELECT COALESCE(MIN(m.created_at), t.created_at), COALESCE(MAX(m.created_at), t.created_at)
+    FROM turns t LEFT JOIN messages m ON m.conversation_id = ?1 AND m.turn_id = t.id AND m.role <> 'assistant'
+    WHERE t.id = ?2 GROUP BY t.id";
 
 const NEXT_ASKED: &str = "
     SELECT MIN(created_at) FROM messages WHERE conversation_id = ?1 AND turn_id > ?2 AND role <> 'assistant'";
@@ -76,6 +78,10 @@ impl Store {
             let next = tx.fetch_optional(NEXT_ASKED, args![&conversation, turn], |row| row.int_or_null(0))?.flatten();
             let (mut answered, mut added) = (false, false);
             for message in &listed {
+                // Whoever got nothing was not answered.
+                if message.has_failed {
+                    continue;
+                }
                 let id = message.id.0.as_str();
                 if tx.fetch_optional(PROVIDER_ID_IN_USE, args![id], |_| Ok(()))?.is_some() {
                     continue;

@@ -137,9 +137,15 @@ pub(in crate::store) fn latest_restore(tx: &mut dyn Tx) -> Result<Option<Restore
 
 /// Marks the turn of a message that catch-up found, if it was sent before the backup was restored: the lost process may
 /// have received and answered it.
-pub(in crate::store) fn mark_turn_of_missed(tx: &mut dyn Tx, turn: TurnId, sent_at: Time) -> Result<(), StoreError> {
+pub(in crate::store) fn mark_turn_of_missed(
+    tx: &mut dyn Tx,
+    turn: TurnId,
+    sent_at: Time,
+    now: Time,
+) -> Result<(), StoreError> {
     if let Some(restore) = latest_restore(tx)?.filter(|restore| sent_at <= restore.restored_at) {
-        tx.execute(MARK_TURN, args![turn, restore.restored_at + settling_time()])?;
+        // A clock that was ahead at the restore must not hold the turn up until then.
+        tx.execute(MARK_TURN, args![turn, restore.restored_at.min(now) + settling_time()])?;
     }
     Ok(())
 }

@@ -50,6 +50,17 @@ pub fn inspect(path: &Path, limit: Duration) -> Result<Inspection, StoreError> {
     }
 }
 
+/// Returns whether another process has the database open. `false` for a file that cannot be opened.
+pub fn is_in_use(path: &Path) -> bool {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // In this mode, a connection needs the file for itself.
+    let alone = Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.execute_batch("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; ROLLBACK")
+    });
+    let code = alone.err().and_then(|error| error.sqlite_error_code());
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 fn inspect_connection(connection: &Connection, limit: Duration) -> Result<Inspection, rusqlite::Error> {
     connection.execute_batch("PRAGMA busy_timeout = 8000; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;")?;
     let schema: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -109,6 +120,18 @@ mod tests {
         fs::write(&path, "this is a letter to my aunt, and not a database at all\n".repeat(100)).unwrap();
         let letter = inspect(&path, NO_LIMIT).unwrap();
         assert!(matches!(&letter, Inspection::Damaged(why) if why[0].contains("not a database")), "{letter:?}");
+    }
+
+    #[test]
+    fn a_database_that_somebody_has_open_is_in_use() {
+        let (folder, path) = database();
+        assert!(!is_in_use(&path) && !is_in_use(&folder.path().join("none.db")));
+        let store = Store::open(&path, StoreOptions::new(Duration::ZERO, NO_LIMIT)).unwrap();
+        assert!(is_in_use(&path));
+        drop(store);
+        assert!(!is_in_use(&path));
+        fs::write(&path, "this is a letter to my aunt").unwrap();
+        assert!(!is_in_use(&path));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use rusqlite_migration::{M, Migrations};
 use tokio::sync::watch;
 
 pub use self::copy::{CopyError, DatabaseCopy, check_whole, copy_database, files_in_copy};
-pub use self::inspection::{Inspection, inspect};
+pub use self::inspection::{Inspection, inspect, is_in_use};
 
 use self::checkpoint::Checkpoints;
 use self::transaction::SqliteTx;

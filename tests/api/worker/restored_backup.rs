@@ -223,6 +223,22 @@ async fn a_message_after_the_restore_is_answered_whatever_was_sent_before() {
     assert_eq!(said[said.len() - 3..], ["what does it cost?", "It costs 20.", "and delivery?"]);
 }
 
+/// Whoever got nothing was not answered.
+#[tokio::test]
+async fn an_answer_that_was_not_delivered_counts_as_none() {
+    let (test_app, list) = app_with_list(&[]).await;
+    test_app.model_answers("Hello!").await;
+    test_app.contact_writes(ANA, "hello?").await;
+    let made_at = test_app.clock.now();
+    let backup = test_app.copy_database("backup.db");
+    list.add_sent("SMlost1", ANA, "Hello from before.", made_at + std::time::Duration::from_secs(5));
+    list.0.lock().unwrap().last_mut().unwrap()["status"] = "undelivered".into();
+    test_app.advance(HOUR);
+    let test_app = test_app.with_restored(&backup, made_at).await;
+    work_for_ten_minutes(&test_app).await;
+    assert_eq!(test_app.sent_texts().await, ["Hello!"]);
+}
+
 /// A status callback names a turn. The lost process gave ids of its own to the turns that came after the backup.
 #[tokio::test]
 async fn a_late_status_callback_of_the_lost_process_touches_no_new_turn() {

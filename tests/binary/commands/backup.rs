@@ -113,6 +113,16 @@ async fn a_backup_that_cannot_be_made_says_why_and_leaves_nothing() {
         assert!(ran.stdout.is_empty(), "{ran:?}");
         assert!(leftovers(&folder, &["taken.tar"]).is_empty(), "{arguments:?}: {:?}", leftovers(&folder, &[]));
     }
+    // Nothing but a backup is replaced, whatever was mistyped.
+    std::os::unix::fs::symlink(folder.join("nowhere"), folder.join("link.tar")).unwrap();
+    let data = folder.join("mynah.db").display().to_string();
+    let identity = folder.join("identity.age.txt").display().to_string();
+    for file in ["taken.tar", &data, &identity, "link.tar", "/dev/null"] {
+        let ran = settings.run(&["backup", file, "--force"]).await;
+        assert!(ran.status == Some(1) && ran.stderr.contains("is no backup"), "{file}: {ran:?}");
+    }
+    assert!(settings.run(&["backup", "link.tar"]).await.stderr.contains("exists already"));
+    fs::remove_file(folder.join("link.tar")).unwrap();
     assert_eq!(fs::read_to_string(folder.join("taken.tar")).unwrap(), "something of ours");
     let shown = settings.clone().with("MYNAH_BACKUP_RECIPIENTS", secret_key).run(&["backup", "x.tar"]).await;
     assert!(shown.stderr.contains("an age identity, which is secret") && !shown.stderr.contains("0UJHZW"), "{shown:?}");
@@ -213,7 +223,7 @@ async fn serve_makes_backups_by_the_clock_and_keeps_the_newest() {
     let mut server = ServerProcess::start(&settings).await;
     let scheduled = || {
         let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name.starts_with("mynah-2")).collect();
+        let mut names: Vec<_> = names.filter(|name| name.starts_with("mynah-127.0.0.1-2")).collect();
         names.sort();
         names
     };

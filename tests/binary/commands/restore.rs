@@ -121,6 +121,23 @@ async fn a_restore_that_cannot_be_done_says_why_and_changes_nothing() {
     fs::write(unpacked.join("end.json"), r#"{"files":0,"file_bytes":0,"missing_files":[]}"#).unwrap();
     tar(&["-cf", "../newer.tar", "--format=ustar", "mynah-backup.json", "mynah.db", "end.json"]);
 
+    // A clock that is behind, as of a Raspberry Pi before it has asked for the time.
+    let unpacked_again = folder.join("unpacked-again");
+    fs::create_dir(&unpacked_again).unwrap();
+    let tar = |arguments: &[&str]| {
+        let ran = Command::new("tar").args(arguments).current_dir(&unpacked_again).status().unwrap();
+        assert!(ran.success());
+    };
+    tar(&["-xmf", "../whole.tar"]);
+    let manifest = fs::read_to_string(unpacked_again.join("mynah-backup.json")).unwrap();
+    for (name, made_at) in [("future.tar", 9_000_000_000_000_i64), ("nonsense.tar", i64::MIN)] {
+        let mut manifest: Value = serde_json::from_str(&manifest).unwrap();
+        manifest["made_at"] = made_at.into();
+        fs::write(unpacked_again.join("mynah-backup.json"), manifest.to_string()).unwrap();
+        fs::write(unpacked_again.join("end.json"), r#"{"files":0,"file_bytes":0,"missing_files":[]}"#).unwrap();
+        tar(&["-cf", &format!("../{name}"), "--format=ustar", "mynah-backup.json", "mynah.db", "end.json"]);
+    }
+
     let (to, no_room) = (with_folder(&settings, "new"), settings.clone().with("MYNAH_TEST_FREE_BYTES", "60000000"));
     for (settings, arguments, says) in [
         (&to, &["cut.tar"][..], &["cut.tar cannot be used", "cut off", "use another copy"][..]),
@@ -128,6 +145,8 @@ async fn a_restore_that_cannot_be_done_says_why_and_changes_nothing() {
         (&to, &["letter.tar"], &["not a backup of mynah"]),
         (&to, &["empty.tar"], &["not a backup of mynah"]),
         (&to, &["newer.tar"], &["has schema 999", "newer program"]),
+        (&to, &["future.tar"], &["made at 2255-", "set the clock first"]),
+        (&to, &["nonsense.tar"], &["damaged", "makes no sense"]),
         (&to, &["none.tar"], &["none.tar cannot be opened"]),
         (&to, &["unpacked"], &["unpacked is a folder"]),
         (&settings, &["whole.tar"], &["there is a database at", "--force", "kept under another name"]),
@@ -149,6 +168,11 @@ async fn a_restore_that_cannot_be_done_says_why_and_changes_nothing() {
     let ran = restore(&settings, &["whole.tar", "--force"]).await;
     let pid = server.pid().to_string();
     assert!(ran.status == Some(1) && ran.stderr.contains("already serves") && ran.stderr.contains(&pid), "{ran:?}");
+    // Its database is also known by another data folder.
+    let database = format!("sqlite://{}", folder.join("mynah.db").display());
+    let ran =
+        restore(&with_folder(&settings, "other").with("DATABASE_URL", &database), &["whole.tar", "--force"]).await;
+    assert!(ran.status == Some(1) && ran.stderr.contains("another process uses the database"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,7 +30,8 @@ pub(in crate::config) const ROWS: &[Setting] = &[
         file_key: "backup_dir",
         default: Computed("`backups` in the data folder"),
         expects: "a folder, such as /mnt/usb/mynah",
-        meaning: "The folder of these backups. A backup on the same disk helps against mistakes, but not against the loss of \
+        meaning: "The folder of these backups. mynah creates only the default one, because a disk that is not mounted \
+                  would otherwise go unnoticed. A backup on the same disk helps against mistakes, but not against the loss of \
                   the disk: copy them to another machine, or name a folder on another disk.",
         ..GROUP_DEFAULTS
     },
