@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use age::x25519::Recipient;
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::archive::{self, Manifest};
 use super::encryption::Output;
-use super::rotation::draft_name;
+use super::target::{Paced, check_target, draft_path, target_folder};
 use crate::clock::{Clock, Time};
 use crate::config::DataConfig;
 use crate::disk_space::{MIN_FREE_BYTES, free_bytes, in_units, is_same_disk};
@@ -21,13 +20,6 @@ use crate::file_owner::give_to_owner_of;
 use crate::file_store::FileStore;
 use crate::model::FileHash;
 use crate::store::{StoreError, copy_database, files_in_copy};
-
-/// How much is written between two flushes. Otherwise the system collects all of it and writes it at once, and the flush of
-/// a message waits for that.
-const BYTES_PER_FLUSH: u64 = 8 << 20;
-
-/// The longest pause after a flush, in which others get the disk.
-const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// What to back up where.
 #[derive(Clone, Debug)]
@@ -100,17 +92,7 @@ fn create_whole(
     watch: &Watch<'_, '_>,
 ) -> Result<BackupReport> {
     let (file, folder) = (&options.file, target_folder(&options.file)?);
-    if file.is_dir() {
-        bail!("{} is a folder; name a file in it", file.display());
-    }
-    if let Ok(found) = fs::symlink_metadata(file) {
-        if !options.overwrite {
-            bail!("{} exists already; name another file, or add --force to replace it", file.display());
-        }
-        if !found.is_file() || !is_backup(file).with_context(|| file.display().to_string())? {
-            bail!("{} is no backup, so --force does not replace it; name another file", file.display());
-        }
-    }
+    check_target(file, options.overwrite)?;
     let database_bytes = size_of_database(&data.database)?;
     let _lock = lock(&data.dir)?;
     // The copy lies in the data folder, because SQLite needs locks that not every network folder has.
@@ -181,6 +163,8 @@ fn create_whole(
             bail!("the backup {} does not hold what was written", file.display());
         }
     }
+    // All this may have taken minutes.
+    check_target(file, options.overwrite)?;
     fs::rename(&draft.0, file).with_context(|| format!("the backup cannot get its name {}", file.display()))?;
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| folder.display().to_string())?;
     let encrypted = !options.recipients.is_empty();
@@ -194,27 +178,6 @@ impl From<StoreError> for CopyingFiles {
     fn from(error: StoreError) -> CopyingFiles {
         CopyingFiles(error.into())
     }
-}
-
-/// Returns the folder of the file, which must exist.
-fn target_folder(file: &Path) -> Result<&Path> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!("there is no folder {}; create it, or name a file elsewhere", folder.display());
-    }
-    Ok(folder)
-}
-
-/// Returns whether the file is a backup, or empty. Nothing else is replaced, whatever was mistyped.
-fn is_backup(file: &Path) -> io::Result<bool> {
-    let mut start = Vec::new();
-    File::open(file)?.take(512).read_to_end(&mut start)?;
-    Ok(start.is_empty() || archive::is_encrypted(&start) || archive::begins_with_manifest(&start))
-}
-
-fn draft_path(file: &Path) -> Result<PathBuf> {
-    let Some(name) = file.file_name() else { bail!("{} names no file", file.display()) };
-    Ok(file.with_file_name(draft_name(&name.to_string_lossy())))
 }
 
 /// Returns the size of the database with its log, which the copy contains.
@@ -332,38 +295,10 @@ impl<R: Read> Read for Watched<'_, R> {
     }
 }
 
-/// Flushes what is written bit by bit, and leaves the disk to others in between.
-struct Paced {
-    file: File,
-    unflushed: u64,
-}
-
-impl Paced {
-    fn new(file: File) -> Paced {
-        Paced { file, unflushed: 0 }
-    }
-}
-
-impl Write for Paced {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.unflushed += written as u64;
-        if self.unflushed >= BYTES_PER_FLUSH {
-            let began = Instant::now();
-            self.file.sync_data()?;
-            self.unflushed = 0;
-            std::thread::sleep(began.elapsed().min(MAX_PAUSE));
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::ManualClock;
     use crate::store::{Store, StoreOptions};
@@ -411,6 +346,19 @@ mod tests {
             assert!(stopped.unwrap_err().is::<Stopped>(), "after {allowed} steps");
             assert_eq!(names(folder.path()), ["mynah.db"], "after {allowed} steps");
         }
+    }
+
+    #[test]
+    fn a_file_that_appears_during_a_backup_is_not_replaced() {
+        let (folder, data) = data();
+        let options = options(folder.path());
+        let made = create(&data, &options, &ManualClock::new(NOW), &mut |_| {
+            fs::write(&options.file, "of somebody else").unwrap();
+            true
+        });
+        assert!(made.unwrap_err().to_string().contains("exists already"));
+        assert_eq!(fs::read(&options.file).unwrap(), b"of somebody else");
+        assert_eq!(names(folder.path()), ["mynah.db", "x.tar"]);
     }
 
     #[test]

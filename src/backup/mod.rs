@@ -10,6 +10,7 @@ mod create;
 mod encryption;
 mod restore;
 mod rotation;
+mod target;
 
 pub use self::archive::{ArchiveError, Contents, Manifest};
 pub use self::create::{BackupOptions, BackupReport, Progress, Stopped, create};

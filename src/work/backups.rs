@@ -30,7 +30,11 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Makes a backup if one is due, and records the result. Returns whether one was due.
 pub async fn run_if_due(app: Arc<App>, stop: CancellationToken) -> Result<bool, StoreError> {
     let now = app.clock.now();
-    let Some(every) = app.config.backup.every else { return Ok(false) };
+    let Some(every) = app.config.backup.every else {
+        // The owner wants none, so nobody is to mend what failed.
+        alerts::record_recovery(&app, "backup", "").await;
+        return Ok(false);
+    };
     // A clock that was ahead for a while must not put backups off until then.
     if due_at(&app, every).await?.is_some_and(|due| due > now && due <= now + every) {
         return Ok(false);
