@@ -46,6 +46,17 @@ async fn with_backup() -> (TestEnvironment, CommandSettings) {
     (environment, settings)
 }
 
+/// The same, and one more exchange since, which only the log of the database holds.
+async fn with_backup_and_more_since() -> (TestEnvironment, CommandSettings) {
+    let (environment, settings) = with_backup().await;
+    let mut server = ServerProcess::start(&settings).await;
+    settings.run(&["conversations", "mode", &phone(0), "auto", "--json"]).await.json();
+    environment.contact_writes((0, 1)).await;
+    environment.wait_until_all_answered_once(&mut server, 1, 2).await;
+    server.kill9().await;
+    (environment, settings)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_restored_into_an_empty_folder_with_all_that_was_in_it() {
     let (_environment, settings) = with_backup().await;
@@ -214,12 +225,7 @@ async fn an_encrypted_backup_needs_its_identity() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_old_data_is_kept_under_other_names() {
-    let (environment, settings) = with_backup().await;
-    let mut server = ServerProcess::start(&settings).await;
-    settings.run(&["conversations", "mode", &phone(0), "auto", "--json"]).await.json();
-    environment.contact_writes((0, 1)).await;
-    environment.wait_until_all_answered_once(&mut server, 1, 2).await;
-    server.kill9().await;
+    let (_environment, settings) = with_backup_and_more_since().await;
     let report = restore(&settings, &["whole.tar", "--force", "--json"]).await.json();
     assert_eq!(messages(&settings.folder.join("mynah.db")), 3);
     let old: Vec<_> = report["replaced"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
@@ -232,13 +238,7 @@ async fn the_old_data_is_kept_under_other_names() {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restore_that_crashes_leaves_the_old_data_or_the_new() {
-    let (environment, settings) = with_backup().await;
-    let mut server = ServerProcess::start(&settings).await;
-    settings.run(&["conversations", "mode", &phone(0), "auto", "--json"]).await.json();
-    environment.contact_writes((0, 1)).await;
-    environment.wait_until_all_answered_once(&mut server, 1, 2).await;
-    // The log still holds what came last.
-    server.kill9().await;
+    let (_environment, settings) = with_backup_and_more_since().await;
     let places = ["before-restore-marker", "after-restore-marker"].into_iter().map(str::to_owned);
     for place in places.chain((1..=6).map(|pass| format!("restore-renamed@{pass}"))) {
         let outside = tempfile::tempdir().unwrap();
