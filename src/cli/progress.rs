@@ -25,7 +25,7 @@ pub(super) struct Bar(ProgressBar);
 
 impl Bar {
     pub(super) fn new() -> Bar {
-        Bar(spinner(""))
+        Bar(spinner("beginning"))
     }
 
     /// `total` is 0 if it is not known.

@@ -11,6 +11,7 @@ use super::progress;
 use crate::backup::{self, IdentityState, RestoreOptions, RestoreReport};
 use crate::clock::Time;
 use crate::config::{Config, DataConfig, Sources};
+use crate::store::RestoredWork;
 
 const EXAMPLES: &str = "Examples:
   mynah restore mynah.tar                  # into an empty data folder
@@ -63,8 +64,14 @@ fn print_report(report: &RestoreReport, data: &DataConfig) {
     for old in &report.replaced {
         println!("  the old data is kept as {}", old.display());
     }
-    let (turns, replies) = (count(report.work.turns, "turn"), count(report.work.replies, "reply part"));
-    println!("  {turns} and {replies} were unfinished: mynah looks at Twilio's list before it sends anything for them");
+    if report.work == RestoredWork::default() {
+        println!("  nothing was unfinished in it");
+    } else {
+        let (turns, replies) = (count(report.work.turns, "turn"), count(report.work.replies, "reply part"));
+        println!(
+            "  {turns} and {replies} were unfinished: mynah looks at Twilio's list before it sends anything for them"
+        );
+    }
     if report.erased_again > 0 {
         println!("  {} erased since the backup, erased again", count(report.erased_again as u64, "person"));
     }
